@@ -1,0 +1,115 @@
+/**
+ * Every way hactl can stop, and what the operator may conclude about the servers from it.
+ * The exit status answers "what state are my servers in?", not "which module threw?".
+ */
+export const EXIT_OF = {
+  E_INTERNAL: 1,
+  E_USAGE: 3,
+  E_INVENTORY_MISSING: 3,
+  E_INVENTORY_INVALID: 3,
+  E_PLAYBOOK_INVALID: 3,
+  E_NOT_INTERACTIVE: 3,
+  E_DECLINED: 3,
+  E_SECRET: 3,
+  E_NEVER_FAILS_OVER: 3,
+  E_SSH_UNREACHABLE: 4,
+  E_SSH_AUTH: 4,
+  E_SSH_HOST_KEY: 4,
+  E_SSH_CONFIG: 4,
+  E_SUDO: 4,
+  E_OS_UNSUPPORTED: 5,
+  E_NO_SYSTEMD: 5,
+  E_NO_INTERFACE: 5,
+  E_VIP_TAKEN: 5,
+  E_FOREIGN_FILE: 5,
+  E_SAME_MACHINE: 5,
+  E_LOCKED: 5,
+  E_PROBE_CUT: 5,
+  E_UNHEALTHY: 5,
+  E_CONFIG_REFUSED: 5,
+  E_COMMAND_FAILED: 6,
+  E_COMMAND_TIMEOUT: 6,
+  E_CONNECTION_LOST: 6,
+  E_CHANGED_MEANWHILE: 6,
+  E_GATE: 6,
+  E_FAILOVER_NONE: 7,
+  E_FAILOVER_SLOW: 7,
+  E_TWO_MASTERS: 7,
+  E_UNDO_FAILED: 8,
+  E_INTERRUPTED: 130,
+} as const
+
+export type ErrorCode = keyof typeof EXIT_OF
+
+export interface HactlErrorInit {
+  readonly code: ErrorCode
+  /** One line: what happened, in the operator's words. */
+  readonly what: string
+  /** Why it happened or what was seen: one entry per line. */
+  readonly why?: readonly string[]
+  /** What the operator can do about it: a command to run or a key to set. */
+  readonly fix?: string
+  /** Name of the server as the inventory has it. */
+  readonly server?: string
+  readonly cause?: unknown
+  /** Overrides the code's own exit status: 143 for SIGTERM, 6 or 4 where the same fault met changed or unchanged servers. */
+  readonly exit?: number
+}
+
+/** The one error class: carries all that a view needs, prints nothing, ends nothing. */
+export class HactlError extends Error {
+  readonly code: ErrorCode
+  readonly server: string | undefined
+  readonly why: readonly string[]
+  readonly fix: string | undefined
+  readonly exit: number
+
+  constructor(init: HactlErrorInit) {
+    super(init.what, { cause: init.cause })
+    this.name = 'HactlError'
+    this.code = init.code
+    this.server = init.server
+    this.why = init.why ?? []
+    this.fix = init.fix
+    this.exit = init.exit ?? EXIT_OF[init.code]
+  }
+}
+
+/** Several servers failed: all of them are reported, the most serious decides the exit status. */
+export class HactlErrors extends HactlError {
+  readonly errors: readonly HactlError[]
+
+  constructor(errors: readonly HactlError[]) {
+    const worst = worstOf(errors)
+    super({ code: worst.code, what: `${errors.length} problems`, exit: worst.exit, cause: worst })
+    this.name = 'HactlErrors'
+    this.errors = errors
+  }
+}
+
+// 8 outranks all (something stays broken), then an interrupt, then what was left changed, then what was not.
+const RANK = [8, 130, 143, 6, 7, 1, 5, 4, 3]
+
+/** The most serious of several errors, by what it says about the servers. */
+export function worstOf(errors: readonly HactlError[]): HactlError {
+  const rank = (e: HactlError) => {
+    const at = RANK.indexOf(e.exit)
+    return at < 0 ? RANK.length : at
+  }
+  const sorted = [...errors].sort((a, b) => rank(a) - rank(b))
+  const worst = sorted[0]
+  if (worst === undefined) throw new TypeError('worstOf needs at least one error')
+  return worst
+}
+
+/** Anything thrown, as a HactlError; what is not ours is a fault of hactl itself (exit 1). */
+export function asHactlError(thrown: unknown): HactlError {
+  if (thrown instanceof HactlError) return thrown
+  const what = thrown instanceof Error ? thrown.message : String(thrown)
+  return new HactlError({
+    code: 'E_INTERNAL',
+    what,
+    fix: 'this is a fault in hactl: run again with --verbose and report what it prints',
+    cause: thrown,
+  })
+}

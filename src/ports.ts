@@ -1,0 +1,142 @@
+/** The doors to the world, as types. Real ones: engine/ssh (Remote) and system.ts; fakes: test/support. */
+import type { Secret } from './secret.ts'
+
+/** Shell text in which every value was quoted when it was put in; made by sh`...` only. `masked` is what logs may show. */
+export interface Script {
+  readonly raw: string
+  readonly masked: string
+}
+
+/** How to reach one server. What is undefined is taken from ssh_config, then OpenSSH's defaults. */
+export interface ConnectTarget {
+  /** The inventory's name of the server: used in every message. */
+  readonly server: string
+  readonly host: string
+  readonly user?: string | undefined
+  readonly port?: number | undefined
+  /** Absolute path. */
+  readonly identityFile?: string | undefined
+  /** [user@]host[:port], several separated by commas, first hop first. */
+  readonly proxyJump?: string | undefined
+  /** Absolute path. */
+  readonly knownHosts?: string | undefined
+  readonly hostKeyChecking: 'strict' | 'accept-new'
+  /** Become root with sudo where the login user is not root. */
+  readonly become: boolean
+  readonly becomePassword?: Secret | undefined
+  /** Where in the inventory this server stands, for messages: "servers[1]". */
+  readonly inventoryPath: string
+  /** Bound for TCP connect + handshake + authentication, in ms. */
+  readonly connectTimeoutMs: number
+}
+
+export interface CommandResult {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+  readonly durationMs: number
+}
+
+export interface RunOptions {
+  /** The command is given up (and killed on the server as far as SSH allows) after this many ms. */
+  readonly deadlineMs: number
+  /** What is being done, in the operator's words: "install packages". Used in errors and the log. */
+  readonly label: string
+  readonly signal?: AbortSignal | undefined
+  /** Called for every whole line of stdout as it arrives. */
+  readonly onLine?: ((line: string) => void) | undefined
+  /** Upper bound on collected stdout, in bytes; 16 MiB unless told. Lines given to onLine are not collected. */
+  readonly maxBytes?: number
+}
+
+/** An open, host-key-checked connection to one server. */
+export interface Session {
+  readonly server: string
+  /** The address and port really connected to, for messages. */
+  readonly peer: string
+  /** The controller's own address on this connection, as the server sees it, when known. */
+  readonly localAddress?: string
+  /**
+   * Runs a script in /bin/sh as root (sudo where needed), stdin closed, LC_ALL=C, in ONE ssh exec.
+   * Nothing of it runs unless all of it arrived. Any exit code resolves; a lost connection is E_CONNECTION_LOST,
+   * a passed deadline E_COMMAND_TIMEOUT, no way to root E_SUDO, an abort E_INTERRUPTED.
+   */
+  run(script: Script, options: RunOptions): Promise<CommandResult>
+  close(): Promise<void>
+}
+
+export interface Remote {
+  /** Throws E_SSH_UNREACHABLE, E_SSH_AUTH, E_SSH_HOST_KEY or E_SSH_CONFIG. */
+  connect(target: ConnectTarget, signal?: AbortSignal): Promise<Session>
+}
+
+export interface Clock {
+  /** ms since the epoch. */
+  now(): number
+  /** ms on a clock that never jumps; only differences mean anything. */
+  monotonic(): number
+  /** Rejects with E_INTERRUPTED when the signal aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export interface Files {
+  /** undefined where there is no such file; other errors throw. */
+  read(path: string): Promise<Buffer | undefined>
+  /** Atomic: temp file in the same folder, fsync, rename. mode as in 0o600. */
+  write(path: string, text: string, mode: number): Promise<void>
+  exists(path: string): Promise<boolean>
+}
+
+/** What to ask through a virtual address. A probe is one new connection. */
+export interface ProbeTarget {
+  readonly address: string
+  readonly port: number
+  readonly kind: 'tcp' | 'http' | 'https'
+  readonly path: string
+  /** Host header and SNI name; the address where undefined. */
+  readonly host?: string | undefined
+  /** Expected HTTP status; any below 500 where undefined. */
+  readonly status?: number | undefined
+  /** Limit for one probe, in ms. */
+  readonly timeoutMs: number
+}
+
+export interface ProbeAnswer {
+  readonly ok: boolean
+  /** ms from sending to the verdict. */
+  readonly tookMs: number
+  /** HTTP status, where one came. */
+  readonly status?: number | undefined
+  /** Why it failed: "ECONNREFUSED", "no answer in 1000 ms", "HTTP 503". */
+  readonly error?: string | undefined
+}
+
+export type Prober = (target: ProbeTarget, signal?: AbortSignal) => Promise<ProbeAnswer>
+
+/** Runs a local command (secret sources, ssh -G): argv, never a shell string unless the caller asks for sh -c. */
+export interface LocalCommand {
+  (argv: readonly string[], options: { timeoutMs: number; stdin?: string }): Promise<{ code: number; stdout: string; stderr: string }>
+}
+
+export interface Terminal {
+  readonly stdinIsTTY: boolean
+  readonly stdoutIsTTY: boolean
+  readonly stderrIsTTY: boolean
+  readonly columns: number
+  writeOut(text: string): void
+  writeErr(text: string): void
+}
+
+export interface Ports {
+  readonly remote: Remote
+  readonly clock: Clock
+  readonly files: Files
+  readonly probe: Prober
+  readonly localCommand: LocalCommand
+  readonly terminal: Terminal
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly home: string
+  /** Aborted by SIGINT or SIGTERM; reason is 'SIGINT' or 'SIGTERM'. */
+  readonly signal: AbortSignal
+}

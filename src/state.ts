@@ -1,0 +1,259 @@
+/**
+ * Words shared by domain (what a server should be) and engine (how it gets there). Types only.
+ * A resource id is `kind/name`, the same in playbooks, plans, logs and reports.
+ */
+
+/** The two services hactl looks after, by systemd unit name without ".service". */
+export type Unit = 'haproxy' | 'keepalived'
+
+export interface PackageResource {
+  readonly kind: 'package'
+  readonly id: string
+  readonly name: string
+}
+
+/** A command that must accept a staged file before any live file changes; `{}` stands for the staged path. */
+export interface Validation {
+  readonly argv: readonly string[]
+  /** keepalived -t exits 0 on things it will ignore: only an empty output is acceptance (operations.md 0.2). */
+  readonly mustBeSilent: boolean
+  /** Paths that appear inside the file and are staged together with it: replaced by their staged paths for the check only. */
+  readonly alsoStaged: readonly string[]
+}
+
+export interface FileResource {
+  readonly kind: 'file'
+  readonly id: string
+  readonly path: string
+  readonly content: string
+  /** Octal digits: "0644". */
+  readonly mode: string
+  readonly owner: string
+  readonly group: string
+  /** Regular expressions (source, flags "gm") with two groups: what is kept, what is masked in diffs and logs. */
+  readonly masks: readonly string[]
+  readonly validation?: Validation
+  /** True where the operator's own file is shipped byte for byte. */
+  readonly verbatim: boolean
+}
+
+/** A file hactl puts there in another profile or an earlier version, and which must not stay. */
+export interface AbsentFileResource {
+  readonly kind: 'absent-file'
+  readonly id: string
+  readonly path: string
+}
+
+export interface SysctlResource {
+  readonly kind: 'sysctl'
+  readonly id: string
+  readonly key: string
+  readonly value: string
+}
+
+export interface ServiceResource {
+  readonly kind: 'service'
+  readonly id: string
+  readonly unit: Unit
+  /** Hash over what the running daemon must have loaded; compared with the stamp under /var/lib/hactl/loaded. */
+  readonly loadedHash: string
+  /** Shell lines (constants of hactl, no outside values) run once the unit is active, e.g. to tell keepalived that haproxy is up. */
+  readonly whenActive: string
+}
+
+export type Resource = PackageResource | FileResource | AbsentFileResource | SysctlResource | ServiceResource
+
+export interface DesiredNode {
+  readonly server: string
+  readonly resources: readonly Resource[]
+}
+
+export interface InterfaceAddress {
+  readonly interface: string
+  readonly family: 4 | 6
+  readonly address: string
+  readonly prefix: number
+}
+
+export interface ObservedFile {
+  readonly path: string
+  readonly sha256: string
+  readonly mode: string
+  readonly owner: string
+  readonly group: string
+  /** undefined when larger than the probe carries (256 KiB) or not valid UTF-8. */
+  readonly content: string | undefined
+  /** The package's conffile, unchanged since it was installed. */
+  readonly pristineConffile: boolean
+  /** What hactl wrote there last, by its own record; undefined where it never did. */
+  readonly ownedSha256: string | undefined
+}
+
+export interface ObservedService {
+  readonly unit: Unit
+  /** systemd's LoadState, ActiveState, SubState, UnitFileState. */
+  readonly load: string
+  readonly active: string
+  readonly sub: string
+  readonly unitFile: string
+  readonly needsDaemonReload: boolean
+  readonly mainPid: number
+  /** What it loaded last by hactl's stamp; undefined where there is none. */
+  readonly loadedHash: string | undefined
+}
+
+/** keepalived's own view of one instance (its JSON dump). */
+export interface ObservedInstance {
+  readonly name: string
+  readonly interface: string
+  readonly virtualRouterId: number
+  readonly state: 'INIT' | 'BACKUP' | 'MASTER' | 'FAULT' | 'UNKNOWN'
+  readonly basePriority: number
+  readonly effectivePriority: number
+  readonly advertIntMs: number
+  readonly version: 2 | 3 | undefined
+  readonly nopreempt: boolean
+  readonly virtualAddresses: readonly string[]
+  readonly trackScripts: readonly string[]
+}
+
+export interface Facts {
+  readonly machineId: string
+  readonly bootId: string
+  readonly hostname: string
+  readonly uid: number
+  /** os-release: ID, ID_LIKE, VERSION_ID, VERSION_CODENAME, PRETTY_NAME. */
+  readonly os: { readonly id: string; readonly like: string; readonly version: string; readonly codename: string; readonly pretty: string }
+  readonly systemd: boolean
+  /** systemd-detect-virt -c: "none" where it is no container. */
+  readonly container: string
+  readonly addresses: readonly InterfaceAddress[]
+  /** ms since the epoch on the server's clock when it answered. */
+  readonly clockMs: number
+  readonly freeVarKiB: number
+}
+
+/** All that one probe of one server tells. */
+export interface ObservedNode {
+  readonly server: string
+  readonly facts: Facts
+  /** By package name: installed version and apt's candidate, where known. */
+  readonly packages: Readonly<Record<string, { readonly installed: string | undefined; readonly candidate: string | undefined }>>
+  /** True when dpkg has half-configured packages (dpkg --audit says something). */
+  readonly dpkgBroken: boolean
+  /** apt's package lists are missing or older than a day. */
+  readonly aptListsStale: boolean
+  readonly files: Readonly<Record<string, ObservedFile | undefined>>
+  readonly services: Readonly<Record<Unit, ObservedService>>
+  readonly sysctls: Readonly<Record<string, string | undefined>>
+  readonly instances: readonly ObservedInstance[]
+  /** What the check script answered: its exit status; undefined where it is not there. */
+  readonly checkStatus: number | undefined
+  /** haproxy's own answer on its master socket: healthy or why not; undefined where not asked. */
+  readonly haproxyAnswers: boolean | undefined
+  /** Contents of the tracker files by name, trimmed; undefined entries are missing files. */
+  readonly trackers: Readonly<Record<string, string | undefined>>
+  /** Who holds the cluster lock here, if anybody. */
+  readonly lock: LockInfo | undefined
+  /** Names of hactl's own transient units still there (undo timers, drills). */
+  readonly residue: readonly string[]
+}
+
+export interface LockInfo {
+  readonly id: string
+  readonly owner: string
+  readonly reason: string
+  /** Seconds since the last heartbeat, by the server's clock. */
+  readonly ageSeconds: number
+}
+
+export type Action =
+  | {
+      readonly kind: 'install-package'
+      readonly id: string
+      readonly name: string
+      readonly version: string | undefined
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'write-file'
+      readonly id: string
+      readonly path: string
+      readonly reason: string
+      /** What stands there now; undefined where nothing does or it is too large to show. */
+      readonly before: string | undefined
+      /** sha256 of what stands there now; undefined where nothing does. The write is refused when it changed meanwhile. */
+      readonly beforeSha256: string | undefined
+      readonly after: string
+      readonly mode: string
+      readonly owner: string
+      readonly group: string
+      readonly masks: readonly string[]
+      readonly validation: Validation | undefined
+    }
+  /** The file is already as wanted but hactl had no record of it, or only mode/owner differ. */
+  | {
+      readonly kind: 'own-file'
+      readonly id: string
+      readonly path: string
+      readonly sha256: string
+      readonly mode: string
+      readonly owner: string
+      readonly group: string
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'remove-file'
+      readonly id: string
+      readonly path: string
+      readonly reason: string
+      readonly before: string | undefined
+      readonly beforeSha256: string
+      readonly masks: readonly string[]
+    }
+  | {
+      readonly kind: 'set-sysctl'
+      readonly id: string
+      readonly key: string
+      readonly value: string
+      readonly before: string | undefined
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'service'
+      readonly id: string
+      readonly unit: Unit
+      /** What must be done, in this order. stamp-only: it runs what is wanted, only the record is missing. */
+      readonly steps: readonly ('daemon-reload' | 'enable' | 'start' | 'reload' | 'stamp')[]
+      readonly loadedHash: string
+      readonly whenActive: string
+      readonly reason: string
+    }
+
+export interface Unchanged {
+  readonly id: string
+  /** "haproxy.cfg is already as wanted". */
+  readonly reason: string
+}
+
+export interface ServerPlan {
+  readonly server: string
+  readonly actions: readonly Action[]
+  readonly unchanged: readonly Unchanged[]
+}
+
+/** How a keepalived change meets its peers (operations.md 5.2). */
+export type ChangeClass = 'none' | 'first-time' | 'local' | 'together' | 'outage'
+
+export interface Plan {
+  readonly version: 1
+  readonly cluster: string
+  readonly servers: readonly ServerPlan[]
+  readonly changeClass: ChangeClass
+  /** Waves of server names: all of one wave together, a gate after each. Servers without actions are in no wave. */
+  readonly waves: readonly (readonly string[])[]
+  /** Expected service interruption of the whole roll-out, in ms; 0 where none is expected. */
+  readonly outageMs: number
+  /** What the operator should know before saying yes. */
+  readonly warnings: readonly string[]
+}
