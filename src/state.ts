@@ -59,6 +59,8 @@ export interface ServiceResource {
   readonly loadedHash: string
   /** Shell lines (constants of hactl, no outside values) run once the unit is active, e.g. to tell keepalived that haproxy is up. */
   readonly whenActive: string
+  /** Files that must exist while the unit runs; it is reloaded when one is missing (keepalived's tracker files: a lost watch stays lost). */
+  readonly runtimeFiles?: readonly string[]
 }
 
 export type Resource = PackageResource | FileResource | AbsentFileResource | SysctlResource | ServiceResource
@@ -125,9 +127,13 @@ export interface Facts {
   /** os-release: ID, ID_LIKE, VERSION_ID, VERSION_CODENAME, PRETTY_NAME. */
   readonly os: { readonly id: string; readonly like: string; readonly version: string; readonly codename: string; readonly pretty: string }
   readonly systemd: boolean
+  /** dpkg is there: a Debian family system. */
+  readonly dpkg: boolean
   /** systemd-detect-virt -c: "none" where it is no container. */
   readonly container: string
   readonly addresses: readonly InterfaceAddress[]
+  /** MAC addresses of its interfaces. */
+  readonly linkAddresses: readonly string[]
   /** ms since the epoch on the server's clock when it answered. */
   readonly clockMs: number
   readonly freeVarKiB: number
@@ -149,14 +155,20 @@ export interface ObservedNode {
   readonly instances: readonly ObservedInstance[]
   /** What the check script answered: its exit status; undefined where it is not there. */
   readonly checkStatus: number | undefined
-  /** haproxy's own answer on its master socket: healthy or why not; undefined where not asked. */
-  readonly haproxyAnswers: boolean | undefined
   /** Contents of the tracker files by name, trimmed; undefined entries are missing files. */
   readonly trackers: Readonly<Record<string, string | undefined>>
   /** Who holds the cluster lock here, if anybody. */
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units still there (undo timers, drills). */
   readonly residue: readonly string[]
+  /** Who answered for a virtual address, where this server runs no keepalived. */
+  readonly neighbours: readonly Neighbour[]
+}
+
+export interface Neighbour {
+  readonly address: string
+  /** MAC address. */
+  readonly linkAddress: string
 }
 
 export interface LockInfo {
@@ -256,4 +268,97 @@ export interface Plan {
   readonly outageMs: number
   /** What the operator should know before saying yes. */
   readonly warnings: readonly string[]
+}
+
+// Drills: what was seen on which axis. All times are ms on the controller's monotonic clock; only differences mean anything.
+
+/** One probe of the service through a virtual address. */
+export interface ProbeSample {
+  readonly kind: 'probe'
+  /** "controller", or the name of the server it was sent from. */
+  readonly from: string
+  readonly sentMs: number
+  readonly tookMs: number
+  readonly ok: boolean
+  readonly error?: string | undefined
+}
+
+/** What one server said about itself at one moment. */
+export interface HolderSample {
+  readonly kind: 'holder'
+  readonly server: string
+  /** When it arrived at the controller. */
+  readonly atMs: number
+  /** The server's own uptime when it looked: spacing without the network's delays. */
+  readonly uptimeMs?: number | undefined
+  /** False: the connection is gone, nothing is known, and the rest means nothing. */
+  readonly reachable: boolean
+  /** The watched virtual addresses that stand on its interfaces. */
+  readonly holds: readonly string[]
+  /** systemd's ActiveState by unit name without ".service". */
+  readonly units: Readonly<Record<string, string>>
+  /** First line of each watched file by name; undefined where it is missing. */
+  readonly trackers?: Readonly<Record<string, string | undefined>>
+}
+
+/** armed: the undo timer runs; disturbed, undone: the command is about to be sent; restored: the undo was confirmed. */
+export interface Mark {
+  readonly kind: 'mark'
+  readonly mark: 'armed' | 'disturbed' | 'undone' | 'restored'
+  readonly atMs: number
+  readonly server: string
+}
+
+export type Sample = ProbeSample | HolderSample | Mark
+
+/** How a server stands before and after a drill; equal means that the drill left nothing behind. */
+export interface DrillState {
+  readonly server: string
+  /** systemd's ActiveState by unit name without ".service". */
+  readonly units: Readonly<Record<string, string>>
+  /** The watched virtual addresses that stand on its interfaces. */
+  readonly holds: readonly string[]
+  /** hactl's own transient units still there. */
+  readonly residue: readonly string[]
+}
+
+/**
+ * Something a drill does to a server, with its way back. All texts are shell, made of hactl's constants and of words
+ * from a closed vocabulary only: nothing an operator typed is in them.
+ */
+export interface Disturbance {
+  /** "stop haproxy". */
+  readonly title: string
+  /** "start haproxy". */
+  readonly undoTitle: string
+  readonly script: string
+  /** Idempotent: may run twice, at once with itself, and where nothing was disturbed. */
+  readonly undo: string
+  /** Exits 0 once what was disturbed works again. */
+  readonly confirm: string
+  /** What an operator runs on the server where hactl could not undo it. */
+  readonly byHand: string
+  /** The server is expected to be gone before it answers: a lost connection is then what was wanted, not a fault. */
+  readonly severs: boolean
+}
+
+/** A drill as its file declares it (playbooks/drills): what is disturbed where, and what must be seen. Never how. */
+export interface DrillFile {
+  readonly name: string
+  readonly title: string
+  /** A word that domain/failover/drill.ts knows. */
+  readonly disturb: string
+  readonly on: 'holder'
+  readonly expect: DrillExpectation
+  /** Kills or reboots a server: left out of --all unless --destructive. */
+  readonly destructive: boolean
+}
+
+export interface DrillExpectation {
+  /** next: another server must take the address over; nobody: it must stay where it is; either: both are right. */
+  readonly taker: 'next' | 'nobody' | 'either'
+  /** The most holders that are right for longer than a second. */
+  readonly holders: 1 | 2
+  /** What the failover detects here, for the predicted worst case: a word of domain/vrrp/timing.ts. */
+  readonly event: string
 }

@@ -1,0 +1,118 @@
+/** What a drill disturbs and how that is undone, when it may begin, who should take over, and how long each phase may last. */
+import type { Disturbance, DrillFile, ObservedInstance, ObservedNode } from '../../state.ts'
+
+/**
+ * Every disturbance a drill file may name. A new one is an entry here and a file in playbooks/drills.
+ * Each is undone by a command that may run twice, because the controller and the timer on the server may both run it.
+ */
+export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
+  'stop-haproxy': {
+    title: 'stop haproxy',
+    undoTitle: 'start haproxy',
+    script: 'systemctl stop haproxy.service',
+    // After too many starts in a row systemd refuses one more until the count is forgotten (systemd.unit(5), StartLimitIntervalSec).
+    undo: 'systemctl reset-failed haproxy.service 2>/dev/null; systemctl start haproxy.service',
+    confirm: 'systemctl is-active --quiet haproxy.service',
+    byHand: 'systemctl start haproxy',
+    severs: false,
+  },
+}
+
+/** The disturbance a drill file names; undefined where there is none of that name. */
+export function disturbanceFor(drill: DrillFile): Disturbance | undefined {
+  return DISTURBANCES[drill.disturb]
+}
+
+/** Units whose state a drill compares before and after. */
+export const DRILL_UNITS: readonly string[] = ['haproxy', 'keepalived']
+
+/** Why this cluster is not healthy enough for a drill, one line each; empty where it is. `vips` are those of `instance`. */
+export function drillRefusals(nodes: readonly ObservedNode[], instance: string, vips: readonly string[]): readonly string[] {
+  const reasons: string[] = []
+  if (nodes.length < 2) reasons.push('a drill needs at least two servers')
+  for (const node of nodes) {
+    for (const service of Object.values(node.services)) {
+      if (service.active !== 'active') reasons.push(`${node.server}: ${service.unit} is ${service.active}`)
+    }
+    if (node.checkStatus !== undefined && node.checkStatus !== 0) {
+      reasons.push(`${node.server}: the check script says that haproxy does not work (status ${node.checkStatus})`)
+    }
+    if (node.residue.length > 0) reasons.push(`${node.server}: left over from an earlier drill: ${node.residue.join(', ')}`)
+    const seen = instanceOf(node, instance)
+    if (seen === undefined) reasons.push(`${node.server}: keepalived knows no instance ${instance}`)
+    else if (seen.state !== 'MASTER' && seen.state !== 'BACKUP') reasons.push(`${node.server}: ${instance} is in state ${seen.state}`)
+    else if ((seen.state === 'MASTER') !== vips.some(vip => holdsAddress(node, vip))) {
+      reasons.push(`${node.server}: keepalived says ${seen.state}, but the address ${seen.state === 'MASTER' ? 'is not' : 'is'} there`)
+    }
+  }
+  for (const vip of vips) {
+    const holders = nodes.filter(node => holdsAddress(node, vip)).map(node => node.server)
+    if (holders.length === 0) reasons.push(`no server holds ${vip}`)
+    if (holders.length > 1) reasons.push(`${holders.join(' and ')} hold ${vip}`)
+  }
+  return reasons
+}
+
+/** The servers that have the address on an interface. */
+export function holdersOf(nodes: readonly ObservedNode[], vip: string): readonly string[] {
+  return nodes.filter(node => holdsAddress(node, vip)).map(node => node.server)
+}
+
+/**
+ * Who will take over when `from` is out: the highest effective priority among the others, as their keepalived runs it now.
+ * undefined where no other is fit or two of them tie: then the higher address on the VIP's interface wins (RFC 5798 section 6.4.3).
+ */
+export function predictTaker(nodes: readonly ObservedNode[], instance: string, from: string): string | undefined {
+  const fit = nodes
+    .filter(node => node.server !== from)
+    .flatMap(node => {
+      const seen = instanceOf(node, instance)
+      return seen === undefined || seen.state === 'FAULT' ? [] : [{ server: node.server, priority: seen.effectivePriority }]
+    })
+    .sort((a, b) => b.priority - a.priority)
+  const [first, second] = fit
+  return first === undefined || first.priority === second?.priority ? undefined : first.server
+}
+
+/** Whether the address will go back to `from`: it has the highest priority and preempts. */
+export function goesHome(nodes: readonly ObservedNode[], instance: string, from: string): boolean {
+  const home = nodes.find(node => node.server === from)
+  const seen = home === undefined ? undefined : instanceOf(home, instance)
+  if (seen === undefined || seen.nopreempt) return false
+  return nodes.every(node => node.server === from || (instanceOf(node, instance)?.effectivePriority ?? 0) < seen.effectivePriority)
+}
+
+/** How long the phases of a drill may last, in ms. */
+export interface DrillLimits {
+  readonly takeoverMs: number
+  readonly failbackMs: number
+  /** From arming; the server undoes the disturbance by itself after this. At most 60 s. */
+  readonly undoAfterMs: number
+}
+
+const UNDO_AFTER_MAX_MS = 60_000
+/** Arming, the disturbance's own command and the undo have to fit between the last look and the timer. */
+const UNDO_MARGIN_MS = 15_000
+const TAKEOVER_MIN_MS = 8000
+const FAILBACK_MAX_MS = 120_000
+
+/**
+ * The takeover is watched for twice as long as it may last, so that a slow one is measured and not just missed;
+ * but never for so long that the undo timer would end it.
+ */
+export function drillLimits(maxOutageMs: number, recoveryMs: number): DrillLimits {
+  const takeoverMs = Math.min(Math.max(2 * maxOutageMs, TAKEOVER_MIN_MS), UNDO_AFTER_MAX_MS - UNDO_MARGIN_MS)
+  return {
+    takeoverMs,
+    failbackMs: Math.min(2 * recoveryMs + 10_000, FAILBACK_MAX_MS),
+    undoAfterMs: takeoverMs + UNDO_MARGIN_MS,
+  }
+}
+
+function instanceOf(node: ObservedNode, name: string): ObservedInstance | undefined {
+  return node.instances.find(instance => instance.name === name)
+}
+
+function holdsAddress(node: ObservedNode, vip: string): boolean {
+  return node.facts.addresses.some(({ address }) => address === vip)
+}
