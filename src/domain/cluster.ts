@@ -1,0 +1,217 @@
+/** Inventory -> Cluster: every default filled in, nothing left for a renderer to decide. */
+import { HactlError } from '../errors.ts'
+import { Secret } from '../secret.ts'
+import type { Inventory, InventoryInstance } from '../inventory/inventory.ts'
+import { parseVirtualAddress } from './addresses.ts'
+import type { CheckScript, Cluster, ClusterServer, Instance, Profile, VirtualAddress } from './cluster-types.ts'
+import { renderHaproxyCfg } from './haproxy/config.ts'
+import { readBinds } from './haproxy/read.ts'
+
+/** What buildCluster cannot find out by itself. */
+export interface Resolved {
+  /** The password of an instance that has `authentication`; undefined where secrets were not asked for (check, without a network). */
+  readonly authPass: (instanceName: string) => Secret | undefined
+  /** The operator's own haproxy.cfg, byte for byte. */
+  readonly haproxyConfigText?: string | undefined
+  readonly haproxyConfigPath?: string | undefined
+}
+
+/**
+ * classic: the article's. fast: rise 1, because one pass is already four good answers, and a server that waits longer to be trusted
+ * again is an outage where it is the only one left; timeout equals interval because keepalived 2.1 to 2.3.1 pile up runs that outlive
+ * their interval (operations.md F14), and the script ends by itself before.
+ */
+const CHECK: Readonly<Record<Profile, CheckScript>> = {
+  classic: { interval: 2, fall: 2, rise: 2, timeout: 2, weight: 5 },
+  fast: { interval: 1, fall: 1, rise: 1, timeout: 1, weight: 0 },
+}
+
+const ADVERT_INT_MS: Readonly<Record<Profile, number>> = { classic: 1000, fast: 200 }
+
+/**
+ * fast: the second set of gratuitous ARPs comes after 1 s, not 5; a refresh twice a minute and an answer to any lower master mend
+ * neighbours that learned the wrong MAC while two servers held the address (operations.md F30).
+ */
+const FAST_GARP: Instance['garp'] = {
+  garp_master_delay: 1,
+  garp_master_refresh: 30,
+  garp_lower_prio_delay: 1,
+  garp_lower_prio_repeat: 3,
+}
+
+/**
+ * Priority of the server at this rank (0 is first) out of `count`.
+ * classic: 100, 99, 98, ... fast: 254, 250, then evenly from 190 down to no less than 2: a high priority makes the skew short, wide
+ * steps keep the second and third backup from taking over together (operations.md F33), and 2 is the least that an offset of -253
+ * on 254 stays below.
+ */
+export function defaultPriority(profile: Profile, rank: number, count: number): number {
+  if (profile === 'classic') return Math.max(1, 100 - rank)
+  if (rank < 2) return rank === 0 ? 254 : 250
+  const step = Math.max(1, Math.min(60, Math.floor(188 / Math.max(1, count - 3))))
+  return Math.max(2, 190 - step * (rank - 2))
+}
+
+/** Priorities by server: those given stay, the rest take their rank's default or the next free number below it. */
+function priorities(profile: Profile, servers: readonly ClusterServer[], given: Readonly<Record<string, number>>): Record<string, number> {
+  const taken = new Set(Object.values(given))
+  const result: Record<string, number> = {}
+  for (const server of servers) {
+    const own = given[server.name]
+    if (own !== undefined) {
+      result[server.name] = own
+      continue
+    }
+    let value = defaultPriority(profile, server.rank, servers.length)
+    while (taken.has(value) && value > 1) value--
+    taken.add(value)
+    result[server.name] = value
+  }
+  return result
+}
+
+function perServer(servers: readonly ClusterServer[], value: string | Readonly<Record<string, string>> | undefined) {
+  return Object.fromEntries(servers.map(s => [s.name, typeof value === 'string' ? value : value?.[s.name]]))
+}
+
+function unicastPeers(given: InventoryInstance['unicast_peer'], profile: Profile): Instance['unicastPeers'] {
+  if (given === undefined) return profile === 'fast' ? 'all' : 'none'
+  if (typeof given === 'boolean') return given ? 'all' : 'none'
+  return given
+}
+
+function virtualAddresses(instance: InventoryInstance, path: string): readonly VirtualAddress[] {
+  return instance.virtual_ipaddress.map((text, i) => {
+    const parsed = parseVirtualAddress(text)
+    if (parsed !== undefined) return parsed
+    throw new HactlError({
+      code: 'E_INVENTORY_INVALID',
+      what: `${path}.virtual_ipaddress[${i}]: "${text}" is not an address`,
+      fix: 'write ADDRESS or ADDRESS/LENGTH, such as 192.0.2.200/24',
+    })
+  })
+}
+
+function buildInstance(
+  instance: InventoryInstance,
+  path: string,
+  profile: Profile,
+  servers: readonly ClusterServer[],
+  inventory: Inventory,
+  resolved: Resolved,
+): Instance {
+  const addresses = virtualAddresses(instance, path)
+  const fast = profile === 'fast'
+  const version = instance.version ?? (fast || addresses.some(a => a.family === 6) ? 3 : 2)
+  const {
+    garp_master_delay,
+    garp_master_repeat,
+    garp_master_refresh,
+    garp_master_refresh_repeat,
+    garp_lower_prio_delay,
+    garp_lower_prio_repeat,
+  } = instance
+  const givenGarp = Object.fromEntries(
+    Object.entries({
+      garp_master_delay,
+      garp_master_repeat,
+      garp_master_refresh,
+      garp_master_refresh_repeat,
+      garp_lower_prio_delay,
+      garp_lower_prio_repeat,
+    }).filter(([, value]) => value !== undefined),
+  )
+  return {
+    name: instance.name,
+    interface: perServer(servers, instance.interface),
+    virtualRouterId: instance.virtual_router_id,
+    priority: priorities(profile, servers, instance.priority ?? {}),
+    advertIntMs:
+      instance.advert_int === undefined ? (version === 3 ? ADVERT_INT_MS[profile] : 1000) : Math.round(instance.advert_int * 1000),
+    version,
+    authentication:
+      instance.authentication === undefined
+        ? undefined
+        : { type: instance.authentication.auth_type, pass: resolved.authPass(instance.name) ?? new Secret('') },
+    virtualAddresses: addresses,
+    nopreempt: instance.nopreempt ?? false,
+    preemptDelayMs: Math.round((instance.preempt_delay ?? 0) * 1000),
+    unicastPeers: unicastPeers(instance.unicast_peer, profile),
+    unicastSrcIp: perServer(servers, instance.unicast_src_ip),
+    garp: { ...(fast ? FAST_GARP : {}), ...givenGarp },
+    smtpAlert: instance.smtp_alert ?? (inventory.global_defs?.notification_email ?? []).length > 0,
+  }
+}
+
+/** keepalived waits for DNS while it starts or reloads, so that two servers hold the address (operations.md F29): localhost by number. */
+function smtpServer(text: string | undefined): { server: string | undefined; port: number | undefined } {
+  if (text === undefined) return { server: undefined, port: undefined }
+  const [host = '', port] = text.trim().split(/\s+/)
+  return { server: host === 'localhost' ? '127.0.0.1' : host, port: port === undefined ? undefined : Number(port) }
+}
+
+function buildProbe(inventory: Inventory, haproxyText: string): Cluster['probe'] {
+  const bind = readBinds(haproxyText).find(b => !b.loopback && (inventory.probe?.port === undefined || b.port === inventory.probe.port))
+  const given = inventory.probe ?? {}
+  const port = given.port ?? bind?.port
+  if (port === undefined) {
+    throw new HactlError({
+      code: 'E_INVENTORY_INVALID',
+      what: 'probe: no bind in the haproxy configuration listens on an address that clients could reach',
+      why: ['drills and gates have to ask something through the virtual address'],
+      fix: 'add a bind to a frontend, or set probe.port in the inventory',
+    })
+  }
+  // An HTTP question cannot be left out by accident: path, status and host mean nothing to TCP.
+  const http =
+    bind?.mode === 'http' || given.path !== undefined || given.status !== undefined || given.host !== undefined || given.tls === true
+  const tls = given.tls ?? bind?.ssl ?? false
+  return {
+    port,
+    kind: http ? (tls ? 'https' : 'http') : 'tcp',
+    path: given.path ?? '/',
+    status: given.status,
+    host: given.host,
+  }
+}
+
+/**
+ * The cluster that an inventory describes. The inventory has passed its own rules already.
+ * Throws E_INVENTORY_INVALID for what only shows here: a `config:` file without anything to probe, or that was not read.
+ */
+export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster {
+  const profile = inventory.profile ?? 'fast'
+  const servers = inventory.servers.map((s, rank) => ({ name: s.name, host: s.host, rank }))
+  const verbatim = inventory.haproxy.config !== undefined
+  if (verbatim && resolved.haproxyConfigText === undefined) {
+    throw new HactlError({
+      code: 'E_INVENTORY_INVALID',
+      what: `haproxy.config: ${inventory.haproxy.config} was not read`,
+      fix: 'name an existing file, relative to the inventory',
+    })
+  }
+  const text = resolved.haproxyConfigText ?? renderHaproxyCfg(inventory.haproxy)
+  const defs = inventory.global_defs
+  const smtp = smtpServer(defs?.smtp_server)
+  const check = { ...CHECK[profile], ...inventory.vrrp_script }
+  return {
+    name: inventory.cluster ?? 'hactl',
+    profile,
+    servers,
+    // An interval given alone bounds the run as well: a check that outlives its interval piles up.
+    check: inventory.vrrp_script?.timeout === undefined ? { ...check, timeout: check.interval } : check,
+    instances: inventory.vrrp_instances.map((instance, i) =>
+      buildInstance(instance, `vrrp_instances[${i}]`, profile, servers, inventory, resolved),
+    ),
+    globalDefs: {
+      notificationEmail: defs?.notification_email ?? [],
+      notificationEmailFrom: defs?.notification_email_from,
+      smtpServer: smtp.server,
+      smtpPort: smtp.port,
+      smtpConnectTimeout: defs?.smtp_connect_timeout,
+      routerId: defs?.router_id,
+    },
+    haproxyConfig: { text, verbatim, sourcePath: verbatim ? resolved.haproxyConfigPath : undefined },
+    probe: buildProbe(inventory, text),
+  }
+}

@@ -1,0 +1,108 @@
+/** Cluster and facts -> what one server should be. The one place that lists what hactl puts on a server. */
+import { createHash } from 'node:crypto'
+import type { DesiredNode, FileResource, Resource } from '../state.ts'
+import type { Cluster } from './cluster-types.ts'
+import { renderCheckScript } from './haproxy/check-script.ts'
+import { renderHaproxyDropin } from './haproxy/hooks.ts'
+import { renderKeepalivedConf } from './keepalived/config.ts'
+import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.ts'
+import type { NodeFacts } from './node-facts.ts'
+import {
+  CHECK_SCRIPT,
+  GENERATED_LINE,
+  HAPROXY_CFG,
+  HAPROXY_DROPIN,
+  KEEPALIVED_CONF,
+  KEEPALIVED_DROPIN,
+  RUN_DIR,
+  SYSCTL_CONF,
+  TMPFILES_CONF,
+} from './paths.ts'
+import { TRACKER_FILES, writeTrackerShell } from './trackers.ts'
+
+/** haproxy may bind the address on servers that do not hold it (operations.md F41). */
+const NONLOCAL_BIND = 'net.ipv4.ip_nonlocal_bind'
+
+const KEEPALIVED_MASKS = ['(auth_pass[ \\t]+)(\\S+)']
+/** `stats auth USER:PASSWORD`, `user NAME [insecure-]password PASSWORD`, credentials in an http_auth header or a server's password. */
+const HAPROXY_MASKS = [
+  '(^[ \\t]*stats[ \\t]+auth[ \\t]+[^:\\s]+:)(\\S+)',
+  '(^[ \\t]*user[ \\t]+\\S+[ \\t]+(?:insecure-)?password[ \\t]+)(\\S+)',
+  '([Aa]uthorization[ \\t]+["\']?(?:[Bb]asic|[Bb]earer)(?:[ \\t]|\\\\ )+)([^"\'\\s]+)',
+]
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+function file(id: string, path: string, content: string, more: Partial<FileResource> = {}): FileResource {
+  return { kind: 'file', id, path, content, mode: '0644', owner: 'root', group: 'root', masks: [], verbatim: false, ...more }
+}
+
+/** The fast profile's own files; in classic they must not be there. */
+function fastFiles(cluster: Cluster): readonly FileResource[] {
+  return [
+    file('file/tmpfiles', TMPFILES_CONF, renderTmpfilesConf()),
+    file('file/haproxy-dropin', HAPROXY_DROPIN, renderHaproxyDropin(cluster)),
+    file('file/keepalived-dropin', KEEPALIVED_DROPIN, renderKeepalivedDropin(cluster)),
+  ]
+}
+
+/** Run once haproxy is active: keepalived begins with "down", and no hook has spoken for a haproxy that ran before its drop-in came. */
+function sayHaproxyRuns(): string {
+  return `[ -d ${RUN_DIR} ] || mkdir -m 0755 ${RUN_DIR}\n${writeTrackerShell('haproxy_down', 0)}\n`
+}
+
+/** For keepalived's service: it may be given its track files while haproxy needs no step of its own. */
+function sayHaproxyRunsToKeepalived(): string {
+  return `if systemctl --quiet is-active haproxy.service; then\n${sayHaproxyRuns()}fi\n`
+}
+
+/**
+ * Everything hactl wants on this server. Pure: the same cluster and facts give the same bytes.
+ * Throws what renderKeepalivedConf throws.
+ */
+export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFacts): DesiredNode {
+  const fast = cluster.profile === 'fast'
+  const keepalivedConf = renderKeepalivedConf(cluster, serverName, facts)
+  const extra = fastFiles(cluster)
+  const resources: readonly Resource[] = [
+    { kind: 'package', id: 'package/haproxy', name: 'haproxy' },
+    { kind: 'package', id: 'package/keepalived', name: 'keepalived' },
+    file('file/sysctl', SYSCTL_CONF, `${GENERATED_LINE}\n${NONLOCAL_BIND} = 1\n`),
+    { kind: 'sysctl', id: `sysctl/${NONLOCAL_BIND}`, key: NONLOCAL_BIND, value: '1' },
+    file('file/check-script', CHECK_SCRIPT, renderCheckScript(cluster), {
+      mode: '0755',
+      validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
+    }),
+    ...(fast ? extra : extra.map(({ id, path }) => ({ kind: 'absent-file', id, path }) as const)),
+    file('file/haproxy.cfg', HAPROXY_CFG, cluster.haproxyConfig.text, {
+      masks: HAPROXY_MASKS,
+      verbatim: cluster.haproxyConfig.verbatim,
+      validation: { argv: ['haproxy', '-c', '-f', '{}'], mustBeSilent: false, alsoStaged: [] },
+    }),
+    {
+      kind: 'service',
+      id: 'service/haproxy',
+      unit: 'haproxy',
+      loadedHash: sha256(cluster.haproxyConfig.text),
+      whenActive: fast ? sayHaproxyRuns() : '',
+    },
+    file('file/keepalived.conf', KEEPALIVED_CONF, keepalivedConf, {
+      mode: '0640',
+      masks: KEEPALIVED_MASKS,
+      validation: { argv: ['keepalived', '-t', '-f', '{}'], mustBeSilent: true, alsoStaged: [CHECK_SCRIPT] },
+    }),
+    {
+      kind: 'service',
+      id: 'service/keepalived',
+      unit: 'keepalived',
+      loadedHash: sha256(keepalivedConf),
+      whenActive: fast ? sayHaproxyRunsToKeepalived() : '',
+    },
+  ]
+  return { server: serverName, resources }
+}
+
+export { MANAGED_PATHS } from './paths.ts'
+export { TRACKER_FILES }

@@ -1,0 +1,159 @@
+/** Reads as much of a haproxy.cfg as hactl needs: sections, and what listens where. Never judges it: haproxy -c does. */
+import { canonicalAddress } from '../addresses.ts'
+
+export interface ConfigLine {
+  /** 1-based. */
+  readonly line: number
+  readonly words: readonly string[]
+}
+
+export interface Section {
+  /** "global", "defaults", "frontend", "listen", "backend", ... */
+  readonly kind: string
+  readonly name: string | undefined
+  readonly line: number
+  readonly lines: readonly ConfigLine[]
+  /** The `mode` that holds here: its own, else that of the defaults section it takes from, else tcp. */
+  readonly mode: string
+}
+
+export interface Bind {
+  readonly section: string
+  readonly line: number
+  /** undefined for all addresses. */
+  readonly address: string | undefined
+  readonly port: number
+  readonly loopback: boolean
+  readonly mode: 'http' | 'tcp'
+  readonly ssl: boolean
+  readonly transparent: boolean
+}
+
+const SECTIONS = new Set([
+  'global',
+  'defaults',
+  'frontend',
+  'backend',
+  'listen',
+  'peers',
+  'resolvers',
+  'userlist',
+  'mailers',
+  'program',
+  'cache',
+  'ring',
+  'http-errors',
+  'log-forward',
+  'fcgi-app',
+  'crt-store',
+  'traces',
+  'acme',
+  'log-profile',
+])
+
+/**
+ * Words of one line by haproxy's rules: blanks separate, quotes and backslashes protect, # starts a comment.
+ * HAProxy configuration manual 2.2, "Quoting and escaping".
+ */
+export function haproxyWords(line: string): readonly string[] {
+  const words: string[] = []
+  let word: string | undefined
+  let quote: '"' | "'" | undefined
+  for (let i = 0; i < line.length; i++) {
+    const c = line.charAt(i)
+    if (quote === undefined && c === '#') break
+    if (quote === undefined && /\s/.test(c)) {
+      if (word !== undefined) words.push(word)
+      word = undefined
+    } else if (c === '\\' && quote !== "'") {
+      i++
+      word = (word ?? '') + line.charAt(i)
+    } else if (quote === undefined && (c === '"' || c === "'")) {
+      quote = c
+      word ??= ''
+    } else if (quote === c) {
+      quote = undefined
+    } else {
+      word = (word ?? '') + c
+    }
+  }
+  if (word !== undefined) words.push(word)
+  return words
+}
+
+/** All sections in the order of the file. */
+export function parseHaproxySections(text: string): readonly Section[] {
+  const sections: { kind: string; name: string | undefined; line: number; lines: ConfigLine[]; mode: string; inherited: string }[] = []
+  const defaultsByName = new Map<string, string>()
+  let defaultsMode = 'tcp'
+  text.split('\n').forEach((raw, index) => {
+    const words = haproxyWords(raw)
+    const [first, second] = words
+    if (first === undefined) return
+    const current = sections.at(-1)
+    if (SECTIONS.has(first)) {
+      const from = words[2] === 'from' ? words[3] : first === 'defaults' ? undefined : words[words.indexOf('from') + 1]
+      const named = words.includes('from') && from !== undefined ? defaultsByName.get(from) : undefined
+      const inherited = first === 'defaults' ? (named ?? 'tcp') : (named ?? defaultsMode)
+      sections.push({ kind: first, name: second, line: index + 1, lines: [], mode: inherited, inherited })
+      if (first === 'defaults') {
+        defaultsMode = inherited
+        if (second !== undefined) defaultsByName.set(second, inherited)
+      }
+      return
+    }
+    if (current === undefined) return
+    current.lines.push({ line: index + 1, words })
+    if (first === 'mode' && second !== undefined) {
+      current.mode = second
+      if (current.kind === 'defaults') {
+        defaultsMode = second
+        if (current.name !== undefined) defaultsByName.set(current.name, second)
+      }
+    }
+  })
+  return sections.map(({ inherited: _inherited, ...section }) => section)
+}
+
+/** "192.0.2.1:80", ":80", "*:80", "[::]:443", "ipv4@192.0.2.1:80", ":8000-8010" -> address and first port; undefined for sockets. */
+export function parseBindAddress(text: string): { readonly address: string | undefined; readonly port: number } | undefined {
+  const bare = text.replace(/^(ipv4|ipv6|quic4|quic6|tcp4|tcp6)@/, '')
+  const match = /^(.*):(\d{1,5})(?:-\d{1,5})?$/.exec(bare)
+  if (match === null) return undefined
+  const [, host = '', digits = ''] = match
+  const port = Number(digits)
+  if (port < 1 || port > 65535) return undefined
+  const inner = host.replace(/^\[(.*)\]$/, '$1')
+  if (inner === '' || inner === '*' || inner === '::' || inner === '0.0.0.0') return { address: undefined, port }
+  return { address: canonicalAddress(inner)?.address ?? inner, port }
+}
+
+function isLoopback(address: string | undefined): boolean {
+  return address !== undefined && (address === '::1' || address === 'localhost' || address.startsWith('127.'))
+}
+
+/** Every TCP bind of the file's frontend and listen sections, in order. Unix sockets and descriptors are left out. */
+export function readBinds(text: string): readonly Bind[] {
+  const binds: Bind[] = []
+  for (const section of parseHaproxySections(text)) {
+    if (section.kind !== 'frontend' && section.kind !== 'listen') continue
+    for (const { line, words } of section.lines) {
+      if (words[0] !== 'bind') continue
+      for (const one of (words[1] ?? '').split(',')) {
+        const parsed = parseBindAddress(one)
+        if (parsed === undefined) continue
+        binds.push({
+          section: section.name ?? section.kind,
+          line,
+          address: parsed.address,
+          port: parsed.port,
+          loopback: isLoopback(parsed.address),
+          mode: section.mode === 'http' ? 'http' : 'tcp',
+          ssl: words.includes('ssl'),
+          transparent: words.includes('transparent'),
+        })
+      }
+    }
+  }
+  return binds
+}

@@ -1,0 +1,35 @@
+/** keepalived.service's drop-in of the fast profile, and the folder of the track files. */
+import type { Cluster } from '../cluster-types.ts'
+import { handOverShell } from '../hand-over.ts'
+import { GENERATED_LINE, RUN_DIR } from '../paths.ts'
+import { hookLine } from '../systemd.ts'
+import { TRACKER_FILES, writeTrackerShell } from '../trackers.ts'
+
+/**
+ * Shell: where haproxy runs and nothing says so, say so. Needed where keepalived begins to watch a haproxy that started before its
+ * hooks were there, or after the folder was lost: haproxy_down begins with 1.
+ */
+export function sayHaproxyRunsShell(): string {
+  return `[ -e ${TRACKER_FILES.haproxy_down} ] || { systemctl --quiet is-active haproxy.service && ${writeTrackerShell('haproxy_down', 0)}; }`
+}
+
+/**
+ * The unit of the package has no Restart=: keepalived killed would leave the server without redundancy for good, or two servers
+ * with one address (operations.md F27).
+ */
+export function renderKeepalivedDropin(cluster: Cluster): string {
+  return [
+    GENERATED_LINE,
+    '[Service]',
+    'Restart=on-failure',
+    'RestartSec=1',
+    hookLine('ExecStartPre', [`mkdir -p -m 0755 ${RUN_DIR}; ${writeTrackerShell('keepalived_offset', 0)};`, sayHaproxyRunsShell()]),
+    hookLine('ExecStop', handOverShell(cluster, 'keepalived_offset', 'kill -0 "$MAINPID" 2>/dev/null')),
+    '',
+  ].join('\n')
+}
+
+/** /run is empty after a boot, and keepalived drops trackers whose folder is missing. */
+export function renderTmpfilesConf(): string {
+  return `${GENERATED_LINE}\nd ${RUN_DIR} 0755 root root -\n`
+}

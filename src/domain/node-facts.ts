@@ -1,0 +1,171 @@
+/** Observed servers -> the facts their files depend on: which interface carries an address, and the server's own address there. */
+import { HactlError } from '../errors.ts'
+import type { InterfaceAddress, ObservedNode } from '../state.ts'
+import { canonicalAddress, isInNetwork, isLinkLocal } from './addresses.ts'
+import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
+import { packageVersionsFor, upstreamVersion } from './version.ts'
+
+/** What a server's files depend on beyond the inventory. Plain data. */
+export interface NodeFacts {
+  /** Upstream version of the keepalived that runs or will be installed there: "2.2.7". */
+  readonly keepalivedVersion: string
+  /** Interface of this server by instance name. */
+  readonly interface: Readonly<Record<string, string>>
+  /** By instance name: every server's own address on its interface for that instance. */
+  readonly srcIp: Readonly<Record<string, Readonly<Record<string, string>>>>
+}
+
+/** The part of an observation that is needed here. */
+export type ObservedForFacts = Pick<ObservedNode, 'facts' | 'packages'>
+
+interface Place {
+  readonly interface: string
+  readonly address: string
+}
+
+/** The server's own addresses that could speak VRRP for this instance: right family, no loopback, no virtual address. */
+function ownAddresses(cluster: Cluster, instance: Instance, node: ObservedForFacts): readonly InterfaceAddress[] {
+  const virtual = new Set(cluster.instances.flatMap(i => i.virtualAddresses.map(v => v.address)))
+  const family = instance.virtualAddresses[0]?.family ?? 4
+  return node.facts.addresses.filter(
+    a => a.family === family && a.interface !== 'lo' && !virtual.has(canonicalAddress(a.address)?.address ?? a.address),
+  )
+}
+
+function list(addresses: readonly InterfaceAddress[]): string {
+  return addresses.map(a => `${a.interface} ${a.address}/${a.prefix}`).join(', ') || 'none'
+}
+
+function noInterface(server: ClusterServer, what: string, node: ObservedForFacts, fix: string): HactlError {
+  return new HactlError({
+    code: 'E_NO_INTERFACE',
+    server: server.name,
+    what: `${server.name}: ${what}`,
+    why: [`it has: ${list(node.facts.addresses)}`],
+    fix,
+  })
+}
+
+/** On an interface: the configured source, else the address in the VIP's subnet, else `host`, else the first that is not link-local. */
+function addressOn(server: ClusterServer, instance: Instance, candidates: readonly InterfaceAddress[]): string | undefined {
+  const vip = instance.virtualAddresses[0]
+  const inSubnet = vip === undefined ? [] : candidates.filter(a => isInNetwork(vip.address, a.address, a.prefix))
+  const global = candidates.filter(a => !isLinkLocal(a.address))
+  const host = canonicalAddress(server.host)?.address
+  const pick = inSubnet.find(a => a.address === host) ?? inSubnet[0] ?? global.find(a => a.address === host) ?? global[0] ?? candidates[0]
+  return pick?.address
+}
+
+function placeOf(cluster: Cluster, instance: Instance, server: ClusterServer, node: ObservedForFacts): Place {
+  const own = ownAddresses(cluster, instance, node)
+  const vip = instance.virtualAddresses[0]
+  const wanted = instance.interface[server.name]
+  const source = instance.unicastSrcIp[server.name]
+  const key = `vrrp_instances: ${instance.name}`
+  if (wanted !== undefined) {
+    const there = own.filter(a => a.interface === wanted)
+    const address = source ?? addressOn(server, instance, there)
+    if (there.length === 0 || address === undefined) {
+      const known = node.facts.addresses.some(a => a.interface === wanted)
+      const what = known
+        ? `interface ${wanted} has no address of its own that could speak for ${instance.name}`
+        : `there is no interface ${wanted} with an address`
+      throw noInterface(server, what, node, `set ${key}: interface: { ${server.name}: NAME } to one of its interfaces`)
+    }
+    if (source !== undefined && !there.some(a => a.address === source)) {
+      throw noInterface(
+        server,
+        `unicast_src_ip ${source} is not on interface ${wanted}`,
+        node,
+        `set ${key}: unicast_src_ip: { ${server.name}: ADDRESS }`,
+      )
+    }
+    return { interface: wanted, address }
+  }
+  if (source !== undefined) {
+    const there = own.find(a => a.address === source)
+    if (there === undefined)
+      throw noInterface(
+        server,
+        `unicast_src_ip ${source} is on none of its interfaces`,
+        node,
+        `set ${key}: unicast_src_ip: { ${server.name}: ADDRESS }`,
+      )
+    return { interface: there.interface, address: source }
+  }
+  // The most specific on-link network that contains the address: a wider one may only overlap.
+  const onLink = own.filter(a => vip !== undefined && isInNetwork(vip.address, a.address, a.prefix)).toSorted((a, b) => b.prefix - a.prefix)
+  const first = onLink[0]
+  if (first === undefined || vip === undefined) {
+    throw noInterface(
+      server,
+      `no interface has an address in the network of ${vip?.text ?? instance.name} (${instance.name})`,
+      node,
+      `set ${key}: interface: { ${server.name}: NAME }`,
+    )
+  }
+  const there = onLink.filter(a => a.interface === first.interface)
+  return { interface: first.interface, address: addressOn(server, instance, there) ?? first.address }
+}
+
+/** A server left out by --limit: nobody asked it, so its address comes from the inventory, or not at all. */
+function addressUnobserved(instance: Instance, server: ClusterServer, networks: readonly InterfaceAddress[]): string {
+  const source = instance.unicastSrcIp[server.name]
+  const host = canonicalAddress(server.host)?.address
+  if (source !== undefined) return source
+  if (host !== undefined && networks.some(n => isInNetwork(host, n.address, n.prefix))) return host
+  throw new HactlError({
+    code: 'E_NO_INTERFACE',
+    server: server.name,
+    what: `${server.name}: its address on the network of ${instance.name} is not known`,
+    why: [`it was not asked, and its host ${server.host} is not an address on that network`],
+    fix: `set vrrp_instances: ${instance.name}: unicast_src_ip: { ${server.name}: ADDRESS }`,
+  })
+}
+
+function keepalivedVersion(node: ObservedForFacts): string {
+  const known = node.packages['keepalived']
+  const version = known?.installed ?? known?.candidate
+  if (version !== undefined) return upstreamVersion(version)
+  return packageVersionsFor(node.facts.os.codename)?.keepalived ?? '2.2.7'
+}
+
+/**
+ * Facts by server, for every server that was observed; the others only give their addresses to their peers.
+ * Throws E_NO_INTERFACE, naming what was looked for, what is there, and the key to set.
+ */
+export function nodeFactsFor(
+  cluster: Cluster,
+  observed: Readonly<Record<string, ObservedForFacts | undefined>>,
+): Readonly<Record<string, NodeFacts>> {
+  const places: Record<string, Record<string, Place>> = {}
+  for (const instance of cluster.instances) {
+    const here: Record<string, Place> = {}
+    places[instance.name] = here
+    for (const server of cluster.servers) {
+      const node = observed[server.name]
+      if (node !== undefined) here[server.name] = placeOf(cluster, instance, server, node)
+    }
+  }
+  const srcIp: Record<string, Record<string, string>> = {}
+  for (const instance of cluster.instances) {
+    const here = places[instance.name] ?? {}
+    const networks = cluster.servers.flatMap(s => observed[s.name]?.facts.addresses.filter(a => a.address === here[s.name]?.address) ?? [])
+    srcIp[instance.name] = Object.fromEntries(
+      cluster.servers
+        .filter(s => here[s.name] !== undefined || instance.unicastPeers === 'all')
+        .map(s => [s.name, here[s.name]?.address ?? addressUnobserved(instance, s, networks)]),
+    )
+  }
+  const facts: Record<string, NodeFacts> = {}
+  for (const server of cluster.servers) {
+    const node = observed[server.name]
+    if (node === undefined) continue
+    facts[server.name] = {
+      keepalivedVersion: keepalivedVersion(node),
+      interface: Object.fromEntries(cluster.instances.map(i => [i.name, places[i.name]?.[server.name]?.interface ?? ''])),
+      srcIp,
+    }
+  }
+  return facts
+}

@@ -1,0 +1,29 @@
+/** Where things stand on a server: the only absolute paths that domain code may use. */
+
+export const HAPROXY_CFG = '/etc/haproxy/haproxy.cfg'
+export const KEEPALIVED_CONF = '/etc/keepalived/keepalived.conf'
+export const CHECK_SCRIPT = '/usr/local/bin/haproxy-service-check.sh'
+export const HAPROXY_DROPIN = '/etc/systemd/system/haproxy.service.d/hactl.conf'
+export const KEEPALIVED_DROPIN = '/etc/systemd/system/keepalived.service.d/hactl.conf'
+export const TMPFILES_CONF = '/etc/tmpfiles.d/hactl.conf'
+export const SYSCTL_CONF = '/etc/sysctl.d/90-hactl.conf'
+
+/** On tmpfs: what keepalived watches. Empty after a boot, made again by tmpfiles.d. */
+export const RUN_DIR = '/run/hactl'
+
+/** Debian's and Ubuntu's haproxy.service opens it with -S; its worker answers through it as long as it is not hung. */
+export const HAPROXY_MASTER_SOCKET = '/run/haproxy-master.sock'
+
+/** First line of every file hactl renders. Fixed: the same inventory and facts give the same bytes. */
+export const GENERATED_LINE = '# hactl made this file from an inventory; what is changed here is overwritten by the next deploy.'
+
+/** Every file hactl may ever own on a server, in any profile. */
+export const MANAGED_PATHS: readonly string[] = [
+  HAPROXY_CFG,
+  KEEPALIVED_CONF,
+  CHECK_SCRIPT,
+  HAPROXY_DROPIN,
+  KEEPALIVED_DROPIN,
+  TMPFILES_CONF,
+  SYSCTL_CONF,
+]
