@@ -1,0 +1,251 @@
+import { HactlError, HactlErrors, worstOf } from '../errors.ts'
+import type { Clock, CommandResult, Script, Session } from '../ports.ts'
+import type { Action, ObservedNode, Plan, Unit } from '../state.ts'
+import { prepareScript } from './apply/prepare.ts'
+import { LOCK_LOST_STATUS, parseStepLine } from './apply/report.ts'
+import { FILE_CHANGED_STATUS, finishScript, restoreScript, type ServiceScripts, switchScript } from './apply/switch.ts'
+import type { EngineEvent } from './events.ts'
+import type { GateName, Playbook, Stage } from './playbook.ts'
+
+// apt may wait ten minutes for a lock and then download over a slow line.
+const PREPARE_DEADLINE_MS = 1_200_000
+const SWITCH_DEADLINE_MS = 120_000
+
+export interface ApplyInput {
+  readonly plan: Plan
+  readonly playbook: Playbook
+  readonly sessions: ReadonlyMap<string, Session>
+  /** A fresh connection to a server whose old one was lost. */
+  readonly reconnect: (server: string) => Promise<Session>
+  readonly observed: ReadonlyMap<string, ObservedNode>
+  /** Unique for this run; names its folder on the servers. */
+  readonly runId: string
+  readonly lockId: string
+  readonly services: (server: string) => Readonly<Record<Unit, ServiceScripts>>
+  readonly clock: Clock
+  readonly onEvent: (event: EngineEvent) => void
+  /** Waits until the gate holds for these servers, or throws E_GATE. */
+  readonly passGate: (gate: GateName, servers: readonly string[]) => Promise<void>
+  readonly signal: AbortSignal
+}
+
+/**
+ * Makes a plan real. Every server is prepared and checked before any live file changes; then the waves, a gate after each. The first
+ * failure stops what comes after it, waits for what is in flight, and puts the failed wave's previous files back.
+ * Throws HactlError(s): E_CONFIG_REFUSED (5, nothing live was changed), E_COMMAND_FAILED, E_GATE, E_CONNECTION_LOST ... (6), E_UNDO_FAILED (8).
+ */
+export async function applyPlan(input: ApplyInput): Promise<void> {
+  for (const stage of input.playbook.stages) {
+    if (stage.rollout === 'parallel' && stage.tasks.length > 0) await prepareAll(input, stage)
+    else if (stage.rollout === 'master-last') await rollOut(input, stage)
+    else await passGates(input, stage, input.plan.servers.map(server => server.server))
+  }
+  await Promise.allSettled(
+    changingServers(input).map(server => run(input, server, finishScript(input.runId), 'tidy up', SWITCH_DEADLINE_MS, false)),
+  )
+}
+
+function changingServers(input: ApplyInput): string[] {
+  return input.plan.servers.filter(server => server.actions.length > 0).map(server => server.server)
+}
+
+function actionsOf(input: ApplyInput, server: string): readonly Action[] {
+  return input.plan.servers.find(entry => entry.server === server)?.actions ?? []
+}
+
+async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
+  const servers = changingServers(input)
+  if (servers.length === 0) return
+  input.onEvent({ kind: 'stage-started', stage: stage.stage, title: 'install packages and check the new files', servers })
+  await onAll(servers, async server => {
+    const observed = input.observed.get(server)
+    const actions = actionsOf(input, server)
+    const script = prepareScript(input.runId, input.lockId, actions, observed?.aptListsStale ?? true, observed?.dpkgBroken ?? false)
+    await run(input, server, script, 'prepare', PREPARE_DEADLINE_MS, true, 'E_CONFIG_REFUSED')
+  })
+}
+
+async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
+  const { waves, changeClass } = input.plan
+  for (const [index, wave] of waves.entries()) {
+    assertNotInterrupted(input.signal, wave)
+    input.onEvent({ kind: 'wave-started', stage: stage.stage, wave: index + 1, waves: waves.length, servers: wave })
+    try {
+      if (wave.length > 1 && (changeClass === 'together' || changeClass === 'outage')) await switchTogether(input, wave)
+      else await onAll(wave, server => switchServer(input, server, actionsOf(input, server)))
+      await passGates(input, stage, wave)
+    } catch (error) {
+      await restoreWave(input, wave, error)
+    }
+  }
+}
+
+/** Everything that peers do not see first, then what they see on all servers at once: peers refuse each other's adverts in between. */
+async function switchTogether(input: ApplyInput, wave: readonly string[]): Promise<void> {
+  const isShared = (action: Action) => action.id === 'file/keepalived.conf' || action.id === 'service/keepalived'
+  await onAll(wave, server =>
+    switchServer(
+      input,
+      server,
+      actionsOf(input, server).filter(action => !isShared(action)),
+    ),
+  )
+  await onAll(wave, server => switchServer(input, server, actionsOf(input, server).filter(isShared)))
+}
+
+async function switchServer(input: ApplyInput, server: string, actions: readonly Action[]): Promise<void> {
+  if (actions.length === 0) return
+  const script = switchScript(input.runId, input.lockId, actions, input.services(server))
+  await run(uninterrupted(input), server, script, 'make the changes live', SWITCH_DEADLINE_MS, true, 'E_COMMAND_FAILED')
+}
+
+async function passGates(input: ApplyInput, stage: Stage, servers: readonly string[]): Promise<void> {
+  for (const gate of stage.gates) await input.passGate(gate, servers)
+}
+
+/** A switch takes seconds: it is finished or put back, never left half way by Ctrl+C. */
+function uninterrupted(input: ApplyInput): ApplyInput {
+  return { ...input, signal: new AbortController().signal }
+}
+
+async function restoreWave(input: ApplyInput, wave: readonly string[], thrown: unknown): Promise<never> {
+  const outcomes = await Promise.allSettled(wave.map(server => restoreServer(input, server)))
+  const errors = outcomes.flatMap((outcome, index) =>
+    outcome.status === 'rejected' ? [notRestored(input.runId, wave[index] ?? '', outcome.reason)] : [],
+  )
+  if (errors.length === 0) throw thrown
+  throw new HactlErrors([
+    ...(thrown instanceof HactlErrors ? thrown.errors : thrown instanceof HactlError ? [thrown] : []),
+    ...errors,
+  ])
+}
+
+async function restoreServer(input: ApplyInput, server: string): Promise<void> {
+  const calm = uninterrupted(input)
+  const script = restoreScript(input.runId, input.services(server))
+  const restore = (session: ApplyInput) => run(session, server, script, 'put the previous files back', SWITCH_DEADLINE_MS, true)
+  try {
+    await restore(calm)
+  } catch (error) {
+    if (!(error instanceof HactlError) || error.code !== 'E_CONNECTION_LOST') throw error
+    const session = await input.reconnect(server)
+    await restore({ ...calm, sessions: new Map([[server, session]]) })
+  }
+  input.onEvent({ kind: 'restored', server, title: 'the previous configuration runs again' })
+}
+
+function notRestored(runId: string, server: string, reason: unknown): HactlError {
+  const why = reason instanceof HactlError ? [reason.message, ...reason.why] : [String(reason)]
+  const previous = `/var/lib/hactl/runs/${runId}/previous`
+  if (reason instanceof HactlError && (reason.code === 'E_CONNECTION_LOST' || reason.exit === 4)) {
+    return new HactlError({
+      code: 'E_CONNECTION_LOST',
+      server,
+      what: 'the connection was lost in mid-change and could not be made again, so nothing was put back there',
+      why,
+      fix: `run hactl deploy again when ${server} answers: it finishes what was begun (the previous files are in ${previous})`,
+      cause: reason,
+    })
+  }
+  return new HactlError({
+    code: 'E_UNDO_FAILED',
+    server,
+    what: 'the previous configuration could not be put back',
+    why,
+    fix: `on ${server}: copy the files from ${previous} back (its file "record" names their places), then systemctl reload haproxy keepalived`,
+    cause: reason,
+  })
+}
+
+function assertNotInterrupted(signal: AbortSignal, next: readonly string[]): void {
+  if (!signal.aborted) return
+  throw new HactlError({
+    code: 'E_INTERRUPTED',
+    what: `interrupted before ${next.join(', ')}`,
+    why: ['what was begun was finished or put back; later servers were not touched'],
+    fix: 'run hactl deploy again to finish',
+    exit: signal.reason === 'SIGTERM' ? 143 : 130,
+  })
+}
+
+/** Waits for all servers, then reports every failure: nothing is left running behind an error. */
+async function onAll(servers: readonly string[], work: (server: string) => Promise<void>): Promise<void> {
+  const outcomes = await Promise.allSettled(servers.map(work))
+  const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
+  if (errors.length === 0) return
+  const known = errors.filter((error): error is HactlError => error instanceof HactlError)
+  if (known.length < errors.length) throw errors.find(error => !(error instanceof HactlError))
+  throw known.length === 1 ? worstOf(known) : new HactlErrors(known)
+}
+
+async function run(
+  input: ApplyInput,
+  server: string,
+  script: Script,
+  label: string,
+  deadlineMs: number,
+  tell: boolean,
+  failure: 'E_CONFIG_REFUSED' | 'E_COMMAND_FAILED' = 'E_COMMAND_FAILED',
+): Promise<CommandResult> {
+  const session = input.sessions.get(server)
+  if (session === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a plan names a server without a connection' })
+  const open = new Map<string, { title: string; startedMs: number }>()
+  let detail: string[] = []
+  let failed: { id: string; reason: string; detail: readonly string[] } | undefined
+  const onLine = (text: string) => {
+    const line = parseStepLine(text)
+    switch (line.kind) {
+      case 'step':
+        detail = []
+        open.set(line.id, { title: line.title, startedMs: input.clock.monotonic() })
+        if (tell) input.onEvent({ kind: 'action-started', server, id: line.id, title: line.title })
+        return
+      case 'done': {
+        const step = open.get(line.id)
+        open.delete(line.id)
+        const extra = detail.length > 0 ? { detail: detail.slice(-3).join('\n') } : {}
+        if (tell && step !== undefined) input.onEvent({ kind: 'action-done', server, id: line.id, title: step.title, durationMs: input.clock.monotonic() - step.startedMs, ...extra })
+        detail = []
+        return
+      }
+      case 'fail': {
+        failed = { id: line.id, reason: line.reason, detail }
+        const step = open.get(line.id)
+        open.delete(line.id)
+        input.onEvent({
+          kind: 'action-failed',
+          server,
+          id: line.id,
+          title: step?.title ?? line.id,
+          durationMs: step === undefined ? 0 : input.clock.monotonic() - step.startedMs,
+          detail: [line.reason, ...detail].join('\n'),
+        })
+        return
+      }
+      case 'detail':
+        if (text.trim() !== '') detail.push(text)
+    }
+  }
+  const result = await session.run(script, { label, deadlineMs, signal: input.signal, onLine })
+  if (result.code === 0) return result
+  if (result.code === LOCK_LOST_STATUS) {
+    throw new HactlError({ code: 'E_LOCKED', server, what: 'the lock of this run was broken by somebody else', why: [`nothing was done in this step: ${label}`], fix: 'see who works on this cluster, then run again', exit: 6 })
+  }
+  if (result.code === FILE_CHANGED_STATUS) {
+    throw new HactlError({
+      code: 'E_CHANGED_MEANWHILE',
+      server,
+      what: `${failed?.id ?? 'a file'} was changed by somebody between the look and the change`,
+      fix: 'look at the plan again: hactl plan',
+    })
+  }
+  const lines = [...(failed?.detail ?? detail), ...result.stderr.trim().split('\n')].filter(line => line.trim() !== '')
+  const refusedFile = failure === 'E_CONFIG_REFUSED' && failed?.id.startsWith('file/') === true
+  throw new HactlError({
+    code: refusedFile ? 'E_CONFIG_REFUSED' : 'E_COMMAND_FAILED',
+    server,
+    what: failed === undefined ? `${label}: ended with status ${result.code}` : `${failed.id}: ${failed.reason}`,
+    why: lines.slice(-12),
+    fix: refusedFile ? 'mend the configuration; nothing that runs was touched on any server' : `see what ${server} says: journalctl -n 50`,
+  })
+}

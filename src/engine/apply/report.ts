@@ -1,0 +1,29 @@
+import { sh } from '../ssh/sh.ts'
+
+/**
+ * How a script on a server tells what it does while it does it: lines that start with "@@".
+ * "@@step ID TITLE" begins a step, "@@done ID" ends it well, "@@fail ID CODE" ends the script; anything else is detail of the last step.
+ */
+export type StepLine =
+  | { readonly kind: 'step'; readonly id: string; readonly title: string }
+  | { readonly kind: 'done'; readonly id: string }
+  | { readonly kind: 'fail'; readonly id: string; readonly reason: string }
+  | { readonly kind: 'detail'; readonly text: string }
+
+/** Exit statuses by which a script tells what stopped it, apart from a failed step (1). */
+export const LOCK_LOST_STATUS = 97
+
+export function parseStepLine(line: string): StepLine {
+  const match = /^@@(step|done|fail) (\S+)(?: (.*))?$/.exec(line)
+  if (match === null) return { kind: 'detail', text: line }
+  const [, word, id = '', rest = ''] = match
+  if (word === 'step') return { kind: 'step', id, title: rest }
+  if (word === 'done') return { kind: 'done', id }
+  return { kind: 'fail', id, reason: rest }
+}
+
+/** Shell functions of every script that reports steps. */
+export const STEP_FUNCTIONS = sh`
+step() { printf '@@step %s %s\n' "$1" "$2"; }
+done_() { printf '@@done %s\n' "$1"; }
+fail() { printf '@@fail %s %s\n' "$1" "$2"; exit 1; }`

@@ -1,0 +1,203 @@
+import type { Script } from '../../ports.ts'
+import type { Action, Unit } from '../../state.ts'
+import { lockGuard } from '../lock.ts'
+import { STATE_DIR } from '../observe/script.ts'
+import { joinScripts, sh } from '../ssh/sh.ts'
+import { constantShell } from './constant.ts'
+import { STEP_FUNCTIONS } from './report.ts'
+import { previousPath, runDir, stagedPath } from './run-dir.ts'
+import { actionTitle } from './title.ts'
+
+type ServiceAction = Extract<Action, { kind: 'service' }>
+
+/** How a unit is reloaded and how the daemon itself (not systemctl) says that it runs what is on disk. Constants of the domain. */
+export interface ServiceScripts {
+  /** Shell lines run before a reload; may leave variables for `loaded`. */
+  readonly beforeReload: string
+  /** Shell lines that end with status 0 once the daemon has loaded the file, else print why and end with another. Bounded in time. */
+  readonly loaded: string
+  /** The same after a start. */
+  readonly started: string
+  /** Positional parameters of `loaded` and `started`: what comes from the inventory reaches them only quoted. */
+  readonly expect: readonly string[]
+}
+
+export const FILE_CHANGED_STATUS = 98
+
+/**
+ * Makes the prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
+ * What it replaces is kept, with a record from which restoreScript puts everything back. `record` is true for the first switch of a run
+ * on a server; a second part (keepalived, together with its peers) adds to it.
+ */
+export function switchScript(
+  runId: string,
+  lockId: string,
+  actions: readonly Action[],
+  services: Readonly<Record<Unit, ServiceScripts>>,
+): Script {
+  const settled = actions.filter(action => action.kind !== 'install-package')
+  const touchedUnits = settled.flatMap(action => (action.kind === 'service' && action.steps.some(step => step !== 'enable') ? [action.unit] : []))
+  return joinScripts([
+    STEP_FUNCTIONS,
+    RECORD_FUNCTIONS,
+    lockGuard(lockId),
+    sh`run=${runDir(runId)}; state=${STATE_DIR}; umask 077; mkdir -p "$run/previous" "$state/loaded"; umask 022`,
+    ...settled.map(preconditionScript),
+    ...touchedUnits.map(rememberUnitScript),
+    // Forget before writing: a crash between the write and the reload must look like "not loaded", never like "loaded".
+    ...settled.flatMap(action =>
+      action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start') ? [sh`rm -f "$state"/loaded/${action.unit}`] : [],
+    ),
+    ...settled.map(action => actionScript(runId, action, services)),
+  ])
+}
+
+const RECORD_FUNCTIONS = sh`
+# A cut connection must not stop a switch half way: what was begun here ends here.
+trap '' PIPE HUP
+sum() { sha256sum -- "$1" 2>/dev/null | { read -r s _; echo "$s"; }; }
+# own PATH [SHA256]: the record of what hactl wrote, replaced as a whole so that a crash leaves the old one or the new one.
+own() {
+  { grep -v "  $1\$" "$state/owned" 2>/dev/null; [ -n "$2" ] && printf '%s  %s\n' "$2" "$1"; } >"$state/owned.new"
+  mv -f "$state/owned.new" "$state/owned"
+}
+# keep PATH COPY: remembers what stands at PATH, once a run.
+keep() {
+  grep -q "^file . $1 " "$run/previous/record" 2>/dev/null && return
+  if [ -e "$1" ]; then cp -p -- "$1" "$2" || return 1; printf 'file + %s %s\n' "$1" "$2"; else printf 'file - %s -\n' "$1"; fi >>"$run/previous/record"
+  [ -e "$run/previous/owned" ] || cp -p "$state/owned" "$run/previous/owned" 2>/dev/null || : >"$run/previous/owned"
+}`
+
+function preconditionScript(action: Action): Script {
+  if (action.kind !== 'write-file' && action.kind !== 'remove-file') return sh`:`
+  const expected = action.beforeSha256 ?? ''
+  return sh`[ "$(sum ${action.path})" = ${expected} ] || { printf '@@fail %s changed since it was looked at\n' ${action.id}; exit ${FILE_CHANGED_STATUS}; }`
+}
+
+function rememberUnitScript(unit: Unit): Script {
+  return sh`grep -q ${`^unit ${unit} `} "$run/previous/record" 2>/dev/null || echo unit ${unit} "$(systemctl is-active ${unit} 2>/dev/null || :)" "$(cat "$state"/loaded/${unit} 2>/dev/null)" >>"$run/previous/record"`
+}
+
+function actionScript(runId: string, action: Action, services: Readonly<Record<Unit, ServiceScripts>>): Script {
+  switch (action.kind) {
+    case 'install-package':
+      return sh`:`
+    case 'write-file':
+      return sh`
+step ${action.id} ${actionTitle(action)}
+keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'the old file could not be kept'}
+mkdir -p "$(dirname ${action.path})"
+cp -- ${stagedPath(runId, action.path)} ${newPath(action.path)} && chown ${`${action.owner}:${action.group}`} ${newPath(action.path)} && chmod ${action.mode} ${newPath(action.path)} && sync ${newPath(action.path)} || { rm -f ${newPath(action.path)}; fail ${action.id} ${'could not be written (disk full?)'}; }
+mv -f ${newPath(action.path)} ${action.path} || fail ${action.id} ${'could not be renamed'}
+own ${action.path} "$(sum ${action.path})"
+${action.path.startsWith('/etc/tmpfiles.d/') ? sh`systemd-tmpfiles --create ${action.path} || fail ${action.id} ${'systemd-tmpfiles failed'}` : sh`:`}
+done_ ${action.id}`
+    case 'own-file':
+      return sh`
+step ${action.id} ${actionTitle(action)}
+keep ${action.path} ${previousPath(runId, action.path)}
+chown ${`${action.owner}:${action.group}`} ${action.path} && chmod ${action.mode} ${action.path} && own ${action.path} ${action.sha256} || fail ${action.id} ${'chown or chmod failed'}
+done_ ${action.id}`
+    case 'remove-file':
+      return sh`
+step ${action.id} ${actionTitle(action)}
+keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'the old file could not be kept'}
+rm -f ${action.path} && own ${action.path} '' || fail ${action.id} ${'could not be removed'}
+done_ ${action.id}`
+    case 'set-sysctl':
+      return sh`
+step ${action.id} ${actionTitle(action)}
+sysctl -q -w ${`${action.key}=${action.value}`} || fail ${action.id} ${'sysctl refused it'}
+done_ ${action.id}`
+    case 'service':
+      return serviceScript(action, services[action.unit])
+  }
+}
+
+function serviceScript(action: ServiceAction, scripts: ServiceScripts): Script {
+  const { id, unit, steps } = action
+  const has = (step: ServiceAction['steps'][number]) => steps.includes(step)
+  const lines: Script[] = [sh`step ${id} ${actionTitle(action)}`]
+  if (has('daemon-reload')) lines.push(sh`systemctl daemon-reload || fail ${id} ${'systemctl daemon-reload failed'}`)
+  if (has('enable')) lines.push(sh`systemctl enable --quiet ${unit} 2>&1 || fail ${id} ${'systemctl enable failed'}`)
+  if (has('start')) {
+    lines.push(sh`
+systemctl reset-failed ${unit} 2>/dev/null
+systemctl start ${unit} 2>&1 || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${'systemctl start failed'}; }
+systemctl is-active --quiet ${unit} || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${'it is not active after its start'}; }
+${proof(unit, scripts.started, scripts.expect, id, 'it started, but does not answer as it should')}`)
+  }
+  if (has('reload')) {
+    lines.push(sh`
+${constantShell(scripts.beforeReload)}
+systemctl reload ${unit} 2>&1 || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${'systemctl reload failed'}; }
+${proof(unit, scripts.loaded, scripts.expect, id, 'it was told to reload, but does not run the new configuration')}`)
+  }
+  if (action.whenActive !== '') lines.push(constantShell(action.whenActive))
+  if (has('stamp')) lines.push(sh`printf '%s\n' ${action.loadedHash} >"$state"/loaded/${unit}`)
+  lines.push(sh`done_ ${id}`)
+  return joinScripts(lines)
+}
+
+function proof(unit: Unit, script: string, expect: readonly string[], id: string, complaint: string): Script {
+  return sh`proof() {
+${constantShell(script)}
+}
+proof ${expect} || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${complaint}; }`
+}
+
+function newPath(path: string): string {
+  return `${path}.hactl-new`
+}
+
+/**
+ * Puts back, from the record of this run, what the switch replaced on this server: files, ownership, stamps, and the services as they
+ * were (running ones reload the old file, those that did not run are stopped). Safe to run twice.
+ */
+export function restoreScript(runId: string, services: Readonly<Record<Unit, ServiceScripts>>): Script {
+  const unitScript = (unit: Unit): Script => sh`
+if grep -q ${`^unit ${unit} `} "$record"; then
+  step ${`service/${unit}`} ${`put ${unit} back as it was`}
+  set -- $(grep ${`^unit ${unit} `} "$record" | head -n 1)
+  was=$3; loaded=\${4:-}
+  rm -f "$state"/loaded/${unit}
+  if [ "$was" = active ]; then
+    if systemctl is-active --quiet ${unit}; then systemctl reload ${unit}; else systemctl reset-failed ${unit} 2>/dev/null; systemctl start ${unit}; fi
+    proof() {
+${constantShell(unit === 'haproxy' ? services[unit].started : '')}
+      systemctl is-active --quiet ${unit}
+    }
+    if proof; then [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$state"/loaded/${unit}; done_ ${`service/${unit}`}; else failed=1; printf '@@fail %s does not answer after its old configuration was put back\n' ${`service/${unit}`}; fi
+  else
+    systemctl stop ${unit}; systemctl reset-failed ${unit} 2>/dev/null
+    done_ ${`service/${unit}`}
+  fi
+fi`
+  return joinScripts([
+    STEP_FUNCTIONS,
+    sh`
+trap '' PIPE HUP
+run=${runDir(runId)}; state=${STATE_DIR}; record="$run/previous/record"; failed=0
+[ -e "$record" ] || exit 0
+step files ${'put the previous files back'}
+while read -r word mark path copy; do
+  [ "$word" = file ] || continue
+  if [ "$mark" = + ]; then
+    cp -p -- "$copy" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || { failed=1; echo "$path could not be put back; its copy is $copy"; }
+  else
+    rm -f "$path"
+  fi
+done <"$record"
+[ -e "$run/previous/owned" ] && cp -p "$run/previous/owned" "$state/owned"
+systemctl daemon-reload
+done_ files`,
+    unitScript('haproxy'),
+    unitScript('keepalived'),
+    sh`exit $failed`,
+  ])
+}
+
+/** After a run that proved itself: nothing staged, nothing kept. */
+export function finishScript(runId: string): Script {
+  return sh`rm -rf ${runDir(runId)}`
+}

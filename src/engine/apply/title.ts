@@ -1,0 +1,21 @@
+import type { Action } from '../../state.ts'
+
+/** What is being done to what, in the operator's words. */
+export function actionTitle(action: Action): string {
+  switch (action.kind) {
+    case 'install-package':
+      return `install ${action.name}${action.version === undefined ? '' : ` ${action.version}`}`
+    case 'write-file':
+      return `write ${action.path}`
+    case 'own-file':
+      return `note ${action.path} as hactl's own`
+    case 'remove-file':
+      return `remove ${action.path}`
+    case 'set-sysctl':
+      return `set ${action.key} = ${action.value}`
+    case 'service': {
+      const verbs = action.steps.filter(step => step !== 'stamp' && step !== 'daemon-reload')
+      return verbs.length === 0 ? `take note of what ${action.unit} runs` : `${verbs.join(' and ')} ${action.unit}`
+    }
+  }
+}

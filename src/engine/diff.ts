@@ -1,0 +1,203 @@
+import { createHash } from 'node:crypto'
+import { HactlError } from '../errors.ts'
+import type {
+  AbsentFileResource,
+  Action,
+  DesiredNode,
+  FileResource,
+  ObservedNode,
+  PackageResource,
+  ServerPlan,
+  ServiceResource,
+  SysctlResource,
+  Unchanged,
+} from '../state.ts'
+
+export interface DiffOptions {
+  /** Take over files that hactl did not make. */
+  readonly adopt: boolean
+  /** Reload both services even where nothing changed. */
+  readonly reload: boolean
+  /** Upstream versions to promise for packages that apt knows no candidate of yet. */
+  readonly expectedVersion: (packageName: string) => string | undefined
+}
+
+export type ServerDiff = ServerPlan & {
+  /** Files that stand where hactl wants to write and that hactl did not make; empty with adopt. */
+  readonly foreign: readonly ForeignFile[]
+}
+
+export interface ForeignFile {
+  readonly path: string
+  readonly before: string | undefined
+  readonly after: string
+  readonly masks: readonly string[]
+}
+
+type Outcome = { readonly action: Action } | { readonly unchanged: Unchanged } | { readonly foreign: ForeignFile }
+
+/** sha256 of a text as the server's sha256sum(1) prints it. */
+export function sha256Of(text: string): string {
+  return createHash('sha256').update(text, 'utf8').digest('hex')
+}
+
+/** What must be done to make one server as desired, in the order of its resources. */
+export function diffNode(desired: DesiredNode, observed: ObservedNode, options: DiffOptions): ServerDiff {
+  const actions: Action[] = []
+  const unchanged: Unchanged[] = []
+  const foreign: ForeignFile[] = []
+  const take = (outcome: Outcome) => {
+    if ('action' in outcome) actions.push(outcome.action)
+    else if ('unchanged' in outcome) unchanged.push(outcome.unchanged)
+    else foreign.push(outcome.foreign)
+  }
+  for (const resource of desired.resources) {
+    switch (resource.kind) {
+      case 'package':
+        take(diffPackage(resource, observed, options))
+        break
+      case 'file':
+        take(diffFile(resource, observed, options))
+        break
+      case 'absent-file':
+        take(diffAbsentFile(resource, observed))
+        break
+      case 'sysctl':
+        take(diffSysctl(resource, observed))
+        break
+      case 'service':
+        take(diffService(resource, observed, actions, options))
+        break
+    }
+  }
+  return { server: desired.server, actions, unchanged, foreign }
+}
+
+function diffPackage(resource: PackageResource, observed: ObservedNode, options: DiffOptions): Outcome {
+  const known = observed.packages[resource.name]
+  if (known?.installed !== undefined) return { unchanged: { id: resource.id, reason: `${resource.name} ${known.installed} is installed` } }
+  const version = known?.candidate ?? options.expectedVersion(resource.name)
+  return { action: { kind: 'install-package', id: resource.id, name: resource.name, version, reason: 'not installed' } }
+}
+
+function diffFile(resource: FileResource, observed: ObservedNode, options: DiffOptions): Outcome {
+  const { id, path, mode, owner, group, masks } = resource
+  const present = observed.files[path]
+  const wanted = sha256Of(resource.content)
+  const write = (reason: string): Outcome => ({
+    action: {
+      kind: 'write-file',
+      id,
+      path,
+      reason,
+      before: present?.content,
+      beforeSha256: present?.sha256,
+      after: resource.content,
+      mode,
+      owner,
+      group,
+      masks,
+      validation: resource.validation,
+    },
+  })
+  if (present === undefined) return write('does not exist')
+  if (present.sha256 === wanted) {
+    const sameMeta = present.mode === mode && present.owner === owner && present.group === group
+    if (sameMeta && present.ownedSha256 === wanted) return { unchanged: { id, reason: `${path} is already as wanted` } }
+    const reason = sameMeta ? 'the content is as wanted, hactl takes note that it owns it' : `${present.mode} ${present.owner}:${present.group}, wanted ${mode} ${owner}:${group}`
+    return { action: { kind: 'own-file', id, path, sha256: wanted, mode, owner, group, reason } }
+  }
+  if (present.ownedSha256 === undefined) {
+    if (present.pristineConffile) return write("replaces the package's own untouched file")
+    if (options.adopt) return write('takes over a file that hactl did not make')
+    return { foreign: { path, before: present.content, after: resource.content, masks } }
+  }
+  return write(present.ownedSha256 === present.sha256 ? 'content differs' : 'edited by hand since the last deploy')
+}
+
+function diffAbsentFile(resource: AbsentFileResource, observed: ObservedNode): Outcome {
+  const present = observed.files[resource.path]
+  if (present === undefined || present.ownedSha256 === undefined) {
+    return { unchanged: { id: resource.id, reason: `${resource.path} is not there` } }
+  }
+  return {
+    action: {
+      kind: 'remove-file',
+      id: resource.id,
+      path: resource.path,
+      reason: 'not part of this profile',
+      before: present.content,
+      beforeSha256: present.sha256,
+      masks: [],
+    },
+  }
+}
+
+function diffSysctl(resource: SysctlResource, observed: ObservedNode): Outcome {
+  const before = observed.sysctls[resource.key]
+  if (before === resource.value) return { unchanged: { id: resource.id, reason: `${resource.key} is ${resource.value}` } }
+  return {
+    action: {
+      kind: 'set-sysctl',
+      id: resource.id,
+      key: resource.key,
+      value: resource.value,
+      before,
+      reason: before === undefined ? 'not set' : `is ${before}`,
+    },
+  }
+}
+
+function diffService(resource: ServiceResource, observed: ObservedNode, before: readonly Action[], options: DiffOptions): Outcome {
+  const service = observed.services[resource.unit]
+  const steps: Extract<Action, { kind: 'service' }>['steps'][number][] = []
+  const reasons: string[] = []
+  if (service.load === 'masked') {
+    throw new HactlError({
+      code: 'E_UNHEALTHY',
+      server: observed.server,
+      what: `${resource.unit}.service is masked: somebody forbade it to run`,
+      fix: `systemctl unmask ${resource.unit}, if it may run on ${observed.server}`,
+    })
+  }
+  const dropInChanges = before.some(
+    action =>
+      (action.kind === 'write-file' || action.kind === 'remove-file') && action.path.startsWith(`/etc/systemd/system/${resource.unit}.service.d/`),
+  )
+  if (dropInChanges || service.needsDaemonReload) {
+    steps.push('daemon-reload')
+    reasons.push('its unit files change')
+  }
+  if (service.unitFile !== 'enabled') {
+    steps.push('enable')
+    reasons.push('not enabled at boot')
+  }
+  if (service.active !== 'active') {
+    steps.push('start', 'stamp')
+    reasons.push(service.active === 'failed' ? 'failed' : 'not running')
+  } else {
+    const missing = (resource.runtimeFiles ?? []).filter(path => observed.trackers[path] === undefined)
+    if (service.loadedHash !== resource.loadedHash) {
+      steps.push('reload', 'stamp')
+      reasons.push(service.loadedHash === undefined ? 'not known what it has loaded' : 'it runs another configuration')
+    } else if (missing.length > 0) {
+      steps.push('reload', 'stamp')
+      reasons.push(`${missing.join(' and ')} missing`)
+    } else if (options.reload) {
+      steps.push('reload', 'stamp')
+      reasons.push('asked for')
+    }
+  }
+  if (steps.length === 0) return { unchanged: { id: resource.id, reason: `${resource.unit} runs what is wanted` } }
+  return {
+    action: {
+      kind: 'service',
+      id: resource.id,
+      unit: resource.unit,
+      steps,
+      loadedHash: resource.loadedHash,
+      whenActive: resource.whenActive,
+      reason: reasons.join(', '),
+    },
+  }
+}

@@ -1,0 +1,135 @@
+import { HactlError } from '../errors.ts'
+import type { Clock, Script, Session } from '../ports.ts'
+import { LOCK_LOST_STATUS } from './apply/report.ts'
+import { STATE_DIR } from './observe/script.ts'
+import { sh } from './ssh/sh.ts'
+
+const LOCK_DIR = `${STATE_DIR}/lock`
+/** Two missed heartbeats and a bit; with the beat below, a dead run's lock is free again within 30 s. */
+export const LOCK_EXPIRES_SECONDS = 25
+const BEAT_MS = 8_000
+const LOCK_DEADLINE_MS = 15_000
+const BUSY_STATUS = 96
+
+export interface LockClaim {
+  /** Unique for this run. */
+  readonly id: string
+  /** Who: "ops@laptop". */
+  readonly owner: string
+  /** What for: "deploy". */
+  readonly reason: string
+}
+
+/**
+ * Runs `work` while holding the cluster's lock on all given servers: taken on the first in rank first, so that of two runs one wins.
+ * The lock is a folder with a heartbeat, judged by each server's own clock. Throws E_LOCKED naming the owner.
+ */
+export async function withLock<T>(
+  sessions: readonly Session[],
+  claim: LockClaim,
+  clock: Clock,
+  work: () => Promise<T>,
+): Promise<T> {
+  const taken: Session[] = []
+  try {
+    const [first, ...rest] = sessions
+    if (first !== undefined) {
+      await takeLock(first, claim)
+      taken.push(first)
+    }
+    const outcomes = await Promise.allSettled(
+      rest.map(async session => {
+        await takeLock(session, claim)
+        taken.push(session)
+      }),
+    )
+    const refused = outcomes.find(outcome => outcome.status === 'rejected')
+    if (refused?.status === 'rejected') throw refused.reason
+    const stop = new AbortController()
+    const beating = beat(taken, claim, clock, stop.signal)
+    try {
+      return await work()
+    } finally {
+      stop.abort()
+      await beating
+    }
+  } finally {
+    await Promise.allSettled(taken.map(session => session.run(releaseScript(claim.id), { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS })))
+  }
+}
+
+async function takeLock(session: Session, claim: LockClaim): Promise<void> {
+  const result = await session.run(takeScript(claim), { label: 'take the lock', deadlineMs: LOCK_DEADLINE_MS })
+  if (result.code === 0) return
+  if (result.code === BUSY_STATUS) {
+    const value = (key: string) => new RegExp(`^${key} (.*)$`, 'm').exec(result.stdout)?.[1] ?? 'unknown'
+    throw new HactlError({
+      code: 'E_LOCKED',
+      server: session.server,
+      what: `another run of hactl works on this cluster: ${value('owner')}, ${value('reason')}`,
+      why: [`its last sign of life was ${value('age')} s ago; a dead run's lock is free after ${LOCK_EXPIRES_SECONDS} s`],
+      fix: 'wait for it to end; hactl unlock breaks the lock of a run that is surely dead',
+    })
+  }
+  throw new HactlError({
+    code: 'E_UNHEALTHY',
+    server: session.server,
+    what: `the lock under ${STATE_DIR} could not be made`,
+    why: result.stderr.trim().split('\n').slice(-3),
+    fix: `look at the disk of ${session.server}: df -h /var`,
+  })
+}
+
+/** flock(1) makes "is it stale? then break it and take it" one step, so that two runs cannot both break it. */
+function takeScript(claim: LockClaim): Script {
+  return sh`
+umask 077
+mkdir -p ${STATE_DIR} || exit 1
+exec 9>${`${STATE_DIR}/lock.mutex`} || exit 1
+flock -w 5 9 || exit 1
+if ! mkdir ${LOCK_DIR} 2>/dev/null; then
+  [ -d ${LOCK_DIR} ] || exit 1
+  age=$(( $(date +%s) - $(stat -c %Y ${LOCK_DIR}/beat 2>/dev/null || stat -c %Y ${LOCK_DIR}) ))
+  if [ "$age" -le ${LOCK_EXPIRES_SECONDS} ]; then
+    echo "age $age"; cat ${LOCK_DIR}/info 2>/dev/null
+    exit ${BUSY_STATUS}
+  fi
+fi
+printf 'id %s\nowner %s\nreason %s\n' ${claim.id} ${claim.owner} ${claim.reason} >${LOCK_DIR}/info && : >${LOCK_DIR}/beat`
+}
+
+function releaseScript(id: string): Script {
+  return sh`grep -qx ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null && rm -rf ${LOCK_DIR}; :`
+}
+
+/** Ends a script with LOCK_LOST_STATUS unless this run still holds the lock; counts as a heartbeat. */
+export function lockGuard(id: string): Script {
+  return sh`grep -qx ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null || exit ${LOCK_LOST_STATUS}
+touch ${LOCK_DIR}/beat`
+}
+
+async function beat(sessions: readonly Session[], claim: LockClaim, clock: Clock, stop: AbortSignal): Promise<void> {
+  const script = sh`grep -qx ${`id ${claim.id}`} ${LOCK_DIR}/info 2>/dev/null && touch ${LOCK_DIR}/beat; :`
+  while (!stop.aborted) {
+    try {
+      await clock.sleep(BEAT_MS, stop)
+    } catch {
+      return
+    }
+    // A missed beat is not an error by itself: what works on that server will notice the lost connection, or the lock guard the lost lock.
+    await Promise.allSettled(sessions.map(session => session.run(script, { label: 'renew the lock', deadlineMs: BEAT_MS })))
+  }
+}
+
+/** Removes the lock of a dead run, or of any run where `force`; resolves to whether it is gone. */
+export async function breakLock(session: Session, force: boolean): Promise<boolean> {
+  const result = await session.run(
+    sh`
+[ -d ${LOCK_DIR} ] || exit 0
+exec 9>${`${STATE_DIR}/lock.mutex`}; flock -w 5 9 || exit 1
+age=$(( $(date +%s) - $(stat -c %Y ${LOCK_DIR}/beat 2>/dev/null || stat -c %Y ${LOCK_DIR}) ))
+if [ "$age" -gt ${LOCK_EXPIRES_SECONDS} ] || [ ${force ? 'yes' : 'no'} = yes ]; then rm -rf ${LOCK_DIR}; else exit ${BUSY_STATUS}; fi`,
+    { label: 'break the lock', deadlineMs: LOCK_DEADLINE_MS },
+  )
+  return result.code === 0
+}

@@ -1,0 +1,28 @@
+import { HactlError } from '../errors.ts'
+import type { Session } from '../ports.ts'
+import type { ObservedNode } from '../state.ts'
+import { parseProbe } from './observe/parse.ts'
+import { type ProbeRequest, probeScript } from './observe/script.ts'
+
+/** A server that answers but does not finish within this is in trouble itself. */
+const PROBE_DEADLINE_MS = 20_000
+
+/** Reads all facts of one server in one ssh exec. Throws E_PROBE_CUT and what Session.run throws. */
+export async function observeNode(session: Session, request: ProbeRequest, signal?: AbortSignal): Promise<ObservedNode> {
+  const result = await session.run(probeScript(request), { label: 'read the facts of this server', deadlineMs: PROBE_DEADLINE_MS, signal })
+  try {
+    return parseProbe(session.server, result.stdout, request)
+  } catch (error) {
+    if (error instanceof HactlError && result.stderr.trim() !== '') {
+      throw new HactlError({
+        code: error.code,
+        server: session.server,
+        what: error.message,
+        why: [...error.why, ...result.stderr.trim().split('\n').slice(-3)],
+        ...(error.fix === undefined ? {} : { fix: error.fix }),
+        cause: error,
+      })
+    }
+    throw error
+  }
+}

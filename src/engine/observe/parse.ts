@@ -1,0 +1,300 @@
+import { HactlError } from '../../errors.ts'
+import type {
+  Facts,
+  InterfaceAddress,
+  LockInfo,
+  Neighbour,
+  ObservedFile,
+  ObservedInstance,
+  ObservedNode,
+  ObservedService,
+  Unit,
+} from '../../state.ts'
+import type { ProbeRequest } from './script.ts'
+
+/**
+ * Reads a probe's answer. Throws E_PROBE_CUT when the closing mark is missing: a cut answer says nothing about what is absent.
+ */
+export function parseProbe(server: string, stdout: string, request: ProbeRequest): ObservedNode {
+  const sections = parseSections(server, stdout)
+  const text = (name: string) => sections.get(name) ?? ''
+  const facts = parseFacts(text('facts'), text('os'), text('addresses'), text('links'))
+  const installed = parseInstalled(text('packages'))
+  const candidates = parseCandidates(text('candidates'))
+  const owned = parseOwned(text('owned'))
+  return {
+    server,
+    facts,
+    packages: Object.fromEntries(
+      request.packages.map(name => [name, { installed: installed.get(name), candidate: candidates.get(name) }]),
+    ),
+    dpkgBroken: text('updates').trim() !== '' || text('audit').trim() !== '',
+    aptListsStale: sections.has('lists') && text('lists').trim() === '',
+    files: parseFiles(sections, request.paths, owned),
+    services: parseServices(text('services'), text('loaded')),
+    sysctls: Object.fromEntries(linesOf(text('sysctls')).map(line => splitOnce(line, ' '))),
+    instances: parseInstances(text('instances')),
+    checkStatus: sections.has('check') ? Number(text('check').trim()) : undefined,
+    trackers: Object.fromEntries(linesOf(text('trackers')).map(line => splitOnce(line, ' '))),
+    lock: parseLock(text('lock')),
+    residue: linesOf(text('residue')),
+    neighbours: parseNeighbours(text('neighbours')),
+  }
+}
+
+function parseSections(server: string, stdout: string): Map<string, string> {
+  const sections = new Map<string, string>()
+  let name: string | undefined
+  let body: string[] = []
+  let complete = false
+  for (const line of stdout.split('\n')) {
+    if (name === undefined) {
+      if (line.startsWith('@@begin ')) {
+        name = line.slice('@@begin '.length)
+        body = []
+      } else if (line === '@@end all') complete = true
+    } else if (line === `@@end ${name}`) {
+      sections.set(name, body.join('\n'))
+      name = undefined
+    } else body.push(line)
+  }
+  if (!complete || name !== undefined) {
+    throw new HactlError({
+      code: 'E_PROBE_CUT',
+      server,
+      what: 'the answer to the questions about this server ended early',
+      why: [name === undefined ? 'the closing mark is missing' : `it stopped in the section "${name}"`],
+      fix: 'run again; if it happens again, look at the disk space and the login messages of this server',
+    })
+  }
+  return sections
+}
+
+function linesOf(text: string): string[] {
+  return text.split('\n').filter(line => line.trim() !== '')
+}
+
+function splitOnce(line: string, separator: string): [string, string] {
+  const at = line.indexOf(separator)
+  return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + separator.length)]
+}
+
+function parseFacts(factsText: string, osText: string, addressText: string, linkText: string): Facts {
+  const fact = new Map(linesOf(factsText).map(line => splitOnce(line, ' ')))
+  const os = new Map(
+    linesOf(osText).map(line => {
+      const [key, value] = splitOnce(line, '=')
+      return [key, value.replace(/^["']|["']$/g, '')]
+    }),
+  )
+  return {
+    machineId: fact.get('machine-id') ?? '',
+    bootId: fact.get('boot-id') ?? '',
+    hostname: fact.get('hostname') ?? '',
+    uid: Number(fact.get('uid') ?? -1),
+    os: {
+      id: os.get('ID') ?? '',
+      like: os.get('ID_LIKE') ?? '',
+      version: os.get('VERSION_ID') ?? '',
+      codename: os.get('VERSION_CODENAME') ?? '',
+      pretty: os.get('PRETTY_NAME') ?? 'an unknown system',
+    },
+    systemd: fact.get('systemd') === 'yes',
+    dpkg: fact.get('dpkg') === 'yes',
+    container: fact.get('container') ?? 'none',
+    addresses: linesOf(addressText).flatMap(parseAddress),
+    linkAddresses: linesOf(linkText).flatMap(line => /link\/ether ([0-9a-f:]{17})/.exec(line)?.[1] ?? []),
+    clockMs: Number(fact.get('clock') ?? 0),
+    freeVarKiB: Number(fact.get('free') ?? 0),
+  }
+}
+
+// ip-address(8), -oneline: "2: eth0    inet 198.51.100.11/24 brd ... scope global eth0\ ..."
+function parseAddress(line: string): InterfaceAddress[] {
+  const match = /^\d+:\s+(\S+)\s+(inet6?)\s+([0-9a-fA-F.:]+)(?:\s+peer\s+\S+)?(?:\/(\d+))?\s/.exec(line)
+  if (match === null) return []
+  const [, name = '', family, address = '', prefix] = match
+  return [
+    {
+      interface: name.replace(/@.*$/, ''),
+      family: family === 'inet6' ? 6 : 4,
+      address,
+      prefix: prefix === undefined ? (family === 'inet6' ? 128 : 32) : Number(prefix),
+    },
+  ]
+}
+
+function parseNeighbours(text: string): Neighbour[] {
+  return linesOf(text).flatMap(line => {
+    const match = /^(\S+) dev \S+ .*lladdr ([0-9a-f:]{17})/.exec(line)
+    return match === null ? [] : [{ address: match[1] ?? '', linkAddress: match[2] ?? '' }]
+  })
+}
+
+function parseInstalled(text: string): Map<string, string> {
+  return new Map(
+    linesOf(text).flatMap(line => {
+      const [name = '', status, version] = line.split(' ')
+      return status === 'installed' && version !== undefined ? [[name, version] as const] : []
+    }),
+  )
+}
+
+// apt-cache(8) policy: "haproxy:\n  Installed: (none)\n  Candidate: 2.6.12-1\n ..."
+function parseCandidates(text: string): Map<string, string> {
+  const candidates = new Map<string, string>()
+  let name = ''
+  for (const line of linesOf(text)) {
+    const header = /^(\S+):$/.exec(line)
+    if (header?.[1] !== undefined) name = header[1]
+    const candidate = /^\s+Candidate: (\S+)$/.exec(line)?.[1]
+    if (candidate !== undefined && candidate !== '(none)') candidates.set(name, candidate)
+  }
+  return candidates
+}
+
+/** The record of what hactl wrote: "SHA256  PATH" per line, as sha256sum(1) prints it. */
+function parseOwned(text: string): Map<string, string> {
+  return new Map(
+    linesOf(text).flatMap(line => {
+      const match = /^([0-9a-f]{64}) {2}(\/.+)$/.exec(line)
+      return match === null ? [] : [[match[2] ?? '', match[1] ?? ''] as const]
+    }),
+  )
+}
+
+function parseFiles(
+  sections: ReadonlyMap<string, string>,
+  paths: readonly string[],
+  owned: ReadonlyMap<string, string>,
+): Record<string, ObservedFile | undefined> {
+  const text = (name: string) => sections.get(name) ?? ''
+  const sums = checksumsOf(text('sums'))
+  const md5 = checksumsOf(text('md5'))
+  const shipped = new Map(
+    linesOf(text('conffiles')).flatMap(line => {
+      const match = /^ ?(\/\S+) ([0-9a-f]{32})/.exec(line)
+      return match === null ? [] : [[match[1] ?? '', match[2] ?? ''] as const]
+    }),
+  )
+  const stats = new Map(
+    linesOf(text('stats')).map(line => {
+      const [mode = '', owner = '', group = '', , ...path] = line.split(' ')
+      return [path.join(' '), { mode: mode.padStart(4, '0'), owner, group }] as const
+    }),
+  )
+  return Object.fromEntries(
+    paths.map(path => {
+      const stat = stats.get(path)
+      const sha256 = sums.get(path)
+      if (stat === undefined || sha256 === undefined) return [path, undefined]
+      const md5sum = md5.get(path)
+      return [
+        path,
+        {
+          path,
+          sha256,
+          ...stat,
+          content: decodeContent(sections.get(`content ${path}`)),
+          pristineConffile: md5sum !== undefined && shipped.get(path) === md5sum,
+          ownedSha256: owned.get(path),
+        },
+      ]
+    }),
+  )
+}
+
+function checksumsOf(text: string): Map<string, string> {
+  return new Map(
+    linesOf(text).flatMap(line => {
+      const match = /^\\?([0-9a-f]+) [ *](\/.*)$/.exec(line)
+      return match === null ? [] : [[match[2] ?? '', match[1] ?? ''] as const]
+    }),
+  )
+}
+
+function decodeContent(base64: string | undefined): string | undefined {
+  if (base64 === undefined) return undefined
+  const bytes = Buffer.from(base64, 'base64')
+  const text = bytes.toString('utf8')
+  return Buffer.from(text, 'utf8').equals(bytes) ? text : undefined
+}
+
+function parseServices(text: string, loadedText: string): Record<Unit, ObservedService> {
+  const loaded = new Map(linesOf(loadedText).map(line => splitOnce(line, ' ')))
+  const byUnit = new Map<string, Map<string, string>>()
+  for (const block of text.split(/\n\s*\n/)) {
+    const properties = new Map(linesOf(block).map(line => splitOnce(line, '=')))
+    const id = properties.get('Id')
+    if (id !== undefined) byUnit.set(id.replace(/\.service$/, ''), properties)
+  }
+  const service = (unit: Unit): ObservedService => {
+    const properties = byUnit.get(unit)
+    const stamp = loaded.get(unit)
+    return {
+      unit,
+      load: properties?.get('LoadState') ?? 'not-found',
+      active: properties?.get('ActiveState') ?? 'inactive',
+      sub: properties?.get('SubState') ?? 'dead',
+      unitFile: properties?.get('UnitFileState') ?? '',
+      needsDaemonReload: properties?.get('NeedDaemonReload') === 'yes',
+      mainPid: Number(properties?.get('MainPID') ?? 0),
+      loadedHash: stamp === undefined || stamp === '' ? undefined : stamp,
+    }
+  }
+  return { haproxy: service('haproxy'), keepalived: service('keepalived') }
+}
+
+function parseLock(text: string): LockInfo | undefined {
+  const lines = linesOf(text)
+  if (lines.length === 0) return undefined
+  const value = new Map(lines.map(line => splitOnce(line, ' ')))
+  return {
+    id: value.get('id') ?? '',
+    owner: value.get('owner') ?? 'somebody',
+    reason: value.get('reason') ?? 'unknown',
+    ageSeconds: Number(value.get('age') ?? 0),
+  }
+}
+
+const STATES = ['INIT', 'BACKUP', 'MASTER', 'FAULT'] as const
+
+/**
+ * keepalived's JSON dump (vrrp/vrrp_json.c): an array of {data, stats}, or {vrrp: [...]} with json_version 2.
+ * An unreadable dump gives no instances: the callers treat "keepalived runs but shows no instance" as unhealthy.
+ */
+export function parseInstances(text: string): ObservedInstance[] {
+  let dump: unknown
+  try {
+    dump = JSON.parse(text)
+  } catch {
+    return []
+  }
+  const list = Array.isArray(dump) ? dump : isRecord(dump) && Array.isArray(dump['vrrp']) ? dump['vrrp'] : []
+  return list.flatMap((entry: unknown) => {
+    const data = isRecord(entry) && isRecord(entry['data']) ? entry['data'] : undefined
+    if (data === undefined) return []
+    const number = (key: string) => Number(data[key] ?? 0)
+    const strings = (key: string) => (Array.isArray(data[key]) ? data[key].map(String) : [])
+    const version = number('version')
+    return [
+      {
+        name: String(data['iname'] ?? ''),
+        interface: String(data['ifp_ifname'] ?? ''),
+        virtualRouterId: number('vrid'),
+        state: STATES[number('state')] ?? 'UNKNOWN',
+        basePriority: number('base_priority'),
+        effectivePriority: number('effective_priority'),
+        advertIntMs: Math.round(number('adver_int') * 1000),
+        version: version === 2 || version === 3 ? version : undefined,
+        nopreempt: data['nopreempt'] === true,
+        virtualAddresses: strings('vips').map(vip => (vip.split(' ')[0] ?? '').replace(/\/\d+$/, '')),
+        trackScripts: strings('track_script').map(script => script.replace(/^'|'$/g, '')),
+      },
+    ]
+  })
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

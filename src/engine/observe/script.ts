@@ -1,0 +1,180 @@
+import type { Script } from '../../ports.ts'
+import type { Unit } from '../../state.ts'
+import { sh } from '../ssh/sh.ts'
+
+/** Where hactl keeps its state on a server. */
+export const STATE_DIR = '/var/lib/hactl'
+/** Files larger than this are compared by checksum only. */
+export const CONTENT_LIMIT_BYTES = 262_144
+/** Package lists older than this are refreshed before an installation. */
+const LISTS_FRESH_MINUTES = 24 * 60
+
+/** What one probe of a server shall look at. */
+export interface ProbeRequest {
+  readonly packages: readonly string[]
+  readonly paths: readonly string[]
+  readonly units: readonly Unit[]
+  readonly sysctls: readonly string[]
+  /** Absolute paths of tracker files. */
+  readonly trackers: readonly string[]
+  /** Absolute path of the check script; asked with the argument "once". */
+  readonly checkScript: string
+  /** Virtual addresses: looked for in the neighbour table after a nudge, where no keepalived runs here. */
+  readonly virtualAddresses: readonly string[]
+}
+
+/**
+ * The one script that reads all facts of a server: sections between "@@begin NAME" and "@@end NAME", closed by "@@end all", so that a
+ * cut answer can never be taken for an absent thing. Changes nothing but keepalived's own state dump in /tmp.
+ */
+export function probeScript(request: ProbeRequest): Script {
+  const units = request.units.map(unit => `${unit}.service`)
+  return sh`
+b() { printf '@@begin %s\n' "$1"; }
+e() { printf '\n@@end %s\n' "$1"; }
+
+# keepalived writes its dump asynchronously: asked first, read last. Signal 36 is SIGRTMIN+2, "write JSON" (keepalived --signum=JSON).
+ka_pid=
+[ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
+if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then rm -f /tmp/keepalived.json; kill -36 "$ka_pid" 2>/dev/null || ka_pid=; else ka_pid=; fi
+
+b facts
+echo "uid $(id -u)"
+read -r v </etc/machine-id 2>/dev/null && echo "machine-id $v"
+read -r v </proc/sys/kernel/random/boot_id && echo "boot-id $v"
+read -r v </proc/sys/kernel/hostname && echo "hostname $v"
+[ -d /run/systemd/system ] && echo "systemd yes"
+command -v dpkg-query >/dev/null && echo "dpkg yes"
+echo "container $(systemd-detect-virt -c 2>/dev/null || :)"
+echo "clock $(date +%s%3N)"
+echo "free $(df -Pk /var 2>/dev/null | { read -r _; read -r _ _ _ f _; echo "$f"; })"
+e facts
+
+b os
+cat /etc/os-release 2>/dev/null
+e os
+
+b addresses
+ip -o addr show 2>/dev/null
+e addresses
+
+b links
+ip -o link show 2>/dev/null
+e links
+
+b packages
+dpkg-query -W -f='\${Package} \${db:Status-Status} \${Version}\n' ${request.packages} 2>/dev/null
+e packages
+
+installed=$(dpkg-query -W -f='\${db:Status-Status}\n' ${request.packages} 2>/dev/null | grep -cx installed)
+if [ "$installed" -lt ${request.packages.length} ]; then
+  b candidates
+  LC_ALL=C apt-cache policy ${request.packages} 2>/dev/null
+  e candidates
+  b lists
+  find /var/lib/apt/lists -maxdepth 1 -name '*Release' -mmin -${LISTS_FRESH_MINUTES} -print 2>/dev/null | head -n 1
+  e lists
+  b audit
+  dpkg --audit 2>/dev/null | head -n 5
+  e audit
+fi
+b updates
+for f in /var/lib/dpkg/updates/[0-9]*; do [ -e "$f" ] && echo "$f"; done
+e updates
+
+b owned
+cat ${`${STATE_DIR}/owned`} 2>/dev/null
+e owned
+
+b conffiles
+dpkg-query -W -f='\${Conffiles}\n' ${request.packages} 2>/dev/null
+e conffiles
+
+set --
+for f in ${request.paths}; do [ -f "$f" ] && set -- "$@" "$f"; done
+if [ $# -gt 0 ]; then
+  b stats
+  stat -L -c '%a %U %G %s %n' -- "$@"
+  e stats
+  b sums
+  sha256sum -- "$@"
+  e sums
+  b md5
+  md5sum -- "$@"
+  e md5
+  for f in "$@"; do
+    size=$(stat -L -c %s -- "$f")
+    [ "$size" -le ${CONTENT_LIMIT_BYTES} ] || continue
+    b "content $f"
+    base64 -w 0 -- "$f"
+    e "content $f"
+  done
+fi
+
+b services
+systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID ${units} 2>/dev/null
+e services
+
+b loaded
+for u in ${request.units}; do v=; { read -r v <${STATE_DIR}/loaded/"$u"; } 2>/dev/null; echo "$u $v"; done
+e loaded
+
+b sysctls
+for k in ${request.sysctls}; do
+  v=; { read -r v </proc/sys/"$(echo "$k" | tr . /)"; } 2>/dev/null && echo "$k $v"
+done
+e sysctls
+
+b trackers
+for f in ${request.trackers}; do v=; [ -e "$f" ] && { { read -r v <"$f"; } 2>/dev/null; echo "$f $v"; }; done
+e trackers
+
+if [ -x ${request.checkScript} ]; then
+  timeout -k 1 3 ${request.checkScript} once >/dev/null 2>&1; rc=$?
+  b check
+  echo "$rc"
+  e check
+fi
+
+b lock
+if [ -d ${STATE_DIR}/lock ]; then
+  echo "age $(( $(date +%s) - $(stat -c %Y ${STATE_DIR}/lock/beat 2>/dev/null || stat -c %Y ${STATE_DIR}/lock 2>/dev/null || date +%s) ))"
+  cat ${STATE_DIR}/lock/info 2>/dev/null
+fi
+e lock
+
+b residue
+for f in /run/systemd/transient/hactl-*; do [ -e "$f" ] && echo "\${f##*/}"; done
+e residue
+
+# A nudge makes the kernel ask who has the address; only worth its wait where this server cannot know from keepalived.
+if [ -z "$ka_pid" ]; then
+  for v in ${request.virtualAddresses}; do
+    ip -o addr show to "$v" 2>/dev/null | grep -q . && continue
+    timeout 1 bash -c 'echo >"/dev/udp/$1/9"' - "$v" 2>/dev/null
+  done
+  i=0
+  while [ $i -lt 10 ]; do
+    pending=
+    for v in ${request.virtualAddresses}; do ip -o neigh show to "$v" 2>/dev/null | grep -q INCOMPLETE && pending=1; done
+    [ -n "$pending" ] || break
+    sleep 0.05; i=$((i+1))
+  done
+  b neighbours
+  for v in ${request.virtualAddresses}; do ip -o neigh show to "$v" 2>/dev/null; done
+  e neighbours
+fi
+
+if [ -n "$ka_pid" ]; then
+  i=0
+  while [ $i -lt 50 ]; do
+    [ -s /tmp/keepalived.json ] && case "$(tail -c 3 /tmp/keepalived.json)" in *']'*|*'}'*) break ;; esac
+    sleep 0.02; i=$((i+1))
+  done
+  b instances
+  cat /tmp/keepalived.json 2>/dev/null
+  e instances
+fi
+printf '@@end all\n'
+`
+}

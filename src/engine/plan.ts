@@ -1,0 +1,80 @@
+import type { Action, ChangeClass, DesiredNode, ObservedNode, Plan, ServerPlan } from '../state.ts'
+import { type DiffOptions, diffNode, type ForeignFile } from './diff.ts'
+import type { Playbook } from './playbook.ts'
+
+/** What a change of one server's configuration means for its peers; judged by the domain, which knows the file's language. */
+export interface ChangeJudgement {
+  readonly class: ChangeClass
+  readonly outageMs: number
+  readonly reasons: readonly string[]
+}
+
+export interface PlanInput {
+  readonly cluster: string
+  readonly playbook: Playbook
+  readonly desired: readonly DesiredNode[]
+  readonly observed: readonly ObservedNode[]
+  /** Names of servers that hold a virtual address now. */
+  readonly holders: readonly string[]
+  readonly options: DiffOptions
+  readonly judge: (server: string, actions: readonly Action[]) => ChangeJudgement
+}
+
+export interface PlanResult {
+  readonly plan: Plan
+  /** By server: files hactl did not make. The plan must not be applied while there are any. */
+  readonly foreign: readonly { readonly server: string; readonly file: ForeignFile }[]
+}
+
+// From harmless to grave: the whole roll-out goes by the gravest change of any server.
+const GRAVITY: readonly ChangeClass[] = ['none', 'first-time', 'local', 'together', 'outage']
+
+/** Compares desired with observed state and decides what is done, where, and which servers change together. Pure. */
+export function planCluster(input: PlanInput): PlanResult {
+  const observedOf = new Map(input.observed.map(node => [node.server, node]))
+  const order = new Map(input.playbook.stages.flatMap(stage => stage.tasks).map((task, index) => [task, index]))
+  const foreign: { server: string; file: ForeignFile }[] = []
+  const servers: ServerPlan[] = []
+  for (const desired of input.desired) {
+    const observed = observedOf.get(desired.server)
+    if (observed === undefined) continue
+    const sorted = [...desired.resources].sort((a, b) => (order.get(a.id) ?? order.size) - (order.get(b.id) ?? order.size))
+    const diff = diffNode({ server: desired.server, resources: sorted }, observed, input.options)
+    foreign.push(...diff.foreign.map(file => ({ server: desired.server, file })))
+    servers.push({ server: diff.server, actions: diff.actions, unchanged: diff.unchanged })
+  }
+  const changing = servers.filter(server => server.actions.length > 0)
+  const judgements = changing.map(server => input.judge(server.server, server.actions))
+  const gravest = judgements.reduce((worst, next) => (GRAVITY.indexOf(next.class) > GRAVITY.indexOf(worst) ? next.class : worst), 'none' as ChangeClass)
+  const reasons = [...new Set(judgements.flatMap(judgement => judgement.reasons))]
+  return {
+    foreign,
+    plan: {
+      version: 1,
+      cluster: input.cluster,
+      servers,
+      changeClass: gravest,
+      waves: wavesFor(
+        changing.map(server => server.server),
+        gravest,
+        input.holders,
+      ),
+      outageMs: Math.max(0, ...judgements.map(judgement => judgement.outageMs)),
+      warnings: reasons,
+    },
+  }
+}
+
+/**
+ * Which servers change together: one by one with the holders last, or all at once where peers refuse each other's adverts until all have
+ * changed (one by one would be a split brain), or where nothing runs yet that could be disturbed.
+ */
+export function wavesFor(changing: readonly string[], changeClass: ChangeClass, holders: readonly string[]): readonly (readonly string[])[] {
+  if (changing.length === 0) return []
+  if (changeClass === 'together' || changeClass === 'outage') return [changing]
+  if (changeClass === 'first-time' && holders.length === 0) return [changing]
+  // Rank order reversed: the least preferred backup is the cheapest to be wrong on.
+  const backups = changing.filter(server => !holders.includes(server)).reverse()
+  const last = changing.filter(server => holders.includes(server))
+  return [...backups, ...last].map(server => [server])
+}
