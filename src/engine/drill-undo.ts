@@ -1,0 +1,130 @@
+/** The way back from a disturbance: a timer on the server that needs no controller, and the controller's own undo. */
+import { asHactlError, HactlError } from '../errors.ts'
+import type { Clock, Script, Session } from '../ports.ts'
+import type { Disturbance } from '../state.ts'
+import type { Links } from './links.ts'
+import { isLoss } from './links.ts'
+import { sh } from './ssh/sh.ts'
+
+/** systemd-run and systemctl answer within a second; a server that needs longer is not fit for a drill. */
+const SYSTEMCTL_DEADLINE_MS = 15_000
+/** An undo may have to wait for a service to start. */
+const UNDO_DEADLINE_MS = 30_000
+const RETRY_PAUSE_MS = 2000
+/** An undo that the server refuses this often will not be taken the next time. */
+const MAX_REFUSALS = 3
+/** How long after the server's own timer the controller still tries to see that it worked. */
+const AFTER_TIMER_MS = 15_000
+
+export interface UndoPlan {
+  /** Short and random; part of the timer's name. */
+  readonly id: string
+  readonly server: string
+  readonly disturbance: Disturbance
+  /** From arming. */
+  readonly undoAfterMs: number
+}
+
+/** Name of the timer and its service, without suffix. */
+export function undoUnit(id: string): string {
+  if (!/^[a-z0-9]{4,16}$/.test(id)) throw new HactlError({ code: 'E_INTERNAL', what: `"${id}" cannot be a drill's id` })
+  return `hactl-undo-${id}`
+}
+
+/** Starts the timer that undoes the disturbance whatever becomes of the controller, and sees that it runs. Throws where it does not. */
+export async function armUndo(session: Session, plan: UndoPlan, signal?: AbortSignal): Promise<void> {
+  const result = await session.run(armScript(plan), { label: 'arm the undo on this server', deadlineMs: SYSTEMCTL_DEADLINE_MS, signal })
+  if (result.code === 0) return
+  throw new HactlError({
+    code: 'E_UNHEALTHY',
+    server: plan.server,
+    what: `the undo could not be armed on ${plan.server}, so nothing was disturbed`,
+    why: lastLines(result.stderr),
+    fix: 'see that systemd-run works there: systemd-run --on-active=5s /bin/true',
+  })
+}
+
+/** Without AccuracySec systemd may let a timer fire up to a minute late (systemd.timer(5)). */
+export function armScript(plan: UndoPlan): Script {
+  const unit = undoUnit(plan.id)
+  const seconds = Math.ceil(plan.undoAfterMs / 1000)
+  return sh`systemd-run --quiet --collect --unit=${unit} --on-active=${seconds}s --timer-property=AccuracySec=100ms \\
+  /bin/sh -c ${plan.disturbance.undo} && systemctl is-active --quiet ${unit}.timer`
+}
+
+export function undoScript(disturbance: Disturbance): Script {
+  return sh`/bin/sh -c ${disturbance.undo}
+/bin/sh -c ${disturbance.confirm}`
+}
+
+/** Takes the timer away; only after the undo was confirmed, or where nothing was disturbed. */
+export async function disarmUndo(session: Session, plan: UndoPlan): Promise<void> {
+  const timer = `${undoUnit(plan.id)}.timer`
+  await session.run(sh`systemctl stop ${timer}`, { label: 'take the undo timer away', deadlineMs: SYSTEMCTL_DEADLINE_MS })
+}
+
+export interface UndoRun {
+  readonly plan: UndoPlan
+  readonly links: Links
+  readonly clock: Clock
+  /** When the timer was armed, on the clock's monotonic axis. */
+  readonly armedMs: number
+  /** What stopped the drill before its undo, if anything did: kept as the cause where the undo fails as well. */
+  readonly earlier: unknown
+  readonly onWaiting: (text: string) => void
+}
+
+/**
+ * Undoes the disturbance and sees that it is undone; no signal stops it. Over a lost connection it connects anew, until some
+ * seconds after the server's own timer must have done it. Throws E_UNDO_FAILED, which names the server and the command to run.
+ */
+export async function undoDisturbance(run: UndoRun): Promise<void> {
+  const { plan, links, clock } = run
+  const healsMs = run.armedMs + plan.undoAfterMs
+  const endMs = Math.max(healsMs, clock.monotonic()) + AFTER_TIMER_MS
+  const why: string[] = []
+  let refusals = 0
+  let session = links.current(plan.server)
+  let isLost = false
+  let fault: unknown
+  while (refusals < MAX_REFUSALS) {
+    try {
+      if (isLost) session = await links.renew(session)
+      isLost = false
+      const result = await session.run(undoScript(plan.disturbance), {
+        label: plan.disturbance.undoTitle,
+        deadlineMs: UNDO_DEADLINE_MS,
+      })
+      if (result.code === 0) return
+      refusals++
+      why.push(...lastLines(result.stderr))
+    } catch (error) {
+      fault = error
+      isLost = isLoss(error)
+      if (!isLost) refusals++
+      why.push(asHactlError(error).message)
+      const waitMs = healsMs - clock.monotonic()
+      if (isLost && waitMs > 0) {
+        run.onWaiting(`${plan.server} cannot be reached; its own timer will ${plan.disturbance.undoTitle} in ${Math.ceil(waitMs / 1000)} s`)
+      }
+    }
+    if (clock.monotonic() + RETRY_PAUSE_MS > endMs) break
+    await clock.sleep(RETRY_PAUSE_MS)
+  }
+  throw new HactlError({
+    code: 'E_UNDO_FAILED',
+    server: plan.server,
+    what: `"${plan.disturbance.title}" could not be undone on ${plan.server}`,
+    why: [...new Set(why)],
+    fix: `on ${plan.server}, as root: ${plan.disturbance.byHand}`,
+    cause: run.earlier ?? fault,
+  })
+}
+
+function lastLines(text: string): readonly string[] {
+  return text
+    .trim()
+    .split('\n')
+    .filter(line => line !== '')
+    .slice(-3)
+}

@@ -1,0 +1,55 @@
+/** The open connections of a run, each replaced by a new one when it is lost. */
+import { HactlError } from '../errors.ts'
+import type { Session } from '../ports.ts'
+
+export interface Links {
+  readonly servers: readonly string[]
+  /** The newest connection to a server, alive or not. Throws E_INTERNAL for a server that has none. */
+  current(server: string): Session
+  /** A connection newer than `lost`: one that somebody else has opened meanwhile, or a new one. Throws as Remote.connect does. */
+  renew(lost: Session, signal?: AbortSignal): Promise<Session>
+  /** Closes them all; never rejects. */
+  close(): Promise<void>
+}
+
+/** Owns the sessions from here on. `connect` opens a new connection to one of their servers. */
+export function createLinks(sessions: readonly Session[], connect: (server: string, signal?: AbortSignal) => Promise<Session>): Links {
+  const current = new Map(sessions.map(session => [session.server, session]))
+  const renewing = new Map<string, Promise<Session>>()
+  const currentOf = (server: string): Session => {
+    const session = current.get(server)
+    if (session === undefined) throw new HactlError({ code: 'E_INTERNAL', what: `there is no connection to ${server}`, server })
+    return session
+  }
+  const renew = async (lost: Session, signal?: AbortSignal): Promise<Session> => {
+    const session = await connect(lost.server, signal)
+    current.set(lost.server, session)
+    await lost.close().catch(() => undefined)
+    return session
+  }
+  return {
+    servers: sessions.map(session => session.server),
+    current: currentOf,
+    async renew(lost, signal) {
+      const newest = currentOf(lost.server)
+      if (newest !== lost) return newest
+      const others = renewing.get(lost.server)
+      if (others !== undefined) {
+        // Somebody else's attempt may end with their signal: then it is our turn.
+        const session = await others.catch(() => undefined)
+        if (session !== undefined) return session
+      }
+      const attempt = renew(lost, signal).finally(() => renewing.delete(lost.server))
+      renewing.set(lost.server, attempt)
+      return attempt
+    },
+    async close() {
+      await Promise.all([...current.values()].map(session => session.close().catch(() => undefined)))
+    },
+  }
+}
+
+/** Whether the fault is one of the connection: the server may be gone, but nothing says that the command was wrong. */
+export function isLoss(fault: unknown): boolean {
+  return fault instanceof HactlError && (fault.code === 'E_CONNECTION_LOST' || fault.code === 'E_COMMAND_TIMEOUT' || fault.exit === 4)
+}

@@ -1,0 +1,69 @@
+/** Asks the service through a virtual address many times a second, each time anew, and keeps what came of it. */
+import type { Clock, ProbeAnswer, Prober, ProbeTarget } from '../ports.ts'
+import type { ProbeSample } from '../state.ts'
+
+/** At least 50 a second, with room for a timer that fires a little late. */
+export const PROBE_INTERVAL_MS = 18
+/** After a longer standstill of the controller the probes it missed are left out, not sent all at once. */
+const CATCH_UP_MS = 200
+/** Bound of one run: no drill lasts longer. */
+const MAX_PROBES = 30_000
+
+export interface ProbeRun {
+  readonly target: ProbeTarget
+  readonly probe: Prober
+  readonly clock: Clock
+  /** No further probe is sent once it aborts; those on their way are awaited (they have target.timeoutMs each). */
+  readonly stop: AbortSignal
+  readonly onSample: (sample: ProbeSample) => void
+  readonly intervalMs?: number
+  readonly maxProbes?: number
+}
+
+/**
+ * Sends one independent probe every interval, on a schedule that does not drift and does not wait for answers.
+ * Resolves with the number sent once `stop` aborts or the bound is reached and every answer is in; never rejects.
+ */
+export async function runProber(run: ProbeRun): Promise<number> {
+  const { clock, stop } = run
+  const intervalMs = run.intervalMs ?? PROBE_INTERVAL_MS
+  const maxProbes = run.maxProbes ?? MAX_PROBES
+  const pending = new Set<Promise<void>>()
+  let dueMs = clock.monotonic()
+  let sent = 0
+  while (sent < maxProbes && !stop.aborted) {
+    const nowMs = clock.monotonic()
+    if (nowMs < dueMs) {
+      try {
+        await clock.sleep(dueMs - nowMs, stop)
+      } catch {
+        break
+      }
+      continue
+    }
+    sent++
+    const answer = probeOnce(run, nowMs).finally(() => pending.delete(answer))
+    pending.add(answer)
+    dueMs = Math.max(dueMs + intervalMs, nowMs - CATCH_UP_MS)
+  }
+  await Promise.all(pending)
+  return sent
+}
+
+async function probeOnce(run: ProbeRun, sentMs: number): Promise<void> {
+  let answer: ProbeAnswer
+  try {
+    answer = await run.probe(run.target)
+  } catch (error) {
+    // A prober that throws has no answer: for the one who asks that is the same as a refused connection.
+    answer = { ok: false, tookMs: run.clock.monotonic() - sentMs, error: error instanceof Error ? error.message : String(error) }
+  }
+  run.onSample({
+    kind: 'probe',
+    from: 'controller',
+    sentMs,
+    tookMs: answer.tookMs,
+    ok: answer.ok,
+    ...(answer.error === undefined ? {} : { error: answer.error }),
+  })
+}

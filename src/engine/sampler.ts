@@ -1,0 +1,166 @@
+/** Has every server say, several times a second, which addresses it holds and how its services stand. */
+import { HactlError } from '../errors.ts'
+import type { Clock, Script, Session } from '../ports.ts'
+import type { HolderSample } from '../state.ts'
+import { isLoss } from './links.ts'
+import { joinScripts, sh } from './ssh/sh.ts'
+
+/** Pause between two looks, in seconds; with the look itself some 110 ms to 150 ms. */
+const PAUSE_SECONDS = 0.1
+/** systemctl is the dear part of a look: asked every so many looks, and at once when a main process is gone. */
+const LOOKS_PER_SYSTEMCTL = 8
+const RECONNECT_PAUSE_MS = 1000
+
+export interface Watch {
+  /** Virtual addresses in the form `ip` prints them. */
+  readonly vips: readonly string[]
+  /** Unit names without ".service". */
+  readonly units: readonly string[]
+  /** Absolute paths of files that hold one number each. */
+  readonly trackers: readonly string[]
+  /** The remote script ends by itself after this many ms, whatever becomes of the connection. */
+  readonly boundMs: number
+}
+
+export interface SamplerRun {
+  readonly session: Session
+  /** A new connection after this one was lost; not closed here. */
+  readonly reconnect: (lost: Session, signal: AbortSignal) => Promise<Session>
+  readonly watch: Watch
+  readonly clock: Clock
+  readonly stop: AbortSignal
+  readonly onSample: (sample: HolderSample) => void
+}
+
+/**
+ * Samples one server until `stop` aborts. A lost connection is a sample (reachable: false), and is sought anew every second.
+ * Resolves when it has stopped; rejects only with what is no matter of the connection (E_SUDO, a script that cannot run).
+ */
+export async function runSampler(run: SamplerRun): Promise<void> {
+  const { clock, stop, onSample } = run
+  const endMs = clock.monotonic() + run.watch.boundMs
+  const script = samplerScript(run.watch)
+  let session = run.session
+  while (!stop.aborted && clock.monotonic() < endMs) {
+    const fault = await streamSamples(session, script, run)
+    if (stop.aborted || fault === undefined) return
+    if (!isLoss(fault)) throw fault
+    onSample({ kind: 'holder', server: session.server, atMs: clock.monotonic(), reachable: false, holds: [], units: {} })
+    const found = await sessionAgain(session, run, endMs)
+    if (found === undefined) return
+    session = found
+  }
+}
+
+/** A new connection, sought every second until the bound; undefined where none came in time or the sampling was stopped. */
+async function sessionAgain(lost: Session, run: SamplerRun, endMs: number): Promise<Session | undefined> {
+  const { clock, stop } = run
+  while (!stop.aborted && clock.monotonic() < endMs) {
+    try {
+      await clock.sleep(RECONNECT_PAUSE_MS, stop)
+      return await run.reconnect(lost, stop)
+    } catch (error) {
+      if (stop.aborted) return undefined
+      if (!isLoss(error)) throw error
+    }
+  }
+  return undefined
+}
+
+/** Runs the script on one connection; what ended it, or undefined where it came to its own end. */
+async function streamSamples(session: Session, script: Script, run: SamplerRun): Promise<unknown> {
+  try {
+    const result = await session.run(script, {
+      label: 'watch which addresses this server holds',
+      deadlineMs: run.watch.boundMs + 10_000,
+      signal: run.stop,
+      onLine: line => {
+        const sample = parseSample(line, session.server, run.clock.monotonic())
+        if (sample !== undefined) run.onSample(sample)
+      },
+    })
+    if (result.code === 0) return undefined
+    return new HactlError({
+      code: 'E_COMMAND_FAILED',
+      server: session.server,
+      what: `watching the addresses ended with status ${result.code}`,
+      why: result.stderr.trim().split('\n').slice(-3),
+    })
+  } catch (error) {
+    return error
+  }
+}
+
+/**
+ * The script that prints one line for each look: "hactl up=SECONDS holds=A,B unit:NAME=STATE file:PATH=NUMBER".
+ * It ends when nobody reads it any more (SIGPIPE, or a failing echo where that is ignored) and after its bound by the server's clock.
+ */
+export function samplerScript(watch: Watch): Script {
+  const looks = watch.vips.map(vip => sh`case $a in (*' inet '${vip}/*|*' inet '${vip}' peer '*|*' inet6 '${vip}/*) h=$h,${vip};; esac`)
+  const asked = watch.units.map(
+    (unit, i) => sh`
+  s${i}=unknown p${i}=0
+  for w in $(systemctl show -p ActiveState -p MainPID ${unit}.service 2>/dev/null); do
+    case $w in (ActiveState=*) s${i}=\${w#*=};; (MainPID=*) p${i}=\${w#*=};; esac
+  done`,
+  )
+  const gone = watch.units.map((_, i) => sh`[ $p${i} -eq 0 ] || [ -d /proc/$p${i} ] || ask=1`)
+  const unset = watch.units.map((_, i) => sh`p${i}=0`)
+  const told = watch.units.map((unit, i) => sh`l=$l' unit:'${unit}=$s${i}`)
+  const files = watch.trackers.map(
+    path => sh`t=; [ -r ${path} ] && read -r t <${path}
+case $t in ('') t=none;; (*[!0-9-]*) t=unreadable;; esac
+l=$l' file:'${path}=$t`,
+  )
+  return sh`
+n=0
+${joinScripts(unset)}
+read -r up _ </proc/uptime
+end=$((\${up%.*} + ${Math.ceil(watch.boundMs / 1000)}))
+while read -r up _ </proc/uptime && [ \${up%.*} -lt $end ]; do
+  ask=0
+  [ $((n % ${LOOKS_PER_SYSTEMCTL})) -eq 0 ] && ask=1
+  ${joinScripts(gone)}
+  if [ $ask -eq 1 ]; then
+    :
+    ${joinScripts(asked)}
+  fi
+  n=$((n + 1))
+  read -r up _ </proc/uptime
+  a=$(ip -o addr show 2>/dev/null)
+  if [ -n "$a" ]; then
+    h=
+    ${joinScripts(looks)}
+    l="hactl up=$up holds=\${h#,}"
+    ${joinScripts(told)}
+    ${joinScripts(files)}
+    echo "$l" || exit 0
+  fi
+  sleep ${PAUSE_SECONDS}
+done
+exit 0`
+}
+
+/** One line of the script's as a sample; undefined for any other text. */
+export function parseSample(line: string, server: string, atMs: number): HolderSample | undefined {
+  const found = /^hactl up=(\d+(?:\.\d+)?) holds=(\S*)((?: \S+=\S+)*)$/.exec(line.trim())
+  if (found === null) return undefined
+  const units: Record<string, string> = {}
+  const trackers: Record<string, string | undefined> = {}
+  for (const word of (found[3] ?? '').split(' ')) {
+    const [, kind, name, value] = /^(unit|file):(.+)=([^=]+)$/.exec(word) ?? []
+    if (name === undefined || value === undefined) continue
+    if (kind === 'unit') units[name] = value
+    else trackers[name] = value === 'none' ? undefined : value
+  }
+  return {
+    kind: 'holder',
+    server,
+    atMs,
+    uptimeMs: Number(found[1]) * 1000,
+    reachable: true,
+    holds: (found[2] ?? '').split(',').filter(address => address !== ''),
+    units,
+    trackers,
+  }
+}

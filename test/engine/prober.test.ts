@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest'
+import { runProber } from '../../src/engine/prober.ts'
+import type { ProbeAnswer, ProbeTarget } from '../../src/ports.ts'
+import type { ProbeSample } from '../../src/state.ts'
+import { manualClock } from '../support/clock.ts'
+
+const target: ProbeTarget = { address: '198.51.100.200', port: 80, kind: 'http', path: '/', timeoutMs: 1000 }
+
+test('at least fifty probes a second are sent, whether the last ones were answered or not', async () => {
+  const clock = manualClock(0)
+  const stop = new AbortController()
+  const samples: ProbeSample[] = []
+  let pending = 0
+  let mostPending = 0
+  const run = runProber({
+    target,
+    clock,
+    stop: stop.signal,
+    onSample: sample => samples.push(sample),
+    async probe() {
+      pending++
+      mostPending = Math.max(mostPending, pending)
+      await clock.sleep(1000)
+      pending--
+      return { ok: false, tookMs: 1000, error: 'no answer in 1000 ms' }
+    },
+  })
+  await clock.advance(2000)
+  stop.abort()
+  const sent = await clock.settle(run)
+  expect(sent).toBeGreaterThanOrEqual(100)
+  expect(mostPending).toBeGreaterThanOrEqual(50)
+  expect(samples).toHaveLength(sent)
+})
+
+test('the schedule does not drift when the timer wakes late', async () => {
+  const inner = manualClock(0)
+  const clock = { ...inner, sleep: (ms: number, signal?: AbortSignal) => inner.sleep(ms + 3, signal) }
+  const stop = new AbortController()
+  const samples: ProbeSample[] = []
+  const run = runProber({
+    target,
+    clock,
+    stop: stop.signal,
+    onSample: sample => samples.push(sample),
+    probe: async () => ({ ok: true, tookMs: 1 }),
+    intervalMs: 20,
+  })
+  await inner.advance(1000)
+  stop.abort()
+  await inner.settle(run)
+  expect(samples).toHaveLength(50)
+})
+
+test('probes missed while the controller stood still for long are left out, not sent in one burst', async () => {
+  let nowMs = 0
+  const inner = manualClock(0)
+  const clock = { ...inner, monotonic: () => inner.monotonic() + nowMs }
+  const stop = new AbortController()
+  const samples: ProbeSample[] = []
+  const run = runProber({
+    target,
+    clock,
+    stop: stop.signal,
+    onSample: sample => samples.push(sample),
+    probe: async () => ({ ok: true, tookMs: 1 }),
+    intervalMs: 20,
+  })
+  await inner.advance(100)
+  const before = samples.length
+  nowMs = 10_000
+  await inner.advance(20)
+  expect(samples.length - before).toBeLessThanOrEqual(12)
+  stop.abort()
+  await inner.settle(run)
+})
+
+test('a probe keeps the time of its sending, and why it failed', async () => {
+  const clock = manualClock(5000)
+  const samples: ProbeSample[] = []
+  await clock.settle(
+    runProber({
+      target,
+      clock,
+      stop: new AbortController().signal,
+      onSample: sample => samples.push(sample),
+      probe: async (): Promise<ProbeAnswer> => {
+        await clock.sleep(7)
+        return { ok: false, tookMs: 7, error: 'ECONNREFUSED' }
+      },
+      maxProbes: 2,
+      intervalMs: 20,
+    }),
+  )
+  expect(samples).toEqual([
+    { kind: 'probe', from: 'controller', sentMs: 5000, tookMs: 7, ok: false, error: 'ECONNREFUSED' },
+    { kind: 'probe', from: 'controller', sentMs: 5020, tookMs: 7, ok: false, error: 'ECONNREFUSED' },
+  ])
+})
+
+test('a prober that throws is a failed probe, not the end of probing', async () => {
+  const clock = manualClock(0)
+  const samples: ProbeSample[] = []
+  const sent = await clock.settle(
+    runProber({
+      target,
+      clock,
+      stop: new AbortController().signal,
+      onSample: sample => samples.push(sample),
+      probe: async () => {
+        throw new Error('EMFILE')
+      },
+      maxProbes: 3,
+    }),
+  )
+  expect(sent).toBe(3)
+  expect(samples.map(sample => sample.error)).toEqual(['EMFILE', 'EMFILE', 'EMFILE'])
+})
+
+test('no probe is sent once it was stopped', async () => {
+  const clock = manualClock(0)
+  const stop = new AbortController()
+  stop.abort()
+  const run = runProber({ target, clock, stop: stop.signal, onSample: () => undefined, probe: async () => ({ ok: true, tookMs: 1 }) })
+  expect(await clock.settle(run)).toBe(0)
+})
