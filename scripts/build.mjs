@@ -1,0 +1,44 @@
+// Bundles src/main.ts into dist/hactl.mjs and the parts that it loads on demand.
+import { chmod, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const dist = join(root, 'dist')
+
+/** inquirer brings an editor prompt that hactl never shows, and with it half a megabyte of character tables. */
+const withoutEditor = {
+  name: 'without-editor',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^@inquirer\/editor$/ }, () => ({ path: 'editor', namespace: 'without-editor' }))
+    onLoad({ filter: /.*/, namespace: 'without-editor' }, () => ({
+      contents: "export default () => { throw new Error('hactl was built without the editor prompt') }",
+    }))
+  },
+}
+
+await rm(dist, { recursive: true, force: true })
+await build({
+  absWorkingDir: root,
+  entryPoints: { hactl: 'src/main.ts' },
+  outdir: dist,
+  outExtension: { '.js': '.mjs' },
+  chunkNames: 'parts/[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.17',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  keepNames: true,
+  // Optional native parts of ssh2: it does without them.
+  external: ['cpu-features', '*.node'],
+  // CommonJS packages in an ES module: they still ask for these two.
+  define: { __dirname: 'import.meta.dirname' },
+  banner: { js: "import { createRequire as hactlRequire } from 'node:module'; const require = hactlRequire(import.meta.url);" },
+  plugins: [withoutEditor],
+  logLevel: 'warning',
+})
+await chmod(join(dist, 'hactl.mjs'), 0o755)

@@ -1,0 +1,54 @@
+/** What a command of hactl is: its entry in the table, and what it gets and gives back when it runs. Types only. */
+import type { Ports } from '../ports.ts'
+import type { AppFunctions } from './app-contract.ts'
+import type { Flags } from './flags.ts'
+import type { Output } from './output.ts'
+import type { Prompter } from './wizard/prompter.ts'
+
+/** What completion offers for a value. */
+export type Completes = 'file' | 'server' | readonly string[]
+
+export interface FlagSpec {
+  /** commander's spelling: "-y, --yes", "--drill <NAME>". */
+  readonly flags: string
+  readonly about: string
+  /** May be given several times; every value is kept. */
+  readonly repeat?: boolean
+  /** Checks (and turns into a value) what was typed; throws E_USAGE. */
+  readonly parse?: (value: string, flag: string) => unknown
+  readonly fallback?: string
+  readonly completes?: Completes
+}
+
+export interface CommandSpec {
+  readonly name: string
+  readonly summary: string
+  readonly argument?: { readonly name: string; readonly required: boolean; readonly about: string; readonly completes: Completes }
+  readonly flags: readonly FlagSpec[]
+  readonly examples: readonly string[]
+  /** The code behind it, loaded only when the command runs: `hactl --help` stays fast. */
+  readonly load: () => Promise<Command>
+}
+
+export interface CommandContext {
+  readonly ports: Ports
+  readonly app: AppFunctions
+  readonly flags: Flags
+  readonly argument: string | undefined
+  readonly output: Output
+  /** Someone can be asked. Without, a command throws E_NOT_INTERACTIVE instead of asking. */
+  readonly interactive: boolean
+  readonly prompter: () => Promise<Prompter>
+  /** Where hactl's own files (playbooks, schema) are. */
+  readonly packageRoot: string
+}
+
+export interface Outcome {
+  readonly exit: number
+  /** What the last line of --json says besides event, command and exit; keys as they are printed. */
+  readonly result: Readonly<Record<string, unknown>>
+  /** What stopped the command part way; `result` then says how far it came, and the exit status is the error's. */
+  readonly thrown?: unknown
+}
+
+export type Command = (context: CommandContext) => Promise<Outcome>

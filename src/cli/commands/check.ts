@@ -1,0 +1,53 @@
+import { basename, resolve } from 'node:path'
+import type { Command, CommandContext, Outcome } from '../command.ts'
+import { inventoryPath } from '../run-input.ts'
+import { renderCheck } from '../view/check.ts'
+import { renderIssues } from '../view/issues.ts'
+import { count } from '../view/style.ts'
+
+export const check: Command = async context => {
+  const conf = context.flags.text('conf')
+  return conf === undefined ? checkInventory(context) : checkConf(context, resolve(context.ports.cwd, conf))
+}
+
+async function checkInventory(context: CommandContext): Promise<Outcome> {
+  const { app, output, ports } = context
+  const path = inventoryPath(context)
+  const report = await app.check({ inventoryPath: path }, ports)
+  const { errors, warnings, cluster, profile, servers, table, outages } = report
+  const exit = errors.length > 0 ? 3 : 0
+  if (output.quiet) printIssues(context, basename(path), errors, warnings)
+  else output.text(renderCheck(report, basename(path), output.style))
+  output.text(`${count(errors.length, 'error')}, ${count(warnings.length, 'warning')}`)
+  const result = {
+    cluster,
+    profile,
+    servers,
+    errors,
+    warnings,
+    table: table.map(row => ({
+      ...row,
+      master: Object.fromEntries(Object.entries(row.master).map(([name, master]) => [name, master ?? null])),
+    })),
+    outages: outages.map(({ event, expectedMs, worstMs, how }) => ({ event, expected_ms: expectedMs, worst_ms: worstMs ?? null, how })),
+  }
+  return { exit, result: errors.length > 0 ? { ...refusal(errors.length), ...result } : result }
+}
+
+async function checkConf(context: CommandContext, path: string): Promise<Outcome> {
+  const { errors, warnings } = await context.app.checkConf(path, context.ports)
+  printIssues(context, path, errors, warnings)
+  context.output.text(`${count(errors.length, 'error')}, ${count(warnings.length, 'warning')}`)
+  return { exit: errors.length > 0 ? 3 : 0, result: { ...(errors.length > 0 ? refusal(errors.length) : {}), conf: path, errors, warnings } }
+}
+
+function printIssues({ output }: CommandContext, file: string, errors: Parameters<typeof renderIssues>[1], warnings: typeof errors): void {
+  const lines = [...renderIssues('error', errors, file, output.style), ...renderIssues('warning', warnings, file, output.style)]
+  if (lines.length > 0) output.important(lines.join('\n'))
+}
+
+const refusal = (errors: number) => ({
+  code: 'E_INVENTORY_INVALID',
+  what: `${count(errors, 'error')} found`,
+  fix: 'mend what `errors` lists',
+})

@@ -1,0 +1,39 @@
+import type { StatusReport } from '../app-contract.ts'
+import type { Command, CommandContext, Outcome } from '../command.ts'
+import { runInput } from '../run-input.ts'
+import { renderStatus, renderStatusProblems } from '../view/status.ts'
+
+const WATCH_EVERY_MS = 2000
+const CLEAR_SCREEN = '\u001B[H\u001B[2J'
+
+export const status: Command = async context => {
+  const { app, flags, output, ports } = context
+  const input = await runInput(context)
+  const look = () => app.status(input, ports)
+  if (!flags.on('watch')) {
+    const report = await look()
+    show(context, report)
+    return outcome(report)
+  }
+  for (;;) {
+    const report = await look()
+    if (output.json) output.object({ event: 'status', ...outcome(report).result })
+    else {
+      if (ports.terminal.stdoutIsTTY) ports.terminal.writeOut(CLEAR_SCREEN)
+      show(context, report)
+    }
+    await ports.clock.sleep(WATCH_EVERY_MS, ports.signal)
+  }
+}
+
+/** With --quiet a healthy cluster says nothing: cron mails only what is wrong. */
+function show({ output }: CommandContext, report: StatusReport): void {
+  if (!output.quiet) return output.text(renderStatus(report, output.style))
+  const problems = renderStatusProblems(report, output.style)
+  if (problems.length > 0) output.important(problems.join('\n'))
+}
+
+function outcome(report: StatusReport): Outcome {
+  const servers = report.servers.map(({ effectivePriority, ...server }) => ({ ...server, effective_priority: effectivePriority ?? null }))
+  return { exit: report.exit, result: { servers, vips: report.vips, problems: report.problems } }
+}

@@ -1,0 +1,93 @@
+import { HactlError } from '../errors.ts'
+
+/** The flags of one run, read by their long name in camelCase. What is missing is undefined, false or empty. */
+export interface Flags {
+  on(name: string): boolean
+  text(name: string): string | undefined
+  number(name: string): number | undefined
+  list(name: string): readonly string[]
+}
+
+/** Reads commander's untyped values. */
+export function flagsFrom(values: Readonly<Record<string, unknown>>): Flags {
+  return {
+    on: name => values[name] === true,
+    text: name => {
+      const value = values[name]
+      return typeof value === 'string' ? value : undefined
+    },
+    number: name => {
+      const value = values[name]
+      return typeof value === 'number' ? value : undefined
+    },
+    list: name => {
+      const value = values[name]
+      return Array.isArray(value) ? value.filter(item => typeof item === 'string') : []
+    },
+  }
+}
+
+export function usageError(what: string, fix: string): HactlError {
+  return new HactlError({ code: 'E_USAGE', what, fix })
+}
+
+/** A whole number within bounds. */
+export function wholeNumber(min: number, max: number): (value: string, flag: string) => number {
+  return (value, flag) => {
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN
+    if (!(number >= min && number <= max)) {
+      throw usageError(`${flag} takes a whole number from ${min} to ${max}, not ${JSON.stringify(value)}`, `for example: ${flag} ${min}`)
+    }
+    return number
+  }
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
+
+/** "3s", "800ms", "1.5s", "2m", or a bare number of seconds; in ms. At most an hour. */
+export function durationMs(value: string, flag: string): number {
+  const match = /^(\d{1,7}(?:\.\d{1,3})?)(ms|s|m)?$/.exec(value)
+  const ms = match === null ? Number.NaN : Number(match[1]) * (UNIT_MS[match[2] ?? 's'] ?? 1000)
+  if (!(ms > 0 && ms <= 3_600_000)) {
+    throw usageError(
+      `${flag} takes a duration such as 3s, 800ms or 2m (at most an hour), not ${JSON.stringify(value)}`,
+      `for example: ${flag} 3s`,
+    )
+  }
+  return ms
+}
+
+/** One of a closed set of words. */
+export function oneOf(words: readonly string[]): (value: string, flag: string) => string {
+  return (value, flag) => {
+    if (!words.includes(value))
+      throw usageError(`${flag} takes one of ${words.join(', ')}, not ${JSON.stringify(value)}`, `for example: ${flag} ${words[0] ?? ''}`)
+    return value
+  }
+}
+
+const REPORT_ENDINGS = ['html', 'json', 'xml', 'md']
+
+/** A file whose name says what is written into it. */
+export function reportFile(value: string, flag: string): string {
+  const ending = /\.([a-z]+)$/.exec(value)?.[1]
+  if (ending === undefined || !REPORT_ENDINGS.includes(ending)) {
+    throw usageError(
+      `${flag} takes a file that ends in ${REPORT_ENDINGS.map(e => `.${e}`).join(', ')}, not ${JSON.stringify(value)}`,
+      `for example: ${flag} failover.html`,
+    )
+  }
+  return value
+}
+
+/** http:// or https:// with nothing that could be a password. */
+export function probeUrl(value: string, flag: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.username !== '' || url.password !== '') {
+    throw usageError(
+      `${flag} takes an http:// or https:// address, not ${JSON.stringify(value)}`,
+      `for example: ${flag} http://192.0.2.200/health`,
+    )
+  }
+  return value
+}

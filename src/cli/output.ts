@@ -1,0 +1,103 @@
+import type { EngineEvent } from '../engine/events.ts'
+import type { Ports } from '../ports.ts'
+import { createLines, type EventSink } from './view/lines.ts'
+import { createNdjson } from './view/ndjson.ts'
+import { styleFor, type Style } from './view/style.ts'
+
+export interface OutputSettings {
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly verbose: boolean
+  readonly colour: boolean
+}
+
+/** Where everything that is said goes: results to stdout, progress and errors to stderr; with --json all text to stderr. */
+export interface Output extends OutputSettings {
+  readonly columns: number
+  /** For text(): colour only where that stream is a terminal. */
+  readonly style: Style
+  /** For problem(). */
+  readonly errorStyle: Style
+  /** The result in words; nothing with --quiet. */
+  text(text: string): void
+  /** What must be read even with --quiet. */
+  important(text: string): void
+  /** What went wrong. */
+  problem(text: string): void
+  /** One line of --json; nothing without it. */
+  object(value: Readonly<Record<string, unknown>>): void
+  readonly event: EventSink
+  /** Ends what is being redrawn; called before anything else is printed or asked. */
+  settle(): Promise<void>
+}
+
+/** A drawing that follows events until it is ended. */
+export interface Tree {
+  readonly event: EventSink
+  end(): Promise<void>
+}
+
+export type TreeFactory = () => Promise<Tree>
+
+export function createOutput(settings: OutputSettings, terminal: Ports['terminal'], createTree: TreeFactory): Output {
+  const { json, quiet, verbose, colour } = settings
+  const writeText = (text: string) => {
+    const whole = text.endsWith('\n') ? text : `${text}\n`
+    if (json) terminal.writeErr(whole)
+    else terminal.writeOut(whole)
+  }
+  const progress = chooseProgress(settings, terminal, createTree)
+  return {
+    ...settings,
+    columns: terminal.columns > 0 ? terminal.columns : 80,
+    style: styleFor(colour && (json ? terminal.stderrIsTTY : terminal.stdoutIsTTY)),
+    errorStyle: styleFor(colour && terminal.stderrIsTTY),
+    text: text => {
+      if (!quiet) writeText(text)
+    },
+    important: writeText,
+    problem: text => terminal.writeErr(text.endsWith('\n') ? text : `${text}\n`),
+    object: value => {
+      if (json) terminal.writeOut(`${JSON.stringify(value)}\n`)
+    },
+    event: progress.event,
+    settle: progress.end,
+  }
+}
+
+function chooseProgress({ json, quiet, verbose }: OutputSettings, terminal: Ports['terminal'], createTree: TreeFactory): Tree {
+  if (quiet) return { event: () => {}, end: async () => {} }
+  if (json) return { event: createNdjson(line => terminal.writeOut(`${line}\n`)), end: async () => {} }
+  // A terminal without a width (some CI runners) would get one character per line.
+  if (terminal.stdoutIsTTY && terminal.columns > 0) return treeOnDemand(createTree)
+  return { event: createLines(line => terminal.writeErr(`${line}\n`), verbose), end: async () => {} }
+}
+
+/** Loads the drawing library at the first event and again after every end; what happens meanwhile waits in a queue. */
+function treeOnDemand(create: () => Promise<Tree>): Tree {
+  let tree: Tree | undefined
+  let loading: Promise<void> | undefined
+  let queue: EngineEvent[] = []
+  const load = async () => {
+    const loaded = await create()
+    for (const event of queue) loaded.event(event)
+    queue = []
+    tree = loaded
+  }
+  return {
+    event: event => {
+      if (tree !== undefined) return tree.event(event)
+      queue.push(event)
+      loading ??= load()
+      // settle() awaits and reports a failure of it; until then it must not count as unhandled.
+      loading.catch(() => {})
+    },
+    end: async () => {
+      await loading
+      loading = undefined
+      const ending = tree
+      tree = undefined
+      await ending?.end()
+    },
+  }
+}

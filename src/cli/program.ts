@@ -1,0 +1,139 @@
+import type { CommandSpec, FlagSpec } from './command.ts'
+import { durationMs, oneOf, probeUrl, reportFile, wholeNumber } from './flags.ts'
+
+/** Flags that every command takes, before or after its name. */
+export const GLOBAL_FLAGS: readonly FlagSpec[] = [
+  { flags: '-i, --inventory <FILE>', about: 'the inventory (default: $HACTL_INVENTORY, then ./inventory.yml)', completes: 'file' },
+  { flags: '-l, --limit <SERVER,...>', about: 'only these servers', repeat: true, completes: 'server' },
+  { flags: '-y, --yes', about: 'answer yes to every question' },
+  { flags: '--json', about: 'one JSON object per line on stdout, the result last; text goes to stderr' },
+  { flags: '-v, --verbose', about: 'say more: unchanged things, causes of errors' },
+  { flags: '-q, --quiet', about: 'say nothing but problems' },
+  { flags: '--no-color', about: 'no colour (also: NO_COLOR in the environment)' },
+  { flags: '-K, --ask-become-pass', about: 'ask for the sudo password' },
+  { flags: '--forks <N>', about: 'how many servers to work on at once', parse: wholeNumber(1, 64), fallback: '8' },
+  {
+    flags: '--timeout <S>',
+    about: 'how long getting into one server may take: seconds, or with a unit',
+    parse: durationMs,
+    fallback: '20',
+  },
+]
+
+const INVENTORY = {
+  name: 'INV',
+  required: false,
+  about: 'the inventory (default: -i, $HACTL_INVENTORY, ./inventory.yml)',
+  completes: 'file',
+} as const
+
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
+
+/** The command table: the parser, --help, completion and the README are made from it. */
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'setup',
+    summary: 'ask a few questions and write an inventory',
+    argument: { name: 'FILE', required: false, about: 'where to write it (default: inventory.yml)', completes: 'file' },
+    flags: [
+      { flags: '--server <NAME=HOST>', about: 'a server: name=host or name=user@host:port; the first is master', repeat: true },
+      { flags: '--vip <ADDRESS/PREFIX>', about: 'a virtual address', repeat: true },
+      { flags: '--interface <NAME>', about: 'the interface of the virtual address (default: found on each server)' },
+      { flags: '--vrid <N>', about: "virtual_router_id (default: the virtual address's last part)", parse: wholeNumber(1, 255) },
+      {
+        flags: '--profile <NAME>',
+        about: 'fast or classic (default: fast)',
+        parse: oneOf(['fast', 'classic']),
+        completes: ['fast', 'classic'],
+      },
+      { flags: '--cluster <NAME>', about: 'name of the cluster, in locks and reports' },
+      { flags: '--config <FILE>', about: 'your own haproxy.cfg, relative to the inventory', completes: 'file' },
+      { flags: '--backend <NAME=ADDRESS:PORT>', about: 'a server behind HAProxy, instead of --config', repeat: true },
+      { flags: '--bind <ADDRESS:PORT>', about: 'where HAProxy listens (default: :80)', repeat: true },
+      { flags: '--mode <MODE>', about: 'http or tcp (default: http)', parse: oneOf(['http', 'tcp']), completes: ['http', 'tcp'] },
+      { flags: '--ssh-user <USER>', about: 'who to log in as (default: what OpenSSH would use)' },
+      { flags: '--identity-file <FILE>', about: 'private key to log in with', completes: 'file' },
+      { flags: '--email <ADDRESS>', about: 'who keepalived mails about changes', repeat: true },
+      { flags: '--force', about: 'overwrite the file if it exists' },
+    ],
+    examples: [
+      'hactl setup',
+      'hactl setup --yes --server srv-1=192.0.2.11 --server srv-2=192.0.2.12 --vip 192.0.2.200/24 --backend app-1=192.0.2.21:8080',
+    ],
+    load: async () => (await import('./commands/setup.ts')).setup,
+  },
+  {
+    name: 'check',
+    summary: 'check the inventory and show who becomes master when; no network',
+    argument: INVENTORY,
+    flags: [{ flags: '--conf <FILE>', about: 'check an existing keepalived.conf instead', completes: 'file' }],
+    examples: ['hactl check', 'hactl check --conf /etc/keepalived/keepalived.conf'],
+    load: async () => (await import('./commands/check.ts')).check,
+  },
+  {
+    name: 'plan',
+    summary: 'show every change that deploy would make, and change nothing',
+    argument: INVENTORY,
+    flags: [{ flags: '--exit-code', about: 'exit 2 when there are changes' }],
+    examples: ['hactl plan', 'hactl plan edge.yml --limit srv-2 --exit-code'],
+    load: async () => (await import('./commands/plan.ts')).plan,
+  },
+  {
+    name: 'deploy',
+    summary: 'plan, ask, apply in a safe order, prove the result',
+    argument: INVENTORY,
+    flags: [
+      { flags: '--adopt', about: 'take over files that hactl did not make' },
+      { flags: '--reload', about: 'reload the services although nothing changed' },
+    ],
+    examples: ['hactl deploy', 'hactl deploy edge.yml --yes --json'],
+    load: async () => (await import('./commands/deploy.ts')).deploy,
+  },
+  {
+    name: 'status',
+    summary: 'who holds which address, what is healthy, what has drifted',
+    argument: INVENTORY,
+    flags: [{ flags: '-w, --watch', about: 'look again every 2 s until interrupted' }],
+    examples: ['hactl status', 'hactl status --quiet || mail -s "edge" ops@example.com'],
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
+    name: 'verify-failover',
+    summary: 'cause a failure, measure the failover, put everything back',
+    argument: INVENTORY,
+    flags: [
+      { flags: '-d, --drill <NAME>', about: 'which failure (default: haproxy-stop)', repeat: true },
+      { flags: '--all', about: 'every drill that kills or reboots no server' },
+      { flags: '--destructive', about: 'with --all: those too' },
+      { flags: '--max-outage <TIME>', about: 'longest outage that passes (default: the worst case of check + 10 %)', parse: durationMs },
+      { flags: '--probe <URL>', about: "what to ask instead of the inventory's probe", parse: probeUrl },
+      { flags: '--from <WHERE>', about: 'controller, or a server: where the probes come from' },
+      { flags: '--report <FILE>', about: 'write a report: .html, .json, .xml (JUnit) or .md', parse: reportFile, completes: 'file' },
+    ],
+    examples: ['hactl verify-failover', 'hactl verify-failover edge.yml --all --yes --max-outage 3s --report failover.html'],
+    load: async () => (await import('./commands/verify-failover.ts')).verifyFailover,
+  },
+  {
+    name: 'unlock',
+    summary: 'release the lock that a dead run left behind',
+    argument: INVENTORY,
+    flags: [{ flags: '--force', about: 'also a lock whose owner still seems alive' }],
+    examples: ['hactl unlock'],
+    load: async () => (await import('./commands/unlock.ts')).unlock,
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script of a shell',
+    argument: { name: 'SHELL', required: true, about: SHELLS.join(', '), completes: SHELLS },
+    flags: [],
+    examples: ['source <(hactl completion bash)', 'hactl completion fish > ~/.config/fish/completions/hactl.fish'],
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
+  {
+    name: 'schema',
+    summary: 'print the JSON Schema of the inventory, for editors',
+    flags: [],
+    examples: ['hactl schema > inventory.schema.json'],
+    load: async () => (await import('./commands/schema.ts')).schema,
+  },
+]

@@ -1,0 +1,51 @@
+import { resolve } from 'node:path'
+import { HactlError } from '../errors.ts'
+import { Secret } from '../secret.ts'
+import type { RunInput } from './app-contract.ts'
+import type { CommandContext } from './command.ts'
+import { usageError } from './flags.ts'
+
+/** Which inventory: the argument, -i, $HACTL_INVENTORY, ./inventory.yml, in this order; absolute. */
+export function inventoryPath({ argument, flags, ports }: CommandContext): string {
+  const flag = flags.text('inventory')
+  if (argument !== undefined && flag !== undefined && resolve(ports.cwd, argument) !== resolve(ports.cwd, flag)) {
+    throw usageError(`two inventories were given: ${argument} and -i ${flag}`, 'give one of them')
+  }
+  const fromEnv = ports.env['HACTL_INVENTORY']
+  const chosen = argument ?? flag ?? (fromEnv === undefined || fromEnv === '' ? 'inventory.yml' : fromEnv)
+  return resolve(ports.cwd, chosen)
+}
+
+/** What every command that goes to servers takes; asks for the sudo password where -K says so. */
+export async function runInput(context: CommandContext): Promise<RunInput> {
+  const { flags } = context
+  const input = {
+    inventoryPath: inventoryPath(context),
+    limit: flags.list('limit').flatMap(list => list.split(',').filter(name => name !== '')),
+    forks: flags.number('forks') ?? 8,
+    timeoutMs: flags.number('timeout') ?? 20_000,
+    verbose: context.output.verbose,
+  }
+  if (!flags.on('askBecomePass')) return input
+  if (!context.interactive) {
+    throw notInteractive(
+      'the sudo password',
+      'set become_password in the inventory ({ env: NAME }, { file: PATH } or { command: ... }) and leave -K out',
+    )
+  }
+  const prompter = await context.prompter()
+  return { ...input, becomePassword: new Secret(await prompter.password({ message: 'sudo password' })) }
+}
+
+/** Without a terminal nothing is asked: the error names what to give instead. */
+export function notInteractive(what: string, fix: string): HactlError {
+  return new HactlError({ code: 'E_NOT_INTERACTIVE', what: `${what} cannot be asked for: stdin or stderr is no terminal`, fix })
+}
+
+/** The answer to a yes/no question that stands between the operator and a change; --yes is an answer. */
+export async function confirmed(context: CommandContext, message: string): Promise<boolean> {
+  if (context.flags.on('yes')) return true
+  if (!context.interactive) throw notInteractive(`"${message}"`, 'give --yes to answer it beforehand')
+  const prompter = await context.prompter()
+  return prompter.confirm({ message, fallback: false })
+}

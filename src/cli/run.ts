@@ -1,0 +1,104 @@
+import { asHactlError, HactlError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+import type { AppFunctions } from './app-contract.ts'
+import type { Outcome } from './command.ts'
+import { usageError } from './flags.ts'
+import { createOutput, type Output, type TreeFactory } from './output.ts'
+import { commandOf, parseArgv } from './parser.ts'
+import { errorResult, renderError } from './view/error.ts'
+import type { Prompter } from './wizard/prompter.ts'
+
+/** What a run needs besides the ports: main.ts gives the real things, tests their fakes. */
+export interface RunHooks {
+  readonly app: AppFunctions
+  readonly prompter: () => Promise<Prompter>
+  readonly createTree: TreeFactory
+  readonly version: string
+  /** Folder of hactl's own package.json, playbooks/ and inventory.schema.json. */
+  readonly packageRoot: string
+}
+
+/**
+ * Runs one command line (argv without node and script) and gives its exit status. Never throws, never ends the process;
+ * whatever happens, the last line of --json is the result.
+ */
+export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks): Promise<number> {
+  const output = createOutput(outputSettings(argv, ports), ports.terminal, hooks.createTree)
+  const command = commandOf(argv)
+  const noteInterrupt = () => {
+    const name = interruptName(ports.signal)
+    if (name !== undefined) output.event({ kind: 'warning', text: `${name}: stopping, and undoing what is under way` })
+  }
+  ports.signal.addEventListener('abort', noteInterrupt, { once: true })
+  const outcome = await perform(argv, ports, hooks, output).catch((thrown: unknown): Outcome => ({ exit: 1, result: {}, thrown }))
+  ports.signal.removeEventListener('abort', noteInterrupt)
+  await output.settle()
+  if (outcome.thrown === undefined) {
+    output.object({ event: 'result', command, exit: outcome.exit, ...outcome.result })
+    return outcome.exit
+  }
+  const error = classify(outcome.thrown, ports.signal)
+  output.problem(renderError(error, { columns: output.columns, verbose: output.verbose, style: output.errorStyle }))
+  output.object({ event: 'result', command, exit: error.exit, ...errorResult(error), ...outcome.result })
+  return error.exit
+}
+
+async function perform(argv: readonly string[], ports: Ports, hooks: RunHooks, output: Output): Promise<Outcome> {
+  const parsed = parseArgv(argv, { version: hooks.version, columns: output.columns })
+  if (parsed.kind === 'help') {
+    if (parsed.askedFor) {
+      output.important(parsed.text)
+      return { exit: 0, result: {} }
+    }
+    output.problem(parsed.text)
+    throw usageError('no command was given', 'hactl COMMAND --help explains one of them')
+  }
+  const command = await parsed.spec.load()
+  const { terminal } = ports
+  return command({
+    ports,
+    app: hooks.app,
+    flags: parsed.flags,
+    argument: parsed.argument,
+    output,
+    // Questions are asked on stderr, so that stdout may go into a file or a pipe.
+    interactive: terminal.stdinIsTTY && terminal.stderrIsTTY,
+    prompter: hooks.prompter,
+    packageRoot: hooks.packageRoot,
+  })
+}
+
+// Read before argv is parsed, because a usage error must already obey them.
+function outputSettings(argv: readonly string[], ports: Ports): Parameters<typeof createOutput>[0] {
+  const end = argv.indexOf('--')
+  const words = end < 0 ? argv : argv.slice(0, end)
+  // -vq is -v -q; letters that take a value (-i, -l, -d) never stand in such a group.
+  const has = (long: string, letter?: string) =>
+    words.some(word => word === long || (letter !== undefined && /^-[yvqKw]+$/.test(word) && word.includes(letter)))
+  const { env } = ports
+  const colour = !has('--no-color') && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'
+  return { json: has('--json'), quiet: has('--quiet', 'q'), verbose: has('--verbose', 'v'), colour }
+}
+
+function interruptName(signal: AbortSignal): 'SIGINT' | 'SIGTERM' | undefined {
+  return signal.reason === 'SIGINT' || signal.reason === 'SIGTERM' ? signal.reason : undefined
+}
+
+/** After a signal, whatever was not ours to begin with is the interrupt; SIGTERM is told apart from SIGINT by 143. */
+function classify(thrown: unknown, signal: AbortSignal): HactlError {
+  if (!signal.aborted) return asHactlError(thrown)
+  const name = interruptName(signal)
+  // main.ts aborts with the error itself when something was thrown where nobody could catch it.
+  if (name === undefined) return thrown instanceof HactlError && thrown.exit === 8 ? thrown : asHactlError(signal.reason)
+  if (thrown instanceof HactlError && thrown.code !== 'E_INTERRUPTED') return thrown
+  const ours = thrown instanceof HactlError ? thrown : undefined
+  return new HactlError({
+    code: 'E_INTERRUPTED',
+    what: ours?.message ?? `interrupted by ${name}`,
+    why: ours?.why ?? [],
+    ...(ours?.fix === undefined ? {} : { fix: ours.fix }),
+    ...(ours?.server === undefined ? {} : { server: ours.server }),
+    exit: name === 'SIGTERM' ? 143 : 130,
+    cause: thrown,
+  })
+}

@@ -1,0 +1,33 @@
+import type { CheckReport } from '../app-contract.ts'
+import { renderIssues } from './issues.ts'
+import { count, formatMs, printable, table, type Style } from './style.ts'
+
+/** Who becomes master for every set of failed servers, how long it takes, and what is doubtful. */
+export function renderCheck(report: CheckReport, file: string, style: Style): string {
+  const lines = [style.bold(`${report.cluster}: ${count(report.servers.length, 'server')}, profile ${report.profile}`)]
+  const instances = [...new Set(report.table.flatMap(row => Object.keys(row.master)))]
+  if (report.table.length > 0) {
+    const rows = report.table.map(row => [
+      row.failed.length === 0 ? 'none' : row.failed.join(', '),
+      ...instances.map(instance => row.master[instance] ?? 'NOBODY'),
+      printable(row.note ?? ''),
+    ])
+    lines.push('', ...emphasizeHead(table([['failed', ...instances.map(name => `master of ${name}`), ''], ...rows], '  '), style))
+  }
+  if (report.outages.length > 0) {
+    const rows = report.outages.map(outage => [
+      outage.event,
+      formatMs(outage.expectedMs),
+      outage.worstMs === undefined ? 'for ever' : formatMs(outage.worstMs),
+      printable(outage.how),
+    ])
+    lines.push('', ...emphasizeHead(table([['event', 'expected', 'worst', 'how'], ...rows], '  '), style))
+  }
+  const problems = [...renderIssues('error', report.errors, file, style), ...renderIssues('warning', report.warnings, file, style)]
+  if (problems.length > 0) lines.push('', ...problems)
+  return `${lines.join('\n')}\n`
+}
+
+function emphasizeHead([head = '', ...rest]: string[], style: Style): string[] {
+  return [style.bold(head), ...rest]
+}

@@ -1,0 +1,69 @@
+import { HactlErrors, type HactlError } from '../../errors.ts'
+import { printable, wrap, type Style } from './style.ts'
+
+const CODE_COLUMN = 71
+
+export interface ErrorView {
+  /** Of the terminal. */
+  readonly columns: number
+  readonly verbose: boolean
+  readonly style: Style
+}
+
+/** An error in three parts: what (with server and code), why, fix. Several errors follow each other. */
+export function renderError(error: HactlError, view: ErrorView): string {
+  const all = error instanceof HactlErrors ? error.errors : [error]
+  return all.map(one => renderOne(one, view)).join('\n')
+}
+
+function renderOne(error: HactlError, { columns, verbose, style }: ErrorView): string {
+  const head = printable(`${error.server === undefined ? '' : `${error.server}: `}${error.message}`)
+  const code = `[${error.code}]`
+  const room = Math.max(40, columns)
+  const [first = '', ...rest] = head.split('\n').flatMap(line => (line.length > room ? wrap(line, room) : [line]))
+  // The code stands in a column of its own where the line leaves room for it, and after the text where not.
+  const fits = first.length + 1 + code.length <= room
+  const column = Math.max(first.length + 1, Math.min(CODE_COLUMN, room - code.length))
+  const lines = fits
+    ? [style.bold(style.red(first)) + ' '.repeat(column - first.length) + style.dim(code), ...rest]
+    : [style.bold(style.red(first)), ...rest, style.dim(code)]
+  const part = (label: string, text: string) => {
+    for (const [i, line] of wrap(printable(text), room - 8).entries()) lines.push(`  ${i === 0 ? label.padEnd(4) : '    '}  ${line}`)
+  }
+  for (const [i, why] of error.why.entries()) part(i === 0 ? 'why' : '', why)
+  if (error.fix !== undefined) part('fix', error.fix)
+  if (verbose) for (const line of causes(error)) lines.push(style.dim(`  ${line}`))
+  return `${lines.join('\n')}\n`
+}
+
+const MAX_CAUSES = 10
+
+/** What lies beneath an error, outermost first; for a fault of hactl itself with its stack. */
+function causes(error: HactlError): string[] {
+  const lines: string[] = []
+  let cause: unknown = error.cause
+  for (let depth = 0; cause !== undefined && cause !== null && depth < MAX_CAUSES; depth++) {
+    const text = cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : String(cause)
+    for (const [i, line] of printable(text).split('\n').entries()) lines.push(`${i === 0 ? 'cause ' : '      '}${line}`)
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return lines
+}
+
+/** An error as it stands in the last line of --json. */
+export function errorResult(error: HactlError): Record<string, unknown> {
+  const all = error instanceof HactlErrors ? error.errors : [error]
+  const worst = all.find(one => one.code === error.code && one.exit === error.exit) ?? error
+  const named = all.filter(one => one.server !== undefined)
+  return {
+    code: worst.code,
+    what: worst.message,
+    why: worst.why,
+    ...(worst.fix === undefined ? {} : { fix: worst.fix }),
+    ...(worst.server === undefined ? {} : { server: worst.server }),
+    servers: named.map(one => ({ name: one.server, code: one.code, what: one.message, why: one.why, fix: one.fix })),
+    ...(all.length > 1
+      ? { errors: all.map(one => ({ server: one.server, code: one.code, what: one.message, why: one.why, fix: one.fix })) }
+      : {}),
+  }
+}

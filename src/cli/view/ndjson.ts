@@ -1,0 +1,22 @@
+import type { EngineEvent } from '../../engine/events.ts'
+import { sampleFilter, type EventSink } from './lines.ts'
+
+/** Events as JSON objects, one per line: `kind` is called `event`, the keys are snake_case. */
+export function createNdjson(write: (line: string) => void): EventSink {
+  const worthShowing = sampleFilter()
+  return event => {
+    if (event.kind !== 'drill-sample' || worthShowing(event)) write(JSON.stringify(eventObject(event)))
+  }
+}
+
+function eventObject(event: EngineEvent): Record<string, unknown> {
+  const { kind, ...rest } = event
+  return { event: kind, ...snakeKeys(rest) }
+}
+
+/** camelCase keys as snake_case, at the top only: below it keys may be the operator's own names. undefined becomes null. */
+export function snakeKeys(value: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`), inner ?? null]),
+  )
+}

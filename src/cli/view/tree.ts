@@ -1,0 +1,220 @@
+import { Listr, type ListrGetRendererClassFromValue, type ListrRendererValue, type ListrTask, type ListrTaskWrapper } from 'listr2'
+import type { EngineEvent } from '../../engine/events.ts'
+import type { Tree } from '../output.ts'
+import { renderSample, sampleFilter } from './lines.ts'
+import { count, formatMs, printable } from './style.ts'
+
+type Renderer = ListrGetRendererClassFromValue<ListrRendererValue>
+type Task = ListrTask<unknown, Renderer, Renderer>
+type Wrapper = ListrTaskWrapper<unknown, Renderer, Renderer>
+
+// The engine owns signals and concurrency: listr2's own handling would end the process in mid-undo.
+const LIST = { concurrent: true, exitOnError: false, registerSignalListeners: false } as const
+
+/**
+ * The tree that a terminal shows: a task per stage, in it one per server, redrawn as events come. Nothing is done in these
+ * tasks: each waits for the event that ends it. `renderer` is listr2's word for how it draws.
+ */
+export function createTree(renderer: ListrRendererValue = 'default'): Tree {
+  const root = createBranch()
+  const list = new Listr<unknown, ListrRendererValue, ListrRendererValue>([root.grow], {
+    ...LIST,
+    renderer,
+    rendererOptions: { collapseSubtasks: false, collapseErrors: false, collapseSkips: true },
+  })
+  const running = list.run()
+  let section: Section | undefined
+  const open = (key: string, title: string): Section => {
+    if (section?.key === key) return section
+    section?.close()
+    section = createSection(root, key, title)
+    return section
+  }
+  const follow = createFollower(open, () => section ?? open('work', 'Work'))
+  return {
+    event: follow,
+    end: async () => {
+      section?.close()
+      root.close()
+      await running
+    },
+  }
+}
+
+/** Translates events into sections and lines. */
+function createFollower(open: (key: string, title: string) => Section, current: () => Section): (event: EngineEvent) => void {
+  const worthShowing = sampleFilter()
+  return event => {
+    switch (event.kind) {
+      case 'observe-started':
+        return open('observe', 'Look at the servers').line(event.server).show(event.server, 'connect and look')
+      case 'observed':
+        return open('observe', 'Look at the servers')
+          .line(event.server)
+          .done(`${event.server}: ${event.detail ?? 'seen'} (${formatMs(event.durationMs)})`)
+      case 'observe-failed':
+        return open('observe', 'Look at the servers').line(event.server).fail(event.server, event.detail)
+      case 'stage-started': {
+        const section = open(`stage ${event.stage}`, event.title)
+        for (const server of event.servers) section.line(server).show(server)
+        return
+      }
+      case 'action-started':
+        return current().line(event.server).show(event.server, event.title)
+      case 'action-done':
+        return current().line(event.server).step(event.server, event.durationMs)
+      case 'action-failed':
+        return current().line(event.server).fail(`${event.server}: ${event.title}`, event.detail)
+      case 'gate-waiting':
+        return current().line(gateKey(event)).show(gateTitle(event), event.detail)
+      case 'gate-passed':
+        return current()
+          .line(gateKey(event))
+          .done(`${gateTitle(event)} (${formatMs(event.durationMs)})`)
+      case 'gate-failed':
+        return current().line(gateKey(event)).fail(gateTitle(event), event.detail)
+      case 'restored':
+        return current().line(`restored ${event.server} ${event.title}`).done(`${event.server}: restored: ${event.title}`)
+      case 'drill-armed':
+      case 'drill-disturbed':
+      case 'drill-undone': {
+        const title = event.kind === 'drill-undone' ? `undone: ${event.title}` : event.title
+        return open(`drill ${event.drill}`, `Drill ${event.drill}`).line(event.kind).done(`${event.server}: ${title}`)
+      }
+      case 'drill-sample':
+        if (worthShowing(event)) open(`drill ${event.drill}`, `Drill ${event.drill}`).line(`watch ${event.vip}`).done(renderSample(event))
+        return
+      case 'drill-verdict': {
+        const line = open(`drill ${event.drill}`, `Drill ${event.drill}`).line(`verdict ${event.vip}`)
+        const title = `${event.vip}: ${event.verdict}: ${event.title}`
+        return event.verdict === 'passed' ? line.done(title) : line.fail(`${event.vip}: ${event.verdict}`, event.title)
+      }
+      case 'note':
+      case 'warning': {
+        const text = `${event.server === undefined ? '' : `${event.server}: `}${event.kind === 'warning' ? 'warning: ' : ''}${event.text}`
+        return current().line(text).done(text)
+      }
+      case 'plan-ready':
+      case 'lock-taken':
+      case 'wave-started':
+        return
+    }
+  }
+}
+
+const gateKey = (event: { readonly gate: string; readonly servers: readonly string[] }) => `gate ${event.gate} ${event.servers.join(',')}`
+const gateTitle = (event: { readonly title: string; readonly servers: readonly string[] }) => `${event.servers.join(', ')}: ${event.title}`
+
+interface Section {
+  readonly key: string
+  /** The line of that key, made where there is none. */
+  readonly line: (key: string) => Line
+  readonly close: () => void
+}
+
+interface Line {
+  /** Still being worked on; `now` stands beneath it. */
+  readonly show: (title: string, now?: string) => void
+  /** One of several steps is done: the line goes on, and counts them. */
+  readonly step: (title: string, durationMs: number) => void
+  readonly done: (title: string) => void
+  readonly fail: (title: string, why: string) => void
+  readonly end: () => void
+}
+
+function createSection(root: Branch, key: string, title: string): Section {
+  const branch = createBranch()
+  const lines = new Map<string, Line>()
+  root.add({ title: printable(title), task: (_context, wrapper) => wrapper.newListr([branch.grow], LIST) })
+  return {
+    key,
+    line: name => {
+      const line = lines.get(name) ?? createLine(branch, name)
+      lines.set(name, line)
+      return line
+    },
+    close: () => {
+      for (const line of lines.values()) line.end()
+      branch.close()
+    },
+  }
+}
+
+function createLine(branch: Branch, key: string): Line {
+  let wrapper: Wrapper | undefined
+  let title = key
+  let steps = 0
+  let workedMs = 0
+  let unfinished: string | undefined
+  let failure: string | undefined
+  let end = () => {}
+  const ended = new Promise<void>(resolve => (end = resolve))
+  const draw = () => {
+    if (wrapper === undefined) return
+    wrapper.title = printable(title)
+    if (unfinished !== undefined) wrapper.output = printable(unfinished)
+  }
+  branch.add({
+    title,
+    task: async (_context, given) => {
+      wrapper = given
+      draw()
+      await ended
+      if (failure !== undefined) throw new Error(printable(failure))
+      if (unfinished !== undefined) given.skip(printable(`${title}: stopped: ${unfinished}`))
+    },
+  })
+  const update = (text: string, now: string | undefined) => {
+    title = steps === 0 ? text : `${text}: ${count(steps, 'step')} done (${formatMs(workedMs)})`
+    unfinished = now
+    draw()
+  }
+  return {
+    show: update,
+    step: (text, durationMs) => {
+      steps += 1
+      workedMs += durationMs
+      update(text, undefined)
+    },
+    done: text => update(text, undefined),
+    fail: (text, why) => {
+      failure = why
+      update(text, undefined)
+      end()
+    },
+    end: () => end(),
+  }
+}
+
+/** A list that grows while it is drawn: its last task has no title and turns into what was added, and a new last task. */
+interface Branch {
+  readonly grow: Task
+  readonly add: (task: Task) => void
+  readonly close: () => void
+}
+
+function createBranch(): Branch {
+  let added: Task[] = []
+  let isClosed = false
+  let wake = () => {}
+  const grow: Task = {
+    task: async (_context, wrapper) => {
+      while (added.length === 0 && !isClosed) await new Promise<void>(resolve => (wake = resolve))
+      if (added.length === 0) return
+      const next = added
+      added = []
+      return wrapper.newListr([...next, grow], LIST)
+    },
+  }
+  return {
+    grow,
+    add: task => {
+      added.push(task)
+      wake()
+    },
+    close: () => {
+      isClosed = true
+      wake()
+    },
+  }
+}

@@ -1,0 +1,91 @@
+#!/usr/bin/env node
+/** The bin: gives run() the real world, turns signals into an abort and its answer into the exit status. */
+import { homedir } from 'node:os'
+import { dirname } from 'node:path'
+import { isatty } from 'node:tty'
+import { fileURLToPath } from 'node:url'
+import packageJson from '../package.json' with { type: 'json' }
+import { app } from './cli/app.ts'
+import { run } from './cli/run.ts'
+import type { Ports } from './ports.ts'
+import { runLocalCommand, systemClock, systemFiles, systemProber } from './system.ts'
+
+const ANOTHER_SIGNAL_MS = 10_000
+const LINGER_MS = 2000
+
+const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)))
+
+// Libraries that colour by themselves look here; the flag must reach them too.
+if (process.argv.includes('--no-color')) process.env['NO_COLOR'] = '1'
+
+const controller = new AbortController()
+let lastSignalAt = Number.NEGATIVE_INFINITY
+let warned = false
+
+function onSignal(name: 'SIGINT' | 'SIGTERM'): void {
+  if (!controller.signal.aborted) {
+    lastSignalAt = performance.now()
+    return controller.abort(name)
+  }
+  const isSoon = performance.now() - lastSignalAt < ANOTHER_SIGNAL_MS
+  lastSignalAt = performance.now()
+  if (warned && isSoon) {
+    // Whoever was drawing may have hidden the cursor.
+    process.stderr.write(process.stderr.isTTY ? '\u001B[?25h\n' : '\n')
+    process.exit(name === 'SIGTERM' ? 143 : 130)
+  }
+  warned = true
+  process.stderr.write('hactl is undoing what was under way; once more ends it at once and may leave a server disturbed\n')
+}
+
+process.on('SIGINT', () => onSignal('SIGINT'))
+process.on('SIGTERM', () => onSignal('SIGTERM'))
+// Something thrown where nobody could catch it must not skip an undo: it stops the run like a signal does.
+process.on('uncaughtException', error => controller.abort(error))
+// The reader of a pipe may leave early (hactl plan | head); the work goes on.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
+
+const ports: Ports = {
+  remote: {
+    connect: async (target, signal) => {
+      throw new Error(`no way to ${target.server} yet${signal?.aborted === true ? '' : ''}`)
+    },
+  },
+  clock: systemClock,
+  files: systemFiles,
+  probe: systemProber,
+  localCommand: runLocalCommand,
+  terminal: {
+    // Asked by number: the getters of process would open the streams.
+    stdinIsTTY: isatty(0),
+    stdoutIsTTY: isatty(1),
+    stderrIsTTY: isatty(2),
+    get columns() {
+      if (isatty(1)) return process.stdout.columns
+      return isatty(2) ? process.stderr.columns : 0
+    },
+    writeOut: text => void process.stdout.write(text),
+    writeErr: text => void process.stderr.write(text),
+  },
+  env: process.env,
+  cwd: process.cwd(),
+  home: homedir(),
+  signal: controller.signal,
+}
+
+process.exitCode = await run(process.argv.slice(2), ports, {
+  app,
+  prompter: async () => {
+    const { createPrompter } = await import('./cli/wizard/inquirer.ts')
+    return createPrompter({ input: process.stdin, output: process.stderr, signal: controller.signal })
+  },
+  createTree: async () => (await import('./cli/view/tree.ts')).createTree(),
+  version: packageJson.version,
+  packageRoot,
+})
+// A connection or a child that somebody forgot must not keep a finished run alive; the timer itself keeps nothing alive.
+setTimeout(() => process.exit(), LINGER_MS).unref()

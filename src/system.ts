@@ -1,0 +1,202 @@
+/** The real clock, files, prober and local commands, over node: built-ins. No decisions are made here. */
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { access, open, readFile, rename, rm } from 'node:fs/promises'
+import { connect, isIP, type Socket } from 'node:net'
+import { basename, dirname, join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import type { ConnectionOptions, SecureContext } from 'node:tls'
+import { HactlError } from './errors.ts'
+import type { Clock, Files, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      const interrupted = () => new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted', cause: signal?.reason })
+      if (signal?.aborted === true) return reject(interrupted())
+      const onAbort = () => {
+        clearTimeout(timer)
+        reject(interrupted())
+      }
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      }, ms)
+      signal?.addEventListener('abort', onAbort, { once: true })
+    }),
+}
+
+export const systemFiles: Files = {
+  read: async path => {
+    try {
+      return await readFile(path)
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  },
+  write: async (path, text, mode) => {
+    const staged = join(dirname(path), `.${basename(path)}.${randomUUID()}`)
+    try {
+      const file = await open(staged, 'wx', mode)
+      try {
+        await file.writeFile(text)
+        // open() obeys the umask; what the caller asked for counts.
+        await file.chmod(mode)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(staged, path)
+    } catch (error) {
+      await rm(staged, { force: true })
+      throw error
+    }
+  },
+  exists: async path => {
+    try {
+      await access(path)
+      return true
+    } catch (error) {
+      if (isMissing(error)) return false
+      throw error
+    }
+  },
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+}
+
+const MAX_OUTPUT_BYTES = 1024 * 1024
+
+/** Resolves with any exit code; 127 where the program is missing, 124 after the deadline, as a shell and timeout(1) have it. */
+export const runLocalCommand: LocalCommand = ([file = '', ...args], { timeoutMs, stdin }) =>
+  new Promise(resolve => {
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: timeoutMs, killSignal: 'SIGKILL' })
+    const collect = (stream: NodeJS.ReadableStream) => {
+      const chunks: Buffer[] = []
+      let size = 0
+      stream.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size <= MAX_OUTPUT_BYTES) chunks.push(chunk)
+      })
+      return () => Buffer.concat(chunks).toString('utf8')
+    }
+    const stdout = collect(child.stdout)
+    const stderr = collect(child.stderr)
+    child.on('error', error => {
+      const code = isMissing(error) ? 127 : 126
+      resolve({ code, stdout: '', stderr: error.message })
+    })
+    // A command need not read its stdin.
+    child.stdin.on('error', () => {})
+    child.stdin.end(stdin ?? '')
+    child.on('close', (code, signal) => resolve({ code: code ?? (signal === 'SIGKILL' ? 124 : 128), stdout: stdout(), stderr: stderr() }))
+  })
+
+// What is read of a body before the connection is dropped: enough to let small answers end in order, which keeps
+// "client aborted" out of the balancer's log.
+const MAX_BODY_BYTES = 64 * 1024
+const MAX_STATUS_LINE_BYTES = 1024
+
+/** One new connection, one request, one answer; raw sockets because a drill asks 50 times a second and more. */
+export const systemProber: Prober = async (target, signal) => {
+  const startedAt = performance.now()
+  const { address, port, path, host } = target
+  // Nothing may break out of the request line or a header.
+  if (!/^[\x21-\x7E]+$/.test(path) || (host !== undefined && !/^[\x21-\x7E]+$/.test(host))) {
+    return { ok: false, tookMs: 0, error: 'the path or host to ask holds spaces or control characters' }
+  }
+  if (signal?.aborted === true) return { ok: false, tookMs: 0, error: 'interrupted' }
+  const socket = target.kind === 'https' ? await connectTls(target) : connect({ host: address, port, noDelay: true })
+  return new Promise(resolve => {
+    let answered = false
+    const answer = (verdict: Omit<ProbeAnswer, 'tookMs'>) => {
+      if (answered) return
+      answered = true
+      signal?.removeEventListener('abort', onAbort)
+      resolve({ ...verdict, tookMs: performance.now() - startedAt })
+      if (!verdict.ok) socket.destroy()
+    }
+    const onAbort = () => answer({ ok: false, error: 'interrupted' })
+    signal?.addEventListener('abort', onAbort, { once: true })
+    // Also bounds how long a body may dribble after the verdict.
+    const timer = setTimeout(() => {
+      answer({ ok: false, error: `no answer in ${target.timeoutMs} ms` })
+      socket.destroy()
+    }, target.timeoutMs)
+    socket.on('close', () => {
+      clearTimeout(timer)
+      answer({ ok: false, error: 'closed without an answer' })
+    })
+    socket.on('error', error => answer({ ok: false, error: 'code' in error ? String(error.code) : error.message }))
+    if (target.kind === 'tcp') {
+      socket.once('connect', () => {
+        answer({ ok: true })
+        socket.end()
+        socket.resume()
+      })
+      return
+    }
+    socket.once(target.kind === 'https' ? 'secureConnect' : 'connect', () => socket.write(requestFor(target)))
+    readStatus(
+      socket,
+      error => answer({ ok: false, error }),
+      status => answer(judgeStatus(status, target.status)),
+    )
+  })
+}
+
+function judgeStatus(status: number, expected: number | undefined): Omit<ProbeAnswer, 'tookMs'> {
+  const ok = expected === undefined ? status < 500 : status === expected
+  return ok ? { ok, status } : { ok, status, error: `HTTP ${status}` }
+}
+
+function readStatus(socket: Socket, fail: (error: string) => void, found: (status: number) => void): void {
+  let head: Buffer = Buffer.alloc(0)
+  let seen: number | undefined
+  let bytes = 0
+  socket.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > MAX_BODY_BYTES) socket.destroy()
+    if (seen !== undefined) return
+    head = Buffer.concat([head, chunk])
+    const end = head.indexOf('\n')
+    if (end < 0 && head.length < MAX_STATUS_LINE_BYTES) return
+    const status = /^HTTP\/1\.[01] (\d{3})\b/.exec(head.toString('latin1', 0, MAX_STATUS_LINE_BYTES))?.[1]
+    if (status === undefined) return fail('the answer is not HTTP')
+    seen = Number(status)
+    found(seen)
+  })
+}
+
+function requestFor({ address, port, kind, path, host }: ProbeTarget): string {
+  const name = host ?? (isIP(address) === 6 ? `[${address}]` : address)
+  const isDefaultPort = port === (kind === 'https' ? 443 : 80)
+  const authority = isDefaultPort || host?.includes(':') === true ? name : `${name}:${port}`
+  return `GET ${path} HTTP/1.1\r\nHost: ${authority}\r\nUser-Agent: hactl\r\nAccept: */*\r\nConnection: close\r\n\r\n`
+}
+
+let sharedContext: SecureContext | undefined
+
+/** Loaded only where an https probe is asked for; one TLS context serves all probes, every handshake is full. */
+async function connectTls({ address, port, host }: ProbeTarget): Promise<Socket> {
+  const tls = await import('node:tls')
+  sharedContext ??= tls.createSecureContext()
+  const name = host?.replace(/:\d+$/, '')
+  const options: ConnectionOptions = {
+    host: address,
+    port,
+    secureContext: sharedContext,
+    ALPNProtocols: ['http/1.1'],
+    // A probe asks whether the service answers; a certificate that has run out is a fault, but not an outage.
+    rejectUnauthorized: false,
+    ...(name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
+  }
+  const socket = tls.connect(options)
+  socket.setNoDelay(true)
+  return socket
+}
