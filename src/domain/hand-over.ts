@@ -32,6 +32,6 @@ export function handOverShell(cluster: Cluster, tracker: Tracker, guard: string)
     `${guard} && holds || exit 0;`,
     `${writeTrackerShell(tracker, handOverOffset(cluster))};`,
     `n=0; while holds && [ $n -lt ${polls} ]; do sleep ${POLL_MS / 1000}; n=$((n+1)); done;`,
-    `sleep ${HAND_OVER_GRACE_MS / 1000}`,
+    `if holds; then echo 'no other server took the address over: stopping all the same' >&2; else sleep ${HAND_OVER_GRACE_MS / 1000}; fi`,
   ]
 }

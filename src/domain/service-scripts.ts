@@ -77,7 +77,10 @@ if [ -n "$missing" ]; then echo "keepalived runs, but its own view lacks $missin
 return 1`
 
 /** The scripts for one server's two services. */
-export function serviceScriptsFor(cluster: Cluster, server: string): { readonly haproxy: ServiceScript; readonly keepalived: ServiceScript } {
+export function serviceScriptsFor(
+  cluster: Cluster,
+  server: string,
+): { readonly haproxy: ServiceScript; readonly keepalived: ServiceScript } {
   return {
     haproxy: {
       beforeReload: `${WORKERS}\nbefore=$(workers | sed 's/failed//')`,

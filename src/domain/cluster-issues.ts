@@ -1,0 +1,394 @@
+/**
+ * What a cluster's settings do to failover: errors for what is invalid or can never fail over, warnings for the rest.
+ * The rules are operations.md 2.3 to 2.5; each is one named function.
+ */
+import type { Issue } from '../inventory/inventory.ts'
+import { canonicalAddress } from './addresses.ts'
+import type { Cluster, Instance } from './cluster-types.ts'
+import { handOverOffset } from './trackers.ts'
+import {
+  checkFailureKind,
+  effectivePriorityOf,
+  electionOf,
+  failureSets,
+  homeOf,
+  isWrong,
+  ownersOf,
+  stopFailureKind,
+} from './vrrp/failover-table.ts'
+import type { FailureKind } from './vrrp/failover-table.ts'
+import { effectivePriority } from './vrrp/priority.ts'
+
+export interface ClusterIssues {
+  readonly errors: readonly Issue[]
+  readonly warnings: readonly Issue[]
+}
+
+interface Place {
+  readonly cluster: Cluster
+  readonly instance: Instance
+  /** "vrrp_instances[0]" */
+  readonly path: string
+}
+
+/** How far two backups' takeovers must lie apart not to happen together on a LAN, in ms. */
+const SEPARATION_MS = 20
+
+/** Rows named in one message; more would not be read. */
+const ROWS_SHOWN = 4
+
+function span(instance: Instance): { readonly highest: number; readonly lowest: number } {
+  const all = Object.values(instance.priority)
+  return { highest: Math.max(...all), lowest: Math.min(...all) }
+}
+
+/** What to set so that any healthy server beats any failed one. */
+function weightFix(instance: Instance): string {
+  const { highest, lowest } = span(instance)
+  const gap = highest - lowest
+  if (highest + gap + 1 <= 254) return `set vrrp_script.weight to 0, or to more than ${gap} (the highest priority less the lowest)`
+  return `set vrrp_script.weight to 0, or bring the priorities closer together: the weight must be more than ${gap}, and priority plus weight less than 255`
+}
+
+// Errors --------------------------------------------------------------------------------------------------------------------------
+
+function oneServer(cluster: Cluster): readonly Issue[] {
+  if (cluster.servers.length > 1) return []
+  return [{ path: 'servers', message: 'one server cannot fail over: nobody takes the address', fix: 'add a second server' }]
+}
+
+function priorityRange({ cluster, instance, path }: Place): readonly Issue[] {
+  return cluster.servers.flatMap(server => {
+    const priority = instance.priority[server.name] ?? 0
+    if (Number.isInteger(priority) && priority >= 1 && priority <= 254) return []
+    const message =
+      priority === 255
+        ? 'priority 255 makes keepalived ignore the check: a failed haproxy keeps the address for ever'
+        : `priority ${priority} is outside of 1 to 254`
+    return [{ path: `${path}.priority.${server.name}`, message, fix: 'use 1 to 254, the highest for the first master' }]
+  })
+}
+
+function nopreemptWithWeight({ cluster, instance, path }: Place): readonly Issue[] {
+  if (!instance.nopreempt || cluster.check.weight === 0) return []
+  return [
+    {
+      path: `${path}.nopreempt`,
+      message: `with nopreempt and vrrp_script.weight ${cluster.check.weight} the backups never take over from a master whose check fails`,
+      fix: 'set vrrp_script.weight to 0, so that a failed check gives the address up, or leave nopreempt out',
+    },
+  ]
+}
+
+function neverFailsOver({ cluster, instance, path }: Place): readonly Issue[] {
+  if (cluster.servers.length < 2 || instance.nopreempt) return []
+  const home = homeOf(cluster, instance)
+  if (home === undefined || electionOf(cluster, instance, [home], home).owner !== home) return []
+  const failed = effectivePriorityOf(cluster, instance, home, false)
+  const others = cluster.servers.filter(s => s.name !== home).map(s => effectivePriorityOf(cluster, instance, s.name, true))
+  return [
+    {
+      path: 'vrrp_script.weight',
+      message: `${path}: never fails over: with its haproxy failed ${home} still has priority ${failed}, its best backup ${Math.max(...others)}`,
+      fix: weightFix(instance),
+    },
+  ]
+}
+
+function authenticationInVersion3({ cluster, instance, path }: Place): readonly Issue[] {
+  if (instance.version !== 3 || instance.authentication === undefined) return []
+  return [
+    {
+      path: `${path}.authentication`,
+      message: 'VRRPv3 has no authentication: keepalived ignores it (adverts are taken from the unicast peers only instead)',
+      fix: cluster.profile === 'fast' ? 'remove authentication, or set profile: classic' : 'remove authentication, or set version: 2',
+    },
+  ]
+}
+
+function advertInterval({ instance, path }: Place): readonly Issue[] {
+  const { advertIntMs: ms, version } = instance
+  if (version === 2 && (ms % 1000 !== 0 || ms < 1000 || ms > 255_000)) {
+    return [
+      {
+        path: `${path}.advert_int`,
+        message: `VRRPv2 takes whole seconds from 1 to 255, not ${ms / 1000}`,
+        fix: 'use whole seconds, or set version: 3',
+      },
+    ]
+  }
+  if (version === 3 && (ms % 10 !== 0 || ms < 10 || ms > 40_950)) {
+    return [
+      { path: `${path}.advert_int`, message: `VRRPv3 takes 0.01 to 40.95 s in steps of 0.01, not ${ms / 1000}`, fix: 'use such as 0.2' },
+    ]
+  }
+  return []
+}
+
+function addressFamilies({ instance, path }: Place): readonly Issue[] {
+  const families = new Set(instance.virtualAddresses.map(v => v.family))
+  if (families.size > 1) {
+    return [
+      {
+        path: `${path}.virtual_ipaddress`,
+        message: 'IPv4 and IPv6 addresses in one instance: an advert carries one family',
+        fix: 'make two instances',
+      },
+    ]
+  }
+  if (families.has(6) && instance.version === 2) return [{ path: `${path}.version`, message: 'VRRPv2 has no IPv6', fix: 'set version: 3' }]
+  return []
+}
+
+function sameRouterId(cluster: Cluster): readonly Issue[] {
+  return cluster.instances.flatMap((instance, i) =>
+    cluster.instances.slice(0, i).flatMap(earlier => {
+      const sameFamily = earlier.virtualAddresses[0]?.family === instance.virtualAddresses[0]?.family
+      const sameInterface = cluster.servers.some(s => earlier.interface[s.name] === instance.interface[s.name])
+      if (earlier.virtualRouterId !== instance.virtualRouterId || !sameFamily || !sameInterface) return []
+      return [
+        {
+          path: `vrrp_instances[${i}].virtual_router_id`,
+          message: `${earlier.name} has ${instance.virtualRouterId} too: keepalived refuses two instances with one virtual_router_id on one interface`,
+          fix: 'give each instance its own, from 1 to 255',
+        },
+      ]
+    }),
+  )
+}
+
+// Warnings ------------------------------------------------------------------------------------------------------------------------
+
+/** Sets of failed servers in which a failed one may keep the address, without those that the error above names. */
+function wrongRows({ cluster, instance }: Place, kind: FailureKind): readonly string[] {
+  if (instance.nopreempt) return []
+  return failureSets(cluster.servers.map(s => s.name)).flatMap(failed => {
+    const owners = ownersOf(cluster, instance, failed, kind)
+    if (!isWrong(cluster, owners, failed)) return []
+    return [`${failed.join(' + ')} failed: ${[...owners].find(o => o !== undefined && failed.includes(o)) ?? 'nobody'}`]
+  })
+}
+
+function rowList(rows: readonly string[]): string {
+  return rows.length > ROWS_SHOWN ? `${rows.slice(0, ROWS_SHOWN).join('; ')}; and ${rows.length - ROWS_SHOWN} more` : rows.join('; ')
+}
+
+function cascadeGaps(place: Place): readonly Issue[] {
+  const rows = wrongRows(place, stopFailureKind(place.cluster))
+  if (rows.length === 0 || neverFailsOver(place).length > 0) return []
+  return [
+    {
+      path: 'vrrp_script.weight',
+      message: `${place.path}: when more than one haproxy has failed, a failed server may keep the address although a healthy one is there (${rowList(rows)})`,
+      fix: weightFix(place.instance),
+    },
+  ]
+}
+
+/** fast finds a stopped haproxy by itself, whatever the weight; a hung one only the check finds. */
+function hangByWeight(place: Place): readonly Issue[] {
+  const { cluster, instance, path } = place
+  if (cluster.profile !== 'fast' || cluster.check.weight === 0) return []
+  const rows = wrongRows(place, checkFailureKind(cluster))
+  const slow = `${path}: a hung haproxy is outlived (dead-master time) instead of given up at once, because vrrp_script.weight is ${cluster.check.weight}`
+  const never = `${path}: a hung haproxy may keep the address, because vrrp_script.weight ${cluster.check.weight} is too small (${rowList(rows)})`
+  return [
+    { path: 'vrrp_script.weight', message: rows.length > 0 && !instance.nopreempt ? never : slow, fix: 'leave vrrp_script.weight at 0' },
+  ]
+}
+
+function preemptDelayWithWeight({ cluster, instance, path }: Place): readonly Issue[] {
+  if (instance.preemptDelayMs === 0) return []
+  const issues: Issue[] = []
+  if (cluster.check.weight !== 0) {
+    issues.push({
+      path: `${path}.preempt_delay`,
+      message: `delays failover too, not only the way back: with vrrp_script.weight ${cluster.check.weight} a failed check costs ${instance.preemptDelayMs / 1000} s more`,
+      fix: 'set vrrp_script.weight to 0, or leave preempt_delay out',
+    })
+  }
+  if (instance.nopreempt)
+    issues.push({ path: `${path}.preempt_delay`, message: 'has no effect beside nopreempt', fix: 'remove one of the two' })
+  return issues
+}
+
+function breaksBeforeMakes({ cluster, instance, path }: Place): readonly Issue[] {
+  if (cluster.profile !== 'fast' || handOverOffset(cluster) === -253) return []
+  const key = instance.nopreempt ? 'nopreempt' : instance.preemptDelayMs > 0 ? 'preempt_delay' : undefined
+  if (key === undefined) return []
+  return [
+    {
+      path: `${path}.${key}`,
+      message: `a planned stop gives the address up before a backup has it: a request or two may fail where none would without ${key}`,
+      fix: `leave ${key} out: a crashing haproxy is damped without it`,
+    },
+  ]
+}
+
+function offsetLaw({ cluster, instance, path }: Place): readonly Issue[] {
+  const offset = handOverOffset(cluster)
+  if (cluster.profile !== 'fast' || offset === -254) return []
+  const { weight } = cluster.check
+  const gain = Math.max(0, weight)
+  const least = Math.min(...cluster.servers.map(s => effectivePriorityOf(cluster, instance, s.name, true)))
+  const drained = Math.max(...cluster.servers.map(s => effectivePriority(instance.priority[s.name] ?? 1, [gain, offset])))
+  if (drained < least) return []
+  return [
+    {
+      path: `${path}.priority`,
+      message: `a server lowered by ${-offset} for a planned stop still has priority ${drained}, and the lowest backup has ${least}: nothing is handed over, and a stop loses about 0.2 s`,
+      fix: 'give every server a priority of at least 2, and keep highest less lowest below 253',
+    },
+  ]
+}
+
+function ties({ cluster, instance, path }: Place): readonly Issue[] {
+  const byPriority = new Map<number, string[]>()
+  for (const server of cluster.servers) {
+    const priority = effectivePriorityOf(cluster, instance, server.name, true)
+    byPriority.set(priority, [...(byPriority.get(priority) ?? []), server.name])
+  }
+  return [...byPriority].flatMap(([priority, names]) =>
+    names.length < 2
+      ? []
+      : [
+          {
+            path: `${path}.priority`,
+            message: `${names.join(' and ')} have the same effective priority ${priority}: both become master at the same moment`,
+            fix: 'give every server its own priority, and keep priority plus weight below 255',
+          },
+        ],
+  )
+}
+
+/** Only the backups' steps count: the master itself never competes with them. */
+function smallSteps({ cluster, instance, path }: Place): readonly Issue[] {
+  const scaleMs = instance.version === 3 ? instance.advertIntMs : 1000
+  const need = Math.ceil((256 * SEPARATION_MS) / scaleMs)
+  const sorted = cluster.servers.map(s => instance.priority[s.name] ?? 1).toSorted((a, b) => b - a)
+  const steps = sorted.slice(1).flatMap((p, i, backups) => (i === 0 ? [] : [(backups[i - 1] ?? p) - p]))
+  const smallest = Math.min(...steps)
+  if (steps.length === 0 || smallest >= need || smallest === 0) return []
+  const apartMs = Math.round((smallest / 256) * scaleMs * 10) / 10
+  return [
+    {
+      path: `${path}.priority`,
+      message: `backups ${smallest} apart take over within ${apartMs} ms of each other when the master dies: two may answer for a moment`,
+      fix: `put the backups' priorities at least ${need} apart`,
+    },
+  ]
+}
+
+function shortAdverts({ instance, path }: Place): readonly Issue[] {
+  if (instance.advertIntMs >= 200) return []
+  const seen = instance.advertIntMs < 50 ? 'tens of' : instance.advertIntMs < 100 ? 'about 20' : 'a few'
+  return [
+    {
+      path: `${path}.advert_int`,
+      message: `${instance.advertIntMs / 1000} s: a master short of CPU lost the address without cause ${seen} times within 15 s in our tests (none at 0.2 s)`,
+      fix: 'use 0.2 or more',
+    },
+  ]
+}
+
+function commonRouterId({ instance, path }: Place): readonly Issue[] {
+  if (instance.virtualRouterId !== 51 || instance.unicastPeers !== 'none') return []
+  return [
+    {
+      path: `${path}.virtual_router_id`,
+      message: '51 is what most examples use: another cluster on this network may have it',
+      fix: 'choose another from 1 to 255',
+    },
+  ]
+}
+
+function openAdverts({ instance, path }: Place): readonly Issue[] {
+  if (instance.authentication !== undefined) {
+    return [
+      {
+        path: `${path}.authentication`,
+        message: 'the password travels in plain text and keeps no attacker out',
+        fix: 'let a firewall take IP protocol 112 from the other servers only',
+      },
+    ]
+  }
+  if (instance.version === 2 || instance.unicastPeers !== 'none') return []
+  return [
+    {
+      path: `${path}.unicast_peer`,
+      message: 'multicast VRRPv3: any machine on the network can take the address',
+      fix: 'leave unicast_peer at its default in profile fast, or let a firewall take IP protocol 112 from the other servers only',
+    },
+  ]
+}
+
+function checkTiming(cluster: Cluster): readonly Issue[] {
+  const { interval, timeout, fall } = cluster.check
+  const issues: Issue[] = []
+  if (timeout > interval) {
+    issues.push({
+      path: 'vrrp_script.timeout',
+      message: `longer than the interval (${interval} s): keepalived 2.1 to 2.3.1 start the check again while it runs`,
+      fix: `set vrrp_script.timeout to ${interval}`,
+    })
+  }
+  if (cluster.profile === 'fast' && (interval !== 1 || fall > 1)) {
+    issues.push({
+      path: 'vrrp_script',
+      message: `a hung haproxy is found after up to ${fall * interval} s instead of half a second`,
+      fix: 'leave interval and fall at 1',
+    })
+  }
+  return issues
+}
+
+function mail(cluster: Cluster): readonly Issue[] {
+  const { notificationEmail, smtpServer } = cluster.globalDefs
+  const issues: Issue[] = []
+  if (notificationEmail.length > 0 && !cluster.instances.some(i => i.smtpAlert))
+    issues.push({
+      path: 'global_defs.notification_email',
+      message: 'no mail is ever sent: smtp_alert is off everywhere',
+      fix: 'set smtp_alert: true',
+    })
+  if (notificationEmail.length === 0 && cluster.instances.some(i => i.smtpAlert))
+    issues.push({ path: 'vrrp_instances', message: 'smtp_alert has nobody to write to', fix: 'set global_defs.notification_email' })
+  if (smtpServer !== undefined && canonicalAddress(smtpServer) === undefined) {
+    issues.push({
+      path: 'global_defs.smtp_server',
+      message: `keepalived stops sending adverts while it looks up ${smtpServer}: where DNS is slow, two servers hold the address after a reload`,
+      fix: 'use an address',
+    })
+  }
+  return issues
+}
+
+/** Everything worth saying about a cluster, errors and warnings; pure arithmetic, no server is asked. */
+export function clusterIssues(cluster: Cluster): ClusterIssues {
+  const places = cluster.instances.map((instance, i): Place => ({ cluster, instance, path: `vrrp_instances[${i}]` }))
+  const each = (rules: readonly ((place: Place) => readonly Issue[])[]): readonly Issue[] =>
+    places.flatMap(p => rules.flatMap(rule => rule(p)))
+  return {
+    errors: [
+      ...oneServer(cluster),
+      ...sameRouterId(cluster),
+      ...each([priorityRange, nopreemptWithWeight, neverFailsOver, authenticationInVersion3, advertInterval, addressFamilies]),
+    ],
+    warnings: [
+      ...checkTiming(cluster),
+      ...mail(cluster),
+      ...each([
+        cascadeGaps,
+        hangByWeight,
+        preemptDelayWithWeight,
+        breaksBeforeMakes,
+        offsetLaw,
+        ties,
+        smallSteps,
+        shortAdverts,
+        commonRouterId,
+        openAdverts,
+      ]),
+    ],
+  }
+}

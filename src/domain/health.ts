@@ -1,0 +1,57 @@
+/** What is wrong with a server or the cluster, judged by what runs. Pure: gates, status and the drills' refusal share it. */
+import type { ObservedNode } from '../state.ts'
+import type { Cluster } from './cluster-types.ts'
+import { TRACKER_FILES } from './trackers.ts'
+
+/** Why this server could not take over now; empty where it could. Worded to stand behind the server's name. */
+export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
+  const problems: string[] = []
+  const { haproxy, keepalived } = node.services
+  if (haproxy.active !== 'active') problems.push(`haproxy is ${haproxy.active}`)
+  else if (node.checkStatus === undefined) problems.push('the check script is not there')
+  else if (node.checkStatus !== 0) problems.push('haproxy does not answer its check')
+  if (keepalived.active !== 'active') problems.push(`keepalived is ${keepalived.active}`)
+  else {
+    if (node.instances.length === 0) problems.push('keepalived runs, but shows no instance')
+    for (const wanted of cluster.instances) {
+      const instance = node.instances.find(own => own.name === wanted.name)
+      if (instance === undefined) {
+        if (node.instances.length > 0) problems.push(`keepalived does not know ${wanted.name}`)
+      } else if (instance.state !== 'MASTER' && instance.state !== 'BACKUP') problems.push(`${wanted.name} is in state ${instance.state}`)
+      else problems.push(...trackerProblems(cluster, wanted.name, node))
+    }
+  }
+  return problems
+}
+
+/** keepalived's own effective priority against the tracker files: where they differ, its watch on them is dead (failover.md). */
+function trackerProblems(cluster: Cluster, name: string, node: ObservedNode): readonly string[] {
+  const instance = node.instances.find(own => own.name === name)
+  if (cluster.profile !== 'fast' || instance === undefined) return []
+  const missing = Object.entries(TRACKER_FILES).filter(([, path]) => node.trackers[path] === undefined)
+  if (missing.length > 0)
+    return [`the track files ${missing.map(([file]) => file).join(', ')} are missing: keepalived no longer hears of haproxy`]
+  const value = (path: string) => Number(node.trackers[path] ?? 0) || 0
+  const offset = value(TRACKER_FILES.haproxy_offset) + value(TRACKER_FILES.keepalived_offset) + value(TRACKER_FILES.drain)
+  const expected = Math.min(254, Math.max(1, instance.basePriority + offset))
+  return expected === instance.effectivePriority
+    ? []
+    : [`${name} has priority ${instance.effectivePriority}, its track files say ${expected}: keepalived's watch on them is dead`]
+}
+
+/** Why a virtual address is not held as it should be: exactly one server carries it, and that one is the only master. */
+export function holderProblems(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
+  return cluster.instances.flatMap(instance => {
+    const masters = nodes
+      .filter(node => node.instances.some(own => own.name === instance.name && own.state === 'MASTER'))
+      .map(node => node.server)
+    return instance.virtualAddresses.flatMap(vip => {
+      const holders = nodes.filter(node => node.facts.addresses.some(own => own.address === vip.address)).map(node => node.server)
+      if (holders.length === 0) return [`nobody holds ${vip.address}`]
+      if (holders.length > 1) return [`${holders.join(' and ')} hold ${vip.address}`]
+      if (masters.length !== 1 || masters[0] !== holders[0])
+        return [`${holders[0]} holds ${vip.address}, but ${masters.join(' and ') || 'nobody'} is master of ${instance.name}`]
+      return []
+    })
+  })
+}

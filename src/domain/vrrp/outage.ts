@@ -1,0 +1,186 @@
+/** How long clients are without an answer, for every event that failover is there for. */
+import { CHECK_ASKS, CHECK_LIMIT_MS, CHECK_SPACING_MS } from '../haproxy/check-script.ts'
+import { handOverLimitMs } from '../hand-over.ts'
+import type { Cluster, Instance } from '../cluster-types.ts'
+import { checkFailureKind, effectivePriorityOf, electionOf, homeOf, stopFailureKind } from './failover-table.ts'
+import type { FailureKind } from './failover-table.ts'
+import type { SpanMs } from './timing.ts'
+import { detectionMs, silentTakeoverMs, skewMs } from './timing.ts'
+
+export type OutageEvent = 'haproxy-stop' | 'haproxy-kill' | 'haproxy-hang' | 'keepalived-stop' | 'server-dead'
+
+export interface OutageBound {
+  readonly event: OutageEvent
+  /** What to expect; undefined where nobody ever takes over. */
+  readonly expectedMs: number | undefined
+  readonly worstMs: number | undefined
+  /** How the figures come about, in the operator's words. */
+  readonly how: string
+}
+
+/** From the takeover to clients reaching the new master: gratuitous ARP, and a probe's own spacing. */
+const ARRIVAL_MS = 100
+
+/** What a busy server adds to event-driven steps: systemd's hook, inotify, keepalived's own scheduling. */
+const BUSY_MS = 400
+
+/** systemd's RestartSec of haproxy.service and haproxy's own start, seen as 0.3 s on three releases. */
+const RESTART_MS = 300
+
+/** Starting perl and its first question. */
+const ASK_START_MS = 30
+
+interface Takeover {
+  /** After a priority-0 advert: the master stopped, or went to FAULT. */
+  readonly announcedMs: number
+  /** After the master fell silent, or below the backup. */
+  readonly silent: SpanMs
+  readonly preemptDelayMs: number
+}
+
+/** Takeover of one instance by the server that follows its home; undefined where nobody follows. */
+function takeoverOf(cluster: Cluster, instance: Instance, kind: FailureKind): Takeover | undefined {
+  const home = homeOf(cluster, instance)
+  if (home === undefined) return undefined
+  const next = electionOf(cluster, instance, [home], home, kind).owner
+  if (next === undefined || next === home) return undefined
+  const priority = effectivePriorityOf(cluster, instance, next, true)
+  return {
+    announcedMs: skewMs(instance.advertIntMs, priority, instance.version),
+    silent: silentTakeoverMs(instance.advertIntMs, priority, instance.version),
+    preemptDelayMs: instance.preemptDelayMs,
+  }
+}
+
+interface Found {
+  readonly expectedMs: number
+  readonly worstMs: number
+  readonly how: string
+}
+
+function seconds(ms: number): string {
+  return ms < 100 ? `${Math.ceil(ms)} ms` : `${Math.round(ms / 10) / 100} s`
+}
+
+/** The check finds it, then the election runs: by weight the demoted master is outlived, by FAULT it says so itself. */
+function checked(detection: SpanMs, takeover: Takeover, kind: FailureKind): Found {
+  const found = `found by the check in ${seconds(detection.bestMs)} to ${seconds(detection.worstMs)}`
+  if (kind === 'fault') {
+    const bestMs = detection.bestMs + takeover.announcedMs
+    const worstMs = detection.worstMs + takeover.announcedMs
+    return {
+      expectedMs: (bestMs + worstMs) / 2,
+      worstMs: worstMs + ARRIVAL_MS,
+      how: `${found}, then FAULT and ${seconds(takeover.announcedMs)} of skew`,
+    }
+  }
+  const bestMs = detection.bestMs + takeover.silent.bestMs + takeover.preemptDelayMs
+  const worstMs = detection.worstMs + takeover.silent.worstMs + takeover.preemptDelayMs
+  const delay = takeover.preemptDelayMs > 0 ? `, and ${seconds(takeover.preemptDelayMs)} of preempt_delay` : ''
+  return {
+    expectedMs: (bestMs + worstMs) / 2,
+    worstMs: worstMs + ARRIVAL_MS,
+    how: `${found}, then ${seconds(takeover.silent.bestMs)} to ${seconds(takeover.silent.worstMs)} until the backup stops waiting${delay}`,
+  }
+}
+
+function classicBound(cluster: Cluster, instance: Instance, event: OutageEvent): Found | string {
+  const kind = stopFailureKind(cluster)
+  const takeover = takeoverOf(cluster, instance, kind)
+  const whole = takeoverOf(cluster, instance, 'fault')
+  // pidof takes a few ms; a run that hangs is cut at the timeout, but this script has nothing to hang on.
+  const detection = detectionMs(cluster.check, 20)
+  switch (event) {
+    case 'haproxy-stop':
+      return takeover === undefined ? 'a failed check on the master moves the address to nobody' : checked(detection, takeover, kind)
+    case 'haproxy-kill': {
+      if (takeover === undefined) return 'systemd starts haproxy again; where it cannot, nobody takes over'
+      const stays = checked(detection, takeover, kind)
+      return {
+        expectedMs: RESTART_MS,
+        worstMs: stays.worstMs,
+        how: `systemd starts haproxy again before the check sees it; where it cannot: ${stays.how}`,
+      }
+    }
+    case 'haproxy-hang':
+      return 'the check looks for a process, and a hung haproxy is still one'
+    case 'keepalived-stop':
+      if (whole === undefined) return 'there is no server that could take over'
+      return {
+        expectedMs: whole.announcedMs,
+        worstMs: whole.announcedMs + ARRIVAL_MS + BUSY_MS,
+        how: `keepalived says goodbye; the backup waits its skew of ${seconds(whole.announcedMs)}`,
+      }
+    case 'server-dead':
+      if (whole === undefined) return 'there is no server that could take over'
+      return silent(whole)
+  }
+}
+
+function silent(takeover: Takeover): Found {
+  const { bestMs, worstMs } = takeover.silent
+  return {
+    expectedMs: (bestMs + worstMs) / 2,
+    worstMs: worstMs + ARRIVAL_MS,
+    how: `the backup waits for adverts: ${seconds(bestMs)} to ${seconds(worstMs)}`,
+  }
+}
+
+function fastBound(cluster: Cluster, instance: Instance, event: OutageEvent): Found | string {
+  const takeover = takeoverOf(cluster, instance, 'fault')
+  if (takeover === undefined) return 'there is no server that could take over'
+  const announced = takeover.announcedMs
+  const breaksFirst = instance.nopreempt || instance.preemptDelayMs > 0
+  switch (event) {
+    case 'haproxy-stop':
+    case 'keepalived-stop': {
+      const worstMs = announced + ARRIVAL_MS + BUSY_MS
+      if (breaksFirst)
+        return { expectedMs: announced, worstMs, how: `gives the address up, the backup waits its skew of ${seconds(announced)}` }
+      const limit = seconds(handOverLimitMs(cluster))
+      return {
+        expectedMs: 0,
+        worstMs,
+        how: `hands over before it stops; where no backup has taken over within ${limit}, it stops all the same`,
+      }
+    }
+    case 'haproxy-kill':
+      return {
+        expectedMs: announced + ARRIVAL_MS,
+        worstMs: announced + ARRIVAL_MS + BUSY_MS,
+        how: `systemd tells keepalived, which gives the address up; skew ${seconds(announced)}`,
+      }
+    case 'haproxy-hang': {
+      const hang = takeoverOf(cluster, instance, checkFailureKind(cluster))
+      if (hang === undefined) return 'a failed check on the master moves the address to nobody'
+      const { interval, fall } = cluster.check
+      // The longest silence of the check: from its last question in one run to its first in the next, and that one's limit.
+      const gapMs = Math.max(CHECK_SPACING_MS, interval * 1000 - (CHECK_ASKS - 1) * CHECK_SPACING_MS) + ASK_START_MS
+      const again = (fall - 1) * interval * 1000
+      const detection = { bestMs: again + CHECK_LIMIT_MS, worstMs: again + gapMs + CHECK_LIMIT_MS }
+      const found = checked(detection, hang, checkFailureKind(cluster))
+      return { ...found, worstMs: found.worstMs + BUSY_MS }
+    }
+    case 'server-dead': {
+      const dead = silent(takeover)
+      return { ...dead, worstMs: dead.worstMs + BUSY_MS }
+    }
+  }
+}
+
+const EVENTS: readonly OutageEvent[] = ['haproxy-stop', 'haproxy-kill', 'haproxy-hang', 'keepalived-stop', 'server-dead']
+
+/**
+ * Bounds in ms for each event on the master, the worst over all instances. worstMs undefined: nobody ever takes over.
+ * classic: operations.md 0.3. fast: figures of failover.md stay below what is expected here.
+ */
+export function worstCaseOutage(cluster: Cluster): readonly OutageBound[] {
+  return EVENTS.map(event => {
+    const bounds = cluster.instances.map(i => (cluster.profile === 'fast' ? fastBound(cluster, i, event) : classicBound(cluster, i, event)))
+    const never = bounds.find(b => typeof b === 'string')
+    if (never !== undefined) return { event, expectedMs: undefined, worstMs: undefined, how: never }
+    const found = bounds.filter(b => typeof b !== 'string')
+    const worst = found.reduce((a, b) => (b.worstMs > a.worstMs ? b : a))
+    return { event, expectedMs: Math.round(worst.expectedMs), worstMs: Math.ceil(worst.worstMs), how: worst.how }
+  })
+}
