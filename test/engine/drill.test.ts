@@ -1,0 +1,244 @@
+import { describe, expect, test } from 'vitest'
+import { judgeDrill } from '../../src/domain/failover/judge.ts'
+import { runDrill } from '../../src/engine/drill.ts'
+import { HactlError } from '../../src/errors.ts'
+import { type DrillWorld, drillWorld, type Step } from '../support/drill-world.ts'
+
+/** Changes the world when a step reaches srv-1 for the first time. */
+function onFirst(world: DrillWorld, step: Step, change: () => unknown): void {
+  let isFirst = true
+  world.before = (seen, server) => {
+    if (seen === step && server === 'srv-1' && isFirst) {
+      isFirst = false
+      change()
+    }
+    return undefined
+  }
+}
+
+async function faultOf(world: DrillWorld): Promise<unknown> {
+  return world.clock.settle(
+    runDrill(world.run).then(
+      () => undefined,
+      (error: unknown) => error,
+    ),
+  )
+}
+
+test('the timer is armed before the disturbance and taken away after the undo', async () => {
+  const world = drillWorld()
+  await world.clock.settle(runDrill(world.run))
+  expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
+})
+
+test('what was seen gives the verdict: who took over, for how long nobody answered, and that all is as it was', async () => {
+  const world = drillWorld()
+  const outcome = await world.clock.settle(runDrill(world.run))
+  const verdict = judgeDrill(world.about, outcome)
+  expect(verdict).toMatchObject({ verdict: 'passed', from: 'srv-1', to: 'srv-2', failback: 'srv-1', failbackOutageMs: 0, restored: true })
+  expect(verdict.outageMs).toBeGreaterThanOrEqual(6500)
+  expect(verdict.outageMs).toBeLessThan(6600)
+  expect(verdict.probes / ((world.clock.monotonic() - 1_000_000) / 1000)).toBeGreaterThan(50)
+})
+
+test('it is undone as soon as the takeover has settled, and ends when the address is home', async () => {
+  const world = drillWorld()
+  await world.clock.settle(runDrill(world.run))
+  expect(world.clock.monotonic() - 1_000_000).toBeLessThan(20_000)
+})
+
+test('every step is told, with the deadline of the server-side undo', async () => {
+  const world = drillWorld()
+  await world.clock.settle(runDrill(world.run))
+  const told = world.events.filter(event => event.kind !== 'drill-sample')
+  expect(told.map(event => event.kind)).toEqual(['drill-armed', 'drill-disturbed', 'drill-undone'])
+  expect(told[0]).toMatchObject({ undoAfterMs: 31_000, server: 'srv-1' })
+  const sample = world.events.findLast(event => event.kind === 'drill-sample')
+  expect(sample).toMatchObject({ holds: { 'srv-1': true, 'srv-2': false, 'srv-3': false } })
+})
+
+test('nobody takes over: it is undone at the limit, while the timer still runs', async () => {
+  const world = drillWorld()
+  world.takeoverMs = undefined
+  let timerWasArmed = false
+  onFirst(world, 'undo', () => (timerWasArmed = world.firesMs !== undefined))
+  const outcome = await world.clock.settle(runDrill(world.run))
+  expect(timerWasArmed).toBe(true)
+  expect(judgeDrill(world.about, outcome)).toMatchObject({
+    verdict: 'failed',
+    to: undefined,
+    outageMs: undefined,
+    restored: true,
+    findings: [{ code: 'E_FAILOVER_NONE' }],
+  })
+})
+
+test('a service that does not answer before the drill is not disturbed', async () => {
+  const world = drillWorld()
+  world.haproxyRuns = false
+  const fault = await faultOf(world)
+  expect(fault).toMatchObject({ code: 'E_UNHEALTHY', exit: 5 })
+  expect(world.log).toEqual([])
+})
+
+test('where the timer cannot be armed, nothing is disturbed', async () => {
+  const world = drillWorld()
+  world.before = step => (step === 'arm' ? { code: 1, stderr: 'Failed to start transient timer unit' } : undefined)
+  const fault = await faultOf(world)
+  expect(fault).toMatchObject({ code: 'E_UNHEALTHY', why: ['Failed to start transient timer unit'] })
+  expect(world.log).toEqual(['arm srv-1', 'disarm srv-1'])
+})
+
+describe('an interrupt', () => {
+  test.each<{ phase: string; during: Step; log: readonly string[] }>([
+    { phase: 'while the timer is armed', during: 'arm', log: ['arm srv-1', 'disarm srv-1'] },
+    { phase: 'while it disturbs', during: 'disturb', log: ['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'] },
+    { phase: 'while it undoes', during: 'undo', log: ['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'] },
+    { phase: 'while the timer is taken away', during: 'disarm', log: ['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'] },
+  ])('$phase leaves haproxy running and no timer', async ({ during, log }) => {
+    const world = drillWorld()
+    onFirst(world, during, () => world.abort.abort('SIGINT'))
+    const fault = await faultOf(world)
+    expect(fault).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+    expect(world.log).toEqual(log)
+    expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
+  })
+
+  test.each([
+    { phase: 'before the timer is armed', afterMs: 500, undone: false },
+    { phase: 'while the takeover is awaited', afterMs: 4000, undone: true },
+    { phase: 'while the way home is awaited', afterMs: 11_000, undone: true },
+  ])('$phase leaves haproxy running and no timer', async ({ afterMs, undone }) => {
+    const world = drillWorld()
+    const fault = faultOf(world)
+    void world.clock.sleep(afterMs).then(() => world.abort.abort('SIGTERM'))
+    expect(await fault).toMatchObject({ code: 'E_INTERRUPTED', exit: 143 })
+    expect(world.log.includes('undo srv-1')).toBe(undone)
+    expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
+  })
+
+  test('whose undo fails is a matter for hands', async () => {
+    const world = drillWorld()
+    world.before = step => {
+      if (step === 'disturb') void world.clock.sleep(1000).then(() => world.abort.abort('SIGINT'))
+      return step === 'undo' ? { code: 1, stderr: 'Job for haproxy.service failed' } : undefined
+    }
+    const fault = await faultOf(world)
+    expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', exit: 8, cause: { code: 'E_INTERRUPTED' } })
+  })
+})
+
+test('a fault while the samples are looked at is undone like any other', async () => {
+  const world = drillWorld()
+  const broken = new TypeError('a fault of hactl itself')
+  const run = {
+    ...world.run,
+    decide: {
+      ...world.run.decide,
+      takeoverIsSettled() {
+        throw broken
+      },
+    },
+  }
+  const fault = await world.clock.settle(runDrill(run).catch((error: unknown) => error))
+  expect(fault).toBe(broken)
+  expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
+  expect(world.haproxyRuns).toBe(true)
+})
+
+test('a disturbance that ends with an error is undone, because nobody knows how far it came', async () => {
+  const world = drillWorld()
+  world.before = step => (step === 'disturb' ? { code: 1, stderr: 'Failed to stop haproxy.service' } : undefined)
+  expect(await faultOf(world)).toMatchObject({ code: 'E_COMMAND_FAILED', server: 'srv-1', why: ['Failed to stop haproxy.service'] })
+  expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
+})
+
+describe('a connection lost', () => {
+  test('while it disturbs is opened anew for the undo', async () => {
+    const world = drillWorld()
+    onFirst(world, 'disturb', () => world.sessions.get('srv-1')?.lose())
+    expect(await faultOf(world)).toMatchObject({ code: 'E_CONNECTION_LOST' })
+    expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
+    expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
+  })
+
+  test('while the takeover is awaited does not end the drill', async () => {
+    const world = drillWorld()
+    const outcome = runDrill(world.run)
+    void world.clock.sleep(3000).then(() => world.sessions.get('srv-1')?.lose())
+    const verdict = judgeDrill(world.about, await world.clock.settle(outcome))
+    expect(verdict).toMatchObject({ verdict: 'passed', restored: true })
+    expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
+  })
+
+  test('during the undo makes it run again', async () => {
+    const world = drillWorld()
+    onFirst(world, 'undo', () => world.sessions.get('srv-1')?.lose())
+    await world.clock.settle(runDrill(world.run))
+    expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'undo srv-1', 'disarm srv-1'])
+  })
+
+  test('for longer than the timer waits for the server to heal itself, and sees that it did', async () => {
+    const world = drillWorld()
+    let healedMs: number | undefined
+    onFirst(world, 'disturb', () => {
+      void world.clock.sleep(1000).then(() => {
+        world.isReachable = false
+        world.sessions.get('srv-1')?.lose()
+      })
+      void world.clock.sleep(35_000).then(() => {
+        world.isReachable = true
+        healedMs = world.haproxyRuns ? world.clock.monotonic() : undefined
+      })
+    })
+    await world.clock.settle(runDrill(world.run))
+    expect(healedMs).toBeDefined()
+    const warnings = world.events.filter(event => event.kind === 'warning').map(event => event.text)
+    expect(warnings[0]).toMatch(/srv-1 cannot be reached; its own timer will start haproxy in \d+ s/)
+  })
+
+  test('for good names the server and the command to run', async () => {
+    const world = drillWorld()
+    onFirst(world, 'disturb', () => {
+      void world.clock.sleep(1000).then(() => {
+        world.isReachable = false
+        world.sessions.get('srv-1')?.lose()
+      })
+    })
+    const fault = await faultOf(world)
+    expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', exit: 8, server: 'srv-1' })
+    expect(fault instanceof HactlError && fault.fix).toContain('systemctl start haproxy')
+    expect(world.clock.monotonic() - 1_000_000).toBeLessThan(80_000)
+  })
+})
+
+test('the timer stays while the undo is not confirmed', async () => {
+  const world = drillWorld()
+  let refused = 0
+  world.before = step => {
+    if (step !== 'undo' || refused === 2) return undefined
+    refused++
+    return { code: 1, stderr: 'haproxy.service: start request repeated too quickly' }
+  }
+  await world.clock.settle(runDrill(world.run))
+  expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'undo srv-1', 'undo srv-1', 'disarm srv-1'])
+})
+
+test('an undo that the server refuses for good leaves the timer in place', async () => {
+  const world = drillWorld()
+  world.before = step => (step === 'undo' ? { code: 1, stderr: 'Job for haproxy.service failed' } : undefined)
+  const fault = await faultOf(world)
+  expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', why: ['Job for haproxy.service failed'] })
+  expect(world.log).not.toContain('disarm srv-1')
+})
+
+test('a timer that cannot be taken away is told, and changes no verdict of the service', async () => {
+  const world = drillWorld()
+  world.before = step => {
+    if (step === 'disarm') throw new HactlError({ code: 'E_COMMAND_FAILED', what: 'no' })
+    return undefined
+  }
+  const outcome = await world.clock.settle(runDrill(world.run))
+  expect(world.events.filter(event => event.kind === 'warning')).toMatchObject([{ server: 'srv-1' }])
+  expect(judgeDrill(world.about, outcome).reasons).toEqual(['srv-1: left over from the drill: hactl-undo-abcd.timer'])
+})

@@ -1,0 +1,179 @@
+/** A cluster of three that obeys a drill's commands: haproxy stops and starts, the address follows, the undo timer fires. Time is a ManualClock's. */
+import { DISTURBANCES } from '../../src/domain/failover/drill.ts'
+import type { DrillCase } from '../../src/domain/failover/judge.ts'
+import { baselineProblems, failbackIsSettled, takeoverIsSettled } from '../../src/domain/failover/settled.ts'
+import type { DrillRun } from '../../src/engine/drill.ts'
+import type { DrillEvent, RemarkEvent } from '../../src/engine/events.ts'
+import { createLinks } from '../../src/engine/links.ts'
+import type { CommandResult } from '../../src/ports.ts'
+import { type ManualClock, manualClock } from './clock.ts'
+import { type FakeSession, fakeSession, type Reply, unreachable } from './remote.ts'
+
+export const VIP = '198.51.100.200'
+const SERVERS = ['srv-1', 'srv-2', 'srv-3']
+
+/** What reached a server, by purpose: "arm srv-1". */
+export type Step = 'state' | 'sample' | 'arm' | 'disturb' | 'undo' | 'disarm'
+
+export interface DrillWorld {
+  readonly clock: ManualClock
+  readonly abort: AbortController
+  /** Steps other than samples and states, in order. */
+  readonly log: string[]
+  readonly events: (DrillEvent | RemarkEvent)[]
+  readonly about: DrillCase
+  readonly run: DrillRun
+  /** The newest connection to each server. */
+  readonly sessions: Map<string, FakeSession>
+  haproxyRuns: boolean
+  /** When the armed timer will fire. */
+  firesMs: number | undefined
+  /** Seconds from haproxy's end to the takeover, and from its start to the way home; undefined: never. */
+  takeoverMs: number | undefined
+  isReachable: boolean
+  /** Called when a step reaches a server, before it takes effect; may throw, lose a connection or answer by itself. */
+  before: (step: Step, server: string) => Promise<Partial<CommandResult> | undefined> | Partial<CommandResult> | undefined
+}
+
+export function drillWorld(): DrillWorld {
+  const clock = manualClock()
+  const abort = new AbortController()
+  const log: string[] = []
+  const events: (DrillEvent | RemarkEvent)[] = []
+  const sessions = new Map<string, FakeSession>()
+  const about: DrillCase = {
+    drill: 'haproxy-stop',
+    vip: VIP,
+    from: 'srv-1',
+    predicted: 'srv-2',
+    expect: { taker: 'next', holders: 1, event: 'haproxy-stop' },
+    maxOutageMs: 8400,
+    goesHome: true,
+    servers: SERVERS,
+  }
+  let changedMs = Number.NEGATIVE_INFINITY
+  const setRunning = (runs: boolean) => {
+    if (runs !== world.haproxyRuns) changedMs = clock.monotonic()
+    world.haproxyRuns = runs
+  }
+  const fire = () => {
+    if (world.firesMs === undefined || clock.monotonic() < world.firesMs) return
+    world.firesMs = undefined
+    setRunning(true)
+  }
+  const holder = (): string => {
+    fire()
+    if (world.takeoverMs === undefined || changedMs === Number.NEGATIVE_INFINITY) return 'srv-1'
+    const isOver = clock.monotonic() - changedMs >= world.takeoverMs
+    return world.haproxyRuns === isOver ? 'srv-1' : 'srv-2'
+  }
+  const open = (server: string): FakeSession => {
+    const does = (step: Step, effect: () => Partial<CommandResult> | undefined): Reply['reply'] => {
+      return async () => {
+        if (step !== 'state') log.push(`${step} ${server}`)
+        const answer = await world.before(step, server)
+        return answer ?? effect()
+      }
+    }
+    const state = () => {
+      fire()
+      const units = `unit haproxy ${server === 'srv-1' && !world.haproxyRuns ? 'inactive' : 'active'}\nunit keepalived active\n`
+      const address = holder() === server ? `address inet ${VIP}\n` : ''
+      const residue = server === 'srv-1' && world.firesMs !== undefined ? 'residue hactl-undo-abcd.timer\n' : ''
+      return { stdout: `${units}${address}${residue}end\n` }
+    }
+    const session = fakeSession(server, [
+      {
+        when: /hactl up=/,
+        async reply({ emit, gone }) {
+          await world.before('sample', server)
+          while (!gone.aborted) {
+            const runs = server !== 'srv-1' || world.haproxyRuns
+            const up = (clock.monotonic() / 1000).toFixed(2)
+            const holds = holder() === server ? VIP : ''
+            emit(`hactl up=${up} holds=${holds} unit:haproxy=${runs ? 'active' : 'inactive'} unit:keepalived=active`)
+            await clock.sleep(110, gone).catch(() => undefined)
+          }
+          return {}
+        },
+      },
+      { when: /list-units/, reply: does('state', state) },
+      {
+        when: /^systemd-run .*--unit='hactl-undo-abcd' --on-active=\d+s .*is-active --quiet 'hactl-undo-abcd'\.timer$/s,
+        reply: does('arm', () => {
+          world.firesMs = clock.monotonic() + world.run.limits.undoAfterMs
+          return undefined
+        }),
+      },
+      {
+        when: /^\/bin\/sh -c 'systemctl stop haproxy\.service'$/,
+        reply: does('disturb', () => {
+          setRunning(false)
+          return undefined
+        }),
+      },
+      {
+        when: /systemctl start haproxy\.service'\n.*is-active --quiet haproxy\.service'$/s,
+        reply: does('undo', () => {
+          setRunning(true)
+          return undefined
+        }),
+      },
+      {
+        when: /^systemctl stop 'hactl-undo-abcd\.timer'$/,
+        reply: does('disarm', () => {
+          world.firesMs = undefined
+          return undefined
+        }),
+      },
+    ])
+    sessions.set(server, session)
+    return session
+  }
+  const disturbance = DISTURBANCES['stop-haproxy']
+  if (disturbance === undefined) throw new Error('there is no disturbance stop-haproxy')
+  const world: DrillWorld = {
+    clock,
+    abort,
+    log,
+    events,
+    about,
+    sessions,
+    haproxyRuns: true,
+    firesMs: undefined,
+    takeoverMs: 6500,
+    isReachable: true,
+    before: () => undefined,
+    run: {
+      id: 'abcd',
+      drill: 'haproxy-stop',
+      disturbance,
+      server: 'srv-1',
+      vip: VIP,
+      vips: [VIP],
+      units: ['haproxy', 'keepalived'],
+      trackers: [],
+      probeTarget: { address: VIP, port: 80, kind: 'http', path: '/', timeoutMs: 1000 },
+      limits: { takeoverMs: 16_000, failbackMs: 25_000, undoAfterMs: 31_000 },
+      decide: {
+        baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
+        takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),
+        failbackIsSettled: (samples, nowMs) => failbackIsSettled(about, samples, nowMs),
+      },
+      links: createLinks(SERVERS.map(open), async (server, signal) => {
+        await clock.sleep(50, signal)
+        if (!world.isReachable) throw unreachable(server)
+        return open(server)
+      }),
+      async probe() {
+        const at = holder()
+        await clock.sleep(2)
+        return at === 'srv-1' && !world.haproxyRuns ? { ok: false, tookMs: 2, error: 'ECONNREFUSED' } : { ok: true, tookMs: 2, status: 200 }
+      },
+      clock,
+      signal: abort.signal,
+      onEvent: event => events.push(event),
+    },
+  }
+  return world
+}
