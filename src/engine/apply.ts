@@ -38,7 +38,12 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
   for (const stage of input.playbook.stages) {
     if (stage.rollout === 'parallel' && stage.tasks.length > 0) await prepareAll(input, stage)
     else if (stage.rollout === 'master-last') await rollOut(input, stage)
-    else await passGates(input, stage, input.plan.servers.map(server => server.server))
+    else
+      await passGates(
+        input,
+        stage,
+        input.plan.servers.map(server => server.server),
+      )
   }
   await Promise.allSettled(
     changingServers(input).map(server => run(input, server, finishScript(input.runId), 'tidy up', SWITCH_DEADLINE_MS, false)),
@@ -114,10 +119,7 @@ async function restoreWave(input: ApplyInput, wave: readonly string[], thrown: u
     outcome.status === 'rejected' ? [notRestored(input.runId, wave[index] ?? '', outcome.reason)] : [],
   )
   if (errors.length === 0) throw thrown
-  throw new HactlErrors([
-    ...(thrown instanceof HactlErrors ? thrown.errors : thrown instanceof HactlError ? [thrown] : []),
-    ...errors,
-  ])
+  throw new HactlErrors([...(thrown instanceof HactlErrors ? thrown.errors : thrown instanceof HactlError ? [thrown] : []), ...errors])
 }
 
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {
@@ -204,7 +206,15 @@ async function run(
         const step = open.get(line.id)
         open.delete(line.id)
         const extra = detail.length > 0 ? { detail: detail.slice(-3).join('\n') } : {}
-        if (tell && step !== undefined) input.onEvent({ kind: 'action-done', server, id: line.id, title: step.title, durationMs: input.clock.monotonic() - step.startedMs, ...extra })
+        if (tell && step !== undefined)
+          input.onEvent({
+            kind: 'action-done',
+            server,
+            id: line.id,
+            title: step.title,
+            durationMs: input.clock.monotonic() - step.startedMs,
+            ...extra,
+          })
         detail = []
         return
       }
@@ -229,7 +239,14 @@ async function run(
   const result = await session.run(script, { label, deadlineMs, signal: input.signal, onLine })
   if (result.code === 0) return result
   if (result.code === LOCK_LOST_STATUS) {
-    throw new HactlError({ code: 'E_LOCKED', server, what: 'the lock of this run was broken by somebody else', why: [`nothing was done in this step: ${label}`], fix: 'see who works on this cluster, then run again', exit: 6 })
+    throw new HactlError({
+      code: 'E_LOCKED',
+      server,
+      what: 'the lock of this run was broken by somebody else',
+      why: [`nothing was done in this step: ${label}`],
+      fix: 'see who works on this cluster, then run again',
+      exit: 6,
+    })
   }
   if (result.code === FILE_CHANGED_STATUS) {
     throw new HactlError({

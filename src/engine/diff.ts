@@ -104,7 +104,9 @@ function diffFile(resource: FileResource, observed: ObservedNode, options: DiffO
   if (present.sha256 === wanted) {
     const sameMeta = present.mode === mode && present.owner === owner && present.group === group
     if (sameMeta && present.ownedSha256 === wanted) return { unchanged: { id, reason: `${path} is already as wanted` } }
-    const reason = sameMeta ? 'the content is as wanted, hactl takes note that it owns it' : `${present.mode} ${present.owner}:${present.group}, wanted ${mode} ${owner}:${group}`
+    const reason = sameMeta
+      ? 'the content is as wanted, hactl takes note that it owns it'
+      : `${present.mode} ${present.owner}:${present.group}, wanted ${mode} ${owner}:${group}`
     return { action: { kind: 'own-file', id, path, sha256: wanted, mode, owner, group, reason } }
   }
   if (present.ownedSha256 === undefined) {
@@ -162,7 +164,8 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
   }
   const dropInChanges = before.some(
     action =>
-      (action.kind === 'write-file' || action.kind === 'remove-file') && action.path.startsWith(`/etc/systemd/system/${resource.unit}.service.d/`),
+      (action.kind === 'write-file' || action.kind === 'remove-file') &&
+      action.path.startsWith(`/etc/systemd/system/${resource.unit}.service.d/`),
   )
   if (dropInChanges || service.needsDaemonReload) {
     steps.push('daemon-reload')

@@ -24,12 +24,7 @@ export interface LockClaim {
  * Runs `work` while holding the cluster's lock on all given servers: taken on the first in rank first, so that of two runs one wins.
  * The lock is a folder with a heartbeat, judged by each server's own clock. Throws E_LOCKED naming the owner.
  */
-export async function withLock<T>(
-  sessions: readonly Session[],
-  claim: LockClaim,
-  clock: Clock,
-  work: () => Promise<T>,
-): Promise<T> {
+export async function withLock<T>(sessions: readonly Session[], claim: LockClaim, clock: Clock, work: () => Promise<T>): Promise<T> {
   const taken: Session[] = []
   try {
     const [first, ...rest] = sessions
@@ -54,7 +49,9 @@ export async function withLock<T>(
       await beating
     }
   } finally {
-    await Promise.allSettled(taken.map(session => session.run(releaseScript(claim.id), { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS })))
+    await Promise.allSettled(
+      taken.map(session => session.run(releaseScript(claim.id), { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS })),
+    )
   }
 }
 

@@ -45,7 +45,10 @@ export function planCluster(input: PlanInput): PlanResult {
   }
   const changing = servers.filter(server => server.actions.length > 0)
   const judgements = changing.map(server => input.judge(server.server, server.actions))
-  const gravest = judgements.reduce((worst, next) => (GRAVITY.indexOf(next.class) > GRAVITY.indexOf(worst) ? next.class : worst), 'none' as ChangeClass)
+  const gravest = judgements.reduce(
+    (worst, next) => (GRAVITY.indexOf(next.class) > GRAVITY.indexOf(worst) ? next.class : worst),
+    'none' as ChangeClass,
+  )
   const reasons = [...new Set(judgements.flatMap(judgement => judgement.reasons))]
   return {
     foreign,
@@ -69,7 +72,11 @@ export function planCluster(input: PlanInput): PlanResult {
  * Which servers change together: one by one with the holders last, or all at once where peers refuse each other's adverts until all have
  * changed (one by one would be a split brain), or where nothing runs yet that could be disturbed.
  */
-export function wavesFor(changing: readonly string[], changeClass: ChangeClass, holders: readonly string[]): readonly (readonly string[])[] {
+export function wavesFor(
+  changing: readonly string[],
+  changeClass: ChangeClass,
+  holders: readonly string[],
+): readonly (readonly string[])[] {
   if (changing.length === 0) return []
   if (changeClass === 'together' || changeClass === 'outage') return [changing]
   if (changeClass === 'first-time' && holders.length === 0) return [changing]

@@ -70,5 +70,10 @@ function stringsOf(value: unknown): string[] | undefined {
 }
 
 function invalid(path: string, why: readonly string[]): HactlError {
-  return new HactlError({ code: 'E_PLAYBOOK_INVALID', what: `${path} is not a playbook hactl can follow`, why, fix: 'compare it with the one that hactl ships' })
+  return new HactlError({
+    code: 'E_PLAYBOOK_INVALID',
+    what: `${path} is not a playbook hactl can follow`,
+    why,
+    fix: 'compare it with the one that hactl ships',
+  })
 }

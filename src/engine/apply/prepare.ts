@@ -16,7 +16,13 @@ const APT_LOCK_SECONDS = 600
  * Brings one server to the point where the switch is only renames and reloads: packages installed (services not started by the
  * installation), new files staged beside the live ones and accepted by the programs that will read them. Touches nothing that runs.
  */
-export function prepareScript(runId: string, lockId: string, actions: readonly Action[], refreshLists: boolean, finishDpkg: boolean): Script {
+export function prepareScript(
+  runId: string,
+  lockId: string,
+  actions: readonly Action[],
+  refreshLists: boolean,
+  finishDpkg: boolean,
+): Script {
   const installs = actions.filter((action): action is Install => action.kind === 'install-package')
   const writes = actions.filter((action): action is WriteFile => action.kind === 'write-file')
   return joinScripts(

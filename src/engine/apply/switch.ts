@@ -36,7 +36,9 @@ export function switchScript(
   services: Readonly<Record<Unit, ServiceScripts>>,
 ): Script {
   const settled = actions.filter(action => action.kind !== 'install-package')
-  const touchedUnits = settled.flatMap(action => (action.kind === 'service' && action.steps.some(step => step !== 'enable') ? [action.unit] : []))
+  const touchedUnits = settled.flatMap(action =>
+    action.kind === 'service' && action.steps.some(step => step !== 'enable') ? [action.unit] : [],
+  )
   return joinScripts([
     STEP_FUNCTIONS,
     RECORD_FUNCTIONS,
@@ -46,7 +48,9 @@ export function switchScript(
     ...touchedUnits.map(rememberUnitScript),
     // Forget before writing: a crash between the write and the reload must look like "not loaded", never like "loaded".
     ...settled.flatMap(action =>
-      action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start') ? [sh`rm -f "$state"/loaded/${action.unit}`] : [],
+      action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start')
+        ? [sh`rm -f "$state"/loaded/${action.unit}`]
+        : [],
     ),
     ...settled.map(action => actionScript(runId, action, services)),
   ])

@@ -25,9 +25,7 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
   return {
     server,
     facts,
-    packages: Object.fromEntries(
-      request.packages.map(name => [name, { installed: installed.get(name), candidate: candidates.get(name) }]),
-    ),
+    packages: Object.fromEntries(request.packages.map(name => [name, { installed: installed.get(name), candidate: candidates.get(name) }])),
     dpkgBroken: text('updates').trim() !== '' || text('audit').trim() !== '',
     aptListsStale: sections.has('lists') && text('lists').trim() === '',
     files: parseFiles(sections, request.paths, owned),

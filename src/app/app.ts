@@ -1,0 +1,26 @@
+/** hactl's table of contents: one function per intention, each loaded only when it is asked for. */
+import type { EngineEvent } from '../engine/events.ts'
+import type { Ports } from '../ports.ts'
+import type { CheckReport } from './check.ts'
+import type { DeployInput, DeployReport } from './deploy.ts'
+import type { PlanInput } from './plan.ts'
+import type { StatusReport } from './status.ts'
+import type { UnlockReport } from './unlock.ts'
+
+type OnEvent = (event: EngineEvent) => void
+
+/** `packageRoot`: the folder of hactl's own package.json and playbooks/. */
+export function createApp(packageRoot: string) {
+  return {
+    check: async (input: { readonly inventoryPath: string }, ports: Ports): Promise<CheckReport> =>
+      (await import('./check.ts')).check(input, ports),
+    checkConf: async (path: string, ports: Ports) => (await import('./check.ts')).checkConf(path, ports),
+    plan: async (input: PlanInput, ports: Ports, onEvent: OnEvent) => (await import('./plan.ts')).plan(input, ports, onEvent, packageRoot),
+    deploy: async (input: DeployInput, ports: Ports, onEvent: OnEvent): Promise<DeployReport> =>
+      (await import('./deploy.ts')).deploy(input, ports, onEvent, packageRoot),
+    status: async (input: PlanInput, ports: Ports): Promise<StatusReport> =>
+      (await import('./status.ts')).status(input, ports, packageRoot),
+    unlock: async (input: Parameters<typeof import('./unlock.ts')['unlock']>[0], ports: Ports): Promise<UnlockReport> =>
+      (await import('./unlock.ts')).unlock(input, ports),
+  }
+}

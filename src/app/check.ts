@@ -1,0 +1,60 @@
+import { lintKeepalivedConf } from '../domain/keepalived/lint.ts'
+import { clusterIssues } from '../domain/vrrp/cluster-issues.ts'
+import { failoverTable } from '../domain/vrrp/failover-table.ts'
+import { worstCaseOutage } from '../domain/vrrp/outage.ts'
+import { HactlError } from '../errors.ts'
+import type { Issue } from '../inventory/inventory.ts'
+import type { Ports } from '../ports.ts'
+import { clusterOf, invalidInventory, readInventory } from './load.ts'
+
+export interface CheckReport {
+  readonly cluster: string
+  readonly profile: string
+  readonly servers: readonly string[]
+  readonly errors: readonly Issue[]
+  readonly warnings: readonly Issue[]
+  readonly table: readonly {
+    readonly failed: readonly string[]
+    readonly master: Readonly<Record<string, string | undefined>>
+    readonly note?: string
+  }[]
+  readonly outages: readonly {
+    readonly event: string
+    readonly expectedMs: number | undefined
+    readonly worstMs: number | undefined
+    readonly how: string
+  }[]
+}
+
+/** Judges an inventory without a network and without its secrets. Throws E_INVENTORY_MISSING and E_INVENTORY_INVALID. */
+export async function check(input: { readonly inventoryPath: string }, ports: Ports): Promise<CheckReport> {
+  const read = await readInventory(input.inventoryPath, ports)
+  if (read.inventory === undefined) throw invalidInventory(read)
+  const cluster = clusterOf(read, read.inventory, () => undefined)
+  const issues = clusterIssues(cluster)
+  return {
+    cluster: cluster.name,
+    profile: cluster.profile,
+    servers: cluster.servers.map(server => server.name),
+    errors: issues.errors,
+    warnings: [...read.warnings, ...issues.warnings],
+    table: failoverTable(cluster),
+    outages: worstCaseOutage(cluster),
+  }
+}
+
+/** Lints an existing keepalived.conf. Throws E_INVENTORY_MISSING where there is none. */
+export async function checkConf(
+  path: string,
+  ports: Ports,
+): Promise<{ readonly errors: readonly Issue[]; readonly warnings: readonly Issue[] }> {
+  const bytes = await ports.files.read(path)
+  if (bytes === undefined) {
+    throw new HactlError({
+      code: 'E_INVENTORY_MISSING',
+      what: `there is no file ${path}`,
+      fix: 'name the keepalived.conf to be judged: hactl check --conf FILE',
+    })
+  }
+  return lintKeepalivedConf(bytes.toString('utf8'))
+}

@@ -1,0 +1,145 @@
+import { HactlError, HactlErrors, asHactlError } from '../errors.ts'
+import type { SshSettings } from '../inventory/inventory.ts'
+import type { ConnectTarget, Ports, Session } from '../ports.ts'
+import type { Secret } from '../secret.ts'
+import type { LoadedCluster } from './load.ts'
+import { pathFrom, secretOf } from './load.ts'
+
+export interface ConnectOptions {
+  /** Server names; empty for all. */
+  readonly limit: readonly string[]
+  /** How many servers are worked on at once. */
+  readonly forks: number
+  readonly timeoutMs: number
+  readonly becomePassword?: Secret | undefined
+}
+
+/** What happened when a server was asked in. */
+export type Connected = { readonly server: string; readonly session: Session } | { readonly server: string; readonly error: HactlError }
+
+/** The servers that --limit leaves. Throws E_USAGE for a name the inventory does not have. */
+export function limitedServers(loaded: LoadedCluster, limit: readonly string[]): readonly string[] {
+  const names = loaded.cluster.servers.map(server => server.name)
+  const unknown = limit.filter(name => !names.includes(name))
+  if (unknown.length > 0) {
+    throw new HactlError({
+      code: 'E_USAGE',
+      what: `--limit names ${unknown.join(', ')}, which ${loaded.path} does not have`,
+      fix: `its servers are ${names.join(', ')}`,
+    })
+  }
+  return limit.length === 0 ? names : names.filter(name => limit.includes(name))
+}
+
+/** How to reach each server of the inventory: the server's own ssh settings over the common ones. */
+export async function targetsOf(loaded: LoadedCluster, options: ConnectOptions, ports: Ports): Promise<ReadonlyMap<string, ConnectTarget>> {
+  const { inventory, baseDir } = loaded
+  const common: Secret | undefined =
+    options.becomePassword ??
+    (inventory.become_password === undefined ? undefined : await secretOf(inventory.become_password, 'become_password', baseDir, ports))
+  const wanted = limitedServers(loaded, options.limit)
+  const targets = new Map<string, ConnectTarget>()
+  for (const [index, server] of inventory.servers.entries()) {
+    if (!wanted.includes(server.name)) continue
+    const ssh: SshSettings = { ...inventory.ssh, ...server.ssh }
+    const path = (value: string | undefined) => (value === undefined ? undefined : pathFrom(baseDir, value, ports.home))
+    const own =
+      options.becomePassword !== undefined || server.become_password === undefined
+        ? undefined
+        : await secretOf(server.become_password, `servers[${index}].become_password`, baseDir, ports)
+    targets.set(server.name, {
+      server: server.name,
+      host: server.host,
+      user: ssh.user,
+      port: ssh.port,
+      identityFile: path(ssh.identity_file),
+      proxyJump: ssh.proxy_jump,
+      knownHosts: path(ssh.known_hosts),
+      hostKeyChecking: ssh.host_key_checking ?? 'strict',
+      become: server.become ?? inventory.become ?? true,
+      becomePassword: own ?? common,
+      inventoryPath: `servers[${index}]`,
+      connectTimeoutMs: options.timeoutMs,
+    })
+  }
+  return targets
+}
+
+/** Runs work for every item, at most `forks` at once, and keeps the order of the results. Work must not throw. */
+export async function forkMap<T, R>(items: readonly T[], forks: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  let next = 0
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next++
+      const item = items[index]
+      if (item !== undefined) results[index] = await work(item)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.max(1, Math.min(forks, items.length)) }, worker))
+  return results
+}
+
+/** Connections that can be made again, all closed at the end. */
+export interface Connections {
+  readonly sessions: ReadonlyMap<string, Session>
+  readonly failures: readonly HactlError[]
+  readonly reconnect: (server: string) => Promise<Session>
+}
+
+/**
+ * Connects to all servers of `targets`, calls `first` on each as soon as its connection stands, then `work`; closes every connection on
+ * every way out.
+ */
+export async function withConnections<F, T>(
+  targets: ReadonlyMap<string, ConnectTarget>,
+  forks: number,
+  ports: Ports,
+  first: (session: Session) => Promise<F>,
+  work: (connections: Connections, results: ReadonlyMap<string, F>) => Promise<T>,
+): Promise<T> {
+  const open: Session[] = []
+  const connect = async (target: ConnectTarget, signal: AbortSignal | undefined) => {
+    const session = await ports.remote.connect(target, signal)
+    open.push(session)
+    return session
+  }
+  const sessions = new Map<string, Session>()
+  const results = new Map<string, F>()
+  const failures: HactlError[] = []
+  try {
+    await forkMap([...targets.values()], forks, async target => {
+      try {
+        const session = await connect(target, ports.signal)
+        sessions.set(target.server, session)
+        results.set(target.server, await first(session))
+      } catch (error) {
+        failures.push(asHactlError(error))
+      }
+    })
+    const reconnect = async (server: string) => {
+      const target = targets.get(server)
+      if (target === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a server without a target was asked for' })
+      // Only undo reconnects, and undo must not be stopped by the signal that made it necessary.
+      const session = await connect(target, undefined)
+      sessions.set(server, session)
+      return session
+    }
+    const inOrder = new Map(
+      [...targets.keys()].flatMap(name => {
+        const s = sessions.get(name)
+        return s === undefined ? [] : [[name, s] as const]
+      }),
+    )
+    return await work({ sessions: inOrder, failures, reconnect }, results)
+  } finally {
+    await Promise.allSettled(open.map(session => session.close()))
+  }
+}
+
+/** Throws when any server could not be reached or read: one error as it is, several together. */
+export function assertAllIn(failures: readonly HactlError[]): void {
+  const [only] = failures
+  if (only === undefined) return
+  throw failures.length === 1 ? only : new HactlErrors(failures)
+}

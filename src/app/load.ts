@@ -1,0 +1,119 @@
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import type { Cluster } from '../domain/cluster-types.ts'
+import { buildCluster } from '../domain/cluster.ts'
+import { HactlError } from '../errors.ts'
+import type { Inventory, Issue } from '../inventory/inventory.ts'
+import { parseInventory } from '../inventory/parse.ts'
+import { resolveSecret } from '../inventory/secrets.ts'
+import type { SecretSource } from '../inventory/secret-source.ts'
+import type { Ports } from '../ports.ts'
+import type { Secret } from '../secret.ts'
+
+/** An inventory that was read, and what its author should know about it. */
+export interface ReadInventory {
+  readonly inventory: Inventory | undefined
+  readonly issues: readonly Issue[]
+  readonly warnings: readonly Issue[]
+  readonly haproxyConfig: { readonly text: string; readonly path: string } | undefined
+  readonly path: string
+  readonly baseDir: string
+}
+
+export interface LoadedCluster {
+  readonly inventory: Inventory
+  readonly cluster: Cluster
+  readonly warnings: readonly Issue[]
+  readonly path: string
+  readonly baseDir: string
+}
+
+/** Reads an inventory and the haproxy.cfg it names. Throws E_INVENTORY_MISSING; everything else wrong is an issue. */
+export async function readInventory(path: string, ports: Ports): Promise<ReadInventory> {
+  const bytes = await ports.files.read(path)
+  if (bytes === undefined) {
+    throw new HactlError({
+      code: 'E_INVENTORY_MISSING',
+      what: `there is no inventory at ${path}`,
+      fix: 'name one (hactl check FILE, or set HACTL_INVENTORY), or make one: hactl setup',
+    })
+  }
+  const baseDir = dirname(resolve(path))
+  const parsed = parseInventory(bytes.toString('utf8'), path)
+  const issues = [...parsed.issues]
+  let haproxyConfig: ReadInventory['haproxyConfig']
+  const configPath = parsed.inventory?.haproxy.config
+  if (configPath !== undefined) {
+    const absolute = pathFrom(baseDir, configPath, ports.home)
+    const config = await ports.files.read(absolute).catch((error: unknown) => error)
+    if (Buffer.isBuffer(config)) {
+      const text = config.toString('utf8')
+      if (Buffer.from(text, 'utf8').equals(config)) haproxyConfig = { text, path: absolute }
+      else issues.push({ path: 'haproxy.config', message: `${configPath} is not UTF-8 text`, fix: 'save it as UTF-8' })
+    } else {
+      const why = config instanceof Error ? config.message : `there is no file ${absolute}`
+      issues.push({ path: 'haproxy.config', message: why, fix: 'paths are relative to the folder of the inventory' })
+    }
+  }
+  return { inventory: issues.length > 0 ? undefined : parsed.inventory, issues, warnings: parsed.warnings, haproxyConfig, path, baseDir }
+}
+
+/** Reads the inventory with its secrets, with every default filled in. Throws E_INVENTORY_MISSING, E_INVENTORY_INVALID, E_SECRET. */
+export async function loadCluster(path: string, ports: Ports): Promise<LoadedCluster> {
+  const read = await readInventory(path, ports)
+  if (read.inventory === undefined) throw invalidInventory(read)
+  const passes = new Map<string, Secret>()
+  for (const instance of read.inventory.vrrp_instances) {
+    if (instance.authentication === undefined) continue
+    passes.set(
+      instance.name,
+      await secretOf(instance.authentication.auth_pass, `vrrp_instances ${instance.name}: auth_pass`, read.baseDir, ports),
+    )
+  }
+  return {
+    inventory: read.inventory,
+    cluster: clusterOf(read, read.inventory, name => passes.get(name)),
+    warnings: read.warnings,
+    path,
+    baseDir: read.baseDir,
+  }
+}
+
+/** The cluster of an inventory that was read without its secrets: enough for every judgement that needs no network. */
+export function clusterOf(read: ReadInventory, inventory: Inventory, authPass: (instance: string) => Secret | undefined): Cluster {
+  return buildCluster(inventory, { authPass, haproxyConfigText: read.haproxyConfig?.text, haproxyConfigPath: read.haproxyConfig?.path })
+}
+
+/** Resolves one secret of the inventory; `key` names it in errors. */
+export function secretOf(source: SecretSource, key: string, baseDir: string, ports: Ports): Promise<Secret> {
+  return resolveSecret(source, {
+    key,
+    env: ports.env,
+    home: ports.home,
+    readFile: file => ports.files.read(file),
+    localCommand: ports.localCommand,
+    baseDir,
+  })
+}
+
+export function invalidInventory(read: ReadInventory): HactlError {
+  const count = read.issues.length
+  return new HactlError({
+    code: 'E_INVENTORY_INVALID',
+    what: `${read.path}: ${count} ${count === 1 ? 'problem' : 'problems'}; no server was contacted`,
+    why: read.issues.map(issueLine),
+    fix: 'mend them and run hactl check',
+  })
+}
+
+/** "12:7 servers[1].host: ... (fix)". */
+export function issueLine(issue: Issue): string {
+  const place = issue.line === undefined ? '' : `${issue.line}:${issue.column ?? 1} `
+  const path = issue.path === '' ? '' : `${issue.path}: `
+  return `${place}${path}${issue.message}${issue.fix === undefined ? '' : ` (${issue.fix})`}`
+}
+
+/** A path of an inventory: ~ is the operator's home, all else is relative to the inventory's folder. */
+export function pathFrom(baseDir: string, path: string, home: string): string {
+  if (path === '~' || path.startsWith('~/')) return join(home, path.slice(1))
+  return isAbsolute(path) ? path : join(baseDir, path)
+}

@@ -1,0 +1,55 @@
+import type { Cluster } from '../domain/cluster-types.ts'
+import { CHECK_SCRIPT } from '../domain/paths.ts'
+import { MANAGED_PATHS, TRACKER_FILES } from '../domain/desired.ts'
+import type { EngineEvent } from '../engine/events.ts'
+import { observeNode } from '../engine/observe.ts'
+import type { ProbeRequest } from '../engine/observe/script.ts'
+import type { Clock, Session } from '../ports.ts'
+import type { ObservedNode } from '../state.ts'
+import { asHactlError } from '../errors.ts'
+
+/** What every look at a server of this cluster asks for. */
+export function probeRequestFor(cluster: Cluster): ProbeRequest {
+  return {
+    packages: ['haproxy', 'keepalived'],
+    paths: MANAGED_PATHS,
+    units: ['haproxy', 'keepalived'],
+    sysctls: ['net.ipv4.ip_nonlocal_bind'],
+    trackers: Object.values(TRACKER_FILES),
+    checkScript: CHECK_SCRIPT,
+    virtualAddresses: cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address)),
+  }
+}
+
+/** Looks at one server and tells of it. */
+export async function observeAndTell(
+  session: Session,
+  cluster: Cluster,
+  clock: Clock,
+  onEvent: (event: EngineEvent) => void,
+  signal: AbortSignal,
+): Promise<ObservedNode> {
+  const startedMs = clock.monotonic()
+  onEvent({ kind: 'observe-started', server: session.server })
+  try {
+    const node = await observeNode(session, probeRequestFor(cluster), signal)
+    onEvent({ kind: 'observed', server: session.server, durationMs: clock.monotonic() - startedMs, detail: summaryOf(node) })
+    return node
+  } catch (error) {
+    const known = asHactlError(error)
+    onEvent({ kind: 'observe-failed', server: session.server, durationMs: clock.monotonic() - startedMs, detail: known.message })
+    throw error
+  }
+}
+
+function summaryOf(node: ObservedNode): string {
+  const versions = Object.entries(node.packages).map(([name, known]) =>
+    known.installed === undefined ? `no ${name}` : `${name} ${known.installed}`,
+  )
+  return [node.facts.os.pretty, ...versions].join(', ')
+}
+
+/** Which servers carry the address on an interface, by what each of them says itself. */
+export function holdersOf(nodes: Iterable<ObservedNode>, address: string): string[] {
+  return [...nodes].filter(node => node.facts.addresses.some(own => own.address === address)).map(node => node.server)
+}

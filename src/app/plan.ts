@@ -1,0 +1,52 @@
+import type { EngineEvent } from '../engine/events.ts'
+import type { Ports } from '../ports.ts'
+import type { ObservedNode, Plan } from '../state.ts'
+import { assertCanFailOver } from './assert-can-fail-over.ts'
+import { type ConnectOptions, assertAllIn, targetsOf, withConnections } from './connect.ts'
+import { loadCluster } from './load.ts'
+import { observeAndTell } from './observe-cluster.ts'
+import { loadPlaybook } from './playbooks.ts'
+import { assertFit, preflightErrors } from './preflight.ts'
+import { assertNothingForeign, planFor } from './prepare-plan.ts'
+
+export interface PlanInput extends ConnectOptions {
+  readonly inventoryPath: string
+  readonly adopt?: boolean
+  readonly reload?: boolean
+}
+
+/** Connects, looks, compares; changes nothing. One ssh command per server. */
+export async function plan(
+  input: PlanInput,
+  ports: Ports,
+  onEvent: (event: EngineEvent) => void,
+  packageRoot: string,
+): Promise<{ readonly plan: Plan; readonly observed: readonly ObservedNode[] }> {
+  const loaded = await loadCluster(input.inventoryPath, ports)
+  assertCanFailOver(loaded.cluster)
+  const playbook = await loadPlaybook('deploy', packageRoot, ports)
+  const targets = await targetsOf(loaded, input, ports)
+  return withConnections(
+    targets,
+    input.forks,
+    ports,
+    session => observeAndTell(session, loaded.cluster, ports.clock, onEvent, ports.signal),
+    async (connections, observed) => {
+      assertAllIn(connections.failures)
+      const nodes = [...observed.values()]
+      assertFit(preflightErrors(loaded.cluster, nodes, { minded: 'no-locks' }))
+      const result = planFor(loaded, playbook, observed, { adopt: input.adopt ?? false, reload: input.reload ?? false })
+      assertNothingForeign(result)
+      tellPlan(result.plan, onEvent)
+      return { plan: result.plan, observed: nodes }
+    },
+  )
+}
+
+export function tellPlan(plan: Plan, onEvent: (event: EngineEvent) => void): void {
+  onEvent({
+    kind: 'plan-ready',
+    servers: plan.servers.map(server => ({ server: server.server, changes: server.actions.length, unchanged: server.unchanged.length })),
+    outageMs: plan.outageMs,
+  })
+}

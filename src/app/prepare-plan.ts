@@ -1,0 +1,98 @@
+import { createTwoFilesPatch } from 'diff'
+import { desiredNode } from '../domain/desired.ts'
+import { classifyKeepalivedChange, outageMsOf } from '../domain/keepalived/classify.ts'
+import { nodeFactsFor } from '../domain/node-facts.ts'
+import { KEEPALIVED_CONF } from '../domain/paths.ts'
+import { packageVersionsFor } from '../domain/version.ts'
+import { type ChangeJudgement, type PlanResult, planCluster } from '../engine/plan.ts'
+import type { Playbook } from '../engine/playbook.ts'
+import { HactlError, HactlErrors } from '../errors.ts'
+import { MASK } from '../secret.ts'
+import type { Action, ObservedNode } from '../state.ts'
+import type { LoadedCluster } from './load.ts'
+import { holdersOf } from './observe-cluster.ts'
+
+export interface PlanOptions {
+  readonly adopt: boolean
+  readonly reload: boolean
+}
+
+/** The plan for these servers as they were seen: the same value whether it is only shown or also applied. */
+export function planFor(
+  loaded: LoadedCluster,
+  playbook: Playbook,
+  observed: ReadonlyMap<string, ObservedNode>,
+  options: PlanOptions,
+): PlanResult {
+  const { cluster } = loaded
+  const facts = nodeFactsFor(cluster, Object.fromEntries(observed))
+  const desired = cluster.servers.flatMap(server => {
+    const own = facts[server.name]
+    return own === undefined ? [] : [desiredNode(cluster, server.name, own)]
+  })
+  const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+  const nodes = [...observed.values()]
+  return planCluster({
+    cluster: cluster.name,
+    playbook,
+    desired,
+    observed: nodes,
+    holders: [...new Set(addresses.flatMap(address => holdersOf(nodes, address)))],
+    options: {
+      ...options,
+      expectedVersion: name => versionOf(name, nodes),
+    },
+    judge: (server, actions) => judgeChange(loaded, observed, server, actions),
+  })
+}
+
+function versionOf(name: string, nodes: readonly ObservedNode[]): string | undefined {
+  const known = packageVersionsFor(nodes[0]?.facts.os.codename ?? '')
+  return name === 'haproxy' ? known?.haproxy : name === 'keepalived' ? known?.keepalived : undefined
+}
+
+function judgeChange(
+  loaded: LoadedCluster,
+  observed: ReadonlyMap<string, ObservedNode>,
+  server: string,
+  actions: readonly Action[],
+): ChangeJudgement {
+  const { cluster } = loaded
+  const keepalivedRuns = observed.get(server)?.services.keepalived.active === 'active'
+  if (!keepalivedRuns) return { class: 'first-time', outageMs: 0, reasons: [] }
+  const write = actions.find(action => action.kind === 'write-file' && action.path === KEEPALIVED_CONF)
+  if (write?.kind !== 'write-file') return { class: 'local', outageMs: 0, reasons: [] }
+  const judged = classifyKeepalivedChange(write.before, write.after)
+  const outageMs = outageMsOf(judged, write.after)
+  const left = cluster.servers.filter(peer => !observed.has(peer.name)).map(peer => peer.name)
+  const alone =
+    left.length > 0 && (judged.class === 'together' || judged.class === 'outage')
+      ? [
+          `${left.join(', ')} is left out: until it has the same change, it and the others refuse each other's adverts, and both may hold the address`,
+        ]
+      : []
+  return { class: judged.class, outageMs, reasons: [...judged.reasons, ...alone] }
+}
+
+/** Throws E_FOREIGN_FILE with every diff where files stand in the way that hactl did not make. */
+export function assertNothingForeign(result: PlanResult): void {
+  if (result.foreign.length === 0) return
+  const errors = result.foreign.map(({ server, file }) => {
+    const mask = (text: string) => file.masks.reduce((masked, source) => masked.replace(new RegExp(source, 'gm'), `$1${MASK}`), text)
+    const diff =
+      file.before === undefined
+        ? ['it is too large or not text: no diff']
+        : createTwoFilesPatch(file.path, file.path, mask(file.before), mask(file.after), 'there now', 'wanted', { context: 2 })
+            .trimEnd()
+            .split('\n')
+            .slice(1)
+    return new HactlError({
+      code: 'E_FOREIGN_FILE',
+      server,
+      what: `${file.path} is there, and hactl did not make it`,
+      why: diff,
+      fix: 'look at the difference; --adopt takes the file over',
+    })
+  })
+  throw errors.length === 1 ? errors[0] : new HactlErrors(errors)
+}

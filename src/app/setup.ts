@@ -1,0 +1,106 @@
+/** What the wizard's answers become: a commented inventory, checked by the same parser that reads it later. */
+import type { Issue } from '../inventory/inventory.ts'
+import { familyOf } from '../inventory/address.ts'
+import {
+  bindIssue,
+  emailIssue,
+  hostIssue,
+  interfaceIssue,
+  nameIssue,
+  pathIssue,
+  serverAddressIssue,
+  userIssue,
+  virtualAddressIssue,
+} from '../inventory/grammar.ts'
+import { parseInventory } from '../inventory/parse.ts'
+import { renderAnswers } from './setup-text.ts'
+
+export interface AnsweredServer {
+  readonly name: string
+  readonly host: string
+  readonly user: string | undefined
+  readonly port: number | undefined
+}
+
+export interface AnsweredBackend {
+  readonly name: string
+  readonly address: string
+}
+
+export type AnsweredHaproxy =
+  | { readonly kind: 'config'; readonly path: string }
+  | { readonly kind: 'backends'; readonly bind: readonly string[]; readonly mode: 'http' | 'tcp'; readonly servers: readonly AnsweredBackend[] }
+  /** Nothing behind it yet: HAProxy answers by itself, so that the cluster can be deployed and its failover be seen. */
+  | { readonly kind: 'self'; readonly bind: readonly string[] }
+
+export interface SetupAnswers {
+  /** The first is master. */
+  readonly servers: readonly AnsweredServer[]
+  /** ADDRESS/PREFIX; one instance per address family. */
+  readonly vips: readonly string[]
+  readonly haproxy: AnsweredHaproxy
+  readonly cluster: string | undefined
+  readonly profile: 'fast' | 'classic' | undefined
+  readonly interface: string | undefined
+  readonly virtualRouterId: number | undefined
+  readonly sshUser: string | undefined
+  readonly identityFile: string | undefined
+  readonly emails: readonly string[]
+}
+
+/** The inventory as text, and everything wrong or doubtful in it. */
+export function buildInventory(answers: SetupAnswers): { readonly text: string; readonly issues: readonly Issue[]; readonly warnings: readonly Issue[] } {
+  const text = renderAnswers(answers)
+  const { issues, warnings } = parseInventory(text, 'inventory.yml')
+  return { text, issues, warnings }
+}
+
+/** A value, or what is wrong with the text it was read from. */
+export type Answer<T> = { readonly value: T } | { readonly problem: string }
+
+/** Says what is wrong with one answer, in the grammar of the inventory; undefined where nothing is. */
+export const answerProblem = {
+  host: (text: string) => about(text, hostIssue(text)),
+  vip: (text: string) => about(text, virtualAddressIssue(text)),
+  interface: (text: string) => about(text, interfaceIssue(text)),
+  cluster: (text: string) => about(text, nameIssue(text)),
+  user: (text: string) => about(text, userIssue(text)),
+  path: (text: string) => about(text, pathIssue(text)),
+  bind: (text: string) => about(text, bindIssue(text)),
+  email: (text: string) => about(text, emailIssue(text)),
+} as const
+
+function about(text: string, issue: string | undefined): string | undefined {
+  return issue === undefined ? undefined : `${JSON.stringify(text)} ${issue}`
+}
+
+/** NAME=HOST, HOST, NAME=USER@HOST:PORT; without a name the host's first label is taken, and srv-N for an address. `at` counts from 0. */
+export function parseServerAnswer(text: string, at: number): Answer<AnsweredServer> {
+  const match = /^(?:([^=@]*)=)?(?:([^@]*)@)?(.*)$/s.exec(text)
+  const [user, rest = ''] = [match?.[2], match?.[3]]
+  const { host, port } = splitPort(rest)
+  const name = match?.[1] ?? (familyOf(host) === undefined ? (host.split('.')[0] ?? host) : `srv-${at + 1}`)
+  const problem =
+    about(name, nameIssue(name)) ??
+    about(host, hostIssue(host)) ??
+    (user === undefined ? undefined : about(user, userIssue(user))) ??
+    (port === undefined || (port >= 1 && port <= 65535) ? undefined : `${port} is no port: 1 to 65535`)
+  return problem === undefined ? { value: { name, host, user, port } } : { problem }
+}
+
+/** NAME=ADDRESS:PORT or ADDRESS:PORT; without a name app-N. `at` counts from 0. */
+export function parseBackendAnswer(text: string, at: number): Answer<AnsweredBackend> {
+  const cut = text.indexOf('=')
+  const name = cut < 0 ? `app-${at + 1}` : text.slice(0, cut)
+  const address = text.slice(cut + 1)
+  const problem = about(name, nameIssue(name)) ?? about(address, serverAddressIssue(address))
+  return problem === undefined ? { value: { name, address } } : { problem }
+}
+
+function splitPort(text: string): { readonly host: string; readonly port: number | undefined } {
+  const bracketed = /^\[([^\]]*)\](?::(\d{1,6}))?$/.exec(text)
+  const plain = bracketed ?? /^([^:]*)(?::(\d{1,6}))?$/.exec(text)
+  // More than one colon and no brackets: an IPv6 address as it is.
+  if (plain === null) return { host: text, port: undefined }
+  return { host: plain[1] ?? '', port: plain[2] === undefined ? undefined : Number(plain[2]) }
+}

@@ -1,0 +1,134 @@
+import type { Cluster } from '../domain/cluster-types.ts'
+import { holderProblems, nodeProblems } from '../domain/health.ts'
+import type { HactlError } from '../errors.ts'
+import { worstOf } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+import type { ObservedNode } from '../state.ts'
+import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { issueLine, loadCluster } from './load.ts'
+import { holdersOf, observeAndTell } from './observe-cluster.ts'
+import { loadPlaybook } from './playbooks.ts'
+import { planFor } from './prepare-plan.ts'
+import { LOCK_EXPIRES_SECONDS } from '../engine/lock.ts'
+import { clusterIssues } from '../domain/vrrp/cluster-issues.ts'
+
+export interface ServerStatus {
+  readonly name: string
+  readonly reachable: boolean
+  /** keepalived's own word, the worst of its instances; "unknown" where it does not run. */
+  readonly state: string
+  readonly holds: readonly string[]
+  readonly haproxy: string
+  readonly keepalived: string
+  /** Ids of resources that differ from the inventory. */
+  readonly drift: readonly string[]
+  readonly effectivePriority?: number
+  readonly problems: readonly string[]
+}
+
+export interface StatusReport {
+  readonly servers: readonly ServerStatus[]
+  readonly vips: readonly { readonly address: string; readonly holders: readonly string[] }[]
+  /** 0; 4 where a server could not be reached; 7 on split brain or no holder. */
+  readonly exit: number
+  readonly problems: readonly string[]
+}
+
+/** What runs now, on every server that answers; servers that do not are part of the answer. */
+export async function status(
+  input: ConnectOptions & { readonly inventoryPath: string },
+  ports: Ports,
+  packageRoot: string,
+): Promise<StatusReport> {
+  const loaded = await loadCluster(input.inventoryPath, ports)
+  const { cluster } = loaded
+  const playbook = await loadPlaybook('deploy', packageRoot, ports)
+  const targets = await targetsOf(loaded, input, ports)
+  return withConnections(
+    targets,
+    input.forks,
+    ports,
+    session => observeAndTell(session, cluster, ports.clock, () => {}, ports.signal),
+    async (connections, observed) => {
+      const nodes = [...observed.values()]
+      const drift = driftOf(() => planFor(loaded, playbook, observed, { adopt: false, reload: false }))
+      const servers = [...targets.keys()].map(name =>
+        serverStatus(cluster, name, observed.get(name), connections.failures, drift.byServer.get(name) ?? []),
+      )
+      const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+      const complete = nodes.length === cluster.servers.length
+      // With a server out of sight, "nobody holds it" may be wrong, "two hold it" is not.
+      const holder = nodes.length === 0 ? [] : holderProblems(cluster, nodes).filter(problem => complete || / and \S+ hold /.test(problem))
+      const { errors } = clusterIssues(cluster)
+      return {
+        servers,
+        vips: addresses.map(address => ({ address, holders: holdersOf(nodes, address) })),
+        exit: exitOf(connections.failures, holder),
+        problems: [...holder, ...drift.problems, ...errors.map(issueLine)],
+      }
+    },
+  )
+}
+
+function exitOf(failures: readonly HactlError[], holder: readonly string[]): number {
+  if (holder.length > 0) return 7
+  return failures.length > 0 ? worstOf(failures).exit : 0
+}
+
+// Drift is a warning here: what cannot be compared (an interface that is gone) must not hide the rest of the picture.
+function driftOf(plan: () => ReturnType<typeof planFor>): { byServer: Map<string, string[]>; problems: string[] } {
+  try {
+    const result = plan()
+    const byServer = new Map(result.plan.servers.map(server => [server.server, server.actions.map(action => action.id)]))
+    for (const { server, file } of result.foreign) byServer.get(server)?.push(`foreign ${file.path}`)
+    return { byServer, problems: [] }
+  } catch (error) {
+    return { byServer: new Map(), problems: [error instanceof Error ? error.message : String(error)] }
+  }
+}
+
+function serverStatus(
+  cluster: Cluster,
+  name: string,
+  node: ObservedNode | undefined,
+  failures: readonly HactlError[],
+  drift: readonly string[],
+): ServerStatus {
+  if (node === undefined) {
+    const failure = failures.find(error => error.server === name)
+    return {
+      name,
+      reachable: false,
+      state: 'unknown',
+      holds: [],
+      haproxy: 'unknown',
+      keepalived: 'unknown',
+      drift: [],
+      problems: [failure?.message ?? 'could not be reached'],
+    }
+  }
+  const states = node.instances.map(instance => instance.state)
+  const worst = (['FAULT', 'INIT', 'UNKNOWN', 'MASTER', 'BACKUP'] as const).find(state => states.includes(state))
+  const own = node.facts.addresses.map(entry => entry.address)
+  const first = node.instances[0]
+  const { haproxy, keepalived } = node.services
+  return {
+    name,
+    reachable: true,
+    state: worst ?? 'unknown',
+    holds: cluster.instances
+      .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+      .filter(address => own.includes(address)),
+    haproxy: haproxy.active !== 'active' ? haproxy.active : node.checkStatus === 0 ? 'healthy' : 'running, but it fails its check',
+    keepalived: keepalived.active,
+    drift,
+    ...(first === undefined ? {} : { effectivePriority: first.effectivePriority }),
+    problems: [
+      ...nodeProblems(cluster, node),
+      ...node.residue.map(unit => `${unit} is left over from a drill`),
+      ...(node.lock !== undefined && node.lock.ageSeconds <= LOCK_EXPIRES_SECONDS
+        ? [`locked by ${node.lock.owner} for ${node.lock.reason}`]
+        : []),
+    ],
+  }
+}

@@ -1,0 +1,30 @@
+import type { ProbeAnswer, ProbeTarget, Session } from '../ports.ts'
+import { sh } from './ssh/sh.ts'
+
+/**
+ * One probe from a server instead of the controller, with what every Debian has (perl-base). HTTPS is asked as far as TCP goes: perl-base
+ * has no TLS.
+ */
+export async function probeFromServer(session: Session, target: ProbeTarget, signal?: AbortSignal): Promise<ProbeAnswer> {
+  const seconds = Math.max(1, Math.ceil(target.timeoutMs / 1000))
+  const result = await session.run(
+    sh`timeout ${seconds + 1} perl -MIO::Socket::INET -e '
+my ($address, $port, $kind, $path, $host, $limit) = @ARGV;
+$SIG{ALRM} = sub { print "no answer in $limit s\n"; exit 1 };
+alarm $limit;
+my $s = IO::Socket::INET->new(PeerAddr => $address, PeerPort => $port, Proto => "tcp") or do { print "$!\n"; exit 1 };
+if ($kind ne "http") { print "open\n"; exit 0 }
+print $s "GET $path HTTP/1.0\\r\\nHost: $host\\r\\nConnection: close\\r\\n\\r\\n";
+my $line = <$s>;
+if (defined $line && $line =~ m{^HTTP/\\S+ (\\d+)}) { print "HTTP $1\n"; exit 0 }
+print "no HTTP answer\n"; exit 1;
+' ${target.address} ${target.port} ${target.kind} ${target.path} ${target.host ?? target.address} ${seconds}`,
+    { label: `ask ${target.address} from here`, deadlineMs: (seconds + 3) * 1000, signal },
+  )
+  const said = result.stdout.trim()
+  const status = Number(/^HTTP (\d+)$/.exec(said)?.[1] ?? 0)
+  if (result.code !== 0) return { ok: false, tookMs: result.durationMs, error: said }
+  if (target.kind !== 'http') return { ok: true, tookMs: result.durationMs }
+  const ok = target.status === undefined ? status < 500 : status === target.status
+  return { ok, tookMs: result.durationMs, status, error: ok ? undefined : said }
+}
