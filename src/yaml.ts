@@ -280,6 +280,10 @@ function inPlainWords(reason: string): { message: string; fix?: string } {
   if (reason.startsWith('aliases exceeded')) return { message: `the file uses more than ${MAX_ALIASES} aliases` }
   if (reason.includes('complex keys')) return { message: 'a key must be plain text', fix: 'text with { or [ in it needs quotes' }
   if (reason.includes('cannot merge mappings')) return { message: '<< needs a mapping to merge', fix: 'write << : *anchor' }
+  if (/quoted scalar/.test(reason)) return { message: 'a quote is not closed' }
+  if (/flow collection|deficient indentation/.test(reason)) {
+    return { message: 'a bracket is not closed, or what stands in it is not indented', fix: 'close every [ and { that is opened above' }
+  }
   if (reason.startsWith('bad indentation')) {
     return {
       message: 'the indentation is wrong, or text here needs quotes',
