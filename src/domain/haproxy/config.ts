@@ -6,6 +6,7 @@ import { GENERATED_LINE } from '../paths.ts'
 /**
  * Ground to stand on, as Debian's package has it. expose-fd listeners hands the sockets to the new process at a reload (needed before
  * haproxy 2.6, harmless after); hard-stop-after ends old workers that long connections would keep for ever (operations.md F44).
+ * No maxconn here: haproxy derives it from the limit on open files, and a number above that passes haproxy -c but does not start.
  */
 const GLOBAL = [
   'log /dev/log local0',
@@ -15,7 +16,6 @@ const GLOBAL = [
   'stats timeout 30s',
   'user haproxy',
   'group haproxy',
-  'maxconn 20000',
   'hard-stop-after 10m',
 ]
 
