@@ -5,7 +5,7 @@ import type { CheckReport } from './check.ts'
 import type { DeployInput, DeployReport } from './deploy.ts'
 import type { PlanInput } from './plan.ts'
 import type { StatusReport } from './status.ts'
-import type { UnlockReport } from './unlock.ts'
+import type { UnlockInput, UnlockReport } from './unlock.ts'
 
 type OnEvent = (event: EngineEvent) => void
 
@@ -20,7 +20,7 @@ export function createApp(packageRoot: string) {
       (await import('./deploy.ts')).deploy(input, ports, onEvent, packageRoot),
     status: async (input: PlanInput, ports: Ports): Promise<StatusReport> =>
       (await import('./status.ts')).status(input, ports, packageRoot),
-    unlock: async (input: Parameters<typeof import('./unlock.ts')['unlock']>[0], ports: Ports): Promise<UnlockReport> =>
+    unlock: async (input: UnlockInput, ports: Ports): Promise<UnlockReport> =>
       (await import('./unlock.ts')).unlock(input, ports),
   }
 }

@@ -1,5 +1,5 @@
 /** What the wizard's answers become: a commented inventory, checked by the same parser that reads it later. */
-import type { Issue } from '../inventory/inventory.ts'
+import type { Inventory, InventoryHaproxy, InventoryInstance, InventoryServer, Issue, SshSettings } from '../inventory/inventory.ts'
 import { familyOf } from '../inventory/address.ts'
 import {
   bindIssue,
@@ -13,7 +13,7 @@ import {
   virtualAddressIssue,
 } from '../inventory/grammar.ts'
 import { parseInventory } from '../inventory/parse.ts'
-import { renderAnswers } from './setup-text.ts'
+import { renderInventory } from '../inventory/render.ts'
 
 export interface AnsweredServer {
   readonly name: string
@@ -29,7 +29,12 @@ export interface AnsweredBackend {
 
 export type AnsweredHaproxy =
   | { readonly kind: 'config'; readonly path: string }
-  | { readonly kind: 'backends'; readonly bind: readonly string[]; readonly mode: 'http' | 'tcp'; readonly servers: readonly AnsweredBackend[] }
+  | {
+      readonly kind: 'backends'
+      readonly bind: readonly string[]
+      readonly mode: 'http' | 'tcp'
+      readonly servers: readonly AnsweredBackend[]
+    }
   /** Nothing behind it yet: HAProxy answers by itself, so that the cluster can be deployed and its failover be seen. */
   | { readonly kind: 'self'; readonly bind: readonly string[] }
 
@@ -48,11 +53,87 @@ export interface SetupAnswers {
   readonly emails: readonly string[]
 }
 
-/** The inventory as text, and everything wrong or doubtful in it. */
-export function buildInventory(answers: SetupAnswers): { readonly text: string; readonly issues: readonly Issue[]; readonly warnings: readonly Issue[] } {
-  const text = renderAnswers(answers)
+/** The inventory as commented text, and everything wrong or doubtful in it. */
+export function buildInventory(answers: SetupAnswers): {
+  readonly text: string
+  readonly issues: readonly Issue[]
+  readonly warnings: readonly Issue[]
+} {
+  const text = renderInventory(inventoryFor(answers), notesFor(answers))
   const { issues, warnings } = parseInventory(text, 'inventory.yml')
   return { text, issues, warnings }
+}
+
+function inventoryFor(answers: SetupAnswers): Inventory {
+  const { cluster, emails } = answers
+  const ssh: SshSettings = {
+    ...(answers.sshUser === undefined ? {} : { user: answers.sshUser }),
+    ...(answers.identityFile === undefined ? {} : { identity_file: answers.identityFile }),
+  }
+  return {
+    ...(cluster === undefined ? {} : { cluster }),
+    profile: answers.profile ?? 'fast',
+    ...(Object.keys(ssh).length === 0 ? {} : { ssh }),
+    servers: answers.servers.map(serverFor),
+    ...(emails.length === 0 ? {} : { global_defs: { notification_email: emails } }),
+    vrrp_instances: instancesFor(answers),
+    haproxy: haproxyFor(answers.haproxy),
+  }
+}
+
+function serverFor({ name, host, user, port }: AnsweredServer): InventoryServer {
+  const ssh: SshSettings = { ...(user === undefined ? {} : { user }), ...(port === undefined ? {} : { port }) }
+  return { name, host, ...(Object.keys(ssh).length === 0 ? {} : { ssh }) }
+}
+
+/** One instance per address family: a VRRP packet carries addresses of one family only (RFC 5798, 5.2.9). */
+function instancesFor(answers: SetupAnswers): InventoryInstance[] {
+  const isV6 = (vip: string) => familyOf(vip.replace(/\/.*$/, '')) === 6
+  const groups = [answers.vips.filter(vip => !isV6(vip)), answers.vips.filter(isV6)].filter(group => group.length > 0)
+  return groups.map((vips, at) => ({
+    name: `VRRP${at + 1}`,
+    ...(answers.interface === undefined ? {} : { interface: answers.interface }),
+    virtual_router_id: answers.virtualRouterId ?? virtualRouterIdFor(vips[0] ?? ''),
+    virtual_ipaddress: vips,
+  }))
+}
+
+/** The last part of the address, so that two clusters on one network differ without anybody keeping a list; 1 to 255. */
+export function virtualRouterIdFor(vip: string): number {
+  const address = vip.replace(/\/.*$/, '')
+  const last = familyOf(address) === 6 ? Number.parseInt(address.split(':').at(-1) || '1', 16) : Number(address.split('.').at(-1))
+  const id = last % 256
+  return id >= 1 ? id : 1
+}
+
+function haproxyFor(haproxy: AnsweredHaproxy): InventoryHaproxy {
+  switch (haproxy.kind) {
+    case 'config':
+      return { config: haproxy.path }
+    case 'backends': {
+      const { bind, mode, servers } = haproxy
+      return {
+        frontends: [{ name: 'web', bind, mode, default_backend: 'app' }],
+        backends: [{ name: 'app', mode, balance: 'roundrobin', servers: servers.map(server => ({ ...server, check: true })) }],
+      }
+    }
+    case 'self':
+      return { frontends: [{ name: 'web', bind: haproxy.bind, mode: 'http', lines: [ANSWER_BY_ITSELF] }] }
+  }
+}
+
+const ANSWER_BY_ITSELF = 'http-request return status 200 content-type text/plain string ok'
+
+function notesFor({ virtualRouterId, vips, haproxy }: SetupAnswers): string[] {
+  const [first = ''] = vips
+  return [
+    ...(virtualRouterId === undefined
+      ? [`virtual_router_id ${virtualRouterIdFor(first)} comes from the end of ${first}; change it if another VRRP on that network has it.`]
+      : []),
+    ...(haproxy.kind === 'self'
+      ? ['HAProxy answers "ok" by itself so far: give it backends, or your own haproxy.cfg (config: haproxy.cfg).']
+      : []),
+  ]
 }
 
 /** A value, or what is wrong with the text it was read from. */

@@ -5,6 +5,12 @@ import { type ConnectOptions, assertAllIn, targetsOf, withConnections } from './
 import { loadCluster } from './load.ts'
 import { probeRequestFor } from './observe-cluster.ts'
 
+export interface UnlockInput extends ConnectOptions {
+  readonly inventoryPath: string
+  /** Break the lock of a run that still shows signs of life. */
+  readonly force: boolean
+}
+
 export interface UnlockReport {
   readonly servers: readonly {
     readonly name: string
@@ -14,10 +20,7 @@ export interface UnlockReport {
 }
 
 /** Removes locks of dead runs; of living ones too where `force`. */
-export async function unlock(
-  input: ConnectOptions & { readonly inventoryPath: string; readonly force: boolean },
-  ports: Ports,
-): Promise<UnlockReport> {
+export async function unlock(input: UnlockInput, ports: Ports): Promise<UnlockReport> {
   const loaded = await loadCluster(input.inventoryPath, ports)
   const targets = await targetsOf(loaded, input, ports)
   return withConnections(

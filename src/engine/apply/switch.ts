@@ -60,6 +60,8 @@ const RECORD_FUNCTIONS = sh`
 # A cut connection must not stop a switch half way: what was begun here ends here.
 trap '' PIPE HUP
 sum() { sha256sum -- "$1" 2>/dev/null | { read -r s _; echo "$s"; }; }
+# pristine PATH: the conffile as its package ships it; an installation in this same run has just put it there.
+pristine() { dpkg-query -W -f='\${Conffiles}\n' haproxy keepalived 2>/dev/null | grep -qF " $1 $(md5sum -- "$1" 2>/dev/null | cut -c1-32)"; }
 # own PATH [SHA256]: the record of what hactl wrote, replaced as a whole so that a crash leaves the old one or the new one.
 own() {
   { grep -v "  $1\$" "$state/owned" 2>/dev/null; [ -n "$2" ] && printf '%s  %s\n' "$2" "$1"; } >"$state/owned.new"
@@ -75,7 +77,7 @@ keep() {
 function preconditionScript(action: Action): Script {
   if (action.kind !== 'write-file' && action.kind !== 'remove-file') return sh`:`
   const expected = action.beforeSha256 ?? ''
-  return sh`[ "$(sum ${action.path})" = ${expected} ] || { printf '@@fail %s changed since it was looked at\n' ${action.id}; exit ${FILE_CHANGED_STATUS}; }`
+  return sh`[ "$(sum ${action.path})" = ${expected} ] || { [ -z ${expected} ] && pristine ${action.path}; } || { printf '@@fail %s changed since it was looked at\n' ${action.id}; exit ${FILE_CHANGED_STATUS}; }`
 }
 
 function rememberUnitScript(unit: Unit): Script {

@@ -273,12 +273,16 @@ export function parseInstances(text: string): ObservedInstance[] {
     const data = isRecord(entry) && isRecord(entry['data']) ? entry['data'] : undefined
     if (data === undefined) return []
     const number = (key: string) => Number(data[key] ?? 0)
+    const string = (key: string) => {
+      const value = data[key]
+      return typeof value === 'string' ? value : ''
+    }
     const strings = (key: string) => (Array.isArray(data[key]) ? data[key].map(String) : [])
     const version = number('version')
     return [
       {
-        name: String(data['iname'] ?? ''),
-        interface: String(data['ifp_ifname'] ?? ''),
+        name: string('iname'),
+        interface: string('ifp_ifname'),
         virtualRouterId: number('vrid'),
         state: STATES[number('state')] ?? 'UNKNOWN',
         basePriority: number('base_priority'),

@@ -38,11 +38,19 @@ ka_pid=
 [ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
 if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then rm -f /tmp/keepalived.json; kill -36 "$ka_pid" 2>/dev/null || ka_pid=; else ka_pid=; fi
 
+# A nudge makes the kernel ask who has the address; the answer is read at the end. Only where this server cannot know from keepalived.
+if [ -z "$ka_pid" ]; then
+  for v in ${request.virtualAddresses}; do
+    ip -o addr show to "$v" 2>/dev/null | grep -q . || timeout 1 bash -c 'echo >"/dev/udp/$1/9"' - "$v" 2>/dev/null
+  done
+fi
+
 b facts
 echo "uid $(id -u)"
 read -r v </etc/machine-id 2>/dev/null && echo "machine-id $v"
-read -r v </proc/sys/kernel/random/boot_id && echo "boot-id $v"
-read -r v </proc/sys/kernel/hostname && echo "hostname $v"
+# A sysctl file gives one byte to whoever reads byte by byte, as the shell's read does.
+echo "boot-id $(cat /proc/sys/kernel/random/boot_id)"
+echo "hostname $(cat /proc/sys/kernel/hostname)"
 [ -d /run/systemd/system ] && echo "systemd yes"
 command -v dpkg-query >/dev/null && echo "dpkg yes"
 echo "container $(systemd-detect-virt -c 2>/dev/null || :)"
@@ -121,7 +129,7 @@ e loaded
 
 b sysctls
 for k in ${request.sysctls}; do
-  v=; { read -r v </proc/sys/"$(echo "$k" | tr . /)"; } 2>/dev/null && echo "$k $v"
+  v=$(cat /proc/sys/"$(echo "$k" | tr . /)" 2>/dev/null) && echo "$k $v"
 done
 e sysctls
 
@@ -147,19 +155,7 @@ b residue
 for f in /run/systemd/transient/hactl-*; do [ -e "$f" ] && echo "\${f##*/}"; done
 e residue
 
-# A nudge makes the kernel ask who has the address; only worth its wait where this server cannot know from keepalived.
 if [ -z "$ka_pid" ]; then
-  for v in ${request.virtualAddresses}; do
-    ip -o addr show to "$v" 2>/dev/null | grep -q . && continue
-    timeout 1 bash -c 'echo >"/dev/udp/$1/9"' - "$v" 2>/dev/null
-  done
-  i=0
-  while [ $i -lt 10 ]; do
-    pending=
-    for v in ${request.virtualAddresses}; do ip -o neigh show to "$v" 2>/dev/null | grep -q INCOMPLETE && pending=1; done
-    [ -n "$pending" ] || break
-    sleep 0.05; i=$((i+1))
-  done
   b neighbours
   for v in ${request.virtualAddresses}; do ip -o neigh show to "$v" 2>/dev/null; done
   e neighbours
