@@ -1,5 +1,5 @@
 // Bundles src/main.ts into dist/hactl.mjs and the parts that it loads on demand.
-import { chmod, rm } from 'node:fs/promises'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -18,8 +18,9 @@ const withoutEditor = {
   },
 }
 
-await rm(dist, { recursive: true, force: true })
-await build({
+const { outputFiles } = await build({
+  // A build that fails must leave the last good one alone.
+  write: false,
   absWorkingDir: root,
   entryPoints: { hactl: 'src/main.ts' },
   outdir: dist,
@@ -41,4 +42,9 @@ await build({
   plugins: [withoutEditor],
   logLevel: 'warning',
 })
+await rm(dist, { recursive: true, force: true })
+for (const { path, contents } of outputFiles) {
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, contents)
+}
 await chmod(join(dist, 'hactl.mjs'), 0o755)

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { isatty } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
-import { app } from './cli/app.ts'
+import { createApp } from './app/app.ts'
 import { run } from './cli/run.ts'
 import type { Ports } from './ports.ts'
 import { runLocalCommand, systemClock, systemFiles, systemProber } from './system.ts'
@@ -49,10 +49,16 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 
+let remote: Promise<Ports['remote']> | undefined
+
 const ports: Ports = {
+  // Loaded by the first connection: most of what hactl weighs is SSH.
   remote: {
     connect: async (target, signal) => {
-      throw new Error(`no way to ${target.server} yet${signal?.aborted === true ? '' : ''}`)
+      remote ??= import('./engine/ssh/node-ssh.ts').then(({ createSshRemote }) =>
+        createSshRemote({ env: process.env, home: homedir(), files: systemFiles, localCommand: runLocalCommand, clock: systemClock }),
+      )
+      return (await remote).connect(target, signal)
     },
   },
   clock: systemClock,
@@ -78,7 +84,10 @@ const ports: Ports = {
 }
 
 process.exitCode = await run(process.argv.slice(2), ports, {
-  app,
+  app: {
+    ...createApp(packageRoot),
+    verifyFailover: () => Promise.reject(new Error('verify-failover is not part of this build')),
+  },
   prompter: async () => {
     const { createPrompter } = await import('./cli/wizard/inquirer.ts')
     return createPrompter({ input: process.stdin, output: process.stderr, signal: controller.signal })

@@ -1,12 +1,17 @@
 /** What the commands ask of the app layer, and what they get back. Types only. */
+import type { createApp } from '../app/app.ts'
 import type { EngineEvent } from '../engine/events.ts'
-import type { Inventory, Issue } from '../inventory/inventory.ts'
 import type { Ports } from '../ports.ts'
 import type { Secret } from '../secret.ts'
-import type { Plan } from '../state.ts'
+
+export type { CheckReport } from '../app/check.ts'
+export type { DeployReport } from '../app/deploy.ts'
+export type { ServerStatus, StatusReport } from '../app/status.ts'
+export type { UnlockReport } from '../app/unlock.ts'
 
 export type OnEvent = (event: EngineEvent) => void
 
+/** What every command that goes to servers takes. */
 export interface RunInput {
   /** Absolute path. */
   readonly inventoryPath: string
@@ -18,62 +23,6 @@ export interface RunInput {
   readonly timeoutMs: number
   readonly becomePassword?: Secret
   readonly verbose: boolean
-}
-
-export interface CheckReport {
-  readonly cluster: string
-  readonly profile: string
-  readonly servers: readonly string[]
-  readonly errors: readonly Issue[]
-  readonly warnings: readonly Issue[]
-  /** For each set of failed servers: who becomes master, by instance; undefined where nobody does. */
-  readonly table: readonly {
-    readonly failed: readonly string[]
-    readonly master: Readonly<Record<string, string | undefined>>
-    readonly note?: string
-  }[]
-  /** worstMs undefined: without bound, failover never happens. */
-  readonly outages: readonly {
-    readonly event: string
-    readonly expectedMs: number
-    readonly worstMs: number | undefined
-    readonly how: string
-  }[]
-}
-
-export interface DeployInput extends RunInput {
-  /** Take over files that hactl did not make. */
-  readonly adopt: boolean
-  /** Reload the services although nothing changed. */
-  readonly reload: boolean
-  readonly confirm: (plan: Plan) => Promise<boolean>
-}
-
-export interface DeployReport {
-  readonly plan: Plan
-  readonly servers: readonly { readonly name: string; readonly changed: readonly string[]; readonly unchanged: number }[]
-  /** Virtual address to the server that holds it. */
-  readonly holder: Readonly<Record<string, string>>
-  readonly durationMs: number
-}
-
-export interface StatusReport {
-  readonly servers: readonly ServerStatus[]
-  readonly vips: readonly { readonly address: string; readonly holders: readonly string[] }[]
-  readonly exit: number
-  readonly problems: readonly string[]
-}
-
-export interface ServerStatus {
-  readonly name: string
-  readonly reachable: boolean
-  readonly state: string
-  readonly holds: readonly string[]
-  readonly haproxy: string
-  readonly keepalived: string
-  readonly drift: readonly string[]
-  readonly effectivePriority?: number
-  readonly problems: readonly string[]
 }
 
 export interface DrillAnnouncement {
@@ -124,27 +73,6 @@ export interface VerifyReport {
   readonly problems: readonly string[]
 }
 
-/** Locks that were found: `released` is false where it belongs to a run that is still alive. */
-export interface UnlockReport {
-  readonly servers: readonly {
-    readonly name: string
-    readonly lock: { readonly owner: string; readonly reason: string; readonly ageSeconds: number } | undefined
-    readonly released: boolean
-  }[]
-}
-
-export interface SetupReport {
-  readonly text: string
-  readonly issues: readonly Issue[]
-}
-
-export interface AppFunctions {
-  check(input: { readonly inventoryPath: string }, ports: Ports): Promise<CheckReport>
-  checkConf(path: string, ports: Ports): Promise<{ readonly errors: readonly Issue[]; readonly warnings: readonly Issue[] }>
-  plan(input: RunInput, ports: Ports, onEvent: OnEvent): Promise<{ readonly plan: Plan }>
-  deploy(input: DeployInput, ports: Ports, onEvent: OnEvent): Promise<DeployReport>
-  status(input: RunInput, ports: Ports): Promise<StatusReport>
+export type AppFunctions = ReturnType<typeof createApp> & {
   verifyFailover(input: VerifyInput, ports: Ports, onEvent: OnEvent): Promise<VerifyReport>
-  unlock(input: RunInput & { readonly force: boolean }, ports: Ports): Promise<UnlockReport>
-  buildInventory(answers: Inventory): Promise<SetupReport>
 }

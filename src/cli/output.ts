@@ -40,7 +40,7 @@ export interface Tree {
 export type TreeFactory = () => Promise<Tree>
 
 export function createOutput(settings: OutputSettings, terminal: Ports['terminal'], createTree: TreeFactory): Output {
-  const { json, quiet, verbose, colour } = settings
+  const { json, quiet, colour } = settings
   const writeText = (text: string) => {
     const whole = text.endsWith('\n') ? text : `${text}\n`
     if (json) terminal.writeErr(whole)
@@ -60,8 +60,8 @@ export function createOutput(settings: OutputSettings, terminal: Ports['terminal
     object: value => {
       if (json) terminal.writeOut(`${JSON.stringify(value)}\n`)
     },
-    event: progress.event,
-    settle: progress.end,
+    event: event => progress.event(event),
+    settle: () => progress.end(),
   }
 }
 

@@ -43,9 +43,9 @@ export function notInteractive(what: string, fix: string): HactlError {
 }
 
 /** The answer to a yes/no question that stands between the operator and a change; --yes is an answer. */
-export async function confirmed(context: CommandContext, message: string): Promise<boolean> {
+export async function confirmed(context: CommandContext, message: string, fallback = false): Promise<boolean> {
   if (context.flags.on('yes')) return true
   if (!context.interactive) throw notInteractive(`"${message}"`, 'give --yes to answer it beforehand')
   const prompter = await context.prompter()
-  return prompter.confirm({ message, fallback: false })
+  return prompter.confirm({ message, fallback })
 }

@@ -29,7 +29,12 @@ async function checkInventory(context: CommandContext): Promise<Outcome> {
       ...row,
       master: Object.fromEntries(Object.entries(row.master).map(([name, master]) => [name, master ?? null])),
     })),
-    outages: outages.map(({ event, expectedMs, worstMs, how }) => ({ event, expected_ms: expectedMs, worst_ms: worstMs ?? null, how })),
+    outages: outages.map(({ event, expectedMs, worstMs, how }) => ({
+      event,
+      expected_ms: expectedMs ?? null,
+      worst_ms: worstMs ?? null,
+      how,
+    })),
   }
   return { exit, result: errors.length > 0 ? { ...refusal(errors.length), ...result } : result }
 }

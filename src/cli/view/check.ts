@@ -15,18 +15,16 @@ export function renderCheck(report: CheckReport, file: string, style: Style): st
     lines.push('', ...emphasizeHead(table([['failed', ...instances.map(name => `master of ${name}`), ''], ...rows], '  '), style))
   }
   if (report.outages.length > 0) {
-    const rows = report.outages.map(outage => [
-      outage.event,
-      formatMs(outage.expectedMs),
-      outage.worstMs === undefined ? 'for ever' : formatMs(outage.worstMs),
-      printable(outage.how),
-    ])
+    const rows = report.outages.map(outage => [outage.event, bound(outage.expectedMs), bound(outage.worstMs), printable(outage.how)])
     lines.push('', ...emphasizeHead(table([['event', 'expected', 'worst', 'how'], ...rows], '  '), style))
   }
   const problems = [...renderIssues('error', report.errors, file, style), ...renderIssues('warning', report.warnings, file, style)]
   if (problems.length > 0) lines.push('', ...problems)
   return `${lines.join('\n')}\n`
 }
+
+/** undefined: there is no bound, the failover never comes. */
+const bound = (ms: number | undefined) => (ms === undefined ? 'for ever' : formatMs(ms))
 
 function emphasizeHead([head = '', ...rest]: string[], style: Style): string[] {
   return [style.bold(head), ...rest]

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { HactlErrors, type HactlError } from '../../errors.ts'
 import { printable, wrap, type Style } from './style.ts'
 
@@ -43,7 +44,7 @@ function causes(error: HactlError): string[] {
   const lines: string[] = []
   let cause: unknown = error.cause
   for (let depth = 0; cause !== undefined && cause !== null && depth < MAX_CAUSES; depth++) {
-    const text = cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : String(cause)
+    const text = cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : inspect(cause)
     for (const [i, line] of printable(text).split('\n').entries()) lines.push(`${i === 0 ? 'cause ' : '      '}${line}`)
     cause = cause instanceof Error ? cause.cause : undefined
   }

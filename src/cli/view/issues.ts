@@ -11,3 +11,8 @@ export function renderIssues(kind: 'error' | 'warning', issues: readonly Issue[]
     return issue.fix === undefined ? [head] : [head, `  fix   ${printable(issue.fix)}`]
   })
 }
+
+/** An issue in one line, without its place. */
+export function issueText({ path, message, fix }: Issue): string {
+  return `${path === '' ? '' : `${path}: `}${message}${fix === undefined ? '' : `; ${fix}`}`
+}

@@ -51,13 +51,13 @@ export function renderEvent(event: EngineEvent, verbose: boolean): string | unde
     case 'restored':
       return `${event.server}: restored: ${event.title}`
     case 'drill-armed':
-      return `${event.server}: ${event.drill}: ${event.title} (undone by the server itself after ${formatMs(event.undoAfterMs)})`
+      return `${event.drill}: ${event.title} (after ${formatMs(event.undoAfterMs)} the server undoes it by itself)`
     case 'drill-disturbed':
-      return `${event.server}: ${event.drill}: ${event.title}`
+      return `${event.drill}: ${event.title}`
     case 'drill-sample':
       return `${event.drill}: ${renderSample(event)}`
     case 'drill-undone':
-      return `${event.server}: ${event.drill}: undone: ${event.title}`
+      return `${event.drill}: undone: ${event.title}`
     case 'drill-verdict':
       return `${event.drill}: ${event.vip}: ${event.verdict}: ${event.title}`
     case 'note':

@@ -79,7 +79,7 @@ function createFollower(open: (key: string, title: string) => Section, current: 
       case 'drill-disturbed':
       case 'drill-undone': {
         const title = event.kind === 'drill-undone' ? `undone: ${event.title}` : event.title
-        return open(`drill ${event.drill}`, `Drill ${event.drill}`).line(event.kind).done(`${event.server}: ${title}`)
+        return open(`drill ${event.drill}`, `Drill ${event.drill}`).line(event.kind).done(title)
       }
       case 'drill-sample':
         if (worthShowing(event)) open(`drill ${event.drill}`, `Drill ${event.drill}`).line(`watch ${event.vip}`).done(renderSample(event))
