@@ -8,11 +8,9 @@ export interface Links {
   current(server: string): Session
   /** A connection newer than `lost`: one that somebody else has opened meanwhile, or a new one. Throws as Remote.connect does. */
   renew(lost: Session, signal?: AbortSignal): Promise<Session>
-  /** Closes them all; never rejects. */
-  close(): Promise<void>
 }
 
-/** Owns the sessions from here on. `connect` opens a new connection to one of their servers. */
+/** Who gives the sessions closes those that are left. `connect` opens a new connection to one of their servers. */
 export function createLinks(sessions: readonly Session[], connect: (server: string, signal?: AbortSignal) => Promise<Session>): Links {
   const current = new Map(sessions.map(session => [session.server, session]))
   const renewing = new Map<string, Promise<Session>>()
@@ -42,9 +40,6 @@ export function createLinks(sessions: readonly Session[], connect: (server: stri
       const attempt = renew(lost, signal).finally(() => renewing.delete(lost.server))
       renewing.set(lost.server, attempt)
       return attempt
-    },
-    async close() {
-      await Promise.all([...current.values()].map(session => session.close().catch(() => undefined)))
     },
   }
 }

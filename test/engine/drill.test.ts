@@ -240,5 +240,5 @@ test('a timer that cannot be taken away is told, and changes no verdict of the s
   }
   const outcome = await world.clock.settle(runDrill(world.run))
   expect(world.events.filter(event => event.kind === 'warning')).toMatchObject([{ server: 'srv-1' }])
-  expect(judgeDrill(world.about, outcome).reasons).toEqual(['srv-1: left over from the drill: hactl-undo-abcd.timer'])
+  expect(judgeDrill(world.about, outcome).reasons).toEqual(['srv-1: left over from the drill: systemctl stop hactl-undo-abcd.timer'])
 })

@@ -1,5 +1,7 @@
 /** What a drill disturbs and how that is undone, when it may begin, who should take over, and how long each phase may last. */
 import type { Disturbance, DrillFile, ObservedInstance, ObservedNode } from '../../state.ts'
+import type { Cluster } from '../cluster-types.ts'
+import { holderProblems, nodeProblems } from '../health.ts'
 
 /**
  * Every disturbance a drill file may name. A new one is an entry here and a file in playbooks/drills.
@@ -26,36 +28,16 @@ export function disturbanceFor(drill: DrillFile): Disturbance | undefined {
 /** Units whose state a drill compares before and after. */
 export const DRILL_UNITS: readonly string[] = ['haproxy', 'keepalived']
 
-/** Why this cluster is not healthy enough for a drill, one line each; empty where it is. `vips` are those of `instance`. */
-export function drillRefusals(nodes: readonly ObservedNode[], instance: string, vips: readonly string[]): readonly string[] {
-  const reasons: string[] = []
-  if (nodes.length < 2) reasons.push('a drill needs at least two servers')
-  for (const node of nodes) {
-    for (const service of Object.values(node.services)) {
-      if (service.active !== 'active') reasons.push(`${node.server}: ${service.unit} is ${service.active}`)
-    }
-    if (node.checkStatus !== undefined && node.checkStatus !== 0) {
-      reasons.push(`${node.server}: the check script says that haproxy does not work (status ${node.checkStatus})`)
-    }
-    if (node.residue.length > 0) reasons.push(`${node.server}: left over from an earlier drill: ${node.residue.join(', ')}`)
-    const seen = instanceOf(node, instance)
-    if (seen === undefined) reasons.push(`${node.server}: keepalived knows no instance ${instance}`)
-    else if (seen.state !== 'MASTER' && seen.state !== 'BACKUP') reasons.push(`${node.server}: ${instance} is in state ${seen.state}`)
-    else if ((seen.state === 'MASTER') !== vips.some(vip => holdsAddress(node, vip))) {
-      reasons.push(`${node.server}: keepalived says ${seen.state}, but the address ${seen.state === 'MASTER' ? 'is not' : 'is'} there`)
-    }
-  }
-  for (const vip of vips) {
-    const holders = nodes.filter(node => holdsAddress(node, vip)).map(node => node.server)
-    if (holders.length === 0) reasons.push(`no server holds ${vip}`)
-    if (holders.length > 1) reasons.push(`${holders.join(' and ')} hold ${vip}`)
-  }
-  return reasons
-}
-
-/** The servers that have the address on an interface. */
-export function holdersOf(nodes: readonly ObservedNode[], vip: string): readonly string[] {
-  return nodes.filter(node => holdsAddress(node, vip)).map(node => node.server)
+/** Why this cluster is not healthy enough for a drill, one line each; empty where it is. `nodes` are all of its servers. */
+export function drillRefusals(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
+  return [
+    ...(nodes.length < 2 ? ['a drill needs at least two servers'] : []),
+    ...nodes.flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`)),
+    ...nodes
+      .filter(node => node.residue.length > 0)
+      .map(node => `${node.server}: left over from an earlier drill: ${node.residue.join(', ')}`),
+    ...holderProblems(cluster, nodes),
+  ]
 }
 
 /**
@@ -94,25 +76,20 @@ const UNDO_AFTER_MAX_MS = 60_000
 /** Arming, the disturbance's own command and the undo have to fit between the last look and the timer. */
 const UNDO_MARGIN_MS = 15_000
 const TAKEOVER_MIN_MS = 8000
-const FAILBACK_MAX_MS = 120_000
+/** How long a takeover is awaited that should never come. */
+const TAKEOVER_NEVER_MS = 15_000
 
 /**
  * The takeover is watched for twice as long as it may last, so that a slow one is measured and not just missed;
- * but never for so long that the undo timer would end it.
+ * but never for so long that the undo timer would end it. `maxOutageMs` undefined: no takeover is to be expected.
+ * `settleMs`: how long a healthy cluster may need to settle after the undo.
  */
-export function drillLimits(maxOutageMs: number, recoveryMs: number): DrillLimits {
-  const takeoverMs = Math.min(Math.max(2 * maxOutageMs, TAKEOVER_MIN_MS), UNDO_AFTER_MAX_MS - UNDO_MARGIN_MS)
-  return {
-    takeoverMs,
-    failbackMs: Math.min(2 * recoveryMs + 10_000, FAILBACK_MAX_MS),
-    undoAfterMs: takeoverMs + UNDO_MARGIN_MS,
-  }
+export function drillLimits(maxOutageMs: number | undefined, settleMs: number): DrillLimits {
+  const wantedMs = maxOutageMs === undefined ? TAKEOVER_NEVER_MS : Math.max(2 * maxOutageMs, TAKEOVER_MIN_MS)
+  const takeoverMs = Math.min(wantedMs, UNDO_AFTER_MAX_MS - UNDO_MARGIN_MS)
+  return { takeoverMs, failbackMs: settleMs, undoAfterMs: takeoverMs + UNDO_MARGIN_MS }
 }
 
 function instanceOf(node: ObservedNode, name: string): ObservedInstance | undefined {
   return node.instances.find(instance => instance.name === name)
-}
-
-function holdsAddress(node: ObservedNode, vip: string): boolean {
-  return node.facts.addresses.some(({ address }) => address === vip)
 }

@@ -14,8 +14,8 @@ export interface DrillCase {
   /** Who should take over, by keepalived's own priorities; undefined where nobody could tell. */
   readonly predicted: string | undefined
   readonly expect: DrillExpectation
-  /** The longest interruption that passes, in ms. */
-  readonly maxOutageMs: number
+  /** The longest interruption that passes, in ms; undefined: any. */
+  readonly maxOutageMs: number | undefined
   /** True: the address goes home by itself. False (nopreempt): it stays with whoever took it. */
   readonly goesHome: boolean
   readonly servers: readonly string[]
@@ -92,8 +92,8 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
   const overlap = holdersOverlap(intervals)
 
   const to = takerOf(about, intervals, disturbedMs, undoneMs)
-  const outageMs = outageOf(probes, { fromMs: disturbedMs, toMs: undoneMs })
-  const failbackOutageMs = outageOf(probes, { fromMs: undoneMs, toMs: Infinity })
+  const outageMs = wholeMs(outageOf(probes, { fromMs: disturbedMs, toMs: undoneMs }))
+  const failbackOutageMs = wholeMs(outageOf(probes, { fromMs: undoneMs, toMs: Infinity }))
   const { holders } = holdersAt(samples, about.vip, about.servers, lastHolderAt(samples))
   const failback = holders.length === 1 ? holders[0] : undefined
 
@@ -125,6 +125,10 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
   }
 }
 
+function wholeMs(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms)
+}
+
 /** The first other server that was seen with the address between the disturbance and its undo. */
 function takerOf(about: DrillCase, intervals: readonly HoldInterval[], disturbedMs: number, undoneMs: number): string | undefined {
   return intervals.find(({ server, fromMs, toMs }) => server !== about.from && fromMs < undoneMs && toMs >= disturbedMs)?.server
@@ -146,7 +150,7 @@ function takeoverFindings(about: DrillCase, to: string | undefined, outageMs: nu
   if (outageMs === undefined) {
     return [{ code: 'E_FAILOVER_NONE', text: `${vip} did not answer again${to === undefined ? '' : ` after ${to} took it over`}` }]
   }
-  if (outageMs <= maxOutageMs) return []
+  if (maxOutageMs === undefined || outageMs <= maxOutageMs) return []
   return [{ code: 'E_FAILOVER_SLOW', text: `${vip} did not answer for ${outageMs} ms; at most ${maxOutageMs} ms were allowed` }]
 }
 
@@ -167,11 +171,10 @@ function failbackFindings(about: DrillCase, failback: string | undefined, outage
   if (about.goesHome && failback !== undefined && failback !== about.from) {
     findings.push({ code: 'E_FAILOVER_NONE', text: `${about.vip} stayed on ${failback} and did not go back to ${about.from}` })
   }
-  if (outageMs !== undefined && outageMs > about.maxOutageMs) {
-    findings.push({
-      code: 'E_FAILOVER_SLOW',
-      text: `on the way back ${about.vip} did not answer for ${outageMs} ms; at most ${about.maxOutageMs} ms were allowed`,
-    })
+  const { maxOutageMs } = about
+  if (maxOutageMs !== undefined && outageMs !== undefined && outageMs > maxOutageMs) {
+    const text = `on the way back ${about.vip} did not answer for ${outageMs} ms; at most ${maxOutageMs} ms were allowed`
+    findings.push({ code: 'E_FAILOVER_SLOW', text })
   }
   return findings
 }
@@ -187,9 +190,11 @@ function restorationFindings(about: DrillCase, record: DrillRecord, holders: rea
     }
     for (const [unit, state] of Object.entries(before.units)) {
       const now = after.units[unit] ?? 'unknown'
-      if (now !== state) texts.push(`${before.server}: ${unit} was ${state} and is ${now}`)
+      if (now === state) continue
+      const remedy = state === 'active' ? `: systemctl start ${unit}` : ''
+      texts.push(`${before.server}: ${unit} was ${state} and is ${now}${remedy}`)
     }
-    if (after.residue.length > 0) texts.push(`${before.server}: left over from the drill: ${after.residue.join(', ')}`)
+    if (after.residue.length > 0) texts.push(`${before.server}: left over from the drill: systemctl stop ${after.residue.join(' ')}`)
   }
   if (holders.length === 0) texts.push(`nobody holds ${about.vip} after the drill`)
   if (holders.length > 1) texts.push(`${holders.join(' and ')} hold ${about.vip} after the drill`)

@@ -1,0 +1,51 @@
+/** The drills that hactl ships, and those of the operator's own. */
+import { join } from 'node:path'
+import { DISTURBANCES } from '../domain/failover/drill.ts'
+import { parseDrill } from '../engine/drill-file.ts'
+import { HactlError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+import type { DrillFile } from '../state.ts'
+import { pathFrom } from './load.ts'
+
+export const DEFAULT_DRILL = 'haproxy-stop'
+
+/** In the order in which --all runs them: playbooks/drills has a file for each. */
+export const SHIPPED_DRILLS: readonly string[] = [DEFAULT_DRILL]
+
+export interface DrillChoice {
+  /** Names, or paths of the operator's own files; empty: the default one. */
+  readonly drills: readonly string[]
+  /** Every shipped drill that kills or reboots no server; those too when `destructive`. */
+  readonly all: boolean
+  readonly destructive: boolean
+}
+
+/** The drills to run, in order. Throws E_USAGE for an unknown name, E_PLAYBOOK_INVALID for a file that declares none. */
+export async function loadDrills(
+  choice: DrillChoice,
+  events: readonly string[],
+  packageRoot: string,
+  ports: Pick<Ports, 'files' | 'cwd' | 'home'>,
+): Promise<readonly DrillFile[]> {
+  const names = choice.all ? SHIPPED_DRILLS : choice.drills.length === 0 ? [DEFAULT_DRILL] : choice.drills
+  const vocabulary = { disturbances: Object.keys(DISTURBANCES), events }
+  const drills = await Promise.all(
+    names.map(async name => {
+      const path = isPath(name) ? pathFrom(ports.cwd, name, ports.home) : join(packageRoot, 'playbooks', 'drills', `${name}.yml`)
+      const bytes = isPath(name) || SHIPPED_DRILLS.includes(name) ? await ports.files.read(path) : undefined
+      if (bytes === undefined) {
+        throw new HactlError({
+          code: 'E_USAGE',
+          what: `there is no drill ${name}`,
+          fix: `one of: ${SHIPPED_DRILLS.join(', ')}; or the path of a file of your own (./my-drill.yml)`,
+        })
+      }
+      return parseDrill(bytes.toString('utf8'), path, vocabulary)
+    }),
+  )
+  return choice.all && !choice.destructive ? drills.filter(drill => !drill.destructive) : drills
+}
+
+function isPath(name: string): boolean {
+  return name.includes('/') || name.endsWith('.yml') || name.endsWith('.yaml')
+}

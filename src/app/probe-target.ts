@@ -1,0 +1,40 @@
+/** What a drill asks through a virtual address. */
+import { isIP } from 'node:net'
+import type { Cluster, Instance } from '../domain/cluster-types.ts'
+import { HactlError } from '../errors.ts'
+import type { ProbeTarget } from '../ports.ts'
+
+/** A probe is a new connection and has this long, in ms. */
+export const PROBE_LIMIT_MS = 1000
+
+/**
+ * The cluster's own probe on the instance's first address; or a URL instead. The name in a URL is only what is asked for (Host, SNI):
+ * the probe still goes to the virtual address. A URL with an IP address goes there. Throws E_USAGE.
+ */
+export function probeTargetFor(cluster: Cluster, instance: Instance, url: string | undefined): ProbeTarget {
+  const address = instance.virtualAddresses[0]?.address ?? ''
+  const { port, kind, path, host, status } = cluster.probe
+  if (url === undefined) return { address, port, kind, path, host, status, timeoutMs: PROBE_LIMIT_MS }
+  const parsed = urlOf(url)
+  const isHttps = parsed.protocol === 'https:'
+  const hostname = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
+  return {
+    address: isIP(hostname) === 0 ? address : hostname,
+    port: parsed.port === '' ? (isHttps ? 443 : 80) : Number(parsed.port),
+    kind: isHttps ? 'https' : 'http',
+    path: `${parsed.pathname}${parsed.search}`,
+    host: parsed.host,
+    status: undefined,
+    timeoutMs: PROBE_LIMIT_MS,
+  }
+}
+
+function urlOf(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === '' && url.password === '') return url
+  throw new HactlError({
+    code: 'E_USAGE',
+    what: 'the URL for --probe is none that a probe can ask',
+    fix: 'give one like http://192.0.2.200/health or https://www.example.com/ (without a user name)',
+  })
+}
