@@ -1,0 +1,244 @@
+/** What ssh2, the network and sudo say, as errors in the operator's words. Classified here, at the door, and nowhere else. */
+import type { ErrorCode } from '../../errors.ts'
+import { HactlError } from '../../errors.ts'
+import type { ConnectTarget } from '../../ports.ts'
+import type { AuthPlan } from './auth.ts'
+import { judgeSudo, noiseOf } from './become.ts'
+import type { ExecOutcome } from './exec.ts'
+import type { Hop } from './settings.ts'
+
+/** Why a connection attempt ended before ssh2 had an opinion. */
+export class ConnectTimeout extends Error {
+  constructor(stage: string) {
+    super(`no answer while ${stage}`)
+    this.name = 'ConnectTimeout'
+  }
+}
+
+export interface ConnectFailure {
+  readonly target: ConnectTarget
+  /** Where it failed: the target or a jump host. */
+  readonly hop: Hop
+  readonly isJump: boolean
+  /** Address and port as far as known. */
+  readonly peer: string
+  readonly plan: AuthPlan | undefined
+  readonly cause: unknown
+}
+
+/** The error for a connection that did not come about. Host keys are host-key.ts's to explain. */
+export function connectError(failure: ConnectFailure): HactlError {
+  const { cause } = failure
+  if (cause instanceof HactlError) return cause
+  const level = levelOf(cause)
+  // 2: SSH_DISCONNECT_PROTOCOL_ERROR, with which sshd ends a connection that has offered MaxAuthTries keys.
+  if (level === 'client-authentication' || level === 'agent' || codeOf(cause) === 2) return authError(failure)
+  return unreachable(failure)
+}
+
+function authError({ target, hop, isJump, peer, plan, cause }: ConnectFailure): HactlError {
+  const tried = plan?.tried() ?? []
+  const skipped = plan?.skipped ?? []
+  const wanted = plan?.wanted()
+  const who = `user "${hop.user}"${isJump ? ` on jump host ${hop.alias}` : ''}`
+  const why = [
+    tried.length > 0 ? `tried ${listed(tried)} (${peer})` : `there is no usable key (${peer})`,
+    ...skipped.map(s => `not tried: ${s}`),
+  ]
+  if (wanted !== undefined && !wanted.includes('publickey')) why.push(`the server lets users in by ${listed(wanted)} only; hactl uses keys`)
+  if (codeOf(cause) === 2) why.push(`the server stopped listening: ${textOf(cause)}`)
+  const port = hop.port === 22 ? '' : `-p ${hop.port} `
+  return new HactlError({
+    code: 'E_SSH_AUTH',
+    server: target.server,
+    what: tried.length > 0 ? `the server refused every key offered for ${who}` : `there is no key to offer for ${who}`,
+    why,
+    fix: `ssh-copy-id ${port}${hop.user}@${hop.host}, or set ${target.inventoryPath}.ssh.identity_file in inventory.yml`,
+    cause,
+  })
+}
+
+function unreachable({ target, hop, isJump, peer, cause }: ConnectFailure): HactlError {
+  const code = codeOf(cause)
+  const checks: Readonly<Record<string, readonly [what: string, fix: string]>> = {
+    ECONNREFUSED: [
+      'nothing listens there',
+      `check that sshd runs and listens on port ${hop.port} (${target.inventoryPath}.ssh.port), and the firewall`,
+    ],
+    ENOTFOUND: [`the name ${hop.host} does not resolve`, `check ${isJump ? 'the jump host' : `${target.inventoryPath}.host`} and your DNS`],
+    EAI_AGAIN: [`the name ${hop.host} does not resolve just now`, 'check your DNS'],
+    EHOSTUNREACH: ['there is no way to that host', 'check that the server is up, and the routes in between'],
+    ENETUNREACH: ['there is no route to that network', 'check the routes and the VPN of this machine'],
+    ECONNRESET: ['the connection was cut before a login', 'check sshd on the server: MaxStartups, and its log'],
+  }
+  const timedOut = cause instanceof ConnectTimeout || code === 'ETIMEDOUT' || levelOf(cause) === 'client-timeout'
+  const [reason, fix] =
+    typeof code === 'string' && checks[code] !== undefined
+      ? checks[code]
+      : timedOut
+        ? [textOf(cause), `check that the server is up and that no firewall drops port ${hop.port}; --timeout gives it longer`]
+        : [textOf(cause), `run: ssh ${hop.port === 22 ? '' : `-p ${hop.port} `}${hop.user}@${hop.host}, and see what it says`]
+  return new HactlError({
+    code: 'E_SSH_UNREACHABLE',
+    server: target.server,
+    what: `${isJump ? `jump host ${peer}` : peer} cannot be reached`,
+    why: [reason],
+    fix,
+    cause,
+  })
+}
+
+/** The time for connecting was over before it was known where to connect. */
+export function settingsTimeout(target: ConnectTarget, cause: ConnectTimeout): HactlError {
+  return new HactlError({
+    code: 'E_SSH_CONFIG',
+    server: target.server,
+    what: `ssh -G ${target.host} did not say in time how to reach it`,
+    why: [cause.message],
+    fix: 'look for a slow "Match exec" in ssh_config; --timeout gives it longer',
+    cause,
+  })
+}
+
+/** Everything but a result, as an error. `limitMs`: when the server itself ends the command. */
+export function runError(
+  outcome: Exclude<ExecOutcome, { kind: 'done' }>,
+  run: {
+    readonly target: ConnectTarget
+    readonly user: string
+    readonly label: string
+    readonly deadlineMs: number
+    readonly limitMs: number
+  },
+): HactlError {
+  const { target, user, label } = run
+  const make = (code: ErrorCode, what: string, why: readonly string[], fix: string, cause?: unknown) =>
+    new HactlError({ code, server: target.server, what, why, fix, cause })
+  const isGone = (isStopped: boolean) =>
+    isStopped
+      ? 'it was stopped on the server'
+      : `it may still be running on the server, which ends it ${seconds(run.limitMs)} after its start`
+  switch (outcome.kind) {
+    case 'timeout':
+      return make(
+        'E_COMMAND_TIMEOUT',
+        `${label}: not done after ${seconds(run.deadlineMs)}`,
+        [isGone(outcome.isStopped), ...tailLines(outcome.stderr)],
+        'see what keeps the server busy, then run again; --timeout gives it longer',
+      )
+    case 'aborted':
+      return make(
+        'E_INTERRUPTED',
+        `${label}: interrupted`,
+        [isGone(outcome.isStopped)],
+        'run again: hactl looks at what is there before it changes anything',
+      )
+    case 'lost':
+      return make(
+        'E_CONNECTION_LOST',
+        `${label}: the connection was lost`,
+        [
+          ...(outcome.cause === undefined ? [] : [textOf(outcome.cause)]),
+          outcome.hasStarted
+            ? `it may have run to its end, or the server ends it ${seconds(run.limitMs)} after its start`
+            : 'nothing of it has run',
+        ],
+        'check the network and the server, then run again: hactl looks at what is there before it changes anything',
+        outcome.cause,
+      )
+    case 'too-much':
+      return make(
+        'E_COMMAND_FAILED',
+        `${label}: the server printed more than hactl reads`,
+        ['it was stopped', ...tailLines(outcome.stderr)],
+        'see what the server prints there; report it if nothing is wrong with the server',
+      )
+    case 'channel-refused':
+      return make(
+        'E_COMMAND_FAILED',
+        `${label}: the server opens no further session on this connection`,
+        [textOf(outcome.cause)],
+        'raise MaxSessions in sshd_config on the server (hactl uses up to 4)',
+        outcome.cause,
+      )
+    case 'failed':
+      return outcome.cause instanceof HactlError
+        ? outcome.cause
+        : make(
+            'E_INTERNAL',
+            `${label}: ${textOf(outcome.cause)}`,
+            [],
+            'this is a fault in hactl: run again with --verbose and report what it prints',
+            outcome.cause,
+          )
+    case 'wrong-password':
+      return sudoError('wrong-password', '', target, user)
+    case 'no-shell':
+      if (outcome.isSudo) return sudoError(outcome.isStuck ? 'other' : judgeSudo(outcome.stderr), outcome.stderr, target, user)
+      return make(
+        'E_SSH_CONFIG',
+        `the login of "${user}" runs no commands`,
+        [...(outcome.isStuck ? ['no shell came up in time'] : []), ...tailLines(noiseOf(outcome.stderr))],
+        `give "${user}" a login shell on the server (chsh), without a forced command in authorized_keys or sshd_config`,
+      )
+  }
+}
+
+function sudoError(kind: ReturnType<typeof judgeSudo>, stderr: string, target: ConnectTarget, user: string): HactlError {
+  const make = (what: string, fix: string) =>
+    new HactlError({ code: 'E_SUDO', server: target.server, what, why: tailLines(noiseOf(stderr)), fix })
+  const ask = `run again with --ask-become-pass (-K), or set ${target.inventoryPath}.become_password`
+  switch (kind) {
+    case 'not-installed':
+      return make(
+        `"${user}" is not root, and sudo is not installed`,
+        `install sudo on the server, or set ${target.inventoryPath}.ssh.user to root`,
+      )
+    case 'needs-password':
+      return make(`sudo wants a password for "${user}"`, ask)
+    case 'wrong-password':
+      return make(`sudo refused the password for "${user}"`, ask)
+    case 'not-allowed':
+      return make(
+        `sudo does not let "${user}" become root`,
+        `on the server: usermod -aG sudo ${user}; or set ${target.inventoryPath}.ssh.user to a user who may`,
+      )
+    case 'needs-terminal':
+      return make(`sudo wants a terminal for "${user}"`, `in sudoers on the server: Defaults:${user} !requiretty`)
+    case 'other':
+      return make(`sudo gave "${user}" no root shell`, `on the server, as ${user}: sudo -k; sudo /bin/sh -c true`)
+  }
+}
+
+/** Why a command failed is usually said in its last lines. */
+function tailLines(stderr: string): readonly string[] {
+  return stderr
+    .trim()
+    .split('\n')
+    .filter(line => line.trim() !== '')
+    .slice(-4)
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 100) / 10} s`
+}
+
+function levelOf(cause: unknown): string | undefined {
+  return cause instanceof Error && 'level' in cause && typeof cause.level === 'string' ? cause.level : undefined
+}
+
+/** errno name, or the number of an SSH disconnect. Where several addresses were tried, that of the first. */
+export function codeOf(cause: unknown): string | number | undefined {
+  if (cause instanceof AggregateError) return codeOf(cause.errors[0])
+  if (!(cause instanceof Error) || !('code' in cause)) return undefined
+  return typeof cause.code === 'string' || typeof cause.code === 'number' ? cause.code : undefined
+}
+
+function textOf(cause: unknown): string {
+  if (cause instanceof AggregateError) return textOf(cause.errors[0])
+  return cause instanceof Error ? cause.message : String(cause)
+}

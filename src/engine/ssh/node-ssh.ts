@@ -1,0 +1,217 @@
+/** The Remote port over node-ssh and ssh2: connecting, and sessions. The only importer of node-ssh. */
+import { userInfo } from 'node:os'
+import type { Readable } from 'node:stream'
+import { NodeSSH } from 'node-ssh'
+import type { Client } from 'ssh2'
+import { HactlError } from '../../errors.ts'
+import type { Clock, ConnectTarget, Files, LocalCommand, Remote, Session } from '../../ports.ts'
+import type { Secret } from '../../secret.ts'
+import type { AuthPlan, KeyRing } from './auth.ts'
+import { createKeyRing } from './auth.ts'
+import { ConnectTimeout, codeOf, connectError, settingsTimeout } from './failure.ts'
+import { loadHostKeyCheck } from './host-key.ts'
+import type { SshLogEntry } from './session.ts'
+import { createSession } from './session.ts'
+import type { Hop } from './settings.ts'
+import { createSettings } from './settings.ts'
+import { forwardTo, openTcp } from './transport.ts'
+
+export interface SshRemoteDeps {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The operator's home directory. */
+  readonly home: string
+  readonly files: Files
+  readonly localCommand: LocalCommand
+  readonly clock?: Pick<Clock, 'now' | 'monotonic'>
+  /** Called once per command that ran or failed. */
+  readonly log?: (entry: SshLogEntry) => void
+  /** Asks for the passphrase of a key that no agent holds; undefined: such keys are passed over. */
+  readonly askPassphrase?: (path: string) => Promise<Secret | undefined>
+  /** Login name on this machine. */
+  readonly localUser?: string
+  /** See KEEPALIVE_MS. */
+  readonly keepaliveMs?: number
+}
+
+/** ssh2 gives up one interval after KEEPALIVE_COUNT unanswered ones: a silent network is noticed within 14 s. */
+const KEEPALIVE_MS = 3_500
+const KEEPALIVE_COUNT = 3
+/** A busy sshd (MaxStartups) drops connections at random before it says anything: worth another try. */
+const RETRY_MS = [200, 600]
+
+const systemClock: Pick<Clock, 'now' | 'monotonic'> = { now: () => Date.now(), monotonic: () => performance.now() }
+
+/** What is left of an attempt to connect; aborted by the caller's signal and by the end of its time. */
+interface Attempt {
+  readonly signal: AbortSignal
+  readonly remainingMs: () => number
+}
+
+interface OpenHop {
+  readonly client: Client
+  readonly peer: string
+  readonly localAddress: string | undefined
+}
+
+/** Sessions over SSH. Reads ssh_config by `ssh -G`, checks every host key, and offers keys from files and the agent. */
+export function createSshRemote(deps: SshRemoteDeps): Remote {
+  const clock = deps.clock ?? systemClock
+  const hopsFor = createSettings({ ...deps, localUser: deps.localUser ?? userInfo().username })
+  const keyRing = createKeyRing({ files: deps.files, home: deps.home, askPassphrase: deps.askPassphrase })
+
+  return {
+    async connect(target, signal): Promise<Session> {
+      const { attempt, end } = startAttempt(target, signal, clock)
+      const open: OpenHop[] = []
+      try {
+        const hops = await unlessAborted(hopsFor(target), attempt.signal)
+        for (const hop of hops) open.push(await openHop(hop, open.at(-1)?.client, hop !== hops.at(-1), target, attempt, deps, keyRing))
+        const last = open.at(-1)
+        const hop = hops.at(-1)
+        if (last === undefined || hop === undefined) throw new TypeError('settings name no host')
+        return createSession({ ...last, target, user: hop.user, jumps: open.slice(0, -1).map(o => o.client), clock, log: deps.log })
+      } catch (cause) {
+        for (const { client } of open.reverse()) client.destroy()
+        throw cause instanceof ConnectTimeout ? settingsTimeout(target, cause) : cause
+      } finally {
+        end()
+      }
+    },
+  }
+}
+
+function startAttempt(
+  target: ConnectTarget,
+  signal: AbortSignal | undefined,
+  clock: Pick<Clock, 'monotonic'>,
+): { attempt: Attempt; end: () => void } {
+  const controller = new AbortController()
+  const until = clock.monotonic() + target.connectTimeoutMs
+  const interrupt = () =>
+    controller.abort(
+      new HactlError({ code: 'E_INTERRUPTED', server: target.server, what: 'interrupted while connecting', cause: signal?.reason }),
+    )
+  const timer = setTimeout(
+    () => controller.abort(new ConnectTimeout(`connecting for ${target.connectTimeoutMs / 1000} s`)),
+    target.connectTimeoutMs,
+  )
+  if (signal?.aborted) interrupt()
+  signal?.addEventListener('abort', interrupt)
+  return {
+    attempt: { signal: controller.signal, remainingMs: () => Math.max(1, until - clock.monotonic()) },
+    end: () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', interrupt)
+    },
+  }
+}
+
+async function openHop(
+  hop: Hop,
+  via: Client | undefined,
+  isJump: boolean,
+  target: ConnectTarget,
+  attempt: Attempt,
+  deps: SshRemoteDeps,
+  keyRing: KeyRing,
+): Promise<OpenHop> {
+  const refusedByAgent = new Set<string>()
+  const waits = [...RETRY_MS]
+  for (;;) {
+    let plan: AuthPlan | undefined
+    let peer = `${hop.host}:${hop.port}`
+    const stream = via === undefined ? openTcp(hop, attempt.signal) : forwardTo(via, hop)
+    // It may fail while the keys are still being read.
+    stream.catch(() => undefined)
+    try {
+      // While the network answers, the keys are read.
+      const [check, offered] = await unlessAborted(
+        Promise.all([loadHostKeyCheck(hop, target, deps.files, deps.home), keyRing(hop, refusedByAgent)]),
+        attempt.signal,
+      )
+      plan = offered
+      const { socket, remote, localAddress } = await unlessAborted(stream, attempt.signal)
+      peer = remote
+      const client = await handshake(socket, hop, check, offered, attempt, deps.keepaliveMs ?? KEEPALIVE_MS)
+      return { client, peer, localAddress }
+    } catch (cause) {
+      stream.then(
+        s => s.socket.destroy(),
+        () => undefined,
+      )
+      const wouldNotSign = plan?.unsigned ?? new Set()
+      if (!attempt.signal.aborted && wouldNotSign.size > 0) {
+        // ssh2 gives up at an agent's first refusal (a key that needs a touch); OpenSSH goes on with the next key.
+        for (const id of wouldNotSign) refusedByAgent.add(id)
+        continue
+      }
+      const waitMs = isDropped(cause) && !attempt.signal.aborted ? waits.shift() : undefined
+      if (waitMs === undefined) throw connectError({ target, hop, isJump, peer, plan, cause })
+      await unlessAborted(new Promise(resolve => setTimeout(resolve, waitMs)), attempt.signal)
+    }
+  }
+}
+
+async function handshake(
+  socket: Readable,
+  hop: Hop,
+  check: Awaited<ReturnType<typeof loadHostKeyCheck>>,
+  plan: AuthPlan,
+  attempt: Attempt,
+  keepaliveMs: number,
+): Promise<Client> {
+  const ssh = new NodeSSH()
+  const connecting = ssh.connect({
+    sock: socket,
+    username: hop.user,
+    hostVerifier: (key: Buffer) => check.accepts(key),
+    algorithms: { serverHostKey: check.algorithms },
+    authHandler: plan.handler,
+    readyTimeout: attempt.remainingMs(),
+    keepaliveInterval: keepaliveMs,
+    keepaliveCountMax: KEEPALIVE_COUNT,
+  })
+  const client = ssh.connection
+  let isProven = false
+  // node-ssh takes its own listener away once it is connected; without one, a reset would end the whole process.
+  client?.on('error', () => undefined)
+  client?.once('handshake', () => {
+    isProven = true
+  })
+  const record = async () => {
+    if (isProven) await check.record()
+  }
+  try {
+    await unlessAborted(connecting, attempt.signal)
+    if (client === null) throw new TypeError('node-ssh connected without a client')
+    await record()
+    return client
+  } catch (cause) {
+    client?.destroy()
+    // The key stays accepted even where the login fails, as with ssh; that it could not be written matters less than the login.
+    await record().catch(() => undefined)
+    throw check.refusal() ?? cause
+  }
+}
+
+/** Settles as the promise does, or with the reason of the abort, whichever comes first. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: (() => void) | undefined
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error)
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop)
+  })
+  // Whichever loses must not count as an unhandled rejection.
+  promise.catch(() => undefined)
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    if (stop !== undefined) signal.removeEventListener('abort', stop)
+  }
+}
+
+function isDropped(cause: unknown): boolean {
+  if (cause instanceof HactlError) return false
+  return codeOf(cause) === 'ECONNRESET' || (cause instanceof Error && cause.message === 'Connection lost before handshake')
+}
