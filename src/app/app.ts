@@ -20,7 +20,6 @@ export function createApp(packageRoot: string) {
       (await import('./deploy.ts')).deploy(input, ports, onEvent, packageRoot),
     status: async (input: PlanInput, ports: Ports): Promise<StatusReport> =>
       (await import('./status.ts')).status(input, ports, packageRoot),
-    unlock: async (input: UnlockInput, ports: Ports): Promise<UnlockReport> =>
-      (await import('./unlock.ts')).unlock(input, ports),
+    unlock: async (input: UnlockInput, ports: Ports): Promise<UnlockReport> => (await import('./unlock.ts')).unlock(input, ports),
   }
 }

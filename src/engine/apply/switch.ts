@@ -43,7 +43,7 @@ export function switchScript(
     STEP_FUNCTIONS,
     RECORD_FUNCTIONS,
     lockGuard(lockId),
-    sh`run=${runDir(runId)}; state=${STATE_DIR}; umask 077; mkdir -p "$run/previous" "$state/loaded"; umask 022`,
+    sh`run=${runDir(runId)}; state=${STATE_DIR}; units_read=; umask 077; mkdir -p "$run/previous" "$state/loaded"; umask 022`,
     ...settled.map(preconditionScript),
     ...touchedUnits.map(rememberUnitScript),
     // Forget before writing: a crash between the write and the reload must look like "not loaded", never like "loaded".
@@ -94,6 +94,7 @@ step ${action.id} ${actionTitle(action)}
 keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'the old file could not be kept'}
 mkdir -p "$(dirname ${action.path})"
 cp -- ${stagedPath(runId, action.path)} ${newPath(action.path)} && chown ${`${action.owner}:${action.group}`} ${newPath(action.path)} && chmod ${action.mode} ${newPath(action.path)} && sync ${newPath(action.path)} || { rm -f ${newPath(action.path)}; fail ${action.id} ${'could not be written (disk full?)'}; }
+${action.path.startsWith('/etc/systemd/') ? sh`units_read=` : sh`:`}
 mv -f ${newPath(action.path)} ${action.path} || fail ${action.id} ${'could not be renamed'}
 own ${action.path} "$(sum ${action.path})"
 ${action.path.startsWith('/etc/tmpfiles.d/') ? sh`systemd-tmpfiles --create ${action.path} || fail ${action.id} ${'systemd-tmpfiles failed'}` : sh`:`}
@@ -124,8 +125,11 @@ function serviceScript(action: ServiceAction, scripts: ServiceScripts): Script {
   const { id, unit, steps } = action
   const has = (step: ServiceAction['steps'][number]) => steps.includes(step)
   const lines: Script[] = [sh`step ${id} ${actionTitle(action)}`]
-  if (has('daemon-reload')) lines.push(sh`systemctl daemon-reload || fail ${id} ${'systemctl daemon-reload failed'}`)
-  if (has('enable')) lines.push(sh`systemctl enable --quiet ${unit} 2>&1 || fail ${id} ${'systemctl enable failed'}`)
+  if (has('daemon-reload'))
+    lines.push(sh`[ -n "$units_read" ] || systemctl daemon-reload || fail ${id} ${'systemctl daemon-reload failed'}; units_read=yes`)
+  // An installation in this run has usually enabled it already, and to enable it again costs a second.
+  if (has('enable'))
+    lines.push(sh`systemctl is-enabled --quiet ${unit} || systemctl enable --quiet ${unit} 2>&1 || fail ${id} ${'systemctl enable failed'}`)
   if (has('start')) {
     lines.push(sh`
 systemctl reset-failed ${unit} 2>/dev/null
