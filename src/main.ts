@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
 import { createApp } from './app/app.ts'
 import { run } from './cli/run.ts'
-import type { Ports } from './ports.ts'
+import type { Ports, Remote } from './ports.ts'
 import { runLocalCommand, systemClock, systemFiles, systemProber } from './system.ts'
 
 const ANOTHER_SIGNAL_MS = 10_000
@@ -49,16 +49,15 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 
-let remote: Promise<Ports['remote']> | undefined
+let remote: Remote | undefined
 
 const ports: Ports = {
-  // Loaded by the first connection: most of what hactl weighs is SSH.
   remote: {
+    // ssh2 is most of the start-up time: loaded by the first connection, never by check or --help.
     connect: async (target, signal) => {
-      remote ??= import('./engine/ssh/node-ssh.ts').then(({ createSshRemote }) =>
-        createSshRemote({ env: process.env, home: homedir(), files: systemFiles, localCommand: runLocalCommand, clock: systemClock }),
-      )
-      return (await remote).connect(target, signal)
+      const { createSshRemote } = await import('./engine/ssh/node-ssh.ts')
+      remote ??= createSshRemote({ env: process.env, home: homedir(), files: systemFiles, localCommand: runLocalCommand, clock: systemClock })
+      return remote.connect(target, signal)
     },
   },
   clock: systemClock,
@@ -84,10 +83,7 @@ const ports: Ports = {
 }
 
 process.exitCode = await run(process.argv.slice(2), ports, {
-  app: {
-    ...createApp(packageRoot),
-    verifyFailover: () => Promise.reject(new Error('verify-failover is not part of this build')),
-  },
+  app: createApp(packageRoot),
   prompter: async () => {
     const { createPrompter } = await import('./cli/wizard/inquirer.ts')
     return createPrompter({ input: process.stdin, output: process.stderr, signal: controller.signal })

@@ -6,6 +6,7 @@ import type { DeployInput, DeployReport } from './deploy.ts'
 import type { PlanInput } from './plan.ts'
 import type { StatusReport } from './status.ts'
 import type { UnlockInput, UnlockReport } from './unlock.ts'
+import type { VerifyInput, VerifyReport } from './verify-failover.ts'
 
 type OnEvent = (event: EngineEvent) => void
 
@@ -20,6 +21,8 @@ export function createApp(packageRoot: string) {
       (await import('./deploy.ts')).deploy(input, ports, onEvent, packageRoot),
     status: async (input: PlanInput, ports: Ports): Promise<StatusReport> =>
       (await import('./status.ts')).status(input, ports, packageRoot),
+    verifyFailover: async (input: VerifyInput, ports: Ports, onEvent: OnEvent): Promise<VerifyReport> =>
+      (await import('./verify-failover.ts')).verifyFailover(input, ports, onEvent, packageRoot),
     unlock: async (input: UnlockInput, ports: Ports): Promise<UnlockReport> => (await import('./unlock.ts')).unlock(input, ports),
   }
 }
