@@ -48,44 +48,37 @@ fi
 
 exec perl -e '
 use strict;
-use Socket;
+use Socket qw(:DEFAULT SOCK_NONBLOCK);
 my ($asks, $spacing, $limit) = @ARGV;
+
+# One question within $left seconds: true and what is left of them when HAProxy answered.
 sub ask {
     my ($left) = @_;
-    socket(my $s, PF_UNIX, SOCK_STREAM, 0) or return (0, $left);
-    my $fd = "";
-    vec($fd, fileno($s), 1) = 1;
-    defined(fcntl_nonblock($s)) or return (0, $left);
-    connect($s, pack_sockaddr_un("${HAPROXY_MASTER_SOCKET}")) or return (0, $left);
-    syswrite($s, "\\@1 show info\\n") or return (0, $left);
+    socket(my $socket, PF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0) or return (0, $left);
+    connect($socket, pack_sockaddr_un("${HAPROXY_MASTER_SOCKET}")) or return (0, $left);
+    syswrite($socket, "\\@1 show info\\n") or return (0, $left);
+    vec(my $wanted = "", fileno($socket), 1) = 1;
     my $answer = "";
     while ($left > 0) {
-        (my $n, $left) = select(my $ready = $fd, undef, undef, $left);
-        last if $n <= 0;
-        my $got = sysread($s, $answer, 8192, length $answer);
-        last unless $got;
+        (my $ready, $left) = select(my $set = $wanted, undef, undef, $left);
+        last unless $ready > 0 and sysread($socket, $answer, 8192, length $answer);
         return (1, $left) if $answer =~ /^Pid: \\d/m;
     }
     return (0, $left);
 }
-sub fcntl_nonblock { my ($s) = @_; require Fcntl; fcntl($s, Fcntl::F_SETFL(), Fcntl::O_NONBLOCK()) }
+
 for my $i (1 .. $asks) {
-    my $left = $limit;
-    my $ok = 0;
-    while (1) {
+    my ($ok, $left) = (0, $limit);
+    until ($ok or $left <= 0) {
         ($ok, $left) = ask($left);
-        last if $ok or $left <= 0;
+        next if $ok;
         select(undef, undef, undef, 0.02);
         $left -= 0.02;
     }
-    if (!$ok) {
-        # A reload: the master reads its configuration anew and answers nobody, its workers serve.
-        chomp(my $state = \`systemctl is-active haproxy.service 2>/dev/null\`);
-        exit($state eq "reloading" ? 0 : 1);
-    }
+    # A reload: the master reads its configuration anew and answers nobody, the old workers serve on.
+    exit(\`systemctl is-active haproxy.service\` ne "reloading\\n") unless $ok;
     select(undef, undef, undef, $spacing - ($limit - $left)) if $i < $asks;
 }
-exit 0;
 ' "$asks" ${CHECK_SPACING_MS / 1000} ${CHECK_LIMIT_MS / 1000}
 `
 

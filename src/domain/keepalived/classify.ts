@@ -19,6 +19,7 @@ interface InstanceView {
   readonly interface: string
   readonly mode: string
   readonly sourceAddress: string
+  readonly peers: string
   readonly vmac: string
   readonly version: 2 | 3
   readonly advertMs: number
@@ -48,6 +49,7 @@ function viewOf(instance: ConfNode, globalVersion: string | undefined, multicast
     interface: valueOf(instance, 'interface') ?? '',
     mode: unicast ? 'unicast' : `multicast ${multicastGroup}`.trim(),
     sourceAddress: unicast ? (valueOf(instance, 'unicast_src_ip') ?? '') : '',
+    peers: listOf(instance, 'unicast_peer').map(addressOf).toSorted().join(' '),
     vmac: child(instance, 'use_vmac')?.words.join(' ') ?? '',
     version,
     advertMs: Math.round(Number(valueOf(instance, 'advert_int') ?? DEFAULT_ADVERT_SECONDS) * 1000),
@@ -87,6 +89,8 @@ function advertChanges(before: InstanceView, after: InstanceView): readonly stri
   const changed: string[] = []
   if (before.version !== after.version) changed.push(`VRRP version ${before.version} becomes ${after.version}`)
   if (before.addresses !== after.addresses) changed.push('the virtual addresses change')
+  // A server that its peers do not know yet hears no adverts from them, and takes the address beside their master.
+  if (before.mode === after.mode && before.peers !== after.peers) changed.push('the unicast peers change')
   if (before.authentication !== after.authentication) changed.push('authentication changes')
   // In v3 backups learn the master's interval from its adverts.
   if (before.advertMs !== after.advertMs && (before.version === 2 || after.version === 2))
