@@ -13,7 +13,10 @@ export interface OutputSettings {
 
 /** Where everything that is said goes: results to stdout, progress and errors to stderr; with --json all text to stderr. */
 export interface Output extends OutputSettings {
+  /** Of the terminal, for help. */
   readonly columns: number
+  /** For problem(): no limit where it goes to a file, so that a command to copy stays in one line. */
+  readonly errorColumns: number
   /** For text(): colour only where that stream is a terminal. */
   readonly style: Style
   /** For problem(). */
@@ -50,6 +53,7 @@ export function createOutput(settings: OutputSettings, terminal: Ports['terminal
   return {
     ...settings,
     columns: terminal.columns > 0 ? terminal.columns : 80,
+    errorColumns: terminal.stderrIsTTY && terminal.columns > 0 ? terminal.columns : Number.POSITIVE_INFINITY,
     style: styleFor(colour && (json ? terminal.stderrIsTTY : terminal.stdoutIsTTY)),
     errorStyle: styleFor(colour && terminal.stderrIsTTY),
     text: text => {

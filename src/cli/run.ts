@@ -38,7 +38,7 @@ export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks
     return outcome.exit
   }
   const error = classify(outcome.thrown, ports.signal)
-  output.problem(renderError(error, { columns: output.columns, verbose: output.verbose, style: output.errorStyle }))
+  output.problem(renderError(error, { columns: output.errorColumns, verbose: output.verbose, style: output.errorStyle }))
   output.object({ event: 'result', command, exit: error.exit, ...errorResult(error), ...outcome.result })
   return error.exit
 }

@@ -38,7 +38,8 @@ export const setup: Command = async context => {
   }
   await ports.files.write(path, text, 0o644)
   const shown = relative(ports.cwd, path)
-  output.text(`${shown} is written. Next: hactl check ${shown}, then hactl deploy ${shown}`)
+  const named = shown === 'inventory.yml' ? '' : ` ${shown}`
+  output.text(`${shown} is written. Next: hactl check${named}, then hactl deploy${named}`)
   return { exit: 0, result: { file: path, warnings: warnings.map(issueText) } }
 }
 

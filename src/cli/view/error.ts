@@ -21,20 +21,20 @@ function renderOne(error: HactlError, { columns, verbose, style }: ErrorView): s
   const head = printable(`${error.server === undefined ? '' : `${error.server}: `}${error.message}`)
   const code = `[${error.code}]`
   const room = Math.max(40, columns)
-  const [first = '', ...rest] = head.split('\n').flatMap(line => (line.length > room ? wrap(line, room) : [line]))
-  // The code stands in a column of its own where the line leaves room for it, and after the text where not.
-  const fits = first.length + 1 + code.length <= room
-  const column = Math.max(first.length + 1, Math.min(CODE_COLUMN, room - code.length))
-  const lines = fits
-    ? [style.bold(style.red(first)) + ' '.repeat(column - first.length) + style.dim(code), ...rest]
-    : [style.bold(style.red(first)), ...rest, style.dim(code)]
+  const lines = head.split('\n').flatMap(line => wrap(line, room))
+  const last = lines.pop() ?? ''
+  // The code stands in a column of its own where the line leaves room for it, else on the next line.
+  const column = Math.max(last.length + 1, Math.min(CODE_COLUMN, room - code.length))
+  const end = column + code.length <= room ? [' '.repeat(column - last.length), style.dim(code)] : ['\n', style.dim(code)]
+  const strong = (line: string) => style.bold(style.red(line))
+  const shown = [...lines.map(strong), strong(last) + end.join('')]
   const part = (label: string, text: string) => {
-    for (const [i, line] of wrap(printable(text), room - 8).entries()) lines.push(`  ${i === 0 ? label.padEnd(4) : '    '}  ${line}`)
+    for (const [i, line] of wrap(printable(text), room - 8).entries()) shown.push(`  ${i === 0 ? label.padEnd(4) : '    '}  ${line}`)
   }
   for (const [i, why] of error.why.entries()) part(i === 0 ? 'why' : '', why)
   if (error.fix !== undefined) part('fix', error.fix)
-  if (verbose) for (const line of causes(error)) lines.push(style.dim(`  ${line}`))
-  return `${lines.join('\n')}\n`
+  if (verbose) for (const line of causes(error)) shown.push(style.dim(`  ${line}`))
+  return `${shown.join('\n')}\n`
 }
 
 const MAX_CAUSES = 10

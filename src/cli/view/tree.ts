@@ -30,7 +30,7 @@ export function createTree(renderer: ListrRendererValue = 'default'): Tree {
     section = createSection(root, key, title)
     return section
   }
-  const follow = createFollower(open, () => section ?? open('work', 'Work'))
+  const follow = createFollower(open, () => section ?? open('work', 'work'))
   return {
     event: follow,
     end: async () => {
@@ -47,13 +47,13 @@ function createFollower(open: (key: string, title: string) => Section, current: 
   return event => {
     switch (event.kind) {
       case 'observe-started':
-        return open('observe', 'Look at the servers').line(event.server).show(event.server, 'connect and look')
+        return open('observe', 'look at the servers').line(event.server).show(event.server, 'connect and look')
       case 'observed':
-        return open('observe', 'Look at the servers')
+        return open('observe', 'look at the servers')
           .line(event.server)
           .done(`${event.server}: ${event.detail ?? 'seen'} (${formatMs(event.durationMs)})`)
       case 'observe-failed':
-        return open('observe', 'Look at the servers').line(event.server).fail(event.server, event.detail)
+        return open('observe', 'look at the servers').line(event.server).fail(event.server, event.detail)
       case 'stage-started': {
         const section = open(`stage ${event.stage}`, event.title)
         for (const server of event.servers) section.line(server).show(server)
@@ -79,20 +79,20 @@ function createFollower(open: (key: string, title: string) => Section, current: 
       case 'drill-disturbed':
       case 'drill-undone': {
         const title = event.kind === 'drill-undone' ? `undone: ${event.title}` : event.title
-        return open(`drill ${event.drill}`, `Drill ${event.drill}`).line(event.kind).done(title)
+        return open(`drill ${event.drill}`, `drill ${event.drill}`).line(event.kind).done(title)
       }
       case 'drill-sample':
-        if (worthShowing(event)) open(`drill ${event.drill}`, `Drill ${event.drill}`).line(`watch ${event.vip}`).done(renderSample(event))
+        if (worthShowing(event)) open(`drill ${event.drill}`, `drill ${event.drill}`).line(`watch ${event.vip}`).tell(renderSample(event))
         return
       case 'drill-verdict': {
-        const line = open(`drill ${event.drill}`, `Drill ${event.drill}`).line(`verdict ${event.vip}`)
+        const line = open(`drill ${event.drill}`, `drill ${event.drill}`).line(`verdict ${event.vip}`)
         const title = `${event.vip}: ${event.verdict}: ${event.title}`
         return event.verdict === 'passed' ? line.done(title) : line.fail(`${event.vip}: ${event.verdict}`, event.title)
       }
       case 'note':
       case 'warning': {
         const text = `${event.server === undefined ? '' : `${event.server}: `}${event.kind === 'warning' ? 'warning: ' : ''}${event.text}`
-        return current().line(text).done(text)
+        return event.kind === 'warning' ? current().line(text).pass(text) : current().line(text).done(text)
       }
       case 'plan-ready':
       case 'lock-taken':
@@ -113,12 +113,18 @@ interface Section {
 }
 
 interface Line {
-  /** Still being worked on; `now` stands beneath it. */
+  readonly isOpen: () => boolean
+  /** Not ended yet; `now`, what is being done, stands beneath it. */
   readonly show: (title: string, now?: string) => void
+  /** Not ended yet, and nothing is left half done if it ends here. */
+  readonly tell: (title: string) => void
   /** One of several steps is done: the line goes on, and counts them. */
   readonly step: (title: string, durationMs: number) => void
   readonly done: (title: string) => void
+  /** Neither done nor failed: shown without a tick. */
+  readonly pass: (title: string) => void
   readonly fail: (title: string, why: string) => void
+  /** Ends it as it stands. */
   readonly end: () => void
 }
 
@@ -129,7 +135,9 @@ function createSection(root: Branch, key: string, title: string): Section {
   return {
     key,
     line: name => {
-      const line = lines.get(name) ?? createLine(branch, name)
+      const known = lines.get(name)
+      if (known?.isOpen() === true) return known
+      const line = createLine(branch, name)
       lines.set(name, line)
       return line
     },
@@ -140,49 +148,53 @@ function createSection(root: Branch, key: string, title: string): Section {
   }
 }
 
-function createLine(branch: Branch, key: string): Line {
+function createLine(branch: Branch, name: string): Line {
   let wrapper: Wrapper | undefined
-  let title = key
+  let title = name
+  let now: string | undefined
   let steps = 0
   let workedMs = 0
-  let unfinished: string | undefined
-  let failure: string | undefined
-  let end = () => {}
-  const ended = new Promise<void>(resolve => (end = resolve))
+  let state: 'idle' | 'working' | 'done' | 'passed' | 'failed' = 'idle'
+  let ended = () => {}
+  const end = new Promise<void>(resolve => (ended = resolve))
   const draw = () => {
     if (wrapper === undefined) return
     wrapper.title = printable(title)
-    if (unfinished !== undefined) wrapper.output = printable(unfinished)
+    wrapper.output = printable(state === 'failed' ? '' : (now ?? ''))
   }
   branch.add({
-    title,
+    title: printable(title),
     task: async (_context, given) => {
       wrapper = given
       draw()
-      await ended
-      if (failure !== undefined) throw new Error(printable(failure))
-      if (unfinished !== undefined) given.skip(printable(`${title}: stopped: ${unfinished}`))
+      await end
+      if (state === 'failed') throw new Error(printable(now ?? ''))
+      if (state === 'passed') given.skip(printable(title))
+      if (state === 'idle') given.skip(printable(`${title}: nothing was done`))
+      if (state === 'working' && now !== undefined) given.skip(printable(`${title}: stopped: ${now}`))
     },
   })
-  const update = (text: string, now: string | undefined) => {
-    title = steps === 0 ? text : `${text}: ${count(steps, 'step')} done (${formatMs(workedMs)})`
-    unfinished = now
+  const become = (next: typeof state, text: string, doing?: string) => {
+    state = next
+    title = text
+    now = doing
     draw()
+    if (next !== 'idle' && next !== 'working') ended()
   }
+  const counted = (text: string) => (steps === 0 ? text : `${text}: ${count(steps, 'step')} done (${formatMs(workedMs)})`)
   return {
-    show: update,
+    isOpen: () => state === 'idle' || state === 'working',
+    show: (text, doing) => become(doing === undefined ? state : 'working', counted(text), doing),
+    tell: text => become('working', text),
     step: (text, durationMs) => {
       steps += 1
       workedMs += durationMs
-      update(text, undefined)
+      become('working', counted(text))
     },
-    done: text => update(text, undefined),
-    fail: (text, why) => {
-      failure = why
-      update(text, undefined)
-      end()
-    },
-    end: () => end(),
+    done: text => become('done', text),
+    pass: text => become('passed', text),
+    fail: (text, why) => become('failed', text, why),
+    end: () => ended(),
   }
 }
 

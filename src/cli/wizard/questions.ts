@@ -124,9 +124,9 @@ const words = (text: string) => text.split(/[\s,]+/).filter(word => word !== '')
 const SHOWN_HOSTS = 6
 
 async function askServers(found: Discovered, grammar: AnswerGrammar, prompter: Prompter): Promise<readonly AnsweredServer[]> {
-  const known = found.hosts.length === 0 ? '' : `; ssh knows ${found.hosts.slice(0, SHOWN_HOSTS).join(', ')}`
+  const known = found.hosts.length === 0 ? '' : ` (ssh knows ${found.hosts.slice(0, SHOWN_HOSTS).join(', ')})`
   const text = await prompter.input({
-    message: `Servers, the first is master (two or more: host, name=host or user@host:port${known}):`,
+    message: `Servers by name or address, the first is master${known}:`,
     problem: answer => serversProblem(words(answer).map((word, at) => grammar.server(word, at))),
   })
   return parseList(words(text), grammar.server, '--server')
@@ -143,7 +143,7 @@ function serversProblem(answers: readonly Answer<AnsweredServer>[]): string | un
     names.add(name)
     hosts.add(host)
   }
-  return answers.length >= 2 ? undefined : 'failover needs two servers at least'
+  return answers.length >= 2 ? undefined : 'failover needs two servers at least; each is HOST, NAME=HOST or NAME=USER@HOST:PORT'
 }
 
 async function askVip(grammar: AnswerGrammar, prompter: Prompter): Promise<readonly string[]> {
