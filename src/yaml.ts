@@ -63,7 +63,7 @@ export function parseYaml(text: string): YamlDocument {
   } catch (thrown) {
     if (!(thrown instanceof YAMLException)) return unreadable('the file cannot be read as YAML')
     const { message, fix } = inPlainWords(thrown.reason)
-    return unreadable(message, fix, thrown.mark?.position)
+    return unreadable(message, fix, thrown.mark === undefined ? undefined : offsetOfFault(source, thrown.mark.position, thrown.reason))
   }
 }
 
@@ -267,12 +267,21 @@ function valuesIn(root: unknown): number | 'endless' {
   return size === Number.POSITIVE_INFINITY ? 'endless' : size
 }
 
+/** js-yaml notices a line without a key only after it: the fault is the last text before. */
+function offsetOfFault(source: string, noticed: number, reason: string): number {
+  if (!reason.includes('multiline key')) return noticed
+  return source
+    .slice(0, noticed)
+    .trimEnd()
+    .replace(/[^\r\n]*$/, '').length
+}
+
 /** js-yaml's reason without the parts that quote the file: what looks like an alias or a tag may be an unquoted secret. */
 function inPlainWords(reason: string): { message: string; fix?: string } {
   if (reason.startsWith('unidentified alias')) {
     return { message: 'text that begins with * is read as an alias, and there is no such anchor', fix: 'put the text in quotes' }
   }
-  if (/^(unknown|unidentified|cannot resolve).*tag|tag suffix|tag name|tag handle/.test(reason)) {
+  if (/\btag\b/i.test(reason)) {
     return { message: 'text that begins with ! is read as a tag, and there is no such tag', fix: 'put the text in quotes' }
   }
   if (reason.startsWith('tab characters')) return { message: 'a tab is used for indentation', fix: 'indent with spaces' }
@@ -280,6 +289,8 @@ function inPlainWords(reason: string): { message: string; fix?: string } {
   if (reason.startsWith('aliases exceeded')) return { message: `the file uses more than ${MAX_ALIASES} aliases` }
   if (reason.includes('complex keys')) return { message: 'a key must be plain text', fix: 'text with { or [ in it needs quotes' }
   if (reason.includes('cannot merge mappings')) return { message: '<< needs a mapping to merge', fix: 'write << : *anchor' }
+  if (reason.startsWith('missed comma')) return { message: 'a comma is missing between two entries of [ ] or { }' }
+  if (reason.includes('multiline key')) return { message: 'this line has no "key:", and none above it goes on here' }
   if (/quoted scalar/.test(reason)) return { message: 'a quote is not closed' }
   if (/flow collection|deficient indentation/.test(reason)) {
     return { message: 'a bracket is not closed, or what stands in it is not indented', fix: 'close every [ and { that is opened above' }

@@ -56,7 +56,12 @@ function notAMapping(document: YamlDocument, fileName: string): Finding {
   }
 }
 
+/** So many problems are one problem: the wrong file. */
+const MAX_ISSUES = 200
+
 function inFileOrder(issues: readonly Issue[]): readonly Issue[] {
   // toSorted keeps the order of equals: what was found first stands first.
-  return issues.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
+  const sorted = issues.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
+  const more = sorted.length - MAX_ISSUES
+  return more > 0 ? [...sorted.slice(0, MAX_ISSUES), { path: '', message: `and ${more} more` }] : sorted
 }

@@ -58,7 +58,7 @@ function inOrder(instance: InventoryInstance): Partial<InventoryInstance> {
 /** `key: value` in one line where it fits and reads well; else a block with the same rule for what is in it. */
 function renderEntry(key: string, value: unknown, indent: string): string {
   const inline = `${indent}${renderYamlInline(key)}: ${inlineValue(value)}`
-  if (typeof value !== 'object' || value === null) return inline
+  if (typeof value !== 'object' || value === null || Object.keys(value).length === 0) return inline
   if (isSimple(value) && inline.length <= LINE_WIDTH && (indent !== '' || isSource(value))) return inline
   return `${indent}${renderYamlInline(key)}:\n${renderBlock(value, `${indent}  `)}`
 }
@@ -73,7 +73,8 @@ function renderBlock(value: object, indent: string): string {
   return value
     .map((item: unknown) => {
       const inline = `${indent}- ${inlineValue(item)}`
-      if (typeof item !== 'object' || item === null || (isSimple(item) && inline.length <= LINE_WIDTH)) return inline
+      if (typeof item !== 'object' || item === null || Object.keys(item).length === 0) return inline
+      if (isSimple(item) && inline.length <= LINE_WIDTH) return inline
       return `${indent}- ${renderBlock(item, `${indent}  `).trimStart()}`
     })
     .join('\n')
@@ -88,7 +89,7 @@ function isSource(value: object): boolean {
 function isSimple(value: object): boolean {
   const depth = (below: unknown): number =>
     typeof below !== 'object' || below === null ? 0 : 1 + Math.max(0, ...Object.values(below).map(depth))
-  return depth(value) <= 2 && Object.values(value).length > 0
+  return depth(value) <= 2
 }
 
 function inlineValue(value: unknown): string {

@@ -4,7 +4,7 @@ import type { InventoryDraft } from './draft.ts'
 import type { Finding } from './findings.ts'
 import { owner, repeated } from './repeated.ts'
 import type { Entry } from './repeated.ts'
-import { nearestWord } from './suggest.ts'
+import { nearestWord, someOf } from './suggest.ts'
 import { instancesOf, vipsOf, VRRP_RULES } from './vrrp-rules.ts'
 
 export type Rule = (inventory: InventoryDraft) => readonly Finding[]
@@ -102,7 +102,7 @@ function mapsNameServers(inventory: InventoryDraft): readonly Finding[] {
             path: [...path, key, name],
             part: 'key' as const,
             message: `there is no server ${name}`,
-            fix: meant === undefined ? `the servers are ${[...names].join(', ')}` : `did you mean ${meant}?`,
+            fix: meant === undefined ? `the servers are ${someOf([...names])}` : `did you mean ${meant}?`,
           }
         })
     }),
@@ -144,7 +144,7 @@ function backendsExist(inventory: InventoryDraft): readonly Finding[] {
     const name = frontend?.default_backend
     if (name === undefined || names.includes(name)) return []
     const meant = nearestWord(name, names)
-    const known = names.length === 0 ? 'add it under backends' : `the backends are ${names.join(', ')}`
+    const known = names.length === 0 ? 'add it under backends' : `the backends are ${someOf(names)}`
     return [
       {
         path: ['haproxy', 'frontends', at, 'default_backend'],

@@ -58,8 +58,12 @@ function word<const Words extends readonly [string, ...string[]]>(...words: Word
   return z.enum(words, { error: `must be ${words.join(' or ')}` })
 }
 
-function list<Item extends z.ZodType>(item: Item) {
-  return z.array(item, { error: 'must be a list' }).min(1, { error: 'must have at least one entry' })
+/** Bounded, so that no file keeps `check` busy: an advert has room for 255 addresses, and nobody writes more by hand. */
+function list<Item extends z.ZodType>(item: Item, max = 255) {
+  return z
+    .array(item, { error: 'must be a list' })
+    .min(1, { error: 'must have at least one entry' })
+    .max(max, { error: `must have at most ${max} entries` })
 }
 
 function byServer<Value extends z.ZodType>(value: Value) {
@@ -177,9 +181,9 @@ const instance = section({
       auth_pass: secret(authPassIssue).meta(doc('Shared password, of which keepalived takes the first 8 characters.')),
     }).meta(doc('VRRP version 2 only.', 'none')),
   ),
-  virtual_ipaddress: list(text(virtualAddressIssue))
-    .max(255, { error: 'must have at most 255 entries: an advert has no room for more' })
-    .meta(doc('Addresses that move together, all of one family: ADDRESS or ADDRESS/PREFIX.')),
+  virtual_ipaddress: list(text(virtualAddressIssue)).meta(
+    doc('Addresses that move together, all of one family: ADDRESS or ADDRESS/PREFIX.'),
+  ),
   nopreempt: optional(flag().meta(doc('A better server that comes back leaves the address where it is.', 'false'))),
   preempt_delay: optional(seconds(0, 1000).meta(doc('Seconds before a better server takes the address.', '0'))),
   unicast_peer: optional(
@@ -201,7 +205,7 @@ const instance = section({
   smtp_alert: optional(flag().meta(doc('Mail at every change of state.', 'true where notification_email is set'))),
 })
 
-const configLines = (what: string) => optional(list(text(configLineIssue)).meta(doc(what)))
+const configLines = (what: string) => optional(list(text(configLineIssue), 1000).meta(doc(what)))
 const proxyMode = () =>
   optional(word('http', 'tcp').meta(doc('What is balanced: HTTP requests or TCP connections.', 'that of the defaults section')))
 
@@ -228,7 +232,7 @@ const backend = section({
   mode: proxyMode(),
   balance: optional(text(configWordsIssue).meta(doc('How servers are chosen: "roundrobin", "leastconn".', "HAProxy's: roundrobin"))),
   option: configLines('Lines that begin with "option", without that word: "httpchk GET /health".'),
-  servers: list(backendServer).meta(doc('The servers of the application.')),
+  servers: list(backendServer, 1000).meta(doc('The servers of the application.')),
   lines: configLines("Any other lines of the section, in haproxy.cfg's syntax."),
 })
 
@@ -236,8 +240,8 @@ const haproxy = section({
   config: optional(text(pathIssue).meta(doc('Your own haproxy.cfg, shipped byte for byte. Excludes all other keys here.'))),
   global: configLines('Lines to add to the global section.'),
   defaults: configLines('Lines to add to the defaults section.'),
-  frontends: optional(list(frontend).meta(doc('Where HAProxy listens.'))),
-  backends: optional(list(backend).meta(doc('Where it sends what it accepts.'))),
+  frontends: optional(list(frontend, 1000).meta(doc('Where HAProxy listens.'))),
+  backends: optional(list(backend, 1000).meta(doc('Where it sends what it accepts.'))),
 })
 
 const probe = section({
@@ -258,7 +262,9 @@ export const inventorySchema = section({
   ssh: optional(ssh().meta(doc('How to reach the servers; each may override it under its own ssh.'))),
   become: optional(flag().meta(doc('Become root with sudo where the login user is not root.', 'true'))),
   become_password: sudoPassword(),
-  servers: list(server).meta(doc('The load balancers. Their order is their rank: the first is master unless priorities say otherwise.')),
+  servers: list(server, 32).meta(
+    doc('The load balancers. Their order is their rank: the first is master unless priorities say otherwise.'),
+  ),
   global_defs: optional(globalDefs.meta(doc("keepalived.conf's global_defs."))),
   vrrp_script: optional(vrrpScript.meta(doc('How keepalived judges HAProxy on its own server.'))),
   vrrp_instances: list(instance).meta(doc('Virtual addresses and how servers agree on who holds them.')),

@@ -22,7 +22,7 @@ function findingsFor(issue: ZodIssue, base: Path, root: unknown): readonly Findi
   const value = valueAt(root, path)
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map(key => unknownKey([...path, key], value))
+      return unknownKeys(issue.keys, path, value)
     case 'invalid_key': {
       const message = issue.issues[0]?.message ?? 'must be a name'
       return [{ path, part: 'key', message: `${message}, not ${quoted(path.at(-1))}` }]
@@ -41,22 +41,24 @@ function findingsFor(issue: ZodIssue, base: Path, root: unknown): readonly Findi
   }
 }
 
-function unknownKey(path: Path, parent: unknown): Finding {
-  const key = String(path.at(-1))
-  // What stands in the mapping already is no slip for itself.
-  const present = typeof parent === 'object' && parent !== null ? Object.keys(parent) : []
-  const known = knownKeys(path.slice(0, -1))
-  const meant =
-    nearestWord(
-      key,
-      known.filter(candidate => !present.includes(candidate)),
-    ) ?? nearestWord(key, known)
-  return {
-    path,
-    part: 'key',
-    message: 'unknown key',
-    fix: meant === undefined ? `remove it, or use one of ${[...new Set(known)].join(', ')}` : `did you mean ${meant}?`,
-  }
+/** More unknown keys than this in one mapping are no slips: it is another kind of file. */
+const MAX_UNKNOWN = 50
+
+function unknownKeys(keys: readonly string[], path: Path, parent: unknown): readonly Finding[] {
+  const known = [...new Set(knownKeys(path))]
+  const free = known.filter(key => typeof parent !== 'object' || parent === null || !Object.hasOwn(parent, key))
+  const findings: readonly Finding[] = keys.slice(0, MAX_UNKNOWN).map(key => {
+    // What stands in the mapping already is the likelier slip only where nothing else is near.
+    const meant = nearestWord(key, free) ?? nearestWord(key, known)
+    return {
+      path: [...path, key],
+      part: 'key',
+      message: 'unknown key',
+      fix: meant === undefined ? `remove it, or use one of ${known.join(', ')}` : `did you mean ${meant}?`,
+    }
+  })
+  const more = keys.length - findings.length
+  return more > 0 ? [...findings, { path, message: `has ${more} more unknown keys` }] : findings
 }
 
 function wrongValue(path: Path, value: unknown, must: string, missing: boolean): Finding {
@@ -67,7 +69,7 @@ function wrongValue(path: Path, value: unknown, must: string, missing: boolean):
 }
 
 function found(value: unknown): string {
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`
   if (typeof value === 'object') return 'a mapping'
   return quoted(value)
 }
@@ -106,7 +108,7 @@ function secretFindings(issue: z.core.$ZodIssueInvalidUnion, path: Path, value: 
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [wrongValue(path, value, issue.message, false)]
   const keys = Object.keys(value)
   const unknown = keys.filter(key => !SECRET_SOURCES.some(source => source === key))
-  if (unknown.length > 0) return unknown.map(key => unknownKey([...path, key], value))
+  if (unknown.length > 0) return unknownKeys(unknown, path, value)
   if (keys.length !== 1) return [{ path, message: `${issue.message}: exactly one of them` }]
   const branch = SECRET_SOURCES.findIndex(source => source === keys[0])
   // The bare literal is the first alternative of the union, then the sources in their order.

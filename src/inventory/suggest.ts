@@ -1,4 +1,4 @@
-/** The word an operator most likely meant, for "did you mean". */
+/** The word an operator most likely meant, for "did you mean", or the words there are to choose from. */
 
 /** The nearest of the known words, or undefined where none is near enough to be a slip of the finger. */
 export function nearestWord(word: string, known: Iterable<string>): string | undefined {
@@ -32,4 +32,10 @@ export function editDistance(a: string, b: string): number {
     last = current
   }
   return last[b.length] ?? 0
+}
+
+/** Words in a list that stays readable: "a, b, c and 12 more". */
+export function someOf(words: readonly string[]): string {
+  const shown = words.slice(0, 12)
+  return words.length > shown.length ? `${shown.join(', ')} and ${words.length - shown.length} more` : shown.join(', ')
 }
