@@ -56,7 +56,13 @@ const ports: Ports = {
     // ssh2 is most of the start-up time: loaded by the first connection, never by check or --help.
     connect: async (target, signal) => {
       const { createSshRemote } = await import('./engine/ssh/node-ssh.ts')
-      remote ??= createSshRemote({ env: process.env, home: homedir(), files: systemFiles, localCommand: runLocalCommand, clock: systemClock })
+      remote ??= createSshRemote({
+        env: process.env,
+        home: homedir(),
+        files: systemFiles,
+        localCommand: runLocalCommand,
+        clock: systemClock,
+      })
       return remote.connect(target, signal)
     },
   },

@@ -1,4 +1,4 @@
-import type { StatusReport } from '../app-contract.ts'
+import type { StatusReport } from '../../app/status.ts'
 import type { Command, CommandContext, Outcome } from '../command.ts'
 import { runInput } from '../run-input.ts'
 import { renderStatus, renderStatusProblems } from '../view/status.ts'

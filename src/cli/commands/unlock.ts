@@ -1,4 +1,4 @@
-import type { UnlockReport } from '../app-contract.ts'
+import type { UnlockReport } from '../../app/unlock.ts'
 import type { Command } from '../command.ts'
 import { runInput } from '../run-input.ts'
 import { printable } from '../view/style.ts'

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { DrillAnnouncement, VerifyInput } from '../app-contract.ts'
+import type { DrillAnnouncement, VerifyInput } from '../../app/verify-failover.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { usageError } from '../flags.ts'
 import { confirmed, runInput } from '../run-input.ts'

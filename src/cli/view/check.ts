@@ -1,4 +1,4 @@
-import type { CheckReport } from '../app-contract.ts'
+import type { CheckReport } from '../../app/check.ts'
 import { renderIssues } from './issues.ts'
 import { count, formatMs, printable, table, type Style } from './style.ts'
 

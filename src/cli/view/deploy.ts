@@ -1,4 +1,4 @@
-import type { DeployReport } from '../app-contract.ts'
+import type { DeployReport } from '../../app/deploy.ts'
 import { count, formatMs, type Style } from './style.ts'
 
 export interface Changed {

@@ -1,4 +1,4 @@
-import type { VerifyReport } from '../app-contract.ts'
+import type { VerifyReport } from '../../app/verify-failover.ts'
 import { formatMs } from './style.ts'
 import { summary, verifyObject } from './verify.ts'
 

@@ -1,4 +1,4 @@
-import type { StatusReport } from '../app-contract.ts'
+import type { StatusReport } from '../../app/status.ts'
 import { printable, table, type Style } from './style.ts'
 
 /** A line per server, a line per virtual address, then what is wrong. */

@@ -1,4 +1,5 @@
-import type { DrillAnnouncement, DrillResult, VerifyReport } from '../app-contract.ts'
+import type { DrillAnnouncement, VerifyReport } from '../../app/verify-failover.ts'
+import type { DrillResult } from '../app-contract.ts'
 import { snakeKeys } from './ndjson.ts'
 import { count, formatMs, printable, type Style } from './style.ts'
 
@@ -19,7 +20,7 @@ export function renderVerify(report: VerifyReport, style: Style): string {
   const lines = report.drills.flatMap(result => {
     const paint = result.verdict === 'passed' ? style.green : result.verdict === 'failed' ? style.red : style.yellow
     const head = `${paint(result.verdict.toUpperCase().padEnd(7))}  ${result.drill}  ${result.vip}  ${summary(result)}`
-    return [head, ...result.reasons.map(reason => `         ${printable(reason)}`)]
+    return [head, ...[...result.reasons, ...result.notes].map(text => `         ${printable(text)}`)]
   })
   const passed = report.drills.filter(result => result.verdict === 'passed').length
   const bound = report.maxOutageMs === undefined ? '' : ` (longest outage allowed: ${formatMs(report.maxOutageMs)})`
