@@ -1,11 +1,10 @@
 /**
  * What a cluster's settings do to failover: errors for what is invalid or can never fail over, warnings for the rest.
- * The rules are operations.md 2.3 to 2.5; each is one named function.
+ * The arithmetic is operations.md 2.1 to 2.4; each rule is one named function. What the inventory's own rules say is not said again.
  */
-import type { Issue } from '../inventory/inventory.ts'
-import { canonicalAddress } from './addresses.ts'
-import type { Cluster, Instance } from './cluster-types.ts'
-import { handOverOffset } from './trackers.ts'
+import type { Issue } from '../../inventory/inventory.ts'
+import type { Cluster, Instance } from '../cluster-types.ts'
+import { handOverOffset } from '../trackers.ts'
 import {
   checkFailureKind,
   effectivePriorityOf,
@@ -15,9 +14,9 @@ import {
   isWrong,
   ownersOf,
   stopFailureKind,
-} from './vrrp/failover-table.ts'
-import type { FailureKind } from './vrrp/failover-table.ts'
-import { effectivePriority } from './vrrp/priority.ts'
+} from './failover-table.ts'
+import type { FailureKind } from './failover-table.ts'
+import { effectivePriority } from './priority.ts'
 
 export interface ClusterIssues {
   readonly errors: readonly Issue[]
@@ -49,8 +48,6 @@ function weightFix(instance: Instance): string {
   if (highest + gap + 1 <= 254) return `set vrrp_script.weight to 0, or to more than ${gap} (the highest priority less the lowest)`
   return `set vrrp_script.weight to 0, or bring the priorities closer together: the weight must be more than ${gap}, and priority plus weight less than 255`
 }
-
-// Errors --------------------------------------------------------------------------------------------------------------------------
 
 function oneServer(cluster: Cluster): readonly Issue[] {
   if (cluster.servers.length > 1) return []
@@ -105,59 +102,6 @@ function authenticationInVersion3({ cluster, instance, path }: Place): readonly 
     },
   ]
 }
-
-function advertInterval({ instance, path }: Place): readonly Issue[] {
-  const { advertIntMs: ms, version } = instance
-  if (version === 2 && (ms % 1000 !== 0 || ms < 1000 || ms > 255_000)) {
-    return [
-      {
-        path: `${path}.advert_int`,
-        message: `VRRPv2 takes whole seconds from 1 to 255, not ${ms / 1000}`,
-        fix: 'use whole seconds, or set version: 3',
-      },
-    ]
-  }
-  if (version === 3 && (ms % 10 !== 0 || ms < 10 || ms > 40_950)) {
-    return [
-      { path: `${path}.advert_int`, message: `VRRPv3 takes 0.01 to 40.95 s in steps of 0.01, not ${ms / 1000}`, fix: 'use such as 0.2' },
-    ]
-  }
-  return []
-}
-
-function addressFamilies({ instance, path }: Place): readonly Issue[] {
-  const families = new Set(instance.virtualAddresses.map(v => v.family))
-  if (families.size > 1) {
-    return [
-      {
-        path: `${path}.virtual_ipaddress`,
-        message: 'IPv4 and IPv6 addresses in one instance: an advert carries one family',
-        fix: 'make two instances',
-      },
-    ]
-  }
-  if (families.has(6) && instance.version === 2) return [{ path: `${path}.version`, message: 'VRRPv2 has no IPv6', fix: 'set version: 3' }]
-  return []
-}
-
-function sameRouterId(cluster: Cluster): readonly Issue[] {
-  return cluster.instances.flatMap((instance, i) =>
-    cluster.instances.slice(0, i).flatMap(earlier => {
-      const sameFamily = earlier.virtualAddresses[0]?.family === instance.virtualAddresses[0]?.family
-      const sameInterface = cluster.servers.some(s => earlier.interface[s.name] === instance.interface[s.name])
-      if (earlier.virtualRouterId !== instance.virtualRouterId || !sameFamily || !sameInterface) return []
-      return [
-        {
-          path: `vrrp_instances[${i}].virtual_router_id`,
-          message: `${earlier.name} has ${instance.virtualRouterId} too: keepalived refuses two instances with one virtual_router_id on one interface`,
-          fix: 'give each instance its own, from 1 to 255',
-        },
-      ]
-    }),
-  )
-}
-
-// Warnings ------------------------------------------------------------------------------------------------------------------------
 
 /** Sets of failed servers in which a failed one may keep the address, without those that the error above names. */
 function wrongRows({ cluster, instance }: Place, kind: FailureKind): readonly string[] {
@@ -242,6 +186,7 @@ function offsetLaw({ cluster, instance, path }: Place): readonly Issue[] {
   ]
 }
 
+/** Equal priorities as written are the inventory's own warning; here they become equal by the weight and keepalived's limit of 254. */
 function ties({ cluster, instance, path }: Place): readonly Issue[] {
   const byPriority = new Map<number, string[]>()
   for (const server of cluster.servers) {
@@ -249,7 +194,7 @@ function ties({ cluster, instance, path }: Place): readonly Issue[] {
     byPriority.set(priority, [...(byPriority.get(priority) ?? []), server.name])
   }
   return [...byPriority].flatMap(([priority, names]) =>
-    names.length < 2
+    names.length < 2 || new Set(names.map(n => instance.priority[n])).size < names.length
       ? []
       : [
           {
@@ -287,17 +232,6 @@ function shortAdverts({ instance, path }: Place): readonly Issue[] {
       path: `${path}.advert_int`,
       message: `${instance.advertIntMs / 1000} s: a master short of CPU lost the address without cause ${seen} times within 15 s in our tests (none at 0.2 s)`,
       fix: 'use 0.2 or more',
-    },
-  ]
-}
-
-function commonRouterId({ instance, path }: Place): readonly Issue[] {
-  if (instance.virtualRouterId !== 51 || instance.unicastPeers !== 'none') return []
-  return [
-    {
-      path: `${path}.virtual_router_id`,
-      message: '51 is what most examples use: another cluster on this network may have it',
-      fix: 'choose another from 1 to 255',
     },
   ]
 }
@@ -343,7 +277,7 @@ function checkTiming(cluster: Cluster): readonly Issue[] {
 }
 
 function mail(cluster: Cluster): readonly Issue[] {
-  const { notificationEmail, smtpServer } = cluster.globalDefs
+  const { notificationEmail } = cluster.globalDefs
   const issues: Issue[] = []
   if (notificationEmail.length > 0 && !cluster.instances.some(i => i.smtpAlert))
     issues.push({
@@ -353,13 +287,6 @@ function mail(cluster: Cluster): readonly Issue[] {
     })
   if (notificationEmail.length === 0 && cluster.instances.some(i => i.smtpAlert))
     issues.push({ path: 'vrrp_instances', message: 'smtp_alert has nobody to write to', fix: 'set global_defs.notification_email' })
-  if (smtpServer !== undefined && canonicalAddress(smtpServer) === undefined) {
-    issues.push({
-      path: 'global_defs.smtp_server',
-      message: `keepalived stops sending adverts while it looks up ${smtpServer}: where DNS is slow, two servers hold the address after a reload`,
-      fix: 'use an address',
-    })
-  }
   return issues
 }
 
@@ -369,11 +296,7 @@ export function clusterIssues(cluster: Cluster): ClusterIssues {
   const each = (rules: readonly ((place: Place) => readonly Issue[])[]): readonly Issue[] =>
     places.flatMap(p => rules.flatMap(rule => rule(p)))
   return {
-    errors: [
-      ...oneServer(cluster),
-      ...sameRouterId(cluster),
-      ...each([priorityRange, nopreemptWithWeight, neverFailsOver, authenticationInVersion3, advertInterval, addressFamilies]),
-    ],
+    errors: [...oneServer(cluster), ...each([priorityRange, nopreemptWithWeight, neverFailsOver, authenticationInVersion3])],
     warnings: [
       ...checkTiming(cluster),
       ...mail(cluster),
@@ -386,7 +309,6 @@ export function clusterIssues(cluster: Cluster): ClusterIssues {
         ties,
         smallSteps,
         shortAdverts,
-        commonRouterId,
         openAdverts,
       ]),
     ],

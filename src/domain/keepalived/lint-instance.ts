@@ -1,0 +1,269 @@
+/** Lint rules about one vrrp_instance. */
+import { canonicalAddress } from '../addresses.ts'
+import { PRIORITY_MAX } from '../vrrp/priority.ts'
+import type { Finding, InstanceContext, LintContext } from './lint-context.ts'
+import { child, listOf, valueOf } from './parse.ts'
+
+type Rule = (instance: InstanceContext, context: LintContext) => readonly Finding[]
+
+/** keepalived.conf(5): what holds where the keyword is missing. */
+const DEFAULT_PRIORITY = 100
+
+function finding(instance: InstanceContext, key: string, message: string, fix: string, error = false): Finding {
+  return { error, path: `${instance.path}.${key}`, line: instance.lineOf(key), message, fix }
+}
+
+function priorityOf(instance: InstanceContext): number {
+  return Number(valueOf(instance.node, 'priority') ?? DEFAULT_PRIORITY)
+}
+
+const mustHave: Rule = instance => {
+  const found: Finding[] = []
+  if (!instance.has('interface'))
+    found.push(finding(instance, 'interface', 'is missing', 'name the interface that carries the address', true))
+  const id = Number(valueOf(instance.node, 'virtual_router_id') ?? 'NaN')
+  if (!Number.isInteger(id) || id < 1 || id > 255)
+    found.push(
+      finding(
+        instance,
+        'virtual_router_id',
+        'must be a number from 1 to 255',
+        'choose one that no other cluster on this network has',
+        true,
+      ),
+    )
+  if (id === 51)
+    found.push(
+      finding(instance, 'virtual_router_id', '51 is what most examples use: another cluster on this network may have it', 'choose another'),
+    )
+  if (listOf(instance.node, 'virtual_ipaddress').length === 0)
+    found.push(
+      finding(instance, 'virtual_ipaddress', 'is missing: there is nothing to fail over', 'name the address that clients use', true),
+    )
+  if (new Set(instance.addresses.map(a => a.family)).size > 1)
+    found.push(
+      finding(instance, 'virtual_ipaddress', 'IPv4 and IPv6 in one list: an advert carries one family', 'make two instances', true),
+    )
+  return found
+}
+
+const priority: Rule = instance => {
+  const value = priorityOf(instance)
+  if (value === 255)
+    return [
+      finding(
+        instance,
+        'priority',
+        '255 makes keepalived drop every check: a failed haproxy keeps the address for ever',
+        'use 254 or less',
+        true,
+      ),
+    ]
+  if (!Number.isInteger(value) || value < 1 || value > PRIORITY_MAX)
+    return [finding(instance, 'priority', 'must be 1 to 254', 'use 1 to 254', true)]
+  if (!instance.has('priority'))
+    return [finding(instance, 'priority', 'is missing: 100 holds, on every server alike', 'give each server its own')]
+  return []
+}
+
+const trackers: Rule = (instance, { conf }) => {
+  const found: Finding[] = []
+  for (const tracker of instance.trackers) {
+    if (tracker.definition === undefined && conf.includes.length === 0) {
+      const keyword = tracker.kind === 'script' ? 'vrrp_script' : 'track_file'
+      found.push({
+        error: true,
+        path: `${instance.path}.track_${tracker.kind}`,
+        line: tracker.line,
+        message: `there is no ${keyword} ${tracker.name}: keepalived runs without the check, and the address never moves`,
+        fix: `define ${keyword} ${tracker.name}, or correct the name`,
+      })
+    }
+  }
+  if (instance.trackers.length === 0 && !instance.has('track_process'))
+    found.push(
+      finding(
+        instance,
+        'track_script',
+        'nothing is tracked: a failed haproxy keeps the address, only a dead server gives it up',
+        'track a check of haproxy',
+      ),
+    )
+  return found
+}
+
+/** What a weight can and cannot move, as far as this server's file tells. */
+const weights: Rule = instance => {
+  const base = priorityOf(instance)
+  return instance.trackers
+    .filter(t => t.kind === 'script' && t.weight !== 0)
+    .flatMap((tracker): readonly Finding[] => {
+      const at = { path: `${instance.path}.track_script`, line: tracker.line }
+      if (instance.has('nopreempt')) {
+        const message = `with nopreempt a backup never takes over from a master that only lowers its priority (${tracker.name}, weight ${tracker.weight})`
+        return [{ ...at, error: true, message, fix: 'set the weight to 0, or remove nopreempt' }]
+      }
+      if (tracker.weight > 0 && base >= PRIORITY_MAX) {
+        const message = `a failed ${tracker.name} leaves priority ${base}, and no backup can have more than ${PRIORITY_MAX}: the address never moves`
+        return [{ ...at, error: true, message, fix: 'lower the priority, or set the weight to 0' }]
+      }
+      const least = tracker.weight > 0 ? base - tracker.weight : base + tracker.weight
+      const found: Finding[] = []
+      if (tracker.weight > 0 && base + tracker.weight > PRIORITY_MAX)
+        found.push({
+          ...at,
+          message: `priority ${base} plus ${tracker.weight} is cut to ${PRIORITY_MAX}: servers that should differ may tie`,
+          fix: 'keep priority plus weight below 255',
+        })
+      found.push({
+        ...at,
+        message: `weight ${tracker.weight}: a failed check moves the address only to backups with a priority above ${least}`,
+        fix: `keep the highest priority less the lowest below ${Math.abs(tracker.weight)} over all servers, or set the weight to 0`,
+      })
+      if (Number(valueOf(instance.node, 'preempt_delay') ?? 0) > 0)
+        found.push({
+          ...at,
+          message: 'preempt_delay delays failover too, not only the way back, because the weight is not 0',
+          fix: 'set the weight to 0, or remove preempt_delay',
+        })
+      return found
+    })
+}
+
+const preemption: Rule = instance => {
+  const found: Finding[] = []
+  const master = valueOf(instance.node, 'state') === 'MASTER'
+  for (const key of ['nopreempt', 'preempt_delay']) {
+    if (instance.has(key) && master) found.push(finding(instance, key, 'is ignored with state MASTER', 'set state BACKUP on every server'))
+  }
+  if (instance.has('nopreempt') && instance.has('preempt_delay'))
+    found.push(finding(instance, 'preempt_delay', 'has no effect beside nopreempt', 'remove one of the two'))
+  if (master)
+    found.push(finding(instance, 'state', 'MASTER does not decide who is master, the priority does', 'set state BACKUP on every server'))
+  return found
+}
+
+const adverts: Rule = instance => {
+  const text = valueOf(instance.node, 'advert_int')
+  const seconds = Number(text ?? 1)
+  if (!(seconds > 0)) return [finding(instance, 'advert_int', `${text} is not a number of seconds`, 'use 1, or 0.2 with version 3', true)]
+  if (instance.version === 2 && !Number.isInteger(seconds))
+    return [finding(instance, 'advert_int', `VRRPv2 takes whole seconds: ${text} is rounded`, 'use whole seconds, or vrrp_version 3', true)]
+  if (seconds < 0.2)
+    return [finding(instance, 'advert_int', `${text} s: a master short of CPU loses the address without cause`, 'use 0.2 or more')]
+  return []
+}
+
+const authentication: Rule = instance => {
+  const block = child(instance.node, 'authentication')
+  if (block === undefined) return []
+  if (instance.version === 3)
+    return [
+      finding(
+        instance,
+        'authentication',
+        'VRRPv3 has none: keepalived ignores it',
+        'remove it, and use unicast_peer with vrrp_check_unicast_src',
+      ),
+    ]
+  const found = [
+    finding(
+      instance,
+      'authentication',
+      'the password travels in plain text and keeps no attacker out',
+      'let a firewall take IP protocol 112 from the other servers only',
+    ),
+  ]
+  // Its length only: the password itself is in no message.
+  if ((valueOf(block, 'auth_pass') ?? '').length > 8)
+    found.push(finding(instance, 'authentication', 'auth_pass is cut off after 8 characters', 'use at most 8'))
+  return found
+}
+
+const unicast: Rule = instance => {
+  const peers = listOf(instance.node, 'unicast_peer').map(p => p.words[0] ?? '')
+  if (peers.length === 0) return []
+  const source = valueOf(instance.node, 'unicast_src_ip')
+  if (source === undefined)
+    return [
+      finding(instance, 'unicast_peer', 'no unicast_src_ip: keepalived takes the first address of the interface', 'set unicast_src_ip'),
+    ]
+  if (peers.includes(source))
+    return [finding(instance, 'unicast_peer', `holds this server's own address ${source}`, 'list the other servers only')]
+  const family = instance.addresses[0]?.family
+  const other = [source, ...peers].find(a => family !== undefined && canonicalAddress(a)?.family !== family)
+  return other === undefined
+    ? []
+    : [finding(instance, 'unicast_peer', `${other} is not of the virtual address's family`, 'use addresses of one family', true)]
+}
+
+/** A backup does not hold the address, so a check that goes through it fails everywhere but on the master. */
+const checkThroughAddress: Rule = instance =>
+  instance.trackers.flatMap(({ definition, weight, line }) => {
+    const through = instance.addresses.find(a =>
+      definition?.command.split(/[^0-9a-fA-F.:]+/).some(w => w === a.address || w.startsWith(`${a.address}:`)),
+    )
+    if (definition === undefined || through === undefined) return []
+    return [
+      {
+        error: weight === 0,
+        path: `vrrp_script ${definition.name}.script`,
+        line: child(definition.node, 'script')?.line ?? line,
+        message: `asks through the virtual address ${through.address}, which no backup holds: backups always fail it and can never take over`,
+        fix: 'ask 127.0.0.1 or the socket',
+      },
+    ]
+  })
+
+const habits: Rule = instance => {
+  const found: Finding[] = []
+  if (instance.has('use_vmac'))
+    found.push(
+      finding(
+        instance,
+        'use_vmac',
+        'needs promiscuous ports on virtual machines and settings of its own on the server',
+        'leave it out: gratuitous ARP moves the address',
+      ),
+    )
+  if (!instance.has('garp_master_refresh'))
+    found.push(
+      finding(
+        instance,
+        'garp_master_refresh',
+        'neighbours that learned a wrong MAC address are never told again',
+        'add garp_master_refresh 30',
+      ),
+    )
+  for (const key of ['notify', 'notify_master', 'notify_backup', 'notify_fault']) {
+    const command = child(instance.node, key)?.words.slice(1).join(' ') ?? ''
+    if (/haproxy/.test(command) && /\b(stop|start)\b/.test(command))
+      found.push(
+        finding(
+          instance,
+          key,
+          'starts or stops haproxy: a backup without it fails its check and cannot take over',
+          'let haproxy run on every server',
+        ),
+      )
+  }
+  return found
+}
+
+const RULES: readonly Rule[] = [
+  mustHave,
+  priority,
+  trackers,
+  weights,
+  preemption,
+  adverts,
+  authentication,
+  unicast,
+  checkThroughAddress,
+  habits,
+]
+
+/** Everything to say about one instance. */
+export function instanceRules(context: LintContext, instance: InstanceContext): readonly Finding[] {
+  return RULES.flatMap(rule => rule(instance, context))
+}
