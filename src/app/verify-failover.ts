@@ -43,7 +43,7 @@ export interface DrillAnnouncement {
 }
 
 export interface VerifyReport {
-  readonly drills: readonly Verdict[]
+  readonly drills: readonly Omit<Verdict, 'findings'>[]
   /** The bound that the outages were judged by; the widest where they differ. */
   readonly maxOutageMs: number | undefined
   /** 0, 5 (refused), 7 (failed), 8 (not restored). */
@@ -188,7 +188,6 @@ function told(verdict: Verdict, onEvent: OnEvent): Verdict {
     verdict: verdict.verdict,
     title: verdict.verdict === 'refused' ? (verdict.reasons[0] ?? 'refused') : seen,
   })
-  for (const text of verdict.notes) onEvent({ kind: 'note', text })
   return verdict
 }
 
@@ -204,11 +203,16 @@ function reportOf(verdicts: readonly Verdict[], errands: readonly Errand[]): Ver
   const bounds = errands.flatMap(errand => errand.maxOutageMs ?? [])
   const left = errands.length - verdicts.length
   return {
-    drills: verdicts,
+    drills: verdicts.map(reported),
     maxOutageMs: bounds.length === 0 ? undefined : Math.max(...bounds),
     exit,
     problems: left > 0 ? [`${left} more were not begun: first see to what is not as it was`] : [],
   }
+}
+
+/** The findings' codes have become the exit status; their texts are the reasons. */
+function reported({ findings, ...verdict }: Verdict): VerifyReport['drills'][number] {
+  return { ...verdict, reasons: findings.map(finding => finding.text) }
 }
 
 async function announcementOf(

@@ -37,7 +37,21 @@ export function drillRefusals(cluster: Cluster, nodes: readonly ObservedNode[]):
       .filter(node => node.residue.length > 0)
       .map(node => `${node.server}: left over from an earlier drill: ${node.residue.join(', ')}`),
     ...holderProblems(cluster, nodes),
+    ...cluster.instances.flatMap(instance => movingProblems(nodes, instance.name)),
   ]
+}
+
+/** An address that is about to move by itself would be taken for one that the drill moved. */
+function movingProblems(nodes: readonly ObservedNode[], instance: string): readonly string[] {
+  const seen = nodes.flatMap(node => {
+    const own = instanceOf(node, instance)
+    return own === undefined ? [] : [{ server: node.server, ...own }]
+  })
+  const master = seen.find(own => own.state === 'MASTER')
+  if (master === undefined) return []
+  return seen
+    .filter(own => !own.nopreempt && own.effectivePriority > master.effectivePriority)
+    .map(own => `${instance} is about to move from ${master.server} to ${own.server}, whose priority is higher: wait until it has`)
 }
 
 /**

@@ -1,6 +1,6 @@
 /** From samples to a verdict: did the failover do what it promises, and is everything as it was? */
 import type { ErrorCode } from '../../errors.ts'
-import type { DrillExpectation, DrillState, Sample } from '../../state.ts'
+import type { DrillExpectation, DrillState, ProbeSample, Sample } from '../../state.ts'
 import { endOf, type HoldInterval, holdersAt, holdersOverlap, holdIntervals, markAt, outageOf, probesOf } from './timeline.ts'
 
 /** Make before break lets two servers hold the address for a moment by design; longer than this is a split brain. */
@@ -121,7 +121,7 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
     restored: unrestored.length === 0,
     reasons: findings.map(finding => finding.text),
     findings,
-    notes: notesOn(about, to, failback, intervals),
+    notes: [...notesOn(about, to, failback, intervals), ...errorNotes(about, probes)],
   }
 }
 
@@ -227,6 +227,15 @@ function notesOn(
   const expected = failback === about.from ? 2 : 1
   if (moves > expected) notes.push(`${about.vip} moved ${moves} times, ${expected} would have done`)
   return notes
+}
+
+/** What the failed probes met, the most frequent first: a refused connection, a reset one and silence have different causes. */
+function errorNotes(about: DrillCase, probes: readonly ProbeSample[]): readonly string[] {
+  const counts = new Map<string, number>()
+  for (const { ok, error } of probes) if (!ok) counts.set(error ?? 'unknown', (counts.get(error ?? 'unknown') ?? 0) + 1)
+  if (counts.size === 0) return []
+  const errors = [...counts].sort((a, b) => b[1] - a[1]).map(([error, count]) => `${count} x ${error}`)
+  return [`what the lost probes of ${about.vip} met: ${errors.join(', ')}`]
 }
 
 /** How often the address came to a server that did not have it just before. */
