@@ -5,6 +5,8 @@ import { Secret } from '../secret.ts'
 import type { SecretSource } from './secret-source.ts'
 
 const COMMAND_TIMEOUT_MS = 30_000
+/** Status of a command that was stopped at its limit; timeout(1) has the same. */
+const TIMED_OUT = 124
 /** A password is short: more than this is the wrong file. */
 const MAX_BYTES = 4096
 /** Bits of a file's mode that let others than its owner and group read it. */
@@ -68,12 +70,12 @@ async function fromFile(file: string, deps: SecretDeps): Promise<string> {
 async function fromCommand(command: string, deps: SecretDeps): Promise<string> {
   const runByHand = 'run the command by hand: it must print the secret, and nothing else, and end with status 0'
   const result = await deps.localCommand(['sh', '-c', command], { timeoutMs: COMMAND_TIMEOUT_MS }).catch((thrown: unknown) => {
-    // The message of a failed command may quote what it was given or what it printed: only its code goes on.
     const error = asHactlError(thrown)
     if (error.code === 'E_INTERRUPTED') throw error
-    const how = error.code === 'E_COMMAND_TIMEOUT' ? `did not end within ${COMMAND_TIMEOUT_MS / 1000} s` : 'could not be run'
-    throw refuse(deps, `the command ${how}`, runByHand)
+    // No cause: the message of a command that failed may quote what it was given or what it printed.
+    throw refuse(deps, 'the command could not be run', runByHand)
   })
+  if (result.code === TIMED_OUT) throw refuse(deps, `the command did not end within ${COMMAND_TIMEOUT_MS / 1000} s`, runByHand)
   if (result.code !== 0) throw refuse(deps, `the command ended with status ${result.code}`, runByHand)
   return withoutNewline(result.stdout)
 }

@@ -12,7 +12,7 @@ describe('renderInventory', () => {
       expect({ seed, issues }).toEqual({ seed, issues: [] })
       expect({ seed, read }).toEqual({ seed, read: inventory })
     }
-  })
+  }, 60_000)
 
   test('says what each section is for, above it', () => {
     const inventory = randomInventory(seededRandom(1))
