@@ -1,5 +1,5 @@
 import type { Cluster } from '../domain/cluster-types.ts'
-import { holderProblems, nodeProblems } from '../domain/health.ts'
+import { holderProblems, movingProblems, nodeProblems } from '../domain/health.ts'
 import { masterDownMs, recoveryMs } from '../domain/vrrp/timing.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { observeNode } from '../engine/observe.ts'
@@ -87,7 +87,7 @@ export function gatesFor(
         return (await look(servers)).flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
       case 'one-holder':
         // A server that was left out may hold it: only a complete view can tell.
-        return options.complete ? holderProblems(cluster, await look([...sessions.keys()])) : []
+        return options.complete ? await settledHolderProblems([...sessions.keys()]) : []
       case 'vip-answers': {
         const all = servers.length === sessions.size
         if (!options.heldBefore && !all) return []
@@ -101,6 +101,12 @@ export function gatesFor(
         return answers.flat()
       }
     }
+  }
+
+  // While a better server is about to take the address back, nothing is proven yet.
+  const settledHolderProblems = async (servers: readonly string[]): Promise<readonly string[]> => {
+    const nodes = await look(servers)
+    return [...holderProblems(cluster, nodes), ...movingProblems(cluster, nodes)]
   }
 
   // The controller may not be on that network: the servers' word counts where its own way is closed.

@@ -55,3 +55,19 @@ export function holderProblems(cluster: Cluster, nodes: readonly ObservedNode[])
     })
   })
 }
+
+/** Addresses that are about to move: a server that preempts has a higher effective priority than the master, by keepalived's own view. */
+export function movingProblems(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
+  return cluster.instances.flatMap(({ name, nopreempt }) => {
+    if (nopreempt) return []
+    const views = nodes.flatMap(node => node.instances.filter(own => own.name === name).map(own => ({ server: node.server, ...own })))
+    const master = views.find(view => view.state === 'MASTER')
+    if (master === undefined) return []
+    return views
+      .filter(view => view.state === 'BACKUP' && !view.nopreempt && view.effectivePriority > master.effectivePriority)
+      .map(
+        view =>
+          `${view.server} (priority ${view.effectivePriority}) will take ${name} over from ${master.server} (${master.effectivePriority})`,
+      )
+  })
+}
