@@ -137,7 +137,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
         })
       })
       connection.on('tcpip', (accept, reject, info) => {
-        const onward = connect(info.destPort, info.destIP)
+        const onward = connect({ port: info.destPort, host: info.destIP, noDelay: true })
         onward.once('error', () => reject())
         onward.once('connect', () => {
           const channel = accept()

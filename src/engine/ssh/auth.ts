@@ -191,7 +191,7 @@ async function readKeyFile(path: string, files: Files): Promise<KeyFile> {
   return {
     kind: 'unusable',
     path,
-    reason: /\bsk-|Unsupported/i.test(key.message) ? 'is of a type that hactl cannot use' : 'is not a private key',
+    reason: /\bsk-|key type/.test(key.message) ? 'is of a type that hactl cannot use' : 'is not a private key',
   }
 }
 

@@ -44,7 +44,7 @@ const SHELL_LIMIT_MS = 60_000
 const STOP_GRACE_MS = 1_000
 const STDERR_TAIL_BYTES = 1024 * 1024
 /** sshd refuses a channel above MaxSessions (10), and frees one a little after the command has ended. */
-const CHANNEL_RETRY_MS = [50, 100, 200, 400, 800]
+const CHANNEL_RETRY_MS = [50, 100, 200, 400]
 
 /** Runs one command. Never throws and never hangs: bounded by the deadline plus STOP_GRACE_MS. */
 export async function exec(client: Client, request: ExecRequest): Promise<ExecOutcome> {

@@ -1,6 +1,6 @@
 /** The Remote port over node-ssh and ssh2: connecting, and sessions. The only importer of node-ssh. */
 import { userInfo } from 'node:os'
-import type { Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { NodeSSH } from 'node-ssh'
 import type { Client } from 'ssh2'
 import { HactlError } from '../../errors.ts'
@@ -37,7 +37,10 @@ export interface SshRemoteDeps {
 const KEEPALIVE_MS = 3_500
 const KEEPALIVE_COUNT = 3
 /** A busy sshd (MaxStartups) drops connections at random before it says anything: worth another try. */
-const RETRY_MS = [200, 600]
+const RETRY_MS = [100, 400]
+
+/** ssh2's own words for it. */
+const DROPPED = 'Connection lost before handshake'
 
 const systemClock: Pick<Clock, 'now' | 'monotonic'> = { now: () => Date.now(), monotonic: () => performance.now() }
 
@@ -153,13 +156,15 @@ async function openHop(
 }
 
 async function handshake(
-  socket: Readable,
+  socket: Duplex,
   hop: Hop,
   check: Awaited<ReturnType<typeof loadHostKeyCheck>>,
   plan: AuthPlan,
   attempt: Attempt,
   keepaliveMs: number,
 ): Promise<Client> {
+  // ssh2 would wait for the end of a stream that has ended already.
+  if (socket.destroyed) throw socket.errored ?? new Error(DROPPED)
   const ssh = new NodeSSH()
   const connecting = ssh.connect({
     sock: socket,
@@ -213,5 +218,5 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
 
 function isDropped(cause: unknown): boolean {
   if (cause instanceof HactlError) return false
-  return codeOf(cause) === 'ECONNRESET' || (cause instanceof Error && cause.message === 'Connection lost before handshake')
+  return codeOf(cause) === 'ECONNRESET' || (cause instanceof Error && cause.message === DROPPED)
 }

@@ -50,6 +50,8 @@ export function createSession(init: SessionInit): Session {
   let way: Way | undefined = target.become && init.user !== 'root' ? undefined : 'login'
   let lostBy: Error | undefined
   let closing: Promise<void> | undefined
+  /** Tried again and again, a wrong password locks the account (pam_faillock). */
+  let wrongPassword: ExecOutcome | undefined
   client.on('error', (error: Error) => {
     lostBy ??= error
   })
@@ -57,6 +59,7 @@ export function createSession(init: SessionInit): Session {
   for (const open of [client, ...init.jumps]) open.once('close', () => closed.add(open))
 
   async function runOnce(script: Script, options: RunOptions, limitMs: number): Promise<ExecOutcome> {
+    if (wrongPassword !== undefined) return wrongPassword
     const password = target.becomePassword
     // Until it is known that sudo asks for nothing, a script that came too early could be taken for a password.
     const tried = way ?? (password === undefined ? 'sudo' : 'password')
@@ -71,6 +74,7 @@ export function createSession(init: SessionInit): Session {
       maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
     })
     if (outcome.kind === 'done') way ??= outcome.via
+    if (outcome.kind === 'wrong-password') wrongPassword = outcome
     return outcome
   }
 
@@ -106,9 +110,8 @@ export function createSession(init: SessionInit): Session {
     ...(init.localAddress === undefined ? {} : { localAddress: init.localAddress }),
     run,
     close: () => {
-      closing ??= (async () => {
-        for (const open of [client, ...init.jumps.toReversed()]) if (!closed.has(open)) await closeClient(open)
-      })()
+      // All at once, in this order: the goodbye of each passes through the hop before it.
+      closing ??= Promise.all([client, ...init.jumps.toReversed()].filter(c => !closed.has(c)).map(closeClient)).then(() => undefined)
       return closing
     },
   }

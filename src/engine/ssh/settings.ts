@@ -66,7 +66,8 @@ export function createSettings(deps: SettingsDeps): (target: ConnectTarget) => P
     return [...before, hopFor(spec, config, target, deps, depth > 0)]
   }
 
-  return target => hopsTo(assertSpec({ host: target.host, user: target.user, port: target.port }, target), target.proxyJump, target, 0)
+  return async target =>
+    hopsTo(assertSpec({ host: target.host, user: target.user, port: target.port }, target), target.proxyJump, target, 0)
 }
 
 interface JumpSpec {

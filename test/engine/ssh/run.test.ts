@@ -378,11 +378,12 @@ describe('becoming root', () => {
     expect(server.commands.join()).not.toContain(password)
   })
 
-  test('a wrong password is tried once and never followed by the script', async () => {
+  test('a wrong password is tried once, even for many commands, and never followed by the script', async () => {
     const { session, sudoLog } = await asOps('password', { becomePassword: new Secret('wrong') })
     const failure = await failureOf(session.run(sh`touch ${path('ran')}`, options))
     expect(failure).toMatchObject({ code: 'E_SUDO', exit: 4, message: 'sudo refused the password for "ops"' })
     expect(failure.fix).toContain('--ask-become-pass')
+    expect((await failureOf(session.run(sh`true`, options))).code).toBe('E_SUDO')
     expect(
       sudoLog()
         .split('\n')
