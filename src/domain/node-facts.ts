@@ -1,6 +1,6 @@
 /** Observed servers -> the facts their files depend on: which interface carries an address, and the server's own address there. */
 import { HactlError } from '../errors.ts'
-import type { InterfaceAddress, ObservedNode } from '../state.ts'
+import type { Facts, InterfaceAddress, ObservedNode } from '../state.ts'
 import { canonicalAddress, isInNetwork, isLinkLocal } from './addresses.ts'
 import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
 import { packageVersionsFor, upstreamVersion } from './version.ts'
@@ -16,7 +16,10 @@ export interface NodeFacts {
 }
 
 /** The part of an observation that is needed here. */
-export type ObservedForFacts = Pick<ObservedNode, 'facts' | 'packages'>
+export interface ObservedForFacts {
+  readonly facts: Pick<Facts, 'addresses' | 'os'>
+  readonly packages: ObservedNode['packages']
+}
 
 interface Place {
   readonly interface: string

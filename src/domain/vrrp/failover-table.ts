@@ -60,9 +60,10 @@ export function effectivePriorityOf(cluster: Cluster, instance: Instance, server
   return effectivePriority(instance.priority[server] ?? 1, [weightContribution(cluster.check.weight, passing)])
 }
 
-/** Who holds the address when all is well. */
+/** Who holds the address when all is well; of several that keepalived's limit made equal, the one that was meant to. */
 export function homeOf(cluster: Cluster, instance: Instance): string | undefined {
-  return electionOf(cluster, instance, [], undefined).owner
+  const { owner, tied } = electionOf(cluster, instance, [], undefined)
+  return tied.toSorted((a, b) => (instance.priority[b] ?? 0) - (instance.priority[a] ?? 0))[0] ?? owner
 }
 
 /** Every outcome of a row, over everybody who may have held the address before. */

@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest'
+import type { DrillCase } from '../../../src/domain/failover/judge.ts'
+import { baselineProblems, failbackIsSettled, takeoverIsSettled } from '../../../src/domain/failover/settled.ts'
+import type { Mark, Sample } from '../../../src/state.ts'
+
+const VIP = '198.51.100.200'
+const about: DrillCase = {
+  drill: 'haproxy-stop',
+  vip: VIP,
+  from: 'srv-1',
+  predicted: 'srv-2',
+  expect: { taker: 'next', holders: 1, event: 'haproxy-stop' },
+  maxOutageMs: 1000,
+  goesHome: true,
+  servers: ['srv-1', 'srv-2'],
+}
+
+/** Samples every 100 ms up to `untilMs`: who holds the address from when on, and when probes fail. */
+function seen(
+  untilMs: number,
+  holds: Readonly<Record<string, readonly [number, number]>>,
+  fails: readonly [number, number] = [0, 0],
+): Sample[] {
+  const samples: Sample[] = []
+  for (let atMs = 0; atMs <= untilMs; atMs += 100) {
+    const ok = !(atMs >= fails[0] && atMs < fails[1])
+    samples.push({ kind: 'probe', from: 'controller', sentMs: atMs, tookMs: 1, ok, ...(ok ? {} : { error: 'ECONNREFUSED' }) })
+    for (const server of about.servers) {
+      const [from, to] = holds[server] ?? [1, 0]
+      samples.push({ kind: 'holder', server, atMs, reachable: true, holds: atMs >= from && atMs < to ? [VIP] : [], units: {} })
+    }
+  }
+  return samples
+}
+
+const mark = (word: Mark['mark'], atMs: number): Sample => ({ kind: 'mark', mark: word, atMs, server: 'srv-1' })
+
+describe('the baseline', () => {
+  test('is good when one server holds the address, all report and every probe is answered', () => {
+    expect(baselineProblems(about, seen(1000, { 'srv-1': [0, 9999] }), 1000)).toEqual([])
+  })
+
+  test('is bad with a single failed probe', () => {
+    const problems = baselineProblems(about, seen(1000, { 'srv-1': [0, 9999] }, [500, 600]), 1000)
+    expect(problems).toEqual([`1 of 11 probes of ${VIP} failed before anything was disturbed: ECONNREFUSED`])
+  })
+
+  test('is bad without a holder, with two, and with another one', () => {
+    expect(baselineProblems(about, seen(1000, {}), 1000)[0]).toContain('is on no server')
+    expect(baselineProblems(about, seen(1000, { 'srv-1': [0, 9999], 'srv-2': [0, 9999] }), 1000)[0]).toContain('is on srv-1 and srv-2')
+    expect(baselineProblems(about, seen(1000, { 'srv-2': [0, 9999] }), 1000)[0]).toContain('is on srv-2')
+  })
+
+  test('is bad while a server says nothing, or no probe has come back', () => {
+    const silent = seen(1000, { 'srv-1': [0, 9999] }).filter(sample => sample.kind !== 'holder' || sample.server !== 'srv-2')
+    expect(baselineProblems(about, silent, 1000)).toEqual(['srv-2 does not report what it holds'])
+    const unasked = seen(1000, { 'srv-1': [0, 9999] }).filter(sample => sample.kind !== 'probe')
+    expect(baselineProblems(about, unasked, 1000)).toEqual([`no probe of ${VIP} has come back yet`])
+  })
+})
+
+describe('a takeover has settled', () => {
+  const moved = (untilMs: number) => [...seen(untilMs, { 'srv-1': [0, 500], 'srv-2': [400, 9999] }, [500, 800]), mark('disturbed', 300)]
+
+  test('once another server has held the address alone for a second and all probes of that second were good', () => {
+    expect(takeoverIsSettled(about, moved(1700), 1700)).toBe(false)
+    expect(takeoverIsSettled(about, moved(1900), 1900)).toBe(true)
+  })
+
+  test('never while the old holder still has it', () => {
+    const both = [...seen(5000, { 'srv-1': [0, 9999], 'srv-2': [400, 9999] }), mark('disturbed', 300)]
+    expect(takeoverIsSettled(about, both, 5000)).toBe(false)
+  })
+
+  test('not before anything was disturbed', () => {
+    expect(takeoverIsSettled(about, seen(5000, { 'srv-2': [0, 9999] }), 5000)).toBe(false)
+  })
+
+  test('not on the word of a server that has fallen silent', () => {
+    expect(takeoverIsSettled(about, moved(1900), 3000)).toBe(false)
+  })
+
+  test('after a while of watching, where the address may stay', () => {
+    const stays = { ...about, expect: { ...about.expect, taker: 'nobody' as const } }
+    const samples = [...seen(6000, { 'srv-1': [0, 9999] }), mark('disturbed', 300)]
+    expect(takeoverIsSettled(stays, samples, 5200)).toBe(false)
+    expect(takeoverIsSettled(stays, samples, 5300)).toBe(true)
+  })
+
+  test('after a while of two holders, where two are expected', () => {
+    const partition = { ...about, expect: { ...about.expect, holders: 2 as const } }
+    const two = [...seen(6000, { 'srv-1': [0, 9999], 'srv-2': [400, 9999] }), mark('disturbed', 300)]
+    const one = [...seen(6000, { 'srv-1': [0, 9999] }), mark('disturbed', 300)]
+    expect(takeoverIsSettled(partition, two, 6000)).toBe(true)
+    expect(takeoverIsSettled(partition, one, 6000)).toBe(false)
+  })
+})
+
+describe('the way home has settled', () => {
+  const home = (untilMs: number) => [...seen(untilMs, { 'srv-2': [0, 2000], 'srv-1': [1900, 9999] }), mark('restored', 1000)]
+
+  test('once the old holder has had the address for a second', () => {
+    expect(failbackIsSettled(about, home(2800), 2800)).toBe(false)
+    expect(failbackIsSettled(about, home(3000), 3000)).toBe(true)
+  })
+
+  test('never while the address is elsewhere, unless it is meant to stay there', () => {
+    const away = [...seen(9000, { 'srv-2': [0, 9999] }), mark('restored', 1000)]
+    expect(failbackIsSettled(about, away, 9000)).toBe(false)
+    expect(failbackIsSettled({ ...about, goesHome: false }, away, 3900)).toBe(false)
+    expect(failbackIsSettled({ ...about, goesHome: false }, away, 4000)).toBe(true)
+  })
+
+  test('not before the undo was confirmed', () => {
+    expect(failbackIsSettled(about, seen(9000, { 'srv-1': [0, 9999] }), 9000)).toBe(false)
+  })
+})

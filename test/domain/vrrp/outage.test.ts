@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest'
+import { worstCaseOutage } from '../../../src/domain/vrrp/outage.ts'
+import { classicWith, clusterWith } from '../example.ts'
+
+function boundOf(cluster: ReturnType<typeof clusterWith>, event: string) {
+  const found = worstCaseOutage(cluster).find(b => b.event === event)
+  if (found === undefined) throw new Error(`no bound for ${event}`)
+  return found
+}
+
+describe('classic', () => {
+  test('a stopped haproxy is outlived in 4.6 s to 7.6 s: 6.5 s and 6.9 s were seen', () => {
+    const { expectedMs, worstMs } = boundOf(classicWith(), 'haproxy-stop')
+    expect(expectedMs).toBeGreaterThan(4600)
+    expect(worstMs).toBeGreaterThan(7600)
+    expect(worstMs).toBeLessThan(8000)
+  })
+
+  test('a hung haproxy keeps the address for ever', () => {
+    expect(boundOf(classicWith(), 'haproxy-hang')).toMatchObject({ expectedMs: undefined, worstMs: undefined })
+  })
+
+  test('preempt_delay comes on top', () => {
+    const without = boundOf(classicWith(), 'haproxy-stop').worstMs ?? 0
+    expect(boundOf(classicWith({ preempt_delay: 20 }), 'haproxy-stop').worstMs).toBe(without + 20_000)
+  })
+
+  test('a dead server takes the dead-master time: 3.35 s were seen', () => {
+    const { expectedMs, worstMs } = boundOf(classicWith(), 'server-dead')
+    expect(expectedMs).toBeGreaterThan(2500)
+    expect(worstMs).toBeGreaterThan(3600)
+    expect(worstMs).toBeLessThan(4000)
+  })
+
+  test('what never fails over has no bound, and says why', () => {
+    const bound = boundOf(classicWith({}, { vrrp_script: { weight: 1 } }), 'haproxy-stop')
+    expect(bound.worstMs).toBeUndefined()
+    expect(bound.how).toContain('to nobody')
+  })
+})
+
+describe('fast', () => {
+  test('expects no outage of a planned stop', () => {
+    expect(boundOf(clusterWith(), 'haproxy-stop').expectedMs).toBe(0)
+    expect(boundOf(clusterWith(), 'keepalived-stop').expectedMs).toBe(0)
+  })
+
+  test.for([
+    ['haproxy-kill', 260],
+    ['haproxy-hang', 480],
+    ['server-dead', 604],
+  ] as const)('bounds a %s above the %i ms that were seen', ([event, seenMs]) => {
+    expect(boundOf(clusterWith(), event).worstMs).toBeGreaterThan(seenMs)
+    expect(boundOf(clusterWith(), event).worstMs).toBeLessThan(1500)
+  })
+
+  test('grows with advert_int where adverts decide, and not where events do', () => {
+    const slow = clusterWith({ advert_int: 1 })
+    expect(boundOf(slow, 'server-dead').worstMs).toBeGreaterThan(3000)
+    expect(boundOf(slow, 'haproxy-kill').worstMs).toBeLessThan(1000)
+  })
+})
