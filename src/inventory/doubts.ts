@@ -109,8 +109,8 @@ function mailGoesSomewhere(inventory: InventoryDraft): readonly Finding[] {
       {
         path: ['global_defs', 'notification_email'],
         part: 'key',
-        message: 'without smtp_server, mail goes to a mail server on the load balancer itself (127.0.0.1, port 25)',
-        fix: 'set smtp_server, or install a mail server there',
+        message: 'no mail is sent: keepalived knows no mail server unless one is named',
+        fix: 'set smtp_server, or remove notification_email',
       },
     ]
   }

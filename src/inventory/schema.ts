@@ -124,7 +124,7 @@ const globalDefs = section({
   notification_email: optional(list(text(emailIssue)).meta(doc('Who gets mail when a server changes its VRRP state.', 'nobody'))),
   notification_email_from: optional(text(emailIssue).meta(doc('Sender of that mail.', "keepalived's: its user at the server's name"))),
   smtp_server: optional(
-    text(smtpServerIssue).meta(doc('Mail server: address, then a space and a port where it is not 25.', "keepalived's: 127.0.0.1")),
+    text(smtpServerIssue).meta(doc('Mail server: address, then a space and a port where it is not 25.', 'none; no mail is sent')),
   ),
   smtp_connect_timeout: optional(whole(1, 3600).meta(doc('Seconds to wait for the mail server.', "keepalived's: 30"))),
   router_id: optional(text(nameIssue).meta(doc('Name of the sender in notification mail.', "keepalived's: the server's host name"))),

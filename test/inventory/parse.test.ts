@@ -154,7 +154,7 @@ describe('warnings', () => {
     [
       'mail without a server',
       inventory('global_defs: { notification_email: [ops@example.com] }'),
-      'global_defs.notification_email: without smtp_server, mail goes to a mail server on the load balancer itself (127.0.0.1, port 25)',
+      'global_defs.notification_email: no mail is sent: keepalived knows no mail server unless one is named',
     ],
     [
       'a mail server without recipients',
