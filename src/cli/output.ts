@@ -1,7 +1,7 @@
 import type { EngineEvent } from '../engine/events.ts'
 import type { Ports } from '../ports.ts'
 import { createLines, type EventSink } from './view/lines.ts'
-import { createNdjson } from './view/ndjson.ts'
+import { createNdjson, renderJson } from './view/ndjson.ts'
 import { styleFor, type Style } from './view/style.ts'
 
 export interface OutputSettings {
@@ -62,7 +62,7 @@ export function createOutput(settings: OutputSettings, terminal: Ports['terminal
     important: writeText,
     problem: text => terminal.writeErr(text.endsWith('\n') ? text : `${text}\n`),
     object: value => {
-      if (json) terminal.writeOut(`${JSON.stringify(value)}\n`)
+      if (json) terminal.writeOut(`${renderJson(value)}\n`)
     },
     event: event => progress.event(event),
     settle: () => progress.end(),

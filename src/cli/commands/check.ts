@@ -3,6 +3,7 @@ import type { Command, CommandContext, Outcome } from '../command.ts'
 import { inventoryPath } from '../run-input.ts'
 import { renderCheck } from '../view/check.ts'
 import { renderIssues } from '../view/issues.ts'
+import { snakeKeys } from '../view/ndjson.ts'
 import { count } from '../view/style.ts'
 
 export const check: Command = async context => {
@@ -25,16 +26,8 @@ async function checkInventory(context: CommandContext): Promise<Outcome> {
     servers,
     errors,
     warnings,
-    table: table.map(row => ({
-      ...row,
-      master: Object.fromEntries(Object.entries(row.master).map(([name, master]) => [name, master ?? null])),
-    })),
-    outages: outages.map(({ event, expectedMs, worstMs, how }) => ({
-      event,
-      expected_ms: expectedMs ?? null,
-      worst_ms: worstMs ?? null,
-      how,
-    })),
+    table,
+    outages: outages.map(snakeKeys),
   }
   return { exit, result: errors.length > 0 ? { ...refusal(errors.length), ...result } : result }
 }

@@ -34,6 +34,6 @@ function show({ output }: CommandContext, report: StatusReport): void {
 }
 
 function outcome(report: StatusReport): Outcome {
-  const servers = report.servers.map(({ effectivePriority, ...server }) => ({ ...server, effective_priority: effectivePriority ?? null }))
+  const servers = report.servers.map(({ effectivePriority, ...server }) => ({ ...server, effective_priority: effectivePriority }))
   return { exit: report.exit, result: { servers, vips: report.vips, problems: report.problems } }
 }

@@ -12,7 +12,9 @@ export const verifyFailover: Command = async context => {
   if (flags.on('all') && drills.length > 0) throw usageError('--all and --drill exclude each other', 'give one of them')
   const report = await app.verifyFailover({ ...(await verifyInput(context)), drills }, ports, output.event)
   await output.settle()
-  output.text(renderVerify(report, output.style))
+  // --quiet speaks of problems only, and a failed drill is one.
+  if (report.exit === 0) output.text(renderVerify(report, output.style))
+  else output.important(renderVerify(report, output.style))
   const file = flags.text('report')
   if (file !== undefined) {
     const path = resolve(ports.cwd, file)

@@ -5,7 +5,7 @@ import { sampleFilter, type EventSink } from './lines.ts'
 export function createNdjson(write: (line: string) => void): EventSink {
   const worthShowing = sampleFilter()
   return event => {
-    if (event.kind !== 'drill-sample' || worthShowing(event)) write(JSON.stringify(eventObject(event)))
+    if (event.kind !== 'drill-sample' || worthShowing(event)) write(renderJson(eventObject(event)))
   }
 }
 
@@ -14,9 +14,14 @@ function eventObject(event: EngineEvent): Record<string, unknown> {
   return { event: kind, ...snakeKeys(rest) }
 }
 
-/** camelCase keys as snake_case, at the top only: below it keys may be the operator's own names. undefined becomes null. */
+/** camelCase keys as snake_case, at the top only: below it keys may be the operator's own names. */
 export function snakeKeys(value: object): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`), inner ?? null]),
+    Object.entries(value).map(([key, inner]) => [key.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`), inner]),
   )
+}
+
+/** What is not known is null, never left out: a reader finds every key. */
+export function renderJson(value: object, indent?: number): string {
+  return JSON.stringify(value, (_key, inner: unknown) => (inner === undefined ? null : inner), indent)
 }

@@ -108,7 +108,8 @@ export function renderDiff(action: Action): string[] {
 function unified(path: string, before: string, after: string): string[] {
   if (before === after) return []
   const patch = createTwoFilesPatch(path, path, before, after, 'now', 'wanted', { context: CONTEXT_LINES })
-  return patch.split('\n').filter(line => line !== '' && !/^={10,}$/.test(line))
+  // Lines of the files begin with a space, + or -: the rest is what tools for patches want.
+  return patch.split('\n').filter(line => line !== '' && !/^(Index: |={10,}$)/.test(line))
 }
 
 /**

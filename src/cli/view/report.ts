@@ -1,10 +1,11 @@
 import type { VerifyReport } from '../../app/verify-failover.ts'
+import { renderJson } from './ndjson.ts'
 import { formatMs } from './style.ts'
 import { summary, verifyObject } from './verify.ts'
 
 /** The drills as a document; which kind, the file's ending says (.html, .json, .xml for JUnit, else Markdown). */
 export function renderReport(report: VerifyReport, path: string): string {
-  if (path.endsWith('.json')) return `${JSON.stringify(verifyObject(report), null, 2)}\n`
+  if (path.endsWith('.json')) return `${renderJson(verifyObject(report), 2)}\n`
   if (path.endsWith('.xml')) return renderJunit(report)
   return path.endsWith('.html') ? renderHtml(report) : renderMarkdown(report)
 }

@@ -28,9 +28,9 @@ export function printable(text: string): string {
 
 /** "340 ms", "1.2 s", "2 min 5 s". */
 export function formatMs(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  if (ms < 10_000) return `${(Math.floor(ms / 10) / 100).toFixed(ms % 100 >= 10 ? 2 : 1)} s`
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  if (ms < 999.5) return `${Math.round(ms)} ms`
+  if (ms < 9995) return `${Math.round(ms / 10) / 100} s`
+  if (ms < 59_950) return `${Math.round(ms / 100) / 10} s`
   const seconds = Math.round(ms / 1000)
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }

@@ -45,7 +45,7 @@ export function summary(result: DrillResult): string {
 export function verifyObject(report: VerifyReport): Record<string, unknown> {
   return {
     drills: report.drills.map(snakeKeys),
-    max_outage_ms: report.maxOutageMs ?? null,
+    max_outage_ms: report.maxOutageMs,
     ...(report.problems.length === 0 ? {} : { problems: report.problems }),
   }
 }

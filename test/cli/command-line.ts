@@ -1,0 +1,66 @@
+/** Runs one command line in process, with fakes of the ports and of the app layer. */
+import type { AppFunctions } from '../../src/cli/app-contract.ts'
+import { run } from '../../src/cli/run.ts'
+import type { Tree } from '../../src/cli/output.ts'
+import type { Prompter } from '../../src/cli/wizard/prompter.ts'
+import { fakePorts } from '../support/terminal.ts'
+
+export interface Ran {
+  readonly exit: number
+  readonly out: string
+  readonly err: string
+  /** The lines of stdout as JSON; only with --json. */
+  readonly objects: () => Record<string, unknown>[]
+  /** The last of them. */
+  readonly result: () => Record<string, unknown>
+}
+
+export interface Scene {
+  readonly app?: Partial<AppFunctions>
+  readonly ports?: Parameters<typeof fakePorts>[0]
+  readonly prompter?: Prompter
+  readonly tree?: Tree
+}
+
+export async function runLine(argv: readonly string[], scene: Scene = {}): Promise<Ran> {
+  const ports = fakePorts(scene.ports)
+  const unexpected = (what: string) => async () => {
+    throw new Error(`the test did not expect ${what}`)
+  }
+  const app: AppFunctions = {
+    check: unexpected('check'),
+    checkConf: unexpected('checkConf'),
+    plan: unexpected('plan'),
+    deploy: unexpected('deploy'),
+    status: unexpected('status'),
+    verifyFailover: unexpected('verifyFailover'),
+    unlock: unexpected('unlock'),
+    ...scene.app,
+  }
+  const exit = await run(argv, ports, {
+    app,
+    prompter: async () => {
+      if (scene.prompter === undefined) throw new Error('the test did not expect a question')
+      return scene.prompter
+    },
+    createTree: async () => {
+      if (scene.tree === undefined) throw new Error('the test did not expect a tree')
+      return scene.tree
+    },
+    version: '1.2.3',
+    packageRoot: '/opt/hactl',
+  })
+  const out = ports.terminal.out()
+  const objects = () =>
+    out
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line) as Record<string, unknown>)
+  return {
+    exit,
+    out,
+    err: ports.terminal.err(),
+    objects,
+    result: () => objects().at(-1) ?? {},
+  }
+}

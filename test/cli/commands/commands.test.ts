@@ -1,0 +1,375 @@
+import { describe, expect, test } from 'vitest'
+import { HactlError } from '../../../src/errors.ts'
+import type { EngineEvent } from '../../../src/engine/events.ts'
+import { scriptedPrompter } from '../../support/prompter.ts'
+import { fakeFiles, fakeTerminal } from '../../support/terminal.ts'
+import { runLine } from '../command-line.ts'
+import { DEPLOYED, HEALTHY, INSTALL, NOBODY_TOOK_OVER, NOTHING_TO_DO, PASSED, planOf, SPLIT, writeFile } from '../samples.ts'
+
+const seen: EngineEvent = { kind: 'observed', server: 'srv-1', durationMs: 812, detail: 'Debian GNU/Linux 12' }
+
+describe('plan', () => {
+  const app = (plan = planOf()) => ({
+    plan: async (_input: unknown, _ports: unknown, onEvent: (event: EngineEvent) => void) => {
+      onEvent(seen)
+      return { plan, observed: [] }
+    },
+  })
+
+  test('shows changes and their diff on stdout, progress on stderr', async () => {
+    const { exit, out, err } = await runLine(['plan'], { app: app() })
+    expect(exit).toBe(0)
+    expect(err).toBe('srv-1: Debian GNU/Linux 12 (812 ms)\n')
+    expect(out).toContain('srv-1: 2 to change, 1 unchanged')
+    expect(out).toContain('+ package/haproxy  install haproxy 2.6.12-1+deb12u1 (not installed)')
+    expect(out).toContain('+  priority 101')
+    expect(out).toContain('2 servers: 3 to change, 1 unchanged')
+  })
+
+  test('exits 2 for changes only when asked to', async () => {
+    expect((await runLine(['plan', '--exit-code'], { app: app() })).exit).toBe(2)
+    expect((await runLine(['plan', '--exit-code'], { app: app(NOTHING_TO_DO) })).exit).toBe(0)
+  })
+
+  test('--json gives events, changes and at last the result, and nothing else on stdout', async () => {
+    const { exit, err, objects, result } = await runLine(['plan', '--json'], { app: app() })
+    expect(exit).toBe(0)
+    expect(err).toBe('')
+    expect(objects().map(object => object['event'])).toEqual(['observed', 'change', 'change', 'change', 'result'])
+    expect(objects()[0]).toEqual({ event: 'observed', server: 'srv-1', duration_ms: 812, detail: 'Debian GNU/Linux 12' })
+    expect(result()).toMatchObject({
+      command: 'plan',
+      exit: 0,
+      servers: [
+        { name: 'srv-1', changed: ['package/haproxy', 'file/keepalived.conf'], unchanged: 1 },
+        { name: 'srv-2', changed: ['file/keepalived.conf'], unchanged: 0 },
+      ],
+    })
+  })
+
+  test('shows no secret in any form of output', async () => {
+    for (const flags of [[], ['--json'], ['--verbose'], ['--verbose', '--json']]) {
+      const { out, err } = await runLine(['plan', ...flags], { app: app() })
+      expect(out + err).not.toMatch(/old-one|new-one/)
+    }
+  })
+
+  test('--quiet says nothing when all is well', async () => {
+    expect(await runLine(['plan', '--quiet'], { app: app() })).toMatchObject({ exit: 0, out: '', err: '' })
+  })
+})
+
+describe('deploy', () => {
+  interface Input {
+    readonly confirm: (plan: ReturnType<typeof planOf>) => Promise<boolean>
+    readonly adopt: boolean
+    readonly reload: boolean
+  }
+  const app = {
+    deploy: async (input: Input, _ports: unknown, onEvent: (event: EngineEvent) => void) => {
+      onEvent(seen)
+      if (!(await input.confirm(planOf({ outageMs: 1200, warnings: ['mail goes nowhere'] }))))
+        throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed' })
+      onEvent({ kind: 'action-done', server: 'srv-1', id: INSTALL.id, title: 'install haproxy', durationMs: 8100 })
+      return DEPLOYED
+    },
+  }
+  const screen = () => fakeTerminal({ stdin: true, stderr: true })
+
+  test('without a terminal needs --yes, and says so', async () => {
+    const { exit, err } = await runLine(['deploy'], { app })
+    expect(exit).toBe(3)
+    expect(err).toContain('[E_NOT_INTERACTIVE]')
+    expect(err).toContain('give --yes')
+  })
+
+  test('shows plan, interruption and warnings before it asks', async () => {
+    const prompter = scriptedPrompter([{ question: 'Apply these changes?', answer: false }])
+    const { exit, out } = await runLine(['deploy'], { app, prompter, ports: { terminal: screen() } })
+    expect(exit).toBe(3)
+    expect(out).toContain('2 servers: 3 to change, 1 unchanged')
+    expect(out).toContain('interruption: up to 1.2 s while this is applied')
+    expect(out).toContain('warning: mail goes nowhere')
+    expect(prompter.unasked()).toEqual([])
+  })
+
+  test('--yes asks nothing; the result says what was changed and who holds the address', async () => {
+    const { exit, out, err } = await runLine(['deploy', '-y'], { app })
+    expect(exit).toBe(0)
+    expect(err).toContain('srv-1: install haproxy: done in 8.1 s')
+    expect(out).toContain('srv-1: 2 changes, 1 as wanted')
+    expect(out).toContain('192.0.2.200 is held by srv-1')
+    const { result } = await runLine(['deploy', '-y', '--json'], { app })
+    expect(result()).toMatchObject({ command: 'deploy', exit: 0, servers: DEPLOYED.servers, holder: { '192.0.2.200': 'srv-1' } })
+  })
+
+  test('passes --adopt and --reload on', async () => {
+    const given: Input[] = []
+    const spy = {
+      deploy: async (input: Input) => {
+        given.push(input)
+        return DEPLOYED
+      },
+    }
+    await runLine(['deploy', '-y'], { app: spy })
+    await runLine(['deploy', '-y', '--adopt', '--reload'], { app: spy })
+    expect(given.map(({ adopt, reload }) => ({ adopt, reload }))).toEqual([
+      { adopt: false, reload: false },
+      { adopt: true, reload: true },
+    ])
+  })
+
+  test('that stops part way says what was changed where', async () => {
+    const stops = {
+      deploy: async (_input: unknown, _ports: unknown, onEvent: (event: EngineEvent) => void) => {
+        onEvent({ kind: 'action-done', server: 'srv-1', id: 'package/haproxy', title: 'install haproxy', durationMs: 8100 })
+        throw new HactlError({ code: 'E_COMMAND_FAILED', server: 'srv-2', what: 'installing haproxy failed' })
+      },
+    }
+    const { exit, err, result } = await runLine(['deploy', '-y', '--json'], { app: stops })
+    expect(exit).toBe(6)
+    expect(err).toContain('srv-1: package/haproxy')
+    expect(result()).toMatchObject({
+      exit: 6,
+      code: 'E_COMMAND_FAILED',
+      server: 'srv-2',
+      servers: [{ name: 'srv-1', changed: ['package/haproxy'] }],
+    })
+  })
+})
+
+describe('status', () => {
+  test('shows servers, holders and problems, and exits as the report says', async () => {
+    const { exit, out } = await runLine(['status'], { app: { status: async () => SPLIT } })
+    expect(exit).toBe(7)
+    expect(out).toMatch(/srv-1 +MASTER +254 +192\.0\.2\.200 +healthy +active +none/)
+    expect(out).toContain('192.0.2.200 is held by srv-1 AND srv-2: split brain')
+    expect(out).toContain('srv-2: hears no adverts')
+  })
+
+  test('--quiet speaks only of problems, so that cron mails only them', async () => {
+    expect((await runLine(['status', '-q'], { app: { status: async () => HEALTHY } })).out).toBe('')
+    expect((await runLine(['status', '-q'], { app: { status: async () => SPLIT } })).out).toContain('srv-1 and srv-2 hold 192.0.2.200')
+  })
+
+  test('--json gives the servers in snake_case', async () => {
+    const { result } = await runLine(['status', '--json'], { app: { status: async () => HEALTHY } })
+    expect(result()).toMatchObject({ command: 'status', exit: 0 })
+    expect(result()['servers']).toEqual([
+      {
+        name: 'srv-1',
+        reachable: true,
+        state: 'MASTER',
+        holds: ['192.0.2.200'],
+        haproxy: 'healthy',
+        keepalived: 'active',
+        drift: [],
+        problems: [],
+        effective_priority: 254,
+      },
+      expect.objectContaining({ name: 'srv-2', effective_priority: null }),
+    ])
+  })
+
+  test('--watch looks again until it is interrupted', async () => {
+    let looks = 0
+    const controller = new AbortController()
+    const app = {
+      status: async () => {
+        looks += 1
+        if (looks === 3) controller.abort('SIGINT')
+        return HEALTHY
+      },
+    }
+    const clock = {
+      now: () => 0,
+      monotonic: () => 0,
+      sleep: async (_ms: number, signal?: AbortSignal) => {
+        if (signal?.aborted === true) throw new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted' })
+      },
+    }
+    const { exit, objects } = await runLine(['status', '--watch', '--json'], { app, ports: { clock, signal: controller.signal } })
+    expect(exit).toBe(130)
+    expect(objects().filter(object => object['event'] === 'status')).toHaveLength(3)
+    expect(objects().at(-1)).toMatchObject({ event: 'result', exit: 130 })
+  })
+})
+
+describe('verify-failover', () => {
+  const report = { drills: [PASSED], maxOutageMs: 3000, exit: 0, problems: [] }
+  const announcement = {
+    drills: [{ drill: 'haproxy-stop', server: 'srv-1', title: 'stop haproxy' }],
+    vips: [{ address: '192.0.2.200', holder: 'srv-1', connections: 12 }],
+    worstMs: 2500,
+  }
+  const app = {
+    verifyFailover: async (input: { confirm: (what: typeof announcement) => Promise<boolean> }) => {
+      await input.confirm(announcement)
+      return report
+    },
+  }
+
+  test('names the addresses and the connections on them before it asks', async () => {
+    const prompter = scriptedPrompter([{ question: 'Cause the failure on 192.0.2.200 now?', answer: true }])
+    const { exit, out } = await runLine(['verify-failover'], {
+      app,
+      prompter,
+      ports: { terminal: fakeTerminal({ stdin: true, stderr: true }) },
+    })
+    expect(exit).toBe(0)
+    expect(out).toContain('192.0.2.200 is held by srv-1, with 12 open connections')
+    expect(out).toContain('new connections may fail for up to 2.5 s in each drill')
+    expect(out).toContain(
+      'PASSED   haproxy-stop  192.0.2.200  srv-1 -> srv-2, outage 0 ms, 0 of 640 probes lost; back on srv-1, outage 0 ms',
+    )
+    expect(out).toContain('1 of 1 drill passed (longest outage allowed: 3 s)')
+  })
+
+  test('ends --json with the drills in snake_case, null where nobody took over', async () => {
+    const failed = { verifyFailover: async () => ({ drills: [PASSED, NOBODY_TOOK_OVER], maxOutageMs: 3000, exit: 7, problems: [] }) }
+    const { exit, result } = await runLine(['verify-failover', '-y', '--json'], { app: failed })
+    expect(exit).toBe(7)
+    expect(result()).toMatchObject({
+      event: 'result',
+      command: 'verify-failover',
+      exit: 7,
+      drills: [
+        {
+          drill: 'haproxy-stop',
+          vip: '192.0.2.200',
+          verdict: 'passed',
+          from: 'srv-1',
+          predicted: 'srv-2',
+          to: 'srv-2',
+          outage_ms: 0,
+          failed_probes: 0,
+          probes: 640,
+          holders_max: 2,
+          failback: 'srv-1',
+          failback_outage_ms: 0,
+          restored: true,
+        },
+        { verdict: 'failed', to: null, outage_ms: null },
+      ],
+    })
+  })
+
+  test.for(['html', 'json', 'xml', 'md'])('writes a .%s report with every verdict', async ending => {
+    const files = fakeFiles()
+    const both = { verifyFailover: async () => ({ drills: [PASSED, NOBODY_TOOK_OVER], maxOutageMs: 3000, exit: 7, problems: [] }) }
+    await runLine(['verify-failover', '-y', '--report', `r.${ending}`], { app: both, ports: { files } })
+    const text = files.written.get(`/home/ops/edge/r.${ending}`)
+    expect(text).toContain('haproxy-stop')
+    expect(text).toContain('nobody took over 192.0.2.200 within 20 s')
+  })
+
+  test('passes the flags on', async () => {
+    let given: unknown
+    const spy = {
+      verifyFailover: async (input: unknown) => {
+        given = input
+        return report
+      },
+    }
+    await runLine(
+      ['verify-failover', '-y', '--drill', 'a', '-d', 'b', '--max-outage', '3s', '--from', 'srv-2', '--probe', 'http://192.0.2.200/x'],
+      { app: spy },
+    )
+    expect(given).toMatchObject({
+      drills: ['a', 'b'],
+      maxOutageMs: 3000,
+      from: 'srv-2',
+      probe: 'http://192.0.2.200/x',
+      all: false,
+      destructive: false,
+    })
+  })
+})
+
+describe('check', () => {
+  const report = {
+    cluster: 'edge',
+    profile: 'classic',
+    servers: ['srv-1', 'srv-2'],
+    errors: [],
+    warnings: [{ path: 'vrrp_instances[0].authentication', message: 'travels in plain text', fix: 'use unicast', line: 12, column: 3 }],
+    table: [
+      { failed: [], master: { VRRP1: 'srv-1' } },
+      { failed: ['srv-1'], master: { VRRP1: 'srv-2' } },
+      { failed: ['srv-1', 'srv-2'], master: { VRRP1: undefined } },
+    ],
+    outages: [{ event: 'haproxy-stop', expectedMs: 4600, worstMs: undefined, how: 'the script fails twice' }],
+  }
+
+  test('shows who becomes master, how long it takes, and warnings with their line', async () => {
+    const { exit, out } = await runLine(['check'], { app: { check: async () => report } })
+    expect(exit).toBe(0)
+    expect(out).toMatch(/none +srv-1\n/)
+    expect(out).toMatch(/srv-1, srv-2 +NOBODY\n/)
+    expect(out).toMatch(/haproxy-stop +4\.6 s +for ever +the script fails twice/)
+    expect(out).toContain('inventory.yml:12:3: warning: vrrp_instances[0].authentication: travels in plain text')
+    expect(out).toContain('0 errors, 1 warning')
+  })
+
+  test('exits 3 for a cluster that can never fail over', async () => {
+    const never = { ...report, errors: [{ path: 'vrrp_script.weight', message: 'nobody ever takes over' }] }
+    const { exit, result } = await runLine(['check', '--json'], { app: { check: async () => never } })
+    expect(exit).toBe(3)
+    expect(result()).toMatchObject({ exit: 3, errors: never.errors, table: [{ failed: [] }, {}, { master: { VRRP1: null } }] })
+  })
+
+  test('--conf judges a keepalived.conf and needs no inventory', async () => {
+    const app = {
+      checkConf: async (path: string) => ({ errors: [{ path: '', message: 'tie of priorities', line: 4 }], warnings: [], path }),
+    }
+    const { exit, out } = await runLine(['check', '--conf', 'k.conf'], { app })
+    expect(exit).toBe(3)
+    expect(out).toContain('/home/ops/edge/k.conf:4: error: tie of priorities')
+  })
+})
+
+describe('unlock', () => {
+  const lock = { owner: 'ops@laptop', reason: 'deploy', ageSeconds: 3 }
+
+  test('exits 5 while the owner is alive', async () => {
+    const app = { unlock: async () => ({ servers: [{ name: 'srv-1', lock, released: false }] }) }
+    const { exit, err, out } = await runLine(['unlock'], { app })
+    expect(exit).toBe(5)
+    expect(out).toContain('srv-1: locked by ops@laptop, deploy, last heard of 3 s ago')
+    expect(err).toContain('--force')
+  })
+
+  test('says what it released', async () => {
+    const app = {
+      unlock: async () => ({
+        servers: [
+          { name: 'srv-1', lock, released: true },
+          { name: 'srv-2', lock: undefined, released: false },
+        ],
+      }),
+    }
+    const { exit, out } = await runLine(['unlock'], { app })
+    expect(exit).toBe(0)
+    expect(out).toContain('released')
+    expect(out).toContain('srv-2: not locked')
+  })
+})
+
+describe('schema and completion', () => {
+  test('schema prints the file of the package', async () => {
+    const files = fakeFiles({ '/opt/hactl/inventory.schema.json': '{"type":"object"}\n' })
+    expect((await runLine(['schema'], { ports: { files } })).out).toBe('{"type":"object"}\n')
+    expect((await runLine(['schema', '--json'], { ports: { files } })).result()).toMatchObject({ exit: 0, schema: { type: 'object' } })
+  })
+
+  test('an unknown shell is refused', async () => {
+    expect(await runLine(['completion', 'tcsh'])).toMatchObject({ exit: 3, out: '' })
+  })
+})
+
+test('a diff that the terminal could mistake for commands is shown escaped', async () => {
+  const hostile = planOf({ servers: [{ server: 'srv-1', actions: [writeFile({ before: 'a\u001B[2J\n' })], unchanged: [] }] })
+  const { out } = await runLine(['plan'], { app: { plan: async () => ({ plan: hostile, observed: [] }) } })
+  expect(out).toContain('a\\x1b[2J')
+  expect(out).not.toContain('\u001B')
+})

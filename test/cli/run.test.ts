@@ -1,0 +1,231 @@
+import { describe, expect, test } from 'vitest'
+import { HactlError, HactlErrors } from '../../src/errors.ts'
+import { COMMANDS } from '../../src/cli/program.ts'
+import { fakeTerminal } from '../support/terminal.ts'
+import { runLine } from './command-line.ts'
+import { HEALTHY } from './samples.ts'
+
+describe('a command line that cannot be run', () => {
+  test('shows the help on stderr and exits 3 when no command is given', async () => {
+    const { exit, out, err } = await runLine([])
+    expect(exit).toBe(3)
+    expect(out).toBe('')
+    expect(err).toContain('Commands:')
+    expect(err).toContain('no command was given')
+  })
+
+  test.for([
+    [['plam'], "unknown command 'plam'", 'did you mean plan?'],
+    [['plan', '--exitcode'], "unknown option '--exitcode'", 'did you mean --exit-code?'],
+    [['plan', 'a.yml', 'b.yml'], 'too many arguments', 'hactl plan --help'],
+    [['completion'], "missing required argument 'SHELL'", 'hactl completion --help'],
+    [['plan', '--forks', '0'], '--forks takes a whole number from 1 to 64', '--forks 1'],
+    [['plan', '--timeout', '1h'], '--timeout takes a duration', '--timeout 3s'],
+    [['verify-failover', '--report', 'x.pdf'], '--report takes a file that ends in', '--report failover.html'],
+    [['verify-failover', '--probe', 'ftp://192.0.2.1/'], '--probe takes an http:// or https:// address', 'http://192.0.2.200/health'],
+    [['verify-failover', '--all', '--drill', 'x', '-y'], '--all and --drill exclude each other', 'give one of them'],
+    [['plan', 'a.yml', '-i', 'b.yml'], 'two inventories were given', 'give one of them'],
+  ] as const)('%j exits 3 with a hint', async ([argv, what, fix]) => {
+    const { exit, out, err } = await runLine(argv)
+    expect(exit).toBe(3)
+    expect(out).toBe('')
+    expect(err).toContain(what)
+    expect(err).toContain('[E_USAGE]')
+    expect(err).toContain(fix)
+  })
+
+  test('ends --json with a result that says the same', async () => {
+    const { exit, out, result } = await runLine(['plam', '--json'])
+    expect(exit).toBe(3)
+    expect(out.trimEnd().split('\n')).toHaveLength(1)
+    expect(result()).toMatchObject({ event: 'result', command: 'hactl', exit: 3, code: 'E_USAGE', what: "unknown command 'plam'" })
+  })
+})
+
+describe('--help and --version', () => {
+  test('print to stdout and exit 0', async () => {
+    expect(await runLine(['--version'])).toMatchObject({ exit: 0, out: '1.2.3\n', err: '' })
+    const help = await runLine(['--help'])
+    expect(help.exit).toBe(0)
+    for (const { name, summary } of COMMANDS) {
+      expect(help.out).toContain(`  ${name}`)
+      expect(help.out.replaceAll(/\s+/g, ' ')).toContain(summary)
+    }
+  })
+
+  test.for(COMMANDS.map(spec => spec.name))('hactl %s --help names every flag and shows an example', async name => {
+    const { exit, out } = await runLine([name, '--help'])
+    const spec = COMMANDS.find(one => one.name === name)
+    expect(exit).toBe(0)
+    for (const flag of spec?.flags ?? []) expect(out).toContain(flag.flags)
+    expect(out).toContain(`Examples:\n  ${spec?.examples[0]}`)
+  })
+
+  test('stay within 80 columns, examples apart', async () => {
+    const { out } = await runLine(['deploy', '--help'])
+    for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+  })
+})
+
+describe('global flags', () => {
+  test('may stand before or after the command', async () => {
+    const seen: unknown[] = []
+    const app = {
+      status: async (input: unknown) => {
+        seen.push(input)
+        return HEALTHY
+      },
+    }
+    await runLine(['--limit', 'srv-1,srv-2', '--forks', '3', 'status', '--timeout', '1500ms'], { app })
+    await runLine(['status', '-l', 'srv-1', '-l', 'srv-2', '--forks', '3', '--timeout', '1.5'], { app })
+    expect(seen[0]).toEqual(seen[1])
+    expect(seen[0]).toMatchObject({ limit: ['srv-1', 'srv-2'], forks: 3, timeoutMs: 1500 })
+  })
+
+  test('the inventory is the argument, then -i, then $HACTL_INVENTORY, then ./inventory.yml', async () => {
+    const paths: string[] = []
+    const app = {
+      status: async ({ inventoryPath }: { inventoryPath: string }) => {
+        paths.push(inventoryPath)
+        return HEALTHY
+      },
+    }
+    const ports = { env: { HACTL_INVENTORY: '/etc/edge.yml' } }
+    await runLine(['status', 'a.yml'], { app, ports })
+    await runLine(['status', '-i', 'b.yml'], { app, ports })
+    await runLine(['status'], { app, ports })
+    await runLine(['status'], { app })
+    expect(paths).toEqual(['/home/ops/edge/a.yml', '/home/ops/edge/b.yml', '/etc/edge.yml', '/home/ops/edge/inventory.yml'])
+  })
+
+  test('-K without a terminal fails and names what to set instead', async () => {
+    const { exit, err } = await runLine(['status', '-K'])
+    expect(exit).toBe(3)
+    expect(err).toContain('[E_NOT_INTERACTIVE]')
+    expect(err).toContain('become_password')
+  })
+
+  test('-K asks on a terminal, and the password is no text afterwards', async () => {
+    let given: { becomePassword?: unknown } = {}
+    const { scriptedPrompter } = await import('../support/prompter.ts')
+    await runLine(['status', '-K'], {
+      app: {
+        status: async input => {
+          given = input
+          return HEALTHY
+        },
+      },
+      ports: { terminal: fakeTerminal({ stdin: true, stderr: true }) },
+      prompter: scriptedPrompter([{ question: 'sudo password', answer: 'hunter2' }]),
+    })
+    expect(JSON.stringify(given)).toContain('"becomePassword":"***"')
+  })
+})
+
+describe('errors', () => {
+  const denied = new HactlError({
+    code: 'E_SSH_AUTH',
+    server: 'srv-2',
+    what: 'the server refused every key offered for user "deploy"',
+    why: ['tried ~/.ssh/id_ed25519 and 2 keys from the agent (198.51.100.12:22)'],
+    fix: 'ssh-copy-id deploy@198.51.100.12, or set servers[1].ssh.identity_file in inventory.yml',
+  })
+  const fails = (error: unknown) => ({
+    status: async () => {
+      throw error
+    },
+  })
+
+  test('say what, why and how to fix it on stderr', async () => {
+    const { exit, out, err } = await runLine(['status'], { app: fails(denied) })
+    expect(exit).toBe(4)
+    expect(out).toBe('')
+    expect(err).toBe(`srv-2: the server refused every key offered for user "deploy"          [E_SSH_AUTH]
+  why   tried ~/.ssh/id_ed25519 and 2 keys from the agent (198.51.100.12:22)
+  fix   ssh-copy-id deploy@198.51.100.12, or set servers[1].ssh.identity_file in inventory.yml
+`)
+  })
+
+  test('of several servers are all reported, and the worst decides', async () => {
+    const lost = new HactlError({ code: 'E_CONNECTION_LOST', server: 'srv-3', what: 'the connection was lost', fix: 'run it again' })
+    const { exit, err, result } = await runLine(['status', '--json'], { app: fails(new HactlErrors([denied, lost])) })
+    expect(exit).toBe(6)
+    expect(err).toContain('srv-2: ')
+    expect(err).toContain('srv-3: the connection was lost')
+    expect(result()).toMatchObject({
+      event: 'result',
+      command: 'status',
+      exit: 6,
+      code: 'E_CONNECTION_LOST',
+      servers: [
+        { name: 'srv-2', code: 'E_SSH_AUTH' },
+        { name: 'srv-3', code: 'E_CONNECTION_LOST' },
+      ],
+    })
+  })
+
+  test('that are faults of hactl exit 1, with their stack only when asked for', async () => {
+    const fault = new TypeError('x is not a function')
+    const short = await runLine(['status'], { app: fails(fault) })
+    expect(short.exit).toBe(1)
+    expect(short.err).toContain('[E_INTERNAL]')
+    expect(short.err).not.toContain('TypeError')
+    const long = await runLine(['status', '-v'], { app: fails(fault) })
+    expect(long.err).toContain('cause TypeError: x is not a function')
+  })
+
+  test.for([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('after %s exit %i', async ([name, status]) => {
+    const { exit, result } = await runLine(['status', '--json'], {
+      app: fails(new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted' })),
+      ports: { signal: AbortSignal.abort(name) },
+    })
+    expect(exit).toBe(status)
+    expect(result()).toMatchObject({ exit: status, code: 'E_INTERRUPTED' })
+  })
+
+  test('of an undo outrank the interrupt that caused them', async () => {
+    const stuck = new HactlError({
+      code: 'E_UNDO_FAILED',
+      server: 'srv-1',
+      what: 'haproxy is still stopped',
+      fix: 'systemctl start haproxy',
+    })
+    const { exit, err } = await runLine(['status'], { app: fails(stuck), ports: { signal: AbortSignal.abort('SIGINT') } })
+    expect(exit).toBe(8)
+    expect(err).toContain('systemctl start haproxy')
+  })
+
+  test('thrown where nobody could catch them stop the run as a fault of hactl', async () => {
+    const { exit, err } = await runLine(['status'], {
+      app: fails(new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted' })),
+      ports: { signal: AbortSignal.abort(new Error('read ECONNRESET')) },
+    })
+    expect(exit).toBe(1)
+    expect(err).toContain('read ECONNRESET')
+  })
+})
+
+describe('colour', () => {
+  const screen = () => fakeTerminal({ stdout: true, stderr: true })
+  const app = { status: async () => HEALTHY }
+  const ESC = '\u001B['
+
+  test('is used on a terminal', async () => {
+    expect((await runLine(['status'], { app, ports: { terminal: screen() } })).out).toContain(ESC)
+  })
+
+  test.for([
+    ['NO_COLOR', ['status'], { NO_COLOR: '1' }],
+    ['--no-color', ['status', '--no-color'], {}],
+    ['TERM=dumb', ['status'], { TERM: 'dumb' }],
+  ] as const)('is not used with %s', async ([, argv, env]) => {
+    expect((await runLine(argv, { app, ports: { terminal: screen(), env } })).out).not.toContain(ESC)
+  })
+
+  test('is not used in a pipe', async () => {
+    expect((await runLine(['status'], { app })).out).not.toContain(ESC)
+  })
+})
