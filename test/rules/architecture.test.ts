@@ -1,0 +1,127 @@
+/** Who may import whom. Boundaries that nothing checks do not hold. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+
+const SRC = resolve(import.meta.dirname, '../../src')
+
+/** By the first folder (or file) under src/: what it may import, and what it may import as types only. */
+const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly types?: readonly string[] }>> = {
+  state: { code: [] },
+  ports: { code: [], types: ['secret'] },
+  errors: { code: [] },
+  secret: { code: [] },
+  yaml: { code: ['errors'] },
+  system: { code: ['errors'], types: ['ports'] },
+  inventory: { code: ['errors', 'yaml', 'secret'], types: ['ports'] },
+  domain: { code: ['errors', 'secret'], types: ['state', 'inventory'] },
+  engine: { code: ['errors', 'secret', 'yaml'], types: ['state', 'ports'] },
+  app: { code: ['errors', 'secret', 'yaml', 'inventory', 'domain', 'engine'], types: ['state', 'ports'] },
+  // secret: the sudo password that was typed becomes one before it goes anywhere.
+  cli: { code: ['app', 'errors', 'yaml', 'secret'], types: ['ports', 'state', 'inventory', 'domain', 'engine'] },
+  main: { code: ['app', 'cli', 'engine', 'errors', 'system'], types: ['ports'] },
+}
+
+/** Packages that have one door. */
+const ONE_DOOR: Readonly<Record<string, string>> = {
+  'node-ssh': 'engine/ssh/node-ssh.ts',
+  listr2: 'cli/view/tree.ts',
+  inquirer: 'cli/wizard/inquirer.ts',
+  'js-yaml': 'yaml.ts',
+}
+
+interface Import {
+  readonly file: string
+  readonly from: string
+  readonly isType: boolean
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'))
+
+const imports: Import[] = files.flatMap(file => {
+  const text = readFileSync(join(SRC, file), 'utf8')
+  const statics = [...text.matchAll(/^(?:import|export)\s+(type\s+)?(?:[^'"();]*?\sfrom\s+)?'([^']+)'/gms)]
+  const dynamics = [...text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)]
+  return [
+    ...statics.map(match => ({ file, from: match[2] ?? '', isType: match[1] !== undefined || hasOnlyTypes(match[0]) })),
+    ...dynamics.map(match => ({ file, from: match[1] ?? '', isType: false })),
+  ]
+})
+
+/** import { type A, type B } from ... */
+function hasOnlyTypes(statement: string): boolean {
+  const names = /\{([^}]*)\}/
+    .exec(statement)?.[1]
+    ?.split(',')
+    .map(name => name.trim())
+    .filter(name => name !== '')
+  return names !== undefined && names.length > 0 && names.every(name => name.startsWith('type '))
+}
+
+const layerOf = (path: string) => path.split('/')[0]?.replace(/\.ts$/, '') ?? path
+
+const inOurs = imports
+  .filter(({ from }) => from.startsWith('.') && !from.endsWith('.json'))
+  .map(entry => ({ ...entry, target: relative(SRC, resolve(SRC, dirname(entry.file), entry.from)) }))
+
+test('reads the imports of every layer', () => {
+  expect(new Set(files.map(layerOf))).toEqual(new Set(Object.keys(MAY)))
+  expect(inOurs.length).toBeGreaterThan(100)
+})
+
+test('imports go up the page only: state, ports, errors <- inventory, domain, engine <- app <- cli <- main', () => {
+  const wrong = inOurs.flatMap(({ file, target, isType }) => {
+    const [from, to] = [layerOf(file), layerOf(target)]
+    const allowed = MAY[from]
+    if (from === to || allowed === undefined || allowed.code.includes(to)) return []
+    if (allowed.types?.includes(to) === true) {
+      return isType
+        ? []
+        : [`src/${file} imports code of src/${target}; ${from}/ may use its types only: write "import type", or take it as an argument`]
+    }
+    return [
+      `src/${file} imports src/${target}; ${from}/ may import ${allowed.code.join(', ') || 'nothing of ours'}: move what both need up the page, or pass it in`,
+    ]
+  })
+  expect(wrong).toEqual([])
+})
+
+test('of the engine the command line knows its events only', () => {
+  const wrong = inOurs.filter(
+    ({ file, target }) => layerOf(file) === 'cli' && layerOf(target) === 'engine' && target !== 'engine/events.ts',
+  )
+  expect(wrong.map(({ file, target }) => `src/${file} imports src/${target}: add what a renderer must know to engine/events.ts`)).toEqual(
+    [],
+  )
+})
+
+test('each outside library with effects has one door', () => {
+  const wrong = imports.flatMap(({ file, from }) => {
+    const door = ONE_DOOR[from]
+    return door === undefined || door === file ? [] : [`src/${file} imports ${from}; only src/${door} does: use what that file exports`]
+  })
+  expect(wrong).toEqual([])
+})
+
+test('relative imports end in .ts and built-ins begin with node:', () => {
+  const wrong = imports.filter(({ from }) =>
+    from.startsWith('.')
+      ? !/\.(ts|json)$/.test(from)
+      : /^(fs|path|net|tls|os|crypto|child_process|util|url|events|stream)(\/|$)/.test(from),
+  )
+  expect(wrong.map(({ file, from }) => `src/${file} imports ${from}`)).toEqual([])
+})
+
+test('only main.ts touches the process, and nothing below app knows the time or prints', () => {
+  const wrong = files.flatMap(file => {
+    const code = readFileSync(join(SRC, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$/gm, '')
+    const found = [
+      ...(file === 'main.ts' ? [] : [/(?<![.\w'"])process\.(?!ts)\w+/.exec(code)?.[0]]),
+      ...(/^(domain|engine(?!\/ssh))\//.test(file)
+        ? [/(?<![.\w])(console\.\w+|new Date\b|Date\.\w+|setTimeout|setInterval|Math\.random)\b/.exec(code)?.[0]]
+        : []),
+    ].filter(hit => hit !== undefined)
+    return found.map(hit => `src/${file} uses ${hit}: take a port (Clock, Terminal, env) instead`)
+  })
+  expect(wrong).toEqual([])
+})
