@@ -1,0 +1,180 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { SHIPPED_DRILLS } from '../../../src/app/drills.ts'
+import type { Cluster } from '../../../src/domain/cluster-types.ts'
+import { DISTURBANCES, disturbanceFor, drillLimits, drillRefusals, goesHome, predictTaker } from '../../../src/domain/failover/drill.ts'
+import { parseDrill } from '../../../src/engine/drill-file.ts'
+import type { ObservedInstance, ObservedNode } from '../../../src/state.ts'
+
+const VIP = '198.51.100.200'
+
+interface NodeChange {
+  readonly priority: number
+  readonly state?: ObservedInstance['state']
+  readonly nopreempt?: boolean
+  readonly holds?: boolean
+  readonly haproxy?: string
+  readonly keepalived?: string
+  readonly checkStatus?: number
+  readonly residue?: readonly string[]
+}
+
+function node(server: string, change: NodeChange): ObservedNode {
+  const { priority, state = 'BACKUP', nopreempt = false, holds = state === 'MASTER', haproxy = 'active', keepalived = 'active' } = change
+  const service = (unit: 'haproxy' | 'keepalived', active: string) =>
+    ({
+      unit,
+      load: 'loaded',
+      active,
+      sub: 'running',
+      unitFile: 'enabled',
+      needsDaemonReload: false,
+      mainPid: 1,
+      loadedHash: undefined,
+    }) as const
+  return {
+    server,
+    facts: {
+      machineId: server,
+      bootId: '',
+      hostname: server,
+      uid: 0,
+      os: { id: 'debian', like: '', version: '12', codename: 'bookworm', pretty: 'Debian' },
+      systemd: true,
+      dpkg: true,
+      container: 'none',
+      addresses: holds ? [{ interface: 'eth0', family: 4, address: VIP, prefix: 24 }] : [],
+      linkAddresses: [],
+      clockMs: 0,
+      freeVarKiB: 1,
+    },
+    packages: {},
+    dpkgBroken: false,
+    aptListsStale: false,
+    files: {},
+    services: { haproxy: service('haproxy', haproxy), keepalived: service('keepalived', keepalived) },
+    sysctls: {},
+    instances: [
+      {
+        name: 'VRRP1',
+        interface: 'eth0',
+        virtualRouterId: 66,
+        state,
+        basePriority: priority,
+        effectivePriority: priority,
+        advertIntMs: 1000,
+        version: 2,
+        nopreempt,
+        virtualAddresses: [VIP],
+        trackScripts: [],
+      },
+    ],
+    checkStatus: change.checkStatus ?? 0,
+    trackers: {},
+    lock: undefined,
+    residue: change.residue ?? [],
+    neighbours: [],
+  }
+}
+
+// Only what the refusals look at.
+const cluster = {
+  profile: 'classic',
+  instances: [{ name: 'VRRP1', virtualAddresses: [{ address: VIP, family: 4, prefix: 24, text: VIP }] }],
+} as unknown as Cluster
+
+const healthy = [node('srv-1', { priority: 105, state: 'MASTER' }), node('srv-2', { priority: 104 }), node('srv-3', { priority: 103 })]
+const withSecond = (change: Partial<NodeChange>) =>
+  healthy.map(known => (known.server === 'srv-2' ? node('srv-2', { priority: 104, ...change }) : known))
+
+describe('a drill is refused', () => {
+  test('never on a healthy cluster', () => {
+    expect(drillRefusals(cluster, healthy)).toEqual([])
+  })
+
+  test.each<{ why: string; change: Partial<NodeChange>; reason: RegExp }>([
+    { why: 'a backup without haproxy', change: { haproxy: 'inactive' }, reason: /^srv-2: haproxy is inactive$/ },
+    { why: 'a backup without keepalived', change: { keepalived: 'failed' }, reason: /^srv-2: keepalived is failed$/ },
+    { why: 'a failing check', change: { checkStatus: 1 }, reason: /^srv-2: .*check/ },
+    { why: 'a backup in FAULT', change: { state: 'FAULT' }, reason: /^srv-2: VRRP1 is in state FAULT$/ },
+    { why: 'a second master', change: { state: 'MASTER' }, reason: /srv-1 and srv-2 hold/ },
+    { why: 'an address that keepalived does not know of', change: { holds: true }, reason: /srv-1 and srv-2 hold/ },
+    { why: 'what an earlier drill left', change: { residue: ['hactl-undo-abcd.timer'] }, reason: /^srv-2: left over .*hactl-undo-abcd/ },
+    { why: 'an address about to go home', change: { priority: 106 }, reason: /about to move from srv-1 to srv-2/ },
+  ])('with $why', ({ change, reason }) => {
+    expect(drillRefusals(cluster, withSecond(change))).toContainEqual(expect.stringMatching(reason))
+  })
+
+  test('with an address nobody holds', () => {
+    const nobody = healthy.map(known => node(known.server, { priority: 100 }))
+    expect(drillRefusals(cluster, nobody)).toContainEqual(`nobody holds ${VIP}`)
+  })
+
+  test('with a single server', () => {
+    expect(drillRefusals(cluster, healthy.slice(0, 1))).toContainEqual(expect.stringMatching(/at least two/))
+  })
+
+  test('but not for a higher priority that does not preempt', () => {
+    expect(drillRefusals(cluster, withSecond({ priority: 106, nopreempt: true }))).toEqual([])
+  })
+})
+
+describe('who will take over', () => {
+  test('is the highest effective priority among the others', () => {
+    expect(predictTaker(healthy, 'VRRP1', 'srv-1')).toBe('srv-2')
+    expect(predictTaker(healthy, 'VRRP1', 'srv-2')).toBe('srv-1')
+  })
+
+  test('is not a server in FAULT', () => {
+    expect(predictTaker(withSecond({ state: 'FAULT' }), 'VRRP1', 'srv-1')).toBe('srv-3')
+  })
+
+  test('cannot be told between equals, or of an instance nobody knows', () => {
+    expect(predictTaker(withSecond({ priority: 103 }), 'VRRP1', 'srv-1')).toBeUndefined()
+    expect(predictTaker(healthy, 'VRRP2', 'srv-1')).toBeUndefined()
+  })
+})
+
+describe('an address goes home', () => {
+  test('to the highest priority', () => {
+    expect(goesHome(healthy, 'VRRP1', 'srv-1')).toBe(true)
+    expect(goesHome(healthy, 'VRRP1', 'srv-2')).toBe(false)
+  })
+
+  test('not with nopreempt', () => {
+    const away = healthy.map(known => node(known.server, { priority: 105, nopreempt: true }))
+    expect(goesHome(away, 'VRRP1', 'srv-1')).toBe(false)
+  })
+})
+
+describe('the limits', () => {
+  test('watch a takeover for longer than it may last, and end before the timer would undo it', () => {
+    const limits = drillLimits(8400, 20_000)
+    expect(limits.takeoverMs).toBeGreaterThan(8400)
+    expect(limits.undoAfterMs).toBeGreaterThan(limits.takeoverMs)
+    expect(limits.failbackMs).toBe(20_000)
+  })
+
+  test.each([undefined, 0, 500, 20_000, 600_000])('keep the timer at no more than 60 s (allowed outage %s)', maxOutageMs => {
+    expect(drillLimits(maxOutageMs, 1000).undoAfterMs).toBeLessThanOrEqual(60_000)
+  })
+})
+
+describe('every shipped drill', () => {
+  const folder = new URL('../../../playbooks/drills/', import.meta.url)
+  const vocabulary = {
+    disturbances: Object.keys(DISTURBANCES),
+    events: ['haproxy-stop', 'haproxy-kill', 'haproxy-hang', 'keepalived-stop', 'server-dead'],
+  }
+
+  test('is in the list, and the list has no other', () => {
+    expect(readdirSync(folder).sort()).toEqual([...SHIPPED_DRILLS].sort().map(name => `${name}.yml`))
+  })
+
+  test.each(SHIPPED_DRILLS)('%s can be read, is named like its file and has a disturbance with an undo', name => {
+    const drill = parseDrill(readFileSync(new URL(`${name}.yml`, folder), 'utf8'), name, vocabulary)
+    expect(drill.name).toBe(name)
+    const disturbance = disturbanceFor(drill)
+    for (const text of [disturbance?.script, disturbance?.undo, disturbance?.confirm, disturbance?.byHand]) expect(text).toMatch(/\S/)
+  })
+})

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import { observeDrillState } from '../../src/engine/drill-state.ts'
+import { fakeSession } from '../support/remote.ts'
+
+const VIP = '198.51.100.200'
+const look = (stdout: string) =>
+  observeDrillState(fakeSession('srv-1', [{ when: /list-units/, reply: () => ({ stdout }) }]), [VIP], ['haproxy'])
+
+test('a look tells the services, the watched addresses and what drills left', async () => {
+  const stdout = `unit haproxy active\naddress inet 127.0.0.1\naddress inet ${VIP}\nresidue hactl-undo-abcd.timer\nend\n`
+  expect(await look(stdout)).toEqual({ server: 'srv-1', units: { haproxy: 'active' }, holds: [VIP], residue: ['hactl-undo-abcd.timer'] })
+})
+
+test('an address that only begins like a watched one is not it', async () => {
+  expect((await look('unit haproxy active\naddress inet 198.51.100.20\nend\n')).holds).toEqual([])
+})
+
+test('an answer that was cut off is an error, not an empty state', async () => {
+  await expect(look('unit haproxy active\n')).rejects.toMatchObject({ code: 'E_PROBE_CUT', server: 'srv-1' })
+})
