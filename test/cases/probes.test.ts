@@ -1,0 +1,68 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parseProbe } from '../../src/engine/observe/parse.ts'
+import { HactlError } from '../../src/errors.ts'
+import { parseYaml } from '../../src/yaml.ts'
+import { PROBE_REQUEST } from '../support/probe-request.ts'
+
+const folder = join(import.meta.dirname, '../../fixtures/probes')
+const names = readdirSync(folder).flatMap(name => (name.endsWith('.txt') ? [name.slice(0, -4)] : []))
+const answerOf = (name: string) => readFileSync(join(folder, `${name}.txt`), 'utf8')
+
+interface ProbeCase {
+  readonly expect?: Record<string, unknown>
+  readonly error?: string
+  readonly why?: string
+}
+
+function expectedOf(name: string): ProbeCase {
+  const { value, problems } = parseYaml(readFileSync(join(folder, `${name}.yml`), 'utf8'))
+  if (problems.length > 0) throw new Error(`${name}.yml: ${problems[0]?.message}`)
+  return withUndefined(value) as ProbeCase
+}
+
+/** YAML has null where our values have undefined. */
+function withUndefined(value: unknown): unknown {
+  if (value === null) return undefined
+  if (Array.isArray(value)) return value.map(withUndefined)
+  return typeof value === 'object' ? Object.fromEntries(Object.entries(value).map(([key, below]) => [key, withUndefined(below)])) : value
+}
+
+function outcomeOf(text: string): unknown {
+  try {
+    return parseProbe('srv-1', text, PROBE_REQUEST)
+  } catch (error) {
+    if (!(error instanceof HactlError)) throw error
+    return error
+  }
+}
+
+describe('every answer in fixtures/probes', () => {
+  test.for(names)('%s is read as its description says', name => {
+    const expected = expectedOf(name)
+    const outcome = outcomeOf(answerOf(name))
+    if (expected.error !== undefined) expect(outcome).toMatchObject({ code: expected.error, exit: 5, server: 'srv-1', why: [expected.why] })
+    else expect(outcome).toMatchObject(expected.expect ?? {})
+  })
+
+  // Every byte of the short ones; in the long ones, which are made of the same lines, every 37th and the end.
+  test.for(names.filter(name => expectedOf(name).error === undefined))(
+    '%s cut off at any byte is refused, never read as something absent',
+    name => {
+      const whole = answerOf(name)
+      const closing = whole.lastIndexOf('@@end all') + '@@end all'.length
+      const step = whole.length > 4000 ? 37 : 1
+      for (let end = 0; end < closing; end += step) expect(outcomeOf(whole.slice(0, end))).toMatchObject({ code: 'E_PROBE_CUT' })
+      for (let end = closing - 200; end < closing; end++) expect(outcomeOf(whole.slice(0, end))).toMatchObject({ code: 'E_PROBE_CUT' })
+    },
+  )
+})
+
+test('a server that says nothing at all is not taken for an empty one', () => {
+  expect(outcomeOf('')).toMatchObject({ code: 'E_PROBE_CUT', why: ['the closing mark is missing'] })
+})
+
+test('what a login shell prints before the answer is not part of it', () => {
+  expect(outcomeOf(`Welcome!\n${answerOf('fast-backup')}`)).toEqual(outcomeOf(answerOf('fast-backup')))
+})
