@@ -13,7 +13,7 @@ export interface OutputSettings {
 
 /** Where everything that is said goes: results to stdout, progress and errors to stderr; with --json all text to stderr. */
 export interface Output extends OutputSettings {
-  /** Of the terminal, for help. */
+  /** For text(): no limit where it goes to a file. */
   readonly columns: number
   /** For problem(): no limit where it goes to a file, so that a command to copy stays in one line. */
   readonly errorColumns: number
@@ -49,11 +49,12 @@ export function createOutput(settings: OutputSettings, terminal: Ports['terminal
     if (json) terminal.writeErr(whole)
     else terminal.writeOut(whole)
   }
+  const widthOf = (isTTY: boolean) => (isTTY && terminal.columns > 0 ? terminal.columns : Number.POSITIVE_INFINITY)
   const progress = chooseProgress(settings, terminal, createTree)
   return {
     ...settings,
-    columns: terminal.columns > 0 ? terminal.columns : 80,
-    errorColumns: terminal.stderrIsTTY && terminal.columns > 0 ? terminal.columns : Number.POSITIVE_INFINITY,
+    columns: widthOf(json ? terminal.stderrIsTTY : terminal.stdoutIsTTY),
+    errorColumns: widthOf(terminal.stderrIsTTY),
     style: styleFor(colour && (json ? terminal.stderrIsTTY : terminal.stdoutIsTTY)),
     errorStyle: styleFor(colour && terminal.stderrIsTTY),
     text: text => {

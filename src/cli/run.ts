@@ -43,8 +43,10 @@ export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks
   return error.exit
 }
 
+const HELP_COLUMNS = 80
+
 async function perform(argv: readonly string[], ports: Ports, hooks: RunHooks, output: Output): Promise<Outcome> {
-  const parsed = parseArgv(argv, { version: hooks.version, columns: output.columns })
+  const parsed = parseArgv(argv, { version: hooks.version, columns: Math.min(output.columns, HELP_COLUMNS) })
   if (parsed.kind === 'help') {
     if (parsed.askedFor) {
       output.important(parsed.text)

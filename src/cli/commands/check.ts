@@ -18,7 +18,7 @@ async function checkInventory(context: CommandContext): Promise<Outcome> {
   const { errors, warnings, cluster, profile, servers, table, outages } = report
   const exit = errors.length > 0 ? 3 : 0
   if (output.quiet) printIssues(context, basename(path), errors, warnings)
-  else output.text(renderCheck(report, basename(path), output.style))
+  else output.text(renderCheck(report, basename(path), output.style, output.columns))
   output.text(`${count(errors.length, 'error')}, ${count(warnings.length, 'warning')}`)
   const result = {
     cluster,

@@ -3,7 +3,7 @@ import { renderIssues } from './issues.ts'
 import { count, formatMs, printable, table, type Style } from './style.ts'
 
 /** Who becomes master for every set of failed servers, how long it takes, and what is doubtful. */
-export function renderCheck(report: CheckReport, file: string, style: Style): string {
+export function renderCheck(report: CheckReport, file: string, style: Style, columns: number): string {
   const lines = [style.bold(`${report.cluster}: ${count(report.servers.length, 'server')}, profile ${report.profile}`)]
   const instances = [...new Set(report.table.flatMap(row => Object.keys(row.master)))]
   if (report.table.length > 0) {
@@ -12,11 +12,11 @@ export function renderCheck(report: CheckReport, file: string, style: Style): st
       ...instances.map(instance => row.master[instance] ?? 'NOBODY'),
       printable(row.note ?? ''),
     ])
-    lines.push('', ...emphasizeHead(table([['failed', ...instances.map(name => `master of ${name}`), ''], ...rows], '  '), style))
+    lines.push('', ...emphasizeHead(table([['failed', ...instances.map(name => `master of ${name}`), ''], ...rows], '  ', columns), style))
   }
   if (report.outages.length > 0) {
     const rows = report.outages.map(outage => [outage.event, bound(outage.expectedMs), bound(outage.worstMs), printable(outage.how)])
-    lines.push('', ...emphasizeHead(table([['event', 'expected', 'worst', 'how'], ...rows], '  '), style))
+    lines.push('', ...emphasizeHead(table([['event', 'expected', 'worst', 'how'], ...rows], '  ', columns), style))
   }
   const problems = [...renderIssues('error', report.errors, file, style), ...renderIssues('warning', report.warnings, file, style)]
   if (problems.length > 0) lines.push('', ...problems)

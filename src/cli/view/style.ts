@@ -40,11 +40,19 @@ export function count(n: number, one: string, many: string = `${one}s`): string 
   return `${n} ${n === 1 ? one : many}`
 }
 
-/** Rows with aligned columns, two spaces apart; the last column is as long as it is. */
-export function table(rows: readonly (readonly string[])[], indent = ''): string[] {
+const LEAST_LAST_COLUMN = 20
+
+/** Rows with aligned columns, two spaces apart; the last column goes on beneath itself where it does not fit into `columns`. */
+export function table(rows: readonly (readonly string[])[], indent = '', columns = Number.POSITIVE_INFINITY): string[] {
   const widths: number[] = []
   for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length)
-  return rows.map(row => (indent + row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  ')).trimEnd())
+  const fixed = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, indent.length)
+  const room = Math.max(LEAST_LAST_COLUMN, columns - fixed)
+  return rows.flatMap(row => {
+    const cells = row.slice(0, -1).map((cell, i) => `${cell.padEnd(widths[i] ?? 0)}  `)
+    const [first = '', ...rest] = wrap(row.at(-1) ?? '', room)
+    return [`${indent}${cells.join('')}${first}`.trimEnd(), ...rest.map(line => ' '.repeat(fixed) + line)]
+  })
 }
 
 /** Breaks at spaces so that no line is longer than `width`; a word longer than that keeps its line. */
