@@ -3,7 +3,7 @@ import type { Client } from 'ssh2'
 import { HactlError } from '../../errors.ts'
 import type { Clock, CommandResult, ConnectTarget, RunOptions, Script, Session } from '../../ports.ts'
 import type { Way } from './become.ts'
-import { bootstrapFor, wrapScript } from './become.ts'
+import { bootstrapFor, judgeSudo, wrapScript } from './become.ts'
 import type { ExecOutcome } from './exec.ts'
 import { exec } from './exec.ts'
 import { runError } from './failure.ts'
@@ -74,7 +74,9 @@ export function createSession(init: SessionInit): Session {
       maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
     })
     if (outcome.kind === 'done') way ??= outcome.via
-    if (outcome.kind === 'wrong-password') wrongPassword = outcome
+    const isWrong =
+      outcome.kind === 'wrong-password' || (outcome.kind === 'no-shell' && outcome.isSudo && judgeSudo(outcome.stderr) === 'wrong-password')
+    if (isWrong) wrongPassword = outcome
     return outcome
   }
 

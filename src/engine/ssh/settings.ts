@@ -175,7 +175,7 @@ function hopFor(spec: JumpSpec, config: SshConfig, target: ConnectTarget, deps: 
     identitiesOnly: first(config, 'identitiesonly') === 'yes',
     agent: agentOf(first(config, 'identityagent'), path, deps.env),
     userKnownHosts: target.knownHosts === undefined ? paths('userknownhostsfile', '~/.ssh/known_hosts') : [target.knownHosts],
-    globalKnownHosts: target.knownHosts === undefined ? paths('globalknownhostsfile', '/etc/ssh/ssh_known_hosts') : [],
+    globalKnownHosts: paths('globalknownhostsfile', '/etc/ssh/ssh_known_hosts'),
     hostKeyAlias: first(config, 'hostkeyalias'),
     hashKnownHosts: first(config, 'hashknownhosts') === 'yes',
     family: family === 'inet' ? 4 : family === 'inet6' ? 6 : 0,

@@ -1,8 +1,10 @@
 /** What the shell would be reading at a given place of a piece of shell text, as far as quoting goes. */
-export type ShellContext = 'word' | 'single-quotes' | 'double-quotes' | 'comment' | 'heredoc'
+export type ShellContext = 'word' | 'single-quotes' | 'double-quotes' | 'backquotes' | 'arithmetic' | 'comment' | 'heredoc' | 'glued'
 
 /** One open construct: quotes, or a $( ) / $(( )) / ${ } in which words start anew. */
-type Frame = { readonly kind: 'single' | 'double' | 'comment' | 'arithmetic' | 'brace' } | { readonly kind: 'command'; parens: number }
+type Frame =
+  | { readonly kind: 'single' | 'double' | 'backquote' | 'comment' | 'arithmetic' | 'brace' }
+  | { readonly kind: 'command'; parens: number }
 
 /**
  * Follows the quoting rules of POSIX sh (Shell Command Language, sections 2.2, 2.3, 2.6 and 2.7.4) over text that arrives in parts,
@@ -16,28 +18,40 @@ export class ShellReader {
   #announced: string[] = []
   #heredoc: string[] = []
   #line = ''
+  /** The text ends in a character that would change what the next one means: a backslash, a $, or << without its word. */
+  #isGlued = false
 
   /** A value that stands here: part of a word, and of a here-document's line. */
   hole(): void {
     this.#wordStart = false
+    this.#isGlued = false
     this.#line += '\0'
   }
 
   context(): ShellContext {
     if (this.#heredoc.length > 0) return 'heredoc'
+    if (this.#isGlued) return 'glued'
     switch (this.#top()?.kind) {
       case 'single':
         return 'single-quotes'
       case 'double':
         return 'double-quotes'
+      case 'backquote':
+        return 'backquotes'
+      case 'arithmetic':
+        return 'arithmetic'
       case 'comment':
         return 'comment'
       case undefined:
-      case 'arithmetic':
       case 'brace':
       case 'command':
         return this.#inDoubleQuotedBrace() ? 'double-quotes' : 'word'
     }
+  }
+
+  /** Whether what follows must begin on a new line: this text ends in a comment, or in the end of a here-document. */
+  needsNewline(): boolean {
+    return this.#heredoc.length > 0 || this.#top()?.kind === 'comment'
   }
 
   /** What is still open at the end of a script; undefined where nothing is. */
@@ -86,7 +100,16 @@ export class ShellReader {
       if (c === "'") this.#frames.pop()
       return 0
     }
-    if (c === '\\') return 1
+    if (c === '\\') {
+      this.#isGlued = at + 1 === text.length
+      return 1
+    }
+    if (c === '`') {
+      if (frame?.kind === 'backquote') this.#frames.pop()
+      else this.#frames.push({ kind: 'backquote' })
+      return 0
+    }
+    if (frame?.kind === 'backquote') return 0
     if (c === '"') {
       if (frame?.kind === 'double') this.#frames.pop()
       else this.#frames.push({ kind: 'double' })
@@ -121,6 +144,8 @@ export class ShellReader {
       this.#frames.push({ kind: 'brace' })
       return 1
     }
+    // $'...' is a kind of quotes of its own in bash and in POSIX since 2024.
+    this.#isGlued = at + 1 === text.length
     return 0
   }
 
@@ -142,7 +167,10 @@ export class ShellReader {
         return 0
       case '<': {
         const heredoc = /^<<(-?)[ \t]*(?:'([^'\n]+)'|"([^"\n]+)"|\\?([A-Za-z0-9_]+))/.exec(text.slice(at))
-        if (heredoc === null) return 0
+        if (heredoc === null) {
+          if (/^<<-?[ \t]*$/.test(text.slice(at))) this.#isGlued = true
+          return 0
+        }
         this.#announced.push(heredoc[2] ?? heredoc[3] ?? heredoc[4] ?? '')
         return heredoc[0].length - 1
       }

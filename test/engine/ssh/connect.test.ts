@@ -19,6 +19,22 @@ const otherKey = makeKey()
 const hostKey = makeKey()
 const rsaHostKey = makeKey('rsa')
 
+const plainHop = {
+  alias: 'srv-1.example.com',
+  host: 'srv-1.example.com',
+  port: 22,
+  user: 'root',
+  identityFiles: [],
+  identityIsExplicit: false,
+  identitiesOnly: false,
+  agent: undefined,
+  userKnownHosts: [],
+  globalKnownHosts: [],
+  hostKeyAlias: undefined,
+  hashKnownHosts: false,
+  family: 0,
+} as const
+
 let controller: Controller
 const cleanups: (() => unknown)[] = []
 
@@ -346,24 +362,23 @@ describe('reaching the server', () => {
   ])('%s is told in words', async ([code, words]) => {
     const cause = new AggregateError([Object.assign(new Error(`connect ${code}`), { code })])
     const target = controller.target({ port: 22 }, { host: 'srv-1.example.com' })
-    const hop = {
-      alias: 'srv-1.example.com',
-      host: 'srv-1.example.com',
-      port: 22,
-      user: 'root',
-      identityFiles: [],
-      identityIsExplicit: false,
-      identitiesOnly: false,
-      agent: undefined,
-      userKnownHosts: [],
-      globalKnownHosts: [],
-      hostKeyAlias: undefined,
-      hashKnownHosts: false,
-      family: 0,
-    } as const
-    const error = connectError({ target, hop, isJump: false, peer: 'srv-1.example.com:22', plan: undefined, cause })
+    const error = connectError({ target, hop: plainHop, isJump: false, peer: 'srv-1.example.com:22', plan: undefined, cause })
     expect(error.code).toBe('E_SSH_UNREACHABLE')
     expect(textOf(error)).toContain(words)
+  })
+
+  test('a server that has heard enough keys is quoted, and it counts as a refusal', () => {
+    const cause = Object.assign(new Error('Too many authentication failures'), { code: 2 })
+    const error = connectError({
+      target: controller.target({ port: 22 }),
+      hop: plainHop,
+      isJump: false,
+      peer: '192.0.2.11:22',
+      plan: undefined,
+      cause,
+    })
+    expect(error.code).toBe('E_SSH_AUTH')
+    expect(error.why.join()).toContain('Too many authentication failures')
   })
 
   test('an abort ends the attempt at once', async () => {

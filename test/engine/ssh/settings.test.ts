@@ -113,7 +113,6 @@ stricthostkeychecking false
         identityFiles: ['/keys/id'],
         identityIsExplicit: true,
         userKnownHosts: ['/keys/known'],
-        globalKnownHosts: [],
       },
     ])
     expect(asked).toEqual(['ssh -G -l ops -p 22 -- srv-1.example.com'])

@@ -156,6 +156,12 @@ describe('places where quoting would not protect a value', () => {
     ['a here-document', () => sh`cat <<EOF\n${v}\nEOF\n`],
     ['a here-document with tabs', () => sh`cat <<-'EOF'\n\t${v}\n\tEOF\n`],
     ['double quotes inside a substitution', () => sh`x=$(echo "${v}")`],
+    ['backquotes', () => sh`echo \`echo ${v}\``],
+    ['backquotes inside double quotes', () => sh`echo "\`echo ${v}\`"`],
+    ['arithmetic', () => sh`echo $((1 + ${v}))`],
+    ['after a backslash', () => sh`echo \\${v}`],
+    ['after a $', () => sh`echo $${v}`],
+    ['the end mark of a here-document', () => sh`cat << ${v}\nx\n`],
     ['a default value inside double quotes', () => sh`echo "\${x:-${v}}"`],
   ])('%s', ([, script]) => {
     expect(script).toThrow(/cannot be quoted/)
@@ -182,6 +188,27 @@ describe('places where quoting would not protect a value', () => {
     expect(() => sh`echo $(a`).toThrow(/open substitution/)
     expect(() => sh`cat <<EOF\na`).toThrow(/open here-document/)
     expect(run(sh`cat <<EOF\na\nEOF`).toString()).toBe('a\n')
+  })
+
+  test('numbers may stand in quotes, arithmetic, comments and here-documents', () => {
+    expect(run(sh`echo "${1}" '${2}' $((${3} + 1)) # ${4}\ncat <<EOF\n${5}\nEOF\n`).toString()).toBe('1 2 4\n5\n')
+    expect(() => sh`echo $${1}`).toThrow(/cannot be quoted/)
+  })
+
+  test('hostile values stay values in every place where one may stand', () => {
+    for (const value of [...hostile, ...randomStrings(200)]) {
+      const script = sh`x=${value}; printf '%s\\000' "$x"; y="$(printf %s ${value}x)"; printf '%s\\000' "\${y%x}"; case ${value} in ${value}) printf same;; esac`
+      expect(run(script).toString('utf8')).toBe(`${value}\0${value}\0same`)
+    }
+  })
+
+  test('a script that ends in a comment or a here-document is followed by a new line, or refused', () => {
+    for (const open of [sh`true # why`, sh`cat <<EOF\na\nEOF`, sh`${sh`true # why`}`, joinScripts([sh`true`, sh`true # why`])]) {
+      expect(() => sh`${open}; echo b`).toThrow(/new line/)
+      expect(() => joinScripts([open, sh`echo b`], ' && ')).toThrow(/cannot be joined/)
+      expect(run(sh`${open}\necho b`).toString()).toMatch(/b\n$/)
+      expect(run(joinScripts([open, sh`echo b`])).toString()).toMatch(/b\n$/)
+    }
   })
 
   test('an escape that JavaScript would silently drop is refused', () => {
