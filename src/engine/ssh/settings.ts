@@ -137,7 +137,7 @@ async function askSsh(
 }
 
 function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+  return cause instanceof Error && (('code' in cause && cause.code === 'ENOENT') || isMissing(cause.cause))
 }
 
 function parseSshConfig(text: string): SshConfig {
