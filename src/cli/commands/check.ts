@@ -1,4 +1,4 @@
-import { basename, resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import type { Command, CommandContext, Outcome } from '../command.ts'
 import { inventoryPath } from '../run-input.ts'
 import { renderCheck } from '../view/check.ts'
@@ -14,11 +14,12 @@ export const check: Command = async context => {
 async function checkInventory(context: CommandContext): Promise<Outcome> {
   const { app, output, ports } = context
   const path = inventoryPath(context)
+  const shown = relative(ports.cwd, path)
   const report = await app.check({ inventoryPath: path }, ports)
   const { errors, warnings, cluster, profile, servers, table, outages } = report
   const exit = errors.length > 0 ? 3 : 0
-  if (output.quiet) printIssues(context, basename(path), errors, warnings)
-  else output.text(renderCheck(report, basename(path), output.style, output.columns))
+  if (output.quiet) printIssues(context, shown, errors, warnings)
+  else output.text(renderCheck(report, shown, output.style, output.columns))
   output.text(`${count(errors.length, 'error')}, ${count(warnings.length, 'warning')}`)
   const result = {
     cluster,

@@ -68,12 +68,12 @@ describe('setup without a terminal', () => {
 
   test('has a flag for every question and more', async () => {
     const files = fakeFiles()
-    const flags = [
-      ...['--vip', '2001:db8::c8/64', '--interface', 'ens160', '--vrid', '66', '--profile', 'classic', '--cluster', 'edge'],
-      ...['--backend', 'app-1=192.0.2.21:8080', '--backend', '192.0.2.22:8080', '--bind', ':8080', '--mode', 'tcp'],
-      ...['--ssh-user', 'ops', '--identity-file', '~/.ssh/id_ed25519', '--email', 'a@example.com'],
-    ]
-    const { exit, result } = await runLine(['setup', '--yes', '--json', ...THREE, ...VIP, ...flags], { ports: { files } })
+    const network = ['--vip', '2001:db8::c8/64', '--interface', 'ens160', '--vrid', '66', '--profile', 'classic', '--cluster', 'edge']
+    const haproxy = ['--backend', 'app-1=192.0.2.21:8080', '--backend', '192.0.2.22:8080', '--bind', ':8080', '--mode', 'tcp']
+    const login = ['--ssh-user', 'ops', '--identity-file', '~/.ssh/id_ed25519', '--email', 'a@example.com']
+    const { exit, result } = await runLine(['setup', '--yes', '--json', ...THREE, ...VIP, ...network, ...haproxy, ...login], {
+      ports: { files },
+    })
     expect(exit).toBe(0)
     expect(result()).toMatchObject({ command: 'setup', file: PATH })
     expect(inventoryIn(files)).toMatchObject({
