@@ -5,11 +5,13 @@ import { type DrillCase, judgeDrill, refusedVerdict, type Verdict } from '../dom
 import { baselineProblems, failbackIsSettled, takeoverIsSettled } from '../domain/failover/settled.ts'
 import { TRACKER_FILES } from '../domain/trackers.ts'
 import { worstCaseOutage } from '../domain/vrrp/outage.ts'
-import { runDrill } from '../engine/drill.ts'
+import { type DrillRun, runDrill } from '../engine/drill.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { createLinks, type Links } from '../engine/links.ts'
 import { withLock } from '../engine/lock.ts'
 import { observeNode } from '../engine/observe.ts'
+import { runProber } from '../engine/prober.ts'
+import { runServerProber } from '../engine/server-prober.ts'
 import { sh } from '../engine/ssh/sh.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget, Session } from '../ports.ts'
@@ -59,6 +61,8 @@ interface Errand {
   readonly instance: Cluster['instances'][number]
   readonly target: ProbeTarget
   readonly maxOutageMs: number | undefined
+  /** "controller" or the name of a server. */
+  readonly probeFrom: string
 }
 
 /**
@@ -70,7 +74,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
   const loaded = await loadCluster(input.inventoryPath, ports)
   const { cluster } = loaded
   assertWholeCluster(cluster, limitedServers(loaded, input.limit))
-  assertFromController(input.from)
+  const probeFrom = probeOrigin(cluster, input.from)
   const bounds = worstCaseOutage(cluster)
   const drills = await loadDrills(
     input,
@@ -81,7 +85,13 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
   const errands = drills.flatMap(drill => {
     const worstMs = bounds.find(bound => bound.event === drill.expect.event)?.worstMs
     const maxOutageMs = input.maxOutageMs ?? (worstMs === undefined ? undefined : Math.ceil(worstMs * 1.1))
-    return cluster.instances.map(instance => ({ drill, instance, target: probeTargetFor(cluster, instance, input.probe), maxOutageMs }))
+    return cluster.instances.map(instance => ({
+      drill,
+      instance,
+      target: probeTargetFor(cluster, instance, input.probe),
+      maxOutageMs,
+      probeFrom,
+    }))
   })
   return withConnections(
     await targetsOf(loaded, input, ports),
@@ -133,6 +143,9 @@ async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: P
   const [from] = holdersOf(nodes, vip)
   const disturbance = disturbanceFor(drill)
   if (refusals.length > 0 || from === undefined || disturbance === undefined) return refused(errand, refusals, onEvent)
+  if (errand.probeFrom === from) {
+    return refused(errand, [`${from} holds ${vip}: what it asks never leaves it; probe from another server`], onEvent)
+  }
   const about: DrillCase = {
     drill: drill.name,
     vip,
@@ -153,7 +166,6 @@ async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: P
       vips: cluster.instances.flatMap(other => other.virtualAddresses.map(({ address }) => address)),
       units: DRILL_UNITS,
       trackers: Object.values(TRACKER_FILES),
-      probeTarget: errand.target,
       limits: drillLimits(maxOutageMs, settleLimitMs(cluster)),
       decide: {
         baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
@@ -161,7 +173,7 @@ async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: P
         failbackIsSettled: (samples, nowMs) => failbackIsSettled(about, samples, nowMs),
       },
       links,
-      probe: ports.probe,
+      sendProbes: watch => sendProbes(errand, links, ports, watch),
       clock: ports.clock,
       signal: ports.signal,
       onEvent,
@@ -171,6 +183,16 @@ async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: P
     if (!(error instanceof HactlError) || error.code !== 'E_UNHEALTHY') throw error
     return told(refusedVerdict(about, error.why.length === 0 ? [error.message] : error.why), onEvent)
   }
+}
+
+function sendProbes(
+  { target, probeFrom }: Errand,
+  links: Links,
+  { probe, clock }: Ports,
+  watch: Parameters<DrillRun['sendProbes']>[0],
+): Promise<unknown> {
+  if (probeFrom === 'controller') return runProber({ target, probe, clock, ...watch })
+  return runServerProber({ session: links.current(probeFrom), target, clock, ...watch })
 }
 
 function refused(errand: Errand, reasons: readonly string[], onEvent: OnEvent): Verdict {
@@ -262,7 +284,13 @@ function assertWholeCluster(cluster: Cluster, servers: readonly string[]): void 
   })
 }
 
-function assertFromController(from: string | undefined): void {
-  if (from === undefined || from === 'controller') return
-  throw new HactlError({ code: 'E_USAGE', what: `probes from ${from} are not there yet`, fix: 'leave --from out' })
+/** Where the probes come from. Throws E_USAGE for a server that the inventory does not have. */
+function probeOrigin(cluster: Cluster, from: string | undefined): string {
+  const names = ['controller', ...cluster.servers.map(server => server.name)]
+  if (from === undefined || names.includes(from)) return from ?? 'controller'
+  throw new HactlError({
+    code: 'E_USAGE',
+    what: `--from names ${from}, which the inventory does not have`,
+    fix: `one of: ${names.join(', ')}`,
+  })
 }

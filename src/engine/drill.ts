@@ -1,12 +1,11 @@
 /** Carries out one drill: watch, arm the undo, disturb, watch, undo, watch. The undo runs on every way out. */
 import { HactlError } from '../errors.ts'
-import type { Clock, Prober, ProbeTarget } from '../ports.ts'
-import type { Disturbance, DrillState, HolderSample, Mark, Sample } from '../state.ts'
+import type { Clock } from '../ports.ts'
+import type { Disturbance, DrillState, HolderSample, Mark, ProbeSample, Sample } from '../state.ts'
 import { observeDrillState } from './drill-state.ts'
 import { armUndo, disarmUndo, type UndoPlan, undoDisturbance } from './drill-undo.ts'
 import type { DrillEvent, RemarkEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
-import { runProber } from './prober.ts'
 import { runSampler } from './sampler.ts'
 import { sh } from './ssh/sh.ts'
 
@@ -14,6 +13,8 @@ const BASELINE_MS = 1000
 /** The watchers need a moment to begin; a baseline that is not good by then refuses the drill. */
 const BASELINE_LIMIT_MS = 6000
 const LOOK_EVERY_MS = 100
+/** The last probes have a second each, and a remote script some time to be told. */
+const WATCHERS_END_MS = 3000
 const TELL_EVERY_MS = 250
 /** A server that was silent for this long is shown as such. */
 const SILENT_AFTER_MS = 1000
@@ -32,11 +33,15 @@ export interface DrillRun {
   readonly units: readonly string[]
   /** Absolute paths of files that hold one number each. */
   readonly trackers: readonly string[]
-  readonly probeTarget: ProbeTarget
   readonly limits: { readonly takeoverMs: number; readonly failbackMs: number; readonly undoAfterMs: number }
   readonly decide: DrillDecisions
   readonly links: Links
-  readonly probe: Prober
+  /** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
+  readonly sendProbes: (watch: {
+    readonly stop: AbortSignal
+    readonly boundMs: number
+    readonly onSample: (sample: ProbeSample) => void
+  }) => Promise<unknown>
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly onEvent: (event: DrillEvent | RemarkEvent) => void
@@ -106,13 +111,7 @@ function startWatching(run: DrillRun): Watching {
       onSample: sample => samples.push(sample),
     }).catch(failed),
   )
-  const prober = runProber({
-    target: run.probeTarget,
-    probe: run.probe,
-    clock,
-    stop: stop.signal,
-    onSample: sample => samples.push(sample),
-  })
+  const prober = run.sendProbes({ stop: stop.signal, boundMs, onSample: sample => samples.push(sample) }).catch(failed)
   return {
     samples,
     mark: mark => samples.push({ kind: 'mark', mark, atMs: clock.monotonic(), server: run.server }),
@@ -122,7 +121,7 @@ function startWatching(run: DrillRun): Watching {
     async end() {
       stop.abort()
       // A watcher that does not end must not keep the verdict, or an interrupt, waiting.
-      await Promise.race([Promise.all([...samplers, prober]), clock.sleep(run.probeTarget.timeoutMs + 2000)])
+      await Promise.race([Promise.all([...samplers, prober]), clock.sleep(WATCHERS_END_MS)])
     },
   }
 }

@@ -5,6 +5,7 @@ import { baselineProblems, failbackIsSettled, takeoverIsSettled } from '../../sr
 import type { DrillRun } from '../../src/engine/drill.ts'
 import type { DrillEvent, RemarkEvent } from '../../src/engine/events.ts'
 import { createLinks } from '../../src/engine/links.ts'
+import { runProber } from '../../src/engine/prober.ts'
 import type { CommandResult } from '../../src/ports.ts'
 import { type ManualClock, manualClock } from './clock.ts'
 import { type FakeSession, fakeSession, type Reply, unreachable } from './remote.ts'
@@ -153,7 +154,6 @@ export function drillWorld(): DrillWorld {
       vips: [VIP],
       units: ['haproxy', 'keepalived'],
       trackers: [],
-      probeTarget: { address: VIP, port: 80, kind: 'http', path: '/', timeoutMs: 1000 },
       limits: { takeoverMs: 16_000, failbackMs: 25_000, undoAfterMs: 31_000 },
       decide: {
         baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
@@ -165,11 +165,19 @@ export function drillWorld(): DrillWorld {
         if (!world.isReachable) throw unreachable(server)
         return open(server)
       }),
-      async probe() {
-        const at = holder()
-        await clock.sleep(2)
-        return at === 'srv-1' && !world.haproxyRuns ? { ok: false, tookMs: 2, error: 'ECONNREFUSED' } : { ok: true, tookMs: 2, status: 200 }
-      },
+      sendProbes: ({ stop, onSample }) =>
+        runProber({
+          target: { address: VIP, port: 80, kind: 'http', path: '/', timeoutMs: 1000 },
+          clock,
+          stop,
+          onSample,
+          async probe() {
+            const at = holder()
+            await clock.sleep(2)
+            if (at === 'srv-1' && !world.haproxyRuns) return { ok: false, tookMs: 2, error: 'ECONNREFUSED' }
+            return { ok: true, tookMs: 2, status: 200 }
+          },
+        }),
       clock,
       signal: abort.signal,
       onEvent: event => events.push(event),

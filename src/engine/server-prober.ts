@@ -1,0 +1,97 @@
+/** The same probes, sent by one of the servers: where the controller has no way to the virtual address, or is not where users are. */
+import { HactlError } from '../errors.ts'
+import type { Clock, ProbeTarget, Script, Session } from '../ports.ts'
+import type { ProbeSample } from '../state.ts'
+import { PROBE_INTERVAL_MS } from './prober.ts'
+import { sh } from './ssh/sh.ts'
+
+export interface ServerProbeRun {
+  readonly session: Session
+  /** https is asked as far as TCP goes: perl-base has no TLS. */
+  readonly target: ProbeTarget
+  readonly clock: Clock
+  readonly stop: AbortSignal
+  readonly onSample: (sample: ProbeSample) => void
+  /** The remote script ends by itself after this many ms, whatever becomes of the connection. */
+  readonly boundMs: number
+}
+
+/**
+ * Sends probes from the server until `stop` aborts. Throws E_CONNECTION_LOST when the connection is lost, E_COMMAND_FAILED where
+ * the script cannot run: without its probes a drill has nothing to judge.
+ */
+export async function runServerProber(run: ServerProbeRun): Promise<void> {
+  const { session, clock, stop } = run
+  let offsetMs = Infinity
+  try {
+    const result = await session.run(serverProbeScript(run.target, run.boundMs), {
+      label: `ask ${run.target.address} from here`,
+      deadlineMs: run.boundMs + 10_000,
+      signal: stop,
+      onLine: line => {
+        const probe = parseProbeLine(line)
+        if (probe === undefined) return
+        // The answer that travelled fastest tells how the server's clock stands to ours.
+        offsetMs = Math.min(offsetMs, clock.monotonic() - probe.sentMs - probe.tookMs)
+        run.onSample({ ...probe, kind: 'probe', from: session.server, sentMs: probe.sentMs + offsetMs })
+      },
+    })
+    if (result.code === 0) return
+    throw new HactlError({
+      code: 'E_COMMAND_FAILED',
+      server: session.server,
+      what: `${session.server} cannot send probes`,
+      why: result.stderr.trim().split('\n').slice(-3),
+      fix: 'leave --from out, or name another server',
+    })
+  } catch (error) {
+    if (!stop.aborted) throw error
+  }
+}
+
+/**
+ * A child for each probe, so that none waits for another; one line for each answer: "probe SENT_MS TOOK_MS ok|failed WHY".
+ * Needs perl-base only, which every Debian has. Times are of /proc/uptime, to 10 ms. Ends when nobody reads it any more.
+ */
+export function serverProbeScript(target: ProbeTarget, boundMs: number): Script {
+  const limitSeconds = Math.max(1, Math.ceil(target.timeoutMs / 1000))
+  return sh`exec perl -MIO::Socket::IP -e '
+my ($address, $port, $kind, $path, $host, $status, $limit, $interval, $bound) = @ARGV;
+$SIG{CHLD} = $SIG{PIPE} = "IGNORE";
+my $parent = $$;
+sub now { open(my $f, "<", "/proc/uptime") or exit 1; my ($s) = split / /, <$f>; return $s * 1000 }
+my $start = now();
+my $n = 0;
+sub ask {
+  my $sent = shift;
+  my $tell = sub {
+    syswrite(STDOUT, join(" ", "probe", $sent, int(now() - $sent), @_) . "\n") or getppid() == $parent && kill("TERM", $parent);
+    exit 0;
+  };
+  $SIG{ALRM} = sub { $tell->("failed", "no answer in $limit s") };
+  alarm $limit;
+  my $s = IO::Socket::IP->new(PeerHost => $address, PeerPort => $port, Type => SOCK_STREAM) or $tell->("failed", "$!");
+  $tell->("ok") if $kind ne "http";
+  syswrite($s, "GET $path HTTP/1.1\\r\\nHost: $host\\r\\nUser-Agent: hactl\\r\\nConnection: close\\r\\n\\r\\n");
+  my $line = <$s>;
+  $tell->("failed", "closed without an answer") if !defined $line;
+  my ($code) = $line =~ m{^HTTP/1\\.[01] (\\d{3})} or $tell->("failed", "the answer is not HTTP");
+  $tell->(($status eq "any" ? $code < 500 : $code == $status) ? "ok" : ("failed", "HTTP $code"));
+}
+while ((my $now = now()) - $start < $bound) {
+  my $due = $start + $n * $interval;
+  if ($now < $due) { select(undef, undef, undef, ($due - $now) / 1000); next }
+  $n++;
+  my $pid = fork();
+  exit 1 if !defined $pid;
+  ask($now) if $pid == 0;
+}
+' ${target.address} ${target.port} ${target.kind} ${target.path} ${target.host ?? target.address} ${target.status ?? 'any'} ${limitSeconds} ${PROBE_INTERVAL_MS} ${boundMs}`
+}
+
+function parseProbeLine(line: string): Pick<ProbeSample, 'sentMs' | 'tookMs' | 'ok' | 'error'> | undefined {
+  const found = /^probe (\d+(?:\.\d+)?) (\d+) (ok|failed)(?: (.+))?$/.exec(line.trim())
+  if (found === null) return undefined
+  const ok = found[3] === 'ok'
+  return { sentMs: Number(found[1]), tookMs: Number(found[2]), ok, ...(ok ? {} : { error: found[4] ?? 'no answer' }) }
+}

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest'
+import { runServerProber, serverProbeScript } from '../../src/engine/server-prober.ts'
+import type { ProbeTarget } from '../../src/ports.ts'
+import type { ProbeSample } from '../../src/state.ts'
+import { manualClock } from '../support/clock.ts'
+import { type Asked, fakeSession } from '../support/remote.ts'
+
+const target: ProbeTarget = { address: '198.51.100.200', port: 80, kind: 'http', path: '/', timeoutMs: 1000 }
+
+async function samplesOf(reply: (asked: Asked, sleep: (ms: number) => Promise<void>) => Promise<{ code?: number; stderr?: string }>) {
+  const clock = manualClock(1000)
+  const samples: ProbeSample[] = []
+  const session = fakeSession('srv-3', [{ when: /perl/, reply: asked => reply(asked, ms => clock.sleep(ms)) }])
+  const stop = new AbortController()
+  const run = runServerProber({ session, target, clock, stop: stop.signal, onSample: sample => samples.push(sample), boundMs: 60_000 })
+  return { run: clock.settle(run), samples, stop, session }
+}
+
+test('answers carry the name of the server, and the time of their sending on the controller s clock', async () => {
+  const { run, samples } = await samplesOf(async ({ emit }, sleep) => {
+    await sleep(60)
+    emit('probe 500000 10 ok')
+    await sleep(500)
+    // Sent 20 ms after the first, refused, and half a second on its way.
+    emit('probe 500020 0 failed Connection refused')
+    emit('perl: warning: Setting locale failed.')
+    return {}
+  })
+  await run
+  expect(samples).toEqual([
+    { kind: 'probe', from: 'srv-3', sentMs: 1050, tookMs: 10, ok: true },
+    { kind: 'probe', from: 'srv-3', sentMs: 1070, tookMs: 0, ok: false, error: 'Connection refused' },
+  ])
+})
+
+test('a server that cannot send probes is an error that names it', async () => {
+  const { run } = await samplesOf(async () => ({ code: 127, stderr: 'sh: 1: perl: not found\n' }))
+  await expect(run).rejects.toMatchObject({ code: 'E_COMMAND_FAILED', server: 'srv-3', why: ['sh: 1: perl: not found'] })
+})
+
+test('a lost connection ends the probing with an error, being stopped does not', async () => {
+  const endless = () => samplesOf(async () => new Promise(() => undefined))
+  const cut = await endless()
+  cut.session.lose()
+  await expect(cut.run).rejects.toMatchObject({ code: 'E_CONNECTION_LOST' })
+  const stopped = await endless()
+  stopped.stop.abort()
+  await expect(stopped.run).resolves.toBeUndefined()
+})
+
+test('what is asked stands in the script as quoted words', () => {
+  const { raw } = serverProbeScript({ ...target, path: "/a'b", host: 'www.example.com', status: 204 }, 60_000)
+  expect(raw).toContain(`'198.51.100.200' 80 'http' '/a'\\''b' 'www.example.com' 204 1 18 60000`)
+})
