@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { nodeProblems, holderProblems } from '../domain/health.ts'
 import { serviceScriptsFor } from '../domain/service-scripts.ts'
 import { applyPlan } from '../engine/apply.ts'
@@ -11,7 +10,7 @@ import { assertCanFailOver } from './assert-can-fail-over.ts'
 import { type ConnectOptions, type Connections, assertAllIn, targetsOf, withConnections } from './connect.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import { type LoadedCluster, loadCluster } from './load.ts'
-import { lockClaim } from './lock-claim.ts'
+import { lockClaim, runIdFor } from './lock-claim.ts'
 import { holdersOf, observeAndTell } from './observe-cluster.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
@@ -69,7 +68,7 @@ export async function deploy(
         if (!(await input.confirm(plan))) {
           throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes applies without asking' })
         }
-        const runId = randomBytes(6).toString('hex')
+        const runId = runIdFor(ports)
         const claim = lockClaim('deploy', ports, runId)
         await withLock([...connections.sessions.values()], claim, ports.clock, async () => {
           onEvent({ kind: 'lock-taken', id: claim.id, servers: [...connections.sessions.keys()] })
@@ -110,6 +109,7 @@ function applyInput(
     reconnect: connections.reconnect,
     observed,
     runId,
+    history: { owner: lockClaim('deploy', ports, runId).owner, command: 'deploy', source: loaded.source },
     lockId,
     services: server => serviceScriptsFor(loaded.cluster, server),
     clock: ports.clock,

@@ -1,4 +1,5 @@
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { createHash } from 'node:crypto'
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Cluster } from '../domain/cluster-types.ts'
 import { buildCluster } from '../domain/cluster.ts'
 import { HactlError } from '../errors.ts'
@@ -17,6 +18,8 @@ export interface ReadInventory {
   readonly haproxyConfig: { readonly text: string; readonly path: string } | undefined
   readonly path: string
   readonly baseDir: string
+  /** "inventory.yml 3f2a91c0": the file's name and the beginning of its checksum, for the history. */
+  readonly source: string
 }
 
 export interface LoadedCluster {
@@ -25,6 +28,7 @@ export interface LoadedCluster {
   readonly warnings: readonly Issue[]
   readonly path: string
   readonly baseDir: string
+  readonly source: string
 }
 
 /** Reads an inventory and the haproxy.cfg it names. Throws E_INVENTORY_MISSING; everything else wrong is an issue. */
@@ -54,7 +58,15 @@ export async function readInventory(path: string, ports: Ports): Promise<ReadInv
       issues.push({ path: 'haproxy.config', message: why, fix: 'paths are relative to the folder of the inventory' })
     }
   }
-  return { inventory: issues.length > 0 ? undefined : parsed.inventory, issues, warnings: parsed.warnings, haproxyConfig, path, baseDir }
+  return {
+    inventory: issues.length > 0 ? undefined : parsed.inventory,
+    issues,
+    warnings: parsed.warnings,
+    haproxyConfig,
+    path,
+    baseDir,
+    source: `${basename(path)} ${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`,
+  }
 }
 
 /** Reads the inventory with its secrets, with every default filled in. Throws E_INVENTORY_MISSING, E_INVENTORY_INVALID, E_SECRET. */
@@ -75,6 +87,7 @@ export async function loadCluster(path: string, ports: Ports): Promise<LoadedClu
     warnings: read.warnings,
     path,
     baseDir: read.baseDir,
+    source: read.source,
   }
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { LockClaim } from '../engine/lock.ts'
 import type { Ports } from '../ports.ts'
@@ -7,4 +8,10 @@ export function lockClaim(reason: string, ports: Ports, id: string): LockClaim {
   const plain = (text: string) => text.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64)
   const user = ports.env['USER'] ?? ports.env['LOGNAME'] ?? 'unknown'
   return { id, owner: `${plain(user)}@${plain(hostname())}`, reason }
+}
+
+/** Names a run: the time in UTC first, so that history sorts by age; random last, so that two runs never share a folder. */
+export function runIdFor(ports: Ports): string {
+  const time = new Date(ports.clock.now()).toISOString().replace(/[-:]|[.]\d+/g, '')
+  return `${time}-${randomBytes(3).toString('hex')}`
 }

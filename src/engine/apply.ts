@@ -5,6 +5,7 @@ import { prepareScript } from './apply/prepare.ts'
 import { LOCK_LOST_STATUS, parseStepLine } from './apply/report.ts'
 import { FILE_CHANGED_STATUS, finishScript, restoreScript, type ServiceScripts, switchScript } from './apply/switch.ts'
 import type { EngineEvent } from './events.ts'
+import type { HistoryEntry } from './history.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
 
 // apt may wait ten minutes for a lock and then download over a slow line.
@@ -18,8 +19,9 @@ export interface ApplyInput {
   /** A fresh connection to a server whose old one was lost. */
   readonly reconnect: (server: string) => Promise<Session>
   readonly observed: ReadonlyMap<string, ObservedNode>
-  /** Unique for this run; names its folder on the servers. */
+  /** Unique for this run; names its folder on the servers and its entry in their history. */
   readonly runId: string
+  readonly history: Omit<HistoryEntry, 'id' | 'changed' | 'cluster'>
   readonly lockId: string
   readonly services: (server: string) => Readonly<Record<Unit, ServiceScripts>>
   readonly clock: Clock
@@ -38,16 +40,33 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
   for (const stage of input.playbook.stages) {
     if (stage.rollout === 'parallel' && stage.tasks.length > 0) await prepareAll(input, stage)
     else if (stage.rollout === 'master-last') await rollOut(input, stage)
-    else
-      await passGates(
-        input,
-        stage,
-        input.plan.servers.map(server => server.server),
-      )
+    else await prove(input, stage)
   }
-  await Promise.allSettled(
-    changingServers(input).map(server => run(input, server, finishScript(input.runId), 'tidy up', SWITCH_DEADLINE_MS, false)),
-  )
+  await onAll(changingServers(input), async server => {
+    const changed = actionsOf(input, server).map(action => action.id)
+    const entry: HistoryEntry = { id: input.runId, cluster: input.plan.cluster, changed, ...input.history }
+    await run(uninterrupted(input), server, finishScript(input.runId, entry), 'write the history', SWITCH_DEADLINE_MS, false)
+  })
+}
+
+/** The whole is judged at the end: where it does not hold, every server goes back to what it had, the last changed first. */
+async function prove(input: ApplyInput, stage: Stage): Promise<void> {
+  try {
+    await passGates(
+      input,
+      stage,
+      input.plan.servers.map(server => server.server),
+    )
+  } catch (error) {
+    const changed = input.plan.waves.flat()
+    if (changed.length === 0) throw error
+    input.onEvent({ kind: 'warning', text: 'the proof failed: every server goes back to its previous configuration' })
+    const together = input.plan.changeClass === 'together' || input.plan.changeClass === 'outage'
+    const waves = together ? [changed] : [...input.plan.waves].reverse()
+    const failures: HactlError[] = []
+    for (const wave of waves) failures.push(...(await restoreServers(input, wave)))
+    throw withRestoreErrors(error, failures)
+  }
 }
 
 function changingServers(input: ApplyInput): string[] {
@@ -114,12 +133,19 @@ function uninterrupted(input: ApplyInput): ApplyInput {
 }
 
 async function restoreWave(input: ApplyInput, wave: readonly string[], thrown: unknown): Promise<never> {
+  throw withRestoreErrors(thrown, await restoreServers(input, wave))
+}
+
+async function restoreServers(input: ApplyInput, wave: readonly string[]): Promise<HactlError[]> {
   const outcomes = await Promise.allSettled(wave.map(server => restoreServer(input, server)))
-  const errors = outcomes.flatMap((outcome, index) =>
+  return outcomes.flatMap((outcome, index) =>
     outcome.status === 'rejected' ? [notRestored(input.runId, wave[index] ?? '', outcome.reason)] : [],
   )
-  if (errors.length === 0) throw thrown
-  throw new HactlErrors([...(thrown instanceof HactlErrors ? thrown.errors : thrown instanceof HactlError ? [thrown] : []), ...errors])
+}
+
+function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): unknown {
+  if (failures.length === 0) return thrown
+  return new HactlErrors([...(thrown instanceof HactlErrors ? thrown.errors : thrown instanceof HactlError ? [thrown] : []), ...failures])
 }
 
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {

@@ -4,6 +4,7 @@ import { base64Literal, joinScripts, sh } from '../ssh/sh.ts'
 import { actionTitle } from './title.ts'
 import { STEP_FUNCTIONS } from './report.ts'
 import { lockGuard } from '../lock.ts'
+import { STATE_DIR } from '../observe/script.ts'
 import { runDir, stagedPath } from './run-dir.ts'
 
 type Install = Extract<Action, { kind: 'install-package' }>
@@ -73,6 +74,7 @@ ${joinScripts(
 )}
 setsid -w apt-get install -y --no-install-recommends ${options} ${names} >>${log} 2>&1 || apt_failed ${installs[0]?.id ?? 'package'} $?
 systemctl unmask --runtime ${units} >/dev/null 2>&1
+printf '%s\n' ${names} >>${`${STATE_DIR}/installed`}
 ${joinScripts(
   installs.map(install => sh`dpkg-query -W -f=${'${Version}\\n'} ${install.name}; done_ ${install.id}`),
   '\n',

@@ -1,5 +1,6 @@
 import type { Script } from '../../ports.ts'
 import type { Action, Unit } from '../../state.ts'
+import { type HistoryEntry, recordScript } from '../history.ts'
 import { lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
@@ -67,10 +68,17 @@ own() {
   { grep -v "  $1\$" "$state/owned" 2>/dev/null; [ -n "$2" ] && printf '%s  %s\n' "$2" "$1"; } >"$state/owned.new"
   mv -f "$state/owned.new" "$state/owned"
 }
+# original PATH: what stood there before hactl's first change, kept for good: hactl remove gives it back.
+original() {
+  [ -e "$1" ] && ! grep -q "  $1\$" "$state/owned" 2>/dev/null || return 0
+  o="$state/original/$(printf %s "$1" | tr / _)"
+  [ -e "$o" ] || { mkdir -p -m 0700 "$state/original" && cp -p -- "$1" "$o"; }
+}
 # keep PATH COPY: remembers what stands at PATH, once a run.
 keep() {
   grep -q "^file . $1 " "$run/previous/record" 2>/dev/null && return
   if [ -e "$1" ]; then cp -p -- "$1" "$2" || return 1; printf 'file + %s %s\n' "$1" "$2"; else printf 'file - %s -\n' "$1"; fi >>"$run/previous/record"
+  original "$1"
   [ -e "$run/previous/owned" ] || cp -p "$state/owned" "$run/previous/owned" 2>/dev/null || : >"$run/previous/owned"
 }`
 
@@ -114,6 +122,7 @@ done_ ${action.id}`
     case 'set-sysctl':
       return sh`
 step ${action.id} ${actionTitle(action)}
+mkdir -p -m 0700 "$state/original"; grep -q ${`^${action.key} `} "$state/original/sysctl" 2>/dev/null || echo ${action.key} ${action.before ?? ''} >>"$state/original/sysctl"
 sysctl -q -w ${`${action.key}=${action.value}`} || fail ${action.id} ${'sysctl refused it'}
 done_ ${action.id}`
     case 'service':
@@ -207,7 +216,7 @@ done_ files`,
   ])
 }
 
-/** After a run that proved itself: nothing staged, nothing kept. */
-export function finishScript(runId: string): Script {
-  return sh`rm -rf ${runDir(runId)}`
+/** After a run that proved itself: nothing staged, nothing kept but its entry in the history. */
+export function finishScript(runId: string, entry: HistoryEntry): Script {
+  return joinScripts([recordScript(entry), sh`rm -rf ${runDir(runId)}`])
 }

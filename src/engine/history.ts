@@ -1,0 +1,109 @@
+/** What was deployed when: a whole copy of hactl's files per change, on each server, root only. Reading it back is what rollback does. */
+import type { Script } from '../ports.ts'
+import { STATE_DIR } from './observe/script.ts'
+import { joinScripts, sh } from './ssh/sh.ts'
+
+const HISTORY_DIR = `${STATE_DIR}/history`
+/** Older entries are forgotten. */
+const KEPT_ENTRIES = 30
+
+export interface HistoryEntry {
+  /** Begins with the time in UTC, so that ids sort by age: 20261122T101500Z-1f3a. */
+  readonly id: string
+  /** Who: "ops@laptop". */
+  readonly owner: string
+  readonly command: 'deploy' | 'rollback'
+  readonly cluster: string
+  /** The inventory's file name and checksum; for a rollback the entry that was gone back to. */
+  readonly source: string
+  /** Ids of the resources that changed on this server. */
+  readonly changed: readonly string[]
+}
+
+export interface SnapshotFile {
+  readonly path: string
+  readonly mode: string
+  readonly owner: string
+  readonly group: string
+  readonly content: string
+}
+
+export interface Snapshot {
+  /** The entry it comes from; undefined where the server has none that old. */
+  readonly id: string | undefined
+  readonly files: readonly SnapshotFile[]
+}
+
+/** Copies every file that hactl owns into a new entry; a half-written entry is never seen, because the last step is a rename. */
+export function recordScript(entry: HistoryEntry): Script {
+  const meta = JSON.stringify({ version: 1, ...entry })
+  return sh`
+state=${STATE_DIR}; h=${HISTORY_DIR}; new="$h/.new"; umask 077
+rm -rf "$new"; mkdir -p "$new/files"
+while read -r sum path; do
+  [ -f "$path" ] || continue
+  name=$(printf %s "$path" | tr / _)
+  cp -p -- "$path" "$new/files/$name" && echo "$(stat -c '%a %U %G' -- "$path") $name $path" >>"$new/manifest"
+done <"$state/owned"
+printf '%s\n' ${meta} >"$new/meta.json"
+rm -rf "$h"/${entry.id}; mv "$new" "$h"/${entry.id}
+ls -1 "$h" | sort -r | tail -n +${KEPT_ENTRIES + 1} | while read -r old; do rm -rf "$h/$old"; done; :`
+}
+
+/** Prints every entry's meta.json, one per line, oldest first. */
+export function listHistoryScript(): Script {
+  return sh`for f in ${HISTORY_DIR}/*/meta.json; do [ -f "$f" ] && cat "$f"; done; :`
+}
+
+/** Entries that can be read; others (a future version's) are left out. */
+export function parseHistory(stdout: string): readonly HistoryEntry[] {
+  return stdout.split('\n').flatMap(line => {
+    if (line.trim() === '') return []
+    try {
+      const value: unknown = JSON.parse(line)
+      return isEntry(value) ? [value] : []
+    } catch {
+      return []
+    }
+  })
+}
+
+function isEntry(value: unknown): value is HistoryEntry & { version: 1 } {
+  if (typeof value !== 'object' || value === null) return false
+  const entry = value as Record<string, unknown>
+  return entry['version'] === 1 && typeof entry['id'] === 'string' && typeof entry['owner'] === 'string' && Array.isArray(entry['changed'])
+}
+
+/** Prints the files of the newest entry that is not newer than `id`: what this server had then. */
+export function snapshotScript(id: string): Script {
+  return joinScripts([
+    sh`wanted=${id}; found=`,
+    sh`for d in ${HISTORY_DIR}/*/; do
+  name=\${d%/}; name=\${name##*/}
+  [ -f "$d/manifest" ] || continue
+  # Ids sort as text; sort(1) in the C locale decides, dash has no < for strings.
+  [ "$(printf '%s\n%s\n' "$name" "$wanted" | sort | head -n 1)" = "$name" ] && found=$name
+done
+[ -n "$found" ] || { echo '@@end'; exit 0; }
+echo "entry $found"
+while read -r mode owner group name path; do
+  printf 'file %s %s %s %s ' "$mode" "$owner" "$group" "$path"; base64 -w 0 <${HISTORY_DIR}/"$found/files/$name"; echo
+done <${HISTORY_DIR}/"$found/manifest"
+echo '@@end'`,
+  ])
+}
+
+/** undefined where the answer was cut. */
+export function parseSnapshot(stdout: string): Snapshot | undefined {
+  const lines = stdout.split('\n')
+  if (!lines.includes('@@end')) return undefined
+  return {
+    id: lines.find(line => line.startsWith('entry '))?.slice('entry '.length),
+    files: lines.flatMap(line => {
+      const match = /^file (\d+) (\S+) (\S+) (\/\S+) ([A-Za-z0-9+/=]*)$/.exec(line)
+      if (match === null) return []
+      const [, mode = '', owner = '', group = '', path = '', content = ''] = match
+      return [{ path, mode: mode.padStart(4, '0'), owner, group, content: Buffer.from(content, 'base64').toString('utf8') }]
+    }),
+  }
+}
