@@ -1,8 +1,10 @@
 import { Argument, Command as CommanderCommand, CommanderError, Option } from 'commander'
 import { HactlError } from '../errors.ts'
+import { EXIT_STATUSES } from './exit-statuses.ts'
 import type { CommandSpec, FlagSpec } from './command.ts'
 import { flagsFrom, usageError, type Flags } from './flags.ts'
 import { COMMANDS, GLOBAL_FLAGS } from './program.ts'
+import { table } from './view/style.ts'
 
 /** What was asked for. `help`: explanations or the version, to be printed as they are; not asked for where no command was given. */
 export type Parsed =
@@ -52,7 +54,11 @@ function buildProgram(settings: ParseSettings, chosen: (parsed: Parsed) => void)
     .exitOverride()
     .configureHelp({
       showGlobalOptions: true,
-      subcommandTerm: command => [command.name(), ...command.registeredArguments.map(a => a.name())].join(' '),
+      subcommandTerm: command =>
+        [
+          command.name(),
+          ...command.registeredArguments.map(argument => (argument.required ? argument.name() : `[${argument.name()}]`)),
+        ].join(' '),
     })
   for (const flag of GLOBAL_FLAGS) program.addOption(optionFor(flag))
   for (const spec of COMMANDS) {
@@ -69,10 +75,12 @@ function buildProgram(settings: ParseSettings, chosen: (parsed: Parsed) => void)
       chosen({ kind: 'run', spec, argument, flags: flagsFrom(command.optsWithGlobals()) })
     })
   }
-  program.addHelpText(
-    'after',
-    '\nExit status: 0 done, 3 input refused, 4 could not get in, 5 not fit, 6 stopped part way,\n7 failover not as promised, 8 needs hands. hactl COMMAND --help shows examples.\n',
+  const statuses = table(
+    EXIT_STATUSES.map(({ exit, meaning }) => [String(exit), meaning]),
+    '  ',
+    settings.columns,
   )
+  program.addHelpText('after', `\nExit status:\n${statuses.join('\n')}\n`)
   return program
 }
 

@@ -1,0 +1,14 @@
+/** What the operator may conclude about the servers from an exit status. --help and the README show this table. */
+export const EXIT_STATUSES: readonly { readonly exit: number; readonly meaning: string }[] = [
+  { exit: 0, meaning: 'done, or nothing to do' },
+  { exit: 1, meaning: 'a fault in hactl itself' },
+  { exit: 2, meaning: 'plan --exit-code: there are changes pending' },
+  { exit: 3, meaning: 'input refused; no server was contacted' },
+  { exit: 4, meaning: 'could not get in (unreachable, refused, host key, sudo); nothing was changed' },
+  { exit: 5, meaning: 'a server is not fit, the cluster is not healthy enough, or locked; nothing was changed' },
+  { exit: 6, meaning: 'stopped part way; the report says what was changed where' },
+  { exit: 7, meaning: 'failover did not do what it promises; the service was restored' },
+  { exit: 8, meaning: 'needs hands: something could not be undone; names the server and the command to run' },
+  { exit: 130, meaning: 'interrupted by SIGINT, after undo' },
+  { exit: 143, meaning: 'interrupted by SIGTERM, after undo' },
+]
