@@ -111,6 +111,8 @@ export async function undoDisturbance(run: UndoRun): Promise<void> {
     if (clock.monotonic() + RETRY_PAUSE_MS > endMs) break
     await clock.sleep(RETRY_PAUSE_MS)
   }
+  const leftMs = healsMs - clock.monotonic()
+  if (leftMs > 0) why.push(`the server's own timer tries once more in ${Math.ceil(leftMs / 1000)} s`)
   throw new HactlError({
     code: 'E_UNDO_FAILED',
     server: plan.server,
