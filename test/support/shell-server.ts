@@ -1,0 +1,148 @@
+/**
+ * A server that is a folder: hactl's real scripts run in a real /bin/sh, their absolute paths led into the folder, with stand-ins
+ * (test/support/stand-ins) for systemd, dpkg and the daemons. So the shell itself is tested, without root and without a container.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { CommandResult, RunOptions, Script, Session } from '../../src/ports.ts'
+import { connectionLost } from './remote.ts'
+
+const STAND_INS = join(import.meta.dirname, 'stand-ins')
+const NEEDED = ['flock', 'setsid', 'sha256sum', 'md5sum', 'base64', 'awk', 'stat', 'bash']
+
+/** Why these tests cannot run here; undefined where they can. */
+export function shellServerLacks(): string | undefined {
+  const missing = NEEDED.filter(tool => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0)
+  if (missing.length > 0) return `this machine has no ${missing.join(', ')}`
+  return spawnSync('stat', ['-c', '%a', '/']).status === 0 ? undefined : 'this machine has no GNU stat'
+}
+
+export interface ShellServer {
+  readonly name: string
+  readonly root: string
+  /** Labels of the scripts that ran, in order. */
+  readonly ran: string[]
+  readonly session: Session
+  /** Called before each script; may throw, or answer in its stead. Its return value undefined lets the script run. */
+  before: (options: RunOptions, script: Script) => Promise<Partial<CommandResult> | undefined> | Partial<CommandResult> | undefined
+  /** Called behind each script that ran; may throw in place of its result. */
+  after: (options: RunOptions) => void
+  /** Text put before each script and run by bash: how crashes are made. Empty: plain sh. */
+  prelude: string
+  read(path: string): string | undefined
+  write(path: string, text: string): void
+  remove(path: string): void
+}
+
+/** A bare server of three in `folder`, as after its installation: no haproxy, no keepalived. */
+export function bareServer(folder: string, name: string, number: number): ShellServer {
+  const root = join(folder, name)
+  const server = serverAt(root, name)
+  const files: Record<string, string> = {
+    '/etc/machine-id': `${number}000\n`,
+    '/etc/os-release': 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nID=debian\n',
+    '/proc/sys/kernel/random/boot_id': `${number}\n`,
+    '/proc/sys/kernel/hostname': `${name}\n`,
+    '/proc/sys/net/ipv4/ip_nonlocal_bind': '0\n',
+    '/world/address': `192.0.2.${10 + number}/24`,
+    '/world/mac': `02:00:00:00:00:0${number}`,
+    '/world/conffile.md5': '-',
+  }
+  for (const [path, text] of Object.entries(files)) server.write(path, text)
+  for (const path of ['var/lib/apt/lists', 'var/lib/dpkg/updates', 'run/systemd/system', 'run/systemd/transient', 'tmp', 'usr/local/bin'])
+    mkdirSync(join(root, path), { recursive: true })
+  for (const path of ['etc/sysctl.d', 'etc/tmpfiles.d', 'world/packages', 'world/units']) mkdirSync(join(root, path), { recursive: true })
+  return server
+}
+
+/** The server whose folder this is already. */
+export function serverAt(root: string, name: string): ShellServer {
+  const place = (path: string) => join(root, path)
+  const server: ShellServer = {
+    name,
+    root,
+    ran: [],
+    session: {
+      server: name,
+      peer: `${name}.example.com:22`,
+      async run(script, options) {
+        const answer = await server.before(options, script)
+        if (answer !== undefined) return { code: 0, stdout: '', stderr: '', durationMs: 1, ...answer }
+        server.ran.push(options.label)
+        const result = await runScript(server, script, options)
+        server.after(options)
+        return result
+      },
+      async close() {},
+    },
+    before: () => undefined,
+    after: () => {},
+    prelude: '',
+    read: path => (existsSync(place(path)) ? readFileSync(place(path), 'utf8') : undefined),
+    write(path, text) {
+      mkdirSync(dirname(place(path)), { recursive: true })
+      writeFileSync(place(path), text)
+    },
+    remove: path => rmSync(place(path), { recursive: true, force: true }),
+  }
+  return server
+}
+
+/** The same server in another folder, to be changed by itself. */
+export function copyOf(server: ShellServer, folder: string): ShellServer {
+  const root = join(folder, server.name)
+  cpSync(server.root, root, { recursive: true, preserveTimestamps: true })
+  return serverAt(root, server.name)
+}
+
+/** All that matters of a server, as one text: files, ownership, stamps, units and what they have loaded; not what a run keeps for itself. */
+export function fingerprint(root: string): string {
+  const lines: string[] = []
+  const walk = (path: string) => {
+    for (const entry of readdirSync(join(root, path), { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      const below = `${path}/${entry.name}`
+      if (/hactl\/(lock|runs|switch)|owned\.new|\.hactl-new$|systemctl\.log$|worker$|children$|script/.test(below)) continue
+      if (entry.isDirectory()) walk(below)
+      else {
+        const text = readFileSync(join(root, below), 'utf8').replaceAll(root, '')
+        const shown = below.endsWith('/owned') ? text.split('\n').toSorted().join('\n') : text
+        lines.push(`${below} ${(statSync(join(root, below)).mode & 0o777).toString(8)}\n${shown}`)
+      }
+    }
+  }
+  for (const top of ['etc', 'usr', 'var', 'run', 'world', 'proc/sys']) walk(top)
+  return lines.join('\n')
+}
+
+// An absolute path as the scripts write it: at the start of a word, never in the middle of base64.
+const PATHS = /(?<![A-Za-z0-9._+/-])\/(?=(?:etc|var|run|proc|tmp|usr\/local)\/)/g
+
+function runScript(server: ShellServer, script: Script, options: RunOptions): Promise<CommandResult> {
+  const { root } = server
+  const file = join(root, 'world/script')
+  const body = script.raw.replaceAll(PATHS, `${root}/`).replaceAll('kill -36', 'keepalived-dump')
+  writeFileSync(file, `echo $$ >${root}/world/script.pid\n${server.prelude}\n${body}`)
+  const [shell, ...args] = server.prelude === '' ? ['/bin/sh', file] : ['bash', '--posix', file]
+  return new Promise((resolve, reject) => {
+    const child = spawn(shell ?? '/bin/sh', args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: `${STAND_INS}:${process.env['PATH']}`, ROOT: root, LC_ALL: 'C' },
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.on('error', reject)
+    child.on('close', code => {
+      if (code === null) return reject(connectionLost(server.name))
+      stdout = stdout.replaceAll(root, '')
+      for (const line of options.onLine === undefined ? [] : stdout.split('\n').slice(0, -1)) options.onLine?.(line)
+      resolve({ code, stdout, stderr: stderr.replaceAll(root, ''), durationMs: 1 })
+    })
+  })
+}
