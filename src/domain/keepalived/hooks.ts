@@ -9,8 +9,8 @@ import { TRACKER_FILES, writeTrackerShell } from '../trackers.ts'
  * Shell: where haproxy runs and nothing says so, say so. Needed where keepalived begins to watch a haproxy that started before its
  * hooks were there, or after the folder was lost: haproxy_down begins with 1.
  */
-export function sayHaproxyRunsShell(): string {
-  return `[ -e ${TRACKER_FILES.haproxy_down} ] || { systemctl --quiet is-active haproxy.service && ${writeTrackerShell('haproxy_down', 0)}; }`
+function sayHaproxyRunsShell(): string {
+  return `if [ ! -e ${TRACKER_FILES.haproxy_down} ] && systemctl --quiet is-active haproxy.service; then ${writeTrackerShell('haproxy_down', 0)}; fi`
 }
 
 /**

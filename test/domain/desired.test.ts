@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { desiredNode, MANAGED_PATHS } from '../../src/domain/desired.ts'
+import type { FileResource } from '../../src/state.ts'
+import { classicWith, clusterWith, factsOfServer } from './example.ts'
+
+const desired = (cluster = clusterWith(), server = 'srv-1') => desiredNode(cluster, server, factsOfServer(cluster, server)).resources
+const fileOf = (id: string, cluster = clusterWith()): FileResource => {
+  const found = desired(cluster).find(r => r.id === id)
+  if (found?.kind !== 'file') throw new Error(`no file ${id}`)
+  return found
+}
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+
+const IDS = [
+  'file/check-script',
+  'file/haproxy-dropin',
+  'file/haproxy.cfg',
+  'file/keepalived-dropin',
+  'file/keepalived.conf',
+  'file/sysctl',
+  'file/tmpfiles',
+  'package/haproxy',
+  'package/keepalived',
+  'service/haproxy',
+  'service/keepalived',
+  'sysctl/net.ipv4.ip_nonlocal_bind',
+]
+
+describe('what hactl wants on a server', () => {
+  test.for([
+    ['fast', clusterWith()],
+    ['classic', classicWith()],
+  ] as const)('has the same names in %s', ([, cluster]) => {
+    expect(
+      desired(cluster)
+        .map(r => r.id)
+        .toSorted(),
+    ).toEqual(IDS)
+  })
+
+  test("fast's own files must not be there in classic", () => {
+    expect(
+      desired(classicWith())
+        .filter(r => r.kind === 'absent-file')
+        .map(r => r.id),
+    ).toEqual(['file/tmpfiles', 'file/haproxy-dropin', 'file/keepalived-dropin'])
+    expect(desired().filter(r => r.kind === 'absent-file')).toEqual([])
+  })
+
+  test('stays within the closed list of paths', () => {
+    const paths = [clusterWith(), classicWith()].flatMap(cluster => desired(cluster).flatMap(r => ('path' in r ? [r.path] : [])))
+    expect(paths.length).toBeGreaterThan(0)
+    expect(paths.filter(path => !MANAGED_PATHS.includes(path))).toEqual([])
+  })
+
+  test('is the same for the same cluster and facts, and differs between servers in keepalived.conf alone', () => {
+    expect(desired()).toEqual(desired())
+    const other = desired(clusterWith(), 'srv-2')
+    const differing = desired().filter((r, i) => JSON.stringify(r) !== JSON.stringify(other[i]))
+    expect(differing.map(r => r.id)).toEqual(['file/keepalived.conf', 'service/keepalived'])
+  })
+
+  test("says in the first line of every rendered file, below a script's first, where it comes from", () => {
+    for (const resource of desired()) {
+      if (resource.kind !== 'file') continue
+      const lines = resource.content.split('\n').filter(l => !l.startsWith('#!'))
+      expect(lines[0]).toMatch(/^# hactl made this file from an inventory/)
+    }
+  })
+
+  test('tells a service by what it must have loaded', () => {
+    const services = desired().filter(r => r.kind === 'service')
+    expect(services.map(s => s.loadedHash)).toEqual([
+      sha256(fileOf('file/haproxy.cfg').content),
+      sha256(fileOf('file/keepalived.conf').content),
+    ])
+  })
+
+  test('keeps the file with the password from others', () => {
+    expect(fileOf('file/keepalived.conf').mode).toBe('0640')
+  })
+
+  test('has every file checked by the program that will read it, keepalived.conf in silence', () => {
+    expect(fileOf('file/haproxy.cfg').validation?.argv).toEqual(['haproxy', '-c', '-f', '{}'])
+    expect(fileOf('file/keepalived.conf').validation).toEqual({
+      argv: ['keepalived', '-t', '-f', '{}'],
+      mustBeSilent: true,
+      alsoStaged: ['/usr/local/bin/haproxy-service-check.sh'],
+    })
+    expect(fileOf('file/check-script').validation?.argv).toEqual(['sh', '-n', '{}'])
+  })
+})
+
+describe('masks', () => {
+  /** As engine and views apply them: flags "gm", the second group hidden. */
+  const masked = (text: string, masks: readonly string[]) => masks.reduce((t, mask) => t.replace(new RegExp(mask, 'gm'), '$1***'), text)
+
+  test("hide keepalived's password and nothing else", () => {
+    const { content, masks } = fileOf(
+      'file/keepalived.conf',
+      classicWith({ authentication: { auth_type: 'PASS', auth_pass: { env: 'X' } } }),
+    )
+    expect(masked(content, masks)).toBe(content.replace('pass1234', '***'))
+  })
+
+  test.for([
+    ['stats auth admin:secret', 'stats auth admin:***'],
+    ['    user ops insecure-password secret groups g', '    user ops insecure-password *** groups g'],
+    ['  user ops password $6$secret', '  user ops password ***'],
+    ['http-request set-header Authorization "Basic secret"', 'http-request set-header Authorization "Basic ***"'],
+    ['user haproxy', 'user haproxy'],
+  ] as const)('turn %s into %s', ([line, shown]) => {
+    expect(masked(line, fileOf('file/haproxy.cfg').masks)).toBe(shown)
+  })
+})
+
+describe('once a service is active', () => {
+  test('fast says that haproxy is up, with constants only; classic has nothing to say', () => {
+    const lines = (cluster = clusterWith()) => desired(cluster).flatMap(r => (r.kind === 'service' ? [r.whenActive] : []))
+    expect(lines().every(l => l.includes('/run/hactl/haproxy_down'))).toBe(true)
+    expect(lines().join()).not.toContain('192.0.2.')
+    expect(lines(classicWith())).toEqual(['', ''])
+  })
+})

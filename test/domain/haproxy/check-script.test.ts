@@ -1,0 +1,149 @@
+/** The check as it runs: real sh and perl against a socket that plays HAProxy's master. */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync, chmodSync, mkdirSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { CHECK_ASKS, CHECK_LIMIT_MS, CHECK_SPACING_MS, renderCheckScript } from '../../../src/domain/haproxy/check-script.ts'
+import { classicWith, clusterWith } from '../example.ts'
+
+let folder: string
+let master: Server | undefined
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hactl-check-'))
+  mkdirSync(join(folder, 'bin'))
+  play('pidof', 'exit 1')
+  play('systemctl', 'echo active')
+})
+
+afterEach(async () => {
+  await new Promise<void>(resolve => {
+    if (master === undefined) resolve()
+    else master.close(() => resolve())
+  })
+  master = undefined
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function play(name: string, script: string): void {
+  writeFileSync(join(folder, 'bin', name), `#!/bin/sh\n${script}\n`)
+  chmodSync(join(folder, 'bin', name), 0o755)
+}
+
+/** Listens where HAProxy's master would. */
+async function listen(onQuestion: (socket: Socket, number: number) => void): Promise<{ readonly asked: () => number }> {
+  let asked = 0
+  const server = createServer(socket => {
+    socket.on('error', () => undefined)
+    socket.on('data', () => onQuestion(socket, ++asked))
+  })
+  master = server
+  await new Promise<void>(resolve => server.listen(join(folder, 'master.sock'), resolve))
+  return { asked: () => asked }
+}
+
+const answer = (socket: Socket) => socket.end('Name: HAProxy\nVersion: 2.6.12\nPid: 4711\n')
+
+function run(
+  script: string,
+  ...args: readonly string[]
+): Promise<{ readonly code: number | null; readonly signal: string | null; readonly stderr: string }> {
+  const path = join(folder, 'check.sh')
+  writeFileSync(path, script.replaceAll('/run/haproxy-master.sock', join(folder, 'master.sock')).replaceAll('/run/hactl', folder))
+  const child = spawn('sh', [path, ...args], { env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LC_ALL: 'C' } })
+  running = child
+  let stderr = ''
+  child.stderr.on('data', data => (stderr += String(data)))
+  return new Promise(resolve => child.on('close', (code, signal) => resolve({ code, signal, stderr })))
+}
+
+let running: ReturnType<typeof spawn> | undefined
+
+const fast = renderCheckScript(clusterWith())
+
+describe('the check of fast', () => {
+  test('asks four times and passes while HAProxy answers', async () => {
+    const { asked } = await listen(answer)
+    expect(await run(fast)).toMatchObject({ code: 0, stderr: '' })
+    expect(asked()).toBe(4)
+  })
+
+  test('asks once when told to', async () => {
+    const { asked } = await listen(answer)
+    expect((await run(fast, 'once')).code).toBe(0)
+    expect(asked()).toBe(1)
+  })
+
+  test('fails when HAProxy takes the question and never answers', async () => {
+    await listen(() => undefined)
+    expect((await run(fast)).code).toBe(1)
+  })
+
+  test('fails at the first question that is not answered', async () => {
+    const { asked } = await listen((socket, number) => {
+      if (number < 3) answer(socket)
+    })
+    expect((await run(fast)).code).toBe(1)
+    expect(asked()).toBe(3)
+  })
+
+  test('asks again within its limit where the master hangs up, as it does when it re-executes itself', async () => {
+    const { asked } = await listen((socket, number) => {
+      if (number === 1) socket.destroy()
+      else answer(socket)
+    })
+    expect((await run(fast, 'once')).code).toBe(0)
+    expect(asked()).toBe(2)
+  })
+
+  test('passes while systemd says that HAProxy reloads: the master reads its configuration, the workers serve', async () => {
+    await listen(() => undefined)
+    play('systemctl', 'echo reloading')
+    expect((await run(fast)).code).toBe(0)
+  })
+
+  test('takes no answer of the master alone for that of a worker', async () => {
+    await listen(socket => socket.end("Can't find the target CLI!\n"))
+    expect((await run(fast, 'once')).code).toBe(1)
+  })
+
+  test('asks nobody where systemd has said that haproxy is down, except when told to ask once', async () => {
+    const { asked } = await listen(answer)
+    writeFileSync(join(folder, 'haproxy_down'), '1\n')
+    expect((await run(fast)).code).toBe(1)
+    expect(asked()).toBe(0)
+    expect((await run(fast, 'once')).code).toBe(0)
+  })
+
+  test('looks for a process where there is no master socket, and says so', async () => {
+    expect(await run(fast)).toMatchObject({ code: 1, stderr: expect.stringContaining('process only') })
+    play('pidof', 'echo 4711')
+    expect((await run(fast)).code).toBe(0)
+  })
+
+  test('ends on SIGTERM in the middle of a question', async () => {
+    await listen(() => running?.kill('SIGTERM'))
+    expect((await run(fast)).signal).toBe('SIGTERM')
+  })
+
+  test('ends within the second in which it began, so that runs never pile up', () => {
+    expect((CHECK_ASKS - 1) * CHECK_SPACING_MS + CHECK_LIMIT_MS).toBeLessThan(950)
+    expect(CHECK_LIMIT_MS).toBeLessThan(CHECK_SPACING_MS)
+  })
+})
+
+describe("the article's check", () => {
+  const classic = renderCheckScript(classicWith())
+
+  test('passes while a haproxy process is there, however many', async () => {
+    play('pidof', 'echo 17 18')
+    expect((await run(classic)).code).toBe(0)
+  })
+
+  test('fails when there is none', async () => {
+    expect((await run(classic)).code).toBe(1)
+  })
+})

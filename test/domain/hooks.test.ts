@@ -1,0 +1,178 @@
+/** The hooks as they run: real sh, in a folder instead of /run/hactl, with ip, systemctl and sleep that a test plays. */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Cluster } from '../../src/domain/cluster-types.ts'
+import { renderHaproxyDropin } from '../../src/domain/haproxy/hooks.ts'
+import { renderKeepalivedDropin, renderTmpfilesConf } from '../../src/domain/keepalived/hooks.ts'
+import { clusterWith } from './example.ts'
+import { hookScript } from './unit-file.ts'
+
+let folder: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hactl-hooks-'))
+  mkdirSync(join(folder, 'bin'))
+  mkdirSync(join(folder, 'run'))
+  play('systemctl', 'echo "systemctl $*" >> "$LOG"; case "$*" in *is-active*) exit 0;; esac')
+  play('systemd-run', 'echo "systemd-run $*" >> "$LOG"')
+  play('ip', 'echo "1: eth0 inet 192.0.2.11/24 scope global eth0"')
+  play('sleep', 'echo "sleep $1" >> "$LOG"')
+})
+
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function play(name: string, script: string): void {
+  writeFileSync(join(folder, 'bin', name), `#!/bin/sh\n${script}\n`)
+  chmodSync(join(folder, 'bin', name), 0o755)
+}
+
+/** `looks` times the address is there, then it has left. */
+function holdsAddress(looks: number): void {
+  const line = 'echo "1: eth0 inet 192.0.2.200/24 scope global secondary eth0"'
+  play('ip', `n=$(cat "$LOG.looks" 2>/dev/null || echo 0); echo $((n+1)) > "$LOG.looks"; [ $n -ge ${looks} ] || ${line}`)
+}
+
+/** Runs one hook of a drop-in; what it called, in order. */
+function run(unit: string, key: string, env: Record<string, string> = {}): readonly string[] {
+  const log = join(folder, 'log')
+  rmSync(log, { force: true })
+  writeFileSync(log, '')
+  execFileSync('sh', ['-c', hookScript(unit, key).replaceAll('/run/hactl', join(folder, 'run'))], {
+    env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LOG: log, ...env },
+    stdio: ['ignore', 'ignore', 'ignore'],
+  })
+  return readFileSync(log, 'utf8').split('\n').filter(Boolean)
+}
+
+function tracker(name: string): string | undefined {
+  const path = join(folder, 'run', name)
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined
+}
+
+const mainPid = { MAINPID: String(process.pid) }
+const stop = (cluster: Cluster = clusterWith(), env: Record<string, string> = mainPid) => run(renderHaproxyDropin(cluster), 'ExecStop', env)
+
+describe('before haproxy stops', () => {
+  test('a server without the address hands nothing over and waits for nobody', () => {
+    expect(stop().filter(l => l.startsWith('sleep'))).toEqual([])
+    expect(tracker('haproxy_offset')).toBeUndefined()
+  })
+
+  test('the holder lowers its priority, waits until the address has left, and a little longer', () => {
+    holdsAddress(4)
+    expect(stop().filter(l => l.startsWith('sleep'))).toEqual(['sleep 0.02', 'sleep 0.02', 'sleep 0.02', 'sleep 0.1'])
+    expect(tracker('haproxy_offset')).toBe('-253')
+  })
+
+  test('the holder gives up when nobody takes over within the dead-master time', () => {
+    holdsAddress(1_000_000)
+    const sleeps = stop().filter(l => l.startsWith('sleep'))
+    expect(sleeps).toHaveLength(55)
+    expect(new Set(sleeps)).toEqual(new Set(['sleep 0.02']))
+  })
+
+  test('where backups do not preempt, the address is given up instead: -254 is FAULT to keepalived', () => {
+    holdsAddress(2)
+    stop(clusterWith({ nopreempt: true }))
+    expect(tracker('haproxy_offset')).toBe('-254')
+  })
+
+  test('a haproxy that has ended by itself, or a keepalived that does not run, hands nothing over', () => {
+    holdsAddress(1_000_000)
+    expect(stop(clusterWith(), {})).toEqual([])
+    play('systemctl', 'exit 3')
+    expect(stop()).toEqual([])
+    expect(tracker('haproxy_offset')).toBeUndefined()
+  })
+
+  test('an address is looked for as a whole', () => {
+    play('ip', 'echo "1: eth0 inet 192.0.2.200 peer 10.0.0.1/24"; echo "1: eth0 inet 1192.0.2.200/24"; echo "1: eth0 inet 192.0.2.20/24"')
+    stop()
+    expect(tracker('haproxy_offset')).toBeUndefined()
+  })
+})
+
+describe('around a start and a stop of haproxy', () => {
+  const unit = renderHaproxyDropin(clusterWith())
+
+  test('a planned stop ends as down, without an offset', () => {
+    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'success' })
+    expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['1', '0'])
+  })
+
+  test('a start says that haproxy is up and gives the priority back', () => {
+    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'success' })
+    expect(run(unit, 'ExecStartPost').filter(l => l.startsWith('systemd-run'))).toEqual([])
+    expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['0', '0'])
+  })
+
+  test('after a crash the priority comes back by a timer only, so that a crashing haproxy does not move the address to and fro', () => {
+    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'signal' })
+    expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['1', '-253'])
+    const called = run(unit, 'ExecStartPost')
+    expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['0', '-253'])
+    expect(called.join()).toMatch(/systemd-run .*--on-active=5 .*echo 0 > .*haproxy_offset/)
+    expect(run(unit, 'ExecStopPost', { SERVICE_RESULT: 'success' }).join()).toContain('stop haproxy-hactl-damping.timer')
+    expect(tracker('haproxy_offset')).toBe('0')
+  })
+
+  test('where the timer cannot be set the priority comes back at once', () => {
+    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'signal' })
+    play('systemd-run', 'exit 1')
+    run(unit, 'ExecStartPost')
+    expect(tracker('haproxy_offset')).toBe('0')
+  })
+
+  test('leave nothing half written behind', () => {
+    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'success' })
+    run(unit, 'ExecStartPost')
+    expect(execFileSync('ls', ['-A', join(folder, 'run')]).toString()).toBe('haproxy_down\nhaproxy_offset\n')
+  })
+
+  test('haproxy stops before keepalived at a shutdown', () => {
+    expect(unit).toContain('[Unit]\nAfter=keepalived.service\n')
+  })
+})
+
+describe('around keepalived', () => {
+  const unit = renderKeepalivedDropin(clusterWith())
+
+  test('the holder hands over before keepalived stops, and takes its priority back at the next start', () => {
+    holdsAddress(2)
+    run(unit, 'ExecStop', mainPid)
+    expect([tracker('keepalived_offset'), tracker('haproxy_offset')]).toEqual(['-253', undefined])
+    run(unit, 'ExecStartPre')
+    expect(tracker('keepalived_offset')).toBe('0')
+  })
+
+  test('a haproxy that runs and was never announced is announced', () => {
+    run(unit, 'ExecStartPre')
+    expect(tracker('haproxy_down')).toBe('0')
+  })
+
+  test('a haproxy that does not run stays unknown, and one that is down stays down', () => {
+    play('systemctl', 'exit 3')
+    run(unit, 'ExecStartPre')
+    expect(tracker('haproxy_down')).toBeUndefined()
+    play('systemctl', 'exit 0')
+    writeFileSync(join(folder, 'run', 'haproxy_down'), '1\n')
+    run(unit, 'ExecStartPre')
+    expect(tracker('haproxy_down')).toBe('1')
+  })
+
+  test('the folder is made where it is missing', () => {
+    rmSync(join(folder, 'run'), { recursive: true })
+    run(unit, 'ExecStartPre')
+    expect(tracker('keepalived_offset')).toBe('0')
+    expect(renderTmpfilesConf().split('\n')).toContain('d /run/hactl 0755 root root -')
+  })
+
+  test('a keepalived that dies comes back', () => {
+    expect(unit).toMatch(/^Restart=on-failure$/m)
+  })
+})
