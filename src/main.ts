@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The bin: gives run() the real world, turns signals into an abort and its answer into the exit status. */
+import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname } from 'node:path'
 import { isatty } from 'node:tty'
@@ -19,23 +20,20 @@ const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)))
 if (process.argv.includes('--no-color')) process.env['NO_COLOR'] = '1'
 
 const controller = new AbortController()
+const impatience = new AbortController()
 let lastSignalAt = Number.NEGATIVE_INFINITY
-let warned = false
 
+/** The first signal stops the run, which then undoes what it has begun; the second is told so; the third, soon after, ends the process. */
 function onSignal(name: 'SIGINT' | 'SIGTERM'): void {
-  if (!controller.signal.aborted) {
-    lastSignalAt = performance.now()
-    return controller.abort(name)
-  }
   const isSoon = performance.now() - lastSignalAt < ANOTHER_SIGNAL_MS
   lastSignalAt = performance.now()
-  if (warned && isSoon) {
+  if (!controller.signal.aborted) controller.abort(name)
+  else if (!impatience.signal.aborted) impatience.abort()
+  else if (isSoon) {
     // Whoever was drawing may have hidden the cursor.
-    process.stderr.write(process.stderr.isTTY ? '\u001B[?25h\n' : '\n')
+    if (isatty(2)) writeSync(2, '\u001B[?25h\n')
     process.exit(name === 'SIGTERM' ? 143 : 130)
   }
-  warned = true
-  process.stderr.write('hactl is undoing what was under way; once more ends it at once and may leave a server disturbed\n')
 }
 
 process.on('SIGINT', () => onSignal('SIGINT'))
@@ -95,6 +93,7 @@ process.exitCode = await run(process.argv.slice(2), ports, {
     return createPrompter({ input: process.stdin, output: process.stderr, signal: controller.signal })
   },
   createTree: async () => (await import('./cli/view/tree.ts')).createTree(),
+  impatience: impatience.signal,
   version: packageJson.version,
   packageRoot,
 })

@@ -114,6 +114,22 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/verify-failover.ts')).verifyFailover,
   },
   {
+    name: 'history',
+    summary: 'what was changed on the servers, when and by whom',
+    argument: INVENTORY,
+    flags: [],
+    examples: ['hactl history', 'hactl history edge.yml --verbose'],
+    load: async () => (await import('./commands/history.ts')).history,
+  },
+  {
+    name: 'rollback',
+    summary: 'make the servers what they were after an earlier change',
+    argument: { name: 'ID', required: false, about: 'an entry of the history, or its beginning (default: the one before the newest)', completes: [] },
+    flags: [],
+    examples: ['hactl rollback', 'hactl rollback 20261122T101500Z-1f3a2b -i edge.yml'],
+    load: async () => (await import('./commands/rollback.ts')).rollback,
+  },
+  {
     name: 'unlock',
     summary: 'release the lock that a dead run left behind',
     argument: INVENTORY,

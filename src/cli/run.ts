@@ -1,4 +1,4 @@
-import { asHactlError, HactlError } from '../errors.ts'
+import { asHactlError, HactlError, HactlErrors } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { AppFunctions } from './app-contract.ts'
 import type { Outcome } from './command.ts'
@@ -13,6 +13,8 @@ export interface RunHooks {
   readonly app: AppFunctions
   readonly prompter: () => Promise<Prompter>
   readonly createTree: TreeFactory
+  /** Aborted by a second signal, while the first is still being obeyed. */
+  readonly impatience: AbortSignal
   readonly version: string
   /** Folder of hactl's own package.json, playbooks/ and inventory.schema.json. */
   readonly packageRoot: string
@@ -25,13 +27,17 @@ export interface RunHooks {
 export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks): Promise<number> {
   const output = createOutput(outputSettings(argv, ports), ports.terminal, hooks.createTree)
   const command = commandOf(argv)
-  const noteInterrupt = () => {
+  const tell = (text: string) => (output.quiet ? output.problem(text) : output.event({ kind: 'warning', text }))
+  const onSignal = () => {
     const name = interruptName(ports.signal)
-    if (name !== undefined) output.event({ kind: 'warning', text: `${name}: stopping, and undoing what is under way` })
+    if (name !== undefined) tell(`${name}: stopping, and undoing what is under way`)
   }
-  ports.signal.addEventListener('abort', noteInterrupt, { once: true })
+  const onImpatience = () => tell('the undo is still running; one more signal ends hactl at once, and may leave a server disturbed')
+  ports.signal.addEventListener('abort', onSignal, { once: true })
+  hooks.impatience.addEventListener('abort', onImpatience, { once: true })
   const outcome = await perform(argv, ports, hooks, output).catch((thrown: unknown): Outcome => ({ exit: 1, result: {}, thrown }))
-  ports.signal.removeEventListener('abort', noteInterrupt)
+  ports.signal.removeEventListener('abort', onSignal)
+  hooks.impatience.removeEventListener('abort', onImpatience)
   await output.settle()
   if (outcome.thrown === undefined) {
     output.object({ event: 'result', command, exit: outcome.exit, ...outcome.result })
@@ -93,7 +99,15 @@ function classify(thrown: unknown, signal: AbortSignal): HactlError {
   // main.ts aborts with the error itself when something was thrown where nobody could catch it.
   if (name === undefined) return thrown instanceof HactlError && thrown.exit === 8 ? thrown : asHactlError(signal.reason)
   if (thrown instanceof HactlError && thrown.code !== 'E_INTERRUPTED') return thrown
-  const ours = thrown instanceof HactlError ? thrown : undefined
+  if (thrown instanceof HactlErrors) {
+    const others = thrown.errors.filter(error => error.code !== 'E_INTERRUPTED')
+    const interrupt = interruptBy(name, undefined, thrown)
+    return others.length === 0 ? interrupt : new HactlErrors([...others, interrupt])
+  }
+  return interruptBy(name, thrown instanceof HactlError ? thrown : undefined, thrown)
+}
+
+function interruptBy(name: 'SIGINT' | 'SIGTERM', ours: HactlError | undefined, cause: unknown): HactlError {
   return new HactlError({
     code: 'E_INTERRUPTED',
     what: ours?.message ?? `interrupted by ${name}`,
@@ -101,6 +115,6 @@ function classify(thrown: unknown, signal: AbortSignal): HactlError {
     ...(ours?.fix === undefined ? {} : { fix: ours.fix }),
     ...(ours?.server === undefined ? {} : { server: ours.server }),
     exit: name === 'SIGTERM' ? 143 : 130,
-    cause: thrown,
+    cause,
   })
 }

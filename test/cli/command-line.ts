@@ -24,19 +24,13 @@ export interface Scene {
 
 export async function runLine(argv: readonly string[], scene: Scene = {}): Promise<Ran> {
   const ports = fakePorts(scene.ports)
-  const unexpected = (what: string) => async () => {
-    throw new Error(`the test did not expect ${what}`)
-  }
-  const app: AppFunctions = {
-    check: unexpected('check'),
-    checkConf: unexpected('checkConf'),
-    plan: unexpected('plan'),
-    deploy: unexpected('deploy'),
-    status: unexpected('status'),
-    verifyFailover: unexpected('verifyFailover'),
-    unlock: unexpected('unlock'),
-    ...scene.app,
-  }
+  const app = new Proxy<Partial<AppFunctions>>(scene.app ?? {}, {
+    get: (given, name) =>
+      Reflect.get(given, name) ??
+      (async () => {
+        throw new Error(`the test did not expect ${String(name)}`)
+      }),
+  }) as AppFunctions
   const exit = await run(argv, ports, {
     app,
     prompter: async () => {
@@ -47,6 +41,7 @@ export async function runLine(argv: readonly string[], scene: Scene = {}): Promi
       if (scene.tree === undefined) throw new Error('the test did not expect a tree')
       return scene.tree
     },
+    impatience: new AbortController().signal,
     version: '1.2.3',
     packageRoot: '/opt/hactl',
   })

@@ -186,6 +186,20 @@ describe('errors', () => {
     expect(result()).toMatchObject({ exit: status, code: 'E_INTERRUPTED' })
   })
 
+  test('of several interrupted servers are one interrupt, beside what else went wrong', async () => {
+    const interrupted = (server: string) => new HactlError({ code: 'E_INTERRUPTED', server, what: 'interrupted' })
+    const scene = (errors: readonly HactlError[]) => ({
+      app: fails(new HactlErrors(errors)),
+      ports: { signal: AbortSignal.abort('SIGTERM') },
+    })
+    const alone = await runLine(['status'], scene([interrupted('srv-1'), interrupted('srv-2')]))
+    expect(alone.exit).toBe(143)
+    expect(alone.err).toMatch(/^interrupted by SIGTERM +\[E_INTERRUPTED\]\n$/)
+    const mixed = await runLine(['status'], scene([interrupted('srv-1'), denied]))
+    expect(mixed.exit).toBe(143)
+    expect(mixed.err).toContain('srv-2: the server refused every key')
+  })
+
   test('of an undo outrank the interrupt that caused them', async () => {
     const stuck = new HactlError({
       code: 'E_UNDO_FAILED',

@@ -32,10 +32,11 @@ export const deploy: Command = async context => {
   }
 }
 
-async function showAndAsk(context: CommandContext, plan: Plan): Promise<boolean> {
+/** Shows the plan, then asks; --yes is an answer. */
+export async function showAndAsk(context: CommandContext, plan: Plan, question = 'Apply these changes?'): Promise<boolean> {
   const { output } = context
   await output.settle()
   if (output.json) for (const change of planObjects(plan)) output.object(change)
   else output.text(renderPlan(plan, output.style, output.verbose))
-  return confirmed(context, 'Apply these changes?')
+  return confirmed(context, question)
 }

@@ -56,6 +56,7 @@ export function errorResult(error: HactlError): Record<string, unknown> {
   const all = error instanceof HactlErrors ? error.errors : [error]
   const worst = all.find(one => one.code === error.code && one.exit === error.exit) ?? error
   const named = all.filter(one => one.server !== undefined)
+  const unnamed = all.filter(one => one.server === undefined)
   return {
     code: worst.code,
     what: worst.message,
@@ -63,7 +64,7 @@ export function errorResult(error: HactlError): Record<string, unknown> {
     ...(worst.fix === undefined ? {} : { fix: worst.fix }),
     ...(worst.server === undefined ? {} : { server: worst.server }),
     servers: named.map(one => ({ name: one.server, code: one.code, what: one.message, why: one.why, fix: one.fix })),
-    ...(all.length > 1
+    ...(unnamed.length > 0 && all.length > 1
       ? { errors: all.map(one => ({ server: one.server, code: one.code, what: one.message, why: one.why, fix: one.fix })) }
       : {}),
   }

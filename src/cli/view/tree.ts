@@ -23,19 +23,23 @@ export function createTree(renderer: ListrRendererValue = 'default'): Tree {
     rendererOptions: { collapseSubtasks: false, collapseErrors: false, collapseSkips: true },
   })
   const running = list.run()
+  // What happens before the first section stands beside them.
+  const outside = createSection('outside', root)
   let section: Section | undefined
   const open = (key: string, title: string): Section => {
     if (section?.key === key) return section
     section?.close()
-    section = createSection(root, key, title)
+    const branch = createBranch()
+    root.add({ title: printable(title), task: (_context, wrapper) => wrapper.newListr([branch.grow], LIST) })
+    section = createSection(key, branch)
     return section
   }
-  const follow = createFollower(open, () => section ?? open('work', 'work'))
+  const follow = createFollower(open, () => section ?? outside)
   return {
     event: follow,
     end: async () => {
       section?.close()
-      root.close()
+      outside.close()
       await running
     },
   }
@@ -128,10 +132,8 @@ interface Line {
   readonly end: () => void
 }
 
-function createSection(root: Branch, key: string, title: string): Section {
-  const branch = createBranch()
+function createSection(key: string, branch: Branch): Section {
   const lines = new Map<string, Line>()
-  root.add({ title: printable(title), task: (_context, wrapper) => wrapper.newListr([branch.grow], LIST) })
   return {
     key,
     line: name => {

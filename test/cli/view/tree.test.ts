@@ -125,6 +125,16 @@ test('a drill shows what was done, who holds the address now, and the verdict', 
   ])
 })
 
+test('what is said before anything begins stands alone', async () => {
+  const { after } = await play([{ kind: 'note', text: 'playbook of your own' }, ...LOOK])
+  expect(after).toEqual([
+    'v playbook of your own',
+    'v look at the servers',
+    '  v srv-1: Debian GNU/Linux 12 (812 ms)',
+    '  - srv-2: stopped: connect and look',
+  ])
+})
+
 test('a warning is not ticked off as if it were work', async () => {
   const { after } = await play([...LOOK, { kind: 'warning', text: 'SIGINT: stopping' }])
   expect(after.at(-1)).toBe('  - warning: SIGINT: stopping')
