@@ -3,7 +3,9 @@ import type { EngineEvent } from '../engine/events.ts'
 import type { Ports } from '../ports.ts'
 import type { CheckReport } from './check.ts'
 import type { DeployInput, DeployReport } from './deploy.ts'
+import type { HistoryReport } from './history.ts'
 import type { PlanInput } from './plan.ts'
+import type { RollbackInput, RollbackReport } from './rollback.ts'
 import type { StatusReport } from './status.ts'
 import type { UnlockInput, UnlockReport } from './unlock.ts'
 import type { VerifyInput, VerifyReport } from './verify-failover.ts'
@@ -23,6 +25,9 @@ export function createApp(packageRoot: string) {
       (await import('./status.ts')).status(input, ports, packageRoot),
     verifyFailover: async (input: VerifyInput, ports: Ports, onEvent: OnEvent): Promise<VerifyReport> =>
       (await import('./verify-failover.ts')).verifyFailover(input, ports, onEvent, packageRoot),
+    history: async (input: PlanInput, ports: Ports): Promise<HistoryReport> => (await import('./history.ts')).history(input, ports),
+    rollback: async (input: RollbackInput, ports: Ports, onEvent: OnEvent): Promise<RollbackReport> =>
+      (await import('./rollback.ts')).rollback(input, ports, onEvent, packageRoot),
     unlock: async (input: UnlockInput, ports: Ports): Promise<UnlockReport> => (await import('./unlock.ts')).unlock(input, ports),
   }
 }

@@ -1,4 +1,5 @@
 import { createTwoFilesPatch } from 'diff'
+import type { Cluster } from '../domain/cluster-types.ts'
 import { desiredNode } from '../domain/desired.ts'
 import { classifyKeepalivedChange, outageMsOf } from '../domain/keepalived/classify.ts'
 import { nodeFactsFor } from '../domain/node-facts.ts'
@@ -8,7 +9,7 @@ import { type ChangeJudgement, type PlanResult, planCluster } from '../engine/pl
 import type { Playbook } from '../engine/playbook.ts'
 import { HactlError, HactlErrors } from '../errors.ts'
 import { MASK } from '../secret.ts'
-import type { Action, ObservedNode } from '../state.ts'
+import type { Action, DesiredNode, ObservedNode } from '../state.ts'
 import type { LoadedCluster } from './load.ts'
 import { holdersOf } from './observe-cluster.ts'
 
@@ -19,7 +20,7 @@ export interface PlanOptions {
 
 /** The plan for these servers as they were seen: the same value whether it is only shown or also applied. */
 export function planFor(
-  loaded: LoadedCluster,
+  loaded: Pick<LoadedCluster, 'cluster'>,
   playbook: Playbook,
   observed: ReadonlyMap<string, ObservedNode>,
   options: PlanOptions,
@@ -30,6 +31,17 @@ export function planFor(
     const own = facts[server.name]
     return own === undefined ? [] : [desiredNode(cluster, server.name, own)]
   })
+  return planTowards(cluster, desired, playbook, observed, options)
+}
+
+/** The plan that leads to these desired servers, whatever they were made from. */
+export function planTowards(
+  cluster: Cluster,
+  desired: readonly DesiredNode[],
+  playbook: Playbook,
+  observed: ReadonlyMap<string, ObservedNode>,
+  options: PlanOptions,
+): PlanResult {
   const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
   const nodes = [...observed.values()]
   return planCluster({
@@ -42,7 +54,7 @@ export function planFor(
       ...options,
       expectedVersion: name => versionOf(name, nodes),
     },
-    judge: (server, actions) => judgeChange(loaded, observed, server, actions),
+    judge: (server, actions) => judgeChange(cluster, observed, server, actions),
   })
 }
 
@@ -52,12 +64,11 @@ function versionOf(name: string, nodes: readonly ObservedNode[]): string | undef
 }
 
 function judgeChange(
-  loaded: LoadedCluster,
+  cluster: Cluster,
   observed: ReadonlyMap<string, ObservedNode>,
   server: string,
   actions: readonly Action[],
 ): ChangeJudgement {
-  const { cluster } = loaded
   const keepalivedRuns = observed.get(server)?.services.keepalived.active === 'active'
   if (!keepalivedRuns) return { class: 'first-time', outageMs: 0, reasons: [] }
   const write = actions.find(action => action.kind === 'write-file' && action.path === KEEPALIVED_CONF)

@@ -10,7 +10,9 @@ import { type ConfNode, child, listOf, parseKeepalivedConf, valueOf } from './pa
 export function clusterAsConfigured(cluster: Cluster, confs: ReadonlyMap<string, string>): Cluster {
   const parsed = new Map([...confs].map(([server, text]) => [server, parseKeepalivedConf(text).nodes]))
   const names = [...new Set([...parsed.values()].flatMap(nodes => instancesOf(nodes).map(nameOf)))]
-  const isFast = [...parsed.values()].some(nodes => nodes.some(node => node.words[0] === 'track_file' || node.words[0] === 'vrrp_track_file'))
+  const isFast = [...parsed.values()].some(nodes =>
+    nodes.some(node => node.words[0] === 'track_file' || node.words[0] === 'vrrp_track_file'),
+  )
   return {
     ...cluster,
     profile: isFast ? 'fast' : 'classic',

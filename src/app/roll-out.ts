@@ -1,0 +1,105 @@
+import type { Cluster } from '../domain/cluster-types.ts'
+import { holderProblems, nodeProblems } from '../domain/health.ts'
+import { serviceScriptsFor } from '../domain/service-scripts.ts'
+import { applyPlan } from '../engine/apply.ts'
+import type { EngineEvent } from '../engine/events.ts'
+import type { HistoryEntry } from '../engine/history.ts'
+import { withLock } from '../engine/lock.ts'
+import type { Playbook } from '../engine/playbook.ts'
+import { HactlError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+import type { ObservedNode, Plan } from '../state.ts'
+import type { Connections } from './connect.ts'
+import { type Gates, gatesFor } from './gates.ts'
+import { lockClaim, runIdFor } from './lock-claim.ts'
+import { holdersOf } from './observe-cluster.ts'
+
+export interface RollOut {
+  /** What the servers shall be when it is done: gates and proofs go by it. */
+  readonly cluster: Cluster
+  readonly plan: Plan
+  readonly command: HistoryEntry['command']
+  /** Stands in the history beside the command: the inventory, or the entry that was gone back to. */
+  readonly source: string
+  readonly playbook: Playbook
+  readonly connections: Connections
+  readonly observed: ReadonlyMap<string, ObservedNode>
+  readonly ports: Ports
+  readonly onEvent: (event: EngineEvent) => void
+  readonly confirm: (plan: Plan) => Promise<boolean>
+}
+
+export interface RollOutReport {
+  readonly plan: Plan
+  readonly servers: readonly { readonly name: string; readonly changed: readonly string[]; readonly unchanged: number }[]
+  /** Virtual address to the server that holds it. */
+  readonly holder: Readonly<Record<string, string>>
+}
+
+/** Confirm, lock, apply in safe order, prove. With nothing to do: no lock, no command beyond the look, and still the proof. */
+export async function rollOut(work: RollOut): Promise<RollOutReport> {
+  const { cluster, plan, connections, observed, ports, onEvent } = work
+  const nodes = [...observed.values()]
+  const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+  const gates = gatesFor(cluster, connections.sessions, observed, ports, onEvent, {
+    heldBefore: addresses.every(address => holdersOf(nodes, address).length > 0),
+    complete: nodes.length === cluster.servers.length,
+  })
+  if (plan.waves.length === 0) await proveUnchanged(cluster, nodes, gates)
+  else {
+    if (!(await work.confirm(plan))) {
+      throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes applies without asking' })
+    }
+    const runId = runIdFor(ports)
+    const claim = lockClaim(work.command, ports, runId)
+    await withLock([...connections.sessions.values()], claim, ports.clock, async () => {
+      onEvent({ kind: 'lock-taken', id: claim.id, servers: [...connections.sessions.keys()] })
+      await applyPlan({
+        plan,
+        playbook: work.playbook,
+        sessions: connections.sessions,
+        reconnect: connections.reconnect,
+        observed,
+        runId,
+        history: { owner: claim.owner, command: work.command, source: work.source },
+        lockId: claim.id,
+        services: server => serviceScriptsFor(cluster, server),
+        clock: ports.clock,
+        onEvent,
+        passGate: gates.pass,
+        signal: ports.signal,
+      })
+    })
+  }
+  for (const text of gates.notes()) onEvent({ kind: 'note', text })
+  return {
+    plan,
+    servers: plan.servers.map(server => ({
+      name: server.server,
+      changed: server.actions.map(action => action.id),
+      unchanged: server.unchanged.length,
+    })),
+    holder: Object.fromEntries(addresses.map(address => [address, holdersOf(gates.seen().values(), address)[0] ?? ''])),
+  }
+}
+
+/** Nothing to do is not yet "it works": what was just seen must hold, and the address must answer. */
+async function proveUnchanged(cluster: Cluster, nodes: readonly ObservedNode[], gates: Gates): Promise<void> {
+  const complete = nodes.length === cluster.servers.length
+  const problems = [
+    ...nodes.flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`)),
+    ...(complete ? holderProblems(cluster, nodes) : []),
+  ]
+  if (problems.length > 0) {
+    throw new HactlError({
+      code: 'E_UNHEALTHY',
+      what: 'there is nothing to change, but the cluster is not well',
+      why: problems,
+      fix: 'hactl status shows each server; systemctl status haproxy keepalived on the servers named above',
+    })
+  }
+  await gates.pass(
+    'vip-answers',
+    nodes.map(node => node.server),
+  )
+}

@@ -1,0 +1,115 @@
+import { clusterAsConfigured } from '../domain/keepalived/as-configured.ts'
+import { desiredFromSnapshot } from '../domain/desired-from-snapshot.ts'
+import { nodeFactsFor } from '../domain/node-facts.ts'
+import { KEEPALIVED_CONF } from '../domain/paths.ts'
+import type { EngineEvent } from '../engine/events.ts'
+import { parseSnapshot, type Snapshot, snapshotScript } from '../engine/history.ts'
+import { HactlError } from '../errors.ts'
+import type { Ports, Session } from '../ports.ts'
+import type { ObservedNode, Plan } from '../state.ts'
+import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { chooseEntry, listHistory, mergeEntries } from './history.ts'
+import { loadCluster } from './load.ts'
+import { observeAndTell } from './observe-cluster.ts'
+import { tellPlan } from './plan.ts'
+import { loadPlaybook } from './playbooks.ts'
+import { assertFit, preflightErrors } from './preflight.ts'
+import { assertNothingForeign, planTowards } from './prepare-plan.ts'
+import { type RollOutReport, rollOut } from './roll-out.ts'
+
+const SNAPSHOT_DEADLINE_MS = 30_000
+
+export interface RollbackInput extends ConnectOptions {
+  readonly inventoryPath: string
+  /** Or its beginning; undefined: the entry before the newest. */
+  readonly id: string | undefined
+  readonly confirm: (plan: Plan) => Promise<boolean>
+}
+
+export interface RollbackReport extends RollOutReport {
+  readonly id: string
+  readonly durationMs: number
+}
+
+/**
+ * Makes every server what it was after an earlier change, through the same safe roll-out as a deploy. Gates and proof go by the
+ * keepalived.conf of then: an address that was added since is not waited for. Throws E_NO_HISTORY (5) where there is nothing to go back to.
+ */
+export async function rollback(
+  input: RollbackInput,
+  ports: Ports,
+  onEvent: (event: EngineEvent) => void,
+  packageRoot: string,
+): Promise<RollbackReport> {
+  const startedMs = ports.clock.monotonic()
+  const loaded = await loadCluster(input.inventoryPath, ports)
+  const playbook = await loadPlaybook('deploy', packageRoot, ports)
+  const targets = await targetsOf(loaded, input, ports)
+  return withConnections(
+    targets,
+    input.forks,
+    ports,
+    async session => ({
+      node: await observeAndTell(session, loaded.cluster, ports.clock, onEvent, ports.signal),
+      entries: await listHistory(session, ports.signal),
+    }),
+    async (connections, seen) => {
+      assertAllIn(connections.failures)
+      const observed = new Map<string, ObservedNode>([...seen].map(([name, { node }]) => [name, node]))
+      assertFit(preflightErrors(loaded.cluster, [...observed.values()], { minded: 'locks' }))
+      const id = chooseEntry(mergeEntries(new Map([...seen].map(([name, { entries }]) => [name, entries]))), input.id)
+      const snapshots = await readSnapshots(connections.sessions, id, ports.signal)
+      for (const [name, snapshot] of snapshots) {
+        if (snapshot.id === undefined)
+          onEvent({ kind: 'warning', server: name, text: `it has no entry as old as ${id}, and stays as it is` })
+      }
+      const confs = new Map(
+        [...snapshots].flatMap(([name, { files }]) => {
+          const conf = files.find(file => file.path === KEEPALIVED_CONF)
+          return conf === undefined ? [] : [[name, conf.content] as const]
+        }),
+      )
+      const cluster = clusterAsConfigured(loaded.cluster, confs)
+      const facts = nodeFactsFor(cluster, Object.fromEntries(observed))
+      const desired = cluster.servers.flatMap(({ name }) => {
+        const own = facts[name]
+        const snapshot = snapshots.get(name)
+        return own === undefined || snapshot?.id === undefined ? [] : [desiredFromSnapshot(cluster, name, own, snapshot.files)]
+      })
+      const result = planTowards(cluster, desired, playbook, observed, { adopt: false, reload: false })
+      assertNothingForeign(result)
+      tellPlan(result.plan, onEvent)
+      const report = await rollOut({
+        cluster,
+        plan: result.plan,
+        command: 'rollback',
+        source: `back to ${id}`,
+        playbook,
+        connections,
+        observed,
+        ports,
+        onEvent,
+        confirm: input.confirm,
+      })
+      return { ...report, id, durationMs: ports.clock.monotonic() - startedMs }
+    },
+  )
+}
+
+async function readSnapshots(
+  sessions: ReadonlyMap<string, Session>,
+  id: string,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Snapshot>> {
+  const read = await Promise.all(
+    [...sessions].map(async ([name, session]) => {
+      const result = await session.run(snapshotScript(id), { label: `read the files of ${id}`, deadlineMs: SNAPSHOT_DEADLINE_MS, signal })
+      const snapshot = parseSnapshot(result.stdout)
+      if (snapshot === undefined) {
+        throw new HactlError({ code: 'E_PROBE_CUT', server: name, what: `the files of ${id} could not be read whole`, fix: 'run again' })
+      }
+      return [name, snapshot] as const
+    }),
+  )
+  return new Map(read)
+}

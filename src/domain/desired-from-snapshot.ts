@@ -1,0 +1,56 @@
+/** A server as it once was: the resources of today, with the files of then. Pure. */
+import { createHash } from 'node:crypto'
+import type { DesiredNode, FileResource, Resource } from '../state.ts'
+import type { Cluster } from './cluster-types.ts'
+import { desiredNode } from './desired.ts'
+import type { NodeFacts } from './node-facts.ts'
+import { HAPROXY_CFG, KEEPALIVED_CONF } from './paths.ts'
+
+export interface FileThen {
+  readonly path: string
+  readonly mode: string
+  readonly owner: string
+  readonly group: string
+  readonly content: string
+}
+
+/** `then`: every file hactl owned on the server at that time; what it did not have is absent again. `cluster` is the one of then. */
+export function desiredFromSnapshot(cluster: Cluster, server: string, facts: NodeFacts, then: readonly FileThen[]): DesiredNode {
+  const byPath = new Map(then.map(file => [file.path, file]))
+  const now = desiredNode(cluster, server, facts)
+  const resources = now.resources.map((resource): Resource => {
+    switch (resource.kind) {
+      case 'file':
+      case 'absent-file': {
+        const file = byPath.get(resource.path)
+        return file === undefined
+          ? { kind: 'absent-file', id: resource.id, path: resource.path }
+          : fileOf(resource.id, file, resource.kind === 'file' ? resource : undefined)
+      }
+      case 'service': {
+        const loaded = byPath.get(resource.unit === 'haproxy' ? HAPROXY_CFG : KEEPALIVED_CONF)
+        return loaded === undefined ? resource : { ...resource, loadedHash: createHash('sha256').update(loaded.content).digest('hex') }
+      }
+      case 'package':
+      case 'sysctl':
+        return resource
+    }
+  })
+  return { server, resources }
+}
+
+function fileOf(id: string, file: FileThen, today: FileResource | undefined): FileResource {
+  const { path, mode, owner, group, content } = file
+  return {
+    kind: 'file',
+    id,
+    path,
+    mode,
+    owner,
+    group,
+    content,
+    masks: today?.masks ?? [],
+    verbatim: today?.verbatim ?? false,
+    ...(today?.validation === undefined ? {} : { validation: today.validation }),
+  }
+}
