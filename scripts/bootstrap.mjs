@@ -181,12 +181,20 @@ export async function labIsUp() {
   return code === 0 && stdout.split('\n').filter(line => /^srv-\d/.test(line) && line.includes('running')).length === 3
 }
 
-/** Brings the lab up, runs `work` with what .lab/lab.json says, and takes the lab down again if it was down before. */
-export async function withLab(work, { keep = false } = {}) {
+/**
+ * Brings the lab up, runs `work` with what .lab/lab.json says, and takes the lab down again if it was down before.
+ * `fresh`: servers of a lab that was up are made anew. `keep`: the lab stays up in any case.
+ */
+export async function withLab(work, { keep = false, fresh = false } = {}) {
   const wasUp = await labIsUp()
-  heading(wasUp ? 'the lab is up already, and stays up' : 'the lab: three Debian servers in containers')
+  heading(
+    wasUp
+      ? `the lab is up already, and stays up${fresh ? '; its servers are made anew' : ''}`
+      : 'the lab: three Debian servers in containers',
+  )
   try {
     await must('the lab does not come up', labScript, ['up'], { timeoutMs: 10 * MINUTE_MS })
+    if (wasUp && fresh) await resetLab()
     return await work(JSON.parse(readFileSync(join(labState, 'lab.json'), 'utf8')))
   } finally {
     if (!wasUp && !keep) {
@@ -196,6 +204,11 @@ export async function withLab(work, { keep = false } = {}) {
       if (code !== 0) console.error('the lab is not down: run test/lab/lab down')
     }
   }
+}
+
+/** Three servers on which nothing is installed. */
+export async function resetLab() {
+  await must('the lab cannot be reset', labScript, ['reset'], { timeoutMs: 3 * MINUTE_MS })
 }
 
 /** Runs a script's main function: a Stop is printed without a stack, and decides the exit status. */

@@ -3,37 +3,53 @@
 // `npm run demo -- --keep` leaves the lab and the inventory for you to go on with.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { bold, bootstrap, dim, exitStatusOf, hactlBin, heading, interruption, labState, main, root, run, seconds, Stop, withLab } from './bootstrap.mjs'
+import {
+  bold,
+  bootstrap,
+  exitStatusOf,
+  hactlBin,
+  heading,
+  interruption,
+  labState,
+  main,
+  root,
+  run,
+  seconds,
+  Stop,
+  withLab,
+} from './bootstrap.mjs'
 
 const MINUTE_MS = 60_000
 const unknown = process.argv.slice(2).filter(word => word !== '--keep')
 const keep = process.argv.includes('--keep')
 
 /** Runs the real CLI, showing the command line as an operator would type it. Returns the object that --json ends with, if it was asked for. */
-async function hactl(words, { json = false, cwd, shown = words } = {}) {
-  console.log(`\n${bold(`$ hactl ${shown.join(' ')}`)}`)
+async function hactl(words, { json = false, cwd } = {}) {
+  console.log(`\n${bold(`$ hactl ${words.join(words.length > 6 ? ' \\\n    ' : ' ')}`)}`)
   const result = await run('node', [hactlBin, ...words, ...(json ? ['--json'] : [])], {
     cwd,
     timeoutMs: 5 * MINUTE_MS,
     // With --json the words go to stderr, the objects to stdout: the reader sees the words, the demo counts on the objects.
     ...(json ? { onText: (text, stream) => stream === 'stderr' && process.stdout.write(text) } : {}),
   })
-  if (interruption() !== undefined) throw new Stop('interrupted', 'hactl has put back what it had disturbed', 'npm run demo', exitStatusOf(interruption()))
-  if (!json && result.code !== 0) throw new Stop(`hactl ${words[0]} ended with exit ${result.code}`, 'see above', 'hactl status shows what state the servers are in')
+  if (interruption() !== undefined)
+    throw new Stop('interrupted', 'hactl has put back what it had disturbed', 'npm run demo', exitStatusOf(interruption()))
+  if (!json && result.code !== 0)
+    throw new Stop(`hactl ${words[0]} ended with exit ${result.code}`, 'see above', 'hactl status shows what state the servers are in')
   return json ? JSON.parse(result.stdout.trimEnd().split('\n').at(-1)) : undefined
 }
 
-/** Asks the virtual address like curl would, each time on a new connection. */
+/** The lab's backends name themselves in X-Backend. */
 async function askVip(vip, times) {
-  console.log(`\n${bold(`$ curl -i http://${vip}/`)}   ${dim(`# ${times} times, a new connection each`)}`)
+  console.log(`\n${bold(`# who answers on ${vip}, on ${times} new connections`)}`)
   for (let i = 0; i < times; i++) {
     const response = await fetch(`http://${vip}/`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(2000) })
     await response.arrayBuffer()
-    console.log(`HTTP ${response.status}   X-Backend: ${response.headers.get('x-backend') ?? '-'}`)
+    console.log(`GET http://${vip}/  ${response.status}  answered by ${response.headers.get('x-backend') ?? 'HAProxy itself'}`)
   }
 }
 
-function setupWords(lab, file) {
+function setupWords(lab, folder, file) {
   return [
     'setup',
     file,
@@ -44,13 +60,18 @@ function setupWords(lab, file) {
     `--vip=${lab.vip}/24`,
     ...lab.backends.map(backend => `--backend=${backend.name}=${backend.host}:${backend.port}`),
     '--ssh-user=ops',
-    `--identity-file=${lab.key}`,
+    `--identity-file=${relative(folder, lab.key)}`,
   ]
 }
 
 function edit(file, what, from, to) {
   const text = readFileSync(file, 'utf8')
-  if (!from.test(text)) throw new Stop(`the inventory has no line for: ${what}`, `${from} is not in ${file}`, 'report this: the demo does not fit hactl setup any more')
+  if (!from.test(text))
+    throw new Stop(
+      `the inventory has no line for: ${what}`,
+      `${from} is not in ${file}`,
+      'report this: the demo does not fit hactl setup any more',
+    )
   writeFileSync(file, text.replace(from, to))
   console.log(`\n${bold(`# ${what}`)}`)
 }
@@ -69,7 +90,11 @@ function table(rows) {
     drill.verdict,
   ])
   const widths = header.map((title, at) => Math.max(title.length, ...cells.map(row => row[at].length)))
-  const line = row => row.map((cell, at) => cell.padEnd(widths[at])).join('  ').trimEnd()
+  const line = row =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at]))
+      .join('  ')
+      .trimEnd()
   return [bold(line(header)), ...cells.map(line)].join('\n')
 }
 
@@ -78,7 +103,8 @@ const seconds2 = ms => (ms === 0 ? '0' : `${(ms / 1000).toFixed(2)} s`)
 async function drill(profile, file, cwd) {
   const result = await hactl(['verify-failover', file, '--yes'], { json: true, cwd })
   const [first] = result.drills ?? []
-  if (first === undefined) throw new Stop(`hactl verify-failover ended with exit ${result.exit}`, 'see above', 'hactl status shows what state the servers are in')
+  if (first === undefined)
+    throw new Stop(`hactl verify-failover ended with exit ${result.exit}`, 'see above', 'hactl status shows what state the servers are in')
   return { profile, drill: first, exit: result.exit }
 }
 
@@ -90,8 +116,13 @@ async function demo(lab) {
   const began = performance.now()
 
   heading('1 of 4: an inventory, from a few answers')
-  await hactl(setupWords(lab, file), { cwd: folder })
-  edit(join(folder, file), "the lab's host keys are in a file of its own: ssh.known_hosts is added", /^ssh:\n/m, `ssh:\n  known_hosts: ${lab.known_hosts}\n`)
+  await hactl(setupWords(lab, folder, file), { cwd: folder })
+  edit(
+    join(folder, file),
+    "the lab's host keys are in a file of its own: ssh.known_hosts is added",
+    /^ssh:\n/m,
+    `ssh:\n  known_hosts: ${relative(folder, lab.known_hosts)}\n`,
+  )
   await hactl(['check', file], { cwd: folder })
 
   heading("2 of 4: three bare servers become a load balancer with the article's timings (profile classic)")
@@ -111,7 +142,9 @@ async function demo(lab) {
   console.log(`\n${table(rows)}\n`)
   console.log(`The demo took ${seconds(performance.now() - began)} on the servers of test/lab/lab: Debian ${lab.release} in containers.`)
   if (keep) {
-    console.log(`The lab is up. Go on with: cd ${relative(process.cwd(), folder) || '.'} && node ${relative(folder, hactlBin)} status ; at the end: test/lab/lab down`)
+    console.log(
+      `The lab is up. Go on with: cd ${relative(process.cwd(), folder) || '.'} && node ${relative(folder, hactlBin)} status ; at the end: test/lab/lab down`,
+    )
   }
   return rows.every(row => row.exit === 0) ? 0 : 1
 }
@@ -120,5 +153,5 @@ await main(async () => {
   if (unknown.length > 0) throw new Stop(`unknown argument ${unknown.join(' ')}`, 'there is only --keep', 'npm run demo -- --keep', 3)
   process.chdir(root)
   await bootstrap()
-  return withLab(demo, { keep })
+  return withLab(demo, { keep, fresh: true })
 })
