@@ -96,6 +96,8 @@ async function countSessions(lab, inventory) {
     await contenders.hactl(inventory, words)
     const after = await contenders.sessionsSoFar(lab)
     counted[what] = Math.max(...after.map((count, at) => count - before[at]))
+    if (!(counted[what] >= 1))
+      throw new Stop('sshd logged no session', 'so none could be counted', 'look at: journalctl -t sshd on a server')
   }
   return counted
 }

@@ -96,7 +96,7 @@ export async function logSessions(lab) {
 
 /** How many commands, shells and subsystems sshd has opened on each server since logSessions(). */
 export async function sessionsSoFar(lab) {
-  const line = "journalctl --sync; journalctl -u ssh -o cat | grep -c '^Starting session: ' || true"
+  const line = "journalctl --sync; journalctl -t sshd -o cat | grep -c '^Starting session: ' || true"
   return Promise.all(
     lab.servers.map(async ({ container }) => {
       const { stdout } = await must('the journal cannot be read', 'docker', ['exec', container, 'sh', '-c', line], {
