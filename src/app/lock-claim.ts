@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
+import { hostname, userInfo } from 'node:os'
 import type { LockClaim } from '../engine/lock.ts'
 import type { Ports } from '../ports.ts'
 
 /** Who works on the cluster and what for, in words that stand in a lock file: letters, digits and . _ - @ only. */
 export function lockClaim(reason: string, ports: Ports, id: string): LockClaim {
   const plain = (text: string) => text.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64)
-  const user = ports.env['USER'] ?? ports.env['LOGNAME'] ?? 'unknown'
+  const user = ports.env['USER'] ?? ports.env['LOGNAME'] ?? userInfo().username
   return { id, owner: `${plain(user)}@${plain(hostname())}`, reason }
 }
 
