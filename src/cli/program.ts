@@ -124,7 +124,12 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'rollback',
     summary: 'make the servers what they were after an earlier change',
-    argument: { name: 'ID', required: false, about: 'an entry of the history, or its beginning (default: the one before the newest)', completes: [] },
+    argument: {
+      name: 'ID',
+      required: false,
+      about: 'an entry of the history, or its beginning (default: the one before the newest)',
+      completes: [],
+    },
     flags: [],
     examples: ['hactl rollback', 'hactl rollback 20261122T101500Z-1f3a2b -i edge.yml'],
     load: async () => (await import('./commands/rollback.ts')).rollback,

@@ -45,8 +45,22 @@ export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks
   }
   const error = classify(outcome.thrown, ports.signal)
   output.problem(renderError(error, { columns: output.errorColumns, verbose: output.verbose, style: output.errorStyle }))
-  output.object({ event: 'result', command, exit: error.exit, ...errorResult(error), ...outcome.result })
+  output.object({ event: 'result', command, exit: error.exit, ...withServers(errorResult(error), outcome.result) })
   return error.exit
+}
+
+/** What failed and what was changed, both by server: one entry for each. */
+function withServers(failure: Readonly<Record<string, unknown>>, soFar: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const servers = new Map<unknown, object>()
+  for (const list of [soFar['servers'], failure['servers']]) {
+    if (!Array.isArray(list)) continue
+    for (const entry of list) if (isNamed(entry)) servers.set(entry.name, { ...servers.get(entry.name), ...entry })
+  }
+  return { ...failure, ...soFar, servers: [...servers.values()] }
+}
+
+function isNamed(entry: unknown): entry is { readonly name: unknown } {
+  return typeof entry === 'object' && entry !== null && 'name' in entry
 }
 
 const HELP_COLUMNS = 80

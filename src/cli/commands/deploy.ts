@@ -1,35 +1,24 @@
-import type { EngineEvent } from '../../engine/events.ts'
 import type { Plan } from '../../state.ts'
+import { tellingChanges } from '../changed-so-far.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { confirmed, runInput } from '../run-input.ts'
-import { renderDeploy, renderStopped, type Changed } from '../view/deploy.ts'
+import { renderDeploy } from '../view/deploy.ts'
 import { planObjects, renderPlan } from '../view/plan.ts'
 
 export const deploy: Command = async context => {
   const { app, output, ports, flags } = context
-  const changed = new Map<string, string[]>()
-  const onEvent = (event: EngineEvent) => {
-    if (event.kind === 'action-done') changed.set(event.server, [...(changed.get(event.server) ?? []), event.id])
-    output.event(event)
-  }
   const input = {
     ...(await runInput(context)),
     adopt: flags.on('adopt'),
     reload: flags.on('reload'),
     confirm: (plan: Plan) => showAndAsk(context, plan),
   }
-  try {
+  return tellingChanges(context, async onEvent => {
     const report = await app.deploy(input, ports, onEvent)
     await output.settle()
     output.text(renderDeploy(report, output.style))
     return { exit: 0, result: { servers: report.servers, holder: report.holder, duration_ms: report.durationMs } }
-  } catch (thrown) {
-    if (changed.size === 0) return { exit: 1, result: {}, thrown }
-    await output.settle()
-    const soFar: Changed[] = [...changed].map(([name, ids]) => ({ name, changed: ids }))
-    output.problem(renderStopped(soFar))
-    return { exit: 1, result: { servers: soFar }, thrown }
-  }
+  })
 }
 
 /** Shows the plan, then asks; --yes is an answer. */

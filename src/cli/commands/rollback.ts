@@ -1,4 +1,5 @@
 import type { Plan } from '../../state.ts'
+import { tellingChanges } from '../changed-so-far.ts'
 import type { Command } from '../command.ts'
 import { runInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'
@@ -11,9 +12,11 @@ export const rollback: Command = async context => {
     id: context.argument,
     confirm: (plan: Plan) => showAndAsk(context, plan, 'Go back to this?'),
   }
-  const report = await app.rollback(input, ports, event => output.event(event))
-  await output.settle()
-  output.text(renderDeploy(report, output.style))
-  output.text(`the servers are as they were after ${report.id}; the inventory is not: hactl plan shows the difference`)
-  return { exit: 0, result: { id: report.id, servers: report.servers, holder: report.holder, duration_ms: report.durationMs } }
+  return tellingChanges(context, async onEvent => {
+    const report = await app.rollback(input, ports, onEvent)
+    await output.settle()
+    output.text(renderDeploy(report, output.style))
+    output.text(`the servers are as they were after ${report.id}; the inventory is not: hactl plan shows the difference`)
+    return { exit: 0, result: { id: report.id, servers: report.servers, holder: report.holder, duration_ms: report.durationMs } }
+  })
 }

@@ -133,7 +133,10 @@ describe('deploy', () => {
       exit: 6,
       code: 'E_COMMAND_FAILED',
       server: 'srv-2',
-      servers: [{ name: 'srv-1', changed: ['package/haproxy'] }],
+      servers: [
+        { name: 'srv-1', changed: ['package/haproxy'] },
+        { name: 'srv-2', code: 'E_COMMAND_FAILED' },
+      ],
     })
   })
 })
