@@ -5,6 +5,7 @@ import type { CheckReport } from './check.ts'
 import type { DeployInput, DeployReport } from './deploy.ts'
 import type { HistoryReport } from './history.ts'
 import type { PlanInput } from './plan.ts'
+import type { RemoveInput, RemoveReport } from './remove.ts'
 import type { RollbackInput, RollbackReport } from './rollback.ts'
 import type { StatusReport } from './status.ts'
 import type { UnlockInput, UnlockReport } from './unlock.ts'
@@ -28,6 +29,8 @@ export function createApp(packageRoot: string) {
     history: async (input: PlanInput, ports: Ports): Promise<HistoryReport> => (await import('./history.ts')).history(input, ports),
     rollback: async (input: RollbackInput, ports: Ports, onEvent: OnEvent): Promise<RollbackReport> =>
       (await import('./rollback.ts')).rollback(input, ports, onEvent, packageRoot),
+    remove: async (input: RemoveInput, ports: Ports, onEvent: OnEvent): Promise<RemoveReport> =>
+      (await import('./remove.ts')).remove(input, ports, onEvent),
     unlock: async (input: UnlockInput, ports: Ports): Promise<UnlockReport> => (await import('./unlock.ts')).unlock(input, ports),
   }
 }

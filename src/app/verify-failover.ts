@@ -25,6 +25,10 @@ import { holdersOf, observeAndTell, probeRequestFor } from './observe-cluster.ts
 import { assertFit, preflightErrors } from './preflight.ts'
 import { probeTargetFor } from './probe-target.ts'
 
+/** How long a cluster may take to come to rest before a drill is refused. */
+const REST_LIMIT_MS = 5000
+const REST_LOOK_EVERY_MS = 1000
+
 export interface VerifyInput extends ConnectOptions, DrillChoice {
   readonly inventoryPath: string
   /** In ms; default: the worst case that check predicts, and a tenth more. */
@@ -101,9 +105,9 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
     async (connections, observed) => {
       assertAllIn(connections.failures)
       const sessions = [...connections.sessions.values()]
-      const nodes = [...observed.values()]
-      assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
-      const refusals = drillRefusals(cluster, nodes)
+      assertFit(preflightErrors(cluster, [...observed.values()], { minded: 'locks' }))
+      const links = createLinks(sessions, server => connections.reconnect(server))
+      const { nodes, refusals } = await settledCluster([...observed.values()], cluster, links, ports, onEvent)
       if (refusals.length > 0)
         return reportOf(
           errands.map(errand => refused(errand, refusals, onEvent)),
@@ -116,7 +120,6 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
           fix: '--yes runs the drills without asking',
         })
       }
-      const links = createLinks(sessions, server => connections.reconnect(server))
       const claim = lockClaim('verify-failover', ports, randomBytes(6).toString('hex'))
       return withLock(sessions, claim, ports.clock, async () => {
         onEvent({ kind: 'lock-taken', id: claim.id, servers: sessions.map(session => session.server) })
@@ -133,12 +136,37 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
   )
 }
 
+/**
+ * The cluster once it is well enough for a drill; or why it is not, after a while of looking. What a deploy or an election has just
+ * set in motion is given the time to end; that it was not at rest is told all the same.
+ */
+async function settledCluster(
+  first: readonly ObservedNode[],
+  cluster: Cluster,
+  links: Links,
+  ports: Ports,
+  onEvent: OnEvent,
+): Promise<{ readonly nodes: readonly ObservedNode[]; readonly refusals: readonly string[] }> {
+  const endMs = ports.clock.monotonic() + REST_LIMIT_MS
+  let nodes = first
+  for (;;) {
+    const refusals = drillRefusals(cluster, nodes)
+    if (refusals.length === 0 || ports.clock.monotonic() >= endMs) return { nodes, refusals }
+    onEvent({ kind: 'warning', text: `not at rest yet: ${refusals.join('; ')}` })
+    await ports.clock.sleep(REST_LOOK_EVERY_MS, ports.signal)
+    nodes = await lookAt(cluster, links, ports)
+  }
+}
+
+function lookAt(cluster: Cluster, links: Links, ports: Ports): Promise<readonly ObservedNode[]> {
+  const request = probeRequestFor(cluster)
+  return Promise.all(links.servers.map(server => observeNode(links.current(server), request, ports.signal)))
+}
+
 /** Looks at the servers as they are now, runs the drill where they are well, and judges it. */
 async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: Ports, onEvent: OnEvent): Promise<Verdict> {
   const { drill, instance, maxOutageMs } = errand
-  const request = probeRequestFor(cluster)
-  const nodes = await Promise.all(links.servers.map(server => observeNode(links.current(server), request, ports.signal)))
-  const refusals = drillRefusals(cluster, nodes)
+  const { nodes, refusals } = await settledCluster(await lookAt(cluster, links, ports), cluster, links, ports, onEvent)
   const vip = addressOf(errand)
   const [from] = holdersOf(nodes, vip)
   const disturbance = disturbanceFor(drill)

@@ -135,6 +135,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/rollback.ts')).rollback,
   },
   {
+    name: 'remove',
+    summary: 'take away what hactl put on the servers, and give back what it replaced',
+    argument: INVENTORY,
+    flags: [],
+    examples: ['hactl remove edge.yml', 'hactl remove edge.yml --limit srv-3 --yes'],
+    load: async () => (await import('./commands/remove.ts')).remove,
+  },
+  {
     name: 'unlock',
     summary: 'release the lock that a dead run left behind',
     argument: INVENTORY,

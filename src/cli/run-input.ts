@@ -42,6 +42,12 @@ export function notInteractive(what: string, fix: string): HactlError {
   return new HactlError({ code: 'E_NOT_INTERACTIVE', what: `${what} cannot be asked for: stdin or stderr is no terminal`, fix })
 }
 
+/** Throws E_NOT_INTERACTIVE before any server is contacted where a question will come that nobody can answer. */
+export function assertCanAsk(context: CommandContext): void {
+  if (context.flags.on('yes') || context.interactive) return
+  throw notInteractive('the confirmation', 'give --yes to answer it beforehand')
+}
+
 /** The answer to a yes/no question that stands between the operator and a change; --yes is an answer. */
 export async function confirmed(context: CommandContext, message: string, fallback = false): Promise<boolean> {
   if (context.flags.on('yes')) return true

@@ -2,8 +2,8 @@ import { HactlError, HactlErrors, worstOf } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import type { Action, ObservedNode, Plan, Unit } from '../state.ts'
 import { prepareScript } from './apply/prepare.ts'
-import { LOCK_LOST_STATUS, parseStepLine } from './apply/report.ts'
-import { FILE_CHANGED_STATUS, finishScript, restoreScript, type ServiceScripts, switchScript } from './apply/switch.ts'
+import { finishScript, restoreScript, type ServiceScripts, switchScript } from './apply/switch.ts'
+import { runSteps } from './apply/steps.ts'
 import type { EngineEvent } from './events.ts'
 import type { HistoryEntry } from './history.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
@@ -217,78 +217,5 @@ async function run(
 ): Promise<CommandResult> {
   const session = input.sessions.get(server)
   if (session === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a plan names a server without a connection' })
-  const open = new Map<string, { title: string; startedMs: number }>()
-  let detail: string[] = []
-  let failed: { id: string; reason: string; detail: readonly string[] } | undefined
-  const onLine = (text: string) => {
-    const line = parseStepLine(text)
-    switch (line.kind) {
-      case 'step':
-        detail = []
-        open.set(line.id, { title: line.title, startedMs: input.clock.monotonic() })
-        if (tell) input.onEvent({ kind: 'action-started', server, id: line.id, title: line.title })
-        return
-      case 'done': {
-        const step = open.get(line.id)
-        open.delete(line.id)
-        const extra = detail.length > 0 ? { detail: detail.slice(-3).join('\n') } : {}
-        if (tell && step !== undefined)
-          input.onEvent({
-            kind: 'action-done',
-            server,
-            id: line.id,
-            title: step.title,
-            durationMs: input.clock.monotonic() - step.startedMs,
-            ...extra,
-          })
-        detail = []
-        return
-      }
-      case 'fail': {
-        failed = { id: line.id, reason: line.reason, detail }
-        const step = open.get(line.id)
-        open.delete(line.id)
-        input.onEvent({
-          kind: 'action-failed',
-          server,
-          id: line.id,
-          title: step?.title ?? line.id,
-          durationMs: step === undefined ? 0 : input.clock.monotonic() - step.startedMs,
-          detail: [line.reason, ...detail].join('\n'),
-        })
-        return
-      }
-      case 'detail':
-        if (text.trim() !== '') detail.push(text)
-    }
-  }
-  const result = await session.run(script, { label, deadlineMs, signal: input.signal, onLine })
-  if (result.code === 0) return result
-  if (result.code === LOCK_LOST_STATUS) {
-    throw new HactlError({
-      code: 'E_LOCKED',
-      server,
-      what: 'the lock of this run was broken by somebody else',
-      why: [`nothing was done in this step: ${label}`],
-      fix: 'see who works on this cluster, then run again',
-      exit: 6,
-    })
-  }
-  if (result.code === FILE_CHANGED_STATUS) {
-    throw new HactlError({
-      code: 'E_CHANGED_MEANWHILE',
-      server,
-      what: `${failed?.id ?? 'a file'} was changed by somebody between the look and the change`,
-      fix: 'look at the plan again: hactl plan',
-    })
-  }
-  const lines = [...(failed?.detail ?? detail), ...result.stderr.trim().split('\n')].filter(line => line.trim() !== '')
-  const refusedFile = failure === 'E_CONFIG_REFUSED' && failed?.id.startsWith('file/') === true
-  throw new HactlError({
-    code: refusedFile ? 'E_CONFIG_REFUSED' : 'E_COMMAND_FAILED',
-    server,
-    what: failed === undefined ? `${label}: ended with status ${result.code}` : `${failed.id}: ${failed.reason}`,
-    why: lines.slice(-12),
-    fix: refusedFile ? 'mend the configuration; nothing that runs was touched on any server' : `see what ${server} says: journalctl -n 50`,
-  })
+  return runSteps(session, script, { label, deadlineMs, tell, failure, clock: input.clock, onEvent: input.onEvent, signal: input.signal })
 }

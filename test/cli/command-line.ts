@@ -20,6 +20,7 @@ export interface Scene {
   readonly ports?: Parameters<typeof fakePorts>[0]
   readonly prompter?: Prompter
   readonly tree?: Tree
+  readonly impatience?: AbortSignal
 }
 
 export async function runLine(argv: readonly string[], scene: Scene = {}): Promise<Ran> {
@@ -41,7 +42,7 @@ export async function runLine(argv: readonly string[], scene: Scene = {}): Promi
       if (scene.tree === undefined) throw new Error('the test did not expect a tree')
       return scene.tree
     },
-    impatience: new AbortController().signal,
+    impatience: scene.impatience ?? new AbortController().signal,
     version: '1.2.3',
     packageRoot: '/opt/hactl',
   })

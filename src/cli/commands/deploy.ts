@@ -1,12 +1,13 @@
 import type { Plan } from '../../state.ts'
 import { tellingChanges } from '../changed-so-far.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { confirmed, runInput } from '../run-input.ts'
+import { assertCanAsk, confirmed, runInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'
 import { planObjects, renderPlan } from '../view/plan.ts'
 
 export const deploy: Command = async context => {
   const { app, output, ports, flags } = context
+  assertCanAsk(context)
   const input = {
     ...(await runInput(context)),
     adopt: flags.on('adopt'),

@@ -1,12 +1,13 @@
 import type { Plan } from '../../state.ts'
 import { tellingChanges } from '../changed-so-far.ts'
 import type { Command } from '../command.ts'
-import { runInput } from '../run-input.ts'
+import { assertCanAsk, runInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'
 import { showAndAsk } from './deploy.ts'
 
 export const rollback: Command = async context => {
   const { app, output, ports } = context
+  assertCanAsk(context)
   const input = {
     ...(await runInput({ ...context, argument: undefined })),
     id: context.argument,

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { DrillAnnouncement, VerifyInput } from '../../app/verify-failover.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { usageError } from '../flags.ts'
-import { confirmed, runInput } from '../run-input.ts'
+import { assertCanAsk, confirmed, runInput } from '../run-input.ts'
 import { renderReport } from '../view/report.ts'
 import { renderAnnouncement, renderVerify, verifyObject } from '../view/verify.ts'
 
@@ -10,6 +10,7 @@ export const verifyFailover: Command = async context => {
   const { app, flags, output, ports } = context
   const drills = flags.list('drill')
   if (flags.on('all') && drills.length > 0) throw usageError('--all and --drill exclude each other', 'give one of them')
+  assertCanAsk(context)
   const report = await app.verifyFailover({ ...(await verifyInput(context)), drills }, ports, output.event)
   await output.settle()
   // --quiet speaks of problems only, and a failed drill is one.

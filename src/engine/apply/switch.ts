@@ -63,10 +63,10 @@ trap '' PIPE HUP
 sum() { sha256sum -- "$1" 2>/dev/null | { read -r s _; echo "$s"; }; }
 # pristine PATH: the conffile as its package ships it; an installation in this same run has just put it there.
 pristine() { dpkg-query -W -f='\${Conffiles}\n' haproxy keepalived 2>/dev/null | grep -qF " $1 $(md5sum -- "$1" 2>/dev/null | cut -c1-32)"; }
-# own PATH [SHA256]: the record of what hactl wrote, replaced as a whole so that a crash leaves the old one or the new one.
+# own PATH [SHA256]: the record of what hactl wrote, replaced as a whole so that a crash leaves the old one or the new one. Written before
+# the file itself: a crash in between must never make hactl's own file look like somebody else's.
 own() {
-  { grep -v "  $1\$" "$state/owned" 2>/dev/null; [ -n "$2" ] && printf '%s  %s\n' "$2" "$1"; } >"$state/owned.new"
-  mv -f "$state/owned.new" "$state/owned"
+  { grep -v "  $1\$" "$state/owned" 2>/dev/null; [ -z "$2" ] || printf '%s  %s\n' "$2" "$1"; } >"$state/owned.new" && mv -f "$state/owned.new" "$state/owned"
 }
 # original PATH: what stood there before hactl's first change, kept for good: hactl remove gives it back.
 original() {
@@ -103,8 +103,7 @@ keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'
 mkdir -p "$(dirname ${action.path})"
 cp -- ${stagedPath(runId, action.path)} ${newPath(action.path)} && chown ${`${action.owner}:${action.group}`} ${newPath(action.path)} && chmod ${action.mode} ${newPath(action.path)} && sync ${newPath(action.path)} || { rm -f ${newPath(action.path)}; fail ${action.id} ${'could not be written (disk full?)'}; }
 ${action.path.startsWith('/etc/systemd/') ? sh`units_read=` : sh`:`}
-mv -f ${newPath(action.path)} ${action.path} || fail ${action.id} ${'could not be renamed'}
-own ${action.path} "$(sum ${action.path})"
+own ${action.path} "$(sum ${newPath(action.path)})" && mv -f ${newPath(action.path)} ${action.path} || fail ${action.id} ${'could not be renamed (disk full?)'}
 ${action.path.startsWith('/etc/tmpfiles.d/') ? sh`systemd-tmpfiles --create ${action.path} || fail ${action.id} ${'systemd-tmpfiles failed'}` : sh`:`}
 done_ ${action.id}`
     case 'own-file':

@@ -1,0 +1,36 @@
+import type { RemoveAnnouncement } from '../../app/remove.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { assertCanAsk, runInput } from '../run-input.ts'
+
+export const remove: Command = async context => {
+  const { app, output, ports } = context
+  assertCanAsk(context)
+  const input = { ...(await runInput(context)), confirm: (what: RemoveAnnouncement) => askForName(context, what) }
+  const { servers } = await app.remove(input, ports, event => output.event(event))
+  await output.settle()
+  output.text(
+    servers
+      .map(({ name, removed }) =>
+        removed.length === 0 ? `${name}: nothing of hactl's is there` : `${name}: ${removed.length} files removed`,
+      )
+      .join('\n'),
+  )
+  return { exit: 0, result: { servers } }
+}
+
+/** The name must be typed: a y is too quick an answer to this question. */
+async function askForName(context: CommandContext, what: RemoveAnnouncement): Promise<boolean> {
+  const { output } = context
+  await output.settle()
+  output.important(
+    [
+      'This takes away what hactl put on these servers, and the packages that it installed:',
+      ...what.servers.map(({ name, files }) => `  ${name}: ${files.join(' ')}`),
+      `nobody will hold ${what.addresses.join(', ')} afterwards, unless an older configuration that is put back does`,
+    ].join('\n'),
+  )
+  if (context.flags.on('yes')) return true
+  const prompter = await context.prompter()
+  const typed = await prompter.input({ message: `type the name of the cluster (${what.cluster}) to go on`, problem: () => undefined })
+  return typed === what.cluster
+}

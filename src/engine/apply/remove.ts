@@ -1,0 +1,75 @@
+import type { Script } from '../../ports.ts'
+import { lockGuard } from '../lock.ts'
+import { STATE_DIR } from '../observe/script.ts'
+import { joinScripts, sh } from '../ssh/sh.ts'
+import { STEP_FUNCTIONS } from './report.ts'
+
+/**
+ * Takes away from one server what hactl put there, and gives back what stood there before: files of its record (one edited by hand since
+ * is kept beside as .edited), the sysctl's old value, packages that hactl installed. keepalived goes first, so that the address has left
+ * before haproxy stops.
+ */
+export function removeScript(lockId: string, runDirectory: string): Script {
+  return joinScripts([
+    STEP_FUNCTIONS,
+    lockGuard(lockId),
+    sh`
+trap '' PIPE HUP
+state=${STATE_DIR}
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
+original_of() { printf '%s/original/%s' "$state" "$(printf %s "$1" | tr / _)"; }
+gives_back() { [ -e "$(original_of "$1")" ]; }
+installed() { grep -qx "$1" "$state/installed" 2>/dev/null; }
+
+step service/keepalived ${'stop keepalived'}
+grep -q ' /etc/keepalived/keepalived.conf$' "$state/owned" 2>/dev/null && ! gives_back /etc/keepalived/keepalived.conf && systemctl stop keepalived 2>/dev/null
+done_ service/keepalived
+
+step files ${'remove files, and put back what was there before'}
+[ -e "$state/owned" ] && while read -r sum path; do
+  if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ]; then cp -p -- "$path" "$path.edited"; echo "$path was edited by hand: kept as $path.edited"; fi
+  original=$(original_of "$path")
+  if [ -e "$original" ]; then cp -p -- "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail files "$path could not be put back"
+  else rm -f -- "$path"; fi
+  rmdir -- "\${path%/*}" 2>/dev/null
+done <"$state/owned"
+rm -f /etc/tmpfiles.d/hactl-drain.conf
+done_ files
+
+if [ -s "$state/original/sysctl" ]; then
+  step sysctl ${'set kernel parameters back'}
+  while read -r key value; do [ -n "$value" ] && sysctl -q -w "$key=$value"; done <"$state/original/sysctl"
+  done_ sysctl
+fi
+
+step services ${'let haproxy and keepalived run what is there now'}
+systemctl daemon-reload
+for unit in haproxy keepalived; do
+  installed $unit && continue
+  conf=/etc/haproxy/haproxy.cfg; [ $unit = keepalived ] && conf=/etc/keepalived/keepalived.conf
+  systemctl is-active --quiet $unit || continue
+  if [ -s $conf ]; then systemctl reload $unit; else systemctl stop $unit; fi
+done
+rm -rf ${runDirectory}
+done_ services
+
+purge=
+for name in haproxy keepalived; do installed $name && purge="$purge $name"; done
+if [ -n "$purge" ]; then
+  step packages "remove$purge"
+  # shellcheck disable=SC2086: a list of the two fixed names above.
+  setsid -w apt-get purge -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 $purge >"$state/remove.log" 2>&1 || { tail -n 10 "$state/remove.log"; fail packages 'apt-get purge failed'; }
+  done_ packages
+fi
+
+step state ${'forget this server'}
+# What the lock release looks for goes last; the folder is not needed after it.
+find "$state" -mindepth 1 -maxdepth 1 ! -name lock ! -name lock.mutex -exec rm -rf {} +
+done_ state`,
+  ])
+}
+
+/** After the lock was released: the empty folder. */
+export function forgetStateScript(): Script {
+  return sh`rm -f ${`${STATE_DIR}/lock.mutex`}; rmdir ${STATE_DIR} 2>/dev/null; :`
+}

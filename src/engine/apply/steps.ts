@@ -1,0 +1,100 @@
+import { HactlError } from '../../errors.ts'
+import type { Clock, CommandResult, Script, Session } from '../../ports.ts'
+import type { EngineEvent } from '../events.ts'
+import { LOCK_LOST_STATUS, parseStepLine } from './report.ts'
+import { FILE_CHANGED_STATUS } from './switch.ts'
+
+export interface StepsOptions {
+  readonly label: string
+  readonly deadlineMs: number
+  /** Whether each step is told of; a failed one always is. */
+  readonly tell: boolean
+  /** What a refused file counts as: before anything live was changed it is E_CONFIG_REFUSED. */
+  readonly failure: 'E_CONFIG_REFUSED' | 'E_COMMAND_FAILED'
+  readonly clock: Clock
+  readonly onEvent: (event: EngineEvent) => void
+  readonly signal: AbortSignal
+}
+
+/**
+ * Runs a script that reports its steps (report.ts) and tells of them as they happen.
+ * Throws E_COMMAND_FAILED or E_CONFIG_REFUSED with the failed step's own words, E_LOCKED, E_CHANGED_MEANWHILE, and what Session.run throws.
+ */
+export async function runSteps(session: Session, script: Script, options: StepsOptions): Promise<CommandResult> {
+  const { server } = session
+  const { label, deadlineMs, tell, failure, clock, onEvent, signal } = options
+  const open = new Map<string, { title: string; startedMs: number }>()
+  let detail: string[] = []
+  let failed: { id: string; reason: string; detail: readonly string[] } | undefined
+  const onLine = (text: string) => {
+    const line = parseStepLine(text)
+    switch (line.kind) {
+      case 'step':
+        detail = []
+        open.set(line.id, { title: line.title, startedMs: clock.monotonic() })
+        if (tell) onEvent({ kind: 'action-started', server, id: line.id, title: line.title })
+        return
+      case 'done': {
+        const step = open.get(line.id)
+        open.delete(line.id)
+        const extra = detail.length > 0 ? { detail: detail.slice(-3).join('\n') } : {}
+        if (tell && step !== undefined)
+          onEvent({
+            kind: 'action-done',
+            server,
+            id: line.id,
+            title: step.title,
+            durationMs: clock.monotonic() - step.startedMs,
+            ...extra,
+          })
+        detail = []
+        return
+      }
+      case 'fail': {
+        failed = { id: line.id, reason: line.reason, detail }
+        const step = open.get(line.id)
+        open.delete(line.id)
+        onEvent({
+          kind: 'action-failed',
+          server,
+          id: line.id,
+          title: step?.title ?? line.id,
+          durationMs: step === undefined ? 0 : clock.monotonic() - step.startedMs,
+          detail: [line.reason, ...detail].join('\n'),
+        })
+        return
+      }
+      case 'detail':
+        if (text.trim() !== '') detail.push(text)
+    }
+  }
+  const result = await session.run(script, { label, deadlineMs, signal, onLine })
+  if (result.code === 0) return result
+  if (result.code === LOCK_LOST_STATUS) {
+    throw new HactlError({
+      code: 'E_LOCKED',
+      server,
+      what: 'the lock of this run was broken by somebody else',
+      why: [`nothing was done in this step: ${label}`],
+      fix: 'see who works on this cluster, then run again',
+      exit: 6,
+    })
+  }
+  if (result.code === FILE_CHANGED_STATUS) {
+    throw new HactlError({
+      code: 'E_CHANGED_MEANWHILE',
+      server,
+      what: `${failed?.id ?? 'a file'} was changed by somebody between the look and the change`,
+      fix: 'look at the plan again: hactl plan',
+    })
+  }
+  const lines = [...(failed?.detail ?? detail), ...result.stderr.trim().split('\n')].filter(line => line.trim() !== '')
+  const refusedFile = failure === 'E_CONFIG_REFUSED' && failed?.id.startsWith('file/') === true
+  throw new HactlError({
+    code: refusedFile ? 'E_CONFIG_REFUSED' : 'E_COMMAND_FAILED',
+    server,
+    what: failed === undefined ? `${label}: ended with status ${result.code}` : `${failed.id}: ${failed.reason}`,
+    why: lines.slice(-12),
+    fix: refusedFile ? 'mend the configuration; nothing that runs was touched on any server' : `see what ${server} says: journalctl -n 50`,
+  })
+}
