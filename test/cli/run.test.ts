@@ -200,6 +200,21 @@ describe('errors', () => {
     expect(mixed.err).toContain('srv-2: the server refused every key')
   })
 
+  test('come after word that a second signal does not stop the undo, with --quiet too', async () => {
+    const first = new AbortController()
+    const second = new AbortController()
+    const app = {
+      status: async () => {
+        first.abort('SIGINT')
+        second.abort()
+        throw new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted' })
+      },
+    }
+    const { exit, err } = await runLine(['status', '-q'], { app, ports: { signal: first.signal }, impatience: second.signal })
+    expect(exit).toBe(130)
+    expect(err).toMatch(/^SIGINT: stopping.*\nthe undo is still running; one more signal ends hactl at once/)
+  })
+
   test('of an undo outrank the interrupt that caused them', async () => {
     const stuck = new HactlError({
       code: 'E_UNDO_FAILED',
