@@ -31,7 +31,8 @@ step files ${'remove files, and put back what was there before'}
   original=$(original_of "$path")
   if [ -e "$original" ]; then cp -p -- "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail files "$path could not be put back"
   else rm -f -- "$path"; fi
-  rmdir -- "\${path%/*}" 2>/dev/null
+  # The folder of a drop-in was hactl's too; others, even when empty, belong to the system.
+  case "$path" in (/etc/systemd/system/*.service.d/*) rmdir -- "\${path%/*}" 2>/dev/null ;; esac
 done <"$state/owned"
 rm -f /etc/tmpfiles.d/hactl-drain.conf
 done_ files
