@@ -38,3 +38,14 @@ function urlOf(text: string): URL {
     fix: 'give one like http://192.0.2.200/health or https://www.example.com/ (without a user name)',
   })
 }
+
+/** Where the probes come from. Throws E_USAGE for a server that the inventory does not have. */
+export function probeOrigin(cluster: Cluster, from: string | undefined): string {
+  const names = ['controller', ...cluster.servers.map(server => server.name)]
+  if (from === undefined || names.includes(from)) return from ?? 'controller'
+  throw new HactlError({
+    code: 'E_USAGE',
+    what: `--from names ${from}, which the inventory does not have`,
+    fix: `one of: ${names.join(', ')}`,
+  })
+}

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../domain/cluster-types.ts'
-import { disturbanceFor, drillLimits, drillRefusals, DRILL_UNITS, goesHome, predictTaker } from '../domain/failover/drill.ts'
+import { disturbanceFor, drillLimits, DRILL_UNITS, goesHome, predictTaker } from '../domain/failover/drill.ts'
 import { type DrillCase, judgeDrill, refusedVerdict, type Verdict } from '../domain/failover/judge.ts'
 import { baselineProblems, failbackIsSettled, takeoverIsSettled } from '../domain/failover/settled.ts'
 import { TRACKER_FILES } from '../domain/trackers.ts'
@@ -9,25 +9,21 @@ import { type DrillRun, runDrill } from '../engine/drill.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { createLinks, type Links } from '../engine/links.ts'
 import { withLock } from '../engine/lock.ts'
-import { observeNode } from '../engine/observe.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
 import { sh } from '../engine/ssh/sh.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget, Session } from '../ports.ts'
 import type { DrillFile, ObservedNode } from '../state.ts'
+import { lookAt, settledCluster } from './cluster-at-rest.ts'
 import { assertAllIn, type ConnectOptions, limitedServers, targetsOf, withConnections } from './connect.ts'
 import { type DrillChoice, loadDrills } from './drills.ts'
 import { settleLimitMs } from './gates.ts'
 import { loadCluster } from './load.ts'
 import { lockClaim } from './lock-claim.ts'
-import { holdersOf, observeAndTell, probeRequestFor } from './observe-cluster.ts'
+import { holdersOf, observeAndTell } from './observe-cluster.ts'
 import { assertFit, preflightErrors } from './preflight.ts'
-import { probeTargetFor } from './probe-target.ts'
-
-/** How long a cluster may take to come to rest before a drill is refused. */
-const REST_LIMIT_MS = 5000
-const REST_LOOK_EVERY_MS = 1000
+import { probeOrigin, probeTargetFor } from './probe-target.ts'
 
 export interface VerifyInput extends ConnectOptions, DrillChoice {
   readonly inventoryPath: string
@@ -134,33 +130,6 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
       })
     },
   )
-}
-
-/**
- * The cluster once it is well enough for a drill; or why it is not, after a while of looking. What a deploy or an election has just
- * set in motion is given the time to end; that it was not at rest is told all the same.
- */
-async function settledCluster(
-  first: readonly ObservedNode[],
-  cluster: Cluster,
-  links: Links,
-  ports: Ports,
-  onEvent: OnEvent,
-): Promise<{ readonly nodes: readonly ObservedNode[]; readonly refusals: readonly string[] }> {
-  const endMs = ports.clock.monotonic() + REST_LIMIT_MS
-  let nodes = first
-  for (;;) {
-    const refusals = drillRefusals(cluster, nodes)
-    if (refusals.length === 0 || ports.clock.monotonic() >= endMs) return { nodes, refusals }
-    onEvent({ kind: 'warning', text: `not at rest yet: ${refusals.join('; ')}` })
-    await ports.clock.sleep(REST_LOOK_EVERY_MS, ports.signal)
-    nodes = await lookAt(cluster, links, ports)
-  }
-}
-
-function lookAt(cluster: Cluster, links: Links, ports: Ports): Promise<readonly ObservedNode[]> {
-  const request = probeRequestFor(cluster)
-  return Promise.all(links.servers.map(server => observeNode(links.current(server), request, ports.signal)))
 }
 
 /** Looks at the servers as they are now, runs the drill where they are well, and judges it. */
@@ -309,16 +278,5 @@ function assertWholeCluster(cluster: Cluster, servers: readonly string[]): void 
     what: 'a drill needs to see every server of the cluster',
     why: ['only so can it tell that no two of them hold an address'],
     fix: 'leave --limit out',
-  })
-}
-
-/** Where the probes come from. Throws E_USAGE for a server that the inventory does not have. */
-function probeOrigin(cluster: Cluster, from: string | undefined): string {
-  const names = ['controller', ...cluster.servers.map(server => server.name)]
-  if (from === undefined || names.includes(from)) return from ?? 'controller'
-  throw new HactlError({
-    code: 'E_USAGE',
-    what: `--from names ${from}, which the inventory does not have`,
-    fix: `one of: ${names.join(', ')}`,
   })
 }

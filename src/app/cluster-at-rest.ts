@@ -1,0 +1,44 @@
+/** Waits for a cluster to be in the state in which a drill may begin. */
+import type { Cluster } from '../domain/cluster-types.ts'
+import { drillRefusals } from '../domain/failover/drill.ts'
+import type { RemarkEvent } from '../engine/events.ts'
+import type { Links } from '../engine/links.ts'
+import { observeNode } from '../engine/observe.ts'
+import type { Ports } from '../ports.ts'
+import type { ObservedNode } from '../state.ts'
+import { probeRequestFor } from './observe-cluster.ts'
+
+/** How long a cluster may take to come to rest before a drill is refused. */
+const REST_LIMIT_MS = 5000
+const REST_LOOK_EVERY_MS = 1000
+
+/**
+ * The cluster once it is well enough for a drill; or why it is not, after a while of looking. What a deploy or an election has just
+ * set in motion is given the time to end; that it was not at rest is told all the same.
+ */
+export async function settledCluster(
+  first: readonly ObservedNode[],
+  cluster: Cluster,
+  links: Links,
+  ports: Ports,
+  onEvent: (event: RemarkEvent) => void,
+): Promise<{ readonly nodes: readonly ObservedNode[]; readonly refusals: readonly string[] }> {
+  const endMs = ports.clock.monotonic() + REST_LIMIT_MS
+  let nodes = first
+  let told = ''
+  for (;;) {
+    const refusals = drillRefusals(cluster, nodes)
+    if (refusals.length === 0 || ports.clock.monotonic() >= endMs) return { nodes, refusals }
+    const text = `not at rest yet: ${refusals.join('; ')}`
+    if (text !== told) onEvent({ kind: 'warning', text })
+    told = text
+    await ports.clock.sleep(REST_LOOK_EVERY_MS, ports.signal)
+    nodes = await lookAt(cluster, links, ports)
+  }
+}
+
+/** A new look at every server. */
+export function lookAt(cluster: Cluster, links: Links, ports: Ports): Promise<readonly ObservedNode[]> {
+  const request = probeRequestFor(cluster)
+  return Promise.all(links.servers.map(server => observeNode(links.current(server), request, ports.signal)))
+}
