@@ -1,5 +1,5 @@
 /** Three servers that are folders, and the ports through which hactl's own app functions deploy to them. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DeployInput, type DeployReport, deploy } from '../../src/app/deploy.ts'
@@ -7,13 +7,16 @@ import { loadCluster } from '../../src/app/load.ts'
 import { observeAndTell } from '../../src/app/observe-cluster.ts'
 import { loadPlaybook } from '../../src/app/playbooks.ts'
 import { planFor } from '../../src/app/prepare-plan.ts'
+import { serviceScriptsFor } from '../../src/domain/service-scripts.ts'
+import { prepareScript } from '../../src/engine/apply/prepare.ts'
+import { restoreScript, switchScript } from '../../src/engine/apply/switch.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import type { PlanResult } from '../../src/engine/plan.ts'
-import type { Clock, Ports } from '../../src/ports.ts'
-import type { ObservedNode } from '../../src/state.ts'
+import type { Clock, CommandResult, Ports, Script } from '../../src/ports.ts'
+import type { Action, ObservedNode } from '../../src/state.ts'
 import { interrupted } from './clock.ts'
 import { unreachable } from './remote.ts'
-import { bareServer, type ShellServer } from './shell-server.ts'
+import { bareServer, copyOf, type ShellServer } from './shell-server.ts'
 
 export const PACKAGE_ROOT = join(import.meta.dirname, '../..')
 
@@ -44,11 +47,25 @@ export interface ShellCluster {
   deploy(input?: Partial<DeployInput>): Promise<DeployReport>
   /** What there is to do on these servers, as they are now. */
   plan(servers?: readonly ShellServer[], options?: { readonly adopt: boolean; readonly reload: boolean }): Promise<PlanResult>
+  /** The first half of a deploy by itself; the server holds the lock. */
+  prepare(server: ShellServer, actions: readonly Action[]): Promise<CommandResult>
+  switch(server: ShellServer, actions: readonly Action[]): Promise<CommandResult>
+  restore(server: ShellServer): Promise<CommandResult>
+  /** All there is to do on one server, done: what is left of it is empty unless something refused. */
+  settle(server: ShellServer): Promise<CommandResult>
+  /** A copy of a server, to be changed by itself. */
+  copy(server: ShellServer): ShellServer
+  emptyFolder(): string
   remove(): void
 }
 
+/** The one run of hactl in tests that run its scripts one by one. */
+export const RUN_ID = 'run1'
+export const LOCK_ID = 'lock1'
+
 export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-3']): ShellCluster {
-  const folder = mkdtempSync(join(tmpdir(), 'hactl-test-'))
+  // Thousands of small files are copied: in memory where there is such a place.
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'hactl-test-'))
   const servers = names.map((name, index) => bareServer(folder, name, index + 1))
   const abort = new AbortController()
   const events: EngineEvent[] = []
@@ -91,7 +108,15 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     reload: false,
     confirm: async () => true,
   }
-  return {
+  let folders = 0
+  const emptyFolder = () => {
+    const path = join(folder, `copy-${folders++}`)
+    mkdirSync(path)
+    return path
+  }
+  const run = (server: ShellServer, script: Script, label: string) => server.session.run(script, { label, deadlineMs: 10_000 })
+  const services = async (server: ShellServer) => serviceScriptsFor((await loadCluster(input.inventoryPath, ports)).cluster, server.name)
+  const self: ShellCluster = {
     folder,
     servers,
     abort,
@@ -108,8 +133,24 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
       ]
       return planFor(loaded, playbook, new Map(await Promise.all(some.map(look))), options)
     },
+    async prepare(server, actions) {
+      server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
+      return run(server, prepareScript(RUN_ID, LOCK_ID, actions, true, false), 'prepare')
+    },
+    switch: async (server, actions) => run(server, switchScript(RUN_ID, LOCK_ID, actions, await services(server)), 'switch'),
+    restore: async server => run(server, restoreScript(RUN_ID, await services(server)), 'restore'),
+    async settle(server) {
+      const actions = (await self.plan([server])).plan.servers[0]?.actions ?? []
+      const prepared = await self.prepare(server, actions)
+      const result = prepared.code === 0 ? await self.switch(server, actions) : prepared
+      if (result.code === 0) server.remove('/var/lib/hactl/runs')
+      return result
+    },
+    copy: server => copyOf(server, emptyFolder()),
+    emptyFolder,
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
+  return self
 }
 
 // Heartbeats sleep seconds and must wait for the end of the work; gates sleep a moment, which passes at once.

@@ -3,7 +3,7 @@
  * (test/support/stand-ins) for systemd, dpkg and the daemons. So the shell itself is tested, without root and without a container.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { CommandResult, RunOptions, Script, Session } from '../../src/ports.ts'
 import { connectionLost } from './remote.ts'
@@ -93,7 +93,21 @@ export function serverAt(root: string, name: string): ShellServer {
 export function copyOf(server: ShellServer, folder: string): ShellServer {
   const root = join(folder, server.name)
   cpSync(server.root, root, { recursive: true, preserveTimestamps: true })
-  return serverAt(root, server.name)
+  return movedFrom(server.root, serverAt(root, server.name))
+}
+
+/** A server whose folder was copied from another: its records name paths, which must lead into the new folder. */
+export function movedFrom(oldRoot: string, server: ShellServer): ShellServer {
+  const state = join(server.root, 'var/lib/hactl')
+  const flat = (root: string) => root.replaceAll('/', '_')
+  for (const entry of existsSync(state) ? readdirSync(state, { recursive: true, withFileTypes: true }) : []) {
+    const path = join(entry.parentPath, entry.name)
+    if (!entry.isFile()) continue
+    const text = readFileSync(path, 'utf8')
+    if (text.includes(oldRoot)) writeFileSync(path, text.replaceAll(oldRoot, server.root))
+    if (entry.name.startsWith(flat(oldRoot))) renameSync(path, join(entry.parentPath, entry.name.replace(flat(oldRoot), flat(server.root))))
+  }
+  return server
 }
 
 /** All that matters of a server, as one text: files, ownership, stamps, units and what they have loaded; not what a run keeps for itself. */
@@ -102,12 +116,12 @@ export function fingerprint(root: string): string {
   const walk = (path: string) => {
     for (const entry of readdirSync(join(root, path), { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       const below = `${path}/${entry.name}`
-      if (/hactl\/(lock|runs|switch)|owned\.new|\.hactl-new$|systemctl\.log$|worker$|children$|script/.test(below)) continue
+      if (/hactl\/(lock|runs|switch|\.)|owned\.new|\.hactl-new$|systemctl\.log$|worker$|children$|script/.test(below)) continue
       if (entry.isDirectory()) walk(below)
       else {
         const text = readFileSync(join(root, below), 'utf8').replaceAll(root, '')
         const shown = below.endsWith('/owned') ? text.split('\n').toSorted().join('\n') : text
-        lines.push(`${below} ${(statSync(join(root, below)).mode & 0o777).toString(8)}\n${shown}`)
+        lines.push(`${below.replace(root.replaceAll('/', '_'), '')} ${(statSync(join(root, below)).mode & 0o777).toString(8)}\n${shown}`)
       }
     }
   }
