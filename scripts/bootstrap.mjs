@@ -45,6 +45,9 @@ function signalGroup(child, signal) {
   }
 }
 
+// Some tools colour their output wherever CI is set: a log is for reading and for grep.
+const PLAIN = { NO_COLOR: '1', FORCE_COLOR: undefined }
+
 const searchPath = first => [...first, ...(process.env.PATH ?? '').split(delimiter).filter(folder => folder !== bin)].join(delimiter)
 
 /**
@@ -62,7 +65,7 @@ export function run(
     const piped = capture || onText !== undefined
     const child = spawn(command, args, {
       cwd,
-      env: { ...process.env, PATH: searchPath(path), ...env },
+      env: { ...process.env, ...(process.stdout.isTTY ? {} : PLAIN), PATH: searchPath(path), ...env },
       detached: true,
       stdio: [input === undefined ? 'ignore' : 'pipe', piped ? 'pipe' : 'inherit', piped ? 'pipe' : 'inherit'],
     })

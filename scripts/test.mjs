@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bold, bootstrap, heading, interruption, main, run, seconds, Stop, withLab } from './bootstrap.mjs'
+import { bold, bootstrap, heading, interruption, main, root, run, seconds, Stop, withLab } from './bootstrap.mjs'
 
 const MINUTE_MS = 60_000
 const CHECK_LIMIT_MS = 8 * MINUTE_MS
@@ -24,57 +24,54 @@ function countsIn(file) {
   return { passed: report.numPassedTests, failed: report.numFailedTests + broken, skipped: report.numPendingTests + report.numTodoTests }
 }
 
-async function tested(title, command, args, timeoutMs, folder) {
-  const report = join(folder, `${title.replaceAll(/\W+/g, '-')}.json`)
-  const result = await run(command, [...args, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`], { timeoutMs })
-  const counts = countsIn(report)
-  const outcome = result.timedOut
-    ? `stopped after ${seconds(timeoutMs)}`
-    : counts === undefined
-      ? 'failed before its tests ran'
-      : result.code === 0
-        ? 'passed'
-        : 'failed'
-  return { title, outcome, passed: result.code === 0 && !result.timedOut, counts, ms: result.ms }
+/** The npm scripts that `npm run check` consists of: here each runs even when one before it failed. */
+function stepsOfCheck() {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return [...scripts.check.matchAll(/npm run -s (\S+)/g)].map(([, name]) => name)
+}
+
+async function step(name, timeoutMs, report) {
+  heading(`npm run ${name}`)
+  const reporters = report === undefined ? [] : ['--', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...reporters], { timeoutMs })
+  const counts = report === undefined ? undefined : countsIn(report)
+  const passed = code === 0 && !timedOut && (report === undefined || counts !== undefined)
+  const outcome = timedOut ? `stopped after ${seconds(timeoutMs)}` : passed ? 'passed' : 'failed'
+  return { name, outcome, passed, counts, ms }
 }
 
 async function testAll(folder) {
   if (unknown.length > 0) throw new Stop(`unknown argument ${unknown.join(' ')}`, 'there is only --no-lab', 'npm test', 3)
   await bootstrap()
-  const parts = []
-  heading('npm run check: types, lint, format, fast tests')
-  parts.push(await tested('npm run check', 'npm', ['run', '-s', 'check', '--'], CHECK_LIMIT_MS, folder))
-  if (!withoutLab && interruption() === undefined) {
-    await withLab(async () => {
-      if (interruption() !== undefined) return
-      heading('npm run test:lab: the tests on three real servers')
-      parts.push(await tested('npm run test:lab', 'npm', ['run', '-s', 'test:lab', '--'], LAB_LIMIT_MS, folder))
-    })
+  const steps = []
+  for (const name of stepsOfCheck()) {
+    if (interruption() !== undefined) return steps
+    steps.push(await step(name, CHECK_LIMIT_MS, name === 'test:fast' ? join(folder, 'fast.json') : undefined))
   }
-  return parts
+  if (withoutLab || interruption() !== undefined) return steps
+  await withLab(async () => {
+    if (interruption() === undefined) steps.push(await step('test:lab', LAB_LIMIT_MS, join(folder, 'lab.json')))
+  })
+  return steps
 }
 
-function summarise(parts) {
+function summarise(steps) {
   heading('summary')
-  for (const { title, outcome, counts, ms } of parts) {
-    const said =
-      counts === undefined
-        ? ''
-        : `: ${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`
-    console.log(`${title} ${outcome} in ${seconds(ms)}${said}`)
+  const spoken = ({ passed, failed, skipped }) => `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+  for (const { name, outcome, counts, ms } of steps) {
+    console.log(`npm run ${name.padEnd(12)} ${outcome} in ${seconds(ms)}${counts === undefined ? '' : `: ${spoken(counts)}`}`)
   }
-  if (withoutLab) console.log('npm run test:lab was left out (--no-lab)')
-  const sum = key => parts.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0)
-  const skipped = sum('skipped')
-  console.log(bold(`tests: ${sum('passed')} passed, ${sum('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`))
+  if (withoutLab) console.log('npm run test:lab     left out (--no-lab)')
+  const sum = key => steps.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0)
+  console.log(bold(`tests: ${spoken({ passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') })}`))
 }
 
 await main(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'hactl-test-'))
   try {
-    const parts = await testAll(folder)
-    summarise(parts)
-    return parts.every(part => part.passed) ? 0 : 1
+    const steps = await testAll(folder)
+    summarise(steps)
+    return steps.every(({ passed }) => passed) ? 0 : 1
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
