@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bold, bootstrap, heading, interruption, main, root, run, seconds, Stop, withLab } from './bootstrap.mjs'
+import { realPrograms } from './real-programs.mjs'
 
 const MINUTE_MS = 60_000
 const CHECK_LIMIT_MS = 8 * MINUTE_MS
@@ -30,10 +31,10 @@ function stepsOfCheck() {
   return [...scripts.check.matchAll(/npm run -s (\S+)/g)].map(([, name]) => name)
 }
 
-async function step(name, timeoutMs, report) {
+async function step(name, timeoutMs, { report, env } = {}) {
   heading(`npm run ${name}`)
   const reporters = report === undefined ? [] : ['--', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...reporters], { timeoutMs })
+  const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...reporters], { timeoutMs, env })
   const counts = report === undefined ? undefined : countsIn(report)
   const passed = code === 0 && !timedOut && (report === undefined || counts !== undefined)
   const outcome = timedOut ? `stopped after ${seconds(timeoutMs)}` : passed ? 'passed' : 'failed'
@@ -46,11 +47,12 @@ async function testAll(folder) {
   const steps = []
   for (const name of stepsOfCheck()) {
     if (interruption() !== undefined) return steps
-    steps.push(await step(name, CHECK_LIMIT_MS, name === 'test:fast' ? join(folder, 'fast.json') : undefined))
+    const tested = name === 'test:fast' ? { report: join(folder, 'fast.json'), env: await realPrograms() } : {}
+    steps.push(await step(name, CHECK_LIMIT_MS, tested))
   }
   if (withoutLab || interruption() !== undefined) return steps
   await withLab(async () => {
-    if (interruption() === undefined) steps.push(await step('test:lab', LAB_LIMIT_MS, join(folder, 'lab.json')))
+    if (interruption() === undefined) steps.push(await step('test:lab', LAB_LIMIT_MS, { report: join(folder, 'lab.json') }))
   })
   return steps
 }
