@@ -1,12 +1,21 @@
 /** /usr/local/bin/haproxy-service-check.sh: what keepalived asks about haproxy. */
 import type { Cluster } from '../cluster-types.ts'
-import { GENERATED_LINE, HAPROXY_MASTER_SOCKET } from '../paths.ts'
+import { GENERATED_LINE, HAPROXY_MASTER_SOCKET, RUN_DIR } from '../paths.ts'
 import { TRACKER_FILES } from '../trackers.ts'
 
-/** Questions per run, ms between two, and how long each may take: the last answer comes before the next second begins. */
+/** Questions per run, ms from one to the next, and how long each may take. */
 export const CHECK_ASKS = 4
-export const CHECK_SPACING_MS = 240
+export const CHECK_SPACING_MS = 220
 export const CHECK_LIMIT_MS = 200
+
+/** One look for an answer; the limit is counted in these. */
+const WAIT_MS = 20
+
+/** A run ends by then, counted from its start by keepalived, which cuts it off after a second. */
+const CHECK_END_MS = 880
+
+/** There while the last verdict was "failed". */
+const CHECK_FAILED = `${RUN_DIR}/.check_failed`
 
 const CLASSIC = `#!/bin/sh
 ${GENERATED_LINE}
@@ -25,14 +34,19 @@ fi
 /**
  * The fast profile's check asks HAProxy itself, because a hung process is still a process. It must not look at the backends: where
  * they are down, another server would not serve better. perl-base is part of every Debian and Ubuntu; curl, socat and python are not.
- * A reload re-executes the master, which cannot answer meanwhile: while systemd says "reloading" the old workers serve on.
+ *
+ * A server short of CPU must not fail for that: with a plain limit in ms, 2 cores under a load of 12 gave 20 false alarms a minute,
+ * all of them runs that keepalived cut off. So the limit is counted in waits, which take longer on a busy server for this script as
+ * for HAProxy, and a run whose time is up repeats the verdict of the one before. A reload re-executes the master, which answers
+ * nobody until it has read its configuration: while systemd says "reloading" the old workers serve on.
  */
 const FAST = `#!/bin/sh
 ${GENERATED_LINE}
 # Asks HAProxy whether it works: exit 0 when it answers, 1 when it does not.
 # usage: haproxy-service-check.sh [once]    (keepalived's way is ${CHECK_ASKS} questions within a second)
 asks=${CHECK_ASKS}
-[ "\${1-}" = once ] && asks=1
+end=${CHECK_END_MS / 1000}
+[ "\${1-}" = once ] && asks=1 && end=2
 
 # systemd's hooks know of a stop or crash first.
 down=0
@@ -46,40 +60,58 @@ then
     exit
 fi
 
+# keepalived's SIGTERM waits for perl, which answers it.
+trap "" TERM
 exec perl -e '
 use strict;
 use Socket qw(:DEFAULT SOCK_NONBLOCK);
-my ($asks, $spacing, $limit) = @ARGV;
+my ($asks, $end, $spacing, $waits, $wait) = @ARGV;
+my $failed = "${CHECK_FAILED}";
+my $answered = 0;
 
-# One question within $left seconds: true and what is left of them when HAProxy answered.
-sub ask {
-    my ($left) = @_;
-    socket(my $socket, PF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0) or return (0, $left);
-    connect($socket, pack_sockaddr_un("${HAPROXY_MASTER_SOCKET}")) or return (0, $left);
-    syswrite($socket, "\\@1 show info\\n") or return (0, $left);
-    vec(my $wanted = "", fileno($socket), 1) = 1;
-    my $answer = "";
-    while ($left > 0) {
-        (my $ready, $left) = select(my $set = $wanted, undef, undef, $left);
-        last unless $ready > 0 and sysread($socket, $answer, 8192, length $answer);
-        return (1, $left) if $answer =~ /^Pid: \\d/m;
+# The time is up without a verdict: the last one holds, and one question alone has no last one.
+sub undecided { exit($answered || ($asks > 1 && !-e $failed) ? 0 : 1) }
+$SIG{TERM} = \\&undecided;
+
+sub now { open(my $uptime, "<", "/proc/uptime") or return 0; return (split " ", <$uptime>)[0] }
+
+# When keepalived started this run, as far as the two clocks agree (in some containers they do not).
+my $began = now();
+if (open(my $stat, "<", "/proc/self/stat")) {
+    my $started = (split " ", <$stat> =~ s/.*\\)//r)[19] / 100;
+    $began = $started if $started <= $began && $began - $started < 5;
+}
+sub pause { undecided() if now() > $began + $end; select(undef, undef, undef, $_[0]) if $_[0] > 0 }
+
+sub answers {
+    for (my $left = $waits; $left > 0; $left--) {
+        my ($socket, $said) = (undef, "");
+        if (socket($socket, PF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)
+            and connect($socket, pack_sockaddr_un("${HAPROXY_MASTER_SOCKET}"))
+            and syswrite($socket, "\\@1 show info\\n")) {
+            vec(my $wanted = "", fileno($socket), 1) = 1;
+            while ($left > 0) {
+                pause(0);
+                if (select(my $ready = $wanted, undef, undef, $wait) < 1) { $left--; next }
+                sysread($socket, $said, 8192, length $said) or last;
+                return 1 if $said =~ /^Pid: \\d/m;
+            }
+        }
+        # Refused or cut short, as while the master re-executes itself: once more.
+        pause($wait);
     }
-    return (0, $left);
+    return 0;
 }
 
-for my $i (1 .. $asks) {
-    my ($ok, $left) = (0, $limit);
-    until ($ok or $left <= 0) {
-        ($ok, $left) = ask($left);
-        next if $ok;
-        select(undef, undef, undef, 0.02);
-        $left -= 0.02;
-    }
-    # A reload: the master reads its configuration anew and answers nobody, the old workers serve on.
-    exit(\`systemctl is-active haproxy.service\` ne "reloading\\n") unless $ok;
-    select(undef, undef, undef, $spacing - ($limit - $left)) if $i < $asks;
+for my $i (0 .. $asks - 1) {
+    pause($began + $i * $spacing - now());
+    $answered = answers() and next;
+    open(my $mark, ">", $failed) if $asks > 1;
+    exit 1 if \`systemctl is-active haproxy.service\` ne "reloading\\n";
+    last;
 }
-' "$asks" ${CHECK_SPACING_MS / 1000} ${CHECK_LIMIT_MS / 1000}
+unlink $failed if $asks > 1;
+' "$asks" "$end" ${CHECK_SPACING_MS / 1000} ${CHECK_LIMIT_MS / WAIT_MS} ${WAIT_MS / 1000}
 `
 
 /** The script that keepalived runs, as a pure function of the profile. */

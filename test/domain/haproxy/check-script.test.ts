@@ -1,6 +1,6 @@
 /** The check as it runs: real sh and perl against a socket that plays HAProxy's master. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync, chmodSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync, chmodSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -124,9 +124,24 @@ describe('the check of fast', () => {
     expect((await run(fast)).code).toBe(0)
   })
 
-  test('ends on SIGTERM in the middle of a question', async () => {
+  test('ends on SIGTERM in the middle of a question, and repeats the verdict before: a busy server is no hung HAProxy', async () => {
     await listen(() => running?.kill('SIGTERM'))
-    expect((await run(fast)).signal).toBe('SIGTERM')
+    expect((await run(fast)).code).toBe(0)
+    writeFileSync(join(folder, '.check_failed'), '')
+    expect((await run(fast)).code).toBe(1)
+    expect((await run(fast, 'once')).code).toBe(1)
+  })
+
+  test('remembers a failure until HAProxy has answered a whole run', async () => {
+    let hung = true
+    await listen(socket => {
+      if (!hung) answer(socket)
+    })
+    await run(fast)
+    expect(existsSync(join(folder, '.check_failed'))).toBe(true)
+    hung = false
+    expect((await run(fast)).code).toBe(0)
+    expect(existsSync(join(folder, '.check_failed'))).toBe(false)
   })
 
   test('ends within the second in which it began, so that runs never pile up', () => {
