@@ -88,7 +88,7 @@ export interface Connections {
 }
 
 /**
- * Connects to all servers of `targets`, calls `first` on each as soon as its connection stands, then `work`; closes every connection on
+ * Connects to all servers of `targets` (telling `onConnecting` before each), calls `first` on each as soon as its connection stands, then `work`; closes every connection on
  * every way out.
  */
 export async function withConnections<F, T>(
@@ -97,6 +97,7 @@ export async function withConnections<F, T>(
   ports: Ports,
   first: (session: Session) => Promise<F>,
   work: (connections: Connections, results: ReadonlyMap<string, F>) => Promise<T>,
+  onConnecting: (server: string) => void = () => {},
 ): Promise<T> {
   const open: Session[] = []
   const connect = async (target: ConnectTarget, signal: AbortSignal | undefined) => {
@@ -110,6 +111,7 @@ export async function withConnections<F, T>(
   try {
     await forkMap([...targets.values()], forks, async target => {
       try {
+        onConnecting(target.server)
         const session = await connect(target, ports.signal)
         sessions.set(target.server, session)
         results.set(target.server, await first(session))

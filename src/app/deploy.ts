@@ -62,5 +62,6 @@ export async function deploy(
       })
       return { ...report, durationMs: ports.clock.monotonic() - startedMs }
     },
+    server => onEvent({ kind: 'observe-started', server }),
   )
 }

@@ -30,7 +30,6 @@ export async function observeAndTell(
   signal: AbortSignal,
 ): Promise<ObservedNode> {
   const startedMs = clock.monotonic()
-  onEvent({ kind: 'observe-started', server: session.server })
   try {
     const node = await observeNode(session, probeRequestFor(cluster), signal)
     onEvent({ kind: 'observed', server: session.server, durationMs: clock.monotonic() - startedMs, detail: summaryOf(node) })

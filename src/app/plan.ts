@@ -40,6 +40,7 @@ export async function plan(
       tellPlan(result.plan, onEvent)
       return { plan: result.plan, observed: nodes }
     },
+    server => onEvent({ kind: 'observe-started', server }),
   )
 }
 

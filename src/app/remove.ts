@@ -74,5 +74,6 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
       await Promise.allSettled(order.map(session => session.run(forgetStateScript(), { label: 'forget this server', deadlineMs: 15_000 })))
       return { servers: servers.map(({ name, files }) => ({ name, removed: files })) }
     },
+    server => onEvent({ kind: 'observe-started', server }),
   )
 }

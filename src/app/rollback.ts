@@ -93,6 +93,7 @@ export async function rollback(
       })
       return { ...report, id, durationMs: ports.clock.monotonic() - startedMs }
     },
+    server => onEvent({ kind: 'observe-started', server }),
   )
 }
 

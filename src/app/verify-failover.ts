@@ -129,6 +129,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
         return reportOf(verdicts, errands)
       })
     },
+    server => onEvent({ kind: 'observe-started', server }),
   )
 }
 
