@@ -4,6 +4,7 @@ import { masterDownMs, recoveryMs } from '../domain/vrrp/timing.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { observeNode } from '../engine/observe.ts'
 import type { GateName } from '../engine/playbook.ts'
+import { sh } from '../engine/ssh/sh.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget, Session } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
@@ -14,6 +15,9 @@ const LOOK_EVERY_MS = 150
 // A look younger than this is as good as a new one: gates that follow each other share it.
 const FRESH_MS = 300
 const PROBE_LIMIT_MS = 1000
+const JOURNAL_LINES = 30
+const JOURNAL_SHOWN = 6
+const JOURNAL_DEADLINE_MS = 10_000
 
 const TITLES: Readonly<Record<GateName, string>> = {
   'services-healthy': 'haproxy answers and keepalived is ready to take over',
@@ -125,6 +129,20 @@ export function gatesFor(
     return [`${target.address}:${target.port} does not answer (${error})`]
   }
 
+  // The journal explains what a gate only sees.
+  const journalOf = async (servers: readonly string[]): Promise<readonly string[]> => {
+    const told = await Promise.all(
+      servers.map(async server => {
+        const session = sessions.get(server)
+        const script = sh`journalctl -q -n ${JOURNAL_LINES} -o cat -u haproxy -u keepalived 2>/dev/null | grep -v 'Printing VRRP as json'`
+        const result = await session?.run(script, { label: 'read the journal', deadlineMs: JOURNAL_DEADLINE_MS }).catch(() => undefined)
+        const lines = (result?.stdout ?? '').split('\n').filter(line => line.trim() !== '')
+        return lines.slice(-JOURNAL_SHOWN).map(line => `${server}: ${line}`)
+      }),
+    )
+    return told.flat()
+  }
+
   const pass = async (gate: GateName, servers: readonly string[]): Promise<void> => {
     const startedMs = clock.monotonic()
     const limitMs = settleLimitMs(cluster)
@@ -141,8 +159,8 @@ export function gatesFor(
         throw new HactlError({
           code: 'E_GATE',
           what: `after ${Math.round(durationMs / 1000)} s it still did not hold: ${title}`,
-          why: problems,
-          fix: 'look at the journals of haproxy and keepalived on the servers named above',
+          why: [...problems, ...(await journalOf(servers))],
+          fix: 'look further with journalctl -u haproxy -u keepalived on the servers named above',
         })
       }
       onEvent({ kind: 'gate-waiting', gate, title, servers, detail: problems.join('; ') })

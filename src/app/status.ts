@@ -64,7 +64,8 @@ export async function status(
         servers,
         vips: addresses.map(address => ({ address, holders: holdersOf(nodes, address) })),
         exit: exitOf(connections.failures, holder),
-        problems: [...holder, ...drift.problems, ...errors.map(issueLine)],
+        // What cannot be compared because a server is out of sight is no news.
+        problems: [...holder, ...(complete ? drift.problems : []), ...errors.map(issueLine)],
       }
     },
   )
