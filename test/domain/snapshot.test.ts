@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest'
+import { desiredFromSnapshot, type FileThen } from '../../src/domain/desired-from-snapshot.ts'
+import { desiredNode } from '../../src/domain/desired.ts'
+import { clusterAsConfigured } from '../../src/domain/keepalived/as-configured.ts'
+import { KEEPALIVED_CONF } from '../../src/domain/paths.ts'
+import type { DesiredNode } from '../../src/state.ts'
+import { classicWith, clusterWith, factsOf } from './example.ts'
+
+/** The files of a server as its history keeps them. */
+function filesThen(node: DesiredNode): readonly FileThen[] {
+  return node.resources.flatMap(resource => (resource.kind === 'file' ? [resource] : []))
+}
+
+describe.each([
+  ['fast', clusterWith({ virtual_ipaddress: ['192.0.2.201/24', '192.0.2.202/24'], virtual_router_id: 77 })],
+  ['classic', classicWith({ nopreempt: true }, { vrrp_script: { weight: 0 } })],
+] as const)('going back to a %s deploy, whatever the inventory says today', (_, then) => {
+  const facts = factsOf(then)
+  const nodes = then.servers.map(server => desiredNode(then, server.name, facts[server.name] ?? expect.fail()))
+  const confs = new Map(
+    nodes.map(node => [node.server, filesThen(node).find(file => file.path === KEEPALIVED_CONF)?.content ?? ''] as const),
+  )
+
+  test.each([
+    ['classic', classicWith()],
+    ['fast', clusterWith()],
+  ] as const)('from %s wants the very same resources', (__, today) => {
+    const cluster = clusterAsConfigured(today, confs)
+    for (const node of nodes) {
+      const again = desiredFromSnapshot(cluster, node.server, facts[node.server] ?? expect.fail(), filesThen(node))
+      const plain = (wanted: DesiredNode) =>
+        wanted.resources.map(resource =>
+          resource.kind === 'file'
+            ? [resource.id, resource.path, resource.content, resource.mode]
+            : resource.kind === 'service'
+              ? [resource.id, resource.loadedHash, resource.whenActive]
+              : resource,
+        )
+      expect(plain(again)).toEqual(plain(node))
+    }
+  })
+
+  test('judges it by the keepalived.conf of then', () => {
+    const cluster = clusterAsConfigured(clusterWith(), confs)
+    const shape = (c: typeof cluster) => ({
+      profile: c.profile,
+      instances: c.instances.map(i => ({
+        name: i.name,
+        vrid: i.virtualRouterId,
+        priority: i.priority,
+        advertIntMs: i.advertIntMs,
+        version: i.version,
+        addresses: i.virtualAddresses,
+        nopreempt: i.nopreempt,
+      })),
+    })
+    expect(shape(cluster)).toEqual(shape(then))
+  })
+})
