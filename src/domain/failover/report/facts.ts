@@ -1,0 +1,172 @@
+/** From what a run saw to what its reports say: every figure, text and time, clean and on one axis. */
+import { DRILL_UNITS } from '../drill.ts'
+import type { Verdict } from '../judge.ts'
+import { endOf, markAt } from '../timeline.ts'
+import {
+  type Interruption,
+  interruptionsOf,
+  type ProbeLane,
+  probeLanes,
+  type ServerLane,
+  serverLane,
+  type Span,
+  uptimeOffset,
+} from './lanes.ts'
+import type { DrillAccount, FailoverRun, JournalLine, ServerJournal } from './record.ts'
+import { count, formatMs, inertText, maskSecrets } from './text.ts'
+
+export interface RunFacts extends Omit<FailoverRun, 'drills'> {
+  readonly drills: readonly DrillFacts[]
+  /** "2 of 3 drills passed". */
+  readonly outcome: string
+}
+
+/** All times are ms since the disturbance. */
+export interface DrillFacts extends Omit<Verdict, 'findings'> {
+  readonly title: string
+  readonly asked: string
+  /** The bound of this drill; undefined: any outage passes, or it was refused. */
+  readonly maxOutageMs: number | undefined
+  /** One line: who took over, how long nobody answered, what was lost. */
+  readonly summary: string
+  /** From the first to the last thing seen; undefined where it was refused. */
+  readonly axis: { readonly fromMs: number; readonly toMs: number } | undefined
+  readonly marks: readonly MarkFact[]
+  readonly lanes: readonly ServerLane[]
+  readonly probeLanes: readonly ProbeLane[]
+  readonly interruptions: readonly Interruption[]
+  readonly errors: readonly ErrorGroup[]
+  readonly journal: readonly JournalFact[]
+  /** What is missing of the journal, one line each. */
+  readonly journalGaps: readonly string[]
+}
+
+export interface MarkFact {
+  readonly mark: string
+  readonly atMs: number
+  readonly server: string
+}
+
+/** The failed probes that met the same error. */
+export interface ErrorGroup {
+  readonly error: string
+  readonly count: number
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly from: readonly string[]
+}
+
+export interface JournalFact extends JournalLine {
+  readonly server: string
+  /** Since the disturbance; undefined where the server's clock could not be laid on the axis. */
+  readonly sinceMs: number | undefined
+}
+
+export function factsOf(run: FailoverRun): RunFacts {
+  const passed = run.drills.filter(drill => drill.verdict.verdict === 'passed').length
+  return {
+    ...run,
+    problems: run.problems.map(clean),
+    drills: run.drills.map(account => drillFacts(account, run.servers)),
+    outcome: `${passed} of ${count(run.drills.length, 'drill')} passed`,
+  }
+}
+
+function drillFacts(account: DrillAccount, servers: readonly string[]): DrillFacts {
+  const { samples, about } = account
+  const { findings, ...verdict } = account.verdict
+  const endMs = endOf(samples)
+  const beginMs = samples.reduce((least, sample) => Math.min(least, sample.kind === 'probe' ? sample.sentMs : sample.atMs), endMs)
+  const zeroMs = markAt(samples, 'disturbed') ?? beginMs
+  const since = (ms: number) => Math.round((ms - zeroMs) * 10) / 10
+  const onAxis = (span: Span): Span => ({ ...span, fromMs: since(span.fromMs), toMs: since(span.toMs) })
+  const failure = { fromMs: 0, toMs: since(markAt(samples, 'undone') ?? endMs) }
+  const lanes = probeLanes(samples).map(({ from, probes }) => ({
+    from,
+    probes: probes.map(probe => ({ ...probe, atMs: since(probe.atMs), error: probe.error === undefined ? undefined : clean(probe.error) })),
+  }))
+  const maxOutageMs = about?.maxOutageMs
+  const wasRun = samples.length > 0
+  return {
+    ...verdict,
+    reasons: (findings.length > 0 ? findings.map(finding => finding.text) : verdict.reasons).map(clean),
+    notes: verdict.notes.map(clean),
+    title: clean(account.title),
+    asked: clean(account.asked),
+    maxOutageMs,
+    summary: summaryOf(account.verdict),
+    axis: wasRun ? { fromMs: since(beginMs), toMs: since(endMs) } : undefined,
+    marks: samples.flatMap(sample =>
+      sample.kind === 'mark' ? [{ mark: sample.mark, atMs: since(sample.atMs), server: sample.server }] : [],
+    ),
+    lanes: (wasRun ? servers : []).map(server => {
+      const lane = serverLane(samples, server, { vip: verdict.vip, units: DRILL_UNITS, fromMs: beginMs, toMs: endMs })
+      return {
+        server,
+        holds: lane.holds.map(onAxis),
+        units: Object.fromEntries(Object.entries(lane.units).map(([unit, spans]) => [unit, spans.map(onAxis)])),
+        unreachable: lane.unreachable.map(onAxis),
+      }
+    }),
+    probeLanes: lanes,
+    interruptions: lanes.flatMap(lane => interruptionsOf(lane, failure)).sort((a, b) => a.fromMs - b.fromMs),
+    errors: errorGroups(lanes),
+    journal: account.journals.flatMap(journal => journalFacts(journal, account, since)).sort((a, b) => timeOf(a) - timeOf(b)),
+    journalGaps: account.journals.flatMap(gapsOf),
+  }
+}
+
+function clean(text: string): string {
+  return inertText(maskSecrets(text))
+}
+
+/** "srv-1 -> srv-2, outage 310 ms, 12 of 640 probes lost; in the end on srv-1, outage 0 ms on the way". */
+function summaryOf(verdict: Verdict): string {
+  if (verdict.verdict === 'refused') return 'not run'
+  const { from, to, outageMs, failedProbes, probes, failback, failbackOutageMs, restored } = verdict
+  const outage = (ms: number | undefined) => (ms === undefined ? 'an outage without an end' : `outage ${formatMs(ms)}`)
+  const move = `${from ?? 'nobody'} -> ${to ?? 'nobody'}`
+  const taken = to === undefined && outageMs === undefined ? `${move}: nobody took over` : `${move}, ${outage(outageMs)}`
+  const back = failback === undefined ? '' : `; in the end on ${failback}, ${outage(failbackOutageMs)} on the way`
+  return `${taken}, ${failedProbes} of ${count(probes, 'probe')} lost${back}${restored ? '' : '; NOT RESTORED'}`
+}
+
+function errorGroups(lanes: readonly ProbeLane[]): readonly ErrorGroup[] {
+  const groups = new Map<string, ErrorGroup>()
+  for (const { from, probes } of lanes) {
+    for (const { error, atMs } of probes) {
+      if (error === undefined) continue
+      const group = groups.get(error) ?? { error, count: 0, firstMs: atMs, lastMs: atMs, from: [] }
+      groups.set(error, {
+        error,
+        count: group.count + 1,
+        firstMs: Math.min(group.firstMs, atMs),
+        lastMs: Math.max(group.lastMs, atMs),
+        from: group.from.includes(from) ? group.from : [...group.from, from],
+      })
+    }
+  }
+  return [...groups.values()].sort((a, b) => b.count - a.count)
+}
+
+function journalFacts(journal: ServerJournal, { samples }: DrillAccount, since: (ms: number) => number): readonly JournalFact[] {
+  const { server, bootedAtMs } = journal
+  const offset = uptimeOffset(samples, server)
+  return journal.lines.map(({ atMs, source, message }) => ({
+    server,
+    atMs,
+    sinceMs: bootedAtMs === undefined || offset === undefined ? undefined : since(atMs - bootedAtMs + offset),
+    source: clean(source),
+    message: clean(message),
+  }))
+}
+
+/** What is not on the axis stands after what is. */
+function timeOf({ sinceMs, atMs }: JournalFact): number {
+  return sinceMs ?? atMs
+}
+
+function gapsOf({ server, isCut, problem, lines }: ServerJournal): readonly string[] {
+  if (problem !== undefined) return [`the journal of ${server} could not be read: ${clean(problem)}`]
+  return isCut ? [`${server} logged more: these are its last ${count(lines.length, 'line')}`] : []
+}

@@ -1,0 +1,56 @@
+/** What a report is made of: everything that one run of verify-failover saw. Types only. */
+import type { Sample } from '../../../state.ts'
+import type { DrillCase, Verdict } from '../judge.ts'
+
+export interface FailoverRun {
+  /** hactl's version. */
+  readonly hactl: string
+  readonly cluster: string
+  readonly servers: readonly string[]
+  /** ISO 8601 in UTC, by the controller's clock. */
+  readonly beganAt: string
+  readonly endedAt: string
+  /** The widest bound that outages were judged by; undefined: none. */
+  readonly maxOutageMs: number | undefined
+  /** The exit status of the run. */
+  readonly exit: number
+  /** What belongs to no drill: why it ended early, what was not begun. */
+  readonly problems: readonly string[]
+  readonly drills: readonly DrillAccount[]
+}
+
+/** One drill on one virtual address, carried out or refused. */
+export interface DrillAccount {
+  /** What it does, in the words of its file. */
+  readonly title: string
+  readonly verdict: Verdict
+  /** undefined where it was refused before anybody knew who holds the address. */
+  readonly about: DrillCase | undefined
+  /** What was asked through the address: "http://198.51.100.200:80/". */
+  readonly asked: string
+  /** Empty where it was refused. */
+  readonly samples: readonly Sample[]
+  readonly journals: readonly ServerJournal[]
+}
+
+/** What the journal of one server has of the drill's window. */
+export interface ServerJournal {
+  readonly server: string
+  /** In the order in which they were logged. */
+  readonly lines: readonly JournalLine[]
+  /** There were more; these are the last. */
+  readonly isCut: boolean
+  /** The server's wall clock less its uptime, in ms, when it was read: how its lines are laid on the samples' axis. */
+  readonly bootedAtMs: number | undefined
+  /** Why the journal could not be read. */
+  readonly problem: string | undefined
+}
+
+export interface JournalLine {
+  /** By the server's wall clock, in ms since the epoch. */
+  readonly atMs: number
+  /** Who logged it: "haproxy", "Keepalived_vrrp", "systemd". */
+  readonly source: string
+  /** As it was logged: may hold anything. */
+  readonly message: string
+}

@@ -1,0 +1,282 @@
+/**
+ * A drill as a drawing: one lane per server, one per place that probes came from, the outages as bands, the marks as lines.
+ * Times are placed in percent and everything else in px, so that the drawing fits any width, and text and patterns keep their size.
+ */
+import type { DrillFacts } from './facts.ts'
+import type { Interruption, ProbeLane, ServerLane, Span } from './lanes.ts'
+import { escapeMarkup, formatMs, formatOffset } from './text.ts'
+
+export interface Frame {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+const LABELS_PX = 84
+const MARK_PX = 16
+const HEAD_PX = 22
+const ROW_PX = 16
+const PROBES_PX = 26
+const AXIS_PX = 20
+/** More probes than this in one frame are drawn as runs: single strokes would only lie on each other. */
+const SINGLE_PROBES = 150
+/** How wide the plot is on a phone and elsewhere, and a letter in it; in px, for choosing what has room. */
+const NARROW_PX = 230
+const WIDE_PX = 560
+const LETTER_PX = 6.5
+
+/** One row of the drawing: its name on the left, its marks on the right, both below `y`. */
+interface Row {
+  readonly height: number
+  label(y: number): string
+  plot(y: number): string
+}
+
+export function renderTimeline(drill: DrillFacts, frame: Frame, about: string): string {
+  const at = (ms: number) => ((ms - frame.fromMs) / (frame.toMs - frame.fromMs)) * 100
+  const scale: Scale = {
+    x: ms => `${round(Math.min(100, Math.max(0, at(ms))))}%`,
+    at,
+    isInside: (fromMs, toMs) => toMs >= frame.fromMs && fromMs <= frame.toMs,
+    frame,
+  }
+  const rows = [
+    ...drill.marks.filter(mark => scale.isInside(mark.atMs, mark.atMs)).map(mark => markRow(scale, mark.mark, mark.atMs)),
+    ...bandRow(scale, drill.interruptions),
+    ...drill.lanes.flatMap(lane => laneRows(scale, lane)),
+    ...drill.probeLanes.map(lane => probesRow(scale, lane)),
+  ]
+  const rowsPx = rows.reduce((sum, row) => sum + row.height, 0)
+  const height = rowsPx + AXIS_PX
+  let y = 0
+  const labels: string[] = []
+  const plots: string[] = []
+  for (const row of rows) {
+    labels.push(row.label(y))
+    plots.push(row.plot(y))
+    y += row.height
+  }
+  return `<div class="timeline">
+<svg class="labels" width="${LABELS_PX}" height="${height}" aria-hidden="true">${labels.join('')}<text class="axis" x="0" y="${height - 6}">seconds</text></svg>
+<svg class="plot" width="100%" height="${height}" role="img" aria-label="${escapeMarkup(about)}">
+${axis(scale, rowsPx)}${bands(scale, drill.interruptions, rowsPx)}${markLines(scale, drill, rowsPx)}
+${plots.join('\n')}
+</svg>
+</div>`
+}
+
+interface Scale {
+  /** Within the frame, in percent. */
+  readonly x: (ms: number) => string
+  /** In percent, also outside of the frame. */
+  readonly at: (ms: number) => number
+  readonly isInside: (fromMs: number, toMs: number) => boolean
+  readonly frame: Frame
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100
+}
+
+/** A rectangle from one time to another, as wide as its time but never too narrow to be seen. */
+function bar(scale: Scale, span: Frame, y: number, height: number, className: string, tip: string): string {
+  const from = Math.max(0, scale.at(span.fromMs))
+  const width = Math.max(0.35, Math.min(100, scale.at(span.toMs)) - from)
+  const title = tip === '' ? '' : `<title>${escapeMarkup(tip)}</title>`
+  return `<rect class="${className}" x="${round(Math.min(from, 99.65))}%" y="${y}" width="${round(width)}%" height="${height}">${title}</rect>`
+}
+
+function text(className: string, x: string, y: number, anchor: 'start' | 'middle' | 'end', content: string): string {
+  return `<text class="${className}" x="${x}" y="${y}" text-anchor="${anchor}">${escapeMarkup(content)}</text>`
+}
+
+/** Text beside a place: to its right, or to its left where it would run out of the drawing. */
+function beside(scale: Scale, ms: number, y: number, className: string, content: string): string {
+  const isLate = scale.at(ms) > 55
+  return `<text class="${className}" x="${scale.x(ms)}" dx="${isLate ? -5 : 5}" y="${y}" text-anchor="${isLate ? 'end' : 'start'}">${escapeMarkup(content)}</text>`
+}
+
+function nameOf(className: string, y: number, name: string): string {
+  const room = Math.floor(LABELS_PX / LETTER_PX)
+  const shown = name.length > room ? `${name.slice(0, room - 1)}…` : name
+  return text(className, '0', y, 'start', shown)
+}
+
+function markRow(scale: Scale, mark: string, atMs: number): Row {
+  return {
+    height: MARK_PX,
+    label: y => nameOf('name', y + 12, mark),
+    plot: y =>
+      `<circle class="mark" cx="${scale.x(atMs)}" cy="${y + 8}" r="3"/>${beside(scale, atMs, y + 12, 'value halo', formatOffset(atMs))}`,
+  }
+}
+
+/** Each from its own row down, so that it runs through no other mark's text above. */
+function markLines(scale: Scale, drill: DrillFacts, height: number): string {
+  return drill.marks
+    .filter(mark => scale.isInside(mark.atMs, mark.atMs))
+    .map(({ mark, atMs }, index) => {
+      const [x, tip] = [scale.x(atMs), escapeMarkup(`${mark} ${formatOffset(atMs)}`)]
+      const y = index * MARK_PX + MARK_PX / 2
+      return `<line class="mark ${escapeMarkup(mark)}" x1="${x}" x2="${x}" y1="${y}" y2="${height}"><title>${tip}</title></line>`
+    })
+    .join('')
+}
+
+function bands(scale: Scale, interruptions: readonly Interruption[], height: number): string {
+  return interruptions
+    .map(gap => ({ fromMs: gap.fromMs, toMs: gap.toMs ?? scale.frame.toMs, gap }))
+    .filter(span => scale.isInside(span.fromMs, span.toMs))
+    .map(span => bar(scale, span, 0, height, 'outage', gapText(span.gap)))
+    .join('')
+}
+
+function gapText({ fromMs, toMs }: Interruption): string {
+  return toMs === undefined ? 'outage without an end' : `outage of ${Math.round(toMs - fromMs)} ms`
+}
+
+/** How long each band is, as far as there is room to say it; the longest first. The table beneath says all. */
+function bandRow(scale: Scale, interruptions: readonly Interruption[]): readonly Row[] {
+  const spans = interruptions
+    .map(gap => ({ fromMs: gap.fromMs, toMs: gap.toMs ?? scale.frame.toMs, gap }))
+    .filter(span => scale.isInside(span.fromMs, span.toMs))
+    .sort((a, b) => b.toMs - b.fromMs - (a.toMs - a.fromMs))
+  if (spans.length === 0) return []
+  const taken: { readonly from: number; readonly to: number }[] = []
+  const told = spans.flatMap(span => {
+    const content = span.gap.toMs === undefined ? 'to the end' : formatMs(span.gap.toMs - span.fromMs)
+    const middle = (Math.max(0, scale.at(span.fromMs)) + Math.min(100, scale.at(span.toMs))) / 2
+    const half = ((content.length * LETTER_PX) / NARROW_PX) * 50
+    const place = Math.min(100 - half, Math.max(half, middle))
+    const isFree = taken.every(other => place + half < other.from || place - half > other.to)
+    if (!isFree) return []
+    taken.push({ from: place - half, to: place + half })
+    return [{ x: `${round(place)}%`, content }]
+  })
+  return [
+    {
+      height: MARK_PX,
+      label: y => nameOf('name', y + 12, 'outage'),
+      plot: y => told.map(({ x, content }) => text('value halo gap', x, y + 12, 'middle', content)).join(''),
+    },
+  ]
+}
+
+function laneRows(scale: Scale, lane: ServerLane): readonly Row[] {
+  const units = Object.entries(lane.units)
+  const rowsPx = ROW_PX * (units.length + 1)
+  const gone = (y: number) =>
+    visible(scale, lane.unreachable)
+      .map(span => {
+        const tip = `${lane.server} could not be reached, ${period(span)}`
+        return bar(scale, span, y, rowsPx - 3, 'gone', tip) + inside(scale, span, y + rowsPx / 2 + 3, 'unreachable')
+      })
+      .join('')
+  const head: Row = {
+    height: HEAD_PX,
+    label: y => nameOf('server', y + 17, lane.server),
+    plot: y =>
+      `<g class="lane" data-server="${escapeMarkup(lane.server)}"><line class="rule" x1="0" x2="100%" y1="${y + 3.5}" y2="${y + 3.5}"/></g>`,
+  }
+  const holds: Row = {
+    height: ROW_PX,
+    label: y => nameOf('name', y + 11, 'address'),
+    plot: y =>
+      baseline(y) +
+      visible(scale, lane.holds)
+        .map(span => bar(scale, span, y + 1, ROW_PX - 4, 'held', `${lane.server} held the address, ${period(span)}`))
+        .join('') +
+      gone(y),
+  }
+  return [head, holds, ...units.map(([unit, spans]) => unitRow(scale, lane.server, unit, spans))]
+}
+
+function unitRow(scale: Scale, server: string, unit: string, spans: readonly Span[]): Row {
+  return {
+    height: ROW_PX,
+    label: y => nameOf('name', y + 11, unit),
+    plot: y =>
+      visible(scale, spans)
+        .map(span => {
+          const tip = `${unit} on ${server}: ${span.state}, ${period(span)}`
+          if (span.state === 'active') return bar(scale, span, y + 5, 4, 'active', tip)
+          const className = span.state === 'unknown' ? 'unknown' : 'down'
+          return bar(scale, span, y + 1, ROW_PX - 4, className, tip) + inside(scale, span, y + 11, span.state)
+        })
+        .join(''),
+  }
+}
+
+function baseline(y: number): string {
+  return `<line class="base" x1="0" x2="100%" y1="${y + 7}" y2="${y + 7}"/>`
+}
+
+/** The state's name where it fits into its bar: always, on wide screens only, or not at all. */
+function inside(scale: Scale, span: Span, y: number, content: string): string {
+  const [from, to] = [Math.max(0, scale.at(span.fromMs)), Math.min(100, scale.at(span.toMs))]
+  const needsPx = content.length * LETTER_PX + 8
+  const width = (to - from) / 100
+  if (width * WIDE_PX < needsPx) return ''
+  const className = width * NARROW_PX < needsPx ? 'value halo on wide' : 'value halo on'
+  return text(className, `${round((from + to) / 2)}%`, y, 'middle', content)
+}
+
+/** Good probes stand low and failed ones high, so that they differ without colour. */
+function probesRow(scale: Scale, lane: ProbeLane): Row {
+  const probes = lane.probes.filter(probe => scale.isInside(probe.atMs, probe.atMs))
+  return {
+    height: PROBES_PX,
+    label: y => nameOf('server', y + 13, 'probes') + nameOf('small', y + 24, lane.from),
+    plot: y => {
+      const draw = (fromMs: number, toMs: number, ok: boolean, tip: string) =>
+        ok ? bar(scale, { fromMs, toMs }, y + 16, 6, 'ok', tip) : bar(scale, { fromMs, toMs }, y + 4, 18, 'failed', tip)
+      const marks =
+        probes.length <= SINGLE_PROBES
+          ? probes.map(({ atMs, ok, error }) => draw(atMs, atMs, ok, ok ? '' : `${error ?? ''}, ${formatOffset(atMs)}`))
+          : runsOf(probes).map(run => {
+              const tip = `${run.count} ${run.ok ? 'answered' : 'failed'}, ${period(run)}`
+              return draw(run.fromMs, run.toMs, run.ok, tip)
+            })
+      return `<g class="probes"><line class="rule" x1="0" x2="100%" y1="${y + 0.5}" y2="${y + 0.5}"/>${marks.join('')}</g>`
+    },
+  }
+}
+
+interface Run extends Frame {
+  readonly ok: boolean
+  readonly count: number
+}
+
+function runsOf(probes: ProbeLane['probes']): readonly Run[] {
+  const runs: Run[] = []
+  for (const { atMs, ok } of probes) {
+    const last = runs.at(-1)
+    if (last?.ok === ok) runs[runs.length - 1] = { ...last, toMs: atMs, count: last.count + 1 }
+    else runs.push({ fromMs: atMs, toMs: atMs, ok, count: 1 })
+  }
+  return runs
+}
+
+function visible(scale: Scale, spans: readonly Span[]): readonly Span[] {
+  return spans.filter(span => scale.isInside(span.fromMs, span.toMs))
+}
+
+function period({ fromMs, toMs }: Frame): string {
+  return `${formatOffset(fromMs)} to ${formatOffset(toMs)}`
+}
+
+const STEPS_MS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000]
+
+function axis(scale: Scale, y: number): string {
+  const { fromMs, toMs } = scale.frame
+  const step = STEPS_MS.find(ms => (toMs - fromMs) / ms <= 10) ?? 120_000
+  const ticks: string[] = [`<line class="base" x1="0" x2="100%" y1="${y}" y2="${y}"/>`]
+  for (let n = Math.ceil(fromMs / step); n * step <= toMs; n++) {
+    const ms = n * step
+    const isMajor = n % 2 === 0
+    ticks.push(`<line class="grid" x1="${scale.x(ms)}" x2="${scale.x(ms)}" y1="0" y2="${y}"/>`)
+    const place = scale.at(ms)
+    const anchor = place < 4 ? 'start' : place > 96 ? 'end' : 'middle'
+    ticks.push(text(isMajor ? 'axis' : 'axis wide', scale.x(ms), y + 14, anchor, String(round(ms / 1000))))
+  }
+  return ticks.join('')
+}

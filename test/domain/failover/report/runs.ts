@@ -1,0 +1,80 @@
+/** Runs to make reports of: the timelines of fixtures/timelines, judged, with a journal. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { type DrillCase, judgeDrill, refusedVerdict } from '../../../../src/domain/failover/judge.ts'
+import type { DrillAccount, FailoverRun, ServerJournal } from '../../../../src/domain/failover/report/record.ts'
+import type { DrillState, Sample } from '../../../../src/state.ts'
+
+const FOLDER = new URL('../../../../fixtures/timelines/', import.meta.url)
+
+export const TIMELINES: readonly string[] = readdirSync(FOLDER)
+  .filter(name => name.endsWith('.ndjson'))
+  .map(name => name.replace('.ndjson', ''))
+
+type Line =
+  | { readonly kind: 'case'; readonly situation: string; readonly about: DrillCase }
+  | (DrillState & { readonly kind: 'before' })
+  | (DrillState & { readonly kind: 'after' })
+  | Sample
+
+/** A fixture as a drill that was carried out. */
+export function accountOf(name: string, over: Partial<DrillAccount> = {}): DrillAccount {
+  const lines: readonly Line[] = readFileSync(new URL(`${name}.ndjson`, FOLDER), 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+  const [first, ...rest] = lines
+  if (first?.kind !== 'case') throw new Error(`${name}: the first line must be the case`)
+  const samples = rest.filter(line => line.kind === 'probe' || line.kind === 'holder' || line.kind === 'mark')
+  const before = rest.filter(line => line.kind === 'before')
+  const after = rest.filter(line => line.kind === 'after')
+  return {
+    title: first.situation,
+    verdict: judgeDrill(first.about, { samples, before, after }),
+    about: first.about,
+    asked: `http://${first.about.vip}:80/`,
+    samples,
+    journals: [],
+    ...over,
+  }
+}
+
+export function refusedAccount(): DrillAccount {
+  return {
+    title: 'HAProxy is stopped on the server that holds the address',
+    verdict: refusedVerdict({ drill: 'haproxy-stop', vip: '198.51.100.200' }, ['srv-2: haproxy is not active']),
+    about: undefined,
+    asked: 'http://198.51.100.200:80/',
+    samples: [],
+    journals: [],
+  }
+}
+
+/** 14:00:00 UTC on a day in 2026. */
+export const NOON = 1_767_276_000_000
+
+/** srv-1 of the fixtures was 500 s up when the samples' axis began, srv-2 90 s. */
+export function journalOf(server: string, lines: readonly (readonly [atMs: number, source: string, message: string])[]): ServerJournal {
+  const uptimeMs = server === 'srv-1' ? 500_000 : 90_000
+  return {
+    server,
+    lines: lines.map(([atMs, source, message]) => ({ atMs: NOON + atMs, source, message })),
+    isCut: false,
+    bootedAtMs: NOON - uptimeMs,
+    problem: undefined,
+  }
+}
+
+export function runOf(drills: readonly DrillAccount[], over: Partial<FailoverRun> = {}): FailoverRun {
+  return {
+    hactl: '1.2.3',
+    cluster: 'edge',
+    servers: ['srv-1', 'srv-2', 'srv-3'],
+    beganAt: '2026-01-01T14:00:00.000Z',
+    endedAt: '2026-01-01T14:00:31.250Z',
+    maxOutageMs: 8480,
+    exit: drills.some(drill => drill.verdict.verdict !== 'passed') ? 7 : 0,
+    problems: [],
+    drills,
+    ...over,
+  }
+}
