@@ -1,5 +1,5 @@
 import type { Cluster } from '../domain/cluster-types.ts'
-const clusterIssues = (_: unknown): any => ({ errors: [], warnings: [] })
+import { clusterIssues } from '../domain/vrrp/cluster-issues.ts'
 import { HactlError } from '../errors.ts'
 import { issueLine } from './load.ts'
 
