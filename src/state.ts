@@ -59,6 +59,8 @@ export interface ServiceResource {
   readonly loadedHash: string
   /** Shell lines (constants of hactl, no outside values) run once the unit is active, e.g. to tell keepalived that haproxy is up. */
   readonly whenActive: string
+  /** The files whose content loadedHash stands for: where one is written anew, what is loaded is no longer known. */
+  readonly loads?: readonly string[]
   /** Files that must exist while the unit runs; it is reloaded when one is missing (keepalived's tracker files: a lost watch stays lost). */
   readonly runtimeFiles?: readonly string[]
 }
@@ -236,7 +238,7 @@ export type Action =
       readonly id: string
       readonly unit: Unit
       /** What must be done, in this order. stamp-only: it runs what is wanted, only the record is missing. */
-      readonly steps: readonly ('daemon-reload' | 'enable' | 'start' | 'reload' | 'stamp')[]
+      readonly steps: readonly ('daemon-reload' | 'unmask' | 'enable' | 'start' | 'reload' | 'stamp')[]
       readonly loadedHash: string
       readonly whenActive: string
       readonly reason: string

@@ -86,6 +86,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       id: 'service/haproxy',
       unit: 'haproxy',
       loadedHash: sha256(cluster.haproxyConfig.text),
+      loads: [HAPROXY_CFG],
       whenActive: fast ? sayHaproxyRuns() : '',
     },
     file('file/keepalived.conf', KEEPALIVED_CONF, keepalivedConf, {
@@ -98,6 +99,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       id: 'service/keepalived',
       unit: 'keepalived',
       loadedHash: sha256(keepalivedConf),
+      loads: [KEEPALIVED_CONF],
       whenActive: fast ? sayHaproxyRunsToKeepalived() : '',
     },
   ]

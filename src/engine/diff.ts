@@ -154,7 +154,9 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
   const service = observed.services[resource.unit]
   const steps: Extract<Action, { kind: 'service' }>['steps'][number][] = []
   const reasons: string[] = []
-  if (service.load === 'masked') {
+  // An installation that was cut off leaves its own mask behind: on a unit that does not run and that hactl never settled.
+  const leftMasked = service.unitFile === 'masked-runtime' && service.active !== 'active' && service.loadedHash === undefined
+  if (service.load === 'masked' && !leftMasked) {
     throw new HactlError({
       code: 'E_UNHEALTHY',
       server: observed.server,
@@ -171,6 +173,10 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
     steps.push('daemon-reload')
     reasons.push('its unit files change')
   }
+  if (leftMasked) {
+    steps.push('unmask')
+    reasons.push('left masked by an installation that was cut off')
+  }
   if (service.unitFile !== 'enabled') {
     steps.push('enable')
     reasons.push('not enabled at boot')
@@ -183,6 +189,9 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
     if (service.loadedHash !== resource.loadedHash) {
       steps.push('reload', 'stamp')
       reasons.push(service.loadedHash === undefined ? 'not known what it has loaded' : 'it runs another configuration')
+    } else if (before.some(action => action.kind === 'write-file' && resource.loads?.includes(action.path))) {
+      steps.push('reload', 'stamp')
+      reasons.push('it may run what stands there now')
     } else if (missing.length > 0) {
       steps.push('reload', 'stamp')
       reasons.push(`${missing.join(' and ')} missing`)

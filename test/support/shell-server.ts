@@ -116,7 +116,7 @@ export function fingerprint(root: string): string {
   const walk = (path: string) => {
     for (const entry of readdirSync(join(root, path), { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       const below = `${path}/${entry.name}`
-      if (/hactl\/(lock|runs|switch|\.)|owned\.new|\.hactl-new$|systemctl\.log$|worker$|children$|script/.test(below)) continue
+      if (/hactl\/(lock|runs|switch|\.)|owned\.new|\.hactl-new$|\.log$|worker$|children$|script/.test(below)) continue
       if (entry.isDirectory()) walk(below)
       else {
         const text = readFileSync(join(root, below), 'utf8').replaceAll(root, '')
@@ -132,9 +132,12 @@ export function fingerprint(root: string): string {
 // An absolute path as the scripts write it: at the start of a word, never in the middle of base64.
 const PATHS = /(?<![A-Za-z0-9._+/-])\/(?=(?:etc|var|run|proc|tmp|usr\/local)\/)/g
 
+let scripts = 0
+
 function runScript(server: ShellServer, script: Script, options: RunOptions): Promise<CommandResult> {
   const { root } = server
-  const file = join(root, 'world/script')
+  // Its own file each: a shell reads on in its script while it runs.
+  const file = join(root, `world/script-${scripts++}`)
   const body = script.raw.replaceAll(PATHS, `${root}/`).replaceAll('kill -36', 'keepalived-dump')
   writeFileSync(file, `echo $$ >${root}/world/script.pid\n${server.prelude}\n${body}`)
   const [shell, ...args] = server.prelude === '' ? ['/bin/sh', file] : ['bash', '--posix', file]

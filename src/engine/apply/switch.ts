@@ -25,6 +25,9 @@ export interface ServiceScripts {
 
 export const FILE_CHANGED_STATUS = 98
 
+// Longer than the proofs of both services take, shorter than the deadline of the script that waits.
+const ALONE_WITHIN_SECONDS = 90
+
 /**
  * Makes the prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
  * What it replaces is kept, with a record from which restoreScript puts everything back. `record` is true for the first switch of a run
@@ -45,6 +48,8 @@ export function switchScript(
     RECORD_FUNCTIONS,
     lockGuard(lockId),
     sh`run=${runDir(runId)}; state=${STATE_DIR}; units_read=; umask 077; mkdir -p "$run/previous" "$state/loaded"; umask 022`,
+    ALONE,
+    sh`[ -e "$run/undone" ] && fail run ${'this run was already put back'}`,
     ...settled.map(preconditionScript),
     ...touchedUnits.map(rememberUnitScript),
     // Forget before writing: a crash between the write and the reload must look like "not loaded", never like "loaded".
@@ -56,6 +61,11 @@ export function switchScript(
     ...settled.map(action => actionScript(runId, action, services)),
   ])
 }
+
+// A switch outlives its connection: nothing may be put back, or changed by a later run, while it is still at work.
+const ALONE = sh`
+exec 8>"$state/switch.mutex"
+flock -w ${ALONE_WITHIN_SECONDS} 8 || fail run ${'another change of this server has not ended yet'}`
 
 const RECORD_FUNCTIONS = sh`
 # A cut connection must not stop a switch half way: what was begun here ends here.
@@ -135,22 +145,27 @@ function serviceScript(action: ServiceAction, scripts: ServiceScripts): Script {
   const lines: Script[] = [sh`step ${id} ${actionTitle(action)}`]
   if (has('daemon-reload'))
     lines.push(sh`[ -n "$units_read" ] || systemctl daemon-reload || fail ${id} ${'systemctl daemon-reload failed'}; units_read=yes`)
+  if (has('unmask')) lines.push(sh`systemctl unmask --runtime ${unit} 2>&1 || fail ${id} ${'systemctl unmask failed'}`)
   // An installation in this run has usually enabled it already, and to enable it again costs a second.
   if (has('enable'))
     lines.push(sh`systemctl is-enabled --quiet ${unit} || systemctl enable --quiet ${unit} 2>&1 || fail ${id} ${'systemctl enable failed'}`)
+  const reload = sh`
+${constantShell(scripts.beforeReload)}
+systemctl reload ${unit} 2>&1 || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${'systemctl reload failed'}; }
+${proof(unit, scripts.loaded, scripts.expect, id, 'it was told to reload, but does not run the new configuration')}`
   if (has('start')) {
+    // To start what has come up by itself since the look does nothing, and it runs the old configuration.
     lines.push(sh`
+if systemctl is-active --quiet ${unit}; then
+${reload}
+else
 systemctl reset-failed ${unit} 2>/dev/null
 systemctl start ${unit} 2>&1 || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${'systemctl start failed'}; }
 systemctl is-active --quiet ${unit} || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${'it is not active after its start'}; }
-${proof(unit, scripts.started, scripts.expect, id, 'it started, but does not answer as it should')}`)
+${proof(unit, scripts.started, scripts.expect, id, 'it started, but does not answer as it should')}
+fi`)
   }
-  if (has('reload')) {
-    lines.push(sh`
-${constantShell(scripts.beforeReload)}
-systemctl reload ${unit} 2>&1 || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${'systemctl reload failed'}; }
-${proof(unit, scripts.loaded, scripts.expect, id, 'it was told to reload, but does not run the new configuration')}`)
-  }
+  if (has('reload')) lines.push(reload)
   if (action.whenActive !== '') lines.push(constantShell(action.whenActive))
   if (has('stamp')) lines.push(sh`printf '%s\n' ${action.loadedHash} >"$state"/loaded/${unit}`)
   lines.push(sh`done_ ${id}`)
@@ -181,11 +196,11 @@ if grep -q ${`^unit ${unit} `} "$record"; then
   rm -f "$state"/loaded/${unit}
   if [ "$was" = active ]; then
     if systemctl is-active --quiet ${unit}; then systemctl reload ${unit}; else systemctl reset-failed ${unit} 2>/dev/null; systemctl start ${unit}; fi
-    proof() {
-${constantShell(unit === 'haproxy' ? services[unit].started : '')}
-      systemctl is-active --quiet ${unit}
+    answers_again() {
+${constantShell(unit === 'haproxy' ? services[unit].started : ':')}
     }
-    if proof; then [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$state"/loaded/${unit}; done_ ${`service/${unit}`}; else failed=1; printf '@@fail %s does not answer after its old configuration was put back\n' ${`service/${unit}`}; fi
+    # Where hactl had not settled it before, its check may just have been taken away: then only that it runs is asked.
+    if { [ -z "$loaded" ] || answers_again; } && systemctl is-active --quiet ${unit}; then [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$state"/loaded/${unit}; done_ ${`service/${unit}`}; else failed=1; printf '@@fail %s does not answer after its old configuration was put back\n' ${`service/${unit}`}; fi
   else
     systemctl stop ${unit}; systemctl reset-failed ${unit} 2>/dev/null
     done_ ${`service/${unit}`}
@@ -196,6 +211,10 @@ fi`
     sh`
 trap '' PIPE HUP
 run=${runDir(runId)}; state=${STATE_DIR}; record="$run/previous/record"; failed=0
+umask 077; mkdir -p "$run"; umask 022`,
+    ALONE,
+    sh`
+: >"$run/undone"
 [ -e "$record" ] || exit 0
 step files ${'put the previous files back'}
 while read -r word mark path copy; do

@@ -1,0 +1,219 @@
+/** The scripts of a deploy in a real shell, one situation after the other. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Action } from '../../../src/state.ts'
+import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
+import { fingerprint, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
+
+const lacks = shellServerLacks()
+if (lacks !== undefined) process.stderr.write(`the tests of the scripts in a real shell do not run: ${lacks}\n`)
+
+const CFG = '/etc/haproxy/haproxy.cfg'
+
+describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
+  let cluster: ShellCluster
+  let bare: ShellServer
+  let deployed: ShellServer
+  /** A copy of `deployed`, for each test its own. */
+  let server: ShellServer
+
+  const actionsFor = async (on: ShellServer): Promise<readonly Action[]> => (await cluster.plan([on])).plan.servers[0]?.actions ?? []
+  const loaded = (unit: 'haproxy' | 'keepalived') => server.read(`/world/units/${unit}/loaded`)
+  const systemctl = () => server.read('/world/systemctl.log') ?? ''
+
+  beforeAll(async () => {
+    cluster = shellCluster(['srv-1'])
+    const [first] = cluster.servers
+    if (first === undefined) throw new Error('no server')
+    bare = cluster.copy(first)
+    deployed = first
+    await cluster.settle(deployed)
+  }, 60_000)
+  afterAll(() => cluster.remove(), 60_000)
+  beforeEach(() => {
+    server = cluster.copy(deployed)
+    server.remove('/world/systemctl.log')
+    server.remove('/world/flock.log')
+    cluster.files.set('haproxy.cfg', haproxyCfg('two'))
+    cluster.files.set('inventory.yml', INVENTORY)
+  })
+
+  test('bring a bare server to where nothing is left to do', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('one'))
+    expect(await actionsFor(deployed)).toEqual([])
+    expect(deployed.read('/world/units/haproxy/loaded')).toBe(haproxyCfg('one'))
+  })
+
+  test('start no service while its package is installed: keepalived must not speak before its peers know it', async () => {
+    const fresh = cluster.copy(bare)
+    expect(await cluster.prepare(fresh, await actionsFor(fresh))).toMatchObject({ code: 0 })
+    expect(fresh.read('/world/packages/keepalived')).toBeDefined()
+    expect(fresh.read('/world/units/keepalived/active')).toBeUndefined()
+    expect(fresh.read('/world/units/keepalived/masked-runtime')).toBeUndefined()
+  })
+
+  test('recover from an installation that was killed half way, though its units are still masked', async () => {
+    const fresh = cluster.copy(bare)
+    fresh.write('/world/apt-hangs', '')
+    await expect(cluster.settle(fresh)).rejects.toMatchObject({ code: 'E_CONNECTION_LOST' })
+    expect(fresh.read('/world/units/haproxy/masked-runtime')).toBeDefined()
+    fresh.remove('/world/apt-hangs')
+    expect(await cluster.settle(fresh)).toMatchObject({ code: 0 })
+    expect(await actionsFor(fresh)).toEqual([])
+  })
+
+  test('recover where the killed installation itself went on to its end', async () => {
+    const fresh = cluster.copy(bare)
+    expect(await cluster.prepare(fresh, await actionsFor(fresh))).toMatchObject({ code: 0 })
+    fresh.write('/world/units/haproxy/masked-runtime', '')
+    fresh.write('/world/units/keepalived/masked-runtime', '')
+    expect(await cluster.settle(fresh)).toMatchObject({ code: 0 })
+    expect(await actionsFor(fresh)).toEqual([])
+  })
+
+  test('touch nothing live while a file is refused by its checker', async () => {
+    cluster.files.set('haproxy.cfg', `${haproxyCfg('this is refused')}`)
+    const before = fingerprint(server.root)
+    const result = await cluster.prepare(server, await actionsFor(server))
+    const lines = result.stdout.split('\n')
+    expect(result.code).toBe(1)
+    expect(lines).toContain('@@fail file/haproxy.cfg refused by haproxy')
+    expect(lines).toContain(`[ALERT] config : parsing [${CFG}:1] : unknown keyword`)
+    expect(fingerprint(server.root)).toBe(before)
+  })
+
+  test('take a checker that exits 0 and still complains for a refusal, where silence is asked for', async () => {
+    const actions = (await actionsFor(server)).map(action =>
+      action.kind === 'write-file' && action.validation !== undefined
+        ? {
+            ...action,
+            after: '# this is refused\n',
+            validation: { ...action.validation, argv: ['keepalived', '-t', '{}'], mustBeSilent: true },
+          }
+        : action,
+    )
+    const result = await cluster.prepare(server, actions)
+    expect(result).toMatchObject({ code: 1, stdout: expect.stringContaining('refused by keepalived') })
+  })
+
+  test('refuse to write over a file that was changed since the look, before anything is changed', async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    server.write(CFG, '# by hand\n')
+    const before = fingerprint(server.root)
+    expect(await cluster.switch(server, actions)).toMatchObject({
+      code: 98,
+      stdout: expect.stringContaining('@@fail file/haproxy.cfg changed'),
+    })
+    expect(fingerprint(server.root)).toBe(before)
+    expect(await cluster.restore(server)).toMatchObject({ code: 0 })
+    expect(fingerprint(server.root)).toBe(before)
+  })
+
+  test("do nothing once the lock is somebody else's", async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    server.write('/var/lib/hactl/lock/info', 'id lock1x\nowner somebody\n')
+    const before = fingerprint(server.root)
+    expect(await cluster.switch(server, actions)).toMatchObject({ code: 97 })
+    expect(fingerprint(server.root)).toBe(before)
+  })
+
+  test('load a restored file again: somebody may have loaded what stood there by hand', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('one'))
+    server.write(CFG, '# by hand, and loaded\n')
+    server.write('/world/units/haproxy/loaded', '# by hand, and loaded\n')
+    expect(await cluster.settle(server)).toMatchObject({ code: 0 })
+    expect(loaded('haproxy')).toBe(haproxyCfg('one'))
+  })
+
+  test('load the new file into a service that was down at the look and has come up since', async () => {
+    server.remove('/world/units/haproxy/active')
+    server.write('/world/units/haproxy/failed', '')
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    server.write('/world/units/haproxy/active', '')
+    expect(await cluster.switch(server, actions)).toMatchObject({ code: 0 })
+    expect(loaded('haproxy')).toBe(haproxyCfg('two'))
+  })
+
+  test('do not believe a reload that systemctl calls well: the old worker still runs', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('this cannot be loaded'))
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    const before = fingerprint(deployed.root)
+    expect(await cluster.switch(server, actions)).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('does not run the new configuration'),
+    })
+    expect(server.read('/var/lib/hactl/loaded/haproxy')).toBeUndefined()
+    expect(await cluster.restore(server)).toMatchObject({ code: 0 })
+    expect(fingerprint(server.root)).toBe(before)
+  })
+
+  test('say that the old configuration does not answer either, where it was put back and does not', async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    await cluster.switch(server, actions)
+    server.write('/world/haproxy-hangs', '')
+    expect(await cluster.restore(server)).toMatchObject({ code: 1, stdout: expect.stringContaining('@@fail service/haproxy') })
+    expect(server.read('/var/lib/hactl/loaded/haproxy')).toBeUndefined()
+  })
+
+  test('stop again what did not run before', async () => {
+    const fresh = cluster.copy(bare)
+    const actions = await actionsFor(fresh)
+    await cluster.prepare(fresh, actions)
+    expect(await cluster.switch(fresh, actions)).toMatchObject({ code: 0 })
+    expect(fresh.read('/world/units/haproxy/active')).toBeDefined()
+    expect(await cluster.restore(fresh)).toMatchObject({ code: 0 })
+    expect(fresh.read('/world/units/haproxy/active')).toBeUndefined()
+    expect(fresh.read('/etc/keepalived/keepalived.conf')).toBeUndefined()
+    expect(fresh.read('/var/lib/hactl/owned')).toBe('')
+  })
+
+  test('may be put back twice', async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    await cluster.switch(server, actions)
+    await cluster.restore(server)
+    expect(await cluster.restore(server)).toMatchObject({ code: 0 })
+    expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
+  })
+
+  test('put nothing back where nothing was begun', async () => {
+    const before = fingerprint(server.root)
+    expect(await cluster.restore(server)).toMatchObject({ code: 0 })
+    expect(fingerprint(server.root)).toBe(before)
+    expect(systemctl()).toBe('')
+  })
+
+  test('read the unit files once where both drop-ins change', async () => {
+    cluster.files.set('inventory.yml', INVENTORY.replace('virtual_router_id: 66,', 'virtual_router_id: 66, advert_int: 0.5,'))
+    expect(await cluster.settle(server)).toMatchObject({ code: 0 })
+    expect(systemctl().match(/daemon-reload/g)).toHaveLength(1)
+    expect(server.read('/world/units/haproxy/drop-in')).toBe(server.read('/etc/systemd/system/haproxy.service.d/hactl.conf'))
+    expect(await actionsFor(server)).toEqual([])
+  })
+
+  test('put back only when a switch that still runs has ended: a lost connection does not stop it', async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    // The switch waits before its reload until the test lets it go on.
+    server.write('/world/units/haproxy/wait-reload', '')
+    const switching = cluster.switch(server, actions)
+    await until(() => systemctl().includes('reload haproxy'))
+    const restoring = cluster.restore(server)
+    await until(() => (server.read('/world/flock.log') ?? '').split('\n').length === 3)
+    expect(loaded('haproxy')).toBe(haproxyCfg('one'))
+    server.remove('/world/units/haproxy/wait-reload')
+    await switching
+    expect(await restoring).toMatchObject({ code: 0 })
+    expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
+  })
+})
+
+async function until(holds: () => boolean): Promise<void> {
+  const endMs = performance.now() + 10_000
+  while (!holds() && performance.now() < endMs) await new Promise(resolve => setImmediate(resolve))
+  if (!holds()) throw new Error('it never came to that')
+}
