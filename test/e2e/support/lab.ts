@@ -1,0 +1,202 @@
+/** The lab of this checkout, looked at with its own means (docker exec, files): never with hactl's code. */
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
+const LAB = join(root, 'test/lab/lab')
+
+export type ServerName = 'srv-1' | 'srv-2' | 'srv-3'
+export const SERVERS: readonly ServerName[] = ['srv-1', 'srv-2', 'srv-3']
+
+interface Machine {
+  readonly name: string
+  readonly host: string
+  readonly container: string
+}
+
+/** What `test/lab/lab up` writes into .lab/lab.json. */
+export interface LabFile {
+  readonly project: string
+  readonly release: string
+  readonly prefix: string
+  readonly gateway: string
+  readonly vip: string
+  readonly servers: readonly Machine[]
+  readonly backends: readonly Machine[]
+  readonly mail: Machine & { readonly dir: string }
+  readonly key: string
+  readonly known_hosts: string
+  readonly sudo_password_file: string
+}
+
+export interface ShellResult {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a local command to its end; a signal counts as 255. */
+export function local(file: string, argv: readonly string[], options: { readonly timeoutMs?: number } = {}): Promise<ShellResult> {
+  return new Promise(resolve => {
+    execFile(file, argv, { timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255
+      resolve({ code, stdout, stderr })
+    })
+  })
+}
+
+async function labCommand(...argv: string[]): Promise<void> {
+  const done = await local(LAB, argv, { timeoutMs: 600_000 })
+  if (done.code !== 0) throw new Error(`test/lab/lab ${argv.join(' ')} ended with ${done.code}:\n${done.stderr}`)
+}
+
+export function labFile(): LabFile {
+  return JSON.parse(readFileSync(join(root, '.lab/lab.json'), 'utf8')) as LabFile
+}
+
+/** Brings the lab up where it is not; servers that a test left stopped are started by it too. */
+export async function labUp(): Promise<void> {
+  await labCommand('up')
+}
+
+export interface Lab extends LabFile {
+  /** Three servers on which nothing was ever installed. */
+  reset(): Promise<void>
+  host(server: string): string
+  container(server: string): string
+  /** A shell line as root in a server; throws when it fails. */
+  sh(server: string, script: string): Promise<string>
+  /** The same, whatever its status. */
+  trySh(server: string, script: string): Promise<ShellResult>
+  /** The same line on all three servers. */
+  everywhere(script: string): Promise<readonly string[]>
+  docker(...argv: string[]): Promise<ShellResult>
+  cut(server: string): Promise<void>
+  mend(server: string): Promise<void>
+  /** The mails that came in, oldest first. */
+  mails(): readonly string[]
+  clearMails(): Promise<void>
+  /** Which servers carry the virtual address on an interface, by what ip(8) says in each of them. */
+  holders(address?: string): Promise<readonly string[]>
+  /** Starts what is stopped, plugs in what is unplugged. */
+  heal(): Promise<void>
+}
+
+export function openLab(): Lab {
+  if (!existsSync(join(root, '.lab/lab.json'))) throw new Error('there is no lab: the lab project brings it up (vitest run --project lab)')
+  const file = labFile()
+  const machines = [...file.servers, ...file.backends, file.mail]
+  const machine = (name: string) => {
+    const found = machines.find(one => one.name === name)
+    if (found === undefined) throw new Error(`the lab has no ${name}`)
+    return found
+  }
+  const trySh = (server: string, script: string) =>
+    local('docker', ['exec', file.servers.find(one => one.name === server)?.container ?? machine(server).container, 'bash', '-c', script])
+  const sh = async (server: string, script: string) => {
+    const done = await trySh(server, script)
+    if (done.code !== 0) throw new Error(`${server}: ${script}\nended with ${done.code}: ${done.stderr || done.stdout}`)
+    return done.stdout
+  }
+  const docker = (...argv: string[]) => local('docker', argv)
+  const holders = async (address = file.vip) => {
+    const answers = await Promise.all(SERVERS.map(server => trySh(server, `ip -o addr show to ${address}`)))
+    return SERVERS.filter((_, index) => answers[index]?.stdout.includes(` ${address}/`))
+  }
+  return {
+    ...file,
+    reset: () => labCommand('reset'),
+    host: name => machine(name).host,
+    container: name => machine(name).container,
+    sh,
+    trySh,
+    everywhere: script => Promise.all(SERVERS.map(server => sh(server, script))),
+    docker,
+    cut: server => labCommand('cut', server),
+    mend: server => labCommand('mend', server),
+    mails: () =>
+      readdirSync(file.mail.dir)
+        .filter(name => name.endsWith('.eml'))
+        .toSorted()
+        .map(name => readFileSync(join(file.mail.dir, name), 'utf8')),
+    clearMails: () => labCommand('mails', 'clear'),
+    holders,
+    heal: async () => {
+      for (const { name, container } of file.servers) {
+        const state = (await docker('inspect', '-f', '{{.State.Status}}', container)).stdout.trim()
+        if (state === 'paused') await docker('unpause', container)
+        else if (state !== 'running') await docker('start', container)
+        await labCommand('mend', name)
+      }
+    },
+  }
+}
+
+/** Polls until `isTrue`, or throws with `what` after `limitMs`. */
+export async function until(what: string, limitMs: number, isTrue: () => Promise<boolean> | boolean): Promise<void> {
+  const endMs = performance.now() + limitMs
+  while (!(await isTrue())) {
+    if (performance.now() > endMs) throw new Error(`not so after ${limitMs / 1000} s: ${what}`)
+    await pause(100)
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}
+
+/** When each server had the address, from the kernel's own messages; times are ms since the epoch. */
+export interface HolderLog {
+  /** Ends the watch. The longest time in ms that two or more servers had the address at once, and that nobody had it. */
+  stop(): Promise<{ readonly twoHoldersMs: number; readonly nobodyMs: number; readonly moves: readonly string[] }>
+}
+
+/** Watches a virtual address on all servers with `ip monitor`: exact to the message, not to a polling interval. */
+export async function watchHolders(lab: Lab, address = lab.vip): Promise<HolderLog> {
+  const held = new Set(await lab.holders(address))
+  const changes: { readonly atMs: number; readonly server: string; readonly has: boolean }[] = []
+  const startMs = Date.now()
+  const watchers = SERVERS.map(server => {
+    const script = 'ip -o -ts monitor address & watch=$!; timeout 300 cat >/dev/null; kill $watch'
+    const child = spawn('docker', ['exec', '-i', lab.container(server), 'bash', '-c', script], { stdio: ['pipe', 'pipe', 'ignore'] })
+    let rest = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk.toString('utf8')).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        const at = /^\[([^\]]+)\] /.exec(line)?.[1]
+        if (at === undefined || !line.includes(` ${address}/`)) continue
+        changes.push({ atMs: Date.parse(`${at}Z`), server, has: !/\] ?Deleted/.test(line) })
+      }
+    })
+    return child
+  })
+  return {
+    stop: async () => {
+      await pause(200)
+      const ended = watchers.map(child => new Promise(resolve => child.once('close', resolve)))
+      for (const child of watchers) child.stdin.end()
+      await Promise.all(ended)
+      const now = new Set(held)
+      let [twoHoldersMs, nobodyMs] = [0, 0]
+      let sinceMs = startMs
+      const moves: string[] = []
+      const count = (untilMs: number) => {
+        if (now.size > 1) twoHoldersMs = Math.max(twoHoldersMs, untilMs - sinceMs)
+        if (now.size === 0) nobodyMs = Math.max(nobodyMs, untilMs - sinceMs)
+      }
+      for (const change of changes.toSorted((a, b) => a.atMs - b.atMs)) {
+        if (now.has(change.server) === change.has) continue
+        count(change.atMs)
+        if (change.has) now.add(change.server)
+        else now.delete(change.server)
+        moves.push(`${change.atMs - startMs} ${change.server} ${change.has ? 'has it' : 'has it no more'}`)
+        sinceMs = change.atMs
+      }
+      count(Date.now())
+      return { twoHoldersMs, nobodyMs, moves }
+    },
+  }
+}

@@ -1,0 +1,74 @@
+/** Runs poller-process.ts beside a test and judges what it saw. */
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { root } from './lab.ts'
+
+const LIMIT_SECONDS = 240
+
+export interface Polled {
+  readonly probes: number
+  readonly failed: number
+  /** From the last good probe's sending to the next good one's, the longest such gap; 0 where no probe failed. */
+  readonly outageMs: number
+  /** The backends that answered. */
+  readonly backends: readonly string[]
+  /** What the failed probes were told, each once. */
+  readonly errors: readonly string[]
+}
+
+export interface Poller {
+  stop(): Promise<Polled>
+}
+
+interface Asked {
+  readonly sentMs: number
+  readonly ok: boolean
+  readonly said: string
+}
+
+/** Polls until stopped; resolves once the first probe is about to be sent. */
+export async function startPoller(address: string): Promise<Poller> {
+  const child = spawn(process.execPath, [join(root, 'test/e2e/support/poller-process.ts'), `http://${address}/`, String(LIMIT_SECONDS)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let out = ''
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', code => reject(new Error(`the poller ended with ${code}`)))
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString('utf8')
+      if (out.startsWith('ready\n')) resolve()
+    })
+  })
+  return {
+    stop: async () => {
+      const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
+      child.stdin.end()
+      await closed
+      return judge(JSON.parse(out.slice('ready\n'.length)) as readonly Asked[])
+    },
+  }
+}
+
+function judge(samples: readonly Asked[]): Polled {
+  let outageMs = 0
+  let lastGoodMs = samples[0]?.sentMs ?? 0
+  let isBroken = false
+  for (const sample of samples) {
+    if (!sample.ok) isBroken = true
+    else {
+      if (isBroken) outageMs = Math.max(outageMs, sample.sentMs - lastGoodMs)
+      isBroken = false
+      lastGoodMs = sample.sentMs
+    }
+  }
+  if (isBroken) outageMs = Math.max(outageMs, (samples.at(-1)?.sentMs ?? lastGoodMs) - lastGoodMs)
+  const failed = samples.filter(sample => !sample.ok)
+  return {
+    probes: samples.length,
+    failed: failed.length,
+    outageMs: Math.round(outageMs),
+    backends: [...new Set(samples.filter(sample => sample.ok).map(sample => sample.said))].toSorted(),
+    errors: [...new Set(failed.map(sample => sample.said))],
+  }
+}
