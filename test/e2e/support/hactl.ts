@@ -91,10 +91,8 @@ export interface Run {
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
-  /** Text for stdin; without it stdin is /dev/null. */
-  readonly stdin?: string
-  /** Run in a terminal (script(1)); stdin goes to it, stdout and stderr both come from it. */
-  readonly terminal?: boolean
+  /** Run in a terminal (script(1)); stdout and stderr both come from it. Each answer is typed once its question stands there. */
+  readonly answers?: readonly { readonly question: string; readonly answer: string }[]
 }
 
 export interface Workspace {
@@ -146,7 +144,8 @@ export function openWorkspace(inventory: Json): Workspace {
 
 function startRun(dir: string, home: string, argv: readonly string[], options: RunOptions): Running {
   const words = [process.execPath, BUNDLE, ...argv]
-  const [file = '', ...rest] = options.terminal === true ? ['script', '-qefc', words.map(quoted).join(' '), '/dev/null'] : words
+  const { answers } = options
+  const [file = '', ...rest] = answers === undefined ? words : ['script', '-qefc', words.map(quoted).join(' '), '/dev/null']
   const child = spawn(file, rest, {
     cwd: dir,
     // Nothing of the machine that runs the tests may decide anything: no agent, no ssh_config, no inventory.
@@ -155,8 +154,22 @@ function startRun(dir: string, home: string, argv: readonly string[], options: R
     timeout: RUN_LIMIT_MS,
     killSignal: 'SIGKILL',
   })
-  if (options.terminal !== true || options.stdin !== undefined) child.stdin.end(options.stdin ?? '')
+  if (answers === undefined) child.stdin.end()
+  else typeAnswers(child, answers)
   return watch(child, argv)
+}
+
+function typeAnswers(child: ChildProcess, answers: NonNullable<RunOptions['answers']>): void {
+  const left = [...answers]
+  let shown = ''
+  child.stdout?.on('data', (chunk: Buffer) => {
+    shown += chunk.toString('utf8')
+    const next = left[0]
+    if (next === undefined || !shown.includes(next.question)) return
+    left.shift()
+    shown = ''
+    child.stdin?.write(`${next.answer}\r`)
+  })
 }
 
 function watch(child: ChildProcess, argv: readonly string[]): Running {
@@ -207,6 +220,11 @@ function watch(child: ChildProcess, argv: readonly string[]): Running {
 
 function quoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+/** Throws with all that the run said unless it ended with this status. */
+export function expectExit(run: Run, exit: number): void {
+  if (run.exit !== exit) throw new Error(`hactl ended with ${run.exit}, not with ${exit}:\n${run.stdout}\n${run.stderr}`)
 }
 
 /** The last line of --json; throws where it is no result. */

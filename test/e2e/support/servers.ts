@@ -1,0 +1,81 @@
+/** What a server is like, read in it and not through hactl: for "nothing was changed", "the same process still runs" and the like. */
+import { type Lab, SERVERS, until } from './lab.ts'
+import type { Run, Workspace } from './hactl.ts'
+
+/** Everything that a deploy may change: files, packages, units and sysctl, as one text per server. */
+export function snapshots(lab: Lab): Promise<readonly string[]> {
+  return lab.everywhere(`
+find /etc /usr/local /var/lib/hactl /var/lib/systemd/linger -xdev -type f -print0 2>/dev/null | sort -z | xargs -0 sha256sum
+find /etc /usr/local /var/lib/hactl -xdev -printf '%m %u %g %p %l\\n' 2>/dev/null | sort
+dpkg-query -W
+systemctl list-unit-files --no-legend --no-pager
+systemctl list-units --all --no-legend --no-pager --plain 'haproxy*' 'keepalived*' 'hactl*'
+cat /proc/sys/net/ipv4/ip_nonlocal_bind
+ls /run/hactl 2>/dev/null; true`)
+}
+
+/** Checksums of what hactl puts live on a server; what it keeps for itself under /var/lib/hactl does not count. */
+export function liveFiles(lab: Lab): Promise<readonly string[]> {
+  return lab.everywhere(
+    'for f in /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf /usr/local/bin/haproxy-service-check.sh /etc/sysctl.d/90-hactl.conf ' +
+      '/etc/tmpfiles.d/hactl.conf /etc/systemd/system/*.service.d/hactl.conf; do [ -e "$f" ] && sha256sum "$f"; done; true',
+  )
+}
+
+/** "haproxy active 1234 keepalived active 1300" per server. */
+export function services(lab: Lab): Promise<readonly string[]> {
+  return lab.everywhere(
+    "for u in haproxy keepalived; do echo $u $(systemctl is-active $u) $(systemctl show -p MainPID --value $u); done | tr '\\n' ' '",
+  )
+}
+
+/** A place in a server's journal, to be asked from. */
+export async function journalCursors(lab: Lab): Promise<readonly string[]> {
+  const shown = await lab.everywhere('journalctl -q -n 1 --show-cursor --no-pager | tail -n 1')
+  return shown.map(line => line.replace('-- cursor: ', '').trim())
+}
+
+/** What the journal of each server says about a unit since then. */
+export function journalSince(lab: Lab, cursors: readonly string[], unit: string): Promise<readonly string[]> {
+  return Promise.all(
+    SERVERS.map((server, index) => lab.sh(server, `journalctl -q --no-pager -o cat -u ${unit} --after-cursor='${cursors[index] ?? ''}'`)),
+  )
+}
+
+/** Makes sshd write down every command it is asked to run. */
+export async function countCommands(lab: Lab): Promise<() => Promise<readonly number[]>> {
+  await lab.everywhere("echo 'LogLevel VERBOSE' >/etc/ssh/sshd_config.d/e2e.conf && systemctl reload ssh && sleep 0.3")
+  const cursors = await journalCursors(lab)
+  return async () =>
+    (await journalSince(lab, cursors, 'ssh')).map(text => text.split('\n').filter(line => /Starting session: command/.test(line)).length)
+}
+
+/** Nothing of a drill is left on any server: units, timers. */
+export async function residue(lab: Lab): Promise<string> {
+  const left = await lab.everywhere(
+    'systemctl list-units --all --no-legend --plain "hactl-*" | awk \'{print $1}\'; ls /run/systemd/transient 2>/dev/null | grep ^hactl- || true',
+  )
+  return left.join('').trim()
+}
+
+/** The files under /run/hactl with their contents. */
+export function trackers(lab: Lab): Promise<readonly string[]> {
+  return lab.everywhere('cd /run/hactl && for f in * .[!.]*; do [ -e "$f" ] && echo "$f $(cat "$f")"; done; true')
+}
+
+/** Deploys whatever the inventory says, quickly where it is so already; a lab that cannot be mended that way is made anew. */
+export async function ensureDeployed(lab: Lab, workspace: Workspace, env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  await lab.heal()
+  const deploy = () => workspace.hactl(['deploy', '--yes', '--json', '--adopt'], { env })
+  const first = await deploy()
+  if (first.exit === 0) return first
+  await lab.reset()
+  const second = await deploy()
+  if (second.exit !== 0) throw new Error(`the lab cannot be deployed:\n${first.stdout}${first.stderr}\n${second.stdout}${second.stderr}`)
+  return second
+}
+
+/** Waits until one server holds the address, and that it is this one. */
+export async function untilHeldBy(lab: Lab, server: string, limitMs = 20_000): Promise<void> {
+  await until(`${server} alone holds ${lab.vip}`, limitMs, async () => (await lab.holders()).join() === server)
+}
