@@ -20,7 +20,7 @@ afterAll(() => work.remove())
 describe('on a healthy cluster', () => {
   test('haproxy stopped on the holder, three times: nobody notices, by hactl and by the poller', async () => {
     const lost: { readonly hactl: number; readonly poller: number }[] = []
-    for (const [round, name] of ['first.json', 'second.md', 'third.xml'].entries()) {
+    for (const name of ['first.json', 'second.json', 'third.json']) {
       await untilHeldBy(lab, 'srv-1')
       const [units, files, watched] = [await services(lab), await liveFiles(lab), await trackers(lab)]
       const [holders, poller] = [await watchHolders(lab), await startPoller(lab.vip)]
@@ -58,9 +58,8 @@ describe('on a healthy cluster', () => {
       const now = await services(lab)
       expect(now.slice(1)).toEqual(units.slice(1))
       expect(now[0]).toMatch(/^haproxy active \d+ keepalived active \d+ $/)
-      const report = readFileSync(join(work.dir, name), 'utf8')
-      expect(report).toContain('haproxy-stop')
-      if (round === 0) expect(JSON.parse(report)).toMatchObject({ drills: [{ verdict: 'passed', to: 'srv-2' }] })
+      const report = JSON.parse(readFileSync(join(work.dir, name), 'utf8')) as unknown
+      expect(report).toMatchObject({ drills: [{ drill: 'haproxy-stop', verdict: 'passed', to: 'srv-2' }] })
     }
     const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[1]
     expect({ hactl: median(lost.map(one => one.hactl)), poller: median(lost.map(one => one.poller)) }).toEqual({ hactl: 0, poller: 0 })

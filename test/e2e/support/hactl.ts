@@ -292,3 +292,25 @@ export function classicInventory(lab: Lab, over: Json = {}): Json {
 
 /** What classicInventory takes its auth_pass from. */
 export const CLASSIC_ENV = { VRRP_AUTH_PASS: 'k33pal1v' }
+
+/** Asserts how a run was refused: its status, the code, and that what, why and fix say these words. */
+export function expectRefusal(
+  run: Run,
+  exit: number,
+  code: string,
+  words: { readonly what?: RegExp; readonly why?: RegExp; readonly fix?: RegExp },
+): Result {
+  expectExit(run, exit)
+  const result = resultOf(run)
+  const said = { code: result.code, what: result.what ?? '', why: (result.why ?? []).join('\n'), fix: result.fix ?? '' }
+  for (const part of ['what', 'why', 'fix'] as const) {
+    const wanted = words[part]
+    if (wanted !== undefined && !wanted.test(said[part]))
+      throw new Error(`"${part}" does not say ${wanted}:\n${JSON.stringify(said, undefined, 2)}`)
+  }
+  if (said.code !== code || said.what === '' || said.fix === '')
+    throw new Error(`not ${code} with what and fix:\n${JSON.stringify(said, undefined, 2)}`)
+  // The same in words, for people: the code behind what, then why and fix.
+  if (!run.stderr.includes(`[${code}]`)) throw new Error(`stderr does not name ${code}:\n${run.stderr}`)
+  return result
+}

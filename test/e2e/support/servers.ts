@@ -2,11 +2,14 @@
 import { type Lab, SERVERS, until } from './lab.ts'
 import type { Run, Workspace } from './hactl.ts'
 
-/** Everything that a deploy may change: files, packages, units and sysctl, as one text per server. */
-export function snapshots(lab: Lab): Promise<readonly string[]> {
+const FOLDERS =
+  '/etc/haproxy /etc/keepalived /etc/systemd /etc/sysctl.d /etc/tmpfiles.d /etc/default /etc/apt /etc/rsyslog.d /usr/local /var/lib/hactl'
+
+/** Everything that a deploy may change: files, packages, units and sysctl, as one text per server. `folders` are those to look into. */
+export function snapshots(lab: Lab, folders = FOLDERS): Promise<readonly string[]> {
   return lab.everywhere(`
-find /etc /usr/local /var/lib/hactl /var/lib/systemd/linger -xdev -type f -print0 2>/dev/null | sort -z | xargs -0 sha256sum
-find /etc /usr/local /var/lib/hactl -xdev -printf '%m %u %g %p %l\\n' 2>/dev/null | sort
+find ${folders} -xdev -type f -print0 2>/dev/null | sort -z | xargs -0 sha256sum
+find ${folders} -xdev -printf '%m %u %g %p %l\\n' 2>/dev/null | sort
 dpkg-query -W
 systemctl list-unit-files --no-legend --no-pager
 systemctl list-units --all --no-legend --no-pager --plain 'haproxy*' 'keepalived*' 'hactl*'
