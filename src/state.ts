@@ -163,7 +163,7 @@ export interface ObservedNode {
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units still there (undo timers, drills). */
   readonly residue: readonly string[]
-  /** Who answered for a virtual address, where this server runs no keepalived. */
+  /** Who answered for a virtual address that no keepalived looks after on this server. */
   readonly neighbours: readonly Neighbour[]
 }
 

@@ -4,6 +4,8 @@ import { sh } from '../ssh/sh.ts'
 
 /** Where hactl keeps its state on a server. */
 export const STATE_DIR = '/var/lib/hactl'
+/** Where keepalived's own addresses stand. */
+const KEEPALIVED_CONF = '/etc/keepalived/keepalived.conf'
 /** Files larger than this are compared by checksum only. */
 export const CONTENT_LIMIT_BYTES = 262_144
 /** Package lists older than this are refreshed before an installation. */
@@ -19,7 +21,7 @@ export interface ProbeRequest {
   readonly trackers: readonly string[]
   /** Absolute path of the check script; asked with the argument "once". */
   readonly checkScript: string
-  /** Virtual addresses: looked for in the neighbour table after a nudge, where no keepalived runs here. */
+  /** Virtual addresses: looked for in the neighbour table after a nudge, where no keepalived looks after them here. */
   readonly virtualAddresses: readonly string[]
 }
 
@@ -38,12 +40,15 @@ ka_pid=
 [ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
 if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then rm -f /tmp/keepalived.json; kill -36 "$ka_pid" 2>/dev/null || ka_pid=; else ka_pid=; fi
 
-# A nudge makes the kernel ask who has the address; the answer is read at the end. Only where this server cannot know from keepalived.
-if [ -z "$ka_pid" ]; then
-  for v in ${request.virtualAddresses}; do
-    ip -o addr show to "$v" 2>/dev/null | grep -q . || timeout 1 bash -c 'echo >"/dev/udp/$1/9"' - "$v" 2>/dev/null
-  done
-fi
+# A nudge makes the kernel ask who has the address; the answer is read at the end. keepalived looks after those that it was told of:
+# a new address may be somebody else's.
+asked=
+for v in ${request.virtualAddresses}; do
+  [ -n "$ka_pid" ] && grep -qwF -- "$v" ${KEEPALIVED_CONF} 2>/dev/null && continue
+  ip -o addr show to "$v" 2>/dev/null | grep -q . && continue
+  timeout 1 bash -c 'echo >"/dev/udp/$1/9"' - "$v" 2>/dev/null
+  asked="$asked $v"
+done
 
 b facts
 echo "uid $(id -u)"
@@ -155,11 +160,9 @@ b residue
 for f in /run/systemd/transient/hactl-*; do [ -e "$f" ] && echo "\${f##*/}"; done
 e residue
 
-if [ -z "$ka_pid" ]; then
-  b neighbours
-  for v in ${request.virtualAddresses}; do ip -o neigh show to "$v" 2>/dev/null; done
-  e neighbours
-fi
+b neighbours
+for v in $asked; do ip -o neigh show to "$v" 2>/dev/null; done
+e neighbours
 
 if [ -n "$ka_pid" ]; then
   i=0

@@ -54,20 +54,22 @@ export function entriesFor(entries: readonly KnownHost[], name: string): readonl
 }
 
 /**
- * What is known about the key that a host offered. `names`: the host's name, then those to fall back to; a key found under a
- * fallback name counts as known, but only the first name can make it "changed" (sshconnect.c, check_host_key: "checking without
- * port identifier").
+ * What is known about the key that a host offered. `names`: the host's name, then those to fall back to: they are asked only where the
+ * first has no key of this type, and cannot make it "changed" (sshconnect.c, check_host_key: "checking without port identifier").
  */
 export function judgeHostKey(entries: readonly KnownHost[], names: readonly string[], offered: Buffer): HostKeyVerdict {
   const perName = names.map(name => entriesFor(entries, name))
   const all = perName.flat()
   const revoked = all.find(e => e.marker === 'revoked' && e.key.equals(offered))
   if (revoked !== undefined) return { kind: 'revoked', entry: revoked }
-  const same = all.find(e => e.marker === 'none' && e.key.equals(offered))
-  if (same !== undefined) return { kind: 'known', entry: same }
+  const isSame = (e: KnownHost) => e.marker === 'none' && e.key.equals(offered)
   const own = (perName[0] ?? []).filter(e => e.marker === 'none')
+  const same = own.find(isSame)
+  if (same !== undefined) return { kind: 'known', entry: same }
   const changed = own.find(e => e.keyType === keyTypeOf(offered))
   if (changed !== undefined) return { kind: 'changed', entry: changed }
+  const elsewhere = all.find(isSame)
+  if (elsewhere !== undefined) return { kind: 'known', entry: elsewhere }
   const other = own[0]
   if (other !== undefined) return { kind: 'other-type', entry: other }
   return { kind: 'unknown', authority: all.find(e => e.marker === 'cert-authority') }

@@ -86,7 +86,8 @@ describe('the verdict', () => {
   test('a host on another port is known by its key under the plain name, but never changed by it', () => {
     expect(judge(line('srv-1'), ['[srv-1]:2222', 'srv-1']).kind).toBe('known')
     expect(judge(line('srv-1', theirs), ['[srv-1]:2222', 'srv-1']).kind).toBe('unknown')
-    expect(judge(line('[srv-1]:2222', theirs) + line('srv-1'), ['[srv-1]:2222', 'srv-1']).kind).toBe('known')
+    expect(judge(line('[srv-1]:2222', ecdsa) + line('srv-1'), ['[srv-1]:2222', 'srv-1']).kind).toBe('known')
+    expect(judge(line('[srv-1]:2222', theirs) + line('srv-1'), ['[srv-1]:2222', 'srv-1']).kind).toBe('changed')
   })
 })
 
