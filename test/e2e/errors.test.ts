@@ -198,7 +198,7 @@ describe('hactl cannot get in (4)', () => {
       expect(readFileSync(file, 'utf8')).toBe('')
       work.writeInventory(labInventory(lab, ssh({ known_hosts: file, host_key_checking: 'accept-new' })))
       expectExit(await plan(), 0)
-      for (const { host } of lab.servers) expect(readFileSync(file, 'utf8')).toContain(host)
+      for (const { host } of lab.servers) expect((await local('ssh-keygen', ['-F', host, '-f', file])).code).toBe(0)
       work.writeInventory(labInventory(lab, ssh({ known_hosts: file })))
       expectExit(await plan(), 0)
     })
@@ -269,20 +269,8 @@ describe('a server is not fit, nothing is changed (5)', () => {
   })
 
   test('two names for one machine', async () => {
-    await local('sh', ['-c', `sed 's/^/other-/' ${lab.known_hosts} >/dev/null`])
     const known = readFileSync(lab.known_hosts, 'utf8')
-    const alias = 'two-names.example.com'
     const first = lab.host('srv-1')
-    work.write(
-      'known_alias',
-      known +
-        known
-          .split('\n')
-          .filter(line => line.startsWith(`${first} `))
-          .map(line => line.replace(first, alias))
-          .join('\n') +
-        '\n',
-    )
     await lab.sh('srv-1', `ip addr add ${lab.prefix}.111/24 dev eth0`)
     try {
       const twin = `${lab.prefix}.111`

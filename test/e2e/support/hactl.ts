@@ -222,9 +222,10 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`
 }
 
-/** Throws with all that the run said unless it ended with this status. */
+/** Throws with the end of what the run said unless it ended with this status. */
 export function expectExit(run: Run, exit: number): void {
-  if (run.exit !== exit) throw new Error(`hactl ended with ${run.exit}, not with ${exit}:\n${run.stdout}\n${run.stderr}`)
+  if (run.exit !== exit)
+    throw new Error(`hactl ended with ${run.exit}, not with ${exit}:\n${run.stdout.slice(-1500)}\n${run.stderr.slice(-1500)}`)
 }
 
 /** The last line of --json; throws where it is no result. */
