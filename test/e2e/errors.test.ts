@@ -135,7 +135,7 @@ describe('hactl cannot get in (4)', () => {
   test('nothing listens on the port', async () => {
     work.writeInventory(labInventory(lab, ssh({ port: 2222 })))
     const result = expectRefusal(await plan(), 4, 'E_SSH_UNREACHABLE', { what: /:2222/, why: /nothing listens/, fix: /port 2222/ })
-    expect(result.errors?.map(error => error.server).toSorted()).toEqual(SERVERS)
+    expect(result.servers?.map(server => server.name).toSorted()).toEqual(SERVERS)
   })
 
   test('the key is refused', async () => {

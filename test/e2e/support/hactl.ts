@@ -72,7 +72,6 @@ export interface Result {
   readonly why?: readonly string[]
   readonly fix?: string
   readonly server?: string
-  readonly errors?: readonly { readonly server?: string; readonly code: string; readonly what: string; readonly why: readonly string[] }[]
   readonly servers?: readonly (Changed & ServerStatusLine & { readonly code?: string })[]
   readonly holder?: Readonly<Record<string, string>>
   readonly drills?: readonly DrillLine[]

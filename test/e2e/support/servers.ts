@@ -1,5 +1,7 @@
 /** What a server is like, read in it and not through hactl: for "nothing was changed", "the same process still runs" and the like. */
-import { type Lab, SERVERS, until } from './lab.ts'
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Lab, root, SERVERS, until } from './lab.ts'
 import type { Run, Workspace } from './hactl.ts'
 
 const FOLDERS =
@@ -72,6 +74,8 @@ export async function ensureDeployed(lab: Lab, workspace: Workspace, env: Readon
   const deploy = () => workspace.hactl(['deploy', '--yes', '--json', '--adopt'], { env })
   const first = await deploy()
   if (first.exit === 0) return first
+  // A reset hides what the test before left behind: it is kept where a person can read it.
+  appendFileSync(join(root, '.lab/e2e-resets.log'), `${new Date().toISOString()}\n${first.stdout.slice(-2000)}\n${first.stderr}\n`)
   await lab.reset()
   const second = await deploy()
   if (second.exit !== 0) throw new Error(`the lab cannot be deployed:\n${first.stdout}${first.stderr}\n${second.stdout}${second.stderr}`)
