@@ -4,6 +4,8 @@ import type { Ports } from '../ports.ts'
 import type { CheckReport } from './check.ts'
 import type { DeployInput, DeployReport } from './deploy.ts'
 import type { HistoryReport } from './history.ts'
+import type { DrainInput, MoveReport } from './drain.ts'
+import type { MoveInput } from './move.ts'
 import type { PlanInput } from './plan.ts'
 import type { RemoveInput, RemoveReport } from './remove.ts'
 import type { RollbackInput, RollbackReport } from './rollback.ts'
@@ -31,6 +33,10 @@ export function createApp(packageRoot: string) {
       (await import('./rollback.ts')).rollback(input, ports, onEvent, packageRoot),
     remove: async (input: RemoveInput, ports: Ports, onEvent: OnEvent): Promise<RemoveReport> =>
       (await import('./remove.ts')).remove(input, ports, onEvent),
+    drain: async (input: DrainInput, ports: Ports, onEvent: OnEvent): Promise<MoveReport> =>
+      (await import('./drain.ts')).drain(input, ports, onEvent),
+    undrain: async (input: MoveInput, ports: Ports, onEvent: OnEvent): Promise<MoveReport> =>
+      (await import('./drain.ts')).undrain(input, ports, onEvent),
     unlock: async (input: UnlockInput, ports: Ports): Promise<UnlockReport> => (await import('./unlock.ts')).unlock(input, ports),
   }
 }

@@ -1,5 +1,5 @@
 import type { Cluster } from '../domain/cluster-types.ts'
-import { CHECK_SCRIPT } from '../domain/paths.ts'
+import { CHECK_SCRIPT, DRAIN_TMPFILES_CONF } from '../domain/paths.ts'
 import { MANAGED_PATHS, TRACKER_FILES } from '../domain/desired.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { observeNode } from '../engine/observe.ts'
@@ -12,7 +12,7 @@ import { asHactlError } from '../errors.ts'
 export function probeRequestFor(cluster: Cluster): ProbeRequest {
   return {
     packages: ['haproxy', 'keepalived'],
-    paths: MANAGED_PATHS,
+    paths: [...MANAGED_PATHS, DRAIN_TMPFILES_CONF],
     units: ['haproxy', 'keepalived'],
     sysctls: ['net.ipv4.ip_nonlocal_bind'],
     trackers: Object.values(TRACKER_FILES),

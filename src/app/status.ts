@@ -1,5 +1,6 @@
 import type { Cluster } from '../domain/cluster-types.ts'
 import { holderProblems, nodeProblems } from '../domain/health.ts'
+import { drainsAtBoot, isDrained } from '../domain/trackers.ts'
 import type { HactlError } from '../errors.ts'
 import { worstOf } from '../errors.ts'
 import type { Ports } from '../ports.ts'
@@ -23,6 +24,10 @@ export interface ServerStatus {
   /** Ids of resources that differ from the inventory. */
   readonly drift: readonly string[]
   readonly effectivePriority?: number
+  /** Lowered by its operator (hactl drain): it holds no address while another server can. */
+  readonly drained: boolean
+  /** Its next boot drains it (again). */
+  readonly drainsAtBoot: boolean
   readonly problems: readonly string[]
 }
 
@@ -105,6 +110,8 @@ function serverStatus(
       haproxy: 'unknown',
       keepalived: 'unknown',
       drift: [],
+      drained: false,
+      drainsAtBoot: false,
       problems: [failure?.message ?? 'could not be reached'],
     }
   }
@@ -124,8 +131,11 @@ function serverStatus(
     keepalived: keepalived.active,
     drift,
     ...(first === undefined ? {} : { effectivePriority: first.effectivePriority }),
+    drained: isDrained(node),
+    drainsAtBoot: drainsAtBoot(node),
     problems: [
       ...nodeProblems(cluster, node),
+      ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: hactl undrain ${name}`] : []),
       ...node.residue.map(unit => `${unit} is left over from a drill`),
       ...(node.lock !== undefined && node.lock.ageSeconds <= LOCK_EXPIRES_SECONDS
         ? [`locked by ${node.lock.owner} for ${node.lock.reason}`]

@@ -27,6 +27,13 @@ const INVENTORY = {
   completes: 'file',
 } as const
 
+const SERVER = {
+  name: 'SERVER',
+  required: true,
+  about: 'a server of the inventory (-i, $HACTL_INVENTORY, ./inventory.yml)',
+  completes: 'server',
+} as const
+
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
 /** The command table: the parser, --help, completion and the README are made from it. */
@@ -141,6 +148,25 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [],
     examples: ['hactl remove edge.yml', 'hactl remove edge.yml --limit srv-3 --yes'],
     load: async () => (await import('./commands/remove.ts')).remove,
+  },
+  {
+    name: 'drain',
+    summary: 'hand the addresses of a server over for maintenance, and measure it',
+    argument: SERVER,
+    flags: [
+      { flags: '--persist', about: 'drain it again at every boot, until hactl undrain' },
+      { flags: '--force', about: 'also where nobody is left to take over' },
+    ],
+    examples: ['hactl drain srv-1', 'hactl drain srv-1 -i edge.yml --persist --yes'],
+    load: async () => (await import('./commands/drain.ts')).drain,
+  },
+  {
+    name: 'undrain',
+    summary: 'give a drained server its priority back, and measure it',
+    argument: SERVER,
+    flags: [],
+    examples: ['hactl undrain srv-1'],
+    load: async () => (await import('./commands/undrain.ts')).undrain,
   },
   {
     name: 'unlock',

@@ -48,10 +48,15 @@ export function assertCanAsk(context: CommandContext): void {
   throw notInteractive('the confirmation', 'give --yes to answer it beforehand')
 }
 
+/** For commands that must not even connect where nobody can answer: throws what confirmed() would. */
+export function assertAnswerable(context: CommandContext, message: string): void {
+  if (!context.flags.on('yes') && !context.interactive) throw notInteractive(`"${message}"`, 'give --yes to answer it beforehand')
+}
+
 /** The answer to a yes/no question that stands between the operator and a change; --yes is an answer. */
 export async function confirmed(context: CommandContext, message: string, fallback = false): Promise<boolean> {
+  assertAnswerable(context, message)
   if (context.flags.on('yes')) return true
-  if (!context.interactive) throw notInteractive(`"${message}"`, 'give --yes to answer it beforehand')
   const prompter = await context.prompter()
   return prompter.confirm({ message, fallback })
 }

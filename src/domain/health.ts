@@ -1,9 +1,12 @@
 /** What is wrong with a server or the cluster, judged by what runs. Pure: gates, status and the drills' refusal share it. */
 import type { ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
-import { TRACKER_FILES } from './trackers.ts'
+import { isDrained, TRACKER_FILES } from './trackers.ts'
 
-/** Why this server could not take over now; empty where it could. Worded to stand behind the server's name. */
+/**
+ * What is broken on this server; empty where nothing is. Worded to stand behind the server's name.
+ * A drained server is not broken, although it takes nothing over while another can.
+ */
 export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
   const problems: string[] = []
   const { haproxy, keepalived } = node.services
@@ -17,15 +20,21 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
       const instance = node.instances.find(own => own.name === wanted.name)
       if (instance === undefined) {
         if (node.instances.length > 0) problems.push(`keepalived does not know ${wanted.name}`)
-      } else if (instance.state !== 'MASTER' && instance.state !== 'BACKUP') problems.push(`${wanted.name} is in state ${instance.state}`)
+      } else if (instance.state === 'FAULT' && isGivenUp(node)) continue
+      else if (instance.state !== 'MASTER' && instance.state !== 'BACKUP') problems.push(`${wanted.name} is in state ${instance.state}`)
       else problems.push(...trackerProblems(cluster, wanted.name, node))
     }
   }
   return problems
 }
 
+/** An offset below -253 is FAULT to keepalived: how a drain hands over where nobody preempts. */
+function isGivenUp(node: ObservedNode): boolean {
+  return isDrained(node) && Number(node.trackers[TRACKER_FILES.drain]) < -253
+}
+
 /** keepalived's own effective priority against the tracker files: where they differ, its watch on them is dead (failover.md). */
-function trackerProblems(cluster: Cluster, name: string, node: ObservedNode): readonly string[] {
+export function trackerProblems(cluster: Cluster, name: string, node: ObservedNode): readonly string[] {
   const instance = node.instances.find(own => own.name === name)
   if (cluster.profile !== 'fast' || instance === undefined) return []
   const missing = Object.entries(TRACKER_FILES).filter(([, path]) => node.trackers[path] === undefined)

@@ -6,6 +6,8 @@ export const CHECK_SCRIPT = '/usr/local/bin/haproxy-service-check.sh'
 export const HAPROXY_DROPIN = '/etc/systemd/system/haproxy.service.d/hactl.conf'
 export const KEEPALIVED_DROPIN = '/etc/systemd/system/keepalived.service.d/hactl.conf'
 export const TMPFILES_CONF = '/etc/tmpfiles.d/hactl.conf'
+/** Written by `hactl drain --persist` only, and taken away by `hactl undrain`: no part of what an inventory describes. */
+export const DRAIN_TMPFILES_CONF = '/etc/tmpfiles.d/hactl-drain.conf'
 export const SYSCTL_CONF = '/etc/sysctl.d/90-hactl.conf'
 
 /** On tmpfs: what keepalived watches. Empty after a boot, made again by tmpfiles.d. */

@@ -2,8 +2,9 @@
  * keepalived's track files of the fast profile: how haproxy's state and planned hand-overs reach keepalived without polling.
  * keepalived watches the directory with inotify and sees a rename (IN_MOVE), so every write is a temp file renamed over the old one.
  */
+import type { ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
-import { RUN_DIR } from './paths.ts'
+import { DRAIN_TMPFILES_CONF, KEEPALIVED_CONF, RUN_DIR } from './paths.ts'
 
 /** haproxy_down: systemd's word that haproxy does not run. The others carry a priority offset, one file per writer. */
 export type Tracker = 'haproxy_down' | 'haproxy_offset' | 'keepalived_offset' | 'drain'
@@ -61,4 +62,19 @@ export function handOverOffset(cluster: Cluster): -253 | -254 {
 export function writeTrackerShell(tracker: Tracker, value: number): string {
   const temp = `${RUN_DIR}/.${tracker}.$$`
   return `echo ${value} > ${temp} && mv -f ${temp} ${TRACKER_FILES[tracker]}`
+}
+
+/** Whether the keepalived.conf that is there has a track file for drains; classic has none. */
+export function tracksDrain(node: ObservedNode): boolean {
+  return node.files[KEEPALIVED_CONF]?.content?.includes(TRACKER_FILES.drain) === true
+}
+
+/** Whether its operator has lowered this server, so that it holds no address while another server can. */
+export function isDrained(node: ObservedNode): boolean {
+  return tracksDrain(node) && (Number(node.trackers[TRACKER_FILES.drain] ?? 0) || 0) < 0
+}
+
+/** Whether the next boot of this server will drain it. */
+export function drainsAtBoot(node: ObservedNode): boolean {
+  return node.files[DRAIN_TMPFILES_CONF] !== undefined
 }

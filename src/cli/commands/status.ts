@@ -34,6 +34,10 @@ function show({ output }: CommandContext, report: StatusReport): void {
 }
 
 function outcome(report: StatusReport): Outcome {
-  const servers = report.servers.map(({ effectivePriority, ...server }) => ({ ...server, effective_priority: effectivePriority }))
+  const servers = report.servers.map(({ effectivePriority, drainsAtBoot, ...server }) => ({
+    ...server,
+    effective_priority: effectivePriority,
+    drains_at_boot: drainsAtBoot,
+  }))
   return { exit: report.exit, result: { servers, vips: report.vips, problems: report.problems } }
 }

@@ -5,7 +5,9 @@ import { printable, table, type Style } from './style.ts'
 export function renderStatus(report: StatusReport, style: Style): string {
   const rows = report.servers.map(server => [
     server.name,
-    server.reachable ? server.state : 'unreachable',
+    server.reachable
+      ? `${server.state}${server.drained ? ', drained' : ''}${server.drained && server.drainsAtBoot ? ' at every boot' : ''}`
+      : 'unreachable',
     server.effectivePriority === undefined ? '-' : String(server.effectivePriority),
     server.holds.join(' ') || '-',
     server.haproxy,

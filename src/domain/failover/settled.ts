@@ -11,7 +11,11 @@ export const WATCH_MS = 5000
 export const STAY_MS = 3000
 
 /** Why the drill must not begin, by what was seen before it; empty where all is well. */
-export function baselineProblems(about: DrillCase, samples: readonly Sample[], nowMs: number): readonly string[] {
+export function baselineProblems(
+  about: Pick<DrillCase, 'vip' | 'from' | 'servers'>,
+  samples: readonly Sample[],
+  nowMs: number,
+): readonly string[] {
   const problems: string[] = []
   const probes = probesOf(samples)
   const failed = probes.filter(probe => !probe.ok)
@@ -51,7 +55,13 @@ export function failbackIsSettled(about: DrillCase, samples: readonly Sample[], 
   return isHeldSteadily(about, samples, nowMs, server => !about.goesHome || server === about.from) && answersSteadily(samples, nowMs)
 }
 
-function isHeldSteadily(about: DrillCase, samples: readonly Sample[], nowMs: number, isRight: (server: string) => boolean): boolean {
+/** One of the right servers, and nobody else, has held the address for the last SETTLE_MS. */
+export function isHeldSteadily(
+  about: Pick<DrillCase, 'vip' | 'servers'>,
+  samples: readonly Sample[],
+  nowMs: number,
+  isRight: (server: string) => boolean,
+): boolean {
   const { holders } = holdersAt(samples, about.vip, about.servers, nowMs)
   const holder = holders[0]
   if (holder === undefined || holders.length > 1 || !isRight(holder)) return false
@@ -64,7 +74,7 @@ function haveTwoHolders(about: DrillCase, samples: readonly Sample[], nowMs: num
 }
 
 /** All probes sent in the last SETTLE_MS that are answered were good, and there were some; none older was still bad. */
-function answersSteadily(samples: readonly Sample[], nowMs: number): boolean {
+export function answersSteadily(samples: readonly Sample[], nowMs: number): boolean {
   const recent = probesOf(samples).filter(probe => probe.sentMs >= nowMs - SETTLE_MS)
   return recent.length > 0 && recent.every(probe => probe.ok)
 }

@@ -1,0 +1,249 @@
+/** What drain and undrain share: look, lock, move addresses from server to server and measure what users notice. */
+import { randomBytes } from 'node:crypto'
+import type { Cluster } from '../domain/cluster-types.ts'
+import { addressesOn, drainLimitMs } from '../domain/drain.ts'
+import { answersSteadily, baselineProblems, isHeldSteadily } from '../domain/failover/settled.ts'
+import { endOf, holdersAt, outageOf, probesOf } from '../domain/failover/timeline.ts'
+import { trackerProblems } from '../domain/health.ts'
+import { type MeasuredAddress, type MoveOutcome, type MoveRun, runMove, type SamplesOf } from '../engine/drain.ts'
+import type { EngineEvent } from '../engine/events.ts'
+import { createLinks, type Links } from '../engine/links.ts'
+import { withLock } from '../engine/lock.ts'
+import { observeNode } from '../engine/observe.ts'
+import { probeFromServer } from '../engine/probe-from-server.ts'
+import { runProber } from '../engine/prober.ts'
+import { runServerProber } from '../engine/server-prober.ts'
+import { HactlError } from '../errors.ts'
+import type { Ports, ProbeTarget } from '../ports.ts'
+import type { ObservedNode } from '../state.ts'
+import { assertAllIn, type ConnectOptions, limitedServers, targetsOf, withConnections } from './connect.ts'
+import { probeTargetsFor } from './gates.ts'
+import { type LoadedCluster, loadCluster } from './load.ts'
+import { lockClaim } from './lock-claim.ts'
+import { observeAndTell, probeRequestFor } from './observe-cluster.ts'
+import { assertFit, preflightErrors } from './preflight.ts'
+import { connectionsOn } from './verify-failover.ts'
+
+const VERIFY_LIMIT_MS = 5000
+const VERIFY_EVERY_MS = 200
+
+export interface MoveInput extends ConnectOptions {
+  readonly inventoryPath: string
+  readonly server: string
+  readonly confirm: (what: MoveAnnouncement) => Promise<boolean>
+}
+
+/** What is about to move, for the confirmation. */
+export interface MoveAnnouncement {
+  readonly command: 'drain' | 'undrain'
+  readonly server: string
+  /** connections: open right now through this address; undefined where they could not be counted. */
+  readonly vips: readonly { readonly address: string; readonly holder: string | undefined; readonly connections: number | undefined }[]
+  /** What was overruled by --force, and what it costs. */
+  readonly warnings: readonly string[]
+}
+
+export interface MovedAddress {
+  readonly address: string
+  readonly from: string | undefined
+  /** undefined: nobody else took it. */
+  readonly to: string | undefined
+  /** In ms; undefined where it did not answer again. */
+  readonly outageMs: number | undefined
+  readonly failedProbes: number
+  readonly probes: number
+}
+
+export type OnEvent = (event: EngineEvent) => void
+
+export interface Scene {
+  readonly cluster: Cluster
+  readonly links: Links
+  readonly nodes: readonly ObservedNode[]
+  readonly node: ObservedNode
+  readonly ports: Ports
+  readonly onEvent: OnEvent
+}
+
+/** Connects to all servers and looks at them. Throws E_USAGE for a server that is not there, and what connecting and reading throw. */
+export async function onServer<T>(input: MoveInput, ports: Ports, onEvent: OnEvent, work: (scene: Scene) => Promise<T>): Promise<T> {
+  const loaded = await loadCluster(input.inventoryPath, ports)
+  assertKnown(loaded, input)
+  const { cluster } = loaded
+  return withConnections(
+    await targetsOf(loaded, input, ports),
+    input.forks,
+    ports,
+    session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
+    async (connections, observed) => {
+      assertAllIn(connections.failures)
+      const nodes = [...observed.values()]
+      assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
+      const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
+      return work({ cluster, links, nodes, node: nodeOf(nodes, input.server), ports, onEvent })
+    },
+  )
+}
+
+/** Takes the lock and looks again: the answer to the question may have come minutes after the first look. */
+export async function locked<T>(reason: 'drain' | 'undrain', scene: Scene, work: (now: Scene, lockId: string) => Promise<T>): Promise<T> {
+  const { cluster, links, ports } = scene
+  const sessions = links.servers.map(server => links.current(server))
+  const claim = lockClaim(reason, ports, randomBytes(6).toString('hex'))
+  return withLock(sessions, claim, ports.clock, async () => {
+    scene.onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
+    const nodes = await Promise.all(sessions.map(session => observeNode(session, probeRequestFor(cluster), ports.signal)))
+    return work({ ...scene, nodes, node: nodeOf(nodes, scene.node.server) }, claim.id)
+  })
+}
+
+/** What drain and undrain put in for themselves; the rest of a move is the same. */
+export type Task = Pick<MoveRun, 'addresses' | 'title' | 'change' | 'takeBack'> & {
+  /** The addresses need not be well before, and need not answer afterwards where they did not before. */
+  readonly isForced: boolean
+  readonly isRight: (holder: string) => boolean
+}
+
+/** Throws what runMove throws. */
+export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
+  const { cluster, links, node, nodes, ports, onEvent } = scene
+  const { isForced, isRight, ...rest } = task
+  const servers = links.servers
+  const vips = task.addresses.map(({ vip }) => vip)
+  const holderOf = (vip: string) => nodes.find(own => addressesOn(cluster, own).includes(vip))?.server ?? ''
+  const answered = new Set<string>()
+  const baseline = (samplesOf: SamplesOf, nowMs: number): readonly string[] =>
+    vips.flatMap(vip => {
+      const samples = samplesOf(vip)
+      if (answersSteadily(samples, nowMs)) answered.add(vip)
+      const problems = baselineProblems({ vip, from: holderOf(vip), servers }, samples, nowMs)
+      return isForced && probesOf(samples).length > 0 ? [] : problems
+    })
+  const missing = (samplesOf: SamplesOf, nowMs: number): readonly string[] =>
+    vips.flatMap(vip => {
+      const samples = samplesOf(vip)
+      if (!isHeldSteadily({ vip, servers }, samples, nowMs, isRight)) {
+        const { holders } = holdersAt(samples, vip, servers, nowMs)
+        return [`${vip} is on ${holders.join(' and ') || 'no server'}`]
+      }
+      return answered.has(vip) && !answersSteadily(samples, nowMs) ? [`${vip} does not answer every probe`] : []
+    })
+  return runMove({
+    ...rest,
+    server: node.server,
+    limitMs: drainLimitMs(cluster),
+    baselineProblems: baseline,
+    moveProblems: missing,
+    verify: () => priorityProblems(scene),
+    links,
+    clock: ports.clock,
+    signal: ports.signal,
+    onEvent,
+  })
+}
+
+/** keepalived's own priority against the track files, until they agree or the time is over. A keepalived that does not run has none. */
+async function priorityProblems({ cluster, links, node, ports }: Scene): Promise<readonly string[]> {
+  const endMs = ports.clock.monotonic() + VERIFY_LIMIT_MS
+  for (;;) {
+    const now = await observeNode(links.current(node.server), probeRequestFor(cluster), ports.signal)
+    const problems = now.instances
+      .filter(instance => instance.state === 'MASTER' || instance.state === 'BACKUP')
+      .flatMap(instance => trackerProblems(cluster, instance.name, now))
+    if (problems.length === 0 || ports.clock.monotonic() >= endMs) return problems
+    await ports.clock.sleep(VERIFY_EVERY_MS, ports.signal)
+  }
+}
+
+/** What came of the move, address by address. */
+export function results({ cluster, links, nodes }: Scene, { samplesOf }: MoveOutcome, vips: readonly string[]): readonly MovedAddress[] {
+  return vips.map(address => {
+    const samples = samplesOf(address)
+    const probes = probesOf(samples)
+    const from = nodes.find(own => addressesOn(cluster, own).includes(address))?.server
+    const { holders } = holdersAt(samples, address, links.servers, endOf(samples.filter(sample => sample.kind === 'holder')))
+    const outageMs = outageOf(probes)
+    return {
+      address,
+      from,
+      to: holders.length === 1 && holders[0] !== from ? holders[0] : undefined,
+      outageMs: outageMs === undefined ? undefined : Math.round(outageMs),
+      failedProbes: probes.filter(probe => !probe.ok).length,
+      probes: probes.length,
+    }
+  })
+}
+
+/** What to ask through each address, and from where: the controller, or a server where the controller has no way there. */
+export async function measured(scene: Scene, vips: readonly string[], server: string): Promise<readonly MeasuredAddress[]> {
+  const { cluster, links, ports } = scene
+  return Promise.all(
+    probeTargetsFor(cluster)
+      .filter(target => vips.includes(target.address))
+      .map(async target => {
+        const session = await proberOf(scene, target, server)
+        const sendProbes: MeasuredAddress['sendProbes'] = watch =>
+          session === undefined
+            ? runProber({ target, probe: ports.probe, clock: ports.clock, ...watch })
+            : runServerProber({ session: links.current(session), target, clock: ports.clock, ...watch })
+        return { vip: target.address, sendProbes }
+      }),
+  )
+}
+
+/** The server that sends the probes; undefined where the controller can, or where nobody gets an answer. */
+async function proberOf(
+  { cluster, links, nodes, ports, onEvent }: Scene,
+  target: ProbeTarget,
+  server: string,
+): Promise<string | undefined> {
+  const answer = await ports.probe(target, ports.signal)
+  if (answer.ok || answer.status !== undefined) return undefined
+  const priority = (name: string) => nodeOf(nodes, name).instances[0]?.effectivePriority ?? 0
+  // What a holder asks never leaves it: last the server that moves, and the one that follows it only where there is no other.
+  const others = links.servers
+    .filter(name => name !== server && !addressesOn(cluster, nodeOf(nodes, name)).includes(target.address))
+    .toSorted((a, b) => priority(a) - priority(b))
+  for (const name of others) {
+    const there = await probeFromServer(links.current(name), target, ports.signal)
+    if (!there.ok) continue
+    const text = `${target.address} answers ${name}, but not this machine (${answer.error ?? 'no answer'}): ${name} sends the probes`
+    onEvent({ kind: 'note', text })
+    return name
+  }
+  return undefined
+}
+
+/** The addresses for the confirmation, with who holds them and who is connected. */
+export async function announced({ cluster, links, nodes, ports }: Scene, vips: readonly string[]): Promise<MoveAnnouncement['vips']> {
+  return Promise.all(
+    vips.map(async address => {
+      const holder = nodes.find(node => addressesOn(cluster, node).includes(address))?.server
+      const connections = holder === undefined ? undefined : await connectionsOn(links.current(holder), address, ports.signal)
+      return { address, holder, connections }
+    }),
+  )
+}
+
+function nodeOf(nodes: readonly ObservedNode[], server: string): ObservedNode {
+  const node = nodes.find(own => own.server === server)
+  if (node === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: `${server} was not looked at` })
+  return node
+}
+
+function assertKnown(loaded: LoadedCluster, input: MoveInput): void {
+  const names = loaded.cluster.servers.map(server => server.name)
+  if (!names.includes(input.server)) {
+    throw new HactlError({
+      code: 'E_USAGE',
+      what: `there is no server ${input.server} in ${loaded.path}`,
+      fix: `its servers are ${names.join(', ')}`,
+    })
+  }
+  if (limitedServers(loaded, input.limit).includes(input.server)) return
+  throw new HactlError({
+    code: 'E_USAGE',
+    what: `--limit leaves out ${input.server} itself`,
+    fix: 'name it there too, or leave --limit out',
+  })
+}

@@ -1,0 +1,34 @@
+import type { MoveReport } from '../../app/drain.ts'
+import type { MoveAnnouncement } from '../../app/move.ts'
+import type { Command, CommandContext, Outcome } from '../command.ts'
+import { assertAnswerable, confirmed, runInput } from '../run-input.ts'
+import { moveObject, renderMove, renderMoveAnnouncement } from '../view/drain.ts'
+
+export const drain: Command = async context => {
+  const { app, flags, output, ports } = context
+  const input = { ...(await moveInput(context, 'Drain')), persist: flags.on('persist'), force: flags.on('force') }
+  return told(context, await app.drain(input, ports, output.event))
+}
+
+/** What drain and undrain take; the command's argument is the server, so that the inventory comes from -i or its defaults. */
+export async function moveInput(context: CommandContext, verb: 'Drain' | 'Undrain') {
+  const server = context.argument ?? ''
+  const question = `${verb} ${server} now?`
+  assertAnswerable(context, question)
+  return {
+    ...(await runInput({ ...context, argument: undefined })),
+    server,
+    confirm: async (what: MoveAnnouncement) => {
+      await context.output.settle()
+      context.output.text(renderMoveAnnouncement(what, context.output.style))
+      return confirmed(context, question)
+    },
+  }
+}
+
+export async function told({ output }: CommandContext, report: MoveReport): Promise<Outcome> {
+  await output.settle()
+  if (report.failure === undefined) output.text(renderMove(report, output.style))
+  const result = moveObject(report)
+  return report.failure === undefined ? { exit: 0, result } : { exit: report.failure.exit, result, thrown: report.failure }
+}

@@ -1,0 +1,58 @@
+import type { MoveReport } from '../../app/drain.ts'
+import type { MoveAnnouncement, MovedAddress } from '../../app/move.ts'
+import { count, formatMs, printable, type Style } from './style.ts'
+
+/** What is about to move, who is connected there, and what was overruled. */
+export function renderMoveAnnouncement(what: MoveAnnouncement, style: Style): string {
+  const { command, server, vips, warnings } = what
+  const isDrain = command === 'drain'
+  const idle = isDrain ? `${server} holds no address: nothing moves, and it will take none over` : `nothing moves to ${server}`
+  const head = isDrain ? `This hands over what ${server} holds:` : `This gives ${server} its priority back; it takes over:`
+  const lines = vips.length === 0 ? [style.bold(idle)] : [style.bold(head)]
+  for (const { address, holder, connections } of vips) {
+    const open = connections === undefined ? 'an unknown number of open connections' : count(connections, 'open connection')
+    lines.push(`  ${address}${isDrain || holder === undefined ? '' : `, now on ${holder}`}, with ${open}: a move cuts them`)
+  }
+  for (const warning of warnings) lines.push(style.yellow(`  ${printable(warning)}`))
+  return `${lines.join('\n')}\n`
+}
+
+/** What moved where, and what users noticed of it. */
+export function renderMove(report: MoveReport, style: Style): string {
+  const { server, drained, survivesReboot, changed, vips, notes } = report
+  const lines: string[] = []
+  if (changed) {
+    const state = drained ? `drained${survivesReboot ? ', also after a reboot' : ' until its next reboot'}` : 'drained no more'
+    lines.push(style.bold(`${server} is ${state}`), ...vips.map(vip => `  ${movement(vip)}`))
+  }
+  lines.push(...notes.map(note => printable(note)))
+  if (changed && drained) lines.push(style.dim(`hactl undrain ${server} takes it back`))
+  return `${lines.join('\n')}\n`
+}
+
+/** "192.0.2.200: srv-1 -> srv-2, 0 of 160 probes lost". */
+function movement({ address, from, to, outageMs, failedProbes, probes }: MovedAddress): string {
+  const way = to === undefined ? `stays on ${from ?? 'no server'}` : `${from ?? 'nobody'} -> ${to}`
+  const outage = failedProbes === 0 ? '' : outageMs === undefined ? ', no answer since' : `, outage ${formatMs(outageMs)}`
+  return `${address}: ${way}, ${failedProbes} of ${count(probes, 'probe')} lost${outage}`
+}
+
+/** As the last line of --json has it. */
+export function moveObject(report: MoveReport): Record<string, unknown> {
+  const { server, drained, survivesReboot, changed, vips, notes } = report
+  return {
+    server,
+    vips: vips.map(({ address, from, to, outageMs, failedProbes, probes }) => ({
+      address,
+      from: from ?? null,
+      to: to ?? null,
+      outage_ms: outageMs ?? null,
+      failed_probes: failedProbes,
+      probes,
+    })),
+    drained,
+    survives_reboot: survivesReboot,
+    changed,
+    notes,
+  }
+}

@@ -1,0 +1,73 @@
+/** A planned hand-over for maintenance: when it may be done, what it will move, and the file that makes it outlive a reboot. */
+import type { ObservedNode } from '../state.ts'
+import type { Cluster } from './cluster-types.ts'
+import { handOverLimitMs } from './hand-over.ts'
+import { holderProblems, movingProblems, nodeProblems } from './health.ts'
+import { handOverOffset, isDrained, TRACKER_FILES } from './trackers.ts'
+
+/** What a busy server, its neighbours and the samples on their way may add to a hand-over before it counts as failed. */
+const PATIENCE_MS = 5000
+
+/** Why nobody could take over from this server, one line each; empty where somebody could. `nodes` may lack servers left out by --limit. */
+export function takerProblems(cluster: Cluster, nodes: readonly ObservedNode[], server: string): readonly string[] {
+  const others = cluster.servers.filter(other => other.name !== server)
+  const reasons = others.map(({ name }) => {
+    const node = nodes.find(own => own.server === name)
+    if (node === undefined) return `${name}: left out, so nothing is known of it`
+    const problems = [...nodeProblems(cluster, node), ...(isDrained(node) ? ['is drained itself'] : [])]
+    return problems.length === 0 ? undefined : `${name}: ${problems.join('; ')}`
+  })
+  if (reasons.includes(undefined)) return []
+  return [`nobody is left to take over from ${server}`, ...reasons.filter(reason => reason !== undefined)]
+}
+
+/** Why this is no moment to move addresses: they are not held as they should be, or move already. */
+export function restlessProblems(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
+  const isComplete = nodes.length === cluster.servers.length
+  return [...(isComplete ? holderProblems(cluster, nodes) : []), ...movingProblems(cluster, nodes)]
+}
+
+/** The virtual addresses that stand on this server. */
+export function addressesOn(cluster: Cluster, node: ObservedNode): readonly string[] {
+  return cluster.instances
+    .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+    .filter(address => node.facts.addresses.some(own => own.address === address))
+}
+
+/**
+ * The addresses that the server will take back once it is drained no more: those of instances in which it preempts and its priority is
+ * then the highest. Nothing where it is not fit to hold them.
+ */
+export function takesBack(cluster: Cluster, nodes: readonly ObservedNode[], server: string): readonly string[] {
+  const node = nodes.find(own => own.server === server)
+  if (node === undefined || nodeProblems(cluster, node).length > 0) return []
+  const held = addressesOn(cluster, node)
+  return cluster.instances.flatMap(instance => {
+    const own = node.instances.find(view => view.name === instance.name)
+    if (own === undefined || own.nopreempt || instance.nopreempt) return []
+    const priority = own.basePriority + Number(node.trackers[TRACKER_FILES.haproxy_offset] ?? 0)
+    const others = nodes
+      .filter(other => other.server !== server)
+      .flatMap(other => other.instances.filter(view => view.name === instance.name && view.state !== 'FAULT'))
+    if (others.some(view => view.effectivePriority >= priority)) return []
+    return instance.virtualAddresses.map(vip => vip.address).filter(address => !held.includes(address))
+  })
+}
+
+/** How long a hand-over by priority is awaited, in ms, before it counts as failed. */
+export function drainLimitMs(cluster: Cluster): number {
+  const delayMs = Math.max(0, ...cluster.instances.map(instance => instance.preemptDelayMs))
+  return 2 * handOverLimitMs(cluster) + delayMs + PATIENCE_MS
+}
+
+/**
+ * Drains the server again at its next boot, before keepalived starts: /run is empty then, and keepalived's init_file leaves a file that
+ * is there as it is. `f` and not `f+`, so that nothing but a boot brings it back (tmpfiles.d(5)).
+ */
+export function renderDrainTmpfiles(cluster: Cluster): string {
+  return [
+    '# hactl drain --persist made this file: it drains this server at every boot. hactl undrain takes it away.',
+    `f ${TRACKER_FILES.drain} 0644 root root - ${handOverOffset(cluster)}`,
+    '',
+  ].join('\n')
+}

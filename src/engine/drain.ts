@@ -1,0 +1,234 @@
+/** Moves addresses on purpose and measures it: watch, change one thing on one server, watch until they have moved; else take it back. */
+import { asHactlError, HactlError } from '../errors.ts'
+import type { Clock, Script } from '../ports.ts'
+import type { HolderSample, ProbeSample, Sample } from '../state.ts'
+import type { EngineEvent } from './events.ts'
+import { isLoss, type Links } from './links.ts'
+import { runSampler } from './sampler.ts'
+
+const BASELINE_MS = 1000
+/** The watchers need a moment to begin. */
+const BASELINE_LIMIT_MS = 6000
+const LOOK_EVERY_MS = 50
+const TELL_EVERY_MS = 250
+/** The last probes have a second each, and a remote script some time to be told. */
+const WATCHERS_END_MS = 3000
+const CHANGE_DEADLINE_MS = 15_000
+/** Until a server that is lost in mid-change is given up. */
+const TAKE_BACK_LIMIT_MS = 60_000
+const RETRY_PAUSE_MS = 2000
+
+/** One change on the server: shell that may run twice. */
+export interface Change {
+  /** "lower srv-1". */
+  readonly title: string
+  readonly script: Script
+}
+
+export interface MeasuredAddress {
+  readonly vip: string
+  /** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
+  readonly sendProbes: (watch: {
+    readonly stop: AbortSignal
+    readonly boundMs: number
+    readonly onSample: (sample: ProbeSample) => void
+  }) => Promise<unknown>
+}
+
+/** Everything seen of one address: all servers' samples, and its own probes. */
+export type SamplesOf = (vip: string) => readonly Sample[]
+
+export interface MoveRun {
+  readonly server: string
+  /** The addresses that are to move; with none, nothing is watched. */
+  readonly addresses: readonly MeasuredAddress[]
+  /** "another server holds 192.0.2.200". */
+  readonly title: string
+  readonly change: Change
+  /** Undoes the change wherever the move does not come about; undefined: the change stays. `byHand`: what an operator runs there. */
+  readonly takeBack: (Change & { readonly byHand: string }) | undefined
+  readonly limitMs: number
+  /** Why it must not begin; empty where it may. */
+  readonly baselineProblems: (samplesOf: SamplesOf, nowMs: number) => readonly string[]
+  /** What is still missing; empty once the addresses have moved for good. */
+  readonly moveProblems: (samplesOf: SamplesOf, nowMs: number) => readonly string[]
+  /** A last look at the server itself, after the move; bounded by who gives it. */
+  readonly verify: () => Promise<readonly string[]>
+  readonly links: Links
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly onEvent: (event: EngineEvent) => void
+}
+
+export interface MoveOutcome {
+  /** Why the move did not come about, and was taken back where it can be; empty where it did. */
+  readonly problems: readonly string[]
+  readonly samplesOf: SamplesOf
+}
+
+/**
+ * Throws E_UNHEALTHY where the baseline is not good (nothing was changed), E_INTERRUPTED and any other fault after taking the change
+ * back, E_UNDO_FAILED where that could not be done.
+ */
+export async function runMove(run: MoveRun): Promise<MoveOutcome> {
+  const watch = startWatching(run)
+  try {
+    await seeBaseline(run, watch)
+    const problems = await changeAndWatch(run, watch)
+    return { problems, samplesOf: watch.samplesOf }
+  } finally {
+    await watch.end()
+  }
+}
+
+interface Watching {
+  readonly samplesOf: SamplesOf
+  /** Throws what made a watcher stop, if anything did. */
+  assertWatching(): void
+  end(): Promise<void>
+}
+
+function startWatching(run: MoveRun): Watching {
+  const { clock, links } = run
+  const vips = run.addresses.map(address => address.vip)
+  const samples = new Map<string, Sample[]>(vips.map(vip => [vip, []]))
+  const stop = new AbortController()
+  let fault: { readonly thrown: unknown } | undefined
+  const failed = (thrown: unknown) => {
+    fault ??= { thrown }
+  }
+  const boundMs = BASELINE_LIMIT_MS + run.limitMs + 30_000
+  const onHolder = (sample: HolderSample) => {
+    for (const list of samples.values()) list.push(sample)
+  }
+  const samplers = (vips.length === 0 ? [] : links.servers).map(server =>
+    runSampler({
+      session: links.current(server),
+      reconnect: (lost, signal) => links.renew(lost, signal),
+      watch: { vips, units: [], trackers: [], boundMs },
+      clock,
+      stop: stop.signal,
+      onSample: onHolder,
+    }).catch(failed),
+  )
+  const probers = run.addresses.map(({ vip, sendProbes }) =>
+    sendProbes({ stop: stop.signal, boundMs, onSample: sample => samples.get(vip)?.push(sample) }).catch(failed),
+  )
+  return {
+    samplesOf: vip => samples.get(vip) ?? [],
+    assertWatching() {
+      if (fault !== undefined) throw fault.thrown
+    },
+    async end() {
+      stop.abort()
+      // A watcher that does not end must not keep the result, or an interrupt, waiting.
+      await Promise.race([Promise.all([...samplers, ...probers]), clock.sleep(WATCHERS_END_MS)])
+    },
+  }
+}
+
+async function seeBaseline(run: MoveRun, watch: Watching): Promise<void> {
+  if (run.addresses.length === 0) return
+  const beginMs = run.clock.monotonic()
+  const problems = (nowMs: number) => (nowMs - beginMs < BASELINE_MS ? ['not watched yet'] : run.baselineProblems(watch.samplesOf, nowMs))
+  const left = await lookUntil(run, watch, BASELINE_LIMIT_MS, problems, undefined)
+  if (left.length === 0) return
+  throw new HactlError({
+    code: 'E_UNHEALTHY',
+    server: run.server,
+    what: `it was not begun to ${run.change.title}: the addresses are not well enough`,
+    why: left,
+    fix: 'see hactl status; nothing was changed',
+  })
+}
+
+async function changeAndWatch(run: MoveRun, watch: Watching): Promise<readonly string[]> {
+  const { clock, server, title } = run
+  // An interrupt during the baseline must not let the change begin.
+  await clock.sleep(0, run.signal)
+  const startedMs = clock.monotonic()
+  const gate = { gate: 'move', title, servers: [server] }
+  let problems: readonly string[]
+  try {
+    await send(run, run.change, run.signal)
+    problems = await lookUntil(run, watch, run.limitMs, now => run.moveProblems(watch.samplesOf, now), gate)
+    if (problems.length === 0) problems = await run.verify()
+  } catch (thrown) {
+    await takeBack(run, thrown)
+    throw thrown
+  }
+  const durationMs = clock.monotonic() - startedMs
+  if (problems.length === 0) run.onEvent({ kind: 'gate-passed', ...gate, durationMs })
+  else {
+    run.onEvent({ kind: 'gate-failed', ...gate, durationMs, detail: problems.join('; ') })
+    await takeBack(run, undefined)
+  }
+  return problems
+}
+
+async function send(run: MoveRun, change: Change, signal: AbortSignal | undefined): Promise<void> {
+  const { server } = run
+  const result = await run.links.current(server).run(change.script, { label: change.title, deadlineMs: CHANGE_DEADLINE_MS, signal })
+  if (result.code === 0) return
+  throw new HactlError({
+    code: 'E_COMMAND_FAILED',
+    server,
+    what: `"${change.title}" ended with status ${result.code}`,
+    why: result.stderr.trim().split('\n').slice(-3),
+  })
+}
+
+/** No signal stops it; over a lost connection it connects anew, for a bounded time. */
+async function takeBack(run: MoveRun, earlier: unknown): Promise<void> {
+  const { clock, server, takeBack: change } = run
+  if (change === undefined) return
+  const endMs = clock.monotonic() + TAKE_BACK_LIMIT_MS
+  let session = run.links.current(server)
+  let lost = false
+  for (;;) {
+    try {
+      if (lost) session = await run.links.renew(session)
+      await send(run, change, undefined)
+      run.onEvent({ kind: 'restored', server, title: change.title })
+      return
+    } catch (thrown) {
+      lost = isLoss(thrown)
+      if (lost && clock.monotonic() + RETRY_PAUSE_MS < endMs) {
+        await clock.sleep(RETRY_PAUSE_MS)
+        continue
+      }
+      throw new HactlError({
+        code: 'E_UNDO_FAILED',
+        server,
+        what: `"${run.change.title}" could not be taken back on ${server}`,
+        why: [asHactlError(thrown).message],
+        fix: `on ${server}, as root: ${change.byHand}`,
+        cause: earlier ?? thrown,
+      })
+    }
+  }
+}
+
+/** Looks at the samples until nothing is missing any more or the limit has passed; what is missing then. */
+async function lookUntil(
+  run: MoveRun,
+  watch: Watching,
+  limitMs: number,
+  problemsAt: (nowMs: number) => readonly string[],
+  gate: { readonly gate: string; readonly title: string; readonly servers: readonly string[] } | undefined,
+): Promise<readonly string[]> {
+  const { clock } = run
+  const endMs = clock.monotonic() + limitMs
+  let toldMs = Number.NEGATIVE_INFINITY
+  for (;;) {
+    await clock.sleep(LOOK_EVERY_MS, run.signal)
+    watch.assertWatching()
+    const nowMs = clock.monotonic()
+    const problems = problemsAt(nowMs)
+    if (problems.length === 0 || nowMs >= endMs) return problems
+    if (gate !== undefined && nowMs - toldMs >= TELL_EVERY_MS) {
+      toldMs = nowMs
+      run.onEvent({ kind: 'gate-waiting', ...gate, detail: problems.join('; ') })
+    }
+  }
+}
