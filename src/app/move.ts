@@ -52,6 +52,8 @@ export interface MovedAddress {
   readonly outageMs: number | undefined
   readonly failedProbes: number
   readonly probes: number
+  /** What the failed probes met, each once: a connection that is open in the moment of a move is cut. */
+  readonly errors: readonly string[]
 }
 
 export type OnEvent = (event: EngineEvent) => void
@@ -170,6 +172,7 @@ export function results({ cluster, links, nodes }: Scene, { samplesOf }: MoveOut
       outageMs: outageMs === undefined ? undefined : Math.round(outageMs),
       failedProbes: probes.filter(probe => !probe.ok).length,
       probes: probes.length,
+      errors: [...new Set(probes.filter(probe => !probe.ok).map(probe => probe.error ?? 'no answer'))],
     }
   })
 }

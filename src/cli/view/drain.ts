@@ -31,9 +31,10 @@ export function renderMove(report: MoveReport, style: Style): string {
 }
 
 /** "192.0.2.200: srv-1 -> srv-2, 0 of 160 probes lost". */
-function movement({ address, from, to, outageMs, failedProbes, probes }: MovedAddress): string {
+function movement({ address, from, to, outageMs, failedProbes, probes, errors }: MovedAddress): string {
   const way = to === undefined ? `stays on ${from ?? 'no server'}` : `${from ?? 'nobody'} -> ${to}`
-  const outage = failedProbes === 0 ? '' : outageMs === undefined ? ', no answer since' : `, outage ${formatMs(outageMs)}`
+  const met = printable(errors.join(', '))
+  const outage = failedProbes === 0 ? '' : `, ${outageMs === undefined ? 'no answer since' : `outage ${formatMs(outageMs)}`} (${met})`
   return `${address}: ${way}, ${failedProbes} of ${count(probes, 'probe')} lost${outage}`
 }
 
@@ -42,13 +43,14 @@ export function moveObject(report: MoveReport): Record<string, unknown> {
   const { server, drained, survivesReboot, changed, vips, notes } = report
   return {
     server,
-    vips: vips.map(({ address, from, to, outageMs, failedProbes, probes }) => ({
+    vips: vips.map(({ address, from, to, outageMs, failedProbes, probes, errors }) => ({
       address,
       from: from ?? null,
       to: to ?? null,
       outage_ms: outageMs ?? null,
       failed_probes: failedProbes,
       probes,
+      errors,
     })),
     drained,
     survives_reboot: survivesReboot,

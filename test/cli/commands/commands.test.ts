@@ -169,6 +169,8 @@ describe('status', () => {
         drift: [],
         problems: [],
         effective_priority: 254,
+        drained: false,
+        drains_at_boot: false,
       },
       expect.objectContaining({ name: 'srv-2', effective_priority: null }),
     ])
