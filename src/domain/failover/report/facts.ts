@@ -1,4 +1,5 @@
 /** From what a run saw to what its reports say: every figure, text and time, clean and on one axis. */
+import type { HolderSample } from '../../../state.ts'
 import { DRILL_UNITS } from '../drill.ts'
 import type { Verdict } from '../judge.ts'
 import { endOf, markAt } from '../timeline.ts'
@@ -33,6 +34,8 @@ export interface DrillFacts extends Omit<Verdict, 'findings'> {
   readonly axis: { readonly fromMs: number; readonly toMs: number } | undefined
   readonly marks: readonly MarkFact[]
   readonly lanes: readonly ServerLane[]
+  /** What each server said at each look, as it arrived; the lanes are smoothed by the servers' own clocks. */
+  readonly looks: readonly HolderSample[]
   readonly probeLanes: readonly ProbeLane[]
   readonly interruptions: readonly Interruption[]
   readonly errors: readonly ErrorGroup[]
@@ -108,6 +111,7 @@ function drillFacts(account: DrillAccount, servers: readonly string[]): DrillFac
         unreachable: lane.unreachable.map(onAxis),
       }
     }),
+    looks: samples.flatMap(sample => (sample.kind === 'holder' ? [{ ...sample, atMs: since(sample.atMs) }] : [])),
     probeLanes: lanes,
     interruptions: lanes.flatMap(lane => interruptionsOf(lane, failure)).sort((a, b) => a.fromMs - b.fromMs),
     errors: errorGroups(lanes),
@@ -169,4 +173,34 @@ function timeOf({ sinceMs, atMs }: JournalFact): number {
 function gapsOf({ server, isCut, problem, lines }: ServerJournal): readonly string[] {
   if (problem !== undefined) return [`the journal of ${server} could not be read: ${clean(problem)}`]
   return isCut ? [`${server} logged more: these are its last ${count(lines.length, 'line')}`] : []
+}
+
+/** The head of the one table over all drills. */
+export const SUMMARY_HEAD: readonly string[] = [
+  'drill',
+  'address',
+  'verdict',
+  'moved',
+  'outage',
+  'probes lost',
+  'holders',
+  'in the end',
+  'restored',
+]
+
+/** One drill's row of it. */
+export function summaryRow(drill: DrillFacts): readonly string[] {
+  const wasRun = drill.verdict !== 'refused'
+  const isOther = drill.predicted !== undefined && drill.to !== undefined && drill.predicted !== drill.to
+  return [
+    drill.drill,
+    drill.vip,
+    drill.verdict,
+    wasRun ? `${drill.from ?? 'nobody'} -> ${drill.to ?? 'nobody'}${isOther ? ` (predicted: ${drill.predicted})` : ''}` : '-',
+    drill.outageMs === undefined ? '-' : `${drill.outageMs} ms`,
+    wasRun ? `${drill.failedProbes} of ${drill.probes}` : '-',
+    wasRun ? String(drill.holdersMax) : '-',
+    drill.failback ?? '-',
+    drill.restored ? 'yes' : 'NO',
+  ]
 }

@@ -1,5 +1,5 @@
 /** The report for people: one page that fetches nothing and runs nothing. */
-import { type DrillFacts, factsOf, type JournalFact, type RunFacts } from './facts.ts'
+import { type DrillFacts, factsOf, type JournalFact, type RunFacts, SUMMARY_HEAD, summaryRow } from './facts.ts'
 import type { FailoverRun } from './record.ts'
 import { STYLE } from './style.ts'
 import { count, escapeMarkup, formatClock, formatMs, formatOffset } from './text.ts'
@@ -40,7 +40,7 @@ ${contents(facts)}
 ${facts.drills.map((drill, index) => drillSection(drill, index)).join('\n')}
 <section class="drill" id="all">
 <h2>All drills</h2>
-${allDrills(facts)}
+<div>${allDrills(facts)}</div>
 </section>
 </main>
 </body>
@@ -184,24 +184,8 @@ function errors(drill: DrillFacts): string {
   )
 }
 
-function allDrills({ drills }: RunFacts): string {
-  return table(
-    '',
-    ['drill', 'address', 'verdict', 'from', 'to', 'predicted', 'outage', 'probes lost', 'holders', 'in the end', 'restored'],
-    drills.map(drill => [
-      drill.drill,
-      drill.vip,
-      drill.verdict,
-      drill.from ?? '-',
-      drill.to ?? '-',
-      drill.predicted ?? '-',
-      drill.outageMs === undefined ? '-' : `${drill.outageMs} ms`,
-      drill.verdict === 'refused' ? '-' : `${drill.failedProbes} of ${drill.probes}`,
-      String(drill.holdersMax),
-      drill.failback ?? '-',
-      drill.restored ? 'yes' : 'NO',
-    ]),
-  )
+function allDrills(facts: RunFacts): string {
+  return table('', SUMMARY_HEAD, facts.drills.map(summaryRow))
 }
 
 /** On a phone every row is a card; the roles keep it a table for whoever has it read out. */

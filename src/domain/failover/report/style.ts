@@ -58,6 +58,8 @@ table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:
 th,td{text-align:left;vertical-align:top;padding:.3rem .75rem .3rem 0;border-bottom:1px solid var(--line)}
 th{color:var(--muted);font-weight:600}
 tbody th{color:var(--ink)}
+#all div{overflow-x:auto}
+#all td,#all th{overflow-wrap:break-word}
 details>summary{cursor:pointer;font-weight:600}
 .journal{margin:.4rem 0 0;padding:.4rem .6rem;list-style:none;background:var(--raised);border:1px solid var(--line);border-radius:.4rem;font-size:.85rem;line-height:1.4}
 .journal li{padding:.12rem 0}
@@ -66,7 +68,7 @@ details>summary{cursor:pointer;font-weight:600}
 .journal .src{color:var(--muted);margin-right:.5em}
 .journal li.event{border-top:1px solid var(--line);border-bottom:1px solid var(--line);margin:.2rem 0;font-weight:700}
 @media (min-width:75rem){.columns.two{grid-template-columns:minmax(0,3fr) minmax(0,2fr)}.columns.two .journal{max-height:52rem;overflow-y:auto}}
-@media (max-width:44rem){
+@media screen and (max-width:44rem){
 body{padding:1rem .75rem 2rem}
 svg .wide{display:none}
 dl.facts{grid-template-columns:repeat(auto-fill,minmax(9rem,1fr))}
@@ -86,6 +88,9 @@ section.drill{break-before:page}
 section.drill:first-of-type,#all{break-before:auto}
 figure,tr,.journal li,dl.facts div{break-inside:avoid}
 h2,h3,figcaption,caption,summary{break-after:avoid}
+table{font-size:9pt}
+#all table{font-size:8pt}
+#all div{overflow:visible}
 .columns.two{display:block}
 .journal{max-height:none!important;overflow:visible!important;border:0;padding:0}
 nav{display:none}

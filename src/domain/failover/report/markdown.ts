@@ -1,0 +1,131 @@
+/** The report for a ticket: GitHub-flavoured Markdown, which still reads well as plain text. */
+import { type DrillFacts, factsOf, SUMMARY_HEAD, summaryRow } from './facts.ts'
+import type { FailoverRun } from './record.ts'
+import { formatClock, formatMs, formatOffset } from './text.ts'
+
+/** Characters of the small timeline. */
+const COLUMNS = 60
+
+export function renderMarkdown(run: FailoverRun): string {
+  const facts = factsOf(run)
+  const bound = facts.maxOutageMs === undefined ? 'any outage allowed' : `longest outage allowed: ${formatMs(facts.maxOutageMs)}`
+  return `${[
+    `# Failover drills of ${escapeMarkdown(facts.cluster)}`,
+    `**${facts.outcome}** (${bound}; exit status ${facts.exit})`,
+    `Servers ${escapeMarkdown(facts.servers.join(', '))}; ${facts.beganAt} to ${facts.endedAt}; hactl ${escapeMarkdown(facts.hactl)}`,
+    ...bullets(facts.problems),
+    table(SUMMARY_HEAD, facts.drills.map(summaryRow)),
+    ...facts.drills.flatMap(drillParts),
+  ].join('\n\n')}\n`
+}
+
+function drillParts(drill: DrillFacts): readonly string[] {
+  return [
+    `## ${escapeMarkdown(`${drill.drill} on ${drill.vip}`)}: ${drill.verdict}`,
+    escapeMarkdown(drill.title),
+    escapeMarkdown(drill.summary),
+    ...bullets([...drill.reasons, ...drill.notes]),
+    ...timeline(drill),
+    ...section(
+      'Interruptions',
+      drill.interruptions.length === 0
+        ? []
+        : [
+            table(
+              ['outage', 'from', 'to', 'probes lost', 'asked from'],
+              drill.interruptions.map(({ fromMs, toMs, failedProbes, from }) => [
+                toMs === undefined ? 'to the end' : `${Math.round(toMs - fromMs)} ms`,
+                formatOffset(fromMs),
+                toMs === undefined ? '-' : formatOffset(toMs),
+                String(failedProbes),
+                from,
+              ]),
+            ),
+          ],
+    ),
+    ...section(
+      'What the failed probes met',
+      drill.errors.length === 0
+        ? []
+        : [
+            table(
+              ['error', 'probes', 'first', 'last'],
+              drill.errors.map(group => [group.error, String(group.count), formatOffset(group.firstMs), formatOffset(group.lastMs)]),
+            ),
+          ],
+    ),
+    ...section('Journal', [
+      ...bullets(drill.journalGaps),
+      ...fenced(
+        drill.journal.map(({ sinceMs, atMs, server, source, message }) => {
+          const time = sinceMs === undefined ? `${formatClock(atMs)} UTC` : formatOffset(sinceMs)
+          return `${time.padStart(12)}  ${server}  ${source}: ${message}`
+        }),
+      ),
+    ]),
+  ]
+}
+
+/** One line per server: # it holds the address, ? nothing is known, - neither; under them the probes: x where one failed. */
+function timeline(drill: DrillFacts): readonly string[] {
+  const { axis } = drill
+  if (axis === undefined || axis.toMs <= axis.fromMs) return []
+  const stepMs = (axis.toMs - axis.fromMs) / COLUMNS
+  const draw = (letterAt: (fromMs: number, toMs: number) => string) =>
+    Array.from({ length: COLUMNS }, (_, i) => letterAt(axis.fromMs + i * stepMs, axis.fromMs + (i + 1) * stepMs)).join('')
+  const touches = (fromMs: number, toMs: number) => (span: { readonly fromMs: number; readonly toMs: number }) =>
+    span.fromMs < toMs && span.toMs >= fromMs
+  const rows = [
+    ...drill.lanes.map(lane => ({
+      name: lane.server,
+      line: draw((fromMs, toMs) =>
+        lane.holds.some(touches(fromMs, toMs)) ? '#' : lane.unreachable.some(touches(fromMs, toMs)) ? '?' : '-',
+      ),
+    })),
+    ...drill.probeLanes.map(lane => ({
+      name: `probes of ${lane.from}`,
+      line: draw((fromMs, toMs) => {
+        const inside = lane.probes.filter(probe => probe.atMs >= fromMs && probe.atMs < toMs)
+        return inside.some(probe => !probe.ok) ? 'x' : inside.length > 0 ? '.' : ' '
+      }),
+    })),
+    {
+      name: 'disturbed, undone',
+      line: draw((fromMs, toMs) => (drill.marks.some(m => LINES.includes(m.mark) && m.atMs >= fromMs && m.atMs < toMs) ? '^' : ' ')),
+    },
+  ]
+  const width = Math.max(...rows.map(row => row.name.length))
+  const legend = `${formatOffset(axis.fromMs)} to ${formatOffset(axis.toMs)}; # holds the address, ? not reachable, x a probe failed`
+  return fenced([...rows.map(({ name, line }) => `${name.padEnd(width)}  ${line}`.trimEnd()), legend])
+}
+
+const LINES = ['disturbed', 'undone']
+
+function section(title: string, parts: readonly string[]): readonly string[] {
+  return parts.length === 0 ? [] : [`### ${title}`, ...parts]
+}
+
+function bullets(items: readonly string[]): readonly string[] {
+  return items.length === 0 ? [] : [items.map(item => `- ${escapeMarkdown(item)}`).join('\n')]
+}
+
+/** The fence is longer than any row of backquotes in it, so that nothing in it can end it. */
+function fenced(lines: readonly string[]): readonly string[] {
+  if (lines.length === 0) return []
+  const longest = Math.max(0, ...lines.flatMap(line => [...line.matchAll(/`+/g)].map(match => match[0].length)))
+  const fence = '`'.repeat(Math.max(3, longest + 1))
+  return [[fence, ...lines, fence].join('\n')]
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(escapeMarkdown).join(' | ')} |`
+  return [line(head), `|${' --- |'.repeat(head.length)}`, ...rows.map(line)].join('\n')
+}
+
+/** What Markdown or the HTML in it would take for markup, or for a link (CommonMark 2.4, backslash escapes). */
+function escapeMarkdown(text: string): string {
+  return text
+    .replace(/[\\`*_{}[\]<|~&#!]/g, character => `\\${character}`)
+    .replace(/https?:\/\//g, found => found.replace(':', '\\:'))
+    .replace(/^(\d*)([>+.)=-])/, '$1\\$2')
+}
