@@ -1,0 +1,247 @@
+import { describe, expect, test } from 'vitest'
+import { HactlError, HactlErrors } from '../../src/errors.ts'
+import { interrupted } from '../support/clock.ts'
+import { type ApplyWorld, applyWorld, SERVERS } from '../support/apply-world.ts'
+import { connectionLost, unreachable } from '../support/remote.ts'
+
+const timeout = (server: string) => new HactlError({ code: 'E_COMMAND_TIMEOUT', server, what: 'it took too long' })
+const refused = { code: 1, stdout: '@@step file/haproxy.cfg check\nunknown keyword\n@@fail file/haproxy.cfg refused by haproxy' }
+const failed = { code: 1, stdout: '@@step service/haproxy reload haproxy\n@@fail service/haproxy systemctl reload failed' }
+
+/** Makes one step at one place end like this, every time. */
+function breakAt(world: ApplyWorld, where: string, how: Error | { readonly code: number }): void {
+  world.before = (step, server) => {
+    if (`${step} ${server}` !== where) return undefined
+    if (how instanceof Error) throw how
+    return how
+  }
+}
+
+async function outcome(world: ApplyWorld, changeClass?: 'local' | 'together'): Promise<HactlError> {
+  const thrown = await world.apply(changeClass).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  if (!(thrown instanceof HactlError)) throw new Error(`expected to fail, got ${String(thrown)}`)
+  return thrown
+}
+
+const steps = (world: ApplyWorld, word: string) => world.log.filter(entry => entry.startsWith(word))
+
+describe('applying a plan', () => {
+  test('prepares all, switches the waves in turn with a gate after each, proves the whole, and writes the history', async () => {
+    const world = applyWorld()
+    await world.apply()
+    expect(world.log).toEqual([
+      'prepare srv-1',
+      'prepare srv-2',
+      'prepare srv-3',
+      'switch srv-3',
+      'gate vip-answers srv-3',
+      'switch srv-2',
+      'gate vip-answers srv-2',
+      'switch srv-1',
+      'gate vip-answers srv-1',
+      'gate one-holder srv-1,srv-2,srv-3',
+      'finish srv-1',
+      'finish srv-2',
+      'finish srv-3',
+    ])
+  })
+
+  test('changes what peers compare on all servers at once, after everything else is done on all', async () => {
+    const world = applyWorld()
+    await world.apply('together')
+    expect(steps(world, 'switch')).toEqual([...SERVERS, ...SERVERS].map(server => `switch ${server}`))
+  })
+
+  test('touches nothing live anywhere when one server refuses the new file', async () => {
+    const world = applyWorld()
+    breakAt(world, 'prepare srv-2', refused)
+    const error = await outcome(world)
+    expect(error).toMatchObject({ code: 'E_CONFIG_REFUSED', exit: 5, server: 'srv-2', why: ['unknown keyword'] })
+    expect([...steps(world, 'switch'), ...steps(world, 'restore')]).toEqual([])
+  })
+
+  test('waits for the servers that are still at work before it tells of the first failure', async () => {
+    const world = applyWorld()
+    const slow = Promise.withResolvers<undefined>()
+    world.before = (step, server) => {
+      if (`${step} ${server}` === 'prepare srv-1') return refused
+      return `${step} ${server}` === 'prepare srv-3' ? slow.promise : undefined
+    }
+    let isSettled = false
+    const run = outcome(world).finally(() => {
+      isSettled = true
+    })
+    await world.clock.advance(60_000)
+    expect(isSettled).toBe(false)
+    slow.resolve(undefined)
+    await run
+    expect(world.ended).toContain('prepare srv-3')
+  })
+
+  test('tells of every server that refuses, not of the first alone', async () => {
+    const world = applyWorld()
+    world.before = (step, server) => (step === 'prepare' && server !== 'srv-2' ? refused : undefined)
+    const error = await outcome(world)
+    expect(error).toBeInstanceOf(HactlErrors)
+    expect((error as HactlErrors).errors.map(each => each.server)).toEqual(['srv-1', 'srv-3'])
+    expect(error.exit).toBe(5)
+  })
+})
+
+describe('a wave that fails', () => {
+  const faults = [
+    ['a step of it fails', failed, { code: 'E_COMMAND_FAILED', exit: 6 }],
+    ['it takes too long', timeout('srv-2'), { code: 'E_COMMAND_TIMEOUT', exit: 6 }],
+    ['the file was changed meanwhile', { code: 98, stdout: '@@fail file/haproxy.cfg changed' }, { code: 'E_CHANGED_MEANWHILE', exit: 6 }],
+    ['the lock was broken', { code: 97 }, { code: 'E_LOCKED', exit: 6 }],
+    ['the script dies without a word', { code: 137 }, { code: 'E_COMMAND_FAILED', exit: 6 }],
+    ['the connection is lost', connectionLost('srv-2'), { code: 'E_CONNECTION_LOST', exit: 6 }],
+    ['root is lost', new HactlError({ code: 'E_SUDO', server: 'srv-2', what: 'no' }), { code: 'E_SUDO', exit: 6 }],
+  ] as const
+  test.for(faults)('is put back, and no later wave starts, when %s', async ([, how, expected]) => {
+    const world = applyWorld()
+    breakAt(world, 'switch srv-2', how)
+    expect(await outcome(world)).toMatchObject(expected)
+    expect(steps(world, 'switch')).toEqual(['switch srv-3', 'switch srv-2'])
+    expect(new Set(steps(world, 'restore'))).toEqual(new Set(['restore srv-2']))
+    expect(steps(world, 'finish')).toEqual([])
+  })
+
+  test('is put back when its gate does not hold', async () => {
+    const world = applyWorld()
+    breakAt(world, 'gate vip-answers srv-2', new HactlError({ code: 'E_GATE', what: 'it still did not hold' }))
+    expect(await outcome(world)).toMatchObject({ code: 'E_GATE', exit: 6 })
+    expect(steps(world, 'restore')).toEqual(['restore srv-2'])
+    expect(world.events.filter(event => event.kind === 'restored')).toMatchObject([{ server: 'srv-2' }])
+  })
+
+  test('counts as stopped part way whatever its gate met: earlier servers are changed', async () => {
+    const world = applyWorld()
+    breakAt(world, 'gate vip-answers srv-2', new HactlError({ code: 'E_PROBE_CUT', server: 'srv-2', what: 'cut', why: ['w'], fix: 'f' }))
+    expect(await outcome(world)).toMatchObject({ code: 'E_PROBE_CUT', exit: 6, server: 'srv-2', why: ['w'], fix: 'f' })
+  })
+
+  test('is put back through a new connection where the old one is lost', async () => {
+    const world = applyWorld()
+    breakAt(world, 'switch srv-2', connectionLost('srv-2'))
+    await outcome(world)
+    expect(world.log.slice(-2)).toEqual(['reconnect srv-2', 'restore srv-2'])
+  })
+
+  test('leaves no doubt where the server cannot be reached again: it says so, and what to do', async () => {
+    const world = applyWorld()
+    world.before = (step, server) => {
+      if (step === 'reconnect') throw unreachable(server)
+      if (`${step} ${server}` === 'switch srv-2') throw connectionLost(server)
+      return undefined
+    }
+    const error = await outcome(world)
+    expect(error.exit).toBe(6)
+    expect((error as HactlErrors).errors).toMatchObject([
+      { code: 'E_CONNECTION_LOST', server: 'srv-2' },
+      { code: 'E_CONNECTION_LOST', server: 'srv-2', fix: expect.stringContaining('hactl deploy') },
+    ])
+  })
+
+  test('needs hands where it could not be put back: 8, the server, and the way', async () => {
+    const world = applyWorld()
+    world.before = (step, server) => (server === 'srv-2' && (step === 'switch' || step === 'restore') ? failed : undefined)
+    const error = await outcome(world)
+    expect(error).toMatchObject({ code: 'E_UNDO_FAILED', exit: 8 })
+    expect((error as HactlErrors).errors).toMatchObject([
+      { code: 'E_COMMAND_FAILED' },
+      { code: 'E_UNDO_FAILED', server: 'srv-2', fix: expect.stringContaining('/var/lib/hactl/runs/run1/previous') },
+    ])
+  })
+
+  test('of all servers together is put back on all of them, those that did well included', async () => {
+    const world = applyWorld()
+    breakAt(world, 'switch srv-2', failed)
+    await outcome(world, 'together')
+    expect(steps(world, 'restore')).toEqual(SERVERS.map(server => `restore ${server}`))
+    expect(steps(world, 'switch')).toEqual(SERVERS.map(server => `switch ${server}`))
+  })
+
+  test('is not begun again by a fault of hactl itself: that too is put back', async () => {
+    const world = applyWorld()
+    breakAt(world, 'switch srv-2', new TypeError('a bug'))
+    await expect(world.apply()).rejects.toThrow('a bug')
+    expect(steps(world, 'restore')).toEqual(['restore srv-2'])
+  })
+})
+
+describe('a proof that fails', () => {
+  test('puts every changed server back, the last changed first', async () => {
+    const world = applyWorld()
+    breakAt(world, 'gate one-holder srv-1,srv-2,srv-3', new HactlError({ code: 'E_GATE', what: 'nobody holds it' }))
+    expect(await outcome(world)).toMatchObject({ code: 'E_GATE', exit: 6 })
+    expect(steps(world, 'restore')).toEqual(['restore srv-1', 'restore srv-2', 'restore srv-3'])
+    expect(steps(world, 'finish')).toEqual([])
+  })
+})
+
+describe('an interrupt', () => {
+  test.for([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s between two waves ends with %i and starts no later wave', async ([signal, exit]) => {
+    const world = applyWorld()
+    world.before = (step, server) => {
+      if (`${step} ${server}` === 'gate vip-answers srv-3') world.abort.abort(signal)
+      return undefined
+    }
+    expect(await outcome(world)).toMatchObject({ code: 'E_INTERRUPTED', exit })
+    expect(steps(world, 'switch')).toEqual(['switch srv-3'])
+    expect(steps(world, 'restore')).toEqual([])
+  })
+
+  test('in the middle of a switch lets it end', async () => {
+    const world = applyWorld()
+    world.before = (step, server) => {
+      if (`${step} ${server}` === 'switch srv-2') world.abort.abort('SIGINT')
+      return undefined
+    }
+    expect(await outcome(world)).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+    expect(world.ended).toContain('switch srv-2')
+    expect(steps(world, 'switch')).toEqual(['switch srv-3', 'switch srv-2'])
+  })
+
+  test('while a gate waits puts that wave back, and the undo is not interrupted', async () => {
+    const world = applyWorld()
+    world.before = (step, server) => {
+      if (`${step} ${server}` !== 'gate vip-answers srv-2') return undefined
+      world.abort.abort('SIGINT')
+      throw interrupted(world.abort.signal)
+    }
+    expect(await outcome(world)).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+    expect(world.ended.filter(entry => entry.startsWith('restore'))).toEqual(['restore srv-2'])
+  })
+
+  test('while all are prepared changes nothing live', async () => {
+    const world = applyWorld()
+    world.before = step => {
+      if (step === 'prepare') throw interrupted(world.abort.signal)
+      return undefined
+    }
+    expect(await outcome(world)).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+    expect(steps(world, 'switch')).toEqual([])
+  })
+})
+
+test('a connection lost at any moment starts no later wave and puts exactly the wave in hand back', async () => {
+  const whole = applyWorld()
+  await whole.apply()
+  const places = whole.log.filter(entry => /^(prepare|switch|finish)/.test(entry))
+  for (const where of places) {
+    const world = applyWorld()
+    const server = where.split(' ')[1] ?? ''
+    breakAt(world, where, connectionLost(server))
+    expect(await outcome(world)).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6 })
+    expect(new Set(steps(world, 'restore'))).toEqual(new Set(where.startsWith('switch') ? [`restore ${server}`] : []))
+    const reached = whole.log.slice(0, whole.log.indexOf(where) + 1).filter(entry => entry.startsWith('switch'))
+    expect(steps(world, 'switch')).toEqual(reached)
+  }
+})

@@ -1,0 +1,154 @@
+/** Three servers on which a plan is applied: what reaches them is logged by purpose, and any step can be made to fail. */
+import { applyPlan } from '../../src/engine/apply.ts'
+import type { EngineEvent } from '../../src/engine/events.ts'
+import { parsePlaybook } from '../../src/engine/playbook.ts'
+import type { CommandResult, RunOptions, Session } from '../../src/ports.ts'
+import type { Action, ChangeClass, Plan } from '../../src/state.ts'
+import { type ManualClock, manualClock } from './clock.ts'
+import { connectionLost } from './remote.ts'
+
+type Step = 'prepare' | 'switch' | 'restore' | 'finish' | 'gate' | 'reconnect'
+
+const STEP_OF: Readonly<Record<string, Step>> = {
+  prepare: 'prepare',
+  'make the changes live': 'switch',
+  'put the previous files back': 'restore',
+  'write the history': 'finish',
+}
+
+type Answer = Partial<CommandResult> | undefined
+
+export interface ApplyWorld {
+  readonly clock: ManualClock
+  readonly abort: AbortController
+  /** "switch srv-1", in the order in which it reached the servers; "gate vip-answers srv-1,srv-2". */
+  readonly log: string[]
+  /** Steps that have ended, the same way. */
+  readonly ended: string[]
+  readonly events: EngineEvent[]
+  /** Called when a step reaches a server; may throw, wait or answer by itself. */
+  before: (step: Step, server: string) => Promise<Answer> | Answer
+  /** Applies to all three; one by one unless the change is one for all together. */
+  apply(changeClass?: ChangeClass): Promise<void>
+}
+
+export const SERVERS = ['srv-1', 'srv-2', 'srv-3']
+
+const PLAYBOOK = parsePlaybook(
+  {
+    playbook: 'deploy',
+    version: 1,
+    stages: [
+      { stage: 'prepare', rollout: 'parallel', tasks: ['package/haproxy'] },
+      { stage: 'configure', rollout: 'master-last', tasks: ['file/haproxy.cfg'], gates: ['vip-answers'] },
+      { stage: 'prove', rollout: 'parallel', tasks: [], gates: ['one-holder'] },
+    ],
+  },
+  'deploy.yml',
+)
+
+const file = (name: string): Action => ({
+  kind: 'write-file',
+  id: `file/${name}`,
+  path: `/etc/${name}`,
+  reason: 'content differs',
+  before: 'old',
+  beforeSha256: '0'.repeat(64),
+  after: 'new',
+  mode: '0644',
+  owner: 'root',
+  group: 'root',
+  masks: [],
+  validation: undefined,
+})
+
+export function applyWorld(): ApplyWorld {
+  const clock = manualClock()
+  const abort = new AbortController()
+  const log: string[] = []
+  const ended: string[] = []
+  const events: EngineEvent[] = []
+  const reach = async (step: Step, server: string): Promise<Answer> => {
+    log.push(`${step} ${server}`)
+    const answer = await world.before(step, server)
+    ended.push(`${step} ${server}`)
+    return answer
+  }
+  const sessionTo = (server: string): Session => {
+    let isLost = false
+    return {
+      server,
+      peer: `${server}.example.com:22`,
+      async run(script, options) {
+        const step = STEP_OF[options.label]
+        if (step === undefined) throw new Error(`${server} did not expect: ${options.label}\n${script.raw}`)
+        if (isLost) throw connectionLost(server)
+        try {
+          const answer = await raceAbort(reach(step, server), options)
+          for (const line of (answer?.stdout ?? '').split('\n')) options.onLine?.(line)
+          return { code: 0, stdout: '', stderr: '', durationMs: 1, ...answer }
+        } catch (error) {
+          isLost = (error as { readonly code?: string }).code === 'E_CONNECTION_LOST'
+          throw error
+        }
+      },
+      async close() {},
+    }
+  }
+  const sessions = new Map(SERVERS.map(server => [server, sessionTo(server)]))
+  const world: ApplyWorld = {
+    clock,
+    abort,
+    log,
+    ended,
+    events,
+    before: () => undefined,
+    apply: (changeClass = 'local') =>
+      applyPlan({
+        plan: planOf(changeClass),
+        playbook: PLAYBOOK,
+        sessions,
+        reconnect: async server => {
+          await reach('reconnect', server)
+          return sessionTo(server)
+        },
+        observed: new Map(),
+        runId: 'run1',
+        history: { owner: 'ops@laptop', command: 'deploy', source: 'inventory.yml' },
+        lockId: 'lock1',
+        services: () => ({ haproxy: NO_SCRIPTS, keepalived: NO_SCRIPTS }),
+        clock,
+        onEvent: event => events.push(event),
+        passGate: async (gate, servers) => {
+          await reach('gate', `${gate} ${servers.join(',')}`)
+        },
+        signal: abort.signal,
+      }),
+  }
+  return world
+}
+
+const NO_SCRIPTS = { beforeReload: ':', loaded: ':', started: ':', expect: [] }
+
+function planOf(changeClass: ChangeClass): Plan {
+  const actions = [file('haproxy.cfg'), file('keepalived.conf')]
+  return {
+    version: 1,
+    cluster: 'edge',
+    servers: SERVERS.map(server => ({ server, actions, unchanged: [] })),
+    changeClass,
+    waves: changeClass === 'local' ? [['srv-3'], ['srv-2'], ['srv-1']] : [SERVERS],
+    outageMs: 0,
+    warnings: [],
+  }
+}
+
+function raceAbort<T>(work: Promise<T>, { signal }: RunOptions): Promise<T> {
+  if (signal === undefined) return work
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('this step must not be interrupted, or the test has to say how')), {
+      once: true,
+    })
+  })
+  return Promise.race([work, aborted])
+}
