@@ -313,6 +313,28 @@ export interface Mark {
 
 export type Sample = ProbeSample | HolderSample | Mark
 
+/** What the journal of one server has of a drill's window. */
+export interface ServerJournal {
+  readonly server: string
+  /** In the order in which they were logged. */
+  readonly lines: readonly JournalLine[]
+  /** There were more; these are the last. */
+  readonly isCut: boolean
+  /** The server's wall clock less its uptime, in ms, when it was read: how its lines are laid on the samples' axis. */
+  readonly bootedAtMs: number | undefined
+  /** Why the journal could not be read. */
+  readonly problem: string | undefined
+}
+
+export interface JournalLine {
+  /** By the server's wall clock, in ms since the epoch. */
+  readonly atMs: number
+  /** Who logged it: "haproxy", "Keepalived_vrrp", "systemd". */
+  readonly source: string
+  /** As it was logged: may hold anything. */
+  readonly message: string
+}
+
 /** How a server stands before and after a drill; equal means that the drill left nothing behind. */
 export interface DrillState {
   readonly server: string

@@ -1,5 +1,5 @@
 /** From what a run saw to what its reports say: every figure, text and time, clean and on one axis. */
-import type { HolderSample } from '../../../state.ts'
+import type { HolderSample, JournalLine, ServerJournal } from '../../../state.ts'
 import { DRILL_UNITS } from '../drill.ts'
 import type { Verdict } from '../judge.ts'
 import { endOf, markAt } from '../timeline.ts'
@@ -13,7 +13,7 @@ import {
   type Span,
   uptimeOffset,
 } from './lanes.ts'
-import type { DrillAccount, FailoverRun, JournalLine, ServerJournal } from './record.ts'
+import type { DrillAccount, FailoverRun } from './record.ts'
 import { count, formatMs, inertText, maskSecrets } from './text.ts'
 
 export interface RunFacts extends Omit<FailoverRun, 'drills'> {

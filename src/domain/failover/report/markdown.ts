@@ -22,8 +22,8 @@ export function renderMarkdown(run: FailoverRun): string {
 function drillParts(drill: DrillFacts): readonly string[] {
   return [
     `## ${escapeMarkdown(`${drill.drill} on ${drill.vip}`)}: ${drill.verdict}`,
-    escapeMarkdown(drill.title),
-    escapeMarkdown(drill.summary),
+    escapeLine(drill.title),
+    escapeLine(drill.summary),
     ...bullets([...drill.reasons, ...drill.notes]),
     ...timeline(drill),
     ...section(
@@ -106,7 +106,7 @@ function section(title: string, parts: readonly string[]): readonly string[] {
 }
 
 function bullets(items: readonly string[]): readonly string[] {
-  return items.length === 0 ? [] : [items.map(item => `- ${escapeMarkdown(item)}`).join('\n')]
+  return items.length === 0 ? [] : [items.map(item => `- ${escapeLine(item)}`).join('\n')]
 }
 
 /** The fence is longer than any row of backquotes in it, so that nothing in it can end it. */
@@ -124,8 +124,10 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 /** What Markdown or the HTML in it would take for markup, or for a link (CommonMark 2.4, backslash escapes). */
 function escapeMarkdown(text: string): string {
-  return text
-    .replace(/[\\`*_{}[\]<|~&#!]/g, character => `\\${character}`)
-    .replace(/https?:\/\//g, found => found.replace(':', '\\:'))
-    .replace(/^(\d*)([>+.)=-])/, '$1\\$2')
+  return text.replace(/[\\`*_{}[\]<|~&#!]/g, character => `\\${character}`).replace(/https?:\/\//g, found => found.replace(':', '\\:'))
+}
+
+/** The same for text at the beginning of a line, where it could open a list, a quotation or an underline. */
+function escapeLine(text: string): string {
+  return escapeMarkdown(text).replace(/^(\d*)(>|[-+.)=](?=[\s=-]|$))/, '$1\\$2')
 }

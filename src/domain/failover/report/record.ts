@@ -1,5 +1,5 @@
 /** What a report is made of: everything that one run of verify-failover saw. Types only. */
-import type { Sample } from '../../../state.ts'
+import type { Sample, ServerJournal } from '../../../state.ts'
 import type { DrillCase, Verdict } from '../judge.ts'
 
 export interface FailoverRun {
@@ -31,26 +31,4 @@ export interface DrillAccount {
   /** Empty where it was refused. */
   readonly samples: readonly Sample[]
   readonly journals: readonly ServerJournal[]
-}
-
-/** What the journal of one server has of the drill's window. */
-export interface ServerJournal {
-  readonly server: string
-  /** In the order in which they were logged. */
-  readonly lines: readonly JournalLine[]
-  /** There were more; these are the last. */
-  readonly isCut: boolean
-  /** The server's wall clock less its uptime, in ms, when it was read: how its lines are laid on the samples' axis. */
-  readonly bootedAtMs: number | undefined
-  /** Why the journal could not be read. */
-  readonly problem: string | undefined
-}
-
-export interface JournalLine {
-  /** By the server's wall clock, in ms since the epoch. */
-  readonly atMs: number
-  /** Who logged it: "haproxy", "Keepalived_vrrp", "systemd". */
-  readonly source: string
-  /** As it was logged: may hold anything. */
-  readonly message: string
 }

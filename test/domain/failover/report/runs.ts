@@ -1,8 +1,8 @@
 /** Runs to make reports of: the timelines of fixtures/timelines, judged, with a journal. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { type DrillCase, judgeDrill, refusedVerdict } from '../../../../src/domain/failover/judge.ts'
-import type { DrillAccount, FailoverRun, ServerJournal } from '../../../../src/domain/failover/report/record.ts'
-import type { DrillState, Sample } from '../../../../src/state.ts'
+import type { DrillAccount, FailoverRun } from '../../../../src/domain/failover/report/record.ts'
+import type { DrillState, Sample, ServerJournal } from '../../../../src/state.ts'
 
 const FOLDER = new URL('../../../../fixtures/timelines/', import.meta.url)
 

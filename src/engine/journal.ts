@@ -1,0 +1,82 @@
+/** What haproxy, keepalived and systemd about them logged on one server: read in one exec, once a drill is over. */
+import { HactlError } from '../errors.ts'
+import type { Script, Session } from '../ports.ts'
+import type { JournalLine, ServerJournal } from '../state.ts'
+import { sh } from './ssh/sh.ts'
+
+/** The last lines of the window are kept. */
+const MOST_LINES = 200
+/** Enough to recognise a line by; a longer one is cut before it is kept. */
+const LONGEST_MESSAGE = 10_000
+const DEADLINE_MS = 10_000
+
+/**
+ * The journal of the last `windowMs` by the server's own clock. A journal that cannot be read is a remark, not a fault:
+ * the drill is over and judged without it.
+ */
+export async function readJournal(session: Session, windowMs: number, signal?: AbortSignal): Promise<ServerJournal> {
+  const lines: JournalLine[] = []
+  let bootedAtMs: number | undefined
+  const journal = (problem: string | undefined): ServerJournal => ({
+    server: session.server,
+    lines: lines.slice(-MOST_LINES),
+    isCut: lines.length > MOST_LINES,
+    bootedAtMs,
+    problem,
+  })
+  try {
+    const result = await session.run(journalScript(windowMs), {
+      label: 'read the journal of the drill',
+      deadlineMs: DEADLINE_MS,
+      signal,
+      onLine: text => {
+        bootedAtMs ??= parseClock(text)
+        const line = parseJournalLine(text)
+        if (line !== undefined) lines.push(line)
+      },
+    })
+    const said = result.stderr.trim().split('\n').at(-1) ?? ''
+    return journal(result.code === 0 ? undefined : said === '' ? `journalctl ended with status ${result.code}` : said)
+  } catch (error) {
+    return journal(error instanceof HactlError ? error.message : String(error))
+  }
+}
+
+/** --unit matches what the unit's processes log and what systemd logs about it (journalctl(1)); one line more tells that there were more. */
+export function journalScript(windowMs: number): Script {
+  return sh`read -r up _ </proc/uptime
+echo "clock $(date +%s%3N) $up"
+exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE,SYSLOG_IDENTIFIER --lines=${MOST_LINES + 1} \
+  --unit=haproxy.service --unit=keepalived.service --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1}))`
+}
+
+/** "clock EPOCH_MS UPTIME_S": when this server booted by its wall clock; undefined for any other text. */
+function parseClock(text: string): number | undefined {
+  const found = /^clock (\d+) (\d+(?:\.\d+)?)$/.exec(text.trim())
+  return found === null ? undefined : Number(found[1]) - Number(found[2]) * 1000
+}
+
+/** One entry of `journalctl -o json`; undefined for any other text. */
+export function parseJournalLine(text: string): JournalLine | undefined {
+  let entry: unknown
+  try {
+    entry = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (typeof entry !== 'object' || entry === null) return undefined
+  const fields: Readonly<Record<string, unknown>> = { ...entry }
+  const atMs = Number(fields['__REALTIME_TIMESTAMP']) / 1000
+  const message = fieldText(fields['MESSAGE'])
+  if (!Number.isFinite(atMs) || message === undefined) return undefined
+  return { atMs, source: fieldText(fields['SYSLOG_IDENTIFIER']) ?? 'unknown', message: message.slice(0, LONGEST_MESSAGE) }
+}
+
+/** A field that is not printable text comes as its bytes, one that was logged several times as a list of them (systemd's Journal JSON Format). */
+function fieldText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value
+  if (!Array.isArray(value)) return undefined
+  const bytes = value.filter(item => typeof item === 'number')
+  if (bytes.length === value.length) return Buffer.from(bytes).toString('utf8')
+  return value.flatMap(item => fieldText(item) ?? []).join(' ')
+}
