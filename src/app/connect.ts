@@ -116,7 +116,7 @@ export async function withConnections<F, T>(
         sessions.set(target.server, session)
         results.set(target.server, await first(session))
       } catch (error) {
-        failures.push(asHactlError(error))
+        failures.push(beforeAnyChange(asHactlError(error)))
       }
     })
     const reconnect = async (server: string) => {
@@ -137,6 +137,21 @@ export async function withConnections<F, T>(
   } finally {
     await Promise.allSettled(open.map(session => session.close()))
   }
+}
+
+/** A connection lost while hactl only looks is like one that never stood (4): nothing was stopped part way. */
+function beforeAnyChange(error: HactlError): HactlError {
+  if (error.exit !== 6) return error
+  const { code, message: what, why, fix, server } = error
+  return new HactlError({
+    code,
+    what,
+    why,
+    exit: 4,
+    cause: error,
+    ...(fix === undefined ? {} : { fix }),
+    ...(server === undefined ? {} : { server }),
+  })
 }
 
 /** Throws when any server could not be reached or read: one error as it is, several together. */

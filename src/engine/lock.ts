@@ -25,23 +25,20 @@ export interface LockClaim {
  * The lock is a folder with a heartbeat, judged by each server's own clock. Throws E_LOCKED naming the owner.
  */
 export async function withLock<T>(sessions: readonly Session[], claim: LockClaim, clock: Clock, work: () => Promise<T>): Promise<T> {
-  const taken: Session[] = []
+  // Released wherever it was asked for: a server may have granted it although its answer never came.
+  const asked: Session[] = []
+  const take = (session: Session) => {
+    asked.push(session)
+    return takeLock(session, claim)
+  }
   try {
     const [first, ...rest] = sessions
-    if (first !== undefined) {
-      await takeLock(first, claim)
-      taken.push(first)
-    }
-    const outcomes = await Promise.allSettled(
-      rest.map(async session => {
-        await takeLock(session, claim)
-        taken.push(session)
-      }),
-    )
+    if (first !== undefined) await take(first)
+    const outcomes = await Promise.allSettled(rest.map(take))
     const refused = outcomes.find(outcome => outcome.status === 'rejected')
     if (refused?.status === 'rejected') throw refused.reason
     const stop = new AbortController()
-    const beating = beat(taken, claim, clock, stop.signal)
+    const beating = beat(sessions, claim, clock, stop.signal)
     try {
       return await work()
     } finally {
@@ -50,7 +47,7 @@ export async function withLock<T>(sessions: readonly Session[], claim: LockClaim
     }
   } finally {
     await Promise.allSettled(
-      taken.map(session => session.run(releaseScript(claim.id), { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS })),
+      asked.map(session => session.run(releaseScript(claim.id), { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS })),
     )
   }
 }
@@ -96,17 +93,17 @@ printf 'id %s\nowner %s\nreason %s\n' ${claim.id} ${claim.owner} ${claim.reason}
 }
 
 function releaseScript(id: string): Script {
-  return sh`grep -qx ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null && rm -rf ${LOCK_DIR}; :`
+  return sh`grep -qxF ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null && rm -rf ${LOCK_DIR}; :`
 }
 
 /** Ends a script with LOCK_LOST_STATUS unless this run still holds the lock; counts as a heartbeat. */
 export function lockGuard(id: string): Script {
-  return sh`grep -qx ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null || exit ${LOCK_LOST_STATUS}
+  return sh`grep -qxF ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null || exit ${LOCK_LOST_STATUS}
 touch ${LOCK_DIR}/beat`
 }
 
 async function beat(sessions: readonly Session[], claim: LockClaim, clock: Clock, stop: AbortSignal): Promise<void> {
-  const script = sh`grep -qx ${`id ${claim.id}`} ${LOCK_DIR}/info 2>/dev/null && touch ${LOCK_DIR}/beat; :`
+  const script = sh`grep -qxF ${`id ${claim.id}`} ${LOCK_DIR}/info 2>/dev/null && touch ${LOCK_DIR}/beat; :`
   while (!stop.aborted) {
     try {
       await clock.sleep(BEAT_MS, stop)

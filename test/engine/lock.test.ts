@@ -1,0 +1,213 @@
+import { mkdtempSync, rmSync, utimesSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { breakLock, LOCK_EXPIRES_SECONDS, lockGuard, withLock } from '../../src/engine/lock.ts'
+import { HactlError } from '../../src/errors.ts'
+import type { Session } from '../../src/ports.ts'
+import { manualClock } from '../support/clock.ts'
+import { type FakeSession, fakeSession, type Reply } from '../support/remote.ts'
+import { bareServer, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
+
+const claim = (id: string) => ({ id, owner: 'ops@laptop', reason: 'deploy' })
+const TAKE = /flock -w 5 9/
+const BEAT = /touch .*beat.*; :$/
+const RELEASE = /rm -rf/
+
+describe('a lock on three servers', () => {
+  const granted: Reply = { when: TAKE, reply: () => undefined }
+  const rest: readonly Reply[] = [
+    { when: BEAT, reply: () => undefined },
+    { when: RELEASE, reply: () => undefined },
+  ]
+  const busy: Reply = {
+    when: TAKE,
+    reply: () => ({ code: 96, stdout: 'age 7\nid other\nowner eve@desk\nreason rollback\n' }),
+  }
+  const three = (take: readonly Reply[]): readonly FakeSession[] =>
+    take.map((reply, index) => fakeSession(`srv-${index + 1}`, [reply, ...rest]))
+  const purposes = (session: FakeSession) =>
+    session.sent.map(script => (TAKE.test(script) ? 'take' : RELEASE.test(script) ? 'release' : 'beat'))
+
+  test('is held while the work goes on, shows signs of life, and is given back', async () => {
+    const clock = manualClock()
+    const sessions = three([granted, granted, granted])
+    const work = withLock(sessions, claim('a'), clock, () => clock.sleep(20_000))
+    await clock.settle(work)
+    for (const session of sessions) expect(purposes(session)).toEqual(['take', 'beat', 'beat', 'release'])
+  })
+
+  test('shows a sign of life often enough to miss two and still be held', async () => {
+    const clock = manualClock()
+    const sessions = three([granted])
+    await clock.settle(withLock(sessions, claim('a'), clock, () => clock.sleep(LOCK_EXPIRES_SECONDS * 1000)))
+    expect(purposes(sessions[0] as FakeSession).filter(word => word === 'beat').length).toBeGreaterThanOrEqual(3)
+  })
+
+  test('is given back when the work fails, with the error of the work', async () => {
+    const sessions = three([granted, granted, granted])
+    const work = withLock(sessions, claim('a'), manualClock(), () => Promise.reject(new Error('the work failed')))
+    await expect(work).rejects.toThrow('the work failed')
+    for (const session of sessions) expect(purposes(session)).toEqual(['take', 'release'])
+  })
+
+  test('of somebody else is refused by name, before any other server is asked', async () => {
+    const sessions = three([busy, granted, granted])
+    let hasWorked = false
+    const work = withLock(sessions, claim('a'), manualClock(), async () => {
+      hasWorked = true
+    })
+    await expect(work).rejects.toMatchObject({
+      code: 'E_LOCKED',
+      exit: 5,
+      server: 'srv-1',
+      message: expect.stringContaining('eve@desk, rollback'),
+      why: [expect.stringContaining('7 s ago')],
+    })
+    expect(hasWorked).toBe(false)
+    expect(sessions.map(session => session.sent.length)).toEqual([2, 0, 0])
+  })
+
+  test('is given back everywhere when one server refuses it', async () => {
+    const sessions = three([granted, granted, busy])
+    await expect(withLock(sessions, claim('a'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({ code: 'E_LOCKED' })
+    for (const session of sessions) expect(purposes(session)).toEqual(['take', 'release'])
+  })
+
+  test('is given back where it may have been granted though no answer came', async () => {
+    const silent: Reply = {
+      when: TAKE,
+      reply: () => {
+        throw new HactlError({ code: 'E_COMMAND_TIMEOUT', what: 'no answer' })
+      },
+    }
+    const sessions = three([granted, silent, granted])
+    await expect(withLock(sessions, claim('a'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
+      code: 'E_COMMAND_TIMEOUT',
+    })
+    for (const session of sessions) expect(purposes(session)).toEqual(['take', 'release'])
+  })
+
+  test('that cannot be made for want of disk says so', async () => {
+    const full: Reply = { when: TAKE, reply: () => ({ code: 1, stderr: 'mkdir: No space left on device' }) }
+    await expect(withLock(three([full]), claim('a'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
+      code: 'E_UNHEALTHY',
+      why: ['mkdir: No space left on device'],
+    })
+  })
+
+  test('outlives a lost connection without an error of its own: the work will tell', async () => {
+    const clock = manualClock()
+    const sessions = three([granted, granted])
+    const work = withLock(sessions, claim('a'), clock, async () => {
+      sessions[1]?.lose()
+      await clock.sleep(10_000)
+      return 'done'
+    })
+    await expect(clock.settle(work)).resolves.toBe('done')
+    expect(purposes(sessions[0] as FakeSession)).toEqual(['take', 'beat', 'release'])
+  })
+})
+
+const lacks = shellServerLacks()
+if (lacks !== undefined) process.stderr.write(`the lock's tests in a real shell do not run: ${lacks}\n`)
+
+describe.skipIf(lacks !== undefined)('a lock on one real file system', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hactl-lock-'))
+  let number = 0
+  let server: ShellServer
+  beforeEach(() => {
+    number += 1
+    server = bareServer(folder, `srv-${number}`, number)
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  const age = (seconds: number) => {
+    const then = Date.now() / 1000 - seconds
+    utimesSync(join(server.root, 'var/lib/hactl/lock/beat'), then, then)
+  }
+  const guard = (id: string) => server.session.run(lockGuard(id), { label: 'guard', deadlineMs: 1000 })
+  /** Takes the lock and never gives it back, as a run that was killed. */
+  const killedRun = async (id: string) => {
+    const once: Session = {
+      ...server.session,
+      run: async (script, options) =>
+        RELEASE.test(script.raw) ? { code: 0, stdout: '', stderr: '', durationMs: 1 } : server.session.run(script, options),
+    }
+    await withLock([once], claim(id), manualClock(), () => Promise.resolve())
+  }
+
+  test('goes to one of several that ask at the same moment', async () => {
+    const ends = Promise.withResolvers<undefined>()
+    let holders = 0
+    const refused = new Set<string>()
+    const allRefused = Promise.withResolvers<undefined>()
+    const runs = ['a', 'b', 'c', 'd'].map(async id => {
+      try {
+        await withLock([server.session], claim(id), manualClock(), () => {
+          holders += 1
+          return ends.promise
+        })
+      } catch (error) {
+        if (!(error instanceof HactlError) || error.code !== 'E_LOCKED') throw error
+        refused.add(id)
+        if (refused.size === 3) allRefused.resolve(undefined)
+      }
+    })
+    await allRefused.promise
+    expect(holders).toBe(1)
+    ends.resolve(undefined)
+    await Promise.all(runs)
+    expect(refused.size).toBe(3)
+    expect(server.read('/var/lib/hactl/lock/info')).toBeUndefined()
+  })
+
+  test('of a dead run is free once its heartbeat is old, and not before', async () => {
+    await killedRun('dead')
+    age(LOCK_EXPIRES_SECONDS - 3)
+    await expect(withLock([server.session], claim('next'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
+      code: 'E_LOCKED',
+      message: expect.stringContaining('ops@laptop'),
+    })
+    age(LOCK_EXPIRES_SECONDS + 3)
+    await expect(withLock([server.session], claim('next'), manualClock(), () => guard('next'))).resolves.toMatchObject({ code: 0 })
+  })
+
+  test('that was taken over stops the run that slept too long, and that run then leaves the new one alone', async () => {
+    const nextEnds = Promise.withResolvers<undefined>()
+    const nextHolds = Promise.withResolvers<undefined>()
+    let next: Promise<unknown> | undefined
+    await withLock([server.session], claim('slow'), manualClock(), async () => {
+      age(LOCK_EXPIRES_SECONDS + 3)
+      next = withLock([server.session], claim('next'), manualClock(), () => {
+        nextHolds.resolve(undefined)
+        return nextEnds.promise
+      })
+      await nextHolds.promise
+      expect(await guard('slow')).toMatchObject({ code: 97 })
+    })
+    expect(server.read('/var/lib/hactl/lock/info')).toContain('id next\n')
+    nextEnds.resolve(undefined)
+    await next
+    expect(server.read('/var/lib/hactl/lock/info')).toBeUndefined()
+  })
+
+  test('is passed by its holder only, not by an id that begins like it', async () => {
+    await killedRun('abc')
+    expect(await guard('abc')).toMatchObject({ code: 0 })
+    expect(await guard('ab')).toMatchObject({ code: 97 })
+    expect(await guard('.*')).toMatchObject({ code: 97 })
+  })
+
+  test('is broken by hand where its run is dead, or where that is insisted upon', async () => {
+    expect(await breakLock(server.session, false)).toBe(true)
+    await killedRun('a')
+    expect(await breakLock(server.session, false)).toBe(false)
+    expect(server.read('/var/lib/hactl/lock/info')).toContain('id a')
+    expect(await breakLock(server.session, true)).toBe(true)
+    expect(server.read('/var/lib/hactl/lock/info')).toBeUndefined()
+    await killedRun('b')
+    age(LOCK_EXPIRES_SECONDS + 3)
+    expect(await breakLock(server.session, false)).toBe(true)
+  })
+})
