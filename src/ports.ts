@@ -85,6 +85,8 @@ export interface Files {
   /** Atomic: temp file in the same folder, fsync, rename. mode as in 0o600. */
   write(path: string, text: string, mode: number): Promise<void>
   exists(path: string): Promise<boolean>
+  /** Why write(path) would fail, as far as one can tell without writing: "there is no folder /var/reports"; undefined where nothing speaks against it. */
+  whyNotWritable(path: string): Promise<string | undefined>
 }
 
 /** What to ask through a virtual address. A probe is one new connection. */

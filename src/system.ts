@@ -1,7 +1,7 @@
 /** The real clock, files, prober and local commands, over node: built-ins. No decisions are made here. */
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { access, open, readFile, rename, rm } from 'node:fs/promises'
+import { access, constants, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { connect, isIP, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -62,6 +62,20 @@ export const systemFiles: Files = {
     } catch (error) {
       if (isMissing(error)) return false
       throw error
+    }
+  },
+  whyNotWritable: async path => {
+    const folder = dirname(path)
+    try {
+      await access(folder, constants.W_OK | constants.X_OK)
+      if (!(await stat(folder)).isDirectory()) return `${folder} is not a folder`
+      return (await stat(path)).isDirectory() ? 'it is a folder' : undefined
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      if (code === 'ENOENT') return (await systemFiles.exists(folder)) ? undefined : `there is no folder ${folder}`
+      if (code === 'EACCES' || code === 'EPERM') return `you may not write into ${folder}`
+      if (code === 'EROFS') return `${folder} is on a file system that is read-only`
+      return error instanceof Error ? error.message : String(error)
     }
   },
 }

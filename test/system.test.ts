@@ -140,6 +140,24 @@ describe('files', () => {
   })
 })
 
+describe('a path to write to', () => {
+  test('is fine where its folder is there, whether the file is or not; else it is said why not', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hactl-'))
+    try {
+      const path = join(folder, 'a.html')
+      expect(await systemFiles.whyNotWritable(path)).toBeUndefined()
+      await systemFiles.write(path, 'one', 0o644)
+      expect(await systemFiles.whyNotWritable(path)).toBeUndefined()
+      expect(readdirSync(folder)).toEqual(['a.html'])
+      expect(await systemFiles.whyNotWritable(folder)).toBe('it is a folder')
+      expect(await systemFiles.whyNotWritable(join(folder, 'none', 'a.html'))).toBe(`there is no folder ${join(folder, 'none')}`)
+      expect(await systemFiles.whyNotWritable(join(path, 'a.html'))).toContain(path)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
+
 describe('a local command', () => {
   test('gets its arguments as they are and its stdin', async () => {
     const result = await runLocalCommand(['sh', '-c', 'printf "%s|" "$@"; cat; echo bad >&2; exit 3', 'sh', 'a b', '$HOME'], {

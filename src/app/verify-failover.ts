@@ -5,6 +5,7 @@ import { type DrillCase, judgeDrill, refusedVerdict, type Verdict } from '../dom
 import { baselineProblems, failbackIsSettled, takeoverIsSettled } from '../domain/failover/settled.ts'
 import { TRACKER_FILES } from '../domain/trackers.ts'
 import { worstCaseOutage } from '../domain/vrrp/outage.ts'
+import type { DrillAccount } from '../domain/failover/report/record.ts'
 import { type DrillRun, runDrill } from '../engine/drill.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { createLinks, type Links } from '../engine/links.ts'
@@ -12,12 +13,22 @@ import { withLock } from '../engine/lock.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
 import { sh } from '../engine/ssh/sh.ts'
-import { HactlError } from '../errors.ts'
+import { asHactlError, HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget, Session } from '../ports.ts'
 import type { DrillFile, ObservedNode } from '../state.ts'
 import { lookAt, settledCluster } from './cluster-at-rest.ts'
 import { assertAllIn, type ConnectOptions, limitedServers, targetsOf, withConnections } from './connect.ts'
 import { type DrillChoice, loadDrills } from './drills.ts'
+import {
+  askedOf,
+  assertReportsWritable,
+  beginRun,
+  readJournals,
+  refusedAccount,
+  type ReportWish,
+  type WrittenReport,
+  writeReports,
+} from './failover-report.ts'
 import { settleLimitMs } from './gates.ts'
 import { loadCluster } from './load.ts'
 import { lockClaim } from './lock-claim.ts'
@@ -33,6 +44,8 @@ export interface VerifyInput extends ConnectOptions, DrillChoice {
   readonly probe?: string
   /** "controller" or the name of a server: where the probes come from. */
   readonly from?: string
+  /** Files to write a report into. */
+  readonly reports?: ReportWish
   readonly confirm: (what: DrillAnnouncement) => Promise<boolean>
 }
 
@@ -51,6 +64,8 @@ export interface VerifyReport {
   /** 0, 5 (refused), 7 (failed), 8 (not restored). */
   readonly exit: number
   readonly problems: readonly string[]
+  /** What became of the files that `reports` asked for; without it, none were. */
+  readonly reports?: readonly WrittenReport[]
 }
 
 type OnEvent = (event: EngineEvent) => void
@@ -63,6 +78,8 @@ interface Errand {
   readonly maxOutageMs: number | undefined
   /** "controller" or the name of a server. */
   readonly probeFrom: string
+  /** The servers' journals are read for a report only. */
+  readonly isReported: boolean
 }
 
 /**
@@ -71,6 +88,7 @@ interface Errand {
  * E_UNDO_FAILED and what connecting and reading throw.
  */
 export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: OnEvent, packageRoot: string): Promise<VerifyReport> {
+  await assertReportsWritable(input.reports, ports)
   const loaded = await loadCluster(input.inventoryPath, ports)
   const { cluster } = loaded
   assertWholeCluster(cluster, limitedServers(loaded, input.limit))
@@ -91,8 +109,17 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
       target: probeTargetFor(cluster, instance, input.probe),
       maxOutageMs,
       probeFrom,
+      isReported: input.reports !== undefined,
     }))
   })
+  const runOf = beginRun(cluster, ports)
+  const conclude = async (accounts: readonly DrillAccount[]): Promise<VerifyReport> => {
+    const report = reportOf(
+      accounts.map(account => account.verdict),
+      errands,
+    )
+    return { ...report, reports: await writeReports(input.reports, runOf({ ...report, drills: accounts }), ports) }
+  }
   return withConnections(
     await targetsOf(loaded, input, ports),
     input.forks,
@@ -104,11 +131,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
       assertFit(preflightErrors(cluster, [...observed.values()], { minded: 'locks' }))
       const links = createLinks(sessions, server => connections.reconnect(server))
       const { nodes, refusals } = await settledCluster([...observed.values()], cluster, links, ports, onEvent)
-      if (refusals.length > 0)
-        return reportOf(
-          errands.map(errand => refused(errand, refusals, onEvent)),
-          errands,
-        )
+      if (refusals.length > 0) return conclude(errands.map(errand => refused(errand, refusals, onEvent)))
       if (!(await input.confirm(await announcementOf(errands, connections.sessions, nodes, ports)))) {
         throw new HactlError({
           code: 'E_DECLINED',
@@ -119,14 +142,24 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
       const claim = lockClaim('verify-failover', ports, randomBytes(6).toString('hex'))
       return withLock(sessions, claim, ports.clock, async () => {
         onEvent({ kind: 'lock-taken', id: claim.id, servers: sessions.map(session => session.server) })
-        const verdicts: Verdict[] = []
-        for (const errand of errands) {
-          const verdict = await carryOut(errand, cluster, links, ports, onEvent)
-          verdicts.push(verdict)
-          // What is not as it was must be seen to before anything else is disturbed.
-          if (!verdict.restored) break
+        const accounts: DrillAccount[] = []
+        try {
+          for (const errand of errands) {
+            const account = await carryOut(errand, cluster, links, ports, onEvent)
+            accounts.push(account)
+            // What is not as it was must be seen to before anything else is disturbed.
+            if (!account.verdict.restored) break
+          }
+        } catch (error) {
+          const { message, why, fix, exit } = asHactlError(error)
+          const problems = [message, ...why, ...(fix === undefined ? [] : [fix])]
+          const run = runOf({ drills: accounts, maxOutageMs: widest(errands), exit, problems })
+          for (const { path, problem } of await writeReports(input.reports, run, ports)) {
+            if (problem !== undefined) onEvent({ kind: 'warning', text: `${path} could not be written: ${problem}` })
+          }
+          throw error
         }
-        return reportOf(verdicts, errands)
+        return conclude(accounts)
       })
     },
     server => onEvent({ kind: 'observe-started', server }),
@@ -134,7 +167,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
 }
 
 /** Looks at the servers as they are now, runs the drill where they are well, and judges it. */
-async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: Ports, onEvent: OnEvent): Promise<Verdict> {
+async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: Ports, onEvent: OnEvent): Promise<DrillAccount> {
   const { drill, instance, maxOutageMs } = errand
   const { nodes, refusals } = await settledCluster(await lookAt(cluster, links, ports), cluster, links, ports, onEvent)
   const vip = addressOf(errand)
@@ -154,6 +187,7 @@ async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: P
     goesHome: goesHome(nodes, instance.name, from),
     servers: links.servers,
   }
+  const beganMs = ports.clock.monotonic()
   try {
     const outcome = await runDrill({
       id: randomBytes(4).toString('hex'),
@@ -176,10 +210,13 @@ async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: P
       signal: ports.signal,
       onEvent,
     })
-    return told(judgeDrill(about, outcome), onEvent)
+    const verdict = told(judgeDrill(about, outcome), onEvent)
+    const journals = errand.isReported ? await readJournals(links, beganMs, ports) : []
+    return { title: drill.title, verdict, about, asked: askedOf(errand.target), samples: outcome.samples, journals }
   } catch (error) {
     if (!(error instanceof HactlError) || error.code !== 'E_UNHEALTHY') throw error
-    return told(refusedVerdict(about, error.why.length === 0 ? [error.message] : error.why), onEvent)
+    const verdict = told(refusedVerdict(about, error.why.length === 0 ? [error.message] : error.why), onEvent)
+    return refusedAccount(verdict, drill.title, errand.target)
   }
 }
 
@@ -193,8 +230,9 @@ function sendProbes(
   return runServerProber({ session: links.current(probeFrom), target, clock, ...watch })
 }
 
-function refused(errand: Errand, reasons: readonly string[], onEvent: OnEvent): Verdict {
-  return told(refusedVerdict({ drill: errand.drill.name, vip: addressOf(errand) }, reasons), onEvent)
+function refused(errand: Errand, reasons: readonly string[], onEvent: OnEvent): DrillAccount {
+  const verdict = told(refusedVerdict({ drill: errand.drill.name, vip: addressOf(errand) }, reasons), onEvent)
+  return refusedAccount(verdict, errand.drill.title, errand.target)
 }
 
 function told(verdict: Verdict, onEvent: OnEvent): Verdict {
@@ -220,14 +258,18 @@ function reportOf(verdicts: readonly Verdict[], errands: readonly Errand[]): Ver
       : verdicts.some(verdict => verdict.verdict === 'refused')
         ? 5
         : 0
-  const bounds = errands.flatMap(errand => errand.maxOutageMs ?? [])
   const left = errands.length - verdicts.length
   return {
     drills: verdicts.map(reported),
-    maxOutageMs: bounds.length === 0 ? undefined : Math.max(...bounds),
+    maxOutageMs: widest(errands),
     exit,
     problems: left > 0 ? [`${left} more were not begun: first see to what is not as it was`] : [],
   }
+}
+
+function widest(errands: readonly Errand[]): number | undefined {
+  const bounds = errands.flatMap(errand => errand.maxOutageMs ?? [])
+  return bounds.length === 0 ? undefined : Math.max(...bounds)
 }
 
 /** The findings' codes have become the exit status; their texts are the reasons. */

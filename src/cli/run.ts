@@ -86,6 +86,7 @@ async function perform(argv: readonly string[], ports: Ports, hooks: RunHooks, o
     // Questions are asked on stderr, so that stdout may go into a file or a pipe.
     interactive: terminal.stdinIsTTY && terminal.stderrIsTTY,
     prompter: hooks.prompter,
+    version: hooks.version,
     packageRoot: hooks.packageRoot,
   })
 }

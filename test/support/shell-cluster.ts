@@ -90,6 +90,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
       },
       write: () => Promise.reject(new Error('nothing is written here')),
       exists: async path => files.has(path.slice('/inventory/'.length)),
+      whyNotWritable: async () => undefined,
     },
     probe: async () => (servers.some(runs) ? { ok: true, tookMs: 1 } : { ok: false, tookMs: 1, error: 'ECONNREFUSED' }),
     localCommand: () => Promise.reject(new Error('no local command is expected')),

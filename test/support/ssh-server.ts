@@ -238,6 +238,7 @@ export const realFiles: Files = {
       () => true,
       () => false,
     ),
+  whyNotWritable: async () => undefined,
 }
 
 /** An operator's machine: a home directory in a temporary folder. */

@@ -1,9 +1,11 @@
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
+import type { WrittenReport } from '../../app/failover-report.ts'
 import type { DrillAnnouncement, VerifyInput } from '../../app/verify-failover.ts'
+import { HactlError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { usageError } from '../flags.ts'
 import { assertCanAsk, confirmed, runInput } from '../run-input.ts'
-import { renderReport } from '../view/report.ts'
+import { renderError } from '../view/error.ts'
 import { renderAnnouncement, renderVerify, verifyObject } from '../view/verify.ts'
 
 export const verifyFailover: Command = async context => {
@@ -16,17 +18,34 @@ export const verifyFailover: Command = async context => {
   // --quiet speaks of problems only, and a failed drill is one.
   if (report.exit === 0) output.text(renderVerify(report, output.style))
   else output.important(renderVerify(report, output.style))
-  const file = flags.text('report')
-  if (file !== undefined) {
-    const path = resolve(ports.cwd, file)
-    await ports.files.write(path, renderReport(report, path), 0o644)
-    output.text(`report written to ${file}`)
+  const unwritten = tellOfReports(report.reports ?? [], context)
+  const exit = unwritten > 0 && report.exit === 0 ? 1 : report.exit
+  return { exit, result: verifyObject(report) }
+}
+
+/** Says which files there are; one that could not be written after all is shown instead. How many those are. */
+function tellOfReports(reports: readonly WrittenReport[], { output, ports }: CommandContext): number {
+  for (const { path, problem, text } of reports) {
+    const file = relative(ports.cwd, path)
+    if (problem === undefined) {
+      output.text(`report written to ${file.startsWith('..') ? path : file}`)
+      continue
+    }
+    const error = new HactlError({
+      code: 'E_INTERNAL',
+      what: `the report could not be written to ${path}; it follows`,
+      why: [problem],
+      fix: 'save what follows; the drills need not be run again',
+    })
+    output.problem(renderError(error, { columns: output.errorColumns, verbose: false, style: output.errorStyle }))
+    output.problem(text)
   }
-  return { exit: report.exit, result: verifyObject(report) }
+  return reports.filter(({ problem }) => problem !== undefined).length
 }
 
 async function verifyInput(context: CommandContext): Promise<Omit<VerifyInput, 'drills'>> {
-  const { flags } = context
+  const { flags, ports, version } = context
+  const reports = flags.list('report').map(file => resolve(ports.cwd, file))
   const [maxOutageMs, probe, from] = [flags.number('maxOutage'), flags.text('probe'), flags.text('from')]
   return {
     ...(await runInput(context)),
@@ -35,6 +54,7 @@ async function verifyInput(context: CommandContext): Promise<Omit<VerifyInput, '
     ...(maxOutageMs === undefined ? {} : { maxOutageMs }),
     ...(probe === undefined ? {} : { probe }),
     ...(from === undefined ? {} : { from }),
+    ...(reports.length === 0 ? {} : { reports: { paths: reports, version } }),
     confirm: what => announceAndAsk(context, what),
   }
 }

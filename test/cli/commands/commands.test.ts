@@ -259,13 +259,32 @@ describe('verify-failover', () => {
     })
   })
 
-  test.for(['html', 'json', 'xml', 'md'])('writes a .%s report with every verdict', async ending => {
-    const files = fakeFiles()
-    const both = { verifyFailover: async () => ({ drills: [PASSED, NOBODY_TOOK_OVER], maxOutageMs: 3000, exit: 7, problems: [] }) }
-    await runLine(['verify-failover', '-y', '--report', `r.${ending}`], { app: both, ports: { files } })
-    const text = files.written.get(`/home/ops/edge/r.${ending}`)
-    expect(text).toContain('haproxy-stop')
-    expect(text).toContain('nobody took over 192.0.2.200 within 20 s')
+  test('has every report written that was asked for, and says where they are', async () => {
+    let given: unknown
+    const writes = {
+      verifyFailover: async (input: { reports?: unknown }) => {
+        given = input.reports
+        return { ...report, reports: [{ path: '/home/ops/edge/r.html', problem: undefined, text: '<html>' }] }
+      },
+    }
+    const { exit, out } = await runLine(['verify-failover', '-y', '--report', 'r.html', '--report', '/srv/r.xml'], { app: writes })
+    expect(exit).toBe(0)
+    expect(given).toEqual({ paths: ['/home/ops/edge/r.html', '/srv/r.xml'], version: '1.2.3' })
+    expect(out).toContain('report written to r.html')
+  })
+
+  test.for([
+    [0, 1],
+    [7, 7],
+  ] as const)('shows a report that could not be written; status %i becomes %i', async ([drills, whole]) => {
+    const lost = [{ path: '/srv/r.md', problem: 'ENOSPC: no space left on device', text: '# Failover drills of edge' }]
+    const { exit, err } = await runLine(['verify-failover', '-y', '--report', '/srv/r.md'], {
+      app: { verifyFailover: async () => ({ ...report, exit: drills, reports: lost }) },
+    })
+    expect(exit).toBe(whole)
+    expect(err).toContain('the report could not be written to /srv/r.md')
+    expect(err).toContain('ENOSPC')
+    expect(err).toContain('# Failover drills of edge')
   })
 
   test('passes the flags on', async () => {
