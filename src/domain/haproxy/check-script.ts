@@ -48,11 +48,6 @@ asks=${CHECK_ASKS}
 end=${CHECK_END_MS / 1000}
 [ "\${1-}" = once ] && asks=1 && end=2
 
-# systemd's hooks know of a stop or crash first.
-down=0
-[ -r ${TRACKER_FILES.haproxy_down} ] && read -r down < ${TRACKER_FILES.haproxy_down}
-[ "$down" = 1 ] && [ "$asks" -gt 1 ] && exit 1
-
 if [ ! -S ${HAPROXY_MASTER_SOCKET} ]
 then
     echo "${HAPROXY_MASTER_SOCKET} is not there: looking for a haproxy process only" >&2
@@ -69,8 +64,12 @@ my ($asks, $end, $spacing, $waits, $wait) = @ARGV;
 my $failed = "${CHECK_FAILED}";
 my $answered = 0;
 
+# What systemd has told keepalived already. A quick restart is waited for, so that no failed check delays the way back:
+# who was well when this run began and is down at its end is left to the next.
+sub down { open(my $file, "<", "${TRACKER_FILES.haproxy_down}") or return 0; return $asks > 1 && (<$file> // "") =~ /^1/ }
+
 # The time is up without a verdict: the last one holds, and one question alone has no last one.
-sub undecided { exit($answered || ($asks > 1 && !-e $failed) ? 0 : 1) }
+sub undecided { exit($answered || ($asks > 1 && !down() && !-e $failed) ? 0 : 1) }
 $SIG{TERM} = \\&undecided;
 
 sub now { open(my $uptime, "<", "/proc/uptime") or return 0; return (split " ", <$uptime>)[0] }
@@ -105,7 +104,9 @@ sub answers {
 
 for my $i (0 .. $asks - 1) {
     pause($began + $i * $spacing - now());
-    $answered = answers() and next;
+    pause($wait) while down();
+    if (answers()) { $answered = 1; next }
+    redo if down();
     open(my $mark, ">", $failed) if $asks > 1;
     exit 1 if \`systemctl is-active haproxy.service\` ne "reloading\\n";
     last;

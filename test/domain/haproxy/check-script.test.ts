@@ -110,12 +110,34 @@ describe('the check of fast', () => {
     expect((await run(fast, 'once')).code).toBe(1)
   })
 
-  test('asks nobody where systemd has said that haproxy is down, except when told to ask once', async () => {
+  test('fails where systemd has said that haproxy is down and it stays so, asking nobody; asked once, it asks', async () => {
     const { asked } = await listen(answer)
     writeFileSync(join(folder, 'haproxy_down'), '1\n')
     expect((await run(fast)).code).toBe(1)
     expect(asked()).toBe(0)
     expect((await run(fast, 'once')).code).toBe(0)
+  })
+
+  test('waits for a haproxy that systemd restarts: the first question may be refused, the word comes, then it is asked', async () => {
+    const { asked } = await listen((socket, number) => {
+      if (number === 1) {
+        writeFileSync(join(folder, 'haproxy_down'), '1\n')
+        setTimeout(() => writeFileSync(join(folder, 'haproxy_down'), '0\n'), 100)
+        socket.destroy()
+      } else answer(socket)
+    })
+    expect((await run(fast)).code).toBe(0)
+    expect(asked()).toBeGreaterThan(1)
+  })
+
+  test('leaves a haproxy that goes down in the middle of a run to the next run', async () => {
+    await listen((socket, number) => {
+      if (number === 2) writeFileSync(join(folder, 'haproxy_down'), '1\n')
+      if (number < 2) answer(socket)
+      else socket.destroy()
+    })
+    expect((await run(fast)).code).toBe(0)
+    expect((await run(fast)).code).toBe(1)
   })
 
   test('looks for a process where there is no master socket, and says so', async () => {
