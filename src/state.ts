@@ -61,7 +61,7 @@ export interface ServiceResource {
   readonly whenActive: string
   /** The files whose content loadedHash stands for: where one is written anew, what is loaded is no longer known. */
   readonly loads?: readonly string[]
-  /** Files that must exist while the unit runs; it is reloaded when one is missing (keepalived's tracker files: a lost watch stays lost). */
+  /** Tracker files of the unit; it is reloaded when one is missing or they are not watched (a lost watch stays lost). */
   readonly runtimeFiles?: readonly string[]
 }
 
@@ -159,6 +159,8 @@ export interface ObservedNode {
   readonly checkStatus: number | undefined
   /** Contents of the tracker files by name, trimmed; undefined entries are missing files. */
   readonly trackers: Readonly<Record<string, string | undefined>>
+  /** Whether the running keepalived watches the folder that the tracker files stand in now; undefined where none runs or it cannot be told. */
+  readonly trackersWatched?: boolean
   /** Who holds the cluster lock here, if anybody. */
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units still there (undo timers, drills). */

@@ -53,8 +53,8 @@ function sayHaproxyRuns(): string {
   return `[ -d ${RUN_DIR} ] || mkdir -m 0755 ${RUN_DIR}\n${writeTrackerShell('haproxy_down', 0)}\n`
 }
 
-/** For keepalived's service: it may be given its track files while haproxy needs no step of its own. */
-function sayHaproxyRunsToKeepalived(): string {
+/** For keepalived's service: it may be given its track files while haproxy needs no step of its own, or after they were lost. */
+export function sayHaproxyRunsToKeepalived(): string {
   return `if systemctl --quiet is-active haproxy.service; then\n${sayHaproxyRuns()}fi\n`
 }
 
@@ -101,6 +101,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       loadedHash: sha256(keepalivedConf),
       loads: [KEEPALIVED_CONF],
       whenActive: fast ? sayHaproxyRunsToKeepalived() : '',
+      ...(fast ? { runtimeFiles: Object.values(TRACKER_FILES) } : {}),
     },
   ]
   return { server: serverName, resources }

@@ -40,6 +40,7 @@ export function trackerProblems(cluster: Cluster, name: string, node: ObservedNo
   const missing = Object.entries(TRACKER_FILES).filter(([, path]) => node.trackers[path] === undefined)
   if (missing.length > 0)
     return [`the track files ${missing.map(([file]) => file).join(', ')} are missing: keepalived no longer hears of haproxy`]
+  if (node.trackersWatched === false) return ["keepalived's watch on its track files is dead: it no longer hears of haproxy"]
   const value = (path: string) => Number(node.trackers[path] ?? 0) || 0
   const offset = value(TRACKER_FILES.haproxy_offset) + value(TRACKER_FILES.keepalived_offset) + value(TRACKER_FILES.drain)
   const expected = Math.min(254, Math.max(1, instance.basePriority + offset))

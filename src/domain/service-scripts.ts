@@ -1,5 +1,6 @@
 /** How haproxy and keepalived say for themselves that they run what is on disk: `systemctl reload` exits 0 even where they do not. */
 import type { Cluster } from './cluster-types.ts'
+import { sayHaproxyRunsToKeepalived } from './desired.ts'
 import { CHECK_SCRIPT, HAPROXY_MASTER_SOCKET } from './paths.ts'
 
 /** Shell lines, constants of hactl: outside values reach them only as positional parameters. */
@@ -89,7 +90,8 @@ export function serviceScriptsFor(
       expect: [],
     },
     keepalived: {
-      beforeReload: ':',
+      // Before it reads the file: a tracker that it has to make itself begins with "down", and the holder would give the address up.
+      beforeReload: cluster.profile === 'fast' ? sayHaproxyRunsToKeepalived() : ':',
       loaded: KEEPALIVED_SHOWS,
       started: KEEPALIVED_SHOWS,
       expect: cluster.instances.flatMap(instance => [

@@ -195,6 +195,9 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
     } else if (missing.length > 0) {
       steps.push('reload', 'stamp')
       reasons.push(`${missing.join(' and ')} missing`)
+    } else if (resource.runtimeFiles !== undefined && observed.trackersWatched === false) {
+      steps.push('reload', 'stamp')
+      reasons.push('it no longer watches its track files')
     } else if (options.reload) {
       steps.push('reload', 'stamp')
       reasons.push('asked for')

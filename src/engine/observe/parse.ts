@@ -34,10 +34,15 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     instances: parseInstances(text('instances')),
     checkStatus: sections.has('check') ? Number(text('check').trim()) : undefined,
     trackers: Object.fromEntries(linesOf(text('trackers')).map(line => splitOnce(line, ' '))),
+    ...parseWatched(linesOf(text('watched'))),
     lock: parseLock(text('lock')),
     residue: linesOf(text('residue')),
     neighbours: parseNeighbours(text('neighbours')),
   }
+}
+
+function parseWatched(answers: readonly string[]): Pick<ObservedNode, 'trackersWatched'> {
+  return answers.length === 0 ? {} : { trackersWatched: !answers.includes('no') }
 }
 
 function parseSections(server: string, stdout: string): Map<string, string> {

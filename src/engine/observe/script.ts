@@ -142,6 +142,20 @@ b trackers
 for f in ${request.trackers}; do v=; [ -e "$f" ] && { { read -r v <"$f"; } 2>/dev/null; echo "$f $v"; }; done
 e trackers
 
+# The kernel names what a process watches by inode: a folder that was deleted and made again is another one (proc(5), fdinfo).
+if [ -n "$ka_pid" ]; then
+  b watched
+  for f in ${request.trackers}; do echo "\${f%/*}"; done | sort -u | while read -r d; do
+    i=$(printf %x "$(stat -c %i "$d" 2>/dev/null || echo 0)"); w=
+    for p in $ka_pid $(cat /proc/"$ka_pid"/task/"$ka_pid"/children 2>/dev/null); do
+      [ -r /proc/"$p"/fdinfo/0 ] || continue
+      if grep -qs "^inotify wd:[0-9a-f]* ino:$i " /proc/"$p"/fdinfo/*; then w=yes; else w=\${w:-no}; fi
+    done
+    echo "$w"
+  done
+  e watched
+fi
+
 if [ -x ${request.checkScript} ]; then
   timeout -k 1 3 ${request.checkScript} once >/dev/null 2>&1; rc=$?
   b check
