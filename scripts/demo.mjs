@@ -23,9 +23,22 @@ const MINUTE_MS = 60_000
 const unknown = process.argv.slice(2).filter(word => word !== '--keep')
 const keep = process.argv.includes('--keep')
 
+const WIDTH = 100
+
+/** A command line as a shell would take it, over several lines where it is long. */
+function wrapped(words) {
+  const lines = ['']
+  for (const word of words) {
+    const line = lines.at(-1)
+    if (line !== '' && line.length + word.length >= WIDTH) lines.push(word)
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
+  }
+  return lines.join(' \\\n    ')
+}
+
 /** Runs the real CLI, showing the command line as an operator would type it. Returns the object that --json ends with, if it was asked for. */
 async function hactl(words, { json = false, cwd } = {}) {
-  console.log(`\n${bold(`$ hactl ${words.join(words.length > 6 ? ' \\\n    ' : ' ')}`)}`)
+  console.log(`\n${bold(`$ ${wrapped(['hactl', ...words])}`)}`)
   const result = await run('node', [hactlBin, ...words, ...(json ? ['--json'] : [])], {
     cwd,
     timeoutMs: 5 * MINUTE_MS,

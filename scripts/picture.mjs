@@ -12,12 +12,10 @@ if (from === undefined || to === undefined) {
 const WORTH = [
   { begins: /^== [1-4] of 4|^== what a client/, keep: /^/ },
   { begins: /^\$ hactl setup/, keep: /^ {4}--|is written/ },
-  { begins: /^\$ hactl check/, keep: /^ {2}(event|haproxy-)/ },
-  { begins: /^\$ hactl deploy/, keep: /^\d+ servers: |^interruption|: (enable and start|reload) |one server holds each|is held by|^took/ },
+  { begins: /^\$ hactl deploy/, keep: /^\d+ servers: |^interruption|is held by|^took/ },
   { begins: /^# who answers/, keep: /^GET/ },
-  { begins: /^\$ hactl status/, keep: /^server|^srv-/ },
-  { begins: /^\$ hactl verify/, keep: /^PASSED|^FAILED|drills? passed/ },
-  { begins: /^# /, keep: /^$^/ },
+  { begins: /^\$ hactl verify/, keep: /^PASSED|^FAILED/ },
+  { begins: /^\$ |^# (the lab|profile)/, keep: undefined },
 ]
 const LEFT_OUT = '  ...'
 
@@ -28,12 +26,11 @@ function linesWorthSeeing(text) {
   for (const line of text.split('\n').slice(start)) {
     if (line.startsWith('== taking')) break
     const begun = WORTH.find(({ begins }) => begins.test(line))
-    if (begun !== undefined) {
-      if (shown.length > 0) shown.push('')
-      shown.push(line)
-      section = begun
-    } else if (line !== '' && section !== undefined && section.keep.test(line)) shown.push(line)
-    else if (line !== '' && shown.at(-1) !== LEFT_OUT && !shown.at(-1)?.startsWith('# ')) shown.push(LEFT_OUT)
+    if (begun !== undefined) section = begun
+    if (line === '' || section?.keep === undefined) continue
+    if (begun !== undefined) shown.push(...(shown.length === 0 ? [] : ['']), line)
+    else if (section.keep.test(line)) shown.push(line)
+    else if (shown.at(-1) !== LEFT_OUT) shown.push(LEFT_OUT)
   }
   return shown
 }
