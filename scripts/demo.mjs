@@ -96,10 +96,10 @@ function table(rows) {
     profile,
     drill.from ?? '-',
     drill.to ?? 'nobody',
-    drill.outage_ms === null || drill.outage_ms === undefined ? '-' : seconds2(drill.outage_ms),
+    drill.outage_ms === null || drill.outage_ms === undefined ? '-' : outage(drill.outage_ms),
     `${drill.failed_probes} of ${drill.probes}`,
     drill.failback ?? '-',
-    drill.failback_outage_ms === null || drill.failback_outage_ms === undefined ? '-' : seconds2(drill.failback_outage_ms),
+    drill.failback_outage_ms === null || drill.failback_outage_ms === undefined ? '-' : outage(drill.failback_outage_ms),
     drill.verdict,
   ])
   const widths = header.map((title, at) => Math.max(title.length, ...cells.map(row => row[at].length)))
@@ -111,7 +111,8 @@ function table(rows) {
   return [bold(line(header)), ...cells.map(line)].join('\n')
 }
 
-const seconds2 = ms => (ms === 0 ? '0' : `${(ms / 1000).toFixed(2)} s`)
+// Rounded as hactl rounds.
+const outage = ms => (ms === 0 ? '0' : `${(Math.round(ms / 10) / 100).toFixed(2)} s`)
 
 async function drill(profile, file, cwd) {
   const result = await hactl(['verify-failover', file, '--yes'], { json: true, cwd })

@@ -24,13 +24,13 @@ function linesWorthSeeing(text) {
   let section
   const start = text.split('\n').findIndex(line => line.startsWith('== 1 of 4'))
   for (const line of text.split('\n').slice(start)) {
-    if (line.startsWith('== taking')) break
     const begun = WORTH.find(({ begins }) => begins.test(line))
     if (begun !== undefined) section = begun
     if (line === '' || section?.keep === undefined) continue
     if (begun !== undefined) shown.push(...(shown.length === 0 ? [] : ['']), line)
     else if (section.keep.test(line)) shown.push(line)
     else if (shown.at(-1) !== LEFT_OUT) shown.push(LEFT_OUT)
+    if (line.startsWith('The demo took')) break
   }
   return shown
 }
