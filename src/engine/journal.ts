@@ -42,12 +42,16 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
   }
 }
 
-/** --unit matches what the unit's processes log and what systemd logs about it (journalctl(1)); one line more tells that there were more. */
+/**
+ * What keepalived logs, what systemd (process 1) logs about either, and what haproxy logs except its requests: those go to syslog at
+ * level info (6), hundreds a second, and would push everything else out of the window. Matches of one field are alternatives,
+ * those of several must all hold, and + begins another group (journalctl(1)). One line more than is kept tells that there were more.
+ */
 export function journalScript(windowMs: number): Script {
   return sh`read -r up _ </proc/uptime
 echo "clock $(date +%s%3N) $up"
 exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE,SYSLOG_IDENTIFIER --lines=${MOST_LINES + 1} \
-  --unit=haproxy.service --unit=keepalived.service --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1}))`
+  --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1}))   _SYSTEMD_UNIT=keepalived.service +   _PID=1 UNIT=keepalived.service UNIT=haproxy.service +   _SYSTEMD_UNIT=haproxy.service _TRANSPORT=stdout +   _SYSTEMD_UNIT=haproxy.service PRIORITY=0 PRIORITY=1 PRIORITY=2 PRIORITY=3 PRIORITY=4 PRIORITY=5`
 }
 
 /** "clock EPOCH_MS UPTIME_S": when this server booted by its wall clock; undefined for any other text. */

@@ -108,7 +108,7 @@ function drillFacts(account: DrillAccount, servers: readonly string[]): DrillFac
         server,
         holds: lane.holds.map(onAxis),
         units: Object.fromEntries(Object.entries(lane.units).map(([unit, spans]) => [unit, spans.map(onAxis)])),
-        unreachable: lane.unreachable.map(onAxis),
+        silences: lane.silences.map(onAxis),
       }
     }),
     looks: samples.flatMap(sample => (sample.kind === 'holder' ? [{ ...sample, atMs: since(sample.atMs) }] : [])),

@@ -144,7 +144,7 @@ const LEGEND = `<ul class="legend">${[
   ['holds the address', '<rect class="held" y="1" width="22" height="10"/>'],
   ['service active', '<rect class="active" y="4" width="22" height="4"/>'],
   ['service not active', '<rect class="down" x=".5" y="1" width="21" height="10"/>'],
-  ['server not reachable', '<rect class="gone" x=".5" y="1" width="21" height="10"/>'],
+  ['nothing known of the server', '<rect class="gone" x=".5" y="1" width="21" height="10"/>'],
   ['outage: nobody answered', '<rect class="outage" x=".5" y=".5" width="21" height="11"/>'],
   ['probe answered', '<rect class="ok" x="9" y="6" width="3" height="6"/>'],
   ['probe failed', '<rect class="failed" x="9" width="3" height="12"/>'],
@@ -216,7 +216,7 @@ function journal(drill: DrillFacts): string {
   const rest = drill.journal.filter(line => line.sinceMs === undefined).map(journalLine)
   return `<h3>Journal</h3>
 ${list('notes', drill.journalGaps)}
-<details open><summary>${count(drill.journal.length, 'line')} of haproxy and keepalived</summary>
+<details open><summary>${count(drill.journal.length, 'line')} of haproxy (without its requests) and keepalived</summary>
 <ol class="journal" tabindex="0" aria-label="Journal lines">${[...entries.map(entry => entry.html), ...rest].join('\n')}</ol>
 </details>`
 }

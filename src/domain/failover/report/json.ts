@@ -63,7 +63,7 @@ function drillObject(drill: DrillFacts): object {
       units: Object.fromEntries(
         Object.entries(lane.units).map(([unit, spans]) => [unit, spans.map(span => ({ state: span.state, from_to_ms: pair(span) }))]),
       ),
-      unreachable: lane.unreachable.map(pair),
+      silences: lane.silences.map(span => ({ state: span.state, from_to_ms: pair(span) })),
     })),
     samples: {
       probes: {

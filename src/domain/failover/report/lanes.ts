@@ -15,8 +15,8 @@ export interface ServerLane {
   readonly holds: readonly Span[]
   /** systemd's ActiveState over time, by unit; "unknown" where no look tells. */
   readonly units: Readonly<Record<string, readonly Span[]>>
-  /** When it said nothing. */
-  readonly unreachable: readonly Span[]
+  /** When nothing is known of it: "unreachable" where its connection was lost, "silent" where it only said nothing. */
+  readonly silences: readonly Span[]
 }
 
 export interface Probe {
@@ -56,7 +56,7 @@ export function serverLane(
     server,
     holds: holdIntervals(own, watch.vip).map(({ fromMs, toMs }) => ({ fromMs, toMs, state: 'held' })),
     units: Object.fromEntries(watch.units.map(unit => [unit, unitSpans(looks, unit, watch.toMs)])),
-    unreachable: looks.length === 0 ? [{ fromMs: watch.fromMs, toMs: watch.toMs, state: 'unreachable' }] : silences(looks, watch.toMs),
+    silences: looks.length === 0 ? [{ fromMs: watch.fromMs, toMs: watch.toMs, state: 'silent' }] : silencesOf(looks, watch.toMs),
   }
 }
 
@@ -75,14 +75,15 @@ function unitSpans(looks: readonly HolderSample[], unit: string, endMs: number):
   return spans
 }
 
-function silences(looks: readonly HolderSample[], endMs: number): readonly Span[] {
+function silencesOf(looks: readonly HolderSample[], endMs: number): readonly Span[] {
   const spans: Span[] = []
   looks.forEach((look, index) => {
     const nextMs = looks[index + 1]?.atMs ?? endMs
     if (look.reachable && nextMs - look.atMs <= SILENT_AFTER_MS) return
     const last = spans.at(-1)
-    if (last?.toMs === look.atMs) spans[spans.length - 1] = { ...last, toMs: nextMs }
-    else spans.push({ fromMs: look.atMs, toMs: nextMs, state: 'unreachable' })
+    const state = look.reachable ? 'silent' : 'unreachable'
+    if (last?.toMs === look.atMs) spans[spans.length - 1] = { fromMs: last.fromMs, toMs: nextMs, state }
+    else spans.push({ fromMs: look.atMs, toMs: nextMs, state })
   })
   return spans
 }

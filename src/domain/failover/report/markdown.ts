@@ -78,9 +78,7 @@ function timeline(drill: DrillFacts): readonly string[] {
   const rows = [
     ...drill.lanes.map(lane => ({
       name: lane.server,
-      line: draw((fromMs, toMs) =>
-        lane.holds.some(touches(fromMs, toMs)) ? '#' : lane.unreachable.some(touches(fromMs, toMs)) ? '?' : '-',
-      ),
+      line: draw((fromMs, toMs) => (lane.holds.some(touches(fromMs, toMs)) ? '#' : lane.silences.some(touches(fromMs, toMs)) ? '?' : '-')),
     })),
     ...drill.probeLanes.map(lane => ({
       name: `probes of ${lane.from}`,
@@ -95,7 +93,7 @@ function timeline(drill: DrillFacts): readonly string[] {
     },
   ]
   const width = Math.max(...rows.map(row => row.name.length))
-  const legend = `${formatOffset(axis.fromMs)} to ${formatOffset(axis.toMs)}; # holds the address, ? not reachable, x a probe failed`
+  const legend = `${formatOffset(axis.fromMs)} to ${formatOffset(axis.toMs)}; # holds the address, ? nothing known, x a probe failed`
   return fenced([...rows.map(({ name, line }) => `${name.padEnd(width)}  ${line}`.trimEnd()), legend])
 }
 

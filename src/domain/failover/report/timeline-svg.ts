@@ -165,10 +165,10 @@ function laneRows(scale: Scale, lane: ServerLane): readonly Row[] {
   const units = Object.entries(lane.units)
   const rowsPx = ROW_PX * (units.length + 1)
   const gone = (y: number) =>
-    visible(scale, lane.unreachable)
+    visible(scale, lane.silences)
       .map(span => {
-        const tip = `${lane.server} could not be reached, ${period(span)}`
-        return bar(scale, span, y, rowsPx - 3, 'gone', tip) + inside(scale, span, y + rowsPx / 2 + 3, 'unreachable')
+        const tip = `${lane.server} was ${span.state}, ${period(span)}`
+        return bar(scale, span, y, rowsPx - 3, 'gone', tip) + inside(scale, span, y + rowsPx / 2 + 3, span.state)
       })
       .join('')
   const head: Row = {
