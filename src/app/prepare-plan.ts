@@ -63,17 +63,25 @@ function versionOf(name: string, nodes: readonly ObservedNode[]): string | undef
   return name === 'haproxy' ? known?.haproxy : name === 'keepalived' ? known?.keepalived : undefined
 }
 
+const UNKNOWN_LOADED = 'an earlier run ended half way, and what keepalived has loaded since is not known'
+
 function judgeChange(
   cluster: Cluster,
   observed: ReadonlyMap<string, ObservedNode>,
   server: string,
   actions: readonly Action[],
 ): ChangeJudgement {
-  const keepalivedRuns = observed.get(server)?.services.keepalived.active === 'active'
-  if (!keepalivedRuns) return { class: 'first-time', outageMs: 0, reasons: [] }
+  const node = observed.get(server)
+  if (node?.services.keepalived.active !== 'active') return { class: 'first-time', outageMs: 0, reasons: [] }
   const write = actions.find(action => action.kind === 'write-file' && action.path === KEEPALIVED_CONF)
-  if (write?.kind !== 'write-file') return { class: 'local', outageMs: 0, reasons: [] }
-  const judged = classifyKeepalivedChange(write.before, write.after)
+  // An earlier run wrote the file and ended before it was loaded: what runs may be anything that peers refuse.
+  const isUnknown = node.services.keepalived.loadedHash === undefined && node.files[KEEPALIVED_CONF]?.ownedSha256 !== undefined
+  if (write?.kind !== 'write-file') {
+    return isUnknown ? { class: 'together', outageMs: 0, reasons: [UNKNOWN_LOADED] } : { class: 'local', outageMs: 0, reasons: [] }
+  }
+  const classified = classifyKeepalivedChange(write.before, write.after)
+  const judged: typeof classified =
+    isUnknown && classified.class !== 'outage' ? { class: 'together', reasons: [...classified.reasons, UNKNOWN_LOADED] } : classified
   const outageMs = outageMsOf(judged, write.after)
   const left = cluster.servers.filter(peer => !observed.has(peer.name)).map(peer => peer.name)
   const alone =

@@ -41,6 +41,7 @@ export function parsePlaybook(value: unknown, path: string): Playbook {
     if (typeof stage['stage'] !== 'string') problems.push(`${at}.stage: a name is needed`)
     if (stage['rollout'] !== 'parallel' && stage['rollout'] !== 'master-last') problems.push(`${at}.rollout: parallel or master-last`)
     if (tasks === undefined) problems.push(`${at}.tasks: a list of resource ids is needed`)
+    if (gates === undefined) problems.push(`${at}.gates: a list of gates is needed`)
     for (const task of tasks ?? []) {
       if (seen.has(task)) problems.push(`${at}.tasks: ${task} stands twice`)
       seen.add(task)

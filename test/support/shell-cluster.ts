@@ -1,5 +1,5 @@
 /** Three servers that are folders, and the ports through which hactl's own app functions deploy to them. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DeployInput, type DeployReport, deploy } from '../../src/app/deploy.ts'
@@ -15,10 +15,9 @@ import type { PlanResult } from '../../src/engine/plan.ts'
 import type { Clock, CommandResult, Ports, Script } from '../../src/ports.ts'
 import type { Action, ObservedNode } from '../../src/state.ts'
 import { interrupted } from './clock.ts'
+import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from './memory-ports.ts'
 import { unreachable } from './remote.ts'
 import { bareServer, copyOf, type ShellServer } from './shell-server.ts'
-
-export const PACKAGE_ROOT = join(import.meta.dirname, '../..')
 
 export const INVENTORY = `
 servers:
@@ -74,7 +73,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     ['haproxy.cfg', haproxyCfg('one')],
   ])
   const runs = (server: ShellServer) => ['haproxy', 'keepalived'].every(unit => server.read(`/world/units/${unit}/active`) !== undefined)
-  const ports: Ports = {
+  const ports = memoryPorts(files, {
     remote: {
       async connect(target) {
         const server = servers.find(({ name }) => name === target.server)
@@ -83,25 +82,11 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
       },
     },
     clock: eagerClock(),
-    files: {
-      async read(path) {
-        const own = path.startsWith('/inventory/') ? files.get(path.slice('/inventory/'.length)) : readFileSync(path, 'utf8')
-        return own === undefined ? undefined : Buffer.from(own)
-      },
-      write: () => Promise.reject(new Error('nothing is written here')),
-      exists: async path => files.has(path.slice('/inventory/'.length)),
-      whyNotWritable: async () => undefined,
-    },
     probe: async () => (servers.some(runs) ? { ok: true, tookMs: 1 } : { ok: false, tookMs: 1, error: 'ECONNREFUSED' }),
-    localCommand: () => Promise.reject(new Error('no local command is expected')),
-    terminal: { stdinIsTTY: false, stdoutIsTTY: false, stderrIsTTY: false, columns: 80, writeOut: () => {}, writeErr: () => {} },
-    env: { USER: 'ops' },
-    cwd: '/inventory',
-    home: '/home/ops',
     signal: abort.signal,
-  }
+  })
   const input: DeployInput = {
-    inventoryPath: '/inventory/inventory.yml',
+    inventoryPath: INVENTORY_PATH,
     limit: [],
     forks: 8,
     timeoutMs: 1000,

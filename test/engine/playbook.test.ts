@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest'
+import { parsePlaybook } from '../../src/engine/playbook.ts'
+import { HactlError } from '../../src/errors.ts'
+import { MANAGED_PATHS } from '../../src/domain/desired.ts'
+import { clusterFor, deployPlaybook, planModel } from '../support/model-cluster.ts'
+import { modelServer } from '../support/model-server.ts'
+
+const stage = { stage: 'configure', rollout: 'master-last', tasks: ['file/haproxy.cfg'], gates: ['vip-answers'] }
+const playbook = (more: Record<string, unknown>, base: Record<string, unknown> = stage) => ({
+  playbook: 'deploy',
+  version: 1,
+  stages: [{ ...base, ...more }],
+})
+
+function problemsOf(value: unknown): readonly string[] {
+  try {
+    parsePlaybook(value, 'p.yml')
+  } catch (error) {
+    if (error instanceof HactlError && error.code === 'E_PLAYBOOK_INVALID' && error.exit === 3) return error.why
+    throw error
+  }
+  return []
+}
+
+describe('a playbook', () => {
+  test.for([
+    ['a word it does not know', playbook({ when: 'always' }), ['stages[0]: unknown key "when"']],
+    ['a gate it does not know', playbook({ gates: ['vip-answer'] }), [expect.stringContaining('unknown gate "vip-answer"')]],
+    ['one gate that is not in a list', playbook({ gates: 'vip-answers' }), ['stages[0].gates: a list of gates is needed']],
+    ['another pace', playbook({ rollout: 'serial' }), ['stages[0].rollout: parallel or master-last']],
+    ['a task twice', playbook({ tasks: ['file/a', 'file/a'] }), ['stages[0].tasks: file/a stands twice']],
+    ['tasks that are no list', playbook({ tasks: 'file/a' }), ['stages[0].tasks: a list of resource ids is needed']],
+    ['no stages', { playbook: 'deploy', version: 1, stages: [] }, ['stages: a list with at least one stage is needed']],
+    ['another version', { ...playbook({}), version: 2 }, ['version: only 1 is known']],
+    ['a list for a mapping', [], ['it is not a mapping']],
+  ] as const)('with %s is refused', ([, value, problems]) => {
+    expect(problemsOf(value)).toEqual(problems)
+  })
+
+  test('that is wrong in several places is refused once, with all of them', () => {
+    expect(problemsOf({ stages: [{ tasks: 1 }], more: 1 })).toHaveLength(6)
+  })
+})
+
+describe('the playbook that hactl ships', () => {
+  test.for(['fast', 'classic'] as const)('names every resource of the %s profile, and none that is in neither', async profile => {
+    const shipped = await deployPlaybook()
+    const { plan } = planModel(await clusterFor({ profile }), shipped, [
+      modelServer('srv-1', 11),
+      modelServer('srv-2', 12),
+      modelServer('srv-3', 13),
+    ])
+    const wanted = plan.servers[0] ?? { actions: [], unchanged: [] }
+    const ids = [...wanted.actions, ...wanted.unchanged].map(({ id }) => id)
+    expect(shipped.stages.flatMap(({ tasks }) => tasks).toSorted((a, b) => (a < b ? -1 : 1))).toEqual(
+      ids.toSorted((a, b) => (a < b ? -1 : 1)),
+    )
+    expect(ids.filter(id => id.startsWith('file/'))).toHaveLength(MANAGED_PATHS.length)
+  })
+})

@@ -1,0 +1,240 @@
+/**
+ * A server as a value that obeys a plan's actions: files, hactl's own records, and what each service has really loaded. It stands
+ * for the switch script (test/engine/apply runs that one itself) where thousands of runs are wanted.
+ */
+import { createHash } from 'node:crypto'
+import { MANAGED_PATHS, TRACKER_FILES } from '../../src/domain/desired.ts'
+import { HAPROXY_CFG, KEEPALIVED_CONF } from '../../src/domain/paths.ts'
+import type { Action, InterfaceAddress, ObservedFile, ObservedNode, ObservedService, Unit } from '../../src/state.ts'
+
+interface ModelFile {
+  readonly content: string
+  readonly mode: string
+  readonly isPristine?: boolean
+}
+
+interface ModelService {
+  isEnabled: boolean
+  isActive: boolean
+  mask: '' | 'masked' | 'masked-runtime'
+  /** The text that the daemon runs; undefined where it does not run. */
+  loaded: string | undefined
+  /** The drop-in that systemd has read. */
+  dropIn: string | undefined
+  stamp: string | undefined
+}
+
+export interface ModelServer {
+  readonly name: string
+  readonly addresses: readonly InterfaceAddress[]
+  readonly files: Map<string, ModelFile>
+  readonly owned: Map<string, string>
+  readonly packages: Set<string>
+  readonly sysctls: Map<string, string>
+  readonly trackers: Map<string, string>
+  readonly services: Record<Unit, ModelService>
+}
+
+const VERSIONS: Readonly<Record<string, string>> = { haproxy: '2.6.12-1', keepalived: '1:2.2.7-1' }
+const CONFIG: Readonly<Record<Unit, string>> = { haproxy: HAPROXY_CFG, keepalived: KEEPALIVED_CONF }
+const UNITS: readonly Unit[] = ['haproxy', 'keepalived']
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const dropInOf = (unit: Unit) => `/etc/systemd/system/${unit}.service.d/hactl.conf`
+
+/** After its installation: neither haproxy nor keepalived. `number` is the last part of its address: 192.0.2.11 for 11. */
+export function modelServer(name: string, number: number): ModelServer {
+  const service = (): ModelService => ({
+    isEnabled: false,
+    isActive: false,
+    mask: '',
+    loaded: undefined,
+    dropIn: undefined,
+    stamp: undefined,
+  })
+  return {
+    name,
+    addresses: [
+      { interface: 'eth0', family: 4, address: `192.0.2.${number}`, prefix: 24 },
+      { interface: 'eth0', family: 6, address: `2001:db8::${number}`, prefix: 64 },
+    ],
+    files: new Map(),
+    owned: new Map(),
+    packages: new Set(),
+    sysctls: new Map([['net.ipv4.ip_nonlocal_bind', '0']]),
+    trackers: new Map(),
+    services: { haproxy: service(), keepalived: service() },
+  }
+}
+
+/** What hactl does to a server, as single steps: a crash may come between any two. */
+export function stepsOf(server: ModelServer, actions: readonly Action[]): readonly (() => void)[] {
+  const installs = actions.filter(action => action.kind === 'install-package')
+  const rest = actions.filter(action => action.kind !== 'install-package')
+  const forgotten = rest.flatMap(action =>
+    action.kind === 'service' && (action.steps.includes('reload') || action.steps.includes('start')) ? [action.unit] : [],
+  )
+  return [
+    ...installs.map(
+      ({ name }) =>
+        () =>
+          install(server, name),
+    ),
+    ...forgotten.map(unit => () => {
+      server.services[unit].stamp = undefined
+    }),
+    ...rest.flatMap(action => actionSteps(server, action)),
+  ]
+}
+
+function install(server: ModelServer, name: string): void {
+  server.packages.add(name)
+  const service = UNITS.find(unit => unit === name)
+  if (service !== undefined) server.services[service].isEnabled = true
+  if (name === 'haproxy' && !server.files.has(HAPROXY_CFG))
+    server.files.set(HAPROXY_CFG, { content: '# as packaged\n', mode: '0644', isPristine: true })
+}
+
+function actionSteps(server: ModelServer, action: Action): readonly (() => void)[] {
+  switch (action.kind) {
+    case 'install-package':
+      return []
+    case 'write-file':
+      return [
+        () => server.owned.set(action.path, sha256(action.after)),
+        () => server.files.set(action.path, { content: action.after, mode: action.mode }),
+      ]
+    case 'own-file':
+      return [
+        () => server.files.set(action.path, { content: server.files.get(action.path)?.content ?? '', mode: action.mode }),
+        () => server.owned.set(action.path, action.sha256),
+      ]
+    case 'remove-file':
+      return [() => server.files.delete(action.path), () => server.owned.delete(action.path)]
+    case 'set-sysctl':
+      return [() => server.sysctls.set(action.key, action.value)]
+    case 'service':
+      return action.steps.map(step => () => serviceStep(server, action.unit, step, action.loadedHash, action.whenActive))
+  }
+}
+
+function serviceStep(
+  server: ModelServer,
+  unit: Unit,
+  step: Extract<Action, { kind: 'service' }>['steps'][number],
+  loadedHash: string,
+  whenActive: string,
+): void {
+  const service = server.services[unit]
+  switch (step) {
+    case 'daemon-reload':
+      for (const each of UNITS) server.services[each].dropIn = server.files.get(dropInOf(each))?.content
+      return
+    case 'unmask':
+      service.mask = ''
+      return
+    case 'enable':
+      service.isEnabled = true
+      return
+    case 'start':
+    case 'reload':
+      service.isActive = true
+      service.loaded = server.files.get(CONFIG[unit])?.content
+      if (unit === 'keepalived' && whenActive !== '') for (const path of Object.values(TRACKER_FILES)) server.trackers.set(path, '0')
+      return
+    case 'stamp':
+      service.stamp = loadedHash
+      return
+  }
+}
+
+/** What a probe of it would tell. `holds`: the virtual addresses that stand there now. */
+export function observeModel(server: ModelServer, holds: readonly string[] = []): ObservedNode {
+  return {
+    server: server.name,
+    facts: {
+      machineId: server.name,
+      bootId: 'boot',
+      hostname: server.name,
+      uid: 0,
+      os: { id: 'debian', like: '', version: '12', codename: 'bookworm', pretty: 'Debian GNU/Linux 12 (bookworm)' },
+      systemd: true,
+      dpkg: true,
+      container: 'none',
+      addresses: [
+        ...server.addresses,
+        ...holds.map(address => ({ interface: 'eth0', family: address.includes(':') ? 6 : 4, address, prefix: 32 }) as const),
+      ],
+      linkAddresses: [`02:00:00:00:00:${server.name.slice(-1).padStart(2, '0')}`],
+      clockMs: 0,
+      freeVarKiB: 1_000_000,
+    },
+    packages: Object.fromEntries(
+      UNITS.map(name => [name, { installed: server.packages.has(name) ? VERSIONS[name] : undefined, candidate: undefined }]),
+    ),
+    dpkgBroken: false,
+    aptListsStale: false,
+    files: Object.fromEntries(MANAGED_PATHS.map(path => [path, observedFile(server, path)])),
+    services: { haproxy: observedService(server, 'haproxy'), keepalived: observedService(server, 'keepalived') },
+    sysctls: Object.fromEntries(server.sysctls),
+    instances: [],
+    checkStatus: undefined,
+    trackers: Object.fromEntries(server.trackers),
+    lock: undefined,
+    residue: [],
+    neighbours: [],
+  }
+}
+
+function observedFile(server: ModelServer, path: string): ObservedFile | undefined {
+  const file = server.files.get(path)
+  if (file === undefined) return undefined
+  return {
+    path,
+    sha256: sha256(file.content),
+    mode: file.mode,
+    owner: 'root',
+    group: 'root',
+    content: file.content,
+    pristineConffile: file.isPristine ?? false,
+    ownedSha256: server.owned.get(path),
+  }
+}
+
+function observedService(server: ModelServer, unit: Unit): ObservedService {
+  const { isEnabled, isActive, mask, dropIn, stamp } = server.services[unit]
+  const isThere = server.packages.has(unit)
+  return {
+    unit,
+    load: mask !== '' ? 'masked' : isThere ? 'loaded' : 'not-found',
+    active: isActive ? 'active' : 'inactive',
+    sub: isActive ? 'running' : 'dead',
+    unitFile: mask !== '' ? mask : isThere ? (isEnabled ? 'enabled' : 'disabled') : '',
+    needsDaemonReload: isThere && dropIn !== server.files.get(dropInOf(unit))?.content,
+    mainPid: isActive ? 100 : 0,
+    loadedHash: stamp,
+  }
+}
+
+/** A server in the same state, to be changed by itself. */
+export function copyOfModel(server: ModelServer): ModelServer {
+  return {
+    ...server,
+    files: new Map(server.files),
+    owned: new Map(server.owned),
+    packages: new Set(server.packages),
+    sysctls: new Map(server.sysctls),
+    trackers: new Map(server.trackers),
+    services: { haproxy: { ...server.services.haproxy }, keepalived: { ...server.services.keepalived } },
+  }
+}
+
+/** Everywhere a service runs something else than its file says, or systemd has not read a drop-in; empty where all is as it looks. */
+export function lies(server: ModelServer): readonly string[] {
+  return UNITS.flatMap(unit => {
+    const service = server.services[unit]
+    return [
+      ...(service.loaded === server.files.get(CONFIG[unit])?.content ? [] : [`${unit} runs another configuration than ${CONFIG[unit]}`]),
+      ...(service.dropIn === server.files.get(dropInOf(unit))?.content ? [] : [`systemd has not read the drop-in of ${unit}`]),
+    ]
+  })
+}
