@@ -114,7 +114,7 @@ async function lower(scene: Scene, lockId: string, costs: readonly string[]): Pr
     changed: drained,
     vips: results(scene, outcome, held),
     notes: drained ? [...costs, ...takersLeft(scene)] : [],
-    failure: drained ? undefined : failure(server, `the drain of ${server} did not come about and was taken back`, outcome.problems),
+    failure: drained ? undefined : failure(server, 'nobody took its addresses over: the drain was taken back', outcome.problems),
   }
 }
 
@@ -143,7 +143,7 @@ async function raise(scene: Scene, lockId: string): Promise<MoveReport> {
     failure:
       outcome.problems.length === 0
         ? undefined
-        : failure(server, `${server} is drained no more, but did not take over as it should`, outcome.problems),
+        : failure(server, 'it is drained no more, but did not take over as it should', outcome.problems),
   }
 }
 
@@ -196,7 +196,7 @@ printf %s ${base64Literal(renderDrainTmpfiles(cluster))} | base64 -d >${temp} &&
   throw new HactlError({
     code: 'E_COMMAND_FAILED',
     server: node.server,
-    what: `${node.server} is drained, but would not be after a reboot: ${DRAIN_TMPFILES_CONF} could not be written`,
+    what: `it is drained, but would not be after a reboot: ${DRAIN_TMPFILES_CONF} could not be written`,
     why: result.stderr.trim().split('\n').slice(-3),
     fix: `hactl drain ${node.server} --persist tries again`,
   })
@@ -222,7 +222,7 @@ function assertTracksDrain(node: ObservedNode): void {
   throw new HactlError({
     code: 'E_UNHEALTHY',
     server,
-    what: `${server} cannot be drained`,
+    what: 'it cannot be drained',
     why: [why],
     fix: tracksDrain(node) ? 'hactl deploy mends it' : 'deploy the fast profile (profile: fast), then drain',
   })
@@ -232,7 +232,7 @@ function refused(server: string, why: readonly string[]): HactlError {
   return new HactlError({
     code: 'E_UNHEALTHY',
     server,
-    what: `${server} was not drained`,
+    what: 'it was not drained',
     why,
     fix: 'mend the servers named above, or undrain one; --force drains all the same',
   })

@@ -1,0 +1,232 @@
+import { describe, expect, test } from 'vitest'
+import { drainWorld, INVENTORY, VIP } from '../support/drain-world.ts'
+import { connectionLost } from '../support/remote.ts'
+
+describe('drain', () => {
+  test('lowers the holder, waits until another server holds its address, and says what users noticed', async () => {
+    const world = drainWorld()
+    const report = await world.drain('srv-1')
+    expect(world.writes).toEqual(['drain -253 srv-1'])
+    expect(report).toMatchObject({ server: 'srv-1', drained: true, survivesReboot: false, changed: true, failure: undefined, notes: [] })
+    expect(report.vips).toEqual([
+      { address: VIP, from: 'srv-1', to: 'srv-2', outageMs: 0, failedProbes: 0, probes: expect.any(Number), errors: [] },
+    ])
+    // A second before, the move itself, a second after.
+    expect(report.vips[0]?.probes).toBeGreaterThan(120)
+  })
+
+  test('counts lost probes, and what they met', async () => {
+    const world = drainWorld()
+    world.lostProbes = 3
+    const { vips } = await world.drain('srv-1')
+    expect(vips).toEqual([expect.objectContaining({ to: 'srv-2', failedProbes: 3, outageMs: 72, errors: ['ECONNRESET'] })])
+  })
+
+  test('asks first, with the addresses and the connections on them, and changes nothing without a yes', async () => {
+    const world = drainWorld()
+    world.confirms = false
+    await expect(world.drain('srv-1')).rejects.toMatchObject({ code: 'E_DECLINED', exit: 3 })
+    expect(world.announced).toEqual([
+      { command: 'drain', server: 'srv-1', vips: [{ address: VIP, holder: 'srv-1', connections: 7 }], warnings: [] },
+    ])
+    expect(world.writes).toEqual([])
+  })
+
+  test('lowers a backup too, with nothing to measure', async () => {
+    const world = drainWorld()
+    expect(await world.drain('srv-2')).toMatchObject({ drained: true, vips: [], failure: undefined })
+    expect(world.writes).toEqual(['drain -253 srv-2'])
+    expect(world.holder).toBe('srv-1')
+  })
+
+  test('takes the offset back where nobody takes over, and ends with 7', async () => {
+    const world = drainWorld()
+    world.takeoverMs = undefined
+    const report = await world.drain('srv-1')
+    expect(world.writes).toEqual(['drain -253 srv-1', 'drain 0 srv-1'])
+    expect(report).toMatchObject({ drained: false, changed: false, failure: { code: 'E_FAILOVER_NONE', exit: 7, server: 'srv-1' } })
+    expect(report.failure?.why).toEqual([`${VIP} is on srv-1`])
+    expect(report.vips).toEqual([expect.objectContaining({ to: undefined, failedProbes: 0 })])
+    expect(world.events).toContainEqual(expect.objectContaining({ kind: 'restored', server: 'srv-1' }))
+  })
+
+  test('takes the offset back when it is interrupted', async () => {
+    const world = drainWorld()
+    world.takeoverMs = undefined
+    world.beforeWrite = write => void (write === 'drain -253' && world.abort.abort('SIGINT'))
+    await expect(world.drain('srv-1')).rejects.toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+    expect(world.writes).toEqual(['drain -253 srv-1', 'drain 0 srv-1'])
+  })
+
+  test('takes the offset back over a new connection where the first was lost', async () => {
+    const world = drainWorld()
+    world.beforeWrite = (write, server) => {
+      if (write !== 'drain -253') return
+      world.sessions.get(server)?.lose()
+      throw connectionLost(server)
+    }
+    await expect(world.drain('srv-1')).rejects.toMatchObject({ code: 'E_CONNECTION_LOST' })
+    expect(world.writes).toEqual(['drain 0 srv-1'])
+  })
+
+  test('ends with 8 and the command to run where the offset cannot be taken back', async () => {
+    const world = drainWorld()
+    world.takeoverMs = undefined
+    world.beforeWrite = (write, server) => {
+      if (write !== 'drain 0') return
+      world.unreachable.add(server)
+      throw connectionLost(server)
+    }
+    await expect(world.drain('srv-1')).rejects.toMatchObject({
+      code: 'E_UNDO_FAILED',
+      exit: 8,
+      fix: expect.stringContaining('on srv-1, as root: echo 0 > /run/hactl/.drain'),
+    })
+  })
+
+  test('refuses where nobody is left to take over, saying why of each', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-2', -253)
+    world.stopped.add('srv-3')
+    await expect(world.drain('srv-1')).rejects.toMatchObject({
+      code: 'E_UNHEALTHY',
+      exit: 5,
+      why: ['nobody is left to take over from srv-1', 'srv-2: is drained itself', 'srv-3: haproxy is inactive; VRRP1 is in state FAULT'],
+    })
+    expect(world.writes).toEqual([])
+  })
+
+  test('with --force says what it costs and lowers the last one too: the address stays where it is', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-2', -253).set('srv-3', -253)
+    const report = await world.drain('srv-1', { force: true })
+    expect(world.announced[0]?.warnings).toContain(
+      `${VIP} stays on srv-1 until another server is well, and moves to it then, whenever that is`,
+    )
+    expect(report).toMatchObject({ drained: true, failure: undefined })
+    expect(report.vips).toEqual([expect.objectContaining({ from: 'srv-1', to: undefined, failedProbes: 0 })])
+  })
+
+  test('warns when one server is left', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-3', -253)
+    expect((await world.drain('srv-1')).notes).toEqual(['srv-2 is the only server left: nobody could take over from it'])
+  })
+
+  test('does nothing to a server that is drained, and says so', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-2', -253)
+    expect(await world.drain('srv-2')).toMatchObject({ drained: true, changed: false, notes: ['srv-2 is already drained'] })
+    expect(world.announced).toEqual([])
+    expect(world.writes).toEqual([])
+  })
+
+  test('refuses on the classic profile, which has no track file, also with --force', async () => {
+    const world = drainWorld()
+    world.profile = 'classic'
+    await expect(world.drain('srv-1', { force: true })).rejects.toMatchObject({
+      code: 'E_UNHEALTHY',
+      why: [expect.stringContaining('the classic profile has no way to hand over without loss')],
+      fix: expect.stringContaining('profile: fast'),
+    })
+  })
+
+  test('does not connect for a server that is not in the inventory, or that --limit leaves out', async () => {
+    const world = drainWorld()
+    await expect(world.drain('srv-9')).rejects.toMatchObject({ code: 'E_USAGE', fix: 'its servers are srv-1, srv-2, srv-3' })
+    await expect(world.drain('srv-1', { limit: ['srv-2'] })).rejects.toMatchObject({ code: 'E_USAGE' })
+    expect(world.sessions.size).toBe(0)
+  })
+
+  test('needs every server in sight, or --limit to leave the dead one out', async () => {
+    const world = drainWorld()
+    world.unreachable.add('srv-3')
+    await expect(world.drain('srv-1')).rejects.toMatchObject({ exit: 4, server: 'srv-3' })
+    expect((await world.drain('srv-1', { limit: ['srv-1', 'srv-2'] })).vips).toEqual([expect.objectContaining({ to: 'srv-2' })])
+  })
+
+  test('gives the address up where nobody preempts: keepalived takes -254 as FAULT', async () => {
+    const world = drainWorld()
+    world.inventory = INVENTORY.replace('virtual_router_id: 66', 'virtual_router_id: 66, nopreempt: true')
+    await world.drain('srv-1')
+    expect(world.writes).toEqual(['drain -254 srv-1'])
+  })
+
+  test('lets a server send the probes where the controller has no way to the address', async () => {
+    const world = drainWorld()
+    world.isReachedByController = false
+    const { vips } = await world.drain('srv-1')
+    expect(vips).toEqual([expect.objectContaining({ to: 'srv-2', failedProbes: 0 })])
+    expect(vips[0]?.probes).toBeGreaterThan(50)
+    // Not by srv-2: what the taker asks never leaves it.
+    expect(world.events).toContainEqual({ kind: 'note', text: expect.stringContaining('srv-3 sends the probes') })
+  })
+})
+
+describe('drain --persist', () => {
+  test('writes what the next boot reads once the address has moved', async () => {
+    const world = drainWorld()
+    expect(await world.drain('srv-1', { persist: true })).toMatchObject({ drained: true, survivesReboot: true })
+    expect(world.writes).toEqual(['drain -253 srv-1', 'persist srv-1'])
+  })
+
+  test('leaves no such file where the drain did not come about', async () => {
+    const world = drainWorld()
+    world.takeoverMs = undefined
+    await world.drain('srv-1', { persist: true })
+    expect(world.persistent).toEqual(new Set())
+  })
+
+  test('makes an earlier drain outlive a reboot', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-2', -253)
+    expect(await world.drain('srv-2', { persist: true })).toMatchObject({ drained: true, survivesReboot: true, changed: true })
+    expect(world.writes).toEqual(['persist srv-2'])
+  })
+})
+
+describe('undrain', () => {
+  test('gives the priority back, waits for the way home, and measures it', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-1', -253)
+    world.persistent.add('srv-1')
+    world.holder = 'srv-2'
+    const report = await world.undrain('srv-1')
+    // The file goes first: stopped in between, the server is still drained and says so.
+    expect(world.writes).toEqual(['forget srv-1', 'drain 0 srv-1'])
+    expect(world.announced[0]?.vips).toEqual([{ address: VIP, holder: 'srv-2', connections: 7 }])
+    expect(report).toMatchObject({ drained: false, survivesReboot: false, changed: true, failure: undefined })
+    expect(report.vips).toEqual([expect.objectContaining({ from: 'srv-2', to: 'srv-1', outageMs: 0, failedProbes: 0 })])
+  })
+
+  test('moves nothing where the server is not the best', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-2', -253)
+    expect(await world.undrain('srv-2')).toMatchObject({ changed: true, vips: [], failure: undefined })
+    expect(world.holder).toBe('srv-1')
+  })
+
+  test('stays undrained and ends with 7 where the address does not come home', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-1', -253)
+    world.holder = 'srv-2'
+    world.takeoverMs = undefined
+    const report = await world.undrain('srv-1')
+    expect(report).toMatchObject({ drained: false, failure: { code: 'E_FAILOVER_NONE', exit: 7 } })
+    expect(world.writes).toEqual(['forget srv-1', 'drain 0 srv-1'])
+  })
+
+  test('does nothing to a server that is not drained', async () => {
+    const world = drainWorld()
+    expect(await world.undrain('srv-1')).toMatchObject({ drained: false, changed: false, notes: ['srv-1 is not drained'] })
+    expect(world.writes).toEqual([])
+  })
+
+  test('says what keeps the server from taking over', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-1', -253)
+    world.stopped.add('srv-1')
+    world.holder = 'srv-2'
+    expect((await world.undrain('srv-1')).notes).toEqual([expect.stringContaining('srv-1 cannot take over yet: haproxy is inactive')])
+  })
+})

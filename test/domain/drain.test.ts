@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest'
+import { renderDrainTmpfiles } from '../../src/domain/drain.ts'
+import { nodeProblems } from '../../src/domain/health.ts'
+import { isDrained } from '../../src/domain/trackers.ts'
+import { MANAGED_PATHS } from '../../src/domain/desired.ts'
+import { DRAIN_TMPFILES_CONF } from '../../src/domain/paths.ts'
+import { drainedNode } from '../support/drain-world.ts'
+import { clusterWith } from './example.ts'
+
+test('the file of --persist writes the drain at boot only, and never over one that is there', () => {
+  expect(renderDrainTmpfiles(clusterWith())).toMatch(/^# hactl .*\nf \/run\/hactl\/drain 0644 root root - -253\n$/)
+  expect(renderDrainTmpfiles(clusterWith({ nopreempt: true }))).toContain(' - -254\n')
+})
+
+test('that file is none of those that a deploy compares', () => {
+  expect(MANAGED_PATHS).not.toContain(DRAIN_TMPFILES_CONF)
+})
+
+test('a drained server is not ill, with its priority at the bottom or, where nobody preempts, in FAULT', () => {
+  const lowered = drainedNode(-253, 'BACKUP', 1)
+  expect(isDrained(lowered)).toBe(true)
+  expect(nodeProblems(clusterWith(), lowered)).toEqual([])
+  expect(nodeProblems(clusterWith(), drainedNode(-254, 'FAULT', 254))).toEqual([])
+})
+
+test('FAULT and a priority that the offset does not explain are still problems of a drained server', () => {
+  expect(nodeProblems(clusterWith(), drainedNode(-253, 'FAULT', 1))).toEqual(['VRRP1 is in state FAULT'])
+  expect(nodeProblems(clusterWith(), drainedNode(-253, 'BACKUP', 254))).toEqual([
+    expect.stringContaining("keepalived's watch on them is dead"),
+  ])
+})
+
+test('an offset that no keepalived watches drains nothing', () => {
+  const { files, ...node } = drainedNode(-253, 'BACKUP', 250)
+  expect(isDrained({ ...node, files: { ...files, '/etc/keepalived/keepalived.conf': undefined } })).toBe(false)
+})
