@@ -6,7 +6,7 @@ import { count, escapeMarkup, formatClock, formatMs, formatOffset } from './text
 import { type Frame, renderTimeline } from './timeline-svg.ts'
 
 /** A drawing of the whole drill is followed by a closer one where what matters takes less of it than this. */
-const CLOSER_BELOW = 0.5
+const CLOSER_BELOW = 0.4
 const AROUND_MS = 400
 
 export function renderHtml(run: FailoverRun): string {
@@ -216,7 +216,7 @@ function journal(drill: DrillFacts): string {
   const rest = drill.journal.filter(line => line.sinceMs === undefined).map(journalLine)
   return `<h3>Journal</h3>
 ${list('notes', drill.journalGaps)}
-<details open><summary>${count(drill.journal.length, 'line')} of haproxy (without its requests) and keepalived</summary>
+<details open><summary>${count(drill.journal.length, 'line')}; haproxy's requests are left out</summary>
 <ol class="journal" tabindex="0" aria-label="Journal lines">${[...entries.map(entry => entry.html), ...rest].join('\n')}</ol>
 </details>`
 }

@@ -20,7 +20,7 @@ const AXIS_PX = 20
 /** More probes than this in one frame are drawn as runs: single strokes would only lie on each other. */
 const SINGLE_PROBES = 150
 /** How wide the plot is on a phone and elsewhere, and a letter in it; in px, for choosing what has room. */
-const NARROW_PX = 230
+const NARROW_PX = 175
 const WIDE_PX = 560
 const LETTER_PX = 6.5
 

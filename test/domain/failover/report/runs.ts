@@ -78,3 +78,33 @@ export function runOf(drills: readonly DrillAccount[], over: Partial<FailoverRun
     ...over,
   }
 }
+
+/** What a journal may hold when somebody who can log means ill. */
+export const HOSTILE: readonly string[] = [
+  '</script><script>window.pwned = 1</script>',
+  '<img src=x onerror="window.pwned = 1">',
+  '"><svg onload=window.pwned=1>',
+  ']]></system-out><failure message="forged"/>',
+  '``` end of the fence\n# a heading | a cell',
+  '\u001B[2J\u001B]0;title\u0007 a terminal \u0000 \u0085 \u202Egnp.exe \uD800 \uFFFF',
+  `${'x'.repeat(10_000)}`,
+  'auth_pass s3cr3t-one and password=s3cr3t-two at http://ops:s3cr3t-three@192.0.2.1/',
+]
+
+/** A drill whose every text that a server can choose is hostile. */
+export function hostileAccount(): DrillAccount {
+  const account = accountOf('classic')
+  return {
+    ...account,
+    title: HOSTILE[0] ?? '',
+    samples: account.samples.map(sample => (sample.kind === 'probe' && !sample.ok ? { ...sample, error: HOSTILE[1] } : sample)),
+    verdict: { ...account.verdict, notes: [...HOSTILE] },
+    journals: [
+      journalOf(
+        'srv-1',
+        HOSTILE.map((message, i) => [1000 + i, HOSTILE[2] ?? '', message]),
+      ),
+      { ...journalOf('srv-2', []), problem: HOSTILE[0] },
+    ],
+  }
+}

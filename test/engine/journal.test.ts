@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest'
+import { journalScript, parseJournalLine, readJournal } from '../../src/engine/journal.ts'
+import { HactlError } from '../../src/errors.ts'
+import type { Session } from '../../src/ports.ts'
+
+const entry = (fields: Record<string, unknown>) => JSON.stringify({ __REALTIME_TIMESTAMP: '1767276000123456', ...fields })
+
+/** A session that answers every script with these lines. */
+function sessionOf(lines: readonly string[], result: { readonly code?: number; readonly stderr?: string } = {}): Session {
+  return {
+    server: 'srv-1',
+    peer: '192.0.2.11:22',
+    async run(_script, { onLine }) {
+      for (const line of lines) onLine?.(line)
+      return { code: 0, stdout: '', stderr: '', durationMs: 1, ...result }
+    },
+    async close() {},
+  }
+}
+
+describe('a journal line', () => {
+  test('has a time, a source and a message', () => {
+    expect(parseJournalLine(entry({ SYSLOG_IDENTIFIER: 'Keepalived_vrrp', MESSAGE: '(VRRP1) Entering MASTER STATE' }))).toEqual({
+      atMs: 1_767_276_000_123.456,
+      source: 'Keepalived_vrrp',
+      message: '(VRRP1) Entering MASTER STATE',
+    })
+  })
+
+  test('that is no text comes as bytes', () => {
+    expect(parseJournalLine(entry({ MESSAGE: [27, 91, 50, 74, 0xc3, 0xa4] }))).toMatchObject({ source: 'unknown', message: '\u001B[2Jä' })
+    expect(parseJournalLine(entry({ MESSAGE: ['one', 'two'] }))?.message).toBe('one two')
+  })
+
+  test('of endless length is cut', () => {
+    expect(parseJournalLine(entry({ MESSAGE: 'x'.repeat(1_000_000) }))?.message).toHaveLength(10_000)
+  })
+
+  test.for(['', 'clock 1 2', '{', '[]', 'null', '7', entry({}), entry({ MESSAGE: null }), '{"MESSAGE":"no time"}'])(
+    'is not made of %j',
+    text => {
+      expect(parseJournalLine(text)).toBeUndefined()
+    },
+  )
+})
+
+describe('the journal of a server', () => {
+  test('is read in one exec, with the time at which the server booted by its own clock', async () => {
+    const journal = await readJournal(sessionOf(['clock 1767276000000 500.25', entry({ MESSAGE: 'hello' })]), 8000)
+    expect(journal).toMatchObject({ server: 'srv-1', isCut: false, bootedAtMs: 1_767_276_000_000 - 500_250, problem: undefined })
+    expect(journal.lines.map(line => line.message)).toEqual(['hello'])
+  })
+
+  test('ends with its last 200 lines', async () => {
+    const lines = Array.from({ length: 201 }, (_, i) => entry({ MESSAGE: `line ${i}` }))
+    const journal = await readJournal(sessionOf(lines), 8000)
+    expect(journal.isCut).toBe(true)
+    expect(journal.lines).toHaveLength(200)
+    expect(journal.lines[0]?.message).toBe('line 1')
+  })
+
+  test('that cannot be read is a remark, not a fault', async () => {
+    expect(await readJournal(sessionOf([], { code: 1, stderr: 'x\nNo journal files were found.\n' }), 8000)).toMatchObject({
+      lines: [],
+      problem: 'No journal files were found.',
+    })
+    const lost: Session = {
+      ...sessionOf([]),
+      run: () => Promise.reject(new HactlError({ code: 'E_CONNECTION_LOST', what: 'the connection was lost' })),
+    }
+    expect((await readJournal(lost, 8000)).problem).toBe('the connection was lost')
+  })
+
+  test("is asked for by the server's own time, bounded, and without haproxy's requests", () => {
+    const { raw } = journalScript(8200)
+    expect(raw).toContain('--since=@$(($(date +%s) - 10))')
+    expect(raw).toContain('--lines=201')
+    expect(raw).not.toContain('PRIORITY=6')
+  })
+})
