@@ -1,0 +1,213 @@
+// What users of the virtual address notice of every failure, per Debian release, the article's timings beside hactl's own:
+// a new connection every 20 ms, medians, beside the bars. Seconds depend on the machine: an idle one, please.
+//   npm run bench:failover -- [-n RUNS] [--release bookworm,bullseye,trixie] [--profile fast,classic] [--case NAME,...] [--json FILE]
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { CASES } from './bench/failover-cases.mjs'
+import { judgeHolders, settled, sleep, startProbes, watchHolders } from './bench/failover-lab.mjs'
+import { bold, bootstrap, exitStatusOf, hactlBin, heading, interruption, labState, main, must, Stop, withLab } from './bootstrap.mjs'
+
+const MINUTE_MS = 60_000
+const RELEASES = ['bullseye', 'bookworm', 'trixie']
+const PROFILES = ['classic', 'fast']
+/** Before the disturbance, and after everything has come to rest: probes of a healthy cluster. */
+const QUIET_MS = 500
+/** How long a fault is looked at before it is mended; longer than any takeover of the profile. */
+const HOLD_MS = { fast: 2500, classic: 11_000 }
+
+function settings() {
+  const list = (text, known, what) => {
+    const chosen = text === undefined ? known : text.split(',')
+    const unknown = chosen.find(word => !known.includes(word))
+    if (unknown !== undefined) throw new Error(`${what} "${unknown}" is none of: ${known.join(', ')}`)
+    return chosen
+  }
+  try {
+    const { values } = parseArgs({
+      options: {
+        runs: { type: 'string', short: 'n', default: '10' },
+        release: { type: 'string' },
+        profile: { type: 'string' },
+        case: { type: 'string' },
+        json: { type: 'string' },
+      },
+    })
+    const runs = Number(values.runs)
+    if (!(Number.isInteger(runs) && runs >= 1 && runs <= 50)) throw new Error(`${values.runs} is no number of runs: 1 to 50`)
+    const names = CASES.map(c => c.name)
+    return {
+      runs,
+      releases: list(values.release, RELEASES, 'release'),
+      profiles: list(values.profile, PROFILES, 'profile'),
+      cases: CASES.filter(c => list(values.case, names, 'case').includes(c.name)),
+      json: values.json,
+    }
+  } catch (error) {
+    throw new Stop('wrong usage', error.message, 'npm run bench:failover -- -n 10 --release bookworm --profile fast', 3)
+  }
+}
+
+function writeInventory(lab, profile) {
+  const folder = join(labState, 'bench-failover')
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, 'inventory.yml')
+  const ssh = { user: 'ops', identity_file: lab.key, known_hosts: lab.known_hosts }
+  const inventory = {
+    cluster: 'bench',
+    profile,
+    ssh,
+    servers: lab.servers.map(({ name, host }) => ({ name, host })),
+    vrrp_instances: [{ name: 'VRRP1', virtual_router_id: 66, virtual_ipaddress: [`${lab.vip}/24`] }],
+    haproxy: {
+      frontends: [{ name: 'web', bind: [':80'], mode: 'http', default_backend: 'app' }],
+      backends: [
+        {
+          name: 'app',
+          balance: 'roundrobin',
+          servers: lab.backends.map(({ name, host, port }) => ({ name, address: `${host}:${port}`, check: true })),
+        },
+      ],
+    },
+  }
+  // JSON is YAML.
+  writeFileSync(file, JSON.stringify(inventory))
+  return file
+}
+
+function stopIfInterrupted() {
+  if (interruption() !== undefined) throw new Stop('interrupted', 'no figures', 'npm run bench:failover', exitStatusOf(interruption()))
+}
+
+/** Probes while `act` happens and until the cluster rests; what was seen. */
+async function measure(lab, watch, act, rest) {
+  const probes = startProbes(lab.vip)
+  let fromMs
+  try {
+    await sleep(QUIET_MS)
+    fromMs = performance.timeOrigin + performance.now()
+    await act()
+    await rest()
+    await sleep(QUIET_MS)
+  } finally {
+    await probes.stop()
+  }
+  const seen = await probes.stop()
+  const { moves, overlaps, longestOverlapMs } = judgeHolders(watch.events, fromMs)
+  // From the disturbance until no two servers hold the address any more, short overlaps of a hand-over apart.
+  const oneHolderMs = Math.round(Math.max(0, ...overlaps.filter(o => o.toMs - o.fromMs > 50).map(o => o.toMs)))
+  return { ...seen, moves, longestOverlapMs, oneHolderMs }
+}
+
+async function runCase(lab, watch, test, profile, home) {
+  const server = lab.servers.find(s => s.name === home)
+  const rest = () => settled(lab.servers, watch, home)
+  await rest()
+  if (test.mend === undefined) {
+    const act = async () => {
+      await test.disturb(server)
+      if (test.awayMs !== undefined) await sleep(test.awayMs)
+    }
+    return [{ name: test.name, bar: test.bar, ...(await measure(lab, watch, act, rest)) }]
+  }
+  const rows = []
+  try {
+    const away = () => sleep(HOLD_MS[profile])
+    const seen = await measure(lab, watch, () => test.disturb(server), away)
+    if (test.bar !== undefined) rows.push({ name: test.name, bar: test.bar, ...seen })
+  } finally {
+    const seen = await measure(lab, watch, () => test.mend(server), rest)
+    if (test.mendName !== undefined) rows.push({ name: test.mendName, bar: test.mendBar, ...seen })
+  }
+  return rows
+}
+
+const median = list => {
+  const sorted = [...list].sort((a, b) => a - b)
+  const half = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
+}
+
+const METRICS = { lost: 'probes lost', outageMs: 'outage', oneHolderMs: 'one holder after', moves: 'moves' }
+const show = (metric, value) => (metric.endsWith('Ms') ? (Number.isFinite(value) ? `${(value / 1000).toFixed(2)} s` : 'never') : `${value}`)
+
+/** One line per row of the table and metric with a bar: median (least to most) of each profile, and whether fast meets the bar. */
+function table(results, profiles) {
+  const lines = [['', 'measured', ...profiles, 'at most', 'fast']]
+  for (const [name, byProfile] of results) {
+    const bar = Object.values(byProfile)[0][0].bar
+    for (const [metric, most] of Object.entries(bar)) {
+      const cells = profiles.map(profile => {
+        const values = (byProfile[profile] ?? []).map(row => row[metric])
+        if (values.length === 0) return '-'
+        return `${show(metric, median(values))} (${show(metric, Math.min(...values))} to ${show(metric, Math.max(...values))})`
+      })
+      const fast = (byProfile.fast ?? []).map(row => row[metric])
+      lines.push([name, METRICS[metric], ...cells, show(metric, most), fast.length === 0 ? '-' : median(fast) <= most ? 'met' : 'MISSED'])
+    }
+  }
+  const widths = lines[0].map((_title, at) => Math.max(...lines.map(line => line[at].length)))
+  const text = line =>
+    line
+      .map((cell, at) => cell.padEnd(widths[at]))
+      .join('  ')
+      .trimEnd()
+  return lines.map((line, at) => (at === 0 ? bold(text(line)) : text(line))).join('\n')
+}
+
+async function release(lab, codename, { runs, profiles, cases }) {
+  const results = new Map()
+  for (const profile of profiles) {
+    heading(`${codename}, ${profile}`)
+    await must('hactl deploy', 'node', [hactlBin, 'deploy', writeInventory(lab, profile), '--yes'], {
+      timeoutMs: 10 * MINUTE_MS,
+      capture: true,
+    })
+    const watch = watchHolders(lab)
+    try {
+      const home = lab.servers[0].name
+      for (let i = 0; i < runs; i++) {
+        for (const test of cases) {
+          stopIfInterrupted()
+          for (const row of await runCase(lab, watch, test, profile, home)) {
+            const entry = results.get(row.name) ?? {}
+            entry[profile] = [...(entry[profile] ?? []), row]
+            results.set(row.name, entry)
+            console.log(
+              `${codename} ${profile} ${i + 1}/${runs} ${row.name}: ${row.lost} of ${row.probes} lost, outage ${row.outageMs} ms, ${row.moves} moves, two holders for ${row.longestOverlapMs} ms, one after ${row.oneHolderMs} ms${row.lost > 0 ? ` (${row.reasons.join(', ')})` : ''}`,
+            )
+          }
+        }
+      }
+    } finally {
+      watch.close()
+    }
+  }
+  return results
+}
+
+await main(async () => {
+  const chosen = settings()
+  await bootstrap()
+  const all = {}
+  for (const codename of chosen.releases) {
+    process.env.HACTL_LAB_RELEASE = codename
+    await withLab(async lab => {
+      all[codename] = await release(lab, codename, chosen)
+    })
+  }
+  let missed = 0
+  for (const [codename, results] of Object.entries(all)) {
+    heading(`Debian ${codename}: median (least to most) of ${chosen.runs}`)
+    const text = table(results, chosen.profiles)
+    missed += text.split('MISSED').length - 1
+    console.log(text)
+  }
+  if (chosen.json !== undefined)
+    writeFileSync(
+      chosen.json,
+      `${JSON.stringify(Object.fromEntries(Object.entries(all).map(([k, v]) => [k, Object.fromEntries(v)])), undefined, 1)}\n`,
+    )
+  return missed > 0 ? 1 : 0
+})

@@ -1,0 +1,67 @@
+// What is done to the holder, and what the fast profile promises for it.
+import { docker, firewallVrrp, inside, lab as labDo, sleep } from './failover-lab.mjs'
+
+const start = unit => server => inside(server, `systemctl reset-failed ${unit} 2>/dev/null; systemctl start ${unit}`)
+const killAll = name => server => inside(server, `kill -9 $(pidof ${name})`)
+
+/**
+ * bar: the most that fast may show. `away`: the disturbance ends by itself or by `mend`; the address then goes home.
+ * `holdMs`: how long to look before mending. `split`: rows about phases are measured apart.
+ */
+export const CASES = [
+  {
+    name: 'haproxy-stop',
+    disturb: server => inside(server, 'systemctl stop haproxy'),
+    mend: start('haproxy'),
+    bar: { lost: 0 },
+    mendName: 'failback',
+    mendBar: { lost: 0 },
+  },
+  { name: 'haproxy restart', disturb: server => inside(server, 'systemctl restart haproxy'), bar: { lost: 0 } },
+  { name: 'planned reboot', disturb: server => inside(server, 'systemctl reboot'), bar: { lost: 0 }, awayMs: 4000 },
+  {
+    name: 'keepalived-stop',
+    disturb: server => inside(server, 'systemctl stop keepalived'),
+    mend: start('keepalived'),
+    bar: { lost: 0 },
+    mendName: 'keepalived start',
+    mendBar: { lost: 0 },
+  },
+  { name: 'keepalived restart', disturb: server => inside(server, 'systemctl restart keepalived'), bar: { lost: 0 } },
+  { name: 'haproxy-kill', disturb: killAll('haproxy'), bar: { outageMs: 200 } },
+  {
+    name: 'haproxy-hang',
+    disturb: server => inside(server, 'kill -STOP $(pidof haproxy)'),
+    mend: server => inside(server, 'kill -CONT $(pidof haproxy)'),
+    bar: { outageMs: 400 },
+  },
+  {
+    name: 'server-dead',
+    disturb: server => docker('pause', server.container),
+    mend: server => docker('unpause', server.container),
+    bar: { outageMs: 600 },
+  },
+  { name: 'link-down', disturb: server => labDo('cut', server.name), mend: server => labDo('mend', server.name), bar: { outageMs: 600 } },
+  { name: 'keepalived-kill', disturb: killAll('keepalived'), bar: { oneHolderMs: 2000 } },
+  {
+    name: 'partition',
+    disturb: server => firewallVrrp(server, true),
+    mend: server => firewallVrrp(server, false),
+    mendName: 'partition healed',
+    mendBar: { oneHolderMs: 1000 },
+  },
+  {
+    name: '8 kills, 1.2 s apart',
+    disturb: async server => {
+      for (let i = 0; i < 8; i++) {
+        const next = sleep(1200)
+        await killAll('haproxy')(server)
+        await next
+      }
+    },
+    awayMs: 1000,
+    bar: { moves: 2 },
+  },
+  { name: 'haproxy reload', disturb: server => inside(server, 'systemctl reload haproxy'), bar: { lost: 0, moves: 0 }, stays: true },
+  { name: 'keepalived reload', disturb: server => inside(server, 'systemctl reload keepalived'), bar: { lost: 0, moves: 0 }, stays: true },
+]
