@@ -19,19 +19,47 @@ export function handOverLimitMs(cluster: Cluster): number {
   return Math.ceil(Math.max(0, ...each))
 }
 
+/** Shell function: does this server hold one of the addresses? Only addresses that were parsed as such stand in it. */
+function holdsShell(cluster: Cluster): string {
+  const patterns = addressesOf(cluster)
+    .map(a => `*' ${a}/'*`)
+    .join('|')
+  return `holds() { case "$(ip -o addr show)" in ${patterns}) return 0;; esac; return 1; };`
+}
+
+function addressesOf(cluster: Cluster): readonly string[] {
+  return cluster.instances.flatMap(i => i.virtualAddresses.map(v => v.address))
+}
+
+/** Shell: look until the address has left, `limitMs` at the most. */
+function waitShell(limitMs: number): string {
+  return `n=0; while holds && [ $n -lt ${Math.ceil(limitMs / POLL_MS)} ]; do sleep ${POLL_MS / 1000}; n=$((n+1)); done;`
+}
+
 /**
  * Lines for shellArgument. Ends at once where this server holds none of the addresses. `guard` is a shell condition that must hold too.
- * Only addresses that were parsed as such stand in it.
  */
 export function handOverShell(cluster: Cluster, tracker: Tracker, guard: string): readonly string[] {
-  const addresses = cluster.instances.flatMap(i => i.virtualAddresses.map(v => v.address))
-  const patterns = addresses.map(a => `*' ${a}/'*`).join('|')
-  const polls = Math.ceil(handOverLimitMs(cluster) / POLL_MS)
   return [
-    `holds() { case "$(ip -o addr show)" in ${patterns}) return 0;; esac; return 1; };`,
+    holdsShell(cluster),
     `${guard} && holds || exit 0;`,
     `${writeTrackerShell(tracker, handOverOffset(cluster))};`,
-    `n=0; while holds && [ $n -lt ${polls} ]; do sleep ${POLL_MS / 1000}; n=$((n+1)); done;`,
+    waitShell(handOverLimitMs(cluster)),
     `if holds; then echo 'no other server took the address over: stopping all the same' >&2; else sleep ${HAND_OVER_GRACE_MS / 1000}; fi`,
+  ]
+}
+
+/**
+ * Lines for shellArgument, after keepalived has ended in whatever way: an address that it left behind goes once a backup has had the
+ * time to take it, not before, because until then this server's haproxy still answers on it (operations.md F27).
+ */
+export function takeAwayShell(cluster: Cluster): readonly string[] {
+  const takenMs = Math.max(0, ...cluster.instances.map(i => masterDownMs(i.advertIntMs, 1, i.version)))
+  return [
+    holdsShell(cluster),
+    waitShell(Math.ceil(takenMs)),
+    `for a in ${addressesOf(cluster).join(' ')}; do`,
+    'ip -o addr show to "$a" | while read -r n dev family cidr rest; do ip addr del "$cidr" dev "${dev%%@*}"; done;',
+    'done',
   ]
 }

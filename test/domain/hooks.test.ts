@@ -121,6 +121,14 @@ describe('around a start and a stop of haproxy', () => {
     expect(tracker('haproxy_offset')).toBe('0')
   })
 
+  test('a second crash before haproxy was stable waits before the next start; systemd gives up on neither', () => {
+    run(unit, 'ExecStartPost')
+    expect(run(unit, 'ExecStopPost', { SERVICE_RESULT: 'signal' }).filter(l => l.startsWith('sleep'))).toEqual([])
+    run(unit, 'ExecStartPost')
+    expect(run(unit, 'ExecStopPost', { SERVICE_RESULT: 'signal' }).filter(l => l.startsWith('sleep'))).toEqual(['sleep 1'])
+    expect(unit).toContain('\nStartLimitIntervalSec=0\n')
+  })
+
   test('where the timer cannot be set the priority comes back at once', () => {
     run(unit, 'ExecStopPost', { SERVICE_RESULT: 'signal' })
     play('systemd-run', 'exit 1')
@@ -172,7 +180,19 @@ describe('around keepalived', () => {
     expect(renderTmpfilesConf().split('\n')).toContain('d /run/hactl 0755 root root -')
   })
 
-  test('a keepalived that dies comes back', () => {
-    expect(unit).toMatch(/^Restart=on-failure$/m)
+  test('a keepalived that dies comes back, however often and in whatever way', () => {
+    expect(unit).toMatch(/^Restart=always$/m)
+    expect(unit).toContain('[Unit]\nStartLimitIntervalSec=0\n')
+  })
+
+  test('an address that a killed keepalived left behind stays until a backup has had the time to take it, then goes', () => {
+    play('ip', 'echo "ip $*" >> "$LOG"; echo "7: vlan5@eth0 inet 192.0.2.200/24 scope global secondary vlan5"')
+    const called = run(unit, 'ExecStopPost')
+    expect(called.filter(l => l.startsWith('sleep'))).toHaveLength(40)
+    expect(called.at(-1)).toBe('ip addr del 192.0.2.200/24 dev vlan5')
+  })
+
+  test('a keepalived that took its address with it is waited for by nobody', () => {
+    expect(run(unit, 'ExecStopPost')).toEqual([])
   })
 })

@@ -5,6 +5,9 @@ import { GENERATED_LINE, RUN_DIR } from '../paths.ts'
 import { hookLine } from '../systemd.ts'
 import { TRACKER_FILES, writeTrackerShell } from '../trackers.ts'
 
+/** A haproxy that crashes again before it was stable waits this long before it is started once more, in seconds. */
+const CRASH_PAUSE_SECONDS = 1
+
 /** How long haproxy has to run after a crash before its server may take the addresses back, in seconds. */
 export const CRASH_DAMPING_SECONDS = 5
 
@@ -16,7 +19,8 @@ const DAMPING_UNIT = 'haproxy-hactl-damping'
 /**
  * After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1.
  * ExecStop runs before systemd signals haproxy; MAINPID is unset where haproxy has ended by itself, then there is nothing to hand over.
- * After a crash the offset stays for a while: without that, 8 crashes 1.2 s apart moved the addresses 11 times.
+ * After a crash the offset stays for a while: without that, 8 crashes 1.2 s apart moved the addresses 11 times. systemd's own damping,
+ * five starts in ten seconds and never again, would take the server out for good: a pause takes its place.
  */
 export function renderHaproxyDropin(cluster: Cluster): string {
   const release = writeTrackerShell('haproxy_offset', 0)
@@ -31,12 +35,14 @@ export function renderHaproxyDropin(cluster: Cluster): string {
     `${writeTrackerShell('haproxy_down', 1)};`,
     `systemctl --quiet stop ${DAMPING_UNIT}.timer 2>/dev/null;`,
     `if [ "$SERVICE_RESULT" = success ]; then rm -f ${CRASHED}; ${release};`,
-    `else : > ${CRASHED}; ${writeTrackerShell('haproxy_offset', -253)}; fi`,
+    `else : > ${CRASHED}; again=$(cat ${TRACKER_FILES.haproxy_offset} 2>/dev/null); ${writeTrackerShell('haproxy_offset', -253)};`,
+    `[ "$again" != -253 ] || sleep ${CRASH_PAUSE_SECONDS}; fi`,
   ]
   return [
     GENERATED_LINE,
     '[Unit]',
     'After=keepalived.service',
+    'StartLimitIntervalSec=0',
     '',
     '[Service]',
     hookLine('ExecStartPost', started),

@@ -81,6 +81,8 @@ function globalDefs(cluster: Cluster): Node {
   lines.push('enable_script_security', 'script_user root')
   if (cluster.instances.some(i => i.version === 3)) lines.push('vrrp_version 3')
   if (cluster.profile === 'fast') {
+    // A busy server must not be taken for a dead one; the nice value, unlike realtime scheduling, cannot lock anybody out.
+    lines.push('vrrp_priority -20')
     // v3 has no authentication: an advert counts only when it comes from one of the peers.
     if (cluster.instances.every(i => i.unicastPeers !== 'none')) lines.push('vrrp_check_unicast_src')
     // An old master that hears a higher one answers once, so that the new one announces its address again (operations.md F30).

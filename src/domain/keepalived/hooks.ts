@@ -1,6 +1,6 @@
 /** keepalived.service's drop-in of the fast profile, and the folder of the track files. */
 import type { Cluster } from '../cluster-types.ts'
-import { handOverShell } from '../hand-over.ts'
+import { handOverShell, takeAwayShell } from '../hand-over.ts'
 import { GENERATED_LINE, RUN_DIR } from '../paths.ts'
 import { hookLine } from '../systemd.ts'
 import { TRACKER_FILES, writeTrackerShell } from '../trackers.ts'
@@ -15,16 +15,21 @@ function sayHaproxyRunsShell(): string {
 
 /**
  * The unit of the package has no Restart=: keepalived killed would leave the server without redundancy for good, or two servers
- * with one address (operations.md F27).
+ * with one address (operations.md F27). Restart=always, because a SIGTERM from outside systemd counts as a clean exit, and without
+ * a limit, because nobody is there at night to reset one.
  */
 export function renderKeepalivedDropin(cluster: Cluster): string {
   return [
     GENERATED_LINE,
+    '[Unit]',
+    'StartLimitIntervalSec=0',
+    '',
     '[Service]',
-    'Restart=on-failure',
+    'Restart=always',
     'RestartSec=1',
     hookLine('ExecStartPre', [`mkdir -p -m 0755 ${RUN_DIR}; ${writeTrackerShell('keepalived_offset', 0)};`, sayHaproxyRunsShell()]),
     hookLine('ExecStop', handOverShell(cluster, 'keepalived_offset', 'kill -0 "$MAINPID" 2>/dev/null')),
+    hookLine('ExecStopPost', takeAwayShell(cluster)),
     '',
   ].join('\n')
 }
