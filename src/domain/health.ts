@@ -43,6 +43,8 @@ export function trackerProblems(cluster: Cluster, name: string, node: ObservedNo
   if (node.trackersWatched === false) return ["keepalived's watch on its track files is dead: it no longer hears of haproxy"]
   const value = (path: string) => Number(node.trackers[path] ?? 0) || 0
   const offset = value(TRACKER_FILES.haproxy_offset) + value(TRACKER_FILES.keepalived_offset) + value(TRACKER_FILES.drain)
+  // A check with a weight of the operator's adds to the priority as well, and its state is not seen here.
+  if (cluster.check.weight !== 0) return []
   const expected = Math.min(254, Math.max(1, instance.basePriority + offset))
   return expected === instance.effectivePriority
     ? []
