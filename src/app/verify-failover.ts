@@ -155,7 +155,8 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
           const problems = [message, ...why, ...(fix === undefined ? [] : [fix])]
           const run = runOf({ drills: accounts, maxOutageMs: widest(errands), exit, problems })
           for (const { path, problem } of await writeReports(input.reports, run, ports)) {
-            if (problem !== undefined) onEvent({ kind: 'warning', text: `${path} could not be written: ${problem}` })
+            if (problem === undefined) onEvent({ kind: 'note', text: `report written to ${path}` })
+            else onEvent({ kind: 'warning', text: `${path} could not be written: ${problem}` })
           }
           throw error
         }

@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest'
+import { askedOf, assertReportsWritable, beginRun, writeReports } from '../../src/app/failover-report.ts'
+import type { Cluster } from '../../src/domain/cluster-types.ts'
+import type { Files } from '../../src/ports.ts'
+import { accountOf, runOf } from '../domain/failover/report/runs.ts'
+import { manualClock } from '../support/clock.ts'
+import { fakeFiles } from '../support/terminal.ts'
+
+const wish = (...paths: string[]) => ({ paths, version: '1.2.3' })
+
+describe('before anything is disturbed', () => {
+  const files: Files = {
+    ...fakeFiles(),
+    whyNotWritable: async path => (path.startsWith('/srv/') ? undefined : 'there is no folder /none'),
+  }
+
+  test('reports that can be written pass, as does none', async () => {
+    await expect(assertReportsWritable(wish('/srv/a.html', '/srv/a.xml', '/srv/a.json', '/srv/a.md'), { files })).resolves.toBeUndefined()
+    await expect(assertReportsWritable(undefined, { files })).resolves.toBeUndefined()
+  })
+
+  test.for([
+    ['/srv/a.pdf', 'ends in none of .html, .json, .xml, .md'],
+    ['/none/a.html', 'there is no folder /none'],
+    ['/srv/b.md', 'it is named twice'],
+  ] as const)('%s is refused: %s', async ([path, why]) => {
+    await expect(assertReportsWritable(wish('/srv/b.md', path), { files })).rejects.toMatchObject({
+      code: 'E_USAGE',
+      exit: 3,
+      message: expect.stringContaining(why),
+    })
+  })
+})
+
+describe('after the drills', () => {
+  const { hactl: _, ...run } = runOf([accountOf('classic')])
+
+  test('every report is written, readable for all', async () => {
+    const written: [string, number][] = []
+    const files: Files = {
+      ...fakeFiles(),
+      write: async (path, text, mode) => {
+        expect(text).toContain('1.2.3')
+        written.push([path, mode])
+      },
+    }
+    const reports = await writeReports(wish('/srv/a.html', '/srv/a.json'), run, { files })
+    expect(reports.map(({ path, problem }) => [path, problem])).toEqual([
+      ['/srv/a.html', undefined],
+      ['/srv/a.json', undefined],
+    ])
+    expect(written).toEqual([
+      ['/srv/a.html', 0o644],
+      ['/srv/a.json', 0o644],
+    ])
+  })
+
+  test('one that cannot be written keeps no other from being written, and comes back as text', async () => {
+    const files = fakeFiles()
+    const full: Files = {
+      ...files,
+      write: (path, text, mode) =>
+        path.endsWith('.md') ? files.write(path, text, mode) : Promise.reject(new Error('ENOSPC: no space left on device')),
+    }
+    const [html, xml, md] = await writeReports(wish('/srv/a.html', '/srv/a.xml', '/srv/a.md'), run, { files: full })
+    expect(html).toMatchObject({ problem: 'ENOSPC: no space left on device', text: expect.stringMatching(/^# Failover drills of edge/) })
+    expect(xml).toMatchObject({ text: expect.stringMatching(/^<\?xml/) })
+    expect(md?.problem).toBeUndefined()
+    expect([...files.written.keys()]).toEqual(['/srv/a.md'])
+  })
+})
+
+test('a run says when it began and ended, of which cluster and servers it was, and who it was by: nobody', () => {
+  const clock = manualClock()
+  const cluster = { name: 'edge', servers: [{ name: 'srv-1', host: '192.0.2.11', rank: 0 }] } as unknown as Cluster
+  const begun = beginRun(cluster, { clock })
+  const run = begun({ drills: [], maxOutageMs: undefined, exit: 0, problems: [] })
+  expect(run).toMatchObject({ cluster: 'edge', servers: ['srv-1'], beganAt: new Date(clock.now()).toISOString() })
+})
+
+test.for([
+  [{ kind: 'http', address: '192.0.2.200', port: 80, path: '/health?token=s3cr3t#x' }, 'http://192.0.2.200:80/health'],
+  [{ kind: 'https', address: '2001:db8::200', port: 443, path: '/' }, 'https://[2001:db8::200]:443/'],
+  [{ kind: 'tcp', address: '192.0.2.200', port: 5432, path: '/' }, 'tcp://192.0.2.200:5432'],
+] as const)('%j was asked as %s', ([target, asked]) => {
+  expect(askedOf({ ...target, timeoutMs: 1000 })).toBe(asked)
+})
