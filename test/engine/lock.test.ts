@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { breakLock, LOCK_EXPIRES_SECONDS, lockGuard, withLock } from '../../src/engine/lock.ts'
 import { HactlError } from '../../src/errors.ts'
 import type { Session } from '../../src/ports.ts'
@@ -108,6 +108,9 @@ describe('a lock on three servers', () => {
     expect(purposes(sessions[0] as FakeSession)).toEqual(['take', 'beat', 'release'])
   })
 })
+
+// Hundreds of small processes: seconds on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const lacks = shellServerLacks()
 if (lacks !== undefined) process.stderr.write(`the lock's tests in a real shell do not run: ${lacks}\n`)

@@ -1,8 +1,11 @@
 /** The scripts of a deploy in a real shell, one situation after the other. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Action } from '../../../src/state.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
+
+// Hundreds of small processes: seconds on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const lacks = shellServerLacks()
 if (lacks !== undefined) process.stderr.write(`the tests of the scripts in a real shell do not run: ${lacks}\n`)
@@ -27,8 +30,8 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     bare = cluster.copy(first)
     deployed = first
     await cluster.settle(deployed)
-  }, 60_000)
-  afterAll(() => cluster.remove(), 60_000)
+  })
+  afterAll(() => cluster.remove())
   beforeEach(() => {
     server = cluster.copy(deployed)
     server.remove('/world/systemctl.log')

@@ -1,0 +1,207 @@
+/** The whole of a deploy: hactl's own functions from the inventory's text to the scripts in a real shell, on three folders for servers. */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { HactlError, HactlErrors } from '../../src/errors.ts'
+import { connectionLost } from '../support/remote.ts'
+import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
+import { copyOf, fingerprint, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
+
+// Hundreds of small processes: seconds on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+const lacks = shellServerLacks()
+if (lacks !== undefined) process.stderr.write(`the tests of a whole deploy do not run: ${lacks}\n`)
+
+describe.skipIf(lacks !== undefined)('a deploy', () => {
+  let cluster: ShellCluster
+  /** Deployed once; every test has a copy of it. */
+  let kept: ShellCluster
+
+  const failure = async (run: Promise<unknown>): Promise<HactlError> => {
+    const thrown = await run.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (!(thrown instanceof HactlError)) throw new Error(`expected to fail, got ${String(thrown)}`)
+    return thrown
+  }
+  const server = (name: string): ShellServer => {
+    const found = cluster.servers.find(each => each.name === name)
+    if (found === undefined) throw new Error(name)
+    return found
+  }
+  const fingerprints = () => cluster.servers.map(({ root }) => fingerprint(root))
+  const ran = () => cluster.servers.map(each => each.ran)
+  const locks = () => cluster.servers.map(each => each.read('/var/lib/hactl/lock/info'))
+  const NO_LOCKS = [undefined, undefined, undefined]
+  const changedFiles = () => cluster.events.filter(event => event.kind === 'wave-started').map(event => event.servers)
+
+  beforeAll(async () => {
+    kept = shellCluster()
+    await kept.deploy()
+  })
+  afterAll(() => kept.remove())
+  beforeEach(() => {
+    const next = shellCluster()
+    for (const each of next.servers) {
+      const from = kept.servers.find(({ name }) => name === each.name)
+      if (from !== undefined) copyOf(from, next.folder)
+    }
+    cluster = next
+    return () => next.remove()
+  })
+
+  test('of a cluster that is as wanted takes no lock, runs nothing but the look, and says who holds the address', async () => {
+    const before = fingerprints()
+    const report = await cluster.deploy({
+      confirm: () => Promise.reject(new Error('there is nothing to confirm')),
+    })
+    expect(report.servers).toEqual(['srv-1', 'srv-2', 'srv-3'].map(name => ({ name, changed: [], unchanged: 12 })))
+    expect(report.holder).toEqual({ '192.0.2.200': 'srv-1' })
+    expect(new Set(ran().flat())).toEqual(new Set(['read the facts of this server']))
+    expect(fingerprints()).toEqual(before)
+  })
+
+  test('of a new haproxy.cfg changes one server after the other, the holder last, and is then as wanted', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('two'))
+    const report = await cluster.deploy()
+    expect(changedFiles()).toEqual([['srv-3'], ['srv-2'], ['srv-1']])
+    expect(report.servers.map(({ changed }) => changed)).toEqual(Array(3).fill(['file/haproxy.cfg', 'service/haproxy']))
+    expect(cluster.servers.map(each => each.read('/world/units/haproxy/loaded'))).toEqual(Array(3).fill(haproxyCfg('two')))
+    expect((await cluster.plan()).plan.waves).toEqual([])
+    expect(locks()).toEqual(NO_LOCKS)
+    expect(cluster.servers.flatMap(({ root }) => readdirSync(join(root, 'var/lib/hactl/runs')))).toEqual([])
+  })
+
+  test('that is declined changes nothing and takes no lock', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('two'))
+    const before = fingerprints()
+    expect(await failure(cluster.deploy({ confirm: async () => false }))).toMatchObject({ code: 'E_DECLINED', exit: 3 })
+    expect(fingerprints()).toEqual(before)
+  })
+
+  test("of a file that its checker refuses touches nothing on any server: 5, with the checker's own words", async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('this is refused'))
+    const before = fingerprints()
+    const error = await failure(cluster.deploy())
+    expect(error.exit).toBe(5)
+    expect((error as HactlErrors).errors).toMatchObject(
+      ['srv-1', 'srv-2', 'srv-3'].map(name => ({
+        server: name,
+        code: 'E_CONFIG_REFUSED',
+        why: [expect.stringContaining('unknown keyword')],
+      })),
+    )
+    expect(fingerprints()).toEqual(before)
+    expect(locks()).toEqual(NO_LOCKS)
+  })
+
+  test('of a file that is accepted but cannot be loaded stops at the first backup and puts it back', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('this cannot be loaded'))
+    const before = fingerprints()
+    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6, server: 'srv-3' })
+    expect(changedFiles()).toEqual([['srv-3']])
+    expect(fingerprints()).toEqual(before)
+    expect(locks()).toEqual(NO_LOCKS)
+    expect((await cluster.plan()).plan.waves).toHaveLength(3)
+  })
+
+  test('over a file that somebody else made is refused with the difference, in which no password stands', async () => {
+    server('srv-2').write('/etc/keepalived/keepalived.conf', 'vrrp_instance X {\n    auth_pass s3cr3t\n}\n')
+    server('srv-2').write('/var/lib/hactl/owned', '')
+    const error = await failure(cluster.deploy())
+    const all = error instanceof HactlErrors ? error.errors : [error]
+    expect(all.every(each => each.code === 'E_FOREIGN_FILE' && each.exit === 5 && each.server === 'srv-2')).toBe(true)
+    expect(all.flatMap(each => each.why).join('\n')).toContain('-    auth_pass ***')
+    expect(JSON.stringify(all.map(each => [each.message, each.why, each.fix]))).not.toContain('s3cr3t')
+  })
+
+  test('with a server out of reach is refused and changes none of the others, unless --limit leaves it out', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('two'))
+    cluster.files.set('inventory.yml', INVENTORY.replace('name: srv-3', 'name: srv-9'))
+    const before = fingerprints()
+    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_SSH_UNREACHABLE', exit: 4, server: 'srv-9' })
+    expect(fingerprints()).toEqual(before)
+    const report = await cluster.deploy({ limit: ['srv-2'] })
+    expect(report.servers).toMatchObject([{ name: 'srv-2', changed: ['file/haproxy.cfg', 'service/haproxy'] }])
+    expect(fingerprints()[0]).toBe(before[0])
+  })
+
+  test('whose connection is lost while it looks has changed nothing: 4, not 6', async () => {
+    server('srv-2').before = () => {
+      throw connectionLost('srv-2')
+    }
+    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-2' })
+  })
+
+  test('whose connection is lost in the middle of a switch puts that server back through a new one', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('two'))
+    const before = fingerprints()
+    let isLost = false
+    server('srv-3').after = ({ label }) => {
+      if (label !== 'make the changes live' || isLost) return
+      isLost = true
+      throw connectionLost('srv-3')
+    }
+    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6, server: 'srv-3' })
+    expect(fingerprints()).toEqual(before)
+  })
+
+  test('beside another one: one of them does the work, the other is told who', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('two'))
+    const [first, second] = [Promise.withResolvers<boolean>(), Promise.withResolvers<boolean>()]
+    const isAsked = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()]
+    const runs = [first, second].map((answer, index) =>
+      cluster
+        .deploy({
+          confirm: () => {
+            isAsked[index]?.resolve(undefined)
+            return answer.promise
+          },
+        })
+        .then(
+          () => 'done',
+          (error: HactlError) => error.code,
+        ),
+    )
+    // Both have looked and found no lock; now both go on.
+    await Promise.all(isAsked.map(each => each.promise))
+    first.resolve(true)
+    second.resolve(true)
+    expect((await Promise.all(runs)).toSorted((a, b) => (a < b ? -1 : 1))).toEqual(['E_LOCKED', 'done'])
+    expect((await cluster.plan()).plan.waves).toEqual([])
+    expect(locks()).toEqual(NO_LOCKS)
+  })
+
+  test('that is interrupted between two servers leaves the later ones alone, gives the lock back, and ends with 130', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('two'))
+    server('srv-3').after = ({ label }) => {
+      if (label === 'make the changes live') cluster.abort.abort('SIGINT')
+    }
+    const before = fingerprints()
+    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+    expect(fingerprints().slice(0, 2)).toEqual(before.slice(0, 2))
+    expect(locks()).toEqual(NO_LOCKS)
+  })
+
+  test('of a file that was edited between the question and the answer is refused, and the edit stays', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('two'))
+    const error = await failure(
+      cluster.deploy({
+        confirm: async () => {
+          server('srv-3').write('/etc/haproxy/haproxy.cfg', '# just now\n')
+          return true
+        },
+      }),
+    )
+    expect(error).toMatchObject({ code: 'E_CHANGED_MEANWHILE', exit: 6, server: 'srv-3' })
+    expect(server('srv-3').read('/etc/haproxy/haproxy.cfg')).toBe('# just now\n')
+    expect(server('srv-2').read('/etc/haproxy/haproxy.cfg')).toBe(haproxyCfg('one'))
+  })
+
+  test('with nothing to do on a cluster that is not well says so', async () => {
+    server('srv-2').write('/world/haproxy-hangs', '')
+    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_UNHEALTHY', exit: 5, why: [expect.stringContaining('srv-2')] })
+  })
+})
