@@ -82,6 +82,7 @@ export async function forkMap<T, R>(items: readonly T[], forks: number, work: (i
 
 /** Connections that can be made again, all closed at the end. */
 export interface Connections {
+  /** The newest connection to each server, in the inventory's order. */
   readonly sessions: ReadonlyMap<string, Session>
   readonly failures: readonly HactlError[]
   readonly reconnect: (server: string) => Promise<Session>
@@ -119,20 +120,20 @@ export async function withConnections<F, T>(
         failures.push(beforeAnyChange(asHactlError(error)))
       }
     })
-    const reconnect = async (server: string) => {
-      const target = targets.get(server)
-      if (target === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a server without a target was asked for' })
-      // Only undo reconnects, and undo must not be stopped by the signal that made it necessary.
-      const session = await connect(target, undefined)
-      sessions.set(server, session)
-      return session
-    }
     const inOrder = new Map(
       [...targets.keys()].flatMap(name => {
         const s = sessions.get(name)
         return s === undefined ? [] : [[name, s] as const]
       }),
     )
+    const reconnect = async (server: string) => {
+      const target = targets.get(server)
+      if (target === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a server without a target was asked for' })
+      // Only undo reconnects, and undo must not be stopped by the signal that made it necessary.
+      const session = await connect(target, undefined)
+      inOrder.set(server, session)
+      return session
+    }
     return await work({ sessions: inOrder, failures, reconnect }, results)
   } finally {
     await Promise.allSettled(open.map(session => session.close()))

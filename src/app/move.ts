@@ -92,11 +92,17 @@ export async function locked<T>(reason: 'drain' | 'undrain', scene: Scene, work:
   const { cluster, links, ports } = scene
   const sessions = links.servers.map(server => links.current(server))
   const claim = lockClaim(reason, ports, randomBytes(6).toString('hex'))
-  return withLock(sessions, claim, ports.clock, async () => {
-    scene.onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
-    const nodes = await Promise.all(sessions.map(session => observeNode(session, probeRequestFor(cluster), ports.signal)))
-    return work({ ...scene, nodes, node: nodeOf(nodes, scene.node.server) }, claim.id)
-  })
+  return withLock(
+    sessions,
+    claim,
+    ports.clock,
+    async () => {
+      scene.onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
+      const nodes = await Promise.all(sessions.map(session => observeNode(session, probeRequestFor(cluster), ports.signal)))
+      return work({ ...scene, nodes, node: nodeOf(nodes, scene.node.server) }, claim.id)
+    },
+    session => links.current(session.server),
+  )
 }
 
 /** What drain and undrain put in for themselves; the rest of a move is the same. */

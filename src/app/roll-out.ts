@@ -52,24 +52,30 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
     }
     const runId = runIdFor(ports)
     const claim = lockClaim(work.command, ports, runId)
-    await withLock([...connections.sessions.values()], claim, ports.clock, async () => {
-      onEvent({ kind: 'lock-taken', id: claim.id, servers: [...connections.sessions.keys()] })
-      await applyPlan({
-        plan,
-        playbook: work.playbook,
-        sessions: connections.sessions,
-        reconnect: connections.reconnect,
-        observed,
-        runId,
-        history: { owner: claim.owner, command: work.command, source: work.source },
-        lockId: claim.id,
-        services: server => serviceScriptsFor(cluster, server),
-        clock: ports.clock,
-        onEvent,
-        passGate: gates.pass,
-        signal: ports.signal,
-      })
-    })
+    await withLock(
+      [...connections.sessions.values()],
+      claim,
+      ports.clock,
+      async () => {
+        onEvent({ kind: 'lock-taken', id: claim.id, servers: [...connections.sessions.keys()] })
+        await applyPlan({
+          plan,
+          playbook: work.playbook,
+          sessions: connections.sessions,
+          reconnect: connections.reconnect,
+          observed,
+          runId,
+          history: { owner: claim.owner, command: work.command, source: work.source },
+          lockId: claim.id,
+          services: server => serviceScriptsFor(cluster, server),
+          clock: ports.clock,
+          onEvent,
+          passGate: gates.pass,
+          signal: ports.signal,
+        })
+      },
+      session => connections.sessions.get(session.server) ?? session,
+    )
   }
   for (const text of gates.notes()) onEvent({ kind: 'note', text })
   return {

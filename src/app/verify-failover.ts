@@ -140,28 +140,34 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
         })
       }
       const claim = lockClaim('verify-failover', ports, randomBytes(6).toString('hex'))
-      return withLock(sessions, claim, ports.clock, async () => {
-        onEvent({ kind: 'lock-taken', id: claim.id, servers: sessions.map(session => session.server) })
-        const accounts: DrillAccount[] = []
-        try {
-          for (const errand of errands) {
-            const account = await carryOut(errand, cluster, links, ports, onEvent)
-            accounts.push(account)
-            // What is not as it was must be seen to before anything else is disturbed.
-            if (!account.verdict.restored) break
+      return withLock(
+        sessions,
+        claim,
+        ports.clock,
+        async () => {
+          onEvent({ kind: 'lock-taken', id: claim.id, servers: sessions.map(session => session.server) })
+          const accounts: DrillAccount[] = []
+          try {
+            for (const errand of errands) {
+              const account = await carryOut(errand, cluster, links, ports, onEvent)
+              accounts.push(account)
+              // What is not as it was must be seen to before anything else is disturbed.
+              if (!account.verdict.restored) break
+            }
+          } catch (error) {
+            const { message, why, fix, exit } = asHactlError(error)
+            const problems = [message, ...why, ...(fix === undefined ? [] : [fix])]
+            const run = runOf({ drills: accounts, maxOutageMs: widest(errands), exit, problems })
+            for (const { path, problem } of await writeReports(input.reports, run, ports)) {
+              if (problem === undefined) onEvent({ kind: 'note', text: `report written to ${path}` })
+              else onEvent({ kind: 'warning', text: `${path} could not be written: ${problem}` })
+            }
+            throw error
           }
-        } catch (error) {
-          const { message, why, fix, exit } = asHactlError(error)
-          const problems = [message, ...why, ...(fix === undefined ? [] : [fix])]
-          const run = runOf({ drills: accounts, maxOutageMs: widest(errands), exit, problems })
-          for (const { path, problem } of await writeReports(input.reports, run, ports)) {
-            if (problem === undefined) onEvent({ kind: 'note', text: `report written to ${path}` })
-            else onEvent({ kind: 'warning', text: `${path} could not be written: ${problem}` })
-          }
-          throw error
-        }
-        return conclude(accounts)
-      })
+          return conclude(accounts)
+        },
+        session => links.current(session.server),
+      )
     },
     server => onEvent({ kind: 'observe-started', server }),
   )

@@ -99,9 +99,23 @@ async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
       else await onAll(wave, server => switchServer(input, server, actionsOf(input, server)))
       await passGates(input, stage, wave)
     } catch (error) {
-      await restoreWave(input, wave, error)
+      await restoreWave(input, wave, interruptedWithin(input.signal, wave, error))
     }
   }
+}
+
+/** Whatever it was that an interrupt met, the operator needs to know what becomes of the wave. */
+function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown: unknown): unknown {
+  const errors = thrown instanceof HactlErrors ? thrown.errors : [thrown]
+  if (!signal.aborted || !errors.every(error => error instanceof HactlError && error.code === 'E_INTERRUPTED')) return thrown
+  return new HactlError({
+    code: 'E_INTERRUPTED',
+    what: `interrupted while ${wave.join(', ')} changed`,
+    why: [`${wave.join(', ')}: put back as before; servers that were done before keep the new configuration, later ones were not touched`],
+    fix: 'run hactl deploy again to finish',
+    exit: signal.reason === 'SIGTERM' ? 143 : 130,
+    cause: thrown,
+  })
 }
 
 /** Everything that peers do not see first, then what they see on all servers at once: peers refuse each other's adverts in between. */

@@ -24,7 +24,14 @@ export interface LockClaim {
  * Runs `work` while holding the cluster's lock on all given servers: taken on the first in rank first, so that of two runs one wins.
  * The lock is a folder with a heartbeat, judged by each server's own clock. Throws E_LOCKED naming the owner.
  */
-export async function withLock<T>(sessions: readonly Session[], claim: LockClaim, clock: Clock, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  sessions: readonly Session[],
+  claim: LockClaim,
+  clock: Clock,
+  work: () => Promise<T>,
+  /** The connection that took the place of a lost one. */
+  current: (session: Session) => Session = session => session,
+): Promise<T> {
   // Released wherever it was asked for: a server may have granted it although its answer never came.
   const asked: Session[] = []
   const take = (session: Session) => {
@@ -38,7 +45,7 @@ export async function withLock<T>(sessions: readonly Session[], claim: LockClaim
     const refused = outcomes.find(outcome => outcome.status === 'rejected')
     if (refused?.status === 'rejected') throw refused.reason
     const stop = new AbortController()
-    const beating = beat(sessions, claim, clock, stop.signal)
+    const beating = beat(() => sessions.map(current), claim, clock, stop.signal)
     try {
       return await work()
     } finally {
@@ -47,7 +54,7 @@ export async function withLock<T>(sessions: readonly Session[], claim: LockClaim
     }
   } finally {
     await Promise.allSettled(
-      asked.map(session => session.run(releaseScript(claim.id), { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS })),
+      asked.map(session => current(session).run(releaseScript(claim.id), { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS })),
     )
   }
 }
@@ -102,7 +109,7 @@ export function lockGuard(id: string): Script {
 touch ${LOCK_DIR}/beat`
 }
 
-async function beat(sessions: readonly Session[], claim: LockClaim, clock: Clock, stop: AbortSignal): Promise<void> {
+async function beat(sessions: () => readonly Session[], claim: LockClaim, clock: Clock, stop: AbortSignal): Promise<void> {
   const script = sh`grep -qxF ${`id ${claim.id}`} ${LOCK_DIR}/info 2>/dev/null && touch ${LOCK_DIR}/beat; :`
   while (!stop.aborted) {
     try {
@@ -111,7 +118,7 @@ async function beat(sessions: readonly Session[], claim: LockClaim, clock: Clock
       return
     }
     // A missed beat is not an error by itself: what works on that server will notice the lost connection, or the lock guard the lost lock.
-    await Promise.allSettled(sessions.map(session => session.run(script, { label: 'renew the lock', deadlineMs: BEAT_MS })))
+    await Promise.allSettled(sessions().map(session => session.run(script, { label: 'renew the lock', deadlineMs: BEAT_MS })))
   }
 }
 
