@@ -16,12 +16,12 @@ const DEADLINE_MS = 10_000
  */
 export async function readJournal(session: Session, windowMs: number, signal?: AbortSignal): Promise<ServerJournal> {
   const lines: JournalLine[] = []
-  let bootedAtMs: number | undefined
+  let clock: ClockReading | undefined
   const journal = (problem: string | undefined): ServerJournal => ({
     server: session.server,
     lines: lines.slice(-MOST_LINES),
     isCut: lines.length > MOST_LINES,
-    bootedAtMs,
+    bootedAtMs: clock?.bootedAtMs,
     problem,
   })
   try {
@@ -30,7 +30,9 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
       deadlineMs: DEADLINE_MS,
       signal,
       onLine: text => {
-        bootedAtMs ??= parseClock(text)
+        const reading = parseClock(text)
+        // On a busy server starting date takes its time: the tightest reading is the truest.
+        if (reading !== undefined && (clock === undefined || reading.withinMs < clock.withinMs)) clock = reading
         const line = parseJournalLine(text)
         if (line !== undefined) lines.push(line)
       },
@@ -48,16 +50,29 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
  * those of several must all hold, and + begins another group (journalctl(1)). One line more than is kept tells that there were more.
  */
 export function journalScript(windowMs: number): Script {
-  return sh`read -r up _ </proc/uptime
-echo "clock $(date +%s%3N) $up"
+  return sh`for try in 1 2 3 4 5; do
+  read -r before _ </proc/uptime
+  now=$(date +%s%3N)
+  read -r after _ </proc/uptime
+  echo "clock $now $before $after"
+done
 exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE,SYSLOG_IDENTIFIER --lines=${MOST_LINES + 1} \
   --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1}))   _SYSTEMD_UNIT=keepalived.service +   _PID=1 UNIT=keepalived.service UNIT=haproxy.service +   _SYSTEMD_UNIT=haproxy.service _TRANSPORT=stdout +   _SYSTEMD_UNIT=haproxy.service PRIORITY=0 PRIORITY=1 PRIORITY=2 PRIORITY=3 PRIORITY=4 PRIORITY=5`
 }
 
-/** "clock EPOCH_MS UPTIME_S": when this server booted by its wall clock; undefined for any other text. */
-function parseClock(text: string): number | undefined {
-  const found = /^clock (\d+) (\d+(?:\.\d+)?)$/.exec(text.trim())
-  return found === null ? undefined : Number(found[1]) - Number(found[2]) * 1000
+interface ClockReading {
+  /** When this server booted, by its wall clock. */
+  readonly bootedAtMs: number
+  /** How long the reading took. */
+  readonly withinMs: number
+}
+
+/** "clock EPOCH_MS UPTIME_S UPTIME_S", the uptimes from before and after the wall clock was asked; undefined for any other text. */
+function parseClock(text: string): ClockReading | undefined {
+  const found = /^clock (\d+) (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)$/.exec(text.trim())
+  if (found === null) return undefined
+  const [now, before, after] = [Number(found[1]), Number(found[2]) * 1000, Number(found[3]) * 1000]
+  return { bootedAtMs: now - (before + after) / 2, withinMs: after - before }
 }
 
 /** One entry of `journalctl -o json`; undefined for any other text. */

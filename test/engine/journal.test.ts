@@ -45,8 +45,9 @@ describe('a journal line', () => {
 })
 
 describe('the journal of a server', () => {
-  test('is read in one exec, with the time at which the server booted by its own clock', async () => {
-    const journal = await readJournal(sessionOf(['clock 1767276000000 500.25', entry({ MESSAGE: 'hello' })]), 8000)
+  test('is read in one exec, with the time at which the server booted by the tightest reading of its clock', async () => {
+    const clock = ['clock 1767276000900 500.00 501.20', 'clock 1767276000000 500.24 500.26', 'clock 1767276002000 502.00 502.30']
+    const journal = await readJournal(sessionOf([...clock, entry({ MESSAGE: 'hello' })]), 8000)
     expect(journal).toMatchObject({ server: 'srv-1', isCut: false, bootedAtMs: 1_767_276_000_000 - 500_250, problem: undefined })
     expect(journal.lines.map(line => line.message)).toEqual(['hello'])
   })
