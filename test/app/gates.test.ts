@@ -1,0 +1,202 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { gatesFor, settleLimitMs } from '../../src/app/gates.ts'
+import { type LoadedCluster, loadCluster } from '../../src/app/load.ts'
+import type { EngineEvent } from '../../src/engine/events.ts'
+import type { ProbeAnswer } from '../../src/ports.ts'
+import { type ManualClock, manualClock } from '../support/clock.ts'
+import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
+import { type FakeSession, fakeSession } from '../support/remote.ts'
+
+const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../fixtures/probes/${name}.txt`), 'utf8')
+const HOLDER = answer('fast-holder')
+const BACKUP = answer('fast-backup')
+/** haproxy does not answer its check there. */
+const HUNG = BACKUP.replace('@@begin check\n0\n', '@@begin check\n1\n')
+
+// The cluster whose servers gave the recorded answers.
+const INVENTORY = JSON.stringify({
+  servers: [11, 12].map((number, index) => ({ name: `srv-${index + 1}`, host: `198.18.200.${number}` })),
+  vrrp_instances: [{ name: 'VRRP1', virtual_router_id: 200, virtual_ipaddress: ['198.18.200.200/24'] }],
+  haproxy: {
+    frontends: [{ name: 'web', bind: [':80'], default_backend: 'app' }],
+    backends: [{ name: 'app', servers: [{ name: 'a', address: '198.18.200.21:80' }] }],
+  },
+})
+
+let loaded: LoadedCluster
+beforeAll(async () => {
+  loaded = await loadCluster(INVENTORY_PATH, memoryPorts(new Map([['inventory.yml', INVENTORY]])))
+})
+
+interface World {
+  readonly clock: ManualClock
+  readonly abort: AbortController
+  readonly events: EngineEvent[]
+  readonly sessions: Map<string, FakeSession>
+  /** By server: what it says when it is looked at. */
+  readonly says: Map<string, string>
+  /** What an answer through the address looks like, from the controller. */
+  probe: ProbeAnswer
+  probes: number
+  /** The same from a server. */
+  fromServer: 'ok' | 'refused'
+  gates(options?: { readonly heldBefore: boolean; readonly complete: boolean }): ReturnType<typeof gatesFor>
+}
+
+function world(): World {
+  const clock = manualClock()
+  const abort = new AbortController()
+  const events: EngineEvent[] = []
+  const says = new Map([
+    ['srv-1', HOLDER],
+    ['srv-2', BACKUP],
+  ])
+  const sessions = new Map(
+    ['srv-1', 'srv-2'].map(name => [
+      name,
+      fakeSession(name, [
+        { when: /@@begin/, reply: () => ({ stdout: says.get(name) ?? '' }) },
+        { when: /journalctl/, reply: () => ({ stdout: 'haproxy says why\n' }) },
+        { when: /198\.18\.200\.200/, reply: () => (self.fromServer === 'ok' ? { stdout: 'HTTP/1.1 200 OK\n' } : { code: 1 }) },
+      ]),
+    ]),
+  )
+  const self: World = {
+    clock,
+    abort,
+    events,
+    sessions,
+    says,
+    probe: { ok: true, tookMs: 1 },
+    probes: 0,
+    fromServer: 'refused',
+    gates(options = { heldBefore: true, complete: true }) {
+      const probe = async () => {
+        self.probes += 1
+        return self.probe
+      }
+      const ports = memoryPorts(new Map(), { clock, probe, signal: abort.signal })
+      return gatesFor(loaded.cluster, sessions, new Map(), ports, event => events.push(event), options)
+    },
+  }
+  return self
+}
+
+const kinds = (from: World) => from.events.map(({ kind }) => kind)
+
+describe('the gate services-healthy', () => {
+  test('holds for servers that gave a good answer', async () => {
+    const it = world()
+    await it.clock.settle(it.gates().pass('services-healthy', ['srv-1', 'srv-2']))
+    expect(kinds(it)).toEqual(['gate-passed'])
+  })
+
+  test('asks only the servers of the wave', async () => {
+    const it = world()
+    await it.clock.settle(it.gates().pass('services-healthy', ['srv-2']))
+    expect([...it.sessions.values()].map(session => session.sent.length)).toEqual([0, 1])
+  })
+
+  test('waits, looks again, and goes on as soon as it holds', async () => {
+    const it = world()
+    it.says.set('srv-2', HUNG)
+    const passing = it.gates().pass('services-healthy', ['srv-2'])
+    await it.clock.advance(1000)
+    expect(it.events.at(-1)).toMatchObject({ kind: 'gate-waiting', detail: 'srv-2: haproxy does not answer its check' })
+    it.says.set('srv-2', BACKUP)
+    await it.clock.settle(passing)
+    expect(it.events.at(-1)).toMatchObject({ kind: 'gate-passed' })
+  })
+
+  test('gives up after the time that a healthy cluster may need, with what was seen and what the journal says', async () => {
+    const it = world()
+    it.says.set('srv-2', HUNG)
+    const startedMs = it.clock.monotonic()
+    await expect(it.clock.settle(it.gates().pass('services-healthy', ['srv-2']))).rejects.toMatchObject({
+      code: 'E_GATE',
+      exit: 6,
+      why: ['srv-2: haproxy does not answer its check', 'srv-2: haproxy says why'],
+    })
+    expect(it.clock.monotonic() - startedMs).toBeGreaterThan(settleLimitMs(loaded.cluster))
+    expect(it.clock.monotonic() - startedMs).toBeLessThan(settleLimitMs(loaded.cluster) + 1000)
+    expect(kinds(it).at(-1)).toBe('gate-failed')
+  })
+
+  test('ends with an interrupt while it waits', async () => {
+    const it = world()
+    it.says.set('srv-2', HUNG)
+    const passing = it.gates().pass('services-healthy', ['srv-2'])
+    const outcome = passing.catch((error: unknown) => error)
+    await it.clock.advance(500)
+    it.abort.abort('SIGTERM')
+    expect(await outcome).toMatchObject({ code: 'E_INTERRUPTED', exit: 143 })
+  })
+
+  test('ends where the answer is cut off: nothing is known then', async () => {
+    const it = world()
+    it.says.set('srv-2', BACKUP.slice(0, 3000))
+    await expect(it.clock.settle(it.gates().pass('services-healthy', ['srv-2']))).rejects.toMatchObject({ code: 'E_PROBE_CUT' })
+  })
+})
+
+describe('the gate one-holder', () => {
+  test('does not hold while two servers carry the address', async () => {
+    const it = world()
+    it.says.set('srv-2', HOLDER)
+    await expect(it.clock.settle(it.gates().pass('one-holder', ['srv-1', 'srv-2']))).rejects.toMatchObject({
+      code: 'E_GATE',
+      why: expect.arrayContaining(['srv-1 and srv-2 hold 198.18.200.200']),
+    })
+  })
+
+  test('does not hold while nobody does', async () => {
+    const it = world()
+    it.says.set('srv-1', BACKUP)
+    await expect(it.clock.settle(it.gates().pass('one-holder', ['srv-1']))).rejects.toMatchObject({
+      why: expect.arrayContaining(['nobody holds 198.18.200.200']),
+    })
+  })
+
+  test('is not judged with a server left out: that one may hold it', async () => {
+    const it = world()
+    it.says.set('srv-1', BACKUP)
+    await it.clock.settle(it.gates({ heldBefore: true, complete: false }).pass('one-holder', ['srv-1']))
+    expect(kinds(it)).toEqual(['gate-passed'])
+  })
+})
+
+describe('the gate vip-answers', () => {
+  test('asks through the address', async () => {
+    const it = world()
+    await it.clock.settle(it.gates().pass('vip-answers', ['srv-2']))
+    expect(it.probes).toBe(1)
+  })
+
+  test('asks nothing after the first servers of a cluster whose address nobody holds yet', async () => {
+    const it = world()
+    await it.clock.settle(it.gates({ heldBefore: false, complete: true }).pass('vip-answers', ['srv-2']))
+    expect(it.probes).toBe(0)
+  })
+
+  test('takes the word of a server that does not hold the address, where the controller cannot get there, and says so', async () => {
+    const it = world()
+    it.probe = { ok: false, tookMs: 1000, error: 'no answer in 1000 ms' }
+    it.fromServer = 'ok'
+    const gates = it.gates()
+    await it.clock.settle(gates.pass('services-healthy', ['srv-1', 'srv-2']))
+    await it.clock.settle(gates.pass('vip-answers', ['srv-1', 'srv-2']))
+    expect(gates.notes()).toEqual(['198.18.200.200 answers srv-2, but not this machine (no answer in 1000 ms)'])
+  })
+
+  test('takes no word against an answer that came and is wrong', async () => {
+    const it = world()
+    it.probe = { ok: false, tookMs: 1, status: 503, error: 'HTTP 503' }
+    it.fromServer = 'ok'
+    await expect(it.clock.settle(it.gates().pass('vip-answers', ['srv-2']))).rejects.toMatchObject({
+      code: 'E_GATE',
+      why: expect.arrayContaining(['198.18.200.200:80 does not answer (HTTP 503)']),
+    })
+  })
+})

@@ -1,0 +1,75 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { LoadedCluster } from '../../src/app/load.ts'
+import { assertFit, preflightErrors } from '../../src/app/preflight.ts'
+import type { Facts, ObservedNode } from '../../src/state.ts'
+import { clusterFor, NAMES } from '../support/model-cluster.ts'
+import { modelServer, observeModel } from '../support/model-server.ts'
+
+let loaded: LoadedCluster
+beforeAll(async () => {
+  loaded = await clusterFor({})
+})
+
+const nodes = (): ObservedNode[] => NAMES.map((name, index) => observeModel(modelServer(name, 11 + index)))
+const VIP = '192.0.2.200'
+const STRANGER = '02:00:00:00:00:99'
+
+/** Three good servers, of which the second differs like this. */
+function withSecond(more: Partial<ObservedNode>, facts: Partial<Facts> = {}): ObservedNode[] {
+  return nodes().map(node => (node.server === 'srv-2' ? { ...node, ...more, facts: { ...node.facts, ...facts } } : node))
+}
+const codesOf = (seen: readonly ObservedNode[], minded: 'locks' | 'no-locks' = 'locks') =>
+  preflightErrors(loaded.cluster, seen, { minded }).map(error => `${error.code} ${error.exit} ${error.server}`)
+const os = (id: string, like: string): Partial<Facts> => ({ os: { id, like, version: '1', codename: '', pretty: id } })
+const lock = (ageSeconds: number) => ({ lock: { id: 'x', owner: 'eve@desk', reason: 'deploy', ageSeconds } })
+
+describe('servers are fit', () => {
+  test.for<[string, ObservedNode[]]>([
+    ['when nothing speaks against them', nodes()],
+    ['when one is an Ubuntu', withSecond({}, os('ubuntu', 'debian'))],
+    ['when one is another child of Debian', withSecond({}, os('devuan', 'ubuntu debian'))],
+    ['when clones share a machine id but not a network card', withSecond({}, { machineId: 'srv-1' })],
+    ['when a lock is older than its last possible sign of life', withSecond(lock(60))],
+    ['when one of themselves answers for the address', withSecond({ neighbours: [{ address: VIP, linkAddress: '02:00:00:00:00:01' }] })],
+    ['when a stranger answers for another address', withSecond({ neighbours: [{ address: '192.0.2.201', linkAddress: STRANGER }] })],
+  ])('%s', ([, seen]) => {
+    expect(codesOf(seen)).toEqual([])
+  })
+
+  test('when a server holds the address and the neighbour table still knows a stranger', () => {
+    const [first, ...rest] = withSecond({ neighbours: [{ address: VIP, linkAddress: STRANGER }] })
+    expect(codesOf([observeModel(modelServer('srv-1', 11), [VIP]), ...rest])).toEqual([])
+    expect(first?.server).toBe('srv-1')
+  })
+})
+
+describe('a server is refused', () => {
+  test.for<[string, ObservedNode[], string]>([
+    ['that is no Debian', withSecond({}, os('alpine', '')), 'E_OS_UNSUPPORTED 5 srv-2'],
+    ['that has no dpkg', withSecond({}, { dpkg: false }), 'E_OS_UNSUPPORTED 5 srv-2'],
+    ['that systemd did not boot', withSecond({}, { systemd: false }), 'E_NO_SYSTEMD 5 srv-2'],
+    ['on which hactl is not root', withSecond({}, { uid: 1000 }), 'E_SUDO 4 srv-2'],
+    [
+      'that is another one by a second name',
+      withSecond({}, { machineId: 'srv-1', linkAddresses: ['02:00:00:00:00:01'] }),
+      'E_SAME_MACHINE 5 srv-2',
+    ],
+    ['that sees a stranger with the address', withSecond({ neighbours: [{ address: VIP, linkAddress: STRANGER }] }), 'E_VIP_TAKEN 5 srv-2'],
+    ['on which another run works', withSecond(lock(7)), 'E_LOCKED 5 srv-2'],
+  ])('%s', ([, seen, expected]) => {
+    expect(codesOf(seen)).toEqual([expected])
+  })
+})
+
+test('a lock does not keep anybody from looking', () => {
+  expect(codesOf(withSecond(lock(7)), 'no-locks')).toEqual([])
+})
+
+test('with a server left out nobody is called a stranger: it may be that one', () => {
+  expect(codesOf(withSecond({ neighbours: [{ address: VIP, linkAddress: STRANGER }] }).slice(0, 2))).toEqual([])
+})
+
+test('all reasons of all servers are told together, and the gravest counts', () => {
+  const bad = nodes().map(node => ({ ...node, facts: { ...node.facts, dpkg: false } }))
+  expect(() => assertFit(preflightErrors(loaded.cluster, bad, { minded: 'locks' }))).toThrow('3 problems')
+})
