@@ -339,7 +339,7 @@ describe('a server is not fit, nothing is changed (5)', () => {
     work.writeInventory(labInventory(lab, { haproxy: { config: 'broken.cfg' } }))
     const poller = await startPoller(lab.vip)
     const run = await touchingNothing(() => deploy())
-    expect(await poller.stop()).toMatchObject({ failed: 0 })
+    expect(await poller.stop()).toMatchObject({ failed: 0, errors: [] })
     expectRefusal(run, 5, 'E_CONFIG_REFUSED', {
       what: /haproxy\.cfg/,
       why: /balanse[\s\S]*haproxy\.cfg:6|haproxy\.cfg:6[\s\S]*balanse/,
@@ -427,7 +427,7 @@ describe('it stops part way (6)', () => {
     expect(await liveFiles(lab)).toEqual(before)
     expect(run.lines.filter(line => line.event === 'wave-started')).toHaveLength(1)
     expect(run.lines.filter(line => line.event === 'restored')).toHaveLength(1)
-    expect(seen).toMatchObject({ failed: 0 })
+    expect(seen).toMatchObject({ failed: 0, errors: [] })
     expect(await lab.everywhere('systemctl is-active haproxy keepalived')).toEqual(SERVERS.map(() => 'active\nactive\n'))
     const status = await work.hactl(['status', '--json'])
     expectExit(status, 0)

@@ -48,6 +48,8 @@ const stop = () => {
   isStopped = true
 }
 process.stdin.once('end', stop).once('error', stop).resume()
+// Whoever wanted to know is gone.
+process.stdout.once('error', () => process.exit())
 process.stdout.write('ready\n')
 
 const startMs = performance.now()
