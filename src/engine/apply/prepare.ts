@@ -52,8 +52,8 @@ function installScript(runId: string, installs: readonly Install[], refreshLists
   return sh`
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
 apt_failed() { tail -n 15 ${log}; systemctl unmask --runtime ${units} >/dev/null 2>&1; fail "$1" "apt-get ended with status $2"; }
-${finishDpkg ? sh`step package/dpkg ${'finish the interrupted package installation'}; dpkg --force-confdef --force-confold --configure -a >>${log} 2>&1 || apt_failed package/dpkg $?; done_ package/dpkg` : sh`:`}
 systemctl mask --runtime ${units} >/dev/null 2>&1
+${finishDpkg ? sh`step package/dpkg ${'finish the interrupted package installation'}; dpkg --force-confdef --force-confold --configure -a >>${log} 2>&1 || apt_failed package/dpkg $?; done_ package/dpkg` : sh`:`}
 ${
   refreshLists
     ? sh`step package/lists ${'refresh the package lists'}
@@ -84,7 +84,7 @@ ${joinScripts(
 function stageScript(runId: string, write: WriteFile): Script {
   const staged = stagedPath(runId, write.path)
   // The check refuses a script that others could write; its staged copy must have the mode of the real one.
-  return sh`printf %s ${base64Literal(write.after)} | base64 -d >${staged} && chmod ${write.mode} ${staged} || fail ${write.id} ${'could not be staged (disk full?)'}`
+  return sh`printf %s ${base64Literal(write.after, { mask: true })} | base64 -d >${staged} && chmod ${write.mode} ${staged} || fail ${write.id} ${'could not be staged (disk full?)'}`
 }
 
 function validateScript(runId: string, write: WriteFile, writes: readonly WriteFile[]): Script {
