@@ -45,7 +45,7 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
   await onAll(changingServers(input), async server => {
     const changed = actionsOf(input, server).map(action => action.id)
     const entry: HistoryEntry = { id: input.runId, cluster: input.plan.cluster, changed, ...input.history }
-    await run(uninterrupted(input), server, finishScript(input.runId, entry), 'write the history', SWITCH_DEADLINE_MS, false)
+    await run(uninterrupted(input), server, finishScript(entry), 'write the history', SWITCH_DEADLINE_MS, false)
   })
 }
 

@@ -234,7 +234,7 @@ done_ files`,
   ])
 }
 
-/** After a run that proved itself: nothing staged, nothing kept but its entry in the history. */
-export function finishScript(runId: string, entry: HistoryEntry): Script {
-  return joinScripts([recordScript(entry), sh`rm -rf ${runDir(runId)}`])
+/** After a run that proved itself: nothing staged, nothing kept but its entry in the history, of no earlier run that failed either. */
+export function finishScript(entry: HistoryEntry): Script {
+  return joinScripts([recordScript(entry), sh`rm -rf ${`${STATE_DIR}/runs`}`])
 }

@@ -1,7 +1,8 @@
 /** The scripts of a deploy in a real shell, one situation after the other. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { prepareScript } from '../../../src/engine/apply/prepare.ts'
 import type { Action } from '../../../src/state.ts'
-import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
+import { haproxyCfg, INVENTORY, LOCK_ID, RUN_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
 
 // Hundreds of small processes: seconds on a busy machine.
@@ -52,6 +53,18 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     expect(fresh.read('/world/packages/keepalived')).toBeDefined()
     expect(fresh.read('/world/units/keepalived/active')).toBeUndefined()
     expect(fresh.read('/world/units/keepalived/masked-runtime')).toBeUndefined()
+  })
+
+  test('finish a broken installation without starting what it leaves', async () => {
+    const fresh = cluster.copy(bare)
+    const actions = await actionsFor(fresh)
+    fresh.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
+    fresh.write('/world/units/haproxy/enabled', '')
+    fresh.write('/etc/haproxy/haproxy.cfg', '# as packaged\n')
+    const script = prepareScript(RUN_ID, LOCK_ID, actions, false, true)
+    expect(await fresh.session.run(script, { label: 'prepare', deadlineMs: 1000 })).toMatchObject({ code: 0 })
+    expect(fresh.read('/world/packages/haproxy')).toBeDefined()
+    expect(fresh.read('/world/units/haproxy/active')).toBeUndefined()
   })
 
   test('recover from an installation that was killed half way, though its units are still masked', async () => {
