@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
 import { createApp } from './app/app.ts'
 import { run } from './cli/run.ts'
+import { commandLogPath, createCommandLog } from './command-log.ts'
 import type { Ports, Remote } from './ports.ts'
 import { runLocalCommand, systemClock, systemFiles, systemProber } from './system.ts'
 
@@ -59,6 +60,9 @@ const ports: Ports = {
         home: homedir(),
         files: systemFiles,
         localCommand: runLocalCommand,
+        log: createCommandLog(commandLogPath(process.argv.slice(2), process.env, homedir(), process.cwd(), systemClock.now()), why =>
+          process.stderr.write(`${why}\n`),
+        ),
         clock: systemClock,
       })
       return remote.connect(target, signal)

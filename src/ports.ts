@@ -45,6 +45,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined
   /** Called for every whole line of stdout as it arrives. */
   readonly onLine?: ((line: string) => void) | undefined
+  /** The output may carry secrets (contents of files): the log keeps only its size. */
+  readonly hasSecretOutput?: boolean | undefined
   /** Upper bound on collected stdout, in bytes; 16 MiB unless told. Lines given to onLine are not collected. */
   readonly maxBytes?: number
 }

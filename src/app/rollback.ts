@@ -104,7 +104,12 @@ async function readSnapshots(
 ): Promise<ReadonlyMap<string, Snapshot>> {
   const read = await Promise.all(
     [...sessions].map(async ([name, session]) => {
-      const result = await session.run(snapshotScript(id), { label: `read the files of ${id}`, deadlineMs: SNAPSHOT_DEADLINE_MS, signal })
+      const result = await session.run(snapshotScript(id), {
+        label: `read the files of ${id}`,
+        deadlineMs: SNAPSHOT_DEADLINE_MS,
+        signal,
+        hasSecretOutput: true,
+      })
       const snapshot = parseSnapshot(result.stdout)
       if (snapshot === undefined) {
         throw new HactlError({ code: 'E_PROBE_CUT', server: name, what: `the files of ${id} could not be read whole`, fix: 'run again' })

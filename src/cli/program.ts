@@ -10,6 +10,11 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   { flags: '-v, --verbose', about: 'say more: unchanged things, causes of errors' },
   { flags: '-q, --quiet', about: 'say nothing but problems' },
   { flags: '--no-color', about: 'no colour (also: NO_COLOR in the environment)' },
+  {
+    flags: '--log <FILE>',
+    about: 'append every command run on a server (default: one file a day under ~/.local/state/hactl/log)',
+    completes: 'file',
+  },
   { flags: '-K, --ask-become-pass', about: 'ask for the sudo password' },
   { flags: '--forks <N>', about: 'how many servers to work on at once', parse: wholeNumber(1, 64), fallback: '8' },
   {

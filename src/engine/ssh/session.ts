@@ -95,8 +95,8 @@ export function createSession(init: SessionInit): Session {
         durationMs,
         code: outcome.kind === 'done' ? outcome.code : undefined,
         script: script.masked,
-        stdoutTail: 'stdout' in outcome ? outcome.stdout.slice(-LOG_TAIL_CHARS) : '',
-        stderrTail: 'stderr' in outcome ? outcome.stderr.slice(-LOG_TAIL_CHARS) : '',
+        stdoutTail: 'stdout' in outcome ? logged(outcome.stdout, options) : '',
+        stderrTail: 'stderr' in outcome ? logged(outcome.stderr, options) : '',
       })
       if (outcome.kind === 'done') return { code: outcome.code, stdout: outcome.stdout, stderr: outcome.stderr, durationMs }
       const known = outcome.kind === 'lost' && lostBy !== undefined ? { ...outcome, cause: lostBy } : outcome
@@ -169,4 +169,8 @@ function createSlots(count: number): { take(options: RunOptions, target: Connect
 
 function interrupted(label: string, target: ConnectTarget): HactlError {
   return new HactlError({ code: 'E_INTERRUPTED', server: target.server, what: `${label}: interrupted before it began` })
+}
+
+function logged(output: string, options: RunOptions): string {
+  return options.hasSecretOutput === true ? `<${output.length} characters>` : output.slice(-LOG_TAIL_CHARS)
 }

@@ -1,0 +1,77 @@
+/** The log of every command on every server, on the controller: one JSON object per line, secrets masked, readable by its owner only. */
+import { appendFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+
+/** Daily files older than this are removed. */
+const KEPT_DAYS = 30
+const DAY_MS = 86_400_000
+
+export interface CommandLogEntry {
+  readonly server: string
+  readonly label: string
+  /** ms since the epoch. */
+  readonly startedAtMs: number
+  readonly durationMs: number
+  /** undefined: the command came to no end that is known. */
+  readonly code: number | undefined
+  /** Masked. */
+  readonly script: string
+  readonly stdoutTail: string
+  readonly stderrTail: string
+}
+
+/** Where the log goes: --log FILE, else one file a day under $XDG_STATE_HOME/hactl/log (XDG Base Directory Specification). */
+export function commandLogPath(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  home: string,
+  cwd: string,
+  nowMs: number,
+): string {
+  const at = argv.findIndex(word => word === '--log' || word.startsWith('--log='))
+  const word = argv[at]
+  const named = word === undefined ? undefined : word === '--log' ? argv[at + 1] : word.slice('--log='.length)
+  if (named !== undefined && named !== '') return resolve(cwd, named)
+  const state = env['XDG_STATE_HOME'] ?? ''
+  return join(state.startsWith('/') ? state : join(home, '.local/state'), 'hactl/log', `${dayOf(nowMs)}.jsonl`)
+}
+
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10)
+}
+
+/**
+ * Appends entries as they come, so that a killed run leaves its log behind. A log that cannot be written must not stop work on servers:
+ * it is told once, by `onFailure`.
+ */
+export function createCommandLog(path: string, onFailure: (why: string) => void): (entry: CommandLogEntry) => void {
+  let state: 'new' | 'open' | 'failed' = 'new'
+  return entry => {
+    if (state === 'failed') return
+    try {
+      if (state === 'new') {
+        mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+        pruneDaily(path, entry.startedAtMs)
+        state = 'open'
+      }
+      const { startedAtMs, durationMs, code, ...rest } = entry
+      const line = { at: new Date(startedAtMs).toISOString(), duration_ms: Math.round(durationMs), exit: code ?? null, ...rest }
+      appendFileSync(path, `${JSON.stringify(line)}\n`, { mode: 0o600 })
+    } catch (error) {
+      state = 'failed'
+      onFailure(`the log ${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+}
+
+// Only files that carry a day as their name, beside one that does: a file named by --log has neighbours that are not ours.
+function pruneDaily(path: string, nowMs: number): void {
+  const daily = /^(\d{4}-\d{2}-\d{2})\.jsonl$/
+  const folder = dirname(path)
+  if (!daily.test(path.slice(folder.length + 1))) return
+  const oldest = dayOf(nowMs - KEPT_DAYS * DAY_MS)
+  for (const name of readdirSync(folder)) {
+    const day = daily.exec(name)?.[1]
+    if (day !== undefined && day < oldest) rmSync(join(folder, name), { force: true })
+  }
+}
