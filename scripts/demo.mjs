@@ -115,7 +115,7 @@ function table(rows) {
 const outage = ms => (ms === 0 ? '0' : `${(Math.round(ms / 10) / 100).toFixed(2)} s`)
 
 async function drill(profile, file, cwd) {
-  console.log('\nThis takes 15 s to 35 s: a new connection every 20 ms before, during and after.')
+  console.log('\nThis takes 15 s to 35 s: more than 50 new connections a second, before, during and after.')
   const result = await hactl(['verify-failover', file, '--yes'], { json: true, cwd })
   const [first] = result.drills ?? []
   if (first === undefined)
