@@ -313,7 +313,18 @@ export interface Mark {
   readonly server: string
 }
 
-export type Sample = ProbeSample | HolderSample | Mark
+/** A long-lived connection through a virtual address: one that stands from request to request. */
+export interface ConnectionSample {
+  readonly kind: 'connection'
+  readonly from: string
+  readonly atMs: number
+  readonly id: number
+  readonly event: 'opened' | 'cut'
+  /** Why it was cut. */
+  readonly error?: string | undefined
+}
+
+export type Sample = ProbeSample | HolderSample | Mark | ConnectionSample
 
 /** What the journal of one server has of a drill's window. */
 export interface ServerJournal {
@@ -346,6 +357,12 @@ export interface DrillState {
   readonly holds: readonly string[]
   /** hactl's own transient units still there. */
   readonly residue: readonly string[]
+  /** First line of each watched file by path; undefined where it is missing. */
+  readonly trackers?: Readonly<Record<string, string | undefined>>
+  /** A checksum of each watched file by path; missing files are left out. */
+  readonly files?: Readonly<Record<string, string>>
+  /** A checksum of the packet filter's rules without counters and set elements; undefined where there is none to ask. */
+  readonly firewall?: string | undefined
 }
 
 /**
@@ -366,6 +383,12 @@ export interface Disturbance {
   readonly byHand: string
   /** The server is expected to be gone before it answers: a lost connection is then what was wanted, not a fault. */
   readonly severs: boolean
+  /** The server boots: no timer outlives that, and it may take minutes until the undo can be confirmed. */
+  readonly boots?: boolean
+  /** How long the script itself takes, in ms, where that is more than a moment. */
+  readonly lastsMs?: number
+  /** What must be there on the server: `script` exits 0 where it is. */
+  readonly needs?: { readonly script: string; readonly what: string; readonly fix: string }
 }
 
 /** A drill as its file declares it (playbooks/drills): what is disturbed where, and what must be seen. Never how. */
@@ -374,8 +397,11 @@ export interface DrillFile {
   readonly title: string
   /** A word that domain/failover/drill.ts knows. */
   readonly disturb: string
-  readonly on: 'holder'
+  /** holder: who has the address; next: who should take it over; each-holder: whoever has it, in turn, until one server is left. */
+  readonly on: 'holder' | 'next' | 'each-holder'
   readonly expect: DrillExpectation
+  /** What differs with the classic profile. */
+  readonly classic?: Partial<DrillExpectation>
   /** Kills or reboots a server: left out of --all unless --destructive. */
   readonly destructive: boolean
 }
@@ -383,8 +409,16 @@ export interface DrillFile {
 export interface DrillExpectation {
   /** next: another server must take the address over; nobody: it must stay where it is; either: both are right. */
   readonly taker: 'next' | 'nobody' | 'either'
-  /** The most holders that are right for longer than a second. */
-  readonly holders: 1 | 2
+  /** The most holders that are right for longer than a second; 2: must be seen; either: may be seen. */
+  readonly holders: 1 | 2 | 'either'
+  /** For how long after the disturbance two holders are right where one is expected, in ms; a second where undefined. */
+  readonly twoHoldersMs?: number
+  /** How soon after the undo there must be one holder again, in ms; undefined: not judged. */
+  readonly healsMs?: number
+  /** The most times that the address may come to another server, its way home counted; undefined: not judged. */
+  readonly moves?: number
+  /** The most probes that may be lost over the whole drill; undefined: the outage alone counts. */
+  readonly lost?: number
   /** What the failover detects here, for the predicted worst case: a word of domain/vrrp/timing.ts. */
   readonly event: string
 }

@@ -1,0 +1,195 @@
+/** Everything a drill file may do to a server, each with its way back. A new one is an entry here and a file in playbooks/drills. */
+import { HactlError } from '../../errors.ts'
+import type { Disturbance } from '../../state.ts'
+import { RUN_DIR } from '../paths.ts'
+import { CUT_NEEDS, cutLinkScript, cutVrrpScript, IS_UNCUT, UNCUT } from './packet-filter.ts'
+
+/** Where a disturbance happens. */
+export interface DrillPlace {
+  /** The interface that carries the virtual address. */
+  readonly interface: string
+  readonly vip: string
+}
+
+/** After too many starts in a row systemd refuses one more until the count is forgotten (systemd.unit(5), StartLimitIntervalSec). */
+const start = (unit: string) => `systemctl reset-failed ${unit}.service 2>/dev/null; systemctl start ${unit}.service`
+const runs = (unit: string) => `systemctl is-active --quiet ${unit}.service`
+
+/** Shell: ends with 1 while a process of that name is stopped. State is the first word behind the name in brackets (proc(5), /proc/pid/stat). */
+const noneStopped = (name: string) => `for f in /proc/[0-9]*/stat; do
+  read -r line <"$f" || continue
+  case $line in *'(${name}) T '*) exit 1;; esac
+done 2>/dev/null
+exit 0`
+
+/** A loop that must end with the undo is a unit: it may outlive the connection that began it, and the undo can stop it. */
+const LOOP_UNIT = 'hactl-drill-loop'
+const loop = (times: number, body: string) =>
+  `systemd-run --quiet --collect --wait --unit=${LOOP_UNIT} --property=RuntimeMaxSec=45 /bin/sh -c 'n=0; while [ $n -lt ${times} ]; do ${body}; n=$((n+1)); done'`
+const STOP_LOOP = `systemctl stop ${LOOP_UNIT}.service 2>/dev/null`
+
+const CRASHES = 8
+const CRASH_EVERY_SECONDS = 1.2
+const RELOADS = 5
+/** systemctl's own part of a loop, on a busy server. */
+const LOOP_EXTRA_MS = 4000
+
+/** On tmpfs: gone once the server has booted. */
+const BOOTING = `${RUN_DIR}-booting`
+const BOOTED = `[ ! -e ${BOOTING} ]`
+const bootBy = (command: string): Omit<Disturbance, 'title'> => ({
+  undoTitle: 'have haproxy and keepalived running again',
+  script: `: >${BOOTING} && ${command}`,
+  // Until it has gone down it must not be helped up: a start would be refused, or come in the way of the shutdown.
+  undo: `${BOOTED} && systemctl start keepalived.service haproxy.service`,
+  confirm: `${BOOTED} && ${runs('keepalived')} && ${runs('haproxy')}`,
+  byHand: `rm -f ${BOOTING}; systemctl start keepalived haproxy`,
+  severs: true,
+  boots: true,
+  needs: {
+    script: 'systemctl is-enabled --quiet haproxy.service keepalived.service',
+    what: 'haproxy and keepalived do not both start when the server boots',
+    fix: 'systemctl enable haproxy keepalived',
+  },
+})
+
+const UNFILTER: Pick<Disturbance, 'undo' | 'confirm' | 'byHand' | 'needs'> = {
+  undo: UNCUT,
+  confirm: IS_UNCUT,
+  byHand: 'nft delete table inet hactl_drill; nft delete table arp hactl_drill   (iptables: remove the chain HACTL_DRILL)',
+  needs: CUT_NEEDS,
+}
+
+/** By the word that a drill file names it with. Each undo may run twice: the controller and the timer on the server may both run it. */
+const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
+  'stop-haproxy': () => ({
+    title: 'stop haproxy',
+    undoTitle: 'start haproxy',
+    script: 'systemctl stop haproxy.service',
+    undo: start('haproxy'),
+    confirm: runs('haproxy'),
+    byHand: 'systemctl start haproxy',
+    severs: false,
+  }),
+  'kill-haproxy': () => ({
+    title: 'kill haproxy (SIGKILL to all of its processes)',
+    undoTitle: 'see that haproxy runs',
+    script: 'systemctl kill --signal=KILL haproxy.service',
+    undo: start('haproxy'),
+    confirm: runs('haproxy'),
+    byHand: 'systemctl start haproxy',
+    severs: false,
+  }),
+  'hang-haproxy': () => ({
+    title: 'hang haproxy (SIGSTOP to all of its processes)',
+    undoTitle: 'let haproxy run on (SIGCONT)',
+    script: 'systemctl kill --signal=STOP haproxy.service',
+    undo: `systemctl kill --signal=CONT haproxy.service 2>/dev/null; ${start('haproxy')}`,
+    confirm: `${runs('haproxy')} || exit 1; ${noneStopped('haproxy')}`,
+    byHand: 'systemctl kill --signal=CONT haproxy',
+    severs: false,
+  }),
+  'crash-haproxy-repeatedly': () => ({
+    title: `kill haproxy ${CRASHES} times, every ${CRASH_EVERY_SECONDS} s`,
+    undoTitle: 'end the killing and start haproxy',
+    script: loop(CRASHES, `systemctl kill --signal=KILL haproxy.service 2>/dev/null; sleep ${CRASH_EVERY_SECONDS}`),
+    undo: `${STOP_LOOP}; ${start('haproxy')}`,
+    confirm: `! systemctl is-active --quiet ${LOOP_UNIT}.service && ${runs('haproxy')}`,
+    byHand: `systemctl stop ${LOOP_UNIT}; systemctl reset-failed haproxy; systemctl start haproxy`,
+    severs: false,
+    lastsMs: CRASHES * CRASH_EVERY_SECONDS * 1000 + LOOP_EXTRA_MS,
+  }),
+  'reload-haproxy-repeatedly': () => ({
+    title: `reload haproxy ${RELOADS} times, every second`,
+    undoTitle: 'end the reloading',
+    script: loop(RELOADS, 'systemctl reload haproxy.service; sleep 1'),
+    undo: `${STOP_LOOP}; ${start('haproxy')}`,
+    confirm: `! systemctl is-active --quiet ${LOOP_UNIT}.service && ${runs('haproxy')}`,
+    byHand: `systemctl stop ${LOOP_UNIT}; systemctl start haproxy`,
+    severs: false,
+    lastsMs: RELOADS * 1000 + LOOP_EXTRA_MS,
+  }),
+  'stop-keepalived': () => ({
+    title: 'stop keepalived',
+    undoTitle: 'start keepalived',
+    script: 'systemctl stop keepalived.service',
+    undo: start('keepalived'),
+    confirm: runs('keepalived'),
+    byHand: 'systemctl start keepalived',
+    severs: false,
+  }),
+  'kill-keepalived': () => ({
+    title: 'kill keepalived (SIGKILL to all of its processes)',
+    undoTitle: 'see that keepalived runs',
+    script: 'systemctl kill --signal=KILL keepalived.service',
+    undo: start('keepalived'),
+    confirm: runs('keepalived'),
+    byHand: 'systemctl reset-failed keepalived; systemctl start keepalived',
+    severs: false,
+  }),
+  'hang-keepalived': () => ({
+    title: "hang keepalived's VRRP process (SIGSTOP)",
+    undoTitle: 'let keepalived run on (SIGCONT)',
+    script: `main=$(systemctl show -p MainPID --value keepalived.service)
+kill -STOP $(cat "/proc/$main/task/$main/children")`,
+    undo: `systemctl kill --signal=CONT keepalived.service 2>/dev/null; ${start('keepalived')}`,
+    confirm: `${runs('keepalived')} || exit 1; ${noneStopped('keepalived')}`,
+    byHand: 'systemctl kill --signal=CONT keepalived',
+    severs: false,
+  }),
+  'drop-vrrp': () => ({
+    title: 'drop VRRP both ways',
+    undoTitle: 'let VRRP pass again',
+    script: cutVrrpScript(['in', 'out']),
+    ...UNFILTER,
+    severs: false,
+  }),
+  'drop-vrrp-in': () => ({
+    title: 'drop the VRRP that comes in',
+    undoTitle: 'let VRRP pass again',
+    script: cutVrrpScript(['in']),
+    ...UNFILTER,
+    severs: false,
+  }),
+  'drop-vrrp-out': () => ({
+    title: 'drop the VRRP that goes out',
+    undoTitle: 'let VRRP pass again',
+    script: cutVrrpScript(['out']),
+    ...UNFILTER,
+    severs: false,
+  }),
+  'drop-link': place => ({
+    title: `drop all traffic on ${place.interface} except this SSH`,
+    undoTitle: `let traffic pass on ${place.interface} again`,
+    script: cutLinkScript(checked(place), true),
+    ...UNFILTER,
+    severs: false,
+  }),
+  'drop-link-and-ssh': place => ({
+    title: `drop all traffic on ${place.interface}, SSH too`,
+    undoTitle: `let traffic pass on ${place.interface} again`,
+    script: cutLinkScript(checked(place), false),
+    ...UNFILTER,
+    severs: true,
+  }),
+  reboot: () => ({ title: 'reboot the server', ...bootBy('systemctl reboot') }),
+  'kill-server': () => ({
+    title: 'reboot the server without ending anything first, as a power failure would',
+    // Twice: not even the file systems are unmounted (systemctl(1), --force). They are written out here: a drill is not about lost files.
+    ...bootBy('sync && systemctl reboot --force --force'),
+  }),
+}
+
+/** Every word that a drill file may name. */
+export const DISTURBANCES: readonly string[] = Object.keys(KNOWN)
+
+/** The disturbance of that name at that place; undefined where there is none of that name. Throws E_INTERNAL for a place that is none. */
+export function disturbanceFor(name: string, place: DrillPlace): Disturbance | undefined {
+  return Object.hasOwn(KNOWN, name) ? KNOWN[name]?.(place) : undefined
+}
+
+/** What a server said of itself goes into a script: only what the kernel takes as a name, and only what can be an address. */
+function checked(place: DrillPlace): DrillPlace {
+  if (/^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$/.test(place.interface) && /^[0-9a-fA-F.:]{2,45}$/.test(place.vip)) return place
+  throw new HactlError({ code: 'E_INTERNAL', what: `"${place.vip}" on "${place.interface}" is no place for a drill` })
+}
