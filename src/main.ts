@@ -10,7 +10,7 @@ import { createApp } from './app/app.ts'
 import { run } from './cli/run.ts'
 import { commandLogPath, createCommandLog } from './command-log.ts'
 import type { Ports, Remote } from './ports.ts'
-import { runLocalCommand, systemClock, systemFiles, systemProber } from './system.ts'
+import { runLocalCommand, systemClock, systemConnectionKeeper, systemFiles, systemProber } from './system.ts'
 
 const ANOTHER_SIGNAL_MS = 10_000
 const LINGER_MS = 2000
@@ -71,6 +71,7 @@ const ports: Ports = {
   clock: systemClock,
   files: systemFiles,
   probe: systemProber,
+  keepConnection: systemConnectionKeeper,
   localCommand: runLocalCommand,
   terminal: {
     // Asked by number: the getters of process would open the streams.

@@ -117,6 +117,15 @@ export interface ProbeAnswer {
 
 export type Prober = (target: ProbeTarget, signal?: AbortSignal) => Promise<ProbeAnswer>
 
+/**
+ * Opens one connection and keeps it, asking again over it (HTTP) or just leaving it open (TCP), until `stop` aborts. Resolves with why it
+ * ended otherwise, or 'not-kept' where the service keeps no connection; undefined after the abort. Rejects where none could be opened.
+ */
+export type ConnectionKeeper = (
+  target: ProbeTarget,
+  options: { readonly stop: AbortSignal; readonly everyMs: number; readonly onOpen: () => void },
+) => Promise<string | undefined>
+
 /** Runs a local command (secret sources, ssh -G): argv, never a shell string unless the caller asks for sh -c. */
 export interface LocalCommand {
   (argv: readonly string[], options: { timeoutMs: number; stdin?: string }): Promise<{ code: number; stdout: string; stderr: string }>
@@ -136,6 +145,8 @@ export interface Ports {
   readonly clock: Clock
   readonly files: Files
   readonly probe: Prober
+  /** undefined: no long-lived connections are watched. */
+  readonly keepConnection?: ConnectionKeeper
   readonly localCommand: LocalCommand
   readonly terminal: Terminal
   readonly env: Readonly<Record<string, string | undefined>>

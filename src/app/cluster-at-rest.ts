@@ -22,8 +22,9 @@ export async function settledCluster(
   links: Links,
   ports: Ports,
   onEvent: (event: RemarkEvent) => void,
+  limitMs: number = REST_LIMIT_MS,
 ): Promise<{ readonly nodes: readonly ObservedNode[]; readonly refusals: readonly string[] }> {
-  const endMs = ports.clock.monotonic() + REST_LIMIT_MS
+  const endMs = ports.clock.monotonic() + limitMs
   let nodes = first
   let told = ''
   for (;;) {

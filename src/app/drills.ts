@@ -1,6 +1,7 @@
 /** The drills that hactl ships, and those of the operator's own. */
 import { join } from 'node:path'
-import { DISTURBANCES } from '../domain/failover/drill.ts'
+import { DISTURBANCES } from '../domain/failover/disturbances.ts'
+import { nearestWord } from '../inventory/suggest.ts'
 import { parseDrill } from '../engine/drill-file.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
@@ -9,8 +10,24 @@ import { pathFrom } from './load.ts'
 
 export const DEFAULT_DRILL = 'haproxy-stop'
 
-/** In the order in which --all runs them: playbooks/drills has a file for each. */
-export const SHIPPED_DRILLS: readonly string[] = [DEFAULT_DRILL]
+/** In the order in which --all runs them, from harmless to grave: playbooks/drills has a file for each. */
+export const SHIPPED_DRILLS: readonly string[] = [
+  'reload-under-load',
+  DEFAULT_DRILL,
+  'keepalived-stop',
+  'haproxy-kill',
+  'haproxy-hang',
+  'haproxy-crash-loop',
+  'cascade',
+  'link-down',
+  'keepalived-kill',
+  'partition-in',
+  'partition-out',
+  'partition',
+  'keepalived-hang',
+  'reboot',
+  'server-dead',
+]
 
 export interface DrillChoice {
   /** Names, or paths of the operator's own files; empty: the default one. */
@@ -28,22 +45,32 @@ export async function loadDrills(
   ports: Pick<Ports, 'files' | 'cwd' | 'home'>,
 ): Promise<readonly DrillFile[]> {
   const names = choice.all ? SHIPPED_DRILLS : choice.drills.length === 0 ? [DEFAULT_DRILL] : choice.drills
-  const vocabulary = { disturbances: Object.keys(DISTURBANCES), events }
+  const vocabulary = { disturbances: DISTURBANCES, events }
   const drills = await Promise.all(
     names.map(async name => {
       const path = isPath(name) ? pathFrom(ports.cwd, name, ports.home) : join(packageRoot, 'playbooks', 'drills', `${name}.yml`)
       const bytes = isPath(name) || SHIPPED_DRILLS.includes(name) ? await ports.files.read(path) : undefined
       if (bytes === undefined) {
+        const meant = isPath(name) ? undefined : nearestWord(name, SHIPPED_DRILLS)
         throw new HactlError({
           code: 'E_USAGE',
           what: `there is no drill ${name}`,
-          fix: `one of: ${SHIPPED_DRILLS.join(', ')}; or the path of a file of your own (./my-drill.yml)`,
+          fix: `${meant === undefined ? '' : `did you mean ${meant}? `}one of: ${SHIPPED_DRILLS.join(', ')}; or the path of a file of your own (./my-drill.yml)`,
         })
       }
       return parseDrill(bytes.toString('utf8'), path, vocabulary)
     }),
   )
-  return choice.all && !choice.destructive ? drills.filter(drill => !drill.destructive) : drills
+  if (choice.destructive) return drills
+  if (choice.all) return drills.filter(drill => !drill.destructive)
+  const refused = drills.find(drill => drill.destructive)
+  if (refused === undefined) return drills
+  throw new HactlError({
+    code: 'E_USAGE',
+    what: `${refused.name} kills or reboots a server: ${refused.title}`,
+    why: ['no server was contacted'],
+    fix: 'add --destructive where that is meant',
+  })
 }
 
 function isPath(name: string): boolean {

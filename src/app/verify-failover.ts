@@ -1,35 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../domain/cluster-types.ts'
-import { disturbanceFor, drillLimits, DRILL_UNITS, goesHome, predictTaker } from '../domain/failover/drill.ts'
-import { type DrillCase, judgeDrill, refusedVerdict, type Verdict } from '../domain/failover/judge.ts'
-import { baselineProblems, failbackIsSettled, takeoverIsSettled } from '../domain/failover/settled.ts'
-import { TRACKER_FILES } from '../domain/trackers.ts'
-import { worstCaseOutage } from '../domain/vrrp/outage.ts'
+import { expectationFor, expectationText } from '../domain/failover/drill.ts'
+import type { Verdict } from '../domain/failover/judge.ts'
 import type { DrillAccount } from '../domain/failover/report/record.ts'
-import { type DrillRun, runDrill } from '../engine/drill.ts'
+import { worstCaseOutage } from '../domain/vrrp/outage.ts'
 import type { EngineEvent } from '../engine/events.ts'
-import { createLinks, type Links } from '../engine/links.ts'
+import { createLinks } from '../engine/links.ts'
 import { withLock } from '../engine/lock.ts'
-import { runProber } from '../engine/prober.ts'
-import { runServerProber } from '../engine/server-prober.ts'
 import { sh } from '../engine/ssh/sh.ts'
 import { asHactlError, HactlError } from '../errors.ts'
-import type { Ports, ProbeTarget, Session } from '../ports.ts'
-import type { DrillFile, ObservedNode } from '../state.ts'
-import { lookAt, settledCluster } from './cluster-at-rest.ts'
+import type { Ports, Session } from '../ports.ts'
+import type { ObservedNode } from '../state.ts'
+import { addressOf, carryOut, type Errand, placeOf, refused } from './carry-out-drill.ts'
+import { settledCluster } from './cluster-at-rest.ts'
 import { assertAllIn, type ConnectOptions, limitedServers, targetsOf, withConnections } from './connect.ts'
 import { type DrillChoice, loadDrills } from './drills.ts'
-import {
-  askedOf,
-  assertReportsWritable,
-  beginRun,
-  readJournals,
-  refusedAccount,
-  type ReportWish,
-  type WrittenReport,
-  writeReports,
-} from './failover-report.ts'
-import { settleLimitMs } from './gates.ts'
+import { assertReportsWritable, beginRun, type ReportWish, type WrittenReport, writeReports } from './failover-report.ts'
 import { loadCluster } from './load.ts'
 import { lockClaim } from './lock-claim.ts'
 import { holdersOf, observeAndTell } from './observe-cluster.ts'
@@ -42,19 +28,27 @@ export interface VerifyInput extends ConnectOptions, DrillChoice {
   readonly maxOutageMs?: number
   /** URL to ask instead of the inventory's probe. */
   readonly probe?: string
-  /** "controller" or the name of a server: where the probes come from. */
-  readonly from?: string
+  /** "controller" or names of servers: where the probes come from; empty: the controller. */
+  readonly from: readonly string[]
   /** Files to write a report into. */
   readonly reports?: ReportWish
   readonly confirm: (what: DrillAnnouncement) => Promise<boolean>
 }
 
 export interface DrillAnnouncement {
-  readonly drills: readonly { readonly drill: string; readonly server: string; readonly title: string }[]
+  readonly drills: readonly AnnouncedDrill[]
   /** connections: open right now through this address; undefined where it could not be counted. */
   readonly vips: readonly { readonly address: string; readonly holder: string; readonly connections: number | undefined }[]
   /** The longest interruption this may cause, in ms; undefined where unknown. */
   readonly worstMs: number | undefined
+}
+
+export interface AnnouncedDrill {
+  readonly drill: string
+  readonly server: string
+  readonly title: string
+  /** What must be seen for it to pass, in one line. */
+  readonly expects: string
 }
 
 export interface VerifyReport {
@@ -70,18 +64,6 @@ export interface VerifyReport {
 
 type OnEvent = (event: EngineEvent) => void
 
-/** One drill on one virtual address, with the bound it is judged by. */
-interface Errand {
-  readonly drill: DrillFile
-  readonly instance: Cluster['instances'][number]
-  readonly target: ProbeTarget
-  readonly maxOutageMs: number | undefined
-  /** "controller" or the name of a server. */
-  readonly probeFrom: string
-  /** The servers' journals are read for a report only. */
-  readonly isReported: boolean
-}
-
 /**
  * Disturbs a healthy cluster on purpose and judges what its users notice: preconditions, confirmation, lock, drills, verdicts.
  * A cluster that is not healthy is refused in the report (exit 5). Throws E_DECLINED, E_LOCKED, E_INTERRUPTED (after the undo),
@@ -92,7 +74,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
   const loaded = await loadCluster(input.inventoryPath, ports)
   const { cluster } = loaded
   assertWholeCluster(cluster, limitedServers(loaded, input.limit))
-  const probeFrom = probeOrigin(cluster, input.from)
+  const origins = input.from.length === 0 ? ['controller'] : [...new Set(input.from.map(from => probeOrigin(cluster, from)))]
   const bounds = worstCaseOutage(cluster)
   const drills = await loadDrills(
     input,
@@ -101,14 +83,19 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
     ports,
   )
   const errands = drills.flatMap(drill => {
-    const worstMs = bounds.find(bound => bound.event === drill.expect.event)?.worstMs
+    const expect = expectationFor(drill, cluster.profile)
+    const bound = bounds.find(known => known.event === expect.event)
+    const worstMs = bound?.worstMs
     const maxOutageMs = input.maxOutageMs ?? (worstMs === undefined ? undefined : Math.ceil(worstMs * 1.1))
     return cluster.instances.map(instance => ({
       drill,
+      expect,
       instance,
       target: probeTargetFor(cluster, instance, input.probe),
       maxOutageMs,
-      probeFrom,
+      // No bound: what check says of it is why nobody takes over.
+      foretold: bound !== undefined && worstMs === undefined ? bound.how : undefined,
+      origins,
       isReported: input.reports !== undefined,
     }))
   })
@@ -131,7 +118,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
       assertFit(preflightErrors(cluster, [...observed.values()], { minded: 'locks' }))
       const links = createLinks(sessions, server => connections.reconnect(server))
       const { nodes, refusals } = await settledCluster([...observed.values()], cluster, links, ports, onEvent)
-      if (refusals.length > 0) return conclude(errands.map(errand => refused(errand, refusals, onEvent)))
+      if (refusals.length > 0) return conclude(errands.map(errand => refused(errand, {}, refusals, onEvent)))
       if (!(await input.confirm(await announcementOf(errands, connections.sessions, nodes, ports)))) {
         throw new HactlError({
           code: 'E_DECLINED',
@@ -151,8 +138,9 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
             for (const errand of errands) {
               const account = await carryOut(errand, cluster, links, ports, onEvent)
               accounts.push(account)
-              // What is not as it was must be seen to before anything else is disturbed.
-              if (!account.verdict.restored) break
+              // What is not as it was must be seen to before anything else is disturbed; nor is a cluster that does not come to rest.
+              const { verdict } = account
+              if (!verdict.restored || (verdict.verdict === 'refused' && account.isUnhealthy)) break
             }
           } catch (error) {
             const { message, why, fix, exit } = asHactlError(error)
@@ -171,89 +159,6 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
     },
     server => onEvent({ kind: 'observe-started', server }),
   )
-}
-
-/** Looks at the servers as they are now, runs the drill where they are well, and judges it. */
-async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: Ports, onEvent: OnEvent): Promise<DrillAccount> {
-  const { drill, instance, maxOutageMs } = errand
-  const { nodes, refusals } = await settledCluster(await lookAt(cluster, links, ports), cluster, links, ports, onEvent)
-  const vip = addressOf(errand)
-  const [from] = holdersOf(nodes, vip)
-  const disturbance = disturbanceFor(drill)
-  if (refusals.length > 0 || from === undefined || disturbance === undefined) return refused(errand, refusals, onEvent)
-  if (errand.probeFrom === from) {
-    return refused(errand, [`${from} holds ${vip}: what it asks never leaves it; probe from another server`], onEvent)
-  }
-  const about: DrillCase = {
-    drill: drill.name,
-    vip,
-    from,
-    predicted: predictTaker(nodes, instance.name, from),
-    expect: drill.expect,
-    maxOutageMs,
-    goesHome: goesHome(nodes, instance.name, from),
-    servers: links.servers,
-  }
-  const beganMs = ports.clock.monotonic()
-  try {
-    const outcome = await runDrill({
-      id: randomBytes(4).toString('hex'),
-      drill: drill.name,
-      disturbance,
-      server: from,
-      vip,
-      vips: cluster.instances.flatMap(other => other.virtualAddresses.map(({ address }) => address)),
-      units: DRILL_UNITS,
-      trackers: Object.values(TRACKER_FILES),
-      limits: drillLimits(maxOutageMs, settleLimitMs(cluster)),
-      decide: {
-        baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
-        takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),
-        failbackIsSettled: (samples, nowMs) => failbackIsSettled(about, samples, nowMs),
-      },
-      links,
-      sendProbes: watch => sendProbes(errand, links, ports, watch),
-      clock: ports.clock,
-      signal: ports.signal,
-      onEvent,
-    })
-    const verdict = told(judgeDrill(about, outcome), onEvent)
-    const journals = errand.isReported ? await readJournals(links, beganMs, ports) : []
-    return { title: drill.title, verdict, about, asked: askedOf(errand.target), samples: outcome.samples, journals }
-  } catch (error) {
-    if (!(error instanceof HactlError) || error.code !== 'E_UNHEALTHY') throw error
-    const verdict = told(refusedVerdict(about, error.why.length === 0 ? [error.message] : error.why), onEvent)
-    return refusedAccount(verdict, drill.title, errand.target)
-  }
-}
-
-function sendProbes(
-  { target, probeFrom }: Errand,
-  links: Links,
-  { probe, clock }: Ports,
-  watch: Parameters<DrillRun['sendProbes']>[0],
-): Promise<unknown> {
-  if (probeFrom === 'controller') return runProber({ target, probe, clock, ...watch })
-  return runServerProber({ session: links.current(probeFrom), target, clock, ...watch })
-}
-
-function refused(errand: Errand, reasons: readonly string[], onEvent: OnEvent): DrillAccount {
-  const verdict = told(refusedVerdict({ drill: errand.drill.name, vip: addressOf(errand) }, reasons), onEvent)
-  return refusedAccount(verdict, errand.drill.title, errand.target)
-}
-
-function told(verdict: Verdict, onEvent: OnEvent): Verdict {
-  const { drill, vip, to, outageMs, failedProbes, probes } = verdict
-  const outcome = `${to === undefined ? 'nobody' : to} took over, ${failedProbes} of ${probes} probes lost`
-  const seen = outageMs === undefined ? outcome : `${outcome}, ${outageMs} ms without an answer`
-  onEvent({
-    kind: 'drill-verdict',
-    drill,
-    vip,
-    verdict: verdict.verdict,
-    title: verdict.verdict === 'refused' ? (verdict.reasons[0] ?? 'refused') : seen,
-  })
-  return verdict
 }
 
 function reportOf(verdicts: readonly Verdict[], errands: readonly Errand[]): VerifyReport {
@@ -294,7 +199,12 @@ async function announcementOf(
   const addresses = [...new Set(errands.map(addressOf))]
   const bounds = errands.map(errand => errand.maxOutageMs)
   return {
-    drills: errands.map(errand => ({ drill: errand.drill.name, server: holderOf(addressOf(errand)), title: errand.drill.title })),
+    drills: errands.map(errand => {
+      const from = holderOf(addressOf(errand))
+      const { server, predicted } = placeOf(errand, nodes, from)
+      const expects = expectationText(errand.expect, errand.maxOutageMs, predicted, from)
+      return { drill: errand.drill.name, server: server ?? from, title: errand.drill.title, expects }
+    }),
     vips: await Promise.all(
       addresses.map(async address => {
         const holder = holderOf(address)
@@ -315,10 +225,6 @@ export async function connectionsOn(session: Session, address: string, signal: A
   })
   const count = Number(result.stdout.trim())
   return result.code === 0 && Number.isInteger(count) ? count : undefined
-}
-
-function addressOf(errand: Errand): string {
-  return errand.instance.virtualAddresses[0]?.address ?? ''
 }
 
 function assertWholeCluster(cluster: Cluster, servers: readonly string[]): void {

@@ -57,6 +57,17 @@ export function durationMs(value: string, flag: string): number {
   return ms
 }
 
+/** As durationMs, but the unit must be there: seconds are meant by some, milliseconds by others. */
+export function unitDurationMs(value: string, flag: string): number {
+  if (/^\d+(?:\.\d+)?$/.test(value)) {
+    throw usageError(
+      `${flag} takes a duration with its unit, ms, s or m, not ${JSON.stringify(value)}`,
+      `${flag} ${value}s or ${flag} ${value}ms`,
+    )
+  }
+  return durationMs(value, flag)
+}
+
 /** One of a closed set of words. */
 export function oneOf(words: readonly string[]): (value: string, flag: string) => string {
   return (value, flag) => {

@@ -1,5 +1,5 @@
 import type { CommandSpec, FlagSpec } from './command.ts'
-import { durationMs, oneOf, probeUrl, reportFile, wholeNumber } from './flags.ts'
+import { durationMs, oneOf, probeUrl, reportFile, unitDurationMs, wholeNumber } from './flags.ts'
 
 /** Flags that every command takes, before or after its name. */
 export const GLOBAL_FLAGS: readonly FlagSpec[] = [
@@ -117,9 +117,17 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '-d, --drill <NAME>', about: 'which failure (default: haproxy-stop)', repeat: true },
       { flags: '--all', about: 'every drill that kills or reboots no server' },
       { flags: '--destructive', about: 'with --all: those too' },
-      { flags: '--max-outage <TIME>', about: 'longest outage that passes (default: the worst case of check + 10 %)', parse: durationMs },
+      {
+        flags: '--max-outage <TIME>',
+        about: 'longest outage that passes (default: the worst case of check + 10 %)',
+        parse: unitDurationMs,
+      },
       { flags: '--probe <URL>', about: "what to ask instead of the inventory's probe", parse: probeUrl },
-      { flags: '--from <WHERE>', about: 'controller, or a server: where the probes come from' },
+      {
+        flags: '--from <WHERE>',
+        about: 'controller, or a server: where the probes come from (repeatable: the worst counts)',
+        repeat: true,
+      },
       {
         flags: '--report <FILE>',
         about: 'write a report: .html, .json, .xml (JUnit) or .md',

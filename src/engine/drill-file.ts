@@ -10,9 +10,11 @@ export interface DrillVocabulary {
 }
 
 const KEYS = ['drill', 'version', 'title', 'disturb', 'on', 'expect', 'destructive']
-const EXPECT_KEYS = ['taker', 'holders', 'event']
+const EXPECT_KEYS = ['taker', 'holders', 'event', 'two_holders_ms', 'heals_ms', 'moves', 'lost', 'classic']
+const PROFILE_KEYS = EXPECT_KEYS.filter(key => key !== 'classic')
+const PLACES: readonly DrillFile['on'][] = ['holder', 'next', 'each-holder']
 const TAKERS: readonly DrillExpectation['taker'][] = ['next', 'nobody', 'either']
-const HOLDERS: readonly DrillExpectation['holders'][] = [1, 2]
+const HOLDERS: readonly DrillExpectation['holders'][] = [1, 2, 'either']
 /** A drill's name goes into unit names and reports. */
 const NAME = /^[a-z][a-z0-9-]{0,39}$/
 
@@ -45,11 +47,33 @@ export function parseDrill(text: string, path: string, vocabulary: DrillVocabula
   const title = typeof root['title'] === 'string' && /^\P{Cc}{1,120}$/u.test(root['title']) ? root['title'] : undefined
   if (title === undefined) fault(['title'], 'one line that says what happens is needed')
   const disturb = word(root['disturb'], ['disturb'], vocabulary.disturbances)
-  const on = word(root['on'], ['on'], ['holder'] as const)
+  const on = word(root['on'], ['on'], PLACES)
   const expect = mapping(root['expect'], ['expect'], EXPECT_KEYS)
-  const taker = word(expect['taker'], ['expect', 'taker'], TAKERS)
-  const holders = word(expect['holders'], ['expect', 'holders'], HOLDERS)
-  const event = word(expect['event'], ['expect', 'event'], vocabulary.events)
+  const number = (from: Readonly<Record<string, unknown>>, at: YamlPath, key: string): number | undefined => {
+    const value = from[key]
+    if (value === undefined) return undefined
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 60_000) return value
+    fault([...at, key], 'must be a whole number from 0 to 60000')
+    return undefined
+  }
+  /** The words and numbers that stand there; `all`: those without which there is no expectation are asked for. */
+  const expectation = (from: Readonly<Record<string, unknown>>, at: YamlPath, all: boolean): Partial<DrillExpectation> => {
+    const given = <T extends string | number>(key: string, words: readonly T[]) =>
+      all || from[key] !== undefined ? word(from[key], [...at, key], words) : undefined
+    return withoutUndefined({
+      taker: given('taker', TAKERS),
+      holders: given('holders', HOLDERS),
+      event: given('event', vocabulary.events),
+      twoHoldersMs: number(from, at, 'two_holders_ms'),
+      healsMs: number(from, at, 'heals_ms'),
+      moves: number(from, at, 'moves'),
+      lost: number(from, at, 'lost'),
+    })
+  }
+  const { taker, holders, event, ...numbers } = expectation(expect, ['expect'], true)
+  const classicAt = ['expect', 'classic']
+  const classic =
+    expect['classic'] === undefined ? undefined : expectation(mapping(expect['classic'], classicAt, PROFILE_KEYS), classicAt, false)
   const destructive = word(root['destructive'], ['destructive'], [true, false])
 
   const isWhole =
@@ -69,5 +93,20 @@ export function parseDrill(text: string, path: string, vocabulary: DrillVocabula
       fix: 'compare it with the drills that hactl ships (playbooks/drills)',
     })
   }
-  return { name, title, disturb, on, expect: { taker, holders, event }, destructive }
+  return {
+    name,
+    title,
+    disturb,
+    on,
+    expect: { taker, holders, event, ...numbers },
+    ...(classic === undefined ? {} : { classic }),
+    destructive,
+  }
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
+function withoutUndefined<T extends object>(from: T): Defined<T>
+function withoutUndefined(from: object): object {
+  return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined))
 }

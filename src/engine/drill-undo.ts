@@ -23,6 +23,8 @@ export interface UndoPlan {
   readonly disturbance: Disturbance
   /** From arming. */
   readonly undoAfterMs: number
+  /** How long the server may take to boot before it can be undone, in ms; 0 where it does not boot. */
+  readonly bootMs: number
 }
 
 /** Name of the timer and its service, without suffix. */
@@ -81,19 +83,21 @@ export interface UndoRun {
 export async function undoDisturbance(run: UndoRun): Promise<void> {
   const { plan, links, clock } = run
   const healsMs = run.armedMs + plan.undoAfterMs
-  const endMs = Math.max(healsMs, clock.monotonic()) + AFTER_TIMER_MS
+  const endMs = Math.max(healsMs, clock.monotonic() + plan.bootMs) + AFTER_TIMER_MS
+  const maxRefusals = plan.bootMs > 0 ? Number.POSITIVE_INFINITY : MAX_REFUSALS
   const why: string[] = []
   let refusals = 0
   let session = links.current(plan.server)
   let isLost = false
   let fault: unknown
-  while (refusals < MAX_REFUSALS) {
+  while (refusals < maxRefusals) {
     try {
       if (isLost) session = await links.renew(session)
       isLost = false
       const result = await session.run(undoScript(plan.disturbance), {
         label: plan.disturbance.undoTitle,
-        deadlineMs: UNDO_DEADLINE_MS,
+        // A server that goes down in the middle of it must not be waited for.
+        deadlineMs: plan.bootMs > 0 ? SYSTEMCTL_DEADLINE_MS : UNDO_DEADLINE_MS,
       })
       if (result.code === 0) return
       refusals++
@@ -104,7 +108,8 @@ export async function undoDisturbance(run: UndoRun): Promise<void> {
       if (!isLost) refusals++
       why.push(asHactlError(error).message)
       const waitMs = healsMs - clock.monotonic()
-      if (isLost && waitMs > 0) {
+      if (isLost && plan.bootMs > 0) run.onWaiting(`${plan.server} cannot be reached yet: it boots`)
+      else if (isLost && waitMs > 0) {
         run.onWaiting(`${plan.server} cannot be reached; its own timer will ${plan.disturbance.undoTitle} in ${Math.ceil(waitMs / 1000)} s`)
       }
     }
@@ -112,7 +117,7 @@ export async function undoDisturbance(run: UndoRun): Promise<void> {
     await clock.sleep(RETRY_PAUSE_MS)
   }
   const leftMs = healsMs - clock.monotonic()
-  if (leftMs > 0) why.push(`the server's own timer tries once more in ${Math.ceil(leftMs / 1000)} s`)
+  if (leftMs > 0 && plan.bootMs === 0) why.push(`the server's own timer tries once more in ${Math.ceil(leftMs / 1000)} s`)
   throw new HactlError({
     code: 'E_UNDO_FAILED',
     server: plan.server,

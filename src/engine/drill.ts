@@ -1,39 +1,30 @@
 /** Carries out one drill: watch, arm the undo, disturb, watch, undo, watch. The undo runs on every way out. */
 import { HactlError } from '../errors.ts'
 import type { Clock } from '../ports.ts'
-import type { Disturbance, DrillState, HolderSample, Mark, ProbeSample, Sample } from '../state.ts'
-import { observeDrillState } from './drill-state.ts'
+import type { ConnectionSample, Disturbance, DrillState, ProbeSample, Sample } from '../state.ts'
+import { type DrillStateWatch, observeDrillState } from './drill-state.ts'
 import { armUndo, disarmUndo, type UndoPlan, undoDisturbance } from './drill-undo.ts'
 import type { DrillEvent, RemarkEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
-import { runSampler } from './sampler.ts'
 import { sh } from './ssh/sh.ts'
+import { BASELINE_LIMIT_MS, lookUntil, startWatching, type Watching } from './drill-watch.ts'
 
 const BASELINE_MS = 1000
-/** The watchers need a moment to begin; a baseline that is not good by then refuses the drill. */
-const BASELINE_LIMIT_MS = 6000
-const LOOK_EVERY_MS = 100
-/** The last probes have a second each, and a remote script some time to be told. */
-const WATCHERS_END_MS = 3000
-const TELL_EVERY_MS = 250
-/** A server that was silent for this long is shown as such. */
-const SILENT_AFTER_MS = 1000
-
 export interface DrillRun {
   /** Short and random: part of the undo timer's name. */
   readonly id: string
   /** The drill's name, for events. */
   readonly drill: string
   readonly disturbance: Disturbance
-  /** Where the disturbance happens. */
+  /** Where the disturbance happens, or happens first. */
   readonly server: string
+  /** How many servers are disturbed, one after the other; what is disturbed stays so until the end. */
+  readonly rounds: number
   readonly vip: string
-  /** Every virtual address to keep an eye on; in the form `ip` prints. */
-  readonly vips: readonly string[]
-  readonly units: readonly string[]
-  /** Absolute paths of files that hold one number each. */
-  readonly trackers: readonly string[]
-  readonly limits: { readonly takeoverMs: number; readonly failbackMs: number; readonly undoAfterMs: number }
+  /** What is looked at before, meanwhile and after; addresses in the form `ip` prints. */
+  readonly look: DrillStateWatch
+  /** In ms. takeoverMs: for each round; bootMs: how long a server may take to come back, 0 where none goes. */
+  readonly limits: { readonly takeoverMs: number; readonly failbackMs: number; readonly undoAfterMs: number; readonly bootMs: number }
   readonly decide: DrillDecisions
   readonly links: Links
   /** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
@@ -41,6 +32,11 @@ export interface DrillRun {
     readonly stop: AbortSignal
     readonly boundMs: number
     readonly onSample: (sample: ProbeSample) => void
+  }) => Promise<unknown>
+  /** Keeps connections open through the address until `stop` aborts. */
+  readonly holdConnections?: (watch: {
+    readonly stop: AbortSignal
+    readonly onSample: (sample: ConnectionSample) => void
   }) => Promise<unknown>
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -53,6 +49,12 @@ export interface DrillDecisions {
   baselineProblems(samples: readonly Sample[], nowMs: number): readonly string[]
   takeoverIsSettled(samples: readonly Sample[], nowMs: number): boolean
   failbackIsSettled(samples: readonly Sample[], nowMs: number): boolean
+  /** Where the next round happens; undefined: there is none. */
+  nextToDisturb(samples: readonly Sample[], nowMs: number): string | undefined
+  /** What failed beside the drill: it ends the drill. */
+  secondFaults(samples: readonly Sample[], nowMs: number): readonly string[]
+  /** The longest interruption yet, in ms. */
+  outageSoFar(samples: readonly Sample[], nowMs: number): number
 }
 
 export interface DrillOutcome {
@@ -60,6 +62,8 @@ export interface DrillOutcome {
   readonly before: readonly DrillState[]
   /** Servers that could not be asked are missing. */
   readonly after: readonly DrillState[]
+  /** What failed beside the drill and ended it. */
+  readonly stopped: readonly string[] | undefined
 }
 
 /**
@@ -68,62 +72,23 @@ export interface DrillOutcome {
  * E_UNDO_FAILED where the undo could not be confirmed.
  */
 export async function runDrill(run: DrillRun): Promise<DrillOutcome> {
-  const before = await Promise.all(
-    run.links.servers.map(server => observeDrillState(run.links.current(server), run.vips, run.units, run.signal)),
-  )
+  const before = await Promise.all(run.links.servers.map(server => observeDrillState(run.links.current(server), run.look, run.signal)))
   const watch = startWatching(run)
+  let stopped: readonly string[] = []
+  const isStopped = (now: number) => {
+    stopped = run.decide.secondFaults(watch.samples, now)
+    return stopped.length > 0
+  }
   try {
     await seeBaseline(run, watch)
-    await disturbAndUndo(run, watch)
-    await lookUntil(run, watch, run.limits.failbackMs, now => run.decide.failbackIsSettled(watch.samples, now))
+    await disturbAndUndo(run, watch, isStopped)
+    const isHome = (now: number) => run.decide.failbackIsSettled(watch.samples, now)
+    const wasStopped = stopped.length > 0
+    await lookUntil(run, watch, run.limits.failbackMs, now => isHome(now) || (!wasStopped && isStopped(now)))
   } finally {
     await watch.end()
   }
-  return { samples: watch.samples, before, after: await observeAfter(run) }
-}
-
-interface Watching {
-  /** Grows while the drill runs. */
-  readonly samples: Sample[]
-  mark(mark: Mark['mark']): void
-  /** Throws what made a watcher stop, if anything did. */
-  assertWatching(): void
-  end(): Promise<void>
-}
-
-function startWatching(run: DrillRun): Watching {
-  const { clock } = run
-  const samples: Sample[] = []
-  const stop = new AbortController()
-  let fault: unknown
-  const failed = (error: unknown) => {
-    fault ??= error
-  }
-  const { takeoverMs, failbackMs, undoAfterMs } = run.limits
-  const boundMs = BASELINE_LIMIT_MS + takeoverMs + undoAfterMs + failbackMs + 30_000
-  const samplers = run.links.servers.map(server =>
-    runSampler({
-      session: run.links.current(server),
-      reconnect: (lost, signal) => run.links.renew(lost, signal),
-      watch: { vips: run.vips, units: run.units, trackers: run.trackers, boundMs },
-      clock,
-      stop: stop.signal,
-      onSample: sample => samples.push(sample),
-    }).catch(failed),
-  )
-  const prober = run.sendProbes({ stop: stop.signal, boundMs, onSample: sample => samples.push(sample) }).catch(failed)
-  return {
-    samples,
-    mark: mark => samples.push({ kind: 'mark', mark, atMs: clock.monotonic(), server: run.server }),
-    assertWatching() {
-      if (fault !== undefined) throw fault
-    },
-    async end() {
-      stop.abort()
-      // A watcher that does not end must not keep the verdict, or an interrupt, waiting.
-      await Promise.race([Promise.all([...samplers, prober]), clock.sleep(WATCHERS_END_MS)])
-    },
-  }
+  return { samples: watch.samples, before, after: await observeAfter(run, before), stopped: stopped.length === 0 ? undefined : stopped }
 }
 
 async function seeBaseline(run: DrillRun, watch: Watching): Promise<void> {
@@ -138,69 +103,95 @@ async function seeBaseline(run: DrillRun, watch: Watching): Promise<void> {
   })
 }
 
-async function disturbAndUndo(run: DrillRun, watch: Watching): Promise<void> {
-  const { clock, limits } = run
-  const plan: UndoPlan = { id: run.id, server: run.server, disturbance: run.disturbance, undoAfterMs: limits.undoAfterMs }
-  const armedMs = clock.monotonic()
-  try {
-    await armUndo(run.links.current(run.server), plan, run.signal)
-  } catch (error) {
-    // It may have been armed all the same. Left there it would start what runs anyway.
-    await disarmUndo(run.links.current(run.server), plan).catch(() => undefined)
-    throw error
-  }
-  watch.mark('armed')
-  run.onEvent({
-    kind: 'drill-armed',
-    drill: run.drill,
-    server: run.server,
-    title: `${run.server} will ${run.disturbance.undoTitle} by itself`,
-    undoAfterMs: limits.undoAfterMs,
-  })
+/** A server whose timer runs, and since when. */
+interface Armed {
+  readonly plan: UndoPlan
+  readonly armedMs: number
+}
+
+async function disturbAndUndo(run: DrillRun, watch: Watching, isStopped: (nowMs: number) => boolean): Promise<void> {
+  const { clock } = run
+  const armed: Armed[] = []
   let fault: { readonly thrown: unknown } | undefined
   try {
-    await disturb(run, watch)
+    for (let round = 0; round < run.rounds; round++) {
+      const server = round === 0 ? run.server : run.decide.nextToDisturb(watch.samples, clock.monotonic())
+      if (server === undefined) break
+      armed.push(await arm(run, watch, server, round))
+      const isSettled = await disturb(run, watch, server, isStopped)
+      if (!isSettled || isStopped(clock.monotonic())) break
+    }
   } catch (error) {
-    fault = { thrown: error }
+    if (armed.length === 0) throw error
+    fault = { thrown: afterDisturbance(error) }
   }
-  watch.mark('undone')
-  await undoDisturbance({
-    plan,
-    links: run.links,
-    clock,
-    armedMs,
-    earlier: fault?.thrown,
-    onWaiting: text => run.onEvent({ kind: 'warning', server: run.server, text }),
-  })
-  watch.mark('restored')
-  run.onEvent({ kind: 'drill-undone', drill: run.drill, server: run.server, title: `${run.disturbance.undoTitle} on ${run.server}` })
-  await takeTimerAway(run, plan)
+  watch.mark('undone', run.server)
+  const undone = await Promise.allSettled(armed.map(one => undo(run, one, fault?.thrown)))
+  const failed = undone.find(outcome => outcome.status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason
+  watch.mark('restored', run.server)
   if (fault !== undefined) throw fault.thrown
 }
 
-/** Disturbs and watches until the takeover has settled or its limit has passed. */
-async function disturb(run: DrillRun, watch: Watching): Promise<void> {
-  const { disturbance, limits, server } = run
+/** E_UNHEALTHY says that nothing was disturbed: not so in a later round. */
+function afterDisturbance(error: unknown): unknown {
+  if (!(error instanceof HactlError) || error.code !== 'E_UNHEALTHY') return error
+  const { server, why } = error
+  const what = `the drill could not go on: ${error.message}`
+  return new HactlError({ code: 'E_COMMAND_FAILED', what, why, cause: error, ...(server === undefined ? {} : { server }) })
+}
+
+async function arm(run: DrillRun, watch: Watching, server: string, round: number): Promise<Armed> {
+  const { clock, disturbance, limits } = run
+  const id = round === 0 ? run.id : `${run.id}${round}`
+  const plan: UndoPlan = { id, server, disturbance, undoAfterMs: limits.undoAfterMs, bootMs: limits.bootMs }
+  const armedMs = clock.monotonic()
+  try {
+    await armUndo(run.links.current(server), plan, run.signal)
+  } catch (error) {
+    // It may have been armed all the same. Left there it would start what runs anyway.
+    await disarmUndo(run.links.current(server), plan).catch(() => undefined)
+    throw error
+  }
+  watch.mark('armed', server)
+  const title = `${server} will ${disturbance.undoTitle} by itself`
+  run.onEvent({ kind: 'drill-armed', drill: run.drill, server, title, undoAfterMs: limits.undoAfterMs })
+  return { plan, armedMs }
+}
+
+async function undo(run: DrillRun, { plan, armedMs }: Armed, earlier: unknown): Promise<void> {
+  const { server } = plan
+  const onWaiting = (text: string) => run.onEvent({ kind: 'warning', server, text })
+  await undoDisturbance({ plan, links: run.links, clock: run.clock, armedMs, earlier, onWaiting })
+  run.onEvent({ kind: 'drill-undone', drill: run.drill, server, title: `${run.disturbance.undoTitle} on ${server}` })
+  await takeTimerAway(run, plan)
+}
+
+/** Disturbs and watches until the takeover has settled, a second fault shows, or the limit has passed; false for the last. */
+async function disturb(run: DrillRun, watch: Watching, server: string, isStopped: (nowMs: number) => boolean): Promise<boolean> {
+  const { disturbance, limits } = run
   // An interrupt while the timer was armed must not let the disturbance begin.
   await run.clock.sleep(0, run.signal)
   let command: { readonly fault: unknown } | undefined
-  watch.mark('disturbed')
+  watch.mark('disturbed', server)
   run.onEvent({ kind: 'drill-disturbed', drill: run.drill, server, title: `${disturbance.title} on ${server}` })
-  runDisturbance(run).then(
+  runDisturbance(run, server).then(
     () => (command = { fault: undefined }),
     (fault: unknown) => (command = { fault }),
   )
   const assertDisturbing = () => {
     if (command?.fault !== undefined) throw command.fault
   }
-  await lookUntil(run, watch, limits.takeoverMs, now => {
+  return lookUntil(run, watch, limits.takeoverMs, now => {
     assertDisturbing()
-    return command !== undefined && run.decide.takeoverIsSettled(watch.samples, now)
+    // A server that is cut off never says that the command has ended.
+    const isDone = command !== undefined || disturbance.severs
+    return isStopped(now) || (isDone && run.decide.takeoverIsSettled(watch.samples, now))
   })
 }
 
-async function runDisturbance(run: DrillRun): Promise<void> {
-  const { disturbance, server } = run
+async function runDisturbance(run: DrillRun, server: string): Promise<void> {
+  const { disturbance } = run
   try {
     const result = await run.links.current(server).run(sh`/bin/sh -c ${disturbance.script}`, {
       label: disturbance.title,
@@ -221,7 +212,9 @@ async function runDisturbance(run: DrillRun): Promise<void> {
 
 /** The service is back: a timer that cannot be taken away runs a command that changes nothing any more. */
 async function takeTimerAway(run: DrillRun, plan: UndoPlan): Promise<void> {
-  const session = run.links.current(run.server)
+  // A boot has taken it along.
+  if (plan.bootMs > 0) return
+  const session = run.links.current(plan.server)
   try {
     await disarmUndo(session, plan).catch(async error => {
       if (!isLoss(error)) throw error
@@ -229,55 +222,37 @@ async function takeTimerAway(run: DrillRun, plan: UndoPlan): Promise<void> {
     })
   } catch {
     const text = `the undo timer is still there; it goes away by itself within ${Math.ceil(plan.undoAfterMs / 1000)} s`
-    run.onEvent({ kind: 'warning', server: run.server, text })
+    run.onEvent({ kind: 'warning', server: plan.server, text })
   }
 }
 
-/** Looks at the samples until `isDone` or the limit; whether it was done. Throws what stops the drill: an abort, a watcher that failed. */
-async function lookUntil(run: DrillRun, watch: Watching, limitMs: number, isDone: (nowMs: number) => boolean): Promise<boolean> {
-  const { clock } = run
-  const endMs = clock.monotonic() + limitMs
-  let toldMs = Number.NEGATIVE_INFINITY
+/** A service's hooks may need a moment for what they put back; what differs for longer stays different. */
+const SAME_AGAIN_MS = 8000
+const SAME_AGAIN_EVERY_MS = 1000
+
+async function observeAfter(run: DrillRun, before: readonly DrillState[]): Promise<readonly DrillState[]> {
+  const endMs = run.clock.monotonic() + SAME_AGAIN_MS
   for (;;) {
-    await clock.sleep(LOOK_EVERY_MS, run.signal)
-    watch.assertWatching()
-    const nowMs = clock.monotonic()
-    if (nowMs - toldMs >= TELL_EVERY_MS) {
-      tell(run, watch.samples, nowMs)
-      toldMs = nowMs
-    }
-    if (isDone(nowMs)) return true
-    if (nowMs >= endMs) return false
+    const after = await observeAll(run)
+    if (areSame(before, after) || run.signal.aborted || run.clock.monotonic() >= endMs) return after
+    await run.clock.sleep(SAME_AGAIN_EVERY_MS, run.signal).catch(() => undefined)
   }
 }
 
-function tell(run: DrillRun, samples: readonly Sample[], nowMs: number): void {
-  const disturbed = samples.find(sample => sample.kind === 'mark' && sample.mark === 'disturbed')
-  if (disturbed?.kind !== 'mark') return
-  const holds: Record<string, boolean | undefined> = {}
-  for (const server of run.links.servers) {
-    const latest = samples.findLast((sample): sample is HolderSample => sample.kind === 'holder' && sample.server === server)
-    const isKnown = latest?.reachable === true && nowMs - latest.atMs <= SILENT_AFTER_MS
-    holds[server] = isKnown ? latest.holds.includes(run.vip) : undefined
-  }
-  let probesOk = 0
-  let probesFailed = 0
-  for (const sample of samples) {
-    if (sample.kind !== 'probe') continue
-    if (sample.ok) probesOk++
-    else probesFailed++
-  }
-  run.onEvent({ kind: 'drill-sample', drill: run.drill, vip: run.vip, atMs: nowMs - disturbed.atMs, holds, probesOk, probesFailed })
+/** Where the address went is no matter here. */
+function areSame(before: readonly DrillState[], after: readonly DrillState[]): boolean {
+  const text = (states: readonly DrillState[]) => JSON.stringify(states.map(state => ({ ...state, holds: [] })))
+  return text(before) === text(after)
 }
 
-async function observeAfter(run: DrillRun): Promise<readonly DrillState[]> {
+async function observeAll(run: DrillRun): Promise<readonly DrillState[]> {
   const states = await Promise.all(
     run.links.servers.map(async server => {
       const session = run.links.current(server)
       try {
-        return await observeDrillState(session, run.vips, run.units).catch(async (error: unknown) => {
+        return await observeDrillState(session, run.look).catch(async (error: unknown) => {
           if (!isLoss(error)) throw error
-          return observeDrillState(await run.links.renew(session), run.vips, run.units)
+          return observeDrillState(await run.links.renew(session), run.look)
         })
       } catch {
         return undefined

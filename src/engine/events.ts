@@ -84,6 +84,16 @@ export type ApplyEvent =
   | { readonly kind: 'restored'; readonly server: string; readonly title: string }
 
 export type DrillEvent =
+  /** Before anything is armed or disturbed. */
+  | {
+      readonly kind: 'drill-announced'
+      readonly drill: string
+      readonly server: string
+      readonly vip: string
+      readonly title: string
+      /** What must be seen, in one line. */
+      readonly expects: string
+    }
   /** The undo timer runs on the server before anything is disturbed there. */
   | {
       readonly kind: 'drill-armed'
@@ -102,8 +112,13 @@ export type DrillEvent =
       readonly atMs: number
       /** Which servers hold the address; undefined where a server did not answer. */
       readonly holds: Readonly<Record<string, boolean | undefined>>
+      /** systemd's word for each watched unit of the servers that answered. */
+      readonly units?: Readonly<Record<string, Readonly<Record<string, string>>>>
       readonly probesOk: number
       readonly probesFailed: number
+      readonly probesPerSecond?: number
+      /** The longest interruption yet, in ms. */
+      readonly outageMs?: number
     }
   | { readonly kind: 'drill-undone'; readonly drill: string; readonly server: string; readonly title: string }
   | {

@@ -27,7 +27,7 @@ describe.each(readdirSync(FOLDER).filter(name => name.endsWith('.ndjson')))('%s'
   if (first?.kind !== 'case') throw new Error(`${name}: the first line must be the case`)
   const before = rest.filter(line => line.kind === 'before')
   const after = rest.filter(line => line.kind === 'after')
-  const samples = rest.filter(line => line.kind === 'probe' || line.kind === 'holder' || line.kind === 'mark')
+  const samples = rest.filter(line => line.kind === 'probe' || line.kind === 'holder' || line.kind === 'mark' || line.kind === 'connection')
 
   test(`${first.situation}`, () => {
     const { findings, ...verdict } = judgeDrill(first.about, { samples, before, after })

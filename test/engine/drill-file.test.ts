@@ -46,7 +46,11 @@ test.each([
     text: GOOD.replace('event: haproxy-stop', 'event: full-moon'),
     fault: /^line 6: expect\.event: must be one of/,
   },
-  { why: 'text for a number', text: GOOD.replace('holders: 1', 'holders: "1"'), fault: /^line 6: expect\.holders: must be one of: 1, 2$/ },
+  {
+    why: 'text for a number',
+    text: GOOD.replace('holders: 1', 'holders: "1"'),
+    fault: /^line 6: expect\.holders: must be one of: 1, 2, either$/,
+  },
   { why: 'another version', text: GOOD.replace('version: 1', 'version: 2'), fault: /^line 2: version: must be one of: 1$/ },
   { why: 'a name that is no word', text: GOOD.replace('my-drill', '"../x"'), fault: /^line 1: drill: a name/ },
   { why: 'a title of two lines', text: GOOD.replace('HAProxy is stopped', '"two\\nlines"'), fault: /^line 3: title: one line/ },

@@ -243,3 +243,70 @@ test('a timer that cannot be taken away is told, and changes no verdict of the s
   expect(world.events.filter(event => event.kind === 'warning')).toMatchObject([{ server: 'srv-1' }])
   expect(judgeDrill(world.about, outcome).reasons).toEqual(['srv-1: left over from the drill: systemctl stop hactl-undo-abcd.timer'])
 })
+
+describe('several servers, one after the other', () => {
+  const cascade = (world: DrillWorld) => ({
+    ...world.run,
+    rounds: 2,
+    decide: { ...world.run.decide, nextToDisturb: () => 'srv-2' },
+  })
+
+  test('are armed and disturbed in turn, and undone together', async () => {
+    const world = drillWorld()
+    await world.clock.settle(runDrill(cascade(world)))
+    expect(world.log.slice(0, 4)).toEqual(['arm srv-1', 'disturb srv-1', 'arm srv-2', 'disturb srv-2'])
+    expect(world.log.slice(4).toSorted()).toEqual(['disarm srv-1', 'disarm srv-2', 'undo srv-1', 'undo srv-2'])
+  })
+
+  test('a timer that cannot be armed on the second undoes the first, and does not claim that nothing was disturbed', async () => {
+    const world = drillWorld()
+    world.before = (step, server) => (step === 'arm' && server === 'srv-2' ? { code: 1, stderr: 'no' } : undefined)
+    const fault = await world.clock.settle(runDrill(cascade(world)).catch((error: unknown) => error))
+    expect(fault).toMatchObject({ code: 'E_COMMAND_FAILED' })
+    expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'arm srv-2', 'disarm srv-2', 'undo srv-1', 'disarm srv-1'])
+    expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
+  })
+})
+
+test('a second fault ends the drill at once, with its undo, and is what the verdict says', async () => {
+  const world = drillWorld()
+  const sinceMs = world.clock.monotonic()
+  const run = {
+    ...world.run,
+    decide: {
+      ...world.run.decide,
+      secondFaults: (_: unknown, nowMs: number) =>
+        nowMs - sinceMs > 3000 ? ['haproxy on srv-3 is failed, and it is not what was disturbed'] : [],
+    },
+  }
+  const outcome = await world.clock.settle(runDrill(run))
+  expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
+  expect(judgeDrill(world.about, outcome)).toMatchObject({
+    verdict: 'failed',
+    reasons: ['the drill was ended: haproxy on srv-3 is failed, and it is not what was disturbed'],
+  })
+})
+
+test('a server that boots may refuse its undo for minutes', async () => {
+  const world = drillWorld()
+  const sinceMs = world.clock.monotonic()
+  world.before = step =>
+    step === 'undo' && world.clock.monotonic() - sinceMs < 120_000 ? { code: 1, stderr: 'it has not gone down yet' } : undefined
+  const run = { ...world.run, limits: { ...world.run.limits, bootMs: 300_000 } }
+  await world.clock.settle(runDrill(run))
+  expect(world.haproxyRuns).toBe(true)
+  expect(world.log.filter(step => step === 'undo srv-1').length).toBeGreaterThan(30)
+})
+
+test('what a hook puts back a moment later is not held against the drill', async () => {
+  const world = drillWorld()
+  let looks = 0
+  world.before = (step, server) => {
+    if (step !== 'state' || server !== 'srv-3') return undefined
+    looks++
+    const value = looks === 1 || looks > 3 ? '0' : '-253'
+    return { stdout: `unit haproxy active\nunit keepalived active\ntracker /run/hactl/haproxy_offset ${value}\nend\n` }
+  }
+  const outcome = await world.clock.settle(runDrill(world.run))
+  expect(judgeDrill(world.about, outcome).restored).toBe(true)
+})

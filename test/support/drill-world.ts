@@ -1,7 +1,7 @@
 /** A cluster of three that obeys a drill's commands: haproxy stops and starts, the address follows, the undo timer fires. Time is a ManualClock's. */
-import { DISTURBANCES } from '../../src/domain/failover/drill.ts'
+import { disturbanceFor } from '../../src/domain/failover/disturbances.ts'
 import type { DrillCase } from '../../src/domain/failover/judge.ts'
-import { baselineProblems, failbackIsSettled, takeoverIsSettled } from '../../src/domain/failover/settled.ts'
+import { baselineProblems, failbackIsSettled, nextToDisturb, secondFaults, takeoverIsSettled } from '../../src/domain/failover/settled.ts'
 import type { DrillRun } from '../../src/engine/drill.ts'
 import type { DrillEvent, RemarkEvent } from '../../src/engine/events.ts'
 import { createLinks } from '../../src/engine/links.ts'
@@ -100,7 +100,7 @@ export function drillWorld(): DrillWorld {
       },
       { when: /list-units/, reply: does('state', state) },
       {
-        when: /^systemd-run .*--unit='hactl-undo-abcd' --on-active=\d+s .*is-active --quiet 'hactl-undo-abcd'\.timer$/s,
+        when: /^systemd-run .*--unit='hactl-undo-abcd\d?' --on-active=\d+s .*is-active --quiet 'hactl-undo-abcd\d?'\.timer$/s,
         reply: does('arm', () => {
           world.firesMs = clock.monotonic() + world.run.limits.undoAfterMs
           return undefined
@@ -121,7 +121,7 @@ export function drillWorld(): DrillWorld {
         }),
       },
       {
-        when: /^systemctl stop 'hactl-undo-abcd\.timer'$/,
+        when: /^systemctl stop 'hactl-undo-abcd\d?\.timer'$/,
         reply: does('disarm', () => {
           world.firesMs = undefined
           return undefined
@@ -131,7 +131,7 @@ export function drillWorld(): DrillWorld {
     sessions.set(server, session)
     return session
   }
-  const disturbance = DISTURBANCES['stop-haproxy']
+  const disturbance = disturbanceFor('stop-haproxy', { interface: 'eth0', vip: VIP })
   if (disturbance === undefined) throw new Error('there is no disturbance stop-haproxy')
   const world: DrillWorld = {
     clock,
@@ -150,15 +150,17 @@ export function drillWorld(): DrillWorld {
       drill: 'haproxy-stop',
       disturbance,
       server: 'srv-1',
+      rounds: 1,
       vip: VIP,
-      vips: [VIP],
-      units: ['haproxy', 'keepalived'],
-      trackers: [],
-      limits: { takeoverMs: 16_000, failbackMs: 25_000, undoAfterMs: 31_000 },
+      look: { vips: [VIP], units: ['haproxy', 'keepalived'], trackers: [], files: [] },
+      limits: { takeoverMs: 16_000, failbackMs: 25_000, undoAfterMs: 31_000, bootMs: 0 },
       decide: {
         baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
         takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),
         failbackIsSettled: (samples, nowMs) => failbackIsSettled(about, samples, nowMs),
+        nextToDisturb: (samples, nowMs) => nextToDisturb(about, samples, nowMs),
+        secondFaults: (samples, nowMs) => secondFaults(samples, about.servers, nowMs),
+        outageSoFar: () => 0,
       },
       links: createLinks(SERVERS.map(open), async (server, signal) => {
         await clock.sleep(50, signal)

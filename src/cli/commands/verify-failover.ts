@@ -46,14 +46,14 @@ function tellOfReports(reports: readonly WrittenReport[], { output, ports }: Com
 async function verifyInput(context: CommandContext): Promise<Omit<VerifyInput, 'drills'>> {
   const { flags, ports, version } = context
   const reports = flags.list('report').map(file => resolve(ports.cwd, file))
-  const [maxOutageMs, probe, from] = [flags.number('maxOutage'), flags.text('probe'), flags.text('from')]
+  const [maxOutageMs, probe] = [flags.number('maxOutage'), flags.text('probe')]
   return {
     ...(await runInput(context)),
     all: flags.on('all'),
     destructive: flags.on('destructive'),
     ...(maxOutageMs === undefined ? {} : { maxOutageMs }),
     ...(probe === undefined ? {} : { probe }),
-    ...(from === undefined ? {} : { from }),
+    from: flags.list('from'),
     ...(reports.length === 0 ? {} : { reports: { paths: reports, version } }),
     confirm: what => announceAndAsk(context, what),
   }

@@ -50,6 +50,8 @@ export function renderEvent(event: EngineEvent, verbose: boolean): string | unde
       return `${event.servers.join(', ')}: ${event.title}: does not hold after ${formatMs(event.durationMs)}: ${event.detail}`
     case 'restored':
       return `${event.server}: restored: ${event.title}`
+    case 'drill-announced':
+      return `${event.drill}: ${event.vip}: will ${event.title}; expected: ${event.expects}`
     case 'drill-armed':
       return `${event.drill}: ${event.title} (after ${formatMs(event.undoAfterMs)} the server undoes it by itself)`
     case 'drill-disturbed':
@@ -67,12 +69,28 @@ export function renderEvent(event: EngineEvent, verbose: boolean): string | unde
   }
 }
 
-type Sample = Extract<EngineEvent, { kind: 'drill-sample' }>
+export type Sample = Extract<EngineEvent, { kind: 'drill-sample' }>
 
 /** "192.0.2.200 on srv-2 after 310 ms, 12 of 640 probes lost". */
 export function renderSample(sample: Sample): string {
   const probes = sample.probesOk + sample.probesFailed
   return `${sample.vip} ${whoHolds(sample)} after ${formatMs(sample.atMs)}, ${sample.probesFailed} of ${count(probes, 'probe')} lost`
+}
+
+/** "srv-1  holds 192.0.2.200  haproxy inactive, keepalived active". */
+export function renderServer(sample: Sample, server: string): string {
+  const holds = sample.holds[server]
+  if (holds === undefined) return `${server}  says nothing`
+  const units = Object.entries(sample.units?.[server] ?? {}).map(([unit, state]) => `${unit} ${state}`)
+  return [server, holds ? `holds ${sample.vip}` : ' '.repeat(`holds ${sample.vip}`.length), units.join(', ')].join('  ').trimEnd()
+}
+
+/** "55 probes/s, 12 of 640 lost, longest outage so far 310 ms, 2.9 s after the disturbance". */
+export function renderProbes(sample: Sample): string {
+  const rate = sample.probesPerSecond === undefined ? '' : `${sample.probesPerSecond} probes/s, `
+  const outage = sample.outageMs === undefined ? '' : `, longest outage so far ${formatMs(sample.outageMs)}`
+  const all = sample.probesOk + sample.probesFailed
+  return `${rate}${sample.probesFailed} of ${all} lost${outage}, ${formatMs(sample.atMs)} after the disturbance`
 }
 
 function whoHolds(sample: Sample): string {

@@ -1,7 +1,7 @@
 import { Listr, type ListrGetRendererClassFromValue, type ListrRendererValue, type ListrTask, type ListrTaskWrapper } from 'listr2'
 import type { EngineEvent } from '../../engine/events.ts'
 import type { Tree } from '../output.ts'
-import { renderSample, sampleFilter } from './lines.ts'
+import { renderProbes, renderServer, type Sample } from './lines.ts'
 import { count, formatMs, printable } from './style.ts'
 
 type Renderer = ListrGetRendererClassFromValue<ListrRendererValue>
@@ -47,7 +47,8 @@ export function createTree(renderer: ListrRendererValue = 'default'): Tree {
 
 /** Translates events into sections and lines. */
 function createFollower(open: (key: string, title: string) => Section, current: () => Section): (event: EngineEvent) => void {
-  const worthShowing = sampleFilter()
+  let drills = 0
+  let sample: Sample | undefined
   return event => {
     switch (event.kind) {
       case 'observe-started':
@@ -83,13 +84,28 @@ function createFollower(open: (key: string, title: string) => Section, current: 
       case 'drill-disturbed':
       case 'drill-undone': {
         const title = event.kind === 'drill-undone' ? `undone: ${event.title}` : event.title
-        return open(`drill ${event.drill}`, `drill ${event.drill}`).line(event.kind).done(title)
+        return current().line(`${event.kind} ${event.server}`).done(title)
       }
-      case 'drill-sample':
-        if (worthShowing(event)) open(`drill ${event.drill}`, `drill ${event.drill}`).line(`watch ${event.vip}`).tell(renderSample(event))
-        return
+      case 'drill-announced':
+        // A drill may be run on several addresses, and more than once: each time is a section of its own.
+        drills += 1
+        return open(`drill ${drills}`, `drill ${event.drill} on ${event.vip}`)
+          .line('announced')
+          .done(`${event.title}; expected: ${event.expects}`)
+      case 'drill-sample': {
+        sample = event
+        const section = current()
+        for (const server of Object.keys(event.holds)) section.line(`server ${server}`).tell(renderServer(event, server))
+        return section.line('probes').tell(renderProbes(event))
+      }
       case 'drill-verdict': {
-        const line = open(`drill ${event.drill}`, `drill ${event.drill}`).line(`verdict ${event.vip}`)
+        const section = current()
+        if (sample !== undefined) {
+          for (const server of Object.keys(sample.holds)) section.line(`server ${server}`).done(renderServer(sample, server))
+          section.line('probes').done(renderProbes(sample))
+          sample = undefined
+        }
+        const line = section.line(`verdict ${event.drill} ${event.vip}`)
         const title = `${event.vip}: ${event.verdict}: ${event.title}`
         return event.verdict === 'passed' ? line.done(title) : line.fail(`${event.vip}: ${event.verdict}`, event.title)
       }

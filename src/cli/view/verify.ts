@@ -1,12 +1,14 @@
 import type { DrillAnnouncement, VerifyReport } from '../../app/verify-failover.ts'
 import type { DrillResult } from '../app-contract.ts'
 import { snakeKeys } from './ndjson.ts'
-import { count, formatMs, printable, type Style } from './style.ts'
+import { count, formatMs, printable, type Style, table } from './style.ts'
 
 /** What is about to be disturbed, and who will notice. */
 export function renderAnnouncement(what: DrillAnnouncement, style: Style): string {
   const lines = [style.bold('This disturbs a running service:')]
-  for (const { drill, server, title } of what.drills) lines.push(`  ${drill} on ${server}: ${printable(title)}`)
+  for (const { drill, server, title, expects } of what.drills) {
+    lines.push(`  ${drill} on ${server}: ${printable(title)}`, style.dim(`    expected: ${printable(expects)}`))
+  }
   for (const { address, holder, connections } of what.vips) {
     const open = connections === undefined ? 'an unknown number of connections' : count(connections, 'open connection')
     lines.push(`  ${address} is held by ${holder}, with ${open}`)
@@ -15,18 +17,67 @@ export function renderAnnouncement(what: DrillAnnouncement, style: Style): strin
   return `${lines.join('\n')}\n`
 }
 
-/** A verdict per drill and address. */
+/** A verdict per drill and address; of several one table, and beneath it what there is to say of them. */
 export function renderVerify(report: VerifyReport, style: Style): string {
-  const lines = report.drills.flatMap(result => {
-    const paint = result.verdict === 'passed' ? style.green : result.verdict === 'failed' ? style.red : style.yellow
-    const head = `${paint(result.verdict.toUpperCase().padEnd(7))}  ${result.drill}  ${result.vip}  ${summary(result)}`
-    return [head, ...[...result.reasons, ...result.notes].map(text => `         ${printable(text)}`)]
-  })
+  const { drills } = report
+  const lines = [...(drills.length > 1 ? drillTable(drills, style) : drills.flatMap(result => drillLines(result, style)))]
   const passed = report.drills.filter(result => result.verdict === 'passed').length
   const bound = report.maxOutageMs === undefined ? '' : ` (longest outage allowed: ${formatMs(report.maxOutageMs)})`
   lines.push('', style.bold(`${passed} of ${count(report.drills.length, 'drill')} passed${bound}`))
   for (const problem of report.problems) lines.push(style.red(printable(problem)))
   return `${lines.join('\n')}\n`
+}
+
+function paintFor(result: DrillResult, style: Style): (text: string) => string {
+  return result.verdict === 'passed' ? style.green : result.verdict === 'failed' ? style.red : style.yellow
+}
+
+function remarks(result: DrillResult): readonly string[] {
+  const { connections, connectionsCut } = result
+  const kept =
+    connections === undefined || connectionsCut === undefined
+      ? []
+      : [`${connectionsCut} of ${count(connections, 'long-lived connection')} cut (counted apart)`]
+  const places = (result.origins ?? []).length > 1 ? (result.origins ?? []) : []
+  const origins = places.map(
+    ({ from, failedProbes, probes, outageMs }) =>
+      `from ${from}: ${failedProbes} of ${count(probes, 'probe')} lost, ${outageMs === undefined ? 'no answer in the end' : `outage ${formatMs(outageMs)}`}`,
+  )
+  return [...result.reasons, ...result.notes, ...origins, ...kept].map(printable)
+}
+
+function drillLines(result: DrillResult, style: Style): readonly string[] {
+  const head = `${paintFor(result, style)(result.verdict.toUpperCase().padEnd(7))}  ${result.drill}  ${result.vip}  ${summary(result)}`
+  return [head, ...remarks(result).map(text => `         ${text}`)]
+}
+
+const HEAD = ['', 'drill', 'address', 'moved', 'outage', 'lost', 'way back', 'holder', 'restored']
+
+function drillTable(results: readonly DrillResult[], style: Style): readonly string[] {
+  const ms = (value: number | undefined) => (value === undefined ? '-' : formatMs(value))
+  const rows = results.map(result => {
+    const wasRun = result.verdict !== 'refused'
+    return [
+      result.verdict.toUpperCase(),
+      result.drill,
+      result.vip,
+      !wasRun ? '-' : result.to === undefined ? 'no' : `${result.from ?? 'nobody'} -> ${result.to}`,
+      ms(wasRun ? result.outageMs : undefined),
+      wasRun ? `${result.failedProbes} of ${result.probes}` : '-',
+      ms(wasRun ? result.failbackOutageMs : undefined),
+      result.failback ?? '-',
+      result.restored ? 'yes' : 'NO',
+    ]
+  })
+  const [head = '', ...body] = table([HEAD, ...rows])
+  const painted = body.map((line, index) => {
+    const result = results[index]
+    return result === undefined ? line : paintFor(result, style)(line.slice(0, 7)) + line.slice(7)
+  })
+  const told = results
+    .filter(result => result.verdict !== 'passed')
+    .flatMap(result => ['', `${result.drill} on ${result.vip}:`, ...remarks(result).map(text => `  ${text}`)])
+  return [style.bold(head), ...painted, ...told]
 }
 
 /** "srv-1 -> srv-2 in 310 ms, 12 of 640 probes lost; back on srv-1 in 0 ms". */
@@ -44,7 +95,10 @@ export function summary(result: DrillResult): string {
 /** As the last line of --json has it. */
 export function verifyObject(report: VerifyReport): Record<string, unknown> {
   return {
-    drills: report.drills.map(snakeKeys),
+    drills: report.drills.map(({ origins, ...result }) => ({
+      ...snakeKeys(result),
+      ...(origins === undefined ? {} : { origins: origins.map(snakeKeys) }),
+    })),
     max_outage_ms: report.maxOutageMs,
     ...(report.problems.length === 0 ? {} : { problems: report.problems }),
   }

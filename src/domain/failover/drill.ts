@@ -1,28 +1,11 @@
 /** What a drill disturbs and how that is undone, when it may begin, who should take over, and how long each phase may last. */
-import type { Disturbance, DrillFile, ObservedInstance, ObservedNode } from '../../state.ts'
+import type { DrillExpectation, DrillFile, ObservedInstance, ObservedNode } from '../../state.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { holderProblems, nodeProblems } from '../health.ts'
 
-/**
- * Every disturbance a drill file may name. A new one is an entry here and a file in playbooks/drills.
- * Each is undone by a command that may run twice, because the controller and the timer on the server may both run it.
- */
-export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
-  'stop-haproxy': {
-    title: 'stop haproxy',
-    undoTitle: 'start haproxy',
-    script: 'systemctl stop haproxy.service',
-    // After too many starts in a row systemd refuses one more until the count is forgotten (systemd.unit(5), StartLimitIntervalSec).
-    undo: 'systemctl reset-failed haproxy.service 2>/dev/null; systemctl start haproxy.service',
-    confirm: 'systemctl is-active --quiet haproxy.service',
-    byHand: 'systemctl start haproxy',
-    severs: false,
-  },
-}
-
-/** The disturbance a drill file names; undefined where there is none of that name. */
-export function disturbanceFor(drill: DrillFile): Disturbance | undefined {
-  return DISTURBANCES[drill.disturb]
+/** What this drill asks for on a cluster of this profile. */
+export function expectationFor(drill: DrillFile, profile: Cluster['profile']): DrillExpectation {
+  return profile === 'classic' ? { ...drill.expect, ...drill.classic } : drill.expect
 }
 
 /** Units whose state a drill compares before and after. */
@@ -78,12 +61,30 @@ export function goesHome(nodes: readonly ObservedNode[], instance: string, from:
   return nodes.every(node => node.server === from || (instanceOf(node, instance)?.effectivePriority ?? 0) < seen.effectivePriority)
 }
 
+/**
+ * Who will have the address after `rounds` holders went out one after the other: predictTaker again and again. undefined where it cannot
+ * be told for one of them.
+ */
+export function predictLast(nodes: readonly ObservedNode[], instance: string, from: string, rounds: number): string | undefined {
+  const taker = predictTaker(nodes, instance, from)
+  if (rounds <= 1 || taker === undefined) return taker
+  return predictLast(
+    nodes.filter(node => node.server !== from),
+    instance,
+    taker,
+    rounds - 1,
+  )
+}
+
 /** How long the phases of a drill may last, in ms. */
 export interface DrillLimits {
+  /** For each round. */
   readonly takeoverMs: number
   readonly failbackMs: number
   /** From arming; the server undoes the disturbance by itself after this. At most 60 s. */
   readonly undoAfterMs: number
+  /** How long a server may take to boot; 0 where none does. */
+  readonly bootMs: number
 }
 
 const UNDO_AFTER_MAX_MS = 60_000
@@ -92,16 +93,51 @@ const UNDO_MARGIN_MS = 15_000
 const TAKEOVER_MIN_MS = 8000
 /** How long a takeover is awaited that should never come. */
 const TAKEOVER_NEVER_MS = 15_000
+/** Real servers test their memory and wait for their disk controllers. */
+const BOOT_MS = 300_000
 
 /**
  * The takeover is watched for twice as long as it may last, so that a slow one is measured and not just missed;
  * but never for so long that the undo timer would end it. `maxOutageMs` undefined: no takeover is to be expected.
  * `settleMs`: how long a healthy cluster may need to settle after the undo.
  */
-export function drillLimits(maxOutageMs: number | undefined, settleMs: number): DrillLimits {
-  const wantedMs = maxOutageMs === undefined ? TAKEOVER_NEVER_MS : Math.max(2 * maxOutageMs, TAKEOVER_MIN_MS)
-  const takeoverMs = Math.min(wantedMs, UNDO_AFTER_MAX_MS - UNDO_MARGIN_MS)
-  return { takeoverMs, failbackMs: settleMs, undoAfterMs: takeoverMs + UNDO_MARGIN_MS }
+export function drillLimits(
+  maxOutageMs: number | undefined,
+  settleMs: number,
+  { rounds = 1, lastsMs = 0, boots = false }: { readonly rounds?: number; readonly lastsMs?: number; readonly boots?: boolean } = {},
+): DrillLimits {
+  const wantedMs = (maxOutageMs === undefined ? TAKEOVER_NEVER_MS : Math.max(2 * maxOutageMs, TAKEOVER_MIN_MS)) + lastsMs
+  // All rounds have to end before the first server's timer fires.
+  const takeoverMs = Math.min(wantedMs, Math.floor((UNDO_AFTER_MAX_MS - UNDO_MARGIN_MS) / rounds))
+  return { takeoverMs, failbackMs: settleMs, undoAfterMs: takeoverMs * rounds + UNDO_MARGIN_MS, bootMs: boots ? BOOT_MS : 0 }
+}
+
+/** What must be seen for a drill to pass, in one line: for the operator, before it starts. */
+export function expectationText(
+  expect: DrillExpectation,
+  maxOutageMs: number | undefined,
+  taker: string | undefined,
+  from: string,
+): string {
+  const parts: string[] = []
+  const bound = maxOutageMs === undefined ? '' : ` within ${maxOutageMs} ms`
+  switch (expect.taker) {
+    case 'next':
+      parts.push(`${taker ?? 'another server'} takes over${bound}`)
+      break
+    case 'nobody':
+      parts.push(`the address stays on ${from}`)
+      break
+    case 'either':
+      parts.push(`the address stays on ${from} or ${taker ?? 'another server'} takes over, answering again${bound}`)
+      break
+  }
+  if (expect.holders === 2) parts.push('two servers hold it until the undo')
+  if (expect.healsMs !== undefined) parts.push(`one holder again within ${expect.healsMs} ms of the undo`)
+  if (expect.twoHoldersMs !== undefined) parts.push(`two holders for at most ${expect.twoHoldersMs} ms`)
+  if (expect.moves !== undefined) parts.push(`at most ${expect.moves} moves`)
+  if (expect.lost !== undefined) parts.push(`${expect.lost === 0 ? 'no' : `at most ${expect.lost}`} new connections lost`)
+  return parts.join('; ')
 }
 
 function instanceOf(node: ObservedNode, name: string): ObservedInstance | undefined {

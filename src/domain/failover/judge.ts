@@ -1,7 +1,8 @@
 /** From samples to a verdict: did the failover do what it promises, and is everything as it was? */
 import type { ErrorCode } from '../../errors.ts'
 import type { DrillExpectation, DrillState, ProbeSample, Sample } from '../../state.ts'
-import { endOf, type HoldInterval, holdersAt, holdersOverlap, holdIntervals, markAt, outageOf, probesOf } from './timeline.ts'
+import { restorationFindings } from './restoration.ts'
+import { endOf, type HoldInterval, holdersAt, holdersOverlap, holdIntervals, markAt, marksOf, outageOf, probesOf } from './timeline.ts'
 
 /** Make before break lets two servers hold the address for a moment by design; longer than this is a split brain. */
 export const TWO_HOLDERS_AFTER_MS = 1000
@@ -19,6 +20,10 @@ export interface DrillCase {
   /** True: the address goes home by itself. False (nopreempt): it stays with whoever took it. */
   readonly goesHome: boolean
   readonly servers: readonly string[]
+  /** Whoever has the address is disturbed in turn, until one server is left. */
+  readonly onEach?: boolean
+  /** Why no bound can be foretold: what check says of it. */
+  readonly foretold?: string | undefined
 }
 
 export interface DrillRecord {
@@ -26,6 +31,8 @@ export interface DrillRecord {
   readonly before: readonly DrillState[]
   /** Servers that could not be asked afterwards are missing. */
   readonly after: readonly DrillState[]
+  /** A second, real fault ended the drill before its time: what it was, one line each. */
+  readonly stopped?: readonly string[] | undefined
 }
 
 export interface Finding {
@@ -43,9 +50,14 @@ export interface Verdict {
   readonly to: string | undefined
   /** From the disturbance to its undo, in ms; undefined where nobody took over or answered again. */
   readonly outageMs: number | undefined
-  /** Over the whole drill. */
+  /** Over the whole drill, from everywhere. */
   readonly failedProbes: number
   readonly probes: number
+  /** The same for each place that probes came from. */
+  readonly origins?: readonly OriginVerdict[]
+  /** Long-lived connections that were opened through the address, and how many of them were cut; undefined where there were none. */
+  readonly connections?: number | undefined
+  readonly connectionsCut?: number | undefined
   readonly holdersMax: number
   /** Who has the address in the end; undefined where nobody or more than one does. */
   readonly failback: string | undefined
@@ -57,6 +69,14 @@ export interface Verdict {
   readonly findings: readonly Finding[]
   /** What the operator should know although it changes no verdict. */
   readonly notes: readonly string[]
+}
+
+export interface OriginVerdict {
+  readonly from: string
+  readonly probes: number
+  readonly failedProbes: number
+  /** Over the whole drill; undefined where nobody answered again. */
+  readonly outageMs: number | undefined
 }
 
 /** A drill that was not begun, because of the state that the cluster is in. */
@@ -89,21 +109,29 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
   const undoneMs = markAt(samples, 'undone') ?? end
   const probes = probesOf(samples)
   const intervals = holdIntervals(samples, about.vip)
-  const overlap = holdersOverlap(intervals)
-
-  const to = takerOf(about, intervals, disturbedMs, undoneMs)
+  const takers = takersOf(about, samples, intervals, disturbedMs, undoneMs)
+  const to = about.onEach === true && takers.some(taker => taker.to === undefined) ? undefined : takers.at(-1)?.to
   const outageMs = wholeMs(outageOf(probes, { fromMs: disturbedMs, toMs: undoneMs }))
   const failbackOutageMs = wholeMs(outageOf(probes, { fromMs: undoneMs, toMs: Infinity }))
   const { holders } = holdersAt(samples, about.vip, about.servers, lastHolderAt(samples))
   const failback = holders.length === 1 ? holders[0] : undefined
+  const failedProbes = probes.filter(probe => !probe.ok).length
 
   const unrestored = restorationFindings(about, record, holders)
-  const findings = [
-    ...takeoverFindings(about, to, outageMs),
-    ...holderFindings(about, overlap.longestMs),
-    ...failbackFindings(about, failback, failbackOutageMs),
-    ...unrestored,
-  ]
+  const stopped = (record.stopped ?? []).map((text): Finding => ({ code: 'E_UNHEALTHY', text: `the drill was ended: ${text}` }))
+  const seen =
+    stopped.length > 0
+      ? stopped
+      : [
+          ...takers.flatMap(taker => takerFindings(about, taker)),
+          ...outageFindings(about, takers, outageMs),
+          ...holderFindings(about, intervals, disturbedMs, undoneMs),
+          ...movesFindings(about, intervals),
+          ...lostFindings(about, failedProbes),
+          ...failbackFindings(about, failback, failbackOutageMs),
+        ]
+  const findings = [...seen, ...unrestored]
+  const connections = samples.filter(sample => sample.kind === 'connection')
   return {
     drill: about.drill,
     vip: about.vip,
@@ -113,57 +141,119 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
     to,
     // Nobody took over although somebody had to: how long the undo took to bring the service back is no failover time.
     outageMs: to === undefined && about.expect.taker === 'next' ? undefined : outageMs,
-    failedProbes: probes.filter(probe => !probe.ok).length,
+    failedProbes,
     probes: probes.length,
-    holdersMax: overlap.most,
+    origins: originVerdicts(probes),
+    connections: connections.length === 0 ? undefined : connections.filter(sample => sample.event === 'opened').length,
+    connectionsCut: connections.length === 0 ? undefined : connections.filter(sample => sample.event === 'cut').length,
+    holdersMax: holdersOverlap(intervals).most,
     failback,
     failbackOutageMs,
     restored: unrestored.length === 0,
     reasons: findings.map(finding => finding.text),
     findings,
-    notes: [...notesOn(about, to, failback, intervals), ...errorNotes(about, probes)],
+    notes: [...notesOn(about, takers, failback, intervals), ...errorNotes(about, probes)],
   }
+}
+
+function originVerdicts(probes: readonly ProbeSample[]): readonly OriginVerdict[] {
+  return [...new Set(probes.map(probe => probe.from))].map(from => {
+    const own = probes.filter(probe => probe.from === from)
+    return { from, probes: own.length, failedProbes: own.filter(probe => !probe.ok).length, outageMs: wholeMs(outageOf(own)) }
+  })
 }
 
 function wholeMs(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : Math.round(ms)
 }
 
-/** The first other server that was seen with the address between the disturbance and its undo. */
-function takerOf(about: DrillCase, intervals: readonly HoldInterval[], disturbedMs: number, undoneMs: number): string | undefined {
-  return intervals.find(({ server, fromMs, toMs }) => server !== about.from && fromMs < undoneMs && toMs >= disturbedMs)?.server
+/** Who took over from whom after one disturbance. */
+interface Taker {
+  readonly from: string
+  readonly to: string | undefined
 }
 
-function takeoverFindings(about: DrillCase, to: string | undefined, outageMs: number | undefined): readonly Finding[] {
-  const { from, maxOutageMs, vip } = about
+/** For each disturbance the first server, of those not yet out, that was seen with the address before the next one or the undo. */
+function takersOf(
+  about: DrillCase,
+  samples: readonly Sample[],
+  intervals: readonly HoldInterval[],
+  disturbedMs: number,
+  undoneMs: number,
+): readonly Taker[] {
+  const marks = about.onEach === true ? marksOf(samples, 'disturbed') : []
+  const rounds = marks.length === 0 ? [{ from: about.from, atMs: disturbedMs }] : marks.map(({ server, atMs }) => ({ from: server, atMs }))
+  return rounds.map(({ from, atMs }, index) => {
+    const out = rounds.slice(0, index + 1).map(round => round.from)
+    const untilMs = rounds[index + 1]?.atMs ?? undoneMs
+    const taken = intervals.find(({ server, fromMs, toMs }) => !out.includes(server) && fromMs < untilMs && toMs >= atMs)
+    return { from, to: taken?.server }
+  })
+}
+
+function takerFindings(about: DrillCase, { from, to }: Taker): readonly Finding[] {
+  const { vip } = about
   switch (about.expect.taker) {
-    case 'next':
-      if (to === undefined) return [{ code: 'E_FAILOVER_NONE', text: `no other server took ${vip} over from ${from}` }]
-      break
+    case 'next': {
+      if (to !== undefined) return []
+      const because = about.foretold === undefined ? '' : `: ${about.foretold}`
+      return [{ code: 'E_FAILOVER_NONE', text: `no other server took ${vip} over from ${from}${because}` }]
+    }
     case 'nobody':
-      if (to !== undefined)
-        return [{ code: 'E_FAILOVER_UNWANTED', text: `${to} took ${vip} over, although it should have stayed on ${from}` }]
-      break
+      if (to === undefined) return []
+      return [{ code: 'E_FAILOVER_UNWANTED', text: `${to} took ${vip} over, although it should have stayed on ${from}` }]
     case 'either':
-      break
+      return []
   }
+}
+
+function outageFindings(about: DrillCase, takers: readonly Taker[], outageMs: number | undefined): readonly Finding[] {
+  const { maxOutageMs, vip } = about
+  const wasTaken = takers.every(taker => taker.to !== undefined)
+  // Without a taker it stands in the findings already, and how long the undo took is no failover time.
+  if (!wasTaken && about.expect.taker === 'next') return []
   if (outageMs === undefined) {
-    return [{ code: 'E_FAILOVER_NONE', text: `${vip} did not answer again${to === undefined ? '' : ` after ${to} took it over`}` }]
+    const after = wasTaken ? ` after ${takers.at(-1)?.to ?? ''} took it over` : ''
+    return [{ code: 'E_FAILOVER_NONE', text: `${vip} did not answer again${after}` }]
   }
   if (maxOutageMs === undefined || outageMs <= maxOutageMs) return []
   return [{ code: 'E_FAILOVER_SLOW', text: `${vip} did not answer for ${outageMs} ms; at most ${maxOutageMs} ms were allowed` }]
 }
 
-function holderFindings(about: DrillCase, overlapMs: number): readonly Finding[] {
-  const wereTwo = overlapMs > TWO_HOLDERS_AFTER_MS
-  switch (about.expect.holders) {
-    case 1:
-      if (!wereTwo) return []
-      return [{ code: 'E_TWO_MASTERS', text: `more than one server held ${about.vip} for ${Math.round(overlapMs)} ms` }]
-    case 2:
-      if (wereTwo) return []
-      return [{ code: 'E_FAILOVER_NONE', text: `two servers should have held ${about.vip} and never did: the drill proves nothing` }]
+function holderFindings(about: DrillCase, intervals: readonly HoldInterval[], disturbedMs: number, undoneMs: number): readonly Finding[] {
+  const { vip } = about
+  const { holders, healsMs, twoHoldersMs = TWO_HOLDERS_AFTER_MS } = about.expect
+  const { longestMs, lastMs } = holdersOverlap(intervals)
+  const findings: Finding[] = []
+  if (healsMs !== undefined && lastMs !== undefined && lastMs - undoneMs > healsMs) {
+    const text = `more than one server held ${vip} until ${Math.round(lastMs - undoneMs)} ms after the undo; at most ${healsMs} ms were allowed`
+    findings.push({ code: 'E_TWO_MASTERS', text })
   }
+  switch (holders) {
+    case 1:
+      if (longestMs > twoHoldersMs) {
+        findings.push({ code: 'E_TWO_MASTERS', text: `more than one server held ${vip} for ${Math.round(longestMs)} ms` })
+      }
+      return findings
+    case 2: {
+      const during = holdersOverlap(intervals.filter(({ fromMs, toMs }) => fromMs < undoneMs && toMs >= disturbedMs))
+      if (during.longestMs > TWO_HOLDERS_AFTER_MS) return findings
+      return [{ code: 'E_FAILOVER_NONE', text: `two servers should have held ${vip} and never did: the drill proves nothing` }, ...findings]
+    }
+    case 'either':
+      return findings
+  }
+}
+
+function movesFindings(about: DrillCase, intervals: readonly HoldInterval[]): readonly Finding[] {
+  const moves = movesOf(intervals)
+  if (about.expect.moves === undefined || moves <= about.expect.moves) return []
+  return [{ code: 'E_FAILOVER_UNWANTED', text: `${about.vip} moved ${moves} times; at most ${about.expect.moves} are right` }]
+}
+
+function lostFindings(about: DrillCase, failedProbes: number): readonly Finding[] {
+  if (about.expect.lost === undefined || failedProbes <= about.expect.lost) return []
+  return [{ code: 'E_FAILOVER_SLOW', text: `${failedProbes} new connections were lost; at most ${about.expect.lost} may be` }]
 }
 
 function failbackFindings(about: DrillCase, failback: string | undefined, outageMs: number | undefined): readonly Finding[] {
@@ -179,44 +269,19 @@ function failbackFindings(about: DrillCase, failback: string | undefined, outage
   return findings
 }
 
-/** What is not as it was before, service by service; where the address went is judged apart. */
-function restorationFindings(about: DrillCase, record: DrillRecord, holders: readonly string[]): readonly Finding[] {
-  const texts: string[] = []
-  for (const before of record.before) {
-    const after = record.after.find(state => state.server === before.server)
-    if (after === undefined) {
-      texts.push(`${before.server} could not be asked how it stands after the drill`)
-      continue
-    }
-    for (const [unit, state] of Object.entries(before.units)) {
-      const now = after.units[unit] ?? 'unknown'
-      if (now === state) continue
-      const remedy = state === 'active' ? `: systemctl start ${unit}` : ''
-      texts.push(`${before.server}: ${unit} was ${state} and is ${now}${remedy}`)
-    }
-    if (after.residue.length > 0) texts.push(`${before.server}: left over from the drill: systemctl stop ${after.residue.join(' ')}`)
-  }
-  if (holders.length === 0) texts.push(`nobody holds ${about.vip} after the drill`)
-  if (holders.length > 1) texts.push(`${holders.join(' and ')} hold ${about.vip} after the drill`)
-  if (!answersInTheEnd(record.samples)) texts.push(`${about.vip} does not answer after the drill`)
-  return texts.map(text => ({ code: 'E_UNDO_FAILED', text }))
-}
-
-function answersInTheEnd(samples: readonly Sample[]): boolean {
-  return probesOf(samples).at(-1)?.ok === true
-}
-
 function lastHolderAt(samples: readonly Sample[]): number {
   return samples.reduce((last, sample) => (sample.kind === 'holder' ? Math.max(last, sample.atMs) : last), 0)
 }
 
 function notesOn(
   about: DrillCase,
-  to: string | undefined,
+  takers: readonly Taker[],
   failback: string | undefined,
   intervals: readonly HoldInterval[],
 ): readonly string[] {
   const notes: string[] = []
+  const to = takers.at(-1)?.to
+  if (about.onEach === true) notes.push(`${about.vip} went ${[about.from, ...takers.map(taker => taker.to ?? 'nowhere')].join(' -> ')}`)
   if (to !== undefined && about.predicted !== undefined && to !== about.predicted) {
     notes.push(`${to} took over; by keepalived's own priorities it should have been ${about.predicted}`)
   }
@@ -224,7 +289,7 @@ function notesOn(
     notes.push(`${about.vip} stays on ${failback}: this cluster does not preempt`)
   }
   const moves = movesOf(intervals)
-  const expected = failback === about.from ? 2 : 1
+  const expected = failback === about.from ? takers.length + 1 : takers.length
   if (moves > expected) notes.push(`${about.vip} moved ${moves} times, ${expected} would have done`)
   return notes
 }

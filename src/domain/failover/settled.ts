@@ -1,7 +1,7 @@
 /** When a phase of a drill is over: judged while the samples come in, so that no drill waits longer than it must. */
-import type { Sample } from '../../state.ts'
+import type { HolderSample, Sample } from '../../state.ts'
 import type { DrillCase } from './judge.ts'
-import { holdersAt, holdIntervals, markAt, probesOf, SILENT_AFTER_MS } from './timeline.ts'
+import { holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS } from './timeline.ts'
 
 /** The address must stay where it is, and every probe be good, for this long. */
 export const SETTLE_MS = 1000
@@ -33,19 +33,52 @@ export function baselineProblems(
   return problems
 }
 
-/** Another server holds the address alone and it answers; or, where it may stay, it was watched for long enough. */
+/** Another server holds the address alone and it answers; or, where it may stay or two may hold it, it was watched for long enough. */
 export function takeoverIsSettled(about: DrillCase, samples: readonly Sample[], nowMs: number): boolean {
-  const disturbedMs = markAt(samples, 'disturbed')
-  if (disturbedMs === undefined) return false
-  const isWatched = nowMs - disturbedMs >= WATCH_MS
-  switch (about.expect.taker) {
-    case 'next':
-      if (about.expect.holders === 2) return isWatched && haveTwoHolders(about, samples, nowMs)
-      return isHeldSteadily(about, samples, nowMs, server => server !== about.from) && answersSteadily(samples, nowMs)
-    case 'nobody':
+  const marks = marksOf(samples, 'disturbed')
+  const latest = marks.at(-1)
+  if (latest === undefined) return false
+  const isWatched = nowMs - latest.atMs >= WATCH_MS
+  const out = about.onEach === true ? marks.map(mark => mark.server) : [about.from]
+  const { taker, holders } = about.expect
+  if (taker !== 'next') return isWatched && answersSteadily(samples, nowMs)
+  switch (holders) {
+    case 1:
+      return isHeldSteadily(about, samples, nowMs, server => !out.includes(server)) && answersSteadily(samples, nowMs)
+    case 2:
+      return isWatched && holdersAt(samples, about.vip, about.servers, nowMs).holders.length > 1 && answersSteadily(samples, nowMs)
     case 'either':
-      return isWatched && answersSteadily(samples, nowMs)
+      return isWatched && haveOtherHolder(about, samples, nowMs, out) && answersSteadily(samples, nowMs)
   }
+}
+
+/** Who should be disturbed next, where a drill goes from holder to holder; undefined where that is not one server that is still untouched. */
+export function nextToDisturb(about: DrillCase, samples: readonly Sample[], nowMs: number): string | undefined {
+  const { holders } = holdersAt(samples, about.vip, about.servers, nowMs)
+  const [holder] = holders
+  const isUntouched = marksOf(samples, 'disturbed').every(mark => mark.server !== holder)
+  return holders.length === 1 && isUntouched ? holder : undefined
+}
+
+/** A server that is not disturbed and says nothing for this long is gone; one that is merely busy is not. */
+const GONE_AFTER_MS = 5000
+/** Of a service that nobody touched. */
+const DOWN = ['failed', 'inactive']
+
+/** What failed beside the drill, on servers that it does not touch: the cluster may not be able to bear both. One line each. */
+export function secondFaults(samples: readonly Sample[], servers: readonly string[], nowMs: number): readonly string[] {
+  const touched = samples.flatMap(sample => (sample.kind === 'mark' ? [sample.server] : []))
+  return servers
+    .filter(server => !touched.includes(server))
+    .flatMap(server => {
+      const word = samples.findLast(
+        (sample): sample is HolderSample => sample.kind === 'holder' && sample.server === server && sample.reachable,
+      )
+      if (word === undefined || nowMs - word.atMs > GONE_AFTER_MS) return [`${server} has fallen silent, and it is not what was disturbed`]
+      return Object.entries(word.units)
+        .filter(([, state]) => DOWN.includes(state))
+        .map(([unit, state]) => `${unit} on ${server} is ${state}, and it is not what was disturbed`)
+    })
 }
 
 /** After the undo: the address is home, or stays where it is, and answers. */
@@ -69,8 +102,8 @@ export function isHeldSteadily(
   return latest !== undefined && nowMs - latest.fromMs >= SETTLE_MS && nowMs - latest.toMs <= SILENT_AFTER_MS
 }
 
-function haveTwoHolders(about: DrillCase, samples: readonly Sample[], nowMs: number): boolean {
-  return holdersAt(samples, about.vip, about.servers, nowMs).holders.length > 1
+function haveOtherHolder(about: DrillCase, samples: readonly Sample[], nowMs: number, out: readonly string[]): boolean {
+  return holdersAt(samples, about.vip, about.servers, nowMs).holders.some(server => !out.includes(server))
 }
 
 /** All probes sent in the last SETTLE_MS that are answered were good, and there were some; none older was still bad. */

@@ -27,8 +27,13 @@ export function probesOf(samples: readonly Sample[]): readonly ProbeSample[] {
   return samples.filter(sample => sample.kind === 'probe').sort((a, b) => a.sentMs - b.sentMs)
 }
 
+/** The first mark of that word. */
 export function markAt(samples: readonly Sample[], mark: Mark['mark']): number | undefined {
-  return samples.find((sample): sample is Mark => sample.kind === 'mark' && sample.mark === mark)?.atMs
+  return marksOf(samples, mark)[0]?.atMs
+}
+
+export function marksOf(samples: readonly Sample[], mark: Mark['mark']): readonly Mark[] {
+  return samples.filter((sample): sample is Mark => sample.kind === 'mark' && sample.mark === mark)
 }
 
 /** When the last thing happened; 0 where nothing did. */
@@ -57,6 +62,18 @@ export function outageOf(probes: readonly ProbeSample[], window: Window = { from
       firstFailed = undefined
     }
     if (firstFailed !== undefined && isInside(window, firstFailed)) return undefined
+  }
+  return longest
+}
+
+/** The same while the drill runs, from `fromMs` on: a run of failed probes that has not ended yet lasts until now. */
+export function outageSoFar(probes: readonly ProbeSample[], fromMs: number, nowMs: number): number {
+  let longest = 0
+  for (const from of new Set(probes.map(probe => probe.from))) {
+    const own = probes.filter(probe => probe.from === from)
+    const ended = outageOf(own, { fromMs, toMs: Infinity })
+    const lastGoodMs = own.findLast(probe => probe.ok)?.sentMs ?? fromMs
+    longest = Math.max(longest, ended ?? nowMs - lastGoodMs)
   }
   return longest
 }
@@ -95,8 +112,12 @@ export function holdIntervals(samples: readonly Sample[], vip: string): readonly
   return [...closed, ...open.values()].sort((a, b) => a.fromMs - b.fromMs)
 }
 
-/** The most servers that had the address at any time, and the longest that more than one had it without a break, in ms. */
-export function holdersOverlap(intervals: readonly HoldInterval[]): { readonly most: number; readonly longestMs: number } {
+/** The most servers that had the address at any time, the longest that more than one had it without a break, and when that ended last, in ms. */
+export function holdersOverlap(intervals: readonly HoldInterval[]): {
+  readonly most: number
+  readonly longestMs: number
+  readonly lastMs: number | undefined
+} {
   // At one moment, arrivals come before departures: intervals that touch do overlap.
   const edges = intervals
     .flatMap(({ fromMs, toMs }) => [
@@ -108,13 +129,17 @@ export function holdersOverlap(intervals: readonly HoldInterval[]): { readonly m
   let most = 0
   let longestMs = 0
   let since = 0
+  let lastMs: number | undefined
   for (const { atMs, step } of edges) {
     if (step === 1 && holders === 1) since = atMs
-    if (step === -1 && holders === 2) longestMs = Math.max(longestMs, atMs - since)
+    if (step === -1 && holders === 2) {
+      longestMs = Math.max(longestMs, atMs - since)
+      lastMs = atMs
+    }
     holders += step
     most = Math.max(most, holders)
   }
-  return { most, longestMs }
+  return { most, longestMs, lastMs }
 }
 
 /** Who holds the address at a moment, by the latest word of each of the servers. */

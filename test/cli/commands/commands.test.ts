@@ -203,7 +203,7 @@ describe('status', () => {
 describe('verify-failover', () => {
   const report = { drills: [PASSED], maxOutageMs: 3000, exit: 0, problems: [] }
   const announcement = {
-    drills: [{ drill: 'haproxy-stop', server: 'srv-1', title: 'stop haproxy' }],
+    drills: [{ drill: 'haproxy-stop', server: 'srv-1', title: 'stop haproxy', expects: 'srv-2 takes over within 440 ms' }],
     vips: [{ address: '192.0.2.200', holder: 'srv-1', connections: 12 }],
     worstMs: 2500,
   }
@@ -222,12 +222,28 @@ describe('verify-failover', () => {
       ports: { terminal: fakeTerminal({ stdin: true, stderr: true }) },
     })
     expect(exit).toBe(0)
+    expect(out).toContain('expected: srv-2 takes over within 440 ms')
     expect(out).toContain('192.0.2.200 is held by srv-1, with 12 open connections')
     expect(out).toContain('new connections may fail for up to 2.5 s in each drill')
     expect(out).toContain(
       'PASSED   haproxy-stop  192.0.2.200  srv-1 -> srv-2, outage 0 ms, 0 of 640 probes lost; back on srv-1, outage 0 ms',
     )
     expect(out).toContain('1 of 1 drill passed (longest outage allowed: 3 s)')
+  })
+
+  test('shows several drills as one table, and beneath it why one of them failed', async () => {
+    const both = { verifyFailover: async () => ({ drills: [PASSED, NOBODY_TOOK_OVER], maxOutageMs: 3000, exit: 7, problems: [] }) }
+    const { out } = await runLine(['verify-failover', '-y'], { app: both })
+    expect(out).toMatch(/^ +drill +address +moved +outage +lost +way back +holder +restored$/m)
+    expect(out).toMatch(/^PASSED +haproxy-stop +192\.0\.2\.200 +srv-1 -> srv-2 +0 ms +0 of 640 /m)
+    expect(out).toMatch(/^FAILED +\S+ +192\.0\.2\.200 +no +- /m)
+  })
+
+  test('refuses a longest outage without its unit: seconds and milliseconds are a thousandfold apart', async () => {
+    const { exit, err } = await runLine(['verify-failover', '-y', '--max-outage', '3'], { app })
+    expect(exit).toBe(3)
+    expect(err).toContain('--max-outage takes a duration with its unit')
+    expect(err).toContain('--max-outage 3s or --max-outage 3ms')
   })
 
   test('ends --json with the drills in snake_case, null where nobody took over', async () => {
@@ -302,7 +318,7 @@ describe('verify-failover', () => {
     expect(given).toMatchObject({
       drills: ['a', 'b'],
       maxOutageMs: 3000,
-      from: 'srv-2',
+      from: ['srv-2'],
       probe: 'http://192.0.2.200/x',
       all: false,
       destructive: false,

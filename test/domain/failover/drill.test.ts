@@ -2,7 +2,16 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { SHIPPED_DRILLS } from '../../../src/app/drills.ts'
 import type { Cluster } from '../../../src/domain/cluster-types.ts'
-import { DISTURBANCES, disturbanceFor, drillLimits, drillRefusals, goesHome, predictTaker } from '../../../src/domain/failover/drill.ts'
+import { DISTURBANCES, disturbanceFor } from '../../../src/domain/failover/disturbances.ts'
+import {
+  drillLimits,
+  drillRefusals,
+  expectationFor,
+  expectationText,
+  goesHome,
+  predictLast,
+  predictTaker,
+} from '../../../src/domain/failover/drill.ts'
 import { parseDrill } from '../../../src/engine/drill-file.ts'
 import type { ObservedInstance, ObservedNode } from '../../../src/state.ts'
 
@@ -135,6 +144,42 @@ describe('who will take over', () => {
   })
 })
 
+describe('who will have it after several holders went out', () => {
+  test('is told one after the other', () => {
+    expect(predictLast(healthy, 'VRRP1', 'srv-1', 1)).toBe('srv-2')
+    expect(predictLast(healthy, 'VRRP1', 'srv-1', 2)).toBe('srv-3')
+    expect(predictLast(healthy, 'VRRP1', 'srv-1', 3)).toBeUndefined()
+  })
+})
+
+describe('what must be seen', () => {
+  const expect1 = { taker: 'next', holders: 1, event: 'haproxy-stop' } as const
+
+  test('is said before it happens, with the bound', () => {
+    expect(expectationText(expect1, 440, 'srv-2', 'srv-1')).toBe('srv-2 takes over within 440 ms')
+    expect(expectationText({ ...expect1, holders: 2, healsMs: 1000 }, undefined, undefined, 'srv-1')).toBe(
+      'another server takes over; two servers hold it until the undo; one holder again within 1000 ms of the undo',
+    )
+    expect(expectationText({ ...expect1, taker: 'nobody', moves: 0, lost: 0 }, 440, 'srv-2', 'srv-1')).toBe(
+      'the address stays on srv-1; at most 0 moves; no new connections lost',
+    )
+  })
+
+  test('may differ with the classic profile', () => {
+    const drill = {
+      name: 'd',
+      title: 't',
+      disturb: 'x',
+      on: 'holder',
+      expect: expect1,
+      classic: { taker: 'either' },
+      destructive: false,
+    } as const
+    expect(expectationFor(drill, 'classic')).toEqual({ ...expect1, taker: 'either' })
+    expect(expectationFor(drill, 'fast')).toEqual(expect1)
+  })
+})
+
 describe('an address goes home', () => {
   test('to the highest priority', () => {
     expect(goesHome(healthy, 'VRRP1', 'srv-1')).toBe(true)
@@ -155,6 +200,18 @@ describe('the limits', () => {
     expect(limits.failbackMs).toBe(20_000)
   })
 
+  test('leave room for every round before the first timer fires, and for a script that lasts', () => {
+    const limits = drillLimits(8400, 20_000, { rounds: 9 })
+    expect(limits.undoAfterMs).toBeLessThanOrEqual(60_000)
+    expect(limits.undoAfterMs).toBeGreaterThan(9 * limits.takeoverMs)
+    expect(drillLimits(500, 20_000, { lastsMs: 9000 }).takeoverMs).toBeGreaterThan(9000)
+  })
+
+  test('wait for minutes where a server boots, and for none where it does not', () => {
+    expect(drillLimits(500, 1000, { boots: true }).bootMs).toBeGreaterThan(120_000)
+    expect(drillLimits(500, 1000).bootMs).toBe(0)
+  })
+
   test.each([undefined, 0, 500, 20_000, 600_000])('keep the timer at no more than 60 s (allowed outage %s)', maxOutageMs => {
     expect(drillLimits(maxOutageMs, 1000).undoAfterMs).toBeLessThanOrEqual(60_000)
   })
@@ -163,18 +220,18 @@ describe('the limits', () => {
 describe('every shipped drill', () => {
   const folder = new URL('../../../playbooks/drills/', import.meta.url)
   const vocabulary = {
-    disturbances: Object.keys(DISTURBANCES),
+    disturbances: DISTURBANCES,
     events: ['haproxy-stop', 'haproxy-kill', 'haproxy-hang', 'keepalived-stop', 'server-dead'],
   }
 
   test('is in the list, and the list has no other', () => {
-    expect(readdirSync(folder).sort()).toEqual([...SHIPPED_DRILLS].sort().map(name => `${name}.yml`))
+    expect(readdirSync(folder).sort()).toEqual(SHIPPED_DRILLS.map(name => `${name}.yml`).sort())
   })
 
   test.each(SHIPPED_DRILLS)('%s can be read, is named like its file and has a disturbance with an undo', name => {
     const drill = parseDrill(readFileSync(new URL(`${name}.yml`, folder), 'utf8'), name, vocabulary)
     expect(drill.name).toBe(name)
-    const disturbance = disturbanceFor(drill)
+    const disturbance = disturbanceFor(drill.disturb, { interface: 'eth0', vip: VIP })
     for (const text of [disturbance?.script, disturbance?.undo, disturbance?.confirm, disturbance?.byHand]) expect(text).toMatch(/\S/)
   })
 })

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { DrillCase } from '../../../src/domain/failover/judge.ts'
-import { baselineProblems, failbackIsSettled, takeoverIsSettled } from '../../../src/domain/failover/settled.ts'
+import {
+  baselineProblems,
+  failbackIsSettled,
+  nextToDisturb,
+  secondFaults,
+  takeoverIsSettled,
+} from '../../../src/domain/failover/settled.ts'
 import type { Mark, Sample } from '../../../src/state.ts'
 
 const VIP = '198.51.100.200'
@@ -33,7 +39,7 @@ function seen(
   return samples
 }
 
-const mark = (word: Mark['mark'], atMs: number): Sample => ({ kind: 'mark', mark: word, atMs, server: 'srv-1' })
+const mark = (word: Mark['mark'], atMs: number, server = 'srv-1'): Sample => ({ kind: 'mark', mark: word, atMs, server })
 
 describe('the baseline', () => {
   test('is good when one server holds the address, all report and every probe is answered', () => {
@@ -113,5 +119,44 @@ describe('the way home has settled', () => {
 
   test('not before the undo was confirmed', () => {
     expect(failbackIsSettled(about, seen(9000, { 'srv-1': [0, 9999] }), 9000)).toBe(false)
+  })
+})
+
+describe('a drill that goes from holder to holder', () => {
+  const each = { ...about, servers: ['srv-1', 'srv-2', 'srv-3'], onEach: true }
+  const second = [...seen(4000, { 'srv-2': [0, 9999] }), mark('disturbed', 300), mark('disturbed', 2000, 'srv-2')]
+
+  test('goes on at whoever has the address now, unless that one was disturbed before or it is not one', () => {
+    expect(nextToDisturb(each, seen(1000, { 'srv-2': [0, 9999] }), 1000)).toBe('srv-2')
+    expect(nextToDisturb(each, second, 4000)).toBeUndefined()
+    expect(nextToDisturb(each, seen(1000, { 'srv-1': [0, 9999], 'srv-2': [0, 9999] }), 1000)).toBeUndefined()
+  })
+
+  test('has not settled while a server that was disturbed holds the address', () => {
+    expect(takeoverIsSettled(each, second, 4000)).toBe(false)
+    expect(takeoverIsSettled({ ...each, onEach: false }, second, 4000)).toBe(true)
+  })
+})
+
+describe('a second fault', () => {
+  const quiet = [...seen(3000, { 'srv-1': [0, 9999] }), mark('disturbed', 300)]
+
+  test('is none while the others are well', () => {
+    expect(secondFaults(quiet, about.servers, 3000)).toEqual([])
+  })
+
+  test.each([
+    { state: 'failed', found: ['haproxy on srv-2 is failed, and it is not what was disturbed'] },
+    { state: 'activating', found: [] },
+  ])('is a service that is $state on a server nobody touched', ({ state, found }) => {
+    const word: Sample = { kind: 'holder', server: 'srv-2', atMs: 3000, reachable: true, holds: [], units: { haproxy: state } }
+    expect(secondFaults([...quiet, word], about.servers, 3000)).toEqual(found)
+    expect(secondFaults([...quiet, { ...word, server: 'srv-1' }], about.servers, 3000)).toEqual([])
+  })
+
+  test('is a silence of some seconds, not a moment without a connection', () => {
+    const lost: Sample = { kind: 'holder', server: 'srv-2', atMs: 3100, reachable: false, holds: [], units: {} }
+    expect(secondFaults([...quiet, lost], about.servers, 4000)).toEqual([])
+    expect(secondFaults([...quiet, lost], about.servers, 8200)).toEqual(['srv-2 has fallen silent, and it is not what was disturbed'])
   })
 })

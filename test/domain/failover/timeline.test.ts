@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { alignHolders, holdersAt, holdersOverlap, holdIntervals, outageOf } from '../../../src/domain/failover/timeline.ts'
+import { alignHolders, holdersAt, holdersOverlap, holdIntervals, outageOf, outageSoFar } from '../../../src/domain/failover/timeline.ts'
 import type { HolderSample, ProbeSample } from '../../../src/state.ts'
 
 const VIP = '198.51.100.200'
@@ -78,12 +78,12 @@ describe('holders at the same time', () => {
   })
 
   test('are two for as long as both have it', () => {
-    expect(holdersOverlap([interval('srv-1', 0, 500), interval('srv-2', 100, 900)])).toEqual({ most: 2, longestMs: 400 })
+    expect(holdersOverlap([interval('srv-1', 0, 500), interval('srv-2', 100, 900)])).toEqual({ most: 2, longestMs: 400, lastMs: 500 })
   })
 
   test('overlap without a break when the second partner changes', () => {
     const three = [interval('srv-1', 0, 3000), interval('srv-2', 1000, 2000), interval('srv-3', 1900, 2900)]
-    expect(holdersOverlap(three)).toEqual({ most: 3, longestMs: 1900 })
+    expect(holdersOverlap(three)).toEqual({ most: 3, longestMs: 1900, lastMs: 2900 })
   })
 
   test('are none where nobody has it', () => {
@@ -118,5 +118,15 @@ describe('who holds an address now', () => {
 
   test('is unknown of a server that is unreachable, never spoke, or spoke too long ago', () => {
     expect(holdersAt(samples, VIP, ['srv-2', 'srv-3', 'srv-4'], 1951).silent).toEqual(['srv-2', 'srv-3', 'srv-4'])
+  })
+})
+
+describe('the interruption so far', () => {
+  const probe = (sentMs: number, ok: boolean): ProbeSample => ({ kind: 'probe', from: 'controller', sentMs, tookMs: 1, ok })
+
+  test('lasts until now while it has not ended', () => {
+    expect(outageSoFar([probe(0, true), probe(100, false), probe(200, false)], 50, 700)).toBe(700)
+    expect(outageSoFar([probe(0, true), probe(100, false), probe(200, true)], 50, 700)).toBe(200)
+    expect(outageSoFar([probe(0, true), probe(100, true)], 50, 700)).toBe(0)
   })
 })

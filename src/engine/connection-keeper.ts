@@ -1,0 +1,41 @@
+/** Long-lived connections through a virtual address: a move cuts them, however smooth it is for new ones. */
+import type { Clock, ConnectionKeeper, ProbeTarget } from '../ports.ts'
+import type { ConnectionSample } from '../state.ts'
+
+/** How many are kept, and how often each asks. */
+const CONNECTIONS = 4
+const ASK_EVERY_MS = 200
+/** After a cut, or where none could be opened. */
+const REOPEN_AFTER_MS = 500
+
+export interface KeeperRun {
+  readonly target: ProbeTarget
+  readonly keep: ConnectionKeeper
+  readonly clock: Clock
+  readonly stop: AbortSignal
+  readonly onSample: (sample: ConnectionSample) => void
+}
+
+/** Keeps some connections open until `stop` aborts, each opened anew after a cut. Where the service keeps none, it ends at once. */
+export async function runConnectionKeeper(run: KeeperRun): Promise<void> {
+  await Promise.all(Array.from({ length: CONNECTIONS }, (_, id) => keepOne(run, id)))
+}
+
+async function keepOne({ target, keep, clock, stop, onSample }: KeeperRun, id: number): Promise<void> {
+  const tell = (event: ConnectionSample['event'], error?: string) =>
+    onSample({ kind: 'connection', from: 'controller', atMs: clock.monotonic(), id, event, ...(error === undefined ? {} : { error }) })
+  while (!stop.aborted) {
+    try {
+      const ended = await keep(target, { stop, everyMs: ASK_EVERY_MS, onOpen: () => tell('opened') })
+      if (ended === undefined || ended === 'not-kept') return
+      tell('cut', ended)
+    } catch {
+      // A connection that cannot be opened is a new one: the probes count those.
+    }
+    try {
+      await clock.sleep(REOPEN_AFTER_MS, stop)
+    } catch {
+      return
+    }
+  }
+}
