@@ -9,16 +9,29 @@ export async function tellingChanges(
 ): Promise<Outcome> {
   const changed = new Map<string, string[]>()
   const onEvent = (event: EngineEvent) => {
-    if (event.kind === 'action-done') changed.set(event.server, [...(changed.get(event.server) ?? []), event.id])
+    // What was put back is no longer changed, but for the packages, which stay; a check changes nothing.
+    if (event.kind === 'restored')
+      changed.set(
+        event.server,
+        (changed.get(event.server) ?? []).filter(id => id.startsWith('package/')),
+      )
+    else if (event.kind === 'action-done' && isChange(event.id))
+      changed.set(event.server, [...new Set([...(changed.get(event.server) ?? []), event.id])])
     output.event(event)
   }
   try {
     return await work(onEvent)
   } catch (thrown) {
-    if (changed.size === 0) throw thrown
+    const servers: Changed[] = [...changed].filter(([, ids]) => ids.length > 0).map(([name, ids]) => ({ name, changed: ids }))
+    if (servers.length === 0) throw thrown
     await output.settle()
-    const servers: Changed[] = [...changed].map(([name, ids]) => ({ name, changed: ids }))
     output.problem(renderStopped(servers))
     return { exit: 1, result: { servers }, thrown }
   }
+}
+
+const CHANGES = ['package/', 'file/', 'sysctl/', 'service/']
+
+function isChange(id: string): boolean {
+  return CHANGES.some(kind => id.startsWith(kind))
 }

@@ -5,7 +5,7 @@ import { type ApplyWorld, applyWorld, SERVERS } from '../support/apply-world.ts'
 import { connectionLost, unreachable } from '../support/remote.ts'
 
 const timeout = (server: string) => new HactlError({ code: 'E_COMMAND_TIMEOUT', server, what: 'it took too long' })
-const refused = { code: 1, stdout: '@@step file/haproxy.cfg check\nunknown keyword\n@@fail file/haproxy.cfg refused by haproxy' }
+const refused = { code: 1, stdout: '@@step check/haproxy.cfg check\nunknown keyword\n@@fail check/haproxy.cfg refused by haproxy' }
 const failed = { code: 1, stdout: '@@step service/haproxy reload haproxy\n@@fail service/haproxy systemctl reload failed' }
 
 /** Makes one step at one place end like this, every time. */

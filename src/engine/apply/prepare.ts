@@ -84,7 +84,12 @@ ${joinScripts(
 function stageScript(runId: string, write: WriteFile): Script {
   const staged = stagedPath(runId, write.path)
   // The check refuses a script that others could write; its staged copy must have the mode of the real one.
-  return sh`printf %s ${base64Literal(write.after, { mask: true })} | base64 -d >${staged} && chmod ${write.mode} ${staged} || fail ${write.id} ${'could not be staged (disk full?)'}`
+  return sh`printf %s ${base64Literal(write.after, { mask: true })} | base64 -d >${staged} && chmod ${write.mode} ${staged} || fail staging ${`${write.path} could not be staged (disk full?)`}`
+}
+
+/** A check is no change: it must not look like one in what a run tells of itself. */
+function checkId(write: WriteFile): string {
+  return write.id.replace(/^file\//, 'check/')
 }
 
 function validateScript(runId: string, write: WriteFile, writes: readonly WriteFile[]): Script {
@@ -96,11 +101,11 @@ function validateScript(runId: string, write: WriteFile, writes: readonly WriteF
   const substitutions = together.map(path => `s|${path}|${stagedPath(runId, path)}|g`)
   const argv = validation.argv.map(word => (word === '{}' ? candidate : word))
   return sh`
-step ${write.id} ${`check the new ${write.path}`}
+step ${checkId(write)} ${`check the new ${write.path}`}
 ${together.length === 0 ? sh`:` : sh`sed ${substitutions.flatMap(text => ['-e', text])} ${staged} >${candidate}`}
 out=$(${argv} 2>&1); rc=$?
 ${validation.mustBeSilent ? sh`[ $rc -eq 0 ] && [ -n "$out" ] && rc=complaints` : sh`:`}
 [ -n "$out" ] && printf '%s\n' "$out" | sed -e ${`s|${candidate}|${write.path}|g`} -e ${`s|${runDir(runId)}/staged/||g`} | tail -n 20
-[ "$rc" = 0 ] || fail ${write.id} ${`refused by ${validation.argv[0] ?? ''}`}
-done_ ${write.id}`
+[ "$rc" = 0 ] || fail ${checkId(write)} ${`${write.path} was refused by ${validation.argv[0] ?? ''}`}
+done_ ${checkId(write)}`
 }

@@ -89,11 +89,12 @@ export async function runSteps(session: Session, script: Script, options: StepsO
     })
   }
   const lines = [...(failed?.detail ?? detail), ...result.stderr.trim().split('\n')].filter(line => line.trim() !== '')
-  const refusedFile = failure === 'E_CONFIG_REFUSED' && failed?.id.startsWith('file/') === true
+  const refusedFile = failure === 'E_CONFIG_REFUSED' && failed?.id.startsWith('check/') === true
   throw new HactlError({
     code: refusedFile ? 'E_CONFIG_REFUSED' : 'E_COMMAND_FAILED',
     server,
-    what: failed === undefined ? `${label}: ended with status ${result.code}` : `${failed.id}: ${failed.reason}`,
+    what:
+      failed === undefined ? `${label}: ended with status ${result.code}` : refusedFile ? failed.reason : `${failed.id}: ${failed.reason}`,
     why: lines.slice(-12),
     fix: refusedFile ? 'mend the configuration; nothing that runs was touched on any server' : `see what ${server} says: journalctl -n 50`,
   })

@@ -92,7 +92,7 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     const result = await cluster.prepare(server, await actionsFor(server))
     const lines = result.stdout.split('\n')
     expect(result.code).toBe(1)
-    expect(lines).toContain('@@fail file/haproxy.cfg refused by haproxy')
+    expect(lines).toContain('@@fail check/haproxy.cfg /etc/haproxy/haproxy.cfg was refused by haproxy')
     expect(lines).toContain(`[ALERT] config : parsing [${CFG}:1] : unknown keyword`)
     expect(fingerprint(server.root)).toBe(before)
   })
