@@ -126,7 +126,7 @@ const SHOWN_HOSTS = 6
 async function askServers(found: Discovered, grammar: AnswerGrammar, prompter: Prompter): Promise<readonly AnsweredServer[]> {
   const known = found.hosts.length === 0 ? '' : ` (ssh knows ${found.hosts.slice(0, SHOWN_HOSTS).join(', ')})`
   const text = await prompter.input({
-    message: `Servers by name or address, the first is master${known}:`,
+    message: `Servers, separated by blanks, the first is master${known}:`,
     problem: answer => serversProblem(words(answer).map((word, at) => grammar.server(word, at))),
   })
   return parseList(words(text), grammar.server, '--server')

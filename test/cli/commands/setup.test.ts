@@ -116,7 +116,7 @@ describe('setup without a terminal', () => {
 })
 
 describe('setup on a terminal', () => {
-  const SERVERS = 'Servers by name or address, the first is master:'
+  const SERVERS = 'Servers, separated by blanks, the first is master:'
   const VIRTUAL = 'Virtual address, with the prefix of its network (192.0.2.200/24):'
   const USER = 'User to log in as, root or one with sudo (empty: the user that ssh would choose):'
   const WRITE = 'Write this to inventory.yml?'
@@ -177,7 +177,7 @@ describe('setup on a terminal', () => {
       '/home/ops/edge/haproxy.cfg': '',
     })
     const prompter = scriptedPrompter([
-      { question: 'Servers by name or address, the first is master (ssh knows lb1, lb2):', answer: 'lb1 lb2' },
+      { question: 'Servers, separated by blanks, the first is master (ssh knows lb1, lb2):', answer: 'lb1 lb2' },
       { question: VIRTUAL, answer: '192.0.2.200/24' },
       { question: 'What should HAProxy do?', answer: 'what haproxy.cfg here says' },
       { question: 'User to log in as, root or one with sudo (empty: as ssh would, usually ops):', answer: 'deploy' },
