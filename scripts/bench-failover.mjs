@@ -1,6 +1,7 @@
 // What users of the virtual address notice of every failure, per Debian release, the article's timings beside hactl's own:
 // a new connection every 20 ms, medians, beside the bars. Seconds depend on the machine: an idle one, please.
 //   npm run bench:failover -- [-n RUNS] [--release bookworm,bullseye,trixie] [--profile fast,classic] [--case NAME,...] [--json FILE]
+//   npm run bench:failover -- --load MINUTES [--advert-int 0.1,0.2]     false alarms instead: nothing fails, the holder is slow
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -30,17 +31,25 @@ function settings() {
         release: { type: 'string' },
         profile: { type: 'string' },
         case: { type: 'string' },
+        load: { type: 'string' },
+        'advert-int': { type: 'string' },
         json: { type: 'string' },
       },
     })
     const runs = Number(values.runs)
     if (!(Number.isInteger(runs) && runs >= 1 && runs <= 50)) throw new Error(`${values.runs} is no number of runs: 1 to 50`)
+    const loadMinutes = Number(values.load ?? 0)
+    if (!(loadMinutes >= 0 && loadMinutes <= 60)) throw new Error(`--load ${values.load}: minutes, 60 at the most`)
+    const advertInts = values['advert-int']?.split(',').map(Number) ?? [undefined]
+    if (advertInts.some(one => one !== undefined && !(one >= 0.01 && one <= 40))) throw new Error('--advert-int: seconds, such as 0.1,0.2')
     const names = CASES.map(c => c.name)
     return {
       runs,
       releases: list(values.release, RELEASES, 'release'),
       profiles: list(values.profile, PROFILES, 'profile'),
       cases: CASES.filter(c => list(values.case, names, 'case').includes(c.name)),
+      loadMinutes,
+      advertInts,
       json: values.json,
     }
   } catch (error) {
@@ -48,7 +57,7 @@ function settings() {
   }
 }
 
-function writeInventory(lab, profile) {
+function writeInventory(lab, profile, advertInt) {
   const folder = join(labState, 'bench-failover')
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
@@ -59,7 +68,7 @@ function writeInventory(lab, profile) {
     profile,
     ssh,
     servers: lab.servers.map(({ name, host }) => ({ name, host })),
-    vrrp_instances: [{ name: 'VRRP1', virtual_router_id: 66, virtual_ipaddress: [`${lab.vip}/24`] }],
+    vrrp_instances: [{ name: 'VRRP1', virtual_router_id: 66, virtual_ipaddress: [`${lab.vip}/24`], advert_int: advertInt }],
     haproxy: {
       frontends: [{ name: 'web', bind: [':80'], mode: 'http', default_backend: 'app' }],
       backends: [
@@ -123,6 +132,37 @@ async function runCase(lab, watch, test, profile, home) {
   return rows
 }
 
+/** Nothing is wrong but that the holder is slow: every move is a false alarm. One line per advert_int. */
+async function falseAlarms(lab, codename, { loadMinutes, advertInts }) {
+  const [holder] = lab.servers
+  const lines = []
+  for (const advertInt of advertInts) {
+    stopIfInterrupted()
+    await deploy(lab, 'fast', advertInt)
+    const watch = watchHolders(lab)
+    let endLoad
+    try {
+      await settled(lab.servers, watch, holder.name)
+      const fromMs = performance.timeOrigin + performance.now()
+      const probes = startProbes(lab.vip)
+      endLoad = await startLoad(holder, loadMinutes * MINUTE_MS)
+      const until = fromMs + loadMinutes * MINUTE_MS
+      while (performance.timeOrigin + performance.now() < until && interruption() === undefined) await sleep(500)
+      const { moves } = judgeHolders(watch.events, fromMs)
+      const seen = await probes.stop()
+      const checks = await failedChecks(lab.servers, fromMs)
+      lines.push(
+        `${codename}, advert_int ${advertInt ?? 'as by default'}: ${moves} moves in ${loadMinutes} min of load on the holder; checks failed: ${checks.join(', ')}; ${seen.lost} of ${seen.probes} probes lost`,
+      )
+      console.log(lines.at(-1))
+    } finally {
+      watch.close()
+      await endLoad?.()
+    }
+  }
+  return lines
+}
+
 const median = list => {
   const sorted = [...list].sort((a, b) => a - b)
   const half = Math.floor(sorted.length / 2)
@@ -156,14 +196,16 @@ function table(results, profiles) {
   return lines.map((line, at) => (at === 0 ? bold(text(line)) : text(line))).join('\n')
 }
 
+async function deploy(lab, profile, advertInt) {
+  const words = [hactlBin, 'deploy', writeInventory(lab, profile, advertInt), '--yes']
+  await must('hactl deploy', 'node', words, { timeoutMs: 10 * MINUTE_MS, capture: true })
+}
+
 async function release(lab, codename, { runs, profiles, cases }) {
   const results = new Map()
   for (const profile of profiles) {
     heading(`${codename}, ${profile}`)
-    await must('hactl deploy', 'node', [hactlBin, 'deploy', writeInventory(lab, profile), '--yes'], {
-      timeoutMs: 10 * MINUTE_MS,
-      capture: true,
-    })
+    await deploy(lab, profile)
     const watch = watchHolders(lab)
     try {
       const home = lab.servers[0].name
@@ -194,7 +236,8 @@ await main(async () => {
   for (const codename of chosen.releases) {
     process.env.HACTL_LAB_RELEASE = codename
     await withLab(async lab => {
-      all[codename] = await release(lab, codename, chosen)
+      if (chosen.loadMinutes > 0) await falseAlarms(lab, codename, chosen)
+      else all[codename] = await release(lab, codename, chosen)
     })
   }
   let missed = 0

@@ -180,6 +180,33 @@ export async function firewallVrrp(server, add) {
   }
 }
 
+/**
+ * Makes a server slow: a sixth of a core that three busy loops want as well, and a disk that is written to and synced all the time.
+ * Resolves with what ends it; by itself it ends a minute after `limitMs`.
+ */
+export async function startLoad(server, limitMs) {
+  const seconds = Math.ceil(limitMs / 1000) + 60
+  const busy = 'for i in 1 2 3; do timeout $1 sh -c "while :; do :; done" & done'
+  const disk = 'timeout $1 sh -c "while :; do dd if=/dev/zero of=/var/tmp/load bs=1M count=8 conv=fsync 2>/dev/null; done" &'
+  await docker('update', '--cpus', '0.15', server.container)
+  await docker('exec', '-d', server.container, 'sh', '-c', `${busy}; ${disk} wait; rm -f /var/tmp/load`, 'sh', `${seconds}`)
+  return async () => {
+    await docker('update', '--cpus', '2', server.container)
+    await inside(server, 'pkill -f "while :"; rm -f /var/tmp/load')
+  }
+}
+
+/** How often keepalived's check failed or was cut off on each server since then, by the journal. */
+export async function failedChecks(servers, sinceMs) {
+  const since = new Date(sinceMs).toISOString().slice(0, 19).replace('T', ' ')
+  const counted = await Promise.all(
+    servers.map(server =>
+      inside(server, `TZ=UTC0 journalctl -q -u keepalived -o cat --since '${since}' | grep -cE 'VRRP_Script.* (failed|timed_out)'`),
+    ),
+  )
+  return counted.map(({ stdout }) => Number(stdout.trim()))
+}
+
 /** Waits until `home` alone has held the address for `stableMs`, both units run everywhere and haproxy counts as up. */
 export async function settled(servers, watch, home, { stableMs = 1500, limitMs = 90_000 } = {}) {
   const until = nowMs() + limitMs

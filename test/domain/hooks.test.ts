@@ -19,7 +19,13 @@ beforeEach(() => {
   play('systemctl', 'echo "systemctl $*" >> "$LOG"; case "$*" in *is-active*) exit 0;; esac')
   play('systemd-run', 'echo "systemd-run $*" >> "$LOG"')
   play('ip', 'echo "1: eth0 inet 192.0.2.11/24 scope global eth0"')
-  play('sleep', 'echo "sleep $1" >> "$LOG"')
+  // A clock that only sleep moves, by 20 ms.
+  writeFileSync(join(folder, 'uptime'), '4711.00 9000.00\n')
+  writeFileSync(join(folder, 'ticks'), '471100\n')
+  play(
+    'sleep',
+    `echo "sleep $1" >> "$LOG"; t=$(($(cat ${folder}/ticks)+2)); echo $t > ${folder}/ticks; echo "$((t/100)).$(printf %02d $((t%100))) 9000.00" > ${folder}/uptime`,
+  )
 })
 
 afterEach(() => {
@@ -42,10 +48,14 @@ function run(unit: string, key: string, env: Record<string, string> = {}): reado
   const log = join(folder, 'log')
   rmSync(log, { force: true })
   writeFileSync(log, '')
-  execFileSync('sh', ['-c', hookScript(unit, key).replaceAll('/run/hactl', join(folder, 'run'))], {
-    env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LOG: log, ...env },
-    stdio: ['ignore', 'ignore', 'ignore'],
-  })
+  execFileSync(
+    'sh',
+    ['-c', hookScript(unit, key).replaceAll('/run/hactl', join(folder, 'run')).replaceAll('/proc/uptime', join(folder, 'uptime'))],
+    {
+      env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LOG: log, ...env },
+      stdio: ['ignore', 'ignore', 'ignore'],
+    },
+  )
   return readFileSync(log, 'utf8').split('\n').filter(Boolean)
 }
 

@@ -1,0 +1,223 @@
+/**
+ * What would break the fast profile, each done to real servers: boots, hooks, kills, a lost folder, packages. Run it per release with
+ * HACTL_LAB_RELEASE. Needs: any lab. Leaves: the fast profile, converged.
+ */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { expectExit, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { openLab, pause, until, watchHolders } from './support/lab.ts'
+import { startPoller } from './support/poller.ts'
+import { ensureDeployed, untilHeldBy } from './support/servers.ts'
+
+const lab = openLab()
+const HOME = 'srv-1'
+let work: Workspace
+
+beforeAll(async () => {
+  work = openWorkspace(labInventory(lab))
+  await ensureDeployed(lab, work)
+})
+
+beforeEach(() => untilHeldBy(lab, HOME))
+
+afterEach(() => atRest())
+
+afterAll(() => work.remove())
+
+const home = (script: string) => lab.sh(HOME, script)
+
+/** Everything runs, and the address is at home for good. */
+async function atRest(): Promise<void> {
+  await untilHeldBy(lab, HOME, 40_000)
+  await until('haproxy and keepalived run everywhere', 20_000, async () =>
+    (await lab.everywhere('systemctl is-active haproxy keepalived; true')).every(said => said.trim() === 'active\nactive'),
+  )
+  await until(`${HOME} has its priority`, 20_000, async () => (await priority()) === 254)
+}
+
+/** What keepalived itself says of its priority. */
+async function priority(): Promise<number> {
+  const shown = await lab.trySh(
+    HOME,
+    `rm -f /tmp/keepalived.json; kill -36 $(cat /run/keepalived.pid) && for i in 1 2 3 4 5 6 7 8 9 10; do
+       [ -s /tmp/keepalived.json ] && break; sleep 0.1; done; grep -oE '"effective_priority":[0-9]+' /tmp/keepalived.json | grep -oE '[0-9]+$'`,
+  )
+  return Number(shown.stdout)
+}
+
+const setTracker = (name: string, value: number) => home(`cd /run/hactl && echo ${value} >.test && mv .test ${name}`)
+
+/** keepalived hears of a change of a tracker, and of its end. */
+async function expectWatched(): Promise<void> {
+  await setTracker('drain', -3)
+  await until('keepalived hears of the track file', 3000, async () => (await priority()) === 251)
+  await setTracker('drain', 0)
+  await until('keepalived hears of the track file', 3000, async () => (await priority()) === 254)
+}
+
+async function reboot(): Promise<void> {
+  const before = await home('cat /run/e2e-boot 2>/dev/null || echo x >/run/e2e-boot')
+  expect(before).toBe('')
+  await lab.trySh(HOME, 'systemctl reboot')
+  await until(
+    `${HOME} has rebooted`,
+    30_000,
+    async () => (await lab.trySh(HOME, '[ ! -e /run/e2e-boot ] && systemctl is-active keepalived')).code === 0,
+  )
+}
+
+/** A connection in flight while the address moves is cut, and only such a one may be. */
+const isCut = (error: string) => /ECONNRESET|socket hang up|time/i.test(error)
+
+/** Probes and holders while `act` runs and until all is well again. */
+async function seenDuring(
+  act: () => Promise<unknown>,
+): Promise<{ readonly refused: readonly string[]; readonly moves: readonly string[]; readonly twoHoldersMs: number }> {
+  const [holders, poller] = [await watchHolders(lab), await startPoller(lab.vip)]
+  try {
+    await act()
+    await atRest()
+  } finally {
+    await pause(300)
+  }
+  const [seen, held] = [await poller.stop(), await holders.stop()]
+  return {
+    refused: seen.errors.filter(error => !isCut(error)),
+    moves: held.moves,
+    twoHoldersMs: held.twoHoldersMs,
+  }
+}
+
+describe('a boot', () => {
+  afterEach(() => home('rm -f /etc/systemd/system/haproxy.service.d/slow.conf; systemctl daemon-reload'))
+
+  test('with a haproxy that is slow to start takes the address only when haproxy answers', async () => {
+    await home(
+      "printf '[Service]\\nExecStartPre=/bin/sleep 4\\n' >/etc/systemd/system/haproxy.service.d/slow.conf; systemctl daemon-reload",
+    )
+    const poller = await startPoller(lab.vip)
+    await reboot()
+    await atRest()
+    expect((await poller.stop()).errors.filter(error => !isCut(error))).toEqual([])
+  })
+
+  test('without the folder of the track files makes it before keepalived looks', async () => {
+    await home('mv /etc/tmpfiles.d/hactl.conf /root/hactl.tmpfiles')
+    try {
+      await reboot()
+      await atRest()
+      expect(await home('ls /run/hactl')).toBe('drain\nhaproxy_down\nhaproxy_offset\nkeepalived_offset\n')
+      await expectWatched()
+    } finally {
+      await home('mv /root/hactl.tmpfiles /etc/tmpfiles.d/hactl.conf')
+    }
+  })
+})
+
+describe('the folder of the track files', () => {
+  test('deleted and made again under a running keepalived: status says so, deploy mends it', async () => {
+    await home('cp -a /run/hactl /run/hactl.was && rm -rf /run/hactl && mv /run/hactl.was /run/hactl')
+    await setTracker('drain', -3)
+    await pause(1000)
+    expect(await priority()).toBe(254)
+    expect((await work.hactl(['status'])).stdout).toMatch(/srv-1: keepalived's watch on its track files is dead/)
+    await setTracker('drain', 0)
+    const deploy = await work.hactl(['deploy', '--yes', '--json'])
+    expectExit(deploy, 0)
+    expect(resultOf(deploy).servers?.map(server => server.changed.length)).toEqual([1, 0, 0])
+    await expectWatched()
+  })
+
+  test('gone altogether: status says so, deploy mends it', async () => {
+    await home('rm -rf /run/hactl')
+    expect((await work.hactl(['status'])).stdout).toMatch(/srv-1: the track files .* are missing/)
+    expectExit(await work.hactl(['deploy', '--yes']), 0)
+    await expectWatched()
+  })
+})
+
+describe('hooks', () => {
+  test('that fail keep haproxy from neither stopping nor starting', async () => {
+    await home('mv /run/hactl /run/hactl.away && echo in the way >/run/hactl')
+    try {
+      await home('systemctl restart haproxy && systemctl is-active haproxy && systemctl stop haproxy && systemctl start haproxy')
+    } finally {
+      await home('rm -f /run/hactl && mv /run/hactl.away /run/hactl')
+    }
+    expectExit(await work.hactl(['deploy', '--yes']), 0)
+  })
+
+  test("of a restarted haproxy do not end an operator's drain", async () => {
+    await setTracker('drain', -253)
+    await untilHeldBy(lab, 'srv-2')
+    await home('systemctl restart haproxy')
+    await pause(1500)
+    expect([await lab.holders(), await priority()]).toEqual([['srv-2'], 1])
+    await setTracker('drain', 0)
+  })
+
+  test('of a restarted keepalived do not end it either', async () => {
+    await setTracker('drain', -253)
+    await untilHeldBy(lab, 'srv-2')
+    await home('systemctl restart keepalived')
+    await pause(2500)
+    expect([await lab.holders(), await priority()]).toEqual([['srv-2'], 1])
+    await setTracker('drain', 0)
+  })
+})
+
+describe('haproxy', () => {
+  test('ended by a SIGTERM from outside systemd is started again', async () => {
+    const { moves } = await seenDuring(() => home('kill -TERM $(systemctl show -p MainPID --value haproxy)'))
+    expect(moves.filter(move => move.endsWith(' has it')).length).toBeLessThanOrEqual(2)
+  })
+
+  test('killed eight times in a row moves the address away and back once, and is never given up', async () => {
+    const { moves } = await seenDuring(async () => {
+      for (let i = 0; i < 8; i++) {
+        const next = pause(1200)
+        await lab.trySh(HOME, 'kill -9 $(pidof haproxy)')
+        await next
+      }
+    })
+    expect(moves.filter(move => move.endsWith(' has it'))).toHaveLength(2)
+  })
+
+  test('reloaded costs nobody anything, nor does keepalived', async () => {
+    const { refused, moves } = await seenDuring(() =>
+      home('systemctl reload haproxy; systemctl reload keepalived; sleep 1; systemctl reload haproxy'),
+    )
+    expect([refused, moves]).toEqual([[], []])
+  })
+})
+
+describe('keepalived', () => {
+  test('killed with all its processes leaves no address behind for long, and comes back', async () => {
+    const { refused, twoHoldersMs } = await seenDuring(() => home('kill -9 $(pidof keepalived)'))
+    expect(refused).toEqual([])
+    expect(twoHoldersMs).toBeGreaterThan(0)
+    expect(twoHoldersMs).toBeLessThan(2000)
+  })
+
+  test('killed six times in a row, or ended by a SIGTERM from outside systemd, comes back all the same', async () => {
+    for (let i = 0; i < 6; i++) {
+      await home('kill -9 $(pidof keepalived)')
+      await until('keepalived runs again', 10_000, async () => (await lab.trySh(HOME, 'pidof keepalived')).code === 0)
+    }
+    await atRest()
+    await home('kill -TERM $(systemctl show -p MainPID --value keepalived)')
+    await until(
+      'keepalived runs again',
+      10_000,
+      async () => (await lab.trySh(HOME, 'systemctl is-active keepalived && pidof keepalived')).code === 0,
+    )
+    expect(await home('systemctl show -p Result --value keepalived')).toBe('success\n')
+  })
+})
+
+describe('packages', () => {
+  test('installed again while they serve (the scripts of an upgrade) refuse nobody', async () => {
+    const apt = 'DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Options::=--force-confold install --reinstall'
+    const { refused } = await seenDuring(() => home(`${apt} keepalived haproxy`))
+    expect(refused).toEqual([])
+  })
+})
