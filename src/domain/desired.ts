@@ -42,7 +42,10 @@ function file(id: string, path: string, content: string, more: Partial<FileResou
 /** The fast profile's own files; in classic they must not be there. */
 function fastFiles(cluster: Cluster): readonly FileResource[] {
   return [
-    file('file/tmpfiles', TMPFILES_CONF, renderTmpfilesConf()),
+    // Makes the folder as well: keepalived 2.3.3 refuses, in -t, a track file whose folder is not there yet.
+    file('file/tmpfiles', TMPFILES_CONF, renderTmpfilesConf(), {
+      validation: { argv: ['systemd-tmpfiles', '--create', '{}'], mustBeSilent: true, alsoStaged: [] },
+    }),
     file('file/haproxy-dropin', HAPROXY_DROPIN, renderHaproxyDropin(cluster)),
     file('file/keepalived-dropin', KEEPALIVED_DROPIN, renderKeepalivedDropin(cluster)),
   ]

@@ -89,6 +89,8 @@ describe('what hactl wants on a server', () => {
       alsoStaged: ['/usr/local/bin/haproxy-service-check.sh'],
     })
     expect(fileOf('file/check-script').validation?.argv).toEqual(['sh', '-n', '{}'])
+    // Before keepalived.conf: keepalived 2.3.3 refuses a track file whose folder is missing.
+    expect(fileOf('file/tmpfiles').validation?.argv).toEqual(['systemd-tmpfiles', '--create', '{}'])
   })
 })
 
