@@ -240,7 +240,7 @@ export type Action =
       readonly id: string
       readonly unit: Unit
       /** What must be done, in this order. stamp-only: it runs what is wanted, only the record is missing. */
-      readonly steps: readonly ('daemon-reload' | 'unmask' | 'enable' | 'start' | 'reload' | 'stamp')[]
+      readonly steps: readonly ('daemon-reload' | 'enable' | 'start' | 'reload' | 'stamp')[]
       readonly loadedHash: string
       readonly whenActive: string
       readonly reason: string

@@ -154,9 +154,7 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
   const service = observed.services[resource.unit]
   const steps: Extract<Action, { kind: 'service' }>['steps'][number][] = []
   const reasons: string[] = []
-  // An installation that was cut off leaves its own mask behind: on a unit that does not run and that hactl never settled.
-  const leftMasked = service.unitFile === 'masked-runtime' && service.active !== 'active' && service.loadedHash === undefined
-  if (service.load === 'masked' && !leftMasked) {
+  if (service.load === 'masked') {
     throw new HactlError({
       code: 'E_UNHEALTHY',
       server: observed.server,
@@ -172,10 +170,6 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
   if (dropInChanges || service.needsDaemonReload) {
     steps.push('daemon-reload')
     reasons.push('its unit files change')
-  }
-  if (leftMasked) {
-    steps.push('unmask')
-    reasons.push('left masked by an installation that was cut off')
   }
   if (service.unitFile !== 'enabled') {
     steps.push('enable')

@@ -129,9 +129,6 @@ function serviceStep(
     case 'daemon-reload':
       for (const each of UNITS) server.services[each].dropIn = server.files.get(dropInOf(each))?.content
       return
-    case 'unmask':
-      service.mask = ''
-      return
     case 'enable':
       service.isEnabled = true
       return

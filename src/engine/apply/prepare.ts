@@ -5,7 +5,7 @@ import { actionTitle } from './title.ts'
 import { STEP_FUNCTIONS } from './report.ts'
 import { lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
-import { runDir, stagedPath } from './run-dir.ts'
+import { holdPath, runDir, stagedPath } from './run-dir.ts'
 
 type Install = Extract<Action, { kind: 'install-package' }>
 type WriteFile = Extract<Action, { kind: 'write-file' }>
@@ -40,19 +40,21 @@ export function prepareScript(
 }
 
 /**
- * One apt-get for all packages, in a session of its own: an interrupted run or a lost connection must not kill dpkg half way. The units are masked for the installation (at run time only, so that a reboot undoes it): a
- * half-configured service must not start, and a server must not take part in VRRP before its peers know it.
+ * One apt-get for all packages, in a session of its own: an interrupted run or a lost connection must not kill dpkg half way. The units are
+ * held back meanwhile: a half-configured service must not start, and a server must not take part in VRRP before its peers know it.
  * needrestart and debconf would wait for an answer nobody gives (operations: F47-F50).
  */
 function installScript(runId: string, installs: readonly Install[], refreshLists: boolean, finishDpkg: boolean): Script {
   const names = installs.map(install => install.name)
-  const units = names.map(name => `${name}.service`)
+  const holds = names.map(holdPath)
   const log = `${runDir(runId)}/apt.log`
   const options = sh`-q -o DPkg::Lock::Timeout=${APT_LOCK_SECONDS} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0`
   return sh`
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
-apt_failed() { tail -n 15 ${log}; systemctl unmask --runtime ${units} >/dev/null 2>&1; fail "$1" "apt-get ended with status $2"; }
-systemctl mask --runtime ${units} >/dev/null 2>&1
+release() { rm -f ${holds}; systemctl daemon-reload; }
+apt_failed() { tail -n 15 ${log}; release; fail "$1" "apt-get ended with status $2"; }
+for hold in ${holds}; do mkdir -p "\${hold%/*}" && printf '[Unit]\nConditionPathExists=/nowhere\n' >"$hold"; done
+${finishDpkg ? sh`systemctl daemon-reload` : sh`:`}
 ${finishDpkg ? sh`step package/dpkg ${'finish the interrupted package installation'}; dpkg --force-confdef --force-confold --configure -a >>${log} 2>&1 || apt_failed package/dpkg $?; done_ package/dpkg` : sh`:`}
 ${
   refreshLists
@@ -73,7 +75,7 @@ ${joinScripts(
   '\n',
 )}
 setsid -w apt-get install -y --no-install-recommends ${options} ${names} >>${log} 2>&1 || apt_failed ${installs[0]?.id ?? 'package'} $?
-systemctl unmask --runtime ${units} >/dev/null 2>&1
+release
 printf '%s\n' ${names} >>${`${STATE_DIR}/installed`}
 ${joinScripts(
   installs.map(install => sh`dpkg-query -W -f=${'${Version}\\n'} ${install.name}; done_ ${install.id}`),

@@ -59,6 +59,7 @@ for name in haproxy keepalived; do installed $name && purge="$purge $name"; done
 if [ -n "$purge" ]; then
   step packages "remove$purge"
   # shellcheck disable=SC2086: a list of the two fixed names above.
+  systemctl disable --quiet$(printf ' %s.service' $purge) 2>/dev/null
   setsid -w apt-get purge -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 $purge >"$state/remove.log" 2>&1 || { tail -n 10 "$state/remove.log"; fail packages 'apt-get purge failed'; }
   done_ packages
 fi

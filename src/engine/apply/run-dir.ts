@@ -15,6 +15,14 @@ export function previousPath(runId: string, path: string): string {
   return `${runDir(runId)}/previous/${flatName(path)}`
 }
 
+/**
+ * While its package is installed a unit must not start: a drop-in of systemd's run-time folder with a condition that never holds. Unlike
+ * a mask it lets the package enable its unit; like one it is gone after a reboot.
+ */
+export function holdPath(unit: string): string {
+  return `/run/systemd/system/${unit}.service.d/hactl-hold.conf`
+}
+
 // Two drop-ins are both called hactl.conf: the folder's name keeps them apart.
 function flatName(path: string): string {
   const parts = path.split('/').filter(part => part !== '')

@@ -6,7 +6,7 @@ import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
 import { constantShell } from './constant.ts'
 import { STEP_FUNCTIONS } from './report.ts'
-import { previousPath, runDir, stagedPath } from './run-dir.ts'
+import { holdPath, previousPath, runDir, stagedPath } from './run-dir.ts'
 import { actionTitle } from './title.ts'
 
 type ServiceAction = Extract<Action, { kind: 'service' }>
@@ -145,7 +145,6 @@ function serviceScript(action: ServiceAction, scripts: ServiceScripts): Script {
   const lines: Script[] = [sh`step ${id} ${actionTitle(action)}`]
   if (has('daemon-reload'))
     lines.push(sh`[ -n "$units_read" ] || systemctl daemon-reload || fail ${id} ${'systemctl daemon-reload failed'}; units_read=yes`)
-  if (has('unmask')) lines.push(sh`systemctl unmask --runtime ${unit} 2>&1 || fail ${id} ${'systemctl unmask failed'}`)
   // An installation in this run has usually enabled it already, and to enable it again costs a second.
   if (has('enable'))
     lines.push(sh`systemctl is-enabled --quiet ${unit} || systemctl enable --quiet ${unit} 2>&1 || fail ${id} ${'systemctl enable failed'}`)
@@ -159,6 +158,8 @@ ${proof(unit, scripts.loaded, scripts.expect, id, 'it was told to reload, but do
 if systemctl is-active --quiet ${unit}; then
 ${reload}
 else
+# Left behind by an installation that was cut off.
+[ -e ${holdPath(unit)} ] && rm -f ${holdPath(unit)} && systemctl daemon-reload
 systemctl reset-failed ${unit} 2>/dev/null
 systemctl start ${unit} 2>&1 || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${'systemctl start failed'}; }
 systemctl is-active --quiet ${unit} || { journalctl -q -n 8 -o cat -u ${unit}; fail ${id} ${'it is not active after its start'}; }

@@ -5,6 +5,8 @@ import type { Action } from '../../../src/state.ts'
 import { haproxyCfg, INVENTORY, LOCK_ID, RUN_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
 
+const HOLD = '/run/systemd/system/keepalived.service.d/hactl-hold.conf'
+
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
@@ -52,7 +54,7 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     expect(await cluster.prepare(fresh, await actionsFor(fresh))).toMatchObject({ code: 0 })
     expect(fresh.read('/world/packages/keepalived')).toBeDefined()
     expect(fresh.read('/world/units/keepalived/active')).toBeUndefined()
-    expect(fresh.read('/world/units/keepalived/masked-runtime')).toBeUndefined()
+    expect(fresh.read(HOLD)).toBeUndefined()
   })
 
   test('finish a broken installation without starting what it leaves', async () => {
@@ -67,11 +69,11 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     expect(fresh.read('/world/units/haproxy/active')).toBeUndefined()
   })
 
-  test('recover from an installation that was killed half way, though its units are still masked', async () => {
+  test('recover from an installation that was killed half way, though its units are still held back', async () => {
     const fresh = cluster.copy(bare)
     fresh.write('/world/apt-hangs', '')
     await expect(cluster.settle(fresh)).rejects.toMatchObject({ code: 'E_CONNECTION_LOST' })
-    expect(fresh.read('/world/units/haproxy/masked-runtime')).toBeDefined()
+    expect(fresh.read(HOLD)).toBeDefined()
     fresh.remove('/world/apt-hangs')
     expect(await cluster.settle(fresh)).toMatchObject({ code: 0 })
     expect(await actionsFor(fresh)).toEqual([])
@@ -80,8 +82,8 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
   test('recover where the killed installation itself went on to its end', async () => {
     const fresh = cluster.copy(bare)
     expect(await cluster.prepare(fresh, await actionsFor(fresh))).toMatchObject({ code: 0 })
-    fresh.write('/world/units/haproxy/masked-runtime', '')
-    fresh.write('/world/units/keepalived/masked-runtime', '')
+    fresh.write(HOLD.replace('keepalived', 'haproxy'), '')
+    fresh.write(HOLD, '')
     expect(await cluster.settle(fresh)).toMatchObject({ code: 0 })
     expect(await actionsFor(fresh)).toEqual([])
   })
