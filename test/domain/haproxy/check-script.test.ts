@@ -82,6 +82,30 @@ describe('the check of fast', () => {
     expect((await run(fast)).code).toBe(1)
   })
 
+  test('waits for a HAProxy that waits for a CPU, and repeats the verdict before where it gets none', async () => {
+    await listen(() => undefined)
+    const busy = spawn('sh', ['-c', 'while :; do :; done'])
+    play('pidof', `echo ${busy.pid}`)
+    try {
+      expect((await run(fast)).code).toBe(0)
+      writeFileSync(join(folder, '.check_failed'), '')
+      expect((await run(fast)).code).toBe(1)
+    } finally {
+      busy.kill('SIGKILL')
+    }
+  })
+
+  test('fails a HAProxy that is stopped or asleep over a question', async () => {
+    await listen(() => undefined)
+    const asleep = spawn('sleep', ['30'])
+    play('pidof', `echo ${asleep.pid}`)
+    try {
+      expect((await run(fast)).code).toBe(1)
+    } finally {
+      asleep.kill('SIGKILL')
+    }
+  })
+
   test('fails at the first question that is not answered', async () => {
     const { asked } = await listen((socket, number) => {
       if (number < 3) answer(socket)
