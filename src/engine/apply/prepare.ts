@@ -51,7 +51,7 @@ function installScript(runId: string, installs: readonly Install[], refreshLists
   const options = sh`-q -o DPkg::Lock::Timeout=${APT_LOCK_SECONDS} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0`
   return sh`
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
-release() { rm -f ${holds}; systemctl daemon-reload; }
+release() { for hold in ${holds}; do rm -f "$hold"; rmdir "\${hold%/*}" 2>/dev/null; done; systemctl daemon-reload; }
 apt_failed() { tail -n 15 ${log}; release; fail "$1" "apt-get ended with status $2"; }
 for hold in ${holds}; do mkdir -p "\${hold%/*}" && printf '[Unit]\nConditionPathExists=/nowhere\n' >"$hold"; done
 ${finishDpkg ? sh`systemctl daemon-reload` : sh`:`}
