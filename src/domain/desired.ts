@@ -18,7 +18,7 @@ import {
   SYSCTL_CONF,
   TMPFILES_CONF,
 } from './paths.ts'
-import { TRACKER_FILES, writeTrackerShell } from './trackers.ts'
+import { TRACKER_FILES, TRACKERS, writeTrackerShell } from './trackers.ts'
 
 /** haproxy may bind the address on servers that do not hold it (operations.md F41). */
 const NONLOCAL_BIND = 'net.ipv4.ip_nonlocal_bind'
@@ -56,9 +56,13 @@ function sayHaproxyRuns(): string {
   return `[ -d ${RUN_DIR} ] || mkdir -m 0755 ${RUN_DIR}\n${writeTrackerShell('haproxy_down', 0)}\n`
 }
 
-/** For keepalived's service: it may be given its track files while haproxy needs no step of its own, or after they were lost. */
+/**
+ * For keepalived's service: it may be given its track files while haproxy needs no step of its own, or after they were lost. A reload of
+ * keepalived makes missing ones in 2.1.5 and not in 2.3.3.
+ */
 export function sayHaproxyRunsToKeepalived(): string {
-  return `if systemctl --quiet is-active haproxy.service; then\n${sayHaproxyRuns()}fi\n`
+  const missing = TRACKERS.map(t => `[ -e ${t.path} ] || { ${writeTrackerShell(t.name, t.initial)}; }\n`)
+  return `if systemctl --quiet is-active haproxy.service; then\n${sayHaproxyRuns()}fi\n${missing.join('')}`
 }
 
 /**

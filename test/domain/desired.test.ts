@@ -1,4 +1,8 @@
 import { createHash } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { desiredNode, MANAGED_PATHS } from '../../src/domain/desired.ts'
 import type { FileResource } from '../../src/state.ts'
@@ -123,5 +127,21 @@ describe('once a service is active', () => {
     expect(lines().every(l => l.includes('/run/hactl/haproxy_down'))).toBe(true)
     expect(lines().join()).not.toContain('192.0.2.')
     expect(lines(classicWith())).toEqual(['', ''])
+  })
+
+  test('missing track files are made, haproxy never as down while it runs; those that are there stay', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hactl-desired-'))
+    const script = desired(clusterWith()).flatMap(r => (r.id === 'service/keepalived' && r.kind === 'service' ? [r.whenActive] : []))
+    writeFileSync(join(folder, 'drain'), '-253\n')
+    try {
+      // A shell function stands for systemctl: haproxy is active.
+      execFileSync('sh', ['-c', `systemctl() { true; }\n${script.join('').replaceAll('/run/hactl', folder)}`])
+      const values = ['drain', 'haproxy_down', 'haproxy_offset', 'keepalived_offset'].map(name =>
+        readFileSync(join(folder, name), 'utf8').trim(),
+      )
+      expect(values).toEqual(['-253', '0', '0', '0'])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })
