@@ -40,7 +40,7 @@ fi
  * for HAProxy, and a run whose time is up repeats the verdict of the one before. A haproxy with a thread in state R (proc(5): running,
  * or waiting to) is not hung and is waited for: one that loops is killed by HAProxy's own watchdog, which the hooks see. A reload
  * re-executes the master, which answers nobody until it has read its configuration: while systemd says "reloading" the old workers
- * serve on.
+ * serve on, and a question that the reload has swallowed is put again.
  */
 const FAST = `#!/bin/sh
 ${GENERATED_LINE}
@@ -84,11 +84,13 @@ if (open(my $stat, "<", "/proc/self/stat")) {
 }
 sub pause { undecided() if now() > $began + $end; select(undef, undef, undef, $_[0]) if $_[0] > 0 }
 
-# Does HAProxy want a CPU that it does not get? A thread that loops looks the same, and is killed by HAProxy itself.
-sub starved {
+# Is HAProxy about to answer? It wants a CPU that it does not get (a thread that loops looks the same, and is killed by HAProxy
+# itself), or a reload has just made it anew and the question went to the one before.
+sub unsettled {
     for my $path (map { glob "/proc/$_/task/*/stat" } split " ", \`pidof haproxy\`) {
         open(my $stat, "<", $path) or next;
-        return 1 if (<$stat> // "") =~ /^.*\\) R/;
+        my ($state, $started) = (split " ", (<$stat> // "") =~ s/.*\\)//r)[0, 19];
+        return 1 if ($state // "") eq "R" || abs(now() - ($started // 0) / 100) < 1;
     }
     return 0;
 }
@@ -105,7 +107,8 @@ sub answers {
                 if (select(my $ready = $wanted, undef, undef, $wait) < 1) {
                     next if --$left > 0;
                     # What came during that last look counts.
-                    $left = starved() ? $waits : select($ready = $wanted, undef, undef, 0);
+                    if (unsettled()) { $left = $waits; last }
+                    $left = select($ready = $wanted, undef, undef, 0);
                     next;
                 }
                 sysread($socket, $said, 8192, length $said) or last;

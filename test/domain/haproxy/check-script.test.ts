@@ -97,12 +97,22 @@ describe('the check of fast', () => {
 
   test('fails a HAProxy that is stopped or asleep over a question', async () => {
     await listen(() => undefined)
-    const asleep = spawn('sleep', ['30'])
-    play('pidof', `echo ${asleep.pid}`)
+    // Any process that has slept for a while.
+    play('pidof', 'echo 1')
+    expect((await run(fast)).code).toBe(1)
+  })
+
+  test('puts a question again that a reload has swallowed', async () => {
+    const { asked } = await listen((socket, number) => {
+      if (number > 1) answer(socket)
+    })
+    const anew = spawn('sleep', ['30'])
+    play('pidof', `echo ${anew.pid}`)
     try {
-      expect((await run(fast)).code).toBe(1)
+      expect((await run(fast, 'once')).code).toBe(0)
+      expect(asked()).toBe(2)
     } finally {
-      asleep.kill('SIGKILL')
+      anew.kill('SIGKILL')
     }
   })
 
