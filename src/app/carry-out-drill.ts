@@ -100,6 +100,7 @@ export async function carryOut(errand: Errand, cluster: Cluster, links: Links, p
     goesHome: goesHome(nodes, instance.name, from),
     servers: links.servers,
     onEach: drill.on === 'each-holder',
+    boots: disturbance.boots === true,
     foretold: errand.foretold,
   }
   const expects = expectationText(expect, maxOutageMs, predicted, from)

@@ -38,7 +38,7 @@ const LOOP_EXTRA_MS = 4000
 const BOOTING = `${RUN_DIR}-booting`
 const BOOTED = `[ ! -e ${BOOTING} ]`
 const bootBy = (command: string): Omit<Disturbance, 'title'> => ({
-  undoTitle: 'have haproxy and keepalived running again',
+  undoTitle: 'boot, and start haproxy and keepalived',
   script: `: >${BOOTING} && ${command}`,
   // Until it has gone down it must not be helped up: a start would be refused, or come in the way of the shutdown.
   undo: `${BOOTED} && systemctl start keepalived.service haproxy.service`,

@@ -1,7 +1,7 @@
 /** From samples to a verdict: did the failover do what it promises, and is everything as it was? */
 import type { ErrorCode } from '../../errors.ts'
 import type { DrillExpectation, DrillState, ProbeSample, Sample } from '../../state.ts'
-import { restorationFindings } from './restoration.ts'
+import { firewallChanges, restorationFindings } from './restoration.ts'
 import { endOf, type HoldInterval, holdersAt, holdersOverlap, holdIntervals, markAt, marksOf, outageOf, probesOf } from './timeline.ts'
 
 /** Make before break lets two servers hold the address for a moment by design; longer than this is a split brain. */
@@ -22,6 +22,8 @@ export interface DrillCase {
   readonly servers: readonly string[]
   /** Whoever has the address is disturbed in turn, until one server is left. */
   readonly onEach?: boolean
+  /** The server boots: its packet filter is then what it loads at boot. */
+  readonly boots?: boolean
   /** Why no bound can be foretold: what check says of it. */
   readonly foretold?: string | undefined
 }
@@ -152,7 +154,7 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
     restored: unrestored.length === 0,
     reasons: findings.map(finding => finding.text),
     findings,
-    notes: [...notesOn(about, takers, failback, intervals), ...errorNotes(about, probes)],
+    notes: [...notesOn(about, record, takers, failback, intervals), ...errorNotes(about, probes)],
   }
 }
 
@@ -275,6 +277,7 @@ function lastHolderAt(samples: readonly Sample[]): number {
 
 function notesOn(
   about: DrillCase,
+  record: DrillRecord,
   takers: readonly Taker[],
   failback: string | undefined,
   intervals: readonly HoldInterval[],
@@ -288,6 +291,12 @@ function notesOn(
   if (!about.goesHome && failback !== undefined && failback !== about.from) {
     notes.push(`${about.vip} stays on ${failback}: this cluster does not preempt`)
   }
+  if (about.boots === true)
+    notes.push(
+      ...firewallChanges(record).map(
+        server => `${server} has other packet filter rules since it booted: see that what it needs is loaded at boot`,
+      ),
+    )
   const moves = movesOf(intervals)
   const expected = failback === about.from ? takers.length + 1 : takers.length
   if (moves > expected) notes.push(`${about.vip} moved ${moves} times, ${expected} would have done`)

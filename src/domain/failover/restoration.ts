@@ -26,10 +26,10 @@ export function restorationFindings(about: DrillCase, record: DrillRecord, holde
     const changed = Object.entries(before.files ?? {}).filter(([path, sum]) => after.files?.[path] !== sum)
     for (const [path] of changed)
       texts.push(`${before.server}: ${path} is not what it was before the drill: hactl plan shows the difference`)
-    if (after.firewall !== before.firewall) {
-      texts.push(`${before.server}: the packet filter is not what it was before the drill: nft list ruleset (or iptables-save) shows it`)
-    }
     if (after.residue.length > 0) texts.push(`${before.server}: left over from the drill: systemctl stop ${after.residue.join(' ')}`)
+  }
+  for (const server of about.boots === true ? [] : firewallChanges(record)) {
+    texts.push(`${server}: the packet filter is not what it was before the drill: nft list ruleset (or iptables-save) shows it`)
   }
   if (holders.length === 0) texts.push(`nobody holds ${about.vip} after the drill`)
   if (holders.length > 1) texts.push(`${holders.join(' and ')} hold ${about.vip} after the drill`)
@@ -39,4 +39,12 @@ export function restorationFindings(about: DrillCase, record: DrillRecord, holde
 
 function answersInTheEnd(samples: readonly Sample[]): boolean {
   return probesOf(samples).at(-1)?.ok === true
+}
+
+/** The servers whose packet filter has other rules than before. */
+export function firewallChanges({ before, after }: DrillRecord): readonly string[] {
+  return before.flatMap(({ server, firewall }) => {
+    const now = after.find(state => state.server === server)
+    return now === undefined || now.firewall === firewall ? [] : [server]
+  })
 }
