@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../domain/cluster-types.ts'
 import { disturbanceFor } from '../domain/failover/disturbances.ts'
+import { whyNobodyTook } from '../domain/failover/diagnosis.ts'
 import { drillLimits, DRILL_UNITS, expectationText, goesHome, predictLast } from '../domain/failover/drill.ts'
 import { type DrillCase, judgeDrill, refusedVerdict, type Verdict } from '../domain/failover/judge.ts'
 import type { DrillAccount } from '../domain/failover/report/record.ts'
@@ -107,7 +108,8 @@ export async function carryOut(errand: Errand, cluster: Cluster, links: Links, p
   onEvent({ kind: 'drill-announced', drill: drill.name, server, vip, title: `${disturbance.title} on ${server}`, expects })
   const beganMs = ports.clock.monotonic()
   try {
-    const outcome = await runDrill(drillRun(about, errand, { disturbance, server, rounds, cluster, links, ports, onEvent }))
+    const scene = { disturbance, server, rounds, nodes, cluster, links, ports, onEvent }
+    const outcome = await runDrill(drillRun(about, errand, scene))
     const verdict = told(judgeDrill(about, outcome), onEvent)
     const journals = errand.isReported ? await readJournals(links, beganMs, ports) : []
     const { samples } = outcome
@@ -122,6 +124,8 @@ interface Scene {
   readonly disturbance: Disturbance
   readonly server: string
   readonly rounds: number
+  /** As they were before. */
+  readonly nodes: readonly ObservedNode[]
   readonly cluster: Cluster
   readonly links: Links
   readonly ports: Ports
@@ -129,7 +133,7 @@ interface Scene {
 }
 
 function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
-  const { disturbance, server, rounds, cluster, links, ports, onEvent } = scene
+  const { disturbance, server, rounds, nodes, cluster, links, ports, onEvent } = scene
   const { lastsMs = 0, boots = false } = disturbance
   const { keepConnection, clock } = ports
   return {
@@ -152,6 +156,10 @@ function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
     ...(keepConnection === undefined || !errand.origins.includes('controller')
       ? {}
       : { holdConnections: watch => runConnectionKeeper({ target: errand.target, keep: keepConnection, clock, ...watch }) }),
+    // A server that is cut off answers nobody.
+    ...(disturbance.severs
+      ? {}
+      : { diagnose: async at => whyNobodyTook(nodes, await lookAt(cluster, links, ports), errand.instance.name, at) }),
     clock,
     signal: ports.signal,
     onEvent,

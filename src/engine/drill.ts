@@ -38,6 +38,8 @@ export interface DrillRun {
     readonly stop: AbortSignal
     readonly onSample: (sample: ConnectionSample) => void
   }) => Promise<unknown>
+  /** Asked while the disturbance lasts, where the takeover did not come: why. Bounded by who gives it; a fault of it is none of the drill. */
+  readonly diagnose?: (server: string) => Promise<string | undefined>
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly onEvent: (event: DrillEvent | RemarkEvent) => void
@@ -64,6 +66,8 @@ export interface DrillOutcome {
   readonly after: readonly DrillState[]
   /** What failed beside the drill and ended it. */
   readonly stopped: readonly string[] | undefined
+  /** Why nobody took over, where that could be told. */
+  readonly diagnosis: string | undefined
 }
 
 /**
@@ -75,20 +79,27 @@ export async function runDrill(run: DrillRun): Promise<DrillOutcome> {
   const before = await Promise.all(run.links.servers.map(server => observeDrillState(run.links.current(server), run.look, run.signal)))
   const watch = startWatching(run)
   let stopped: readonly string[] = []
+  let diagnosis: string | undefined
   const isStopped = (now: number) => {
     stopped = run.decide.secondFaults(watch.samples, now)
     return stopped.length > 0
   }
   try {
     await seeBaseline(run, watch)
-    await disturbAndUndo(run, watch, isStopped)
+    diagnosis = await disturbAndUndo(run, watch, isStopped)
     const isHome = (now: number) => run.decide.failbackIsSettled(watch.samples, now)
     const wasStopped = stopped.length > 0
     await lookUntil(run, watch, run.limits.failbackMs, now => isHome(now) || (!wasStopped && isStopped(now)))
   } finally {
     await watch.end()
   }
-  return { samples: watch.samples, before, after: await observeAfter(run, before), stopped: stopped.length === 0 ? undefined : stopped }
+  return {
+    samples: watch.samples,
+    before,
+    after: await observeAfter(run, before),
+    stopped: stopped.length === 0 ? undefined : stopped,
+    diagnosis,
+  }
 }
 
 async function seeBaseline(run: DrillRun, watch: Watching): Promise<void> {
@@ -109,17 +120,22 @@ interface Armed {
   readonly armedMs: number
 }
 
-async function disturbAndUndo(run: DrillRun, watch: Watching, isStopped: (nowMs: number) => boolean): Promise<void> {
+async function disturbAndUndo(run: DrillRun, watch: Watching, isStopped: (nowMs: number) => boolean): Promise<string | undefined> {
   const { clock } = run
   const armed: Armed[] = []
   let fault: { readonly thrown: unknown } | undefined
+  let diagnosis: string | undefined
   try {
     for (let round = 0; round < run.rounds; round++) {
       const server = round === 0 ? run.server : run.decide.nextToDisturb(watch.samples, clock.monotonic())
       if (server === undefined) break
       armed.push(await arm(run, watch, server, round))
       const isSettled = await disturb(run, watch, server, isStopped)
-      if (!isSettled || isStopped(clock.monotonic())) break
+      if (isStopped(clock.monotonic())) break
+      if (!isSettled) {
+        diagnosis = await run.diagnose?.(server).catch(() => undefined)
+        break
+      }
     }
   } catch (error) {
     if (armed.length === 0) throw error
@@ -131,6 +147,7 @@ async function disturbAndUndo(run: DrillRun, watch: Watching, isStopped: (nowMs:
   if (failed?.status === 'rejected') throw failed.reason
   watch.mark('restored', run.server)
   if (fault !== undefined) throw fault.thrown
+  return diagnosis
 }
 
 /** E_UNHEALTHY says that nothing was disturbed: not so in a later round. */

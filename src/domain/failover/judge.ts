@@ -35,6 +35,8 @@ export interface DrillRecord {
   readonly after: readonly DrillState[]
   /** A second, real fault ended the drill before its time: what it was, one line each. */
   readonly stopped?: readonly string[] | undefined
+  /** Why nobody took over, by what runs; what check foretold stands in for it. */
+  readonly diagnosis?: string | undefined
 }
 
 export interface Finding {
@@ -125,7 +127,7 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
     stopped.length > 0
       ? stopped
       : [
-          ...takers.flatMap(taker => takerFindings(about, taker)),
+          ...takers.flatMap(taker => takerFindings(about, taker, record.diagnosis)),
           ...outageFindings(about, takers, outageMs),
           ...holderFindings(about, intervals, disturbedMs, undoneMs),
           ...movesFindings(about, intervals),
@@ -193,12 +195,13 @@ function takersOf(
   })
 }
 
-function takerFindings(about: DrillCase, { from, to }: Taker): readonly Finding[] {
+function takerFindings(about: DrillCase, { from, to }: Taker, diagnosis: string | undefined): readonly Finding[] {
   const { vip } = about
   switch (about.expect.taker) {
     case 'next': {
       if (to !== undefined) return []
-      const because = about.foretold === undefined ? '' : `: ${about.foretold}`
+      const reason = diagnosis ?? about.foretold
+      const because = reason === undefined ? '' : `: ${reason}`
       return [{ code: 'E_FAILOVER_NONE', text: `no other server took ${vip} over from ${from}${because}` }]
     }
     case 'nobody':

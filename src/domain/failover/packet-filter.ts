@@ -28,13 +28,15 @@ export const CUT_NEEDS: NonNullable<Disturbance['needs']> = {
 export const UNCUT = `${FILTER}
 nft delete table inet ${TABLE} 2>/dev/null
 nft delete table arp ${TABLE} 2>/dev/null
+nft delete table netdev ${TABLE} 2>/dev/null
+systemctl kill --signal=CONT keepalived.service 2>/dev/null
 for t in iptables ip6tables; do
   "$t" -w 5 -S ${CHAIN} >/dev/null 2>&1 || continue
   "$t" -w 5 -D INPUT -j ${CHAIN}; "$t" -w 5 -D OUTPUT -j ${CHAIN}; "$t" -w 5 -F ${CHAIN}; "$t" -w 5 -X ${CHAIN}
 done 2>/dev/null
 :`
 
-export const IS_UNCUT = `! nft list table inet ${TABLE} >/dev/null 2>&1 && ! nft list table arp ${TABLE} >/dev/null 2>&1 && ! iptables -w 5 -S ${CHAIN} >/dev/null 2>&1 && ! ip6tables -w 5 -S ${CHAIN} >/dev/null 2>&1`
+export const IS_UNCUT = `! nft list table inet ${TABLE} >/dev/null 2>&1 && ! nft list table arp ${TABLE} >/dev/null 2>&1 && ! nft list table netdev ${TABLE} >/dev/null 2>&1 && ! iptables -w 5 -S ${CHAIN} >/dev/null 2>&1 && ! ip6tables -w 5 -S ${CHAIN} >/dev/null 2>&1`
 
 type Direction = 'in' | 'out'
 
@@ -62,9 +64,12 @@ fi`
 
 /**
  * Nothing passes on the interface but, where wanted, the SSH connection's own port. The address stays on the interface, so that ARP for
- * it has to be kept silent apart: neighbours must not be led back to a server that cannot answer them.
+ * it has to be kept silent apart: neighbours must not be led back to a server that cannot answer them. keepalived's own gratuitous ARP
+ * passes every hook but that of netdev's egress (nft 1.0.1, Linux 5.16); without it keepalived is stopped as well. Seen on the lab: one
+ * such ARP took the service away for 8 s although the other server had the address.
  */
 export function cutLinkScript(place: DrillPlace, keepsSsh: boolean): string {
+  const isIpv6 = place.vip.includes(':')
   const on = { in: `iifname "${place.interface}"`, out: `oifname "${place.interface}"` }
   const keep = { in: `${on.in} tcp dport $port accept`, out: `${on.out} tcp sport $port accept` }
   const neighbours = 'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'
@@ -73,10 +78,11 @@ export function cutLinkScript(place: DrillPlace, keepsSsh: boolean): string {
   const arp = keepsSsh
     ? nftChain('out', [`oifname "${place.interface}" arp saddr ip ${place.vip} drop`])
     : `${nftChain('in', [`${on.in} drop`])}\n${nftChain('out', [`${on.out} drop`])}`
+  const egress = keepsSsh ? (isIpv6 ? `ip6 saddr ${place.vip} drop` : `arp saddr ip ${place.vip} drop`) : 'drop'
   const accept = keepsSsh
     ? `both -A ${CHAIN} -i ${place.interface} -p tcp --dport "$port" -j ACCEPT && both -A ${CHAIN} -o ${place.interface} -p tcp --sport "$port" -j ACCEPT && `
     : ''
-  return `${FILTER}${keepsSsh ? SSH_PORT : ''}
+  return `${FILTER}${HUSH}${keepsSsh ? SSH_PORT : ''}
 if has_nft; then
 nft -f - <<RULES || exit 1
 table inet ${TABLE} {
@@ -84,11 +90,24 @@ ${rules('in')}
 ${rules('out')}
 }
 RULES
-${place.vip.includes(':') ? '' : `nft -f - <<'RULES' 2>/dev/null || :\ntable arp ${TABLE} {\n${arp}\n}\nRULES`}
+${isIpv6 ? '' : `nft -f - <<'RULES' 2>/dev/null || :\ntable arp ${TABLE} {\n${arp}\n}\nRULES`}
+nft -f - <<'RULES' 2>/dev/null || hush
+table netdev ${TABLE} {
+  chain out { type filter hook egress device "${place.interface}" priority -300; policy accept;
+    ${egress}
+  }
+}
+RULES
 else
+hush
 both -N ${CHAIN} && ${accept}both -A ${CHAIN} -i ${place.interface} -j DROP && both -A ${CHAIN} -o ${place.interface} -j DROP && both -I INPUT 1 -j ${CHAIN} && both -I OUTPUT 1 -j ${CHAIN}
 fi`
 }
+
+/** Shell: keepalived's VRRP process says nothing more. */
+const HUSH = `
+hush() { main=$(systemctl show -p MainPID --value keepalived.service); kill -STOP $(cat "/proc/$main/task/$main/children"); }
+`
 
 /**
  * Shell: sets port to the one that sshd was reached on, or ends with 1. sudo drops SSH_CONNECTION (sshd(8), "ENVIRONMENT"), so it is

@@ -1,0 +1,40 @@
+/** Why nobody took over, by what keepalived runs on each server: judged while the disturbance still lasts. */
+import type { ObservedInstance, ObservedNode } from '../../state.ts'
+
+/**
+ * In the operator's words, one reason; undefined where the figures do not tell. `before` and `meanwhile` are all servers, before the
+ * disturbance and while nobody took over; `from` is who should have lost the address.
+ */
+export function whyNobodyTook(
+  before: readonly ObservedNode[],
+  meanwhile: readonly ObservedNode[],
+  instance: string,
+  from: string,
+): string | undefined {
+  const was = viewOf(before, instance, from)
+  const is = viewOf(meanwhile, instance, from)
+  if (was === undefined || is === undefined || is.state !== 'MASTER') return undefined
+  const others = meanwhile
+    .filter(node => node.server !== from)
+    .flatMap(node => {
+      const view = viewOf(meanwhile, instance, node.server)
+      return view === undefined || view.state === 'FAULT' ? [] : [{ server: node.server, ...view }]
+    })
+    .sort((a, b) => b.effectivePriority - a.effectivePriority)
+  const [best] = others
+  if (best === undefined) return 'no other server is fit to take over'
+  const unmoved = is.effectivePriority === was.effectivePriority
+  if (best.effectivePriority <= is.effectivePriority) {
+    return unmoved
+      ? `keepalived on ${from} does not notice: its priority is ${is.effectivePriority} as before, because its check still succeeds or weighs nothing`
+      : `the weight is too small: ${from} goes down from ${was.effectivePriority} to ${is.effectivePriority}, and the best of the others, ${best.server}, has only ${best.effectivePriority}`
+  }
+  if (best.nopreempt) {
+    return `${best.server} has priority ${best.effectivePriority}, more than ${from} with ${is.effectivePriority}, but nopreempt keeps it from taking over while ${from} still sends adverts: a weight and nopreempt exclude each other`
+  }
+  return undefined
+}
+
+function viewOf(nodes: readonly ObservedNode[], instance: string, server: string): ObservedInstance | undefined {
+  return nodes.find(node => node.server === server)?.instances.find(own => own.name === instance)
+}
