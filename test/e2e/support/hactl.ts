@@ -15,6 +15,8 @@ export type Json = Readonly<Record<string, unknown>>
 export interface Line {
   readonly event: string
   readonly server?: string
+  readonly drill?: string
+  readonly expects?: string
   readonly servers?: readonly string[]
   readonly id?: string
   readonly stage?: string
@@ -48,6 +50,10 @@ export interface DrillLine {
   readonly failback_outage_ms: number | null
   readonly restored: boolean
   readonly reasons?: readonly string[]
+  readonly notes?: readonly string[]
+  readonly connections?: number | null
+  readonly connections_cut?: number | null
+  readonly origins?: readonly { readonly from: string; readonly probes: number; readonly failed_probes: number }[]
 }
 
 export interface ServerStatusLine {
@@ -89,6 +95,8 @@ export interface Run {
 }
 
 export interface RunOptions {
+  /** For what takes longer than other runs, in ms. */
+  readonly limitMs?: number
   readonly env?: Readonly<Record<string, string>>
   /** Run in a terminal (script(1)); stdout and stderr both come from it. Each answer is typed once its question stands there. */
   readonly answers?: readonly { readonly question: string; readonly answer: string }[]
@@ -150,7 +158,7 @@ function startRun(dir: string, home: string, argv: readonly string[], options: R
     // Nothing of the machine that runs the tests may decide anything: no agent, no ssh_config, no inventory.
     env: { PATH: process.env['PATH'] ?? '', HOME: home, USER: 'tester', TERM: 'xterm', ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: RUN_LIMIT_MS,
+    timeout: options.limitMs ?? RUN_LIMIT_MS,
     killSignal: 'SIGKILL',
   })
   if (answers === undefined) child.stdin.end()
