@@ -258,17 +258,19 @@ function keepTcp(
 ): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: address, port, timeout: timeoutMs })
+    let isOpen = false
     const onAbort = () => {
       resolve(undefined)
       socket.destroy()
     }
     stop.addEventListener('abort', onAbort, { once: true })
     socket.once('connect', () => {
+      isOpen = true
       socket.setTimeout(0)
       onOpen()
     })
     socket.once('timeout', () => socket.destroy(new Error(`no answer in ${timeoutMs} ms`)))
-    socket.once('error', error => (socket.connecting ? reject(error) : resolve(reasonOf(error))))
+    socket.once('error', error => (isOpen ? resolve(reasonOf(error)) : reject(error)))
     socket.once('close', () => {
       stop.removeEventListener('abort', onAbort)
       resolve('closed by the other side')

@@ -132,11 +132,12 @@ describe('when something comes between', () => {
     await untilHeldBy(lab, 'srv-1')
     const before = await standing()
     const running = work.start(['verify-failover', '--yes', '--json', '--drill', 'partition'])
-    await running.line('disturbed', line => line.event === 'drill-disturbed')
+    const isCut = async () => (await lab.sh('srv-1', 'nft list tables')).includes('hactl_drill')
+    await until('VRRP is cut', 30_000, isCut)
     running.signal('SIGKILL')
-    await running.ended
-    expect((await lab.sh('srv-1', 'nft list tables')).includes('hactl_drill')).toBe(true)
-    await until('the timer has fired', 40_000, async () => !(await lab.sh('srv-1', 'nft list tables')).includes('hactl_drill'))
+    expect((await running.ended).exit).toBe(137)
+    expect(await isCut()).toBe(true)
+    await until('the timer has fired', 40_000, async () => !(await isCut()))
     // The lock of a dead run is free after 25 s; a deploy takes it over and leaves none.
     await until('the lock is free', 40_000, async () => (await work.hactl(['unlock', '--yes', '--json'])).exit === 0)
     await expectAsBefore(before)
