@@ -46,6 +46,9 @@ const FAST = `#!/bin/sh
 ${GENERATED_LINE}
 # Asks HAProxy whether it works: exit 0 when it answers, 1 when it does not.
 # usage: haproxy-service-check.sh [once]    (keepalived's way is ${CHECK_ASKS} questions within a second)
+
+# keepalived's SIGTERM waits for perl, which answers it: first of all, because on a busy server every line takes its time.
+trap "" TERM
 asks=${CHECK_ASKS}
 end=${CHECK_END_MS / 1000}
 [ "\${1-}" = once ] && asks=1 && end=2
@@ -57,8 +60,6 @@ then
     exit
 fi
 
-# keepalived's SIGTERM waits for perl, which answers it.
-trap "" TERM
 exec perl -e '
 use strict;
 use Socket qw(:DEFAULT SOCK_NONBLOCK);
