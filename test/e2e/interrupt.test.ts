@@ -11,7 +11,7 @@ import {
   type Workspace,
 } from './support/hactl.ts'
 import { openLab, pause, SERVERS, until } from './support/lab.ts'
-import { startPoller } from './support/poller.ts'
+import { expectNoHole, startPoller } from './support/poller.ts'
 import { ensureDeployed, residue, services, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
@@ -29,9 +29,9 @@ afterAll(async () => {
 })
 
 /** A deploy with something to do on every server. */
-function startDeploy(): Running {
+function startDeploy(...argv: string[]): Running {
   work.writeInventory(labInventory(lab, { haproxy: labHaproxy(lab, { defaults: [`timeout client ${++seconds}s`] }) }))
-  return work.start(['deploy', '--yes', '--json'])
+  return work.start(['deploy', '--yes', '--json', ...argv])
 }
 
 async function expectUnlocked(): Promise<void> {
@@ -129,7 +129,7 @@ describe('a deploy', () => {
   })
 
   test('the cable of a server is cut while it is being switched: the run says so and stops, and later converges', async () => {
-    const run = startDeploy()
+    const run = startDeploy('--timeout', '4')
     const wave = await run.line('the first wave', line => line.event === 'wave-started')
     const [first = ''] = wave.servers ?? []
     await lab.cut(first)
@@ -178,7 +178,7 @@ describe('a drill', () => {
     await untilHeldBy(lab, 'srv-1')
     await until('no unit of the drill is left', 5000, async () => (await residue(lab)) === '')
     const seen = await poller.stop()
-    expect(seen.errors.filter(error => !/ECONNRESET|socket hang up/.test(error))).toEqual([])
+    expectNoHole(seen)
     expect((await services(lab)).slice(1)).toEqual(before.slice(1))
     await until('the lock is free', 30_000, async () => (await work.hactl(['deploy', '--yes', '--quiet'])).exit === 0)
     await expectWhole()

@@ -72,3 +72,11 @@ function judge(samples: readonly Asked[]): Polled {
     errors: [...new Set(failed.map(sample => sample.said))],
   }
 }
+
+/**
+ * Throws where the address was away for a second or more. A move may cut what is in flight, and on a busy machine the taker's keepalived
+ * may have to wait for a CPU between its first advert and its address; an address that is where nobody serves it is away for seconds.
+ */
+export function expectNoHole(seen: Polled): void {
+  if (seen.outageMs >= 1000) throw new Error(`the address was away: ${JSON.stringify(seen)}`)
+}

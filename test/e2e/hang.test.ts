@@ -1,0 +1,33 @@
+/** A haproxy that is there and does not answer: what no event tells and only the check finds. Needs: any lab. Leaves: fast, converged. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expectExit, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { openLab, pause, until } from './support/lab.ts'
+import { expectNoHole, startPoller } from './support/poller.ts'
+import { ensureDeployed, untilHeldBy } from './support/servers.ts'
+
+const lab = openLab()
+let work: Workspace
+
+beforeAll(async () => {
+  work = openWorkspace(labInventory(lab))
+  await ensureDeployed(lab, work)
+})
+
+afterAll(() => work.remove())
+
+test('haproxy hangs: status says so, another server takes over, and gives the address back once it answers again', async () => {
+  await untilHeldBy(lab, 'srv-1')
+  await lab.sh('srv-1', 'systemctl kill --signal=STOP haproxy')
+  await untilHeldBy(lab, 'srv-2')
+  const status = resultOf(await work.hactl(['status', '--json']))
+  expect(status.servers?.map(server => server.haproxy)).toEqual([expect.stringContaining('fails its check'), 'healthy', 'healthy'])
+  expect(status.servers?.map(server => server.holds)).toEqual([[], [lab.vip], []])
+  // A deploy with nothing to do does not call this well.
+  expectExit(await work.hactl(['deploy', '--yes', '--quiet']), 5)
+  const poller = await startPoller(lab.vip)
+  await lab.sh('srv-1', 'systemctl kill --signal=CONT haproxy')
+  await untilHeldBy(lab, 'srv-1')
+  await pause(500)
+  expectNoHole(await poller.stop())
+  await until('all is well', 10_000, async () => (await work.hactl(['status', '--quiet'])).exit === 0)
+})
