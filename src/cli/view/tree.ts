@@ -91,7 +91,7 @@ function createFollower(open: (key: string, title: string) => Section, current: 
         drills += 1
         return open(`drill ${drills}`, `drill ${event.drill} on ${event.vip}`)
           .line('announced')
-          .done(`${event.title}; expected: ${event.expects}`)
+          .done(`will ${event.title}; expected: ${event.expects}`)
       case 'drill-sample': {
         sample = event
         const section = current()

@@ -73,7 +73,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   }),
   'kill-haproxy': () => ({
     title: 'kill haproxy (SIGKILL to all of its processes)',
-    undoTitle: 'see that haproxy runs',
+    undoTitle: 'start haproxy',
     script: 'systemctl kill --signal=KILL haproxy.service',
     undo: start('haproxy'),
     confirm: runs('haproxy'),
@@ -120,7 +120,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   }),
   'kill-keepalived': () => ({
     title: 'kill keepalived (SIGKILL to all of its processes)',
-    undoTitle: 'see that keepalived runs',
+    undoTitle: 'start keepalived',
     script: 'systemctl kill --signal=KILL keepalived.service',
     undo: start('keepalived'),
     confirm: runs('keepalived'),

@@ -121,7 +121,7 @@ test('a drill shows what was done, who holds the address now, and the verdict', 
   ])
   expect(after).toEqual([
     'v drill haproxy-stop on 192.0.2.200',
-    '  v stop haproxy on srv-1; expected: srv-2 takes over',
+    '  v will stop haproxy on srv-1; expected: srv-2 takes over',
     '  v arm the undo on srv-1',
     '  v stop haproxy on srv-1',
     '  v srv-1',
