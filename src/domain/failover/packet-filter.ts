@@ -42,9 +42,12 @@ type Direction = 'in' | 'out'
 
 const hookOf = (direction: Direction) => (direction === 'in' ? 'input' : 'output')
 
+/** "in" and "out" are words of nft's own in some releases (0.9.8). */
+const chainOf = (direction: Direction) => (direction === 'in' ? 'incoming' : 'outgoing')
+
 /** Before every other chain of that hook, so that no accept of the server's own rules is asked first. */
 const nftChain = (direction: Direction, rules: readonly string[]) =>
-  `  chain ${direction} { type filter hook ${hookOf(direction)} priority -300; policy accept;\n${rules.map(rule => `    ${rule}`).join('\n')}\n  }`
+  `  chain ${chainOf(direction)} { type filter hook ${hookOf(direction)} priority -300; policy accept;\n${rules.map(rule => `    ${rule}`).join('\n')}\n  }`
 
 /** No VRRP passes in these directions. */
 export function cutVrrpScript(directions: readonly Direction[]): string {
@@ -93,7 +96,7 @@ RULES
 ${isIpv6 ? '' : `nft -f - <<'RULES' 2>/dev/null || :\ntable arp ${TABLE} {\n${arp}\n}\nRULES`}
 nft -f - <<'RULES' 2>/dev/null || hush
 table netdev ${TABLE} {
-  chain out { type filter hook egress device "${place.interface}" priority -300; policy accept;
+  chain outgoing { type filter hook egress device "${place.interface}" priority -300; policy accept;
     ${egress}
   }
 }

@@ -48,7 +48,9 @@ test('the loop of crashes is a unit of its own, which the undo ends before it st
 
 describe('cutting traffic', () => {
   test('VRRP alone is dropped, in the directions that were asked for', () => {
-    expect(known('drop-vrrp').script).toMatch(/hook input[^}]*l4proto 112 drop[^}]*\}\s*chain out[^}]*hook output[^}]*l4proto 112 drop/)
+    expect(known('drop-vrrp').script).toMatch(
+      /hook input[^}]*l4proto 112 drop[^}]*\}\s*chain outgoing[^}]*hook output[^}]*l4proto 112 drop/,
+    )
     expect(known('drop-vrrp-in').script).not.toContain('hook output')
     expect(known('drop-vrrp-out').script).not.toContain('hook input')
   })
