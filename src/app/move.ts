@@ -4,6 +4,7 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import { addressesOn, drainLimitMs } from '../domain/drain.ts'
 import { answersSteadily, baselineProblems, isHeldSteadily } from '../domain/failover/settled.ts'
 import { endOf, holdersAt, outageOf, probesOf } from '../domain/failover/timeline.ts'
+import { keepAnsweringShell } from '../domain/hand-over.ts'
 import { trackerProblems } from '../domain/health.ts'
 import { type MeasuredAddress, type MoveOutcome, type MoveRun, runMove, type SamplesOf } from '../engine/drain.ts'
 import type { EngineEvent } from '../engine/events.ts'
@@ -13,6 +14,7 @@ import { observeNode } from '../engine/observe.ts'
 import { probeFromServer } from '../engine/probe-from-server.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
+import { sh } from '../engine/ssh/sh.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
@@ -26,6 +28,7 @@ import { connectionsOn } from './verify-failover.ts'
 
 const VERIFY_LIMIT_MS = 5000
 const VERIFY_EVERY_MS = 200
+const PREPARE_DEADLINE_MS = 15_000
 
 export interface MoveInput extends ConnectOptions {
   readonly inventoryPath: string
@@ -139,6 +142,7 @@ export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
   return runMove({
     ...rest,
     server: node.server,
+    prepare: () => keepAnswering(scene, vips),
     limitMs: drainLimitMs(cluster),
     baselineProblems: baseline,
     moveProblems: missing,
@@ -148,6 +152,21 @@ export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
     signal: ports.signal,
     onEvent,
   })
+}
+
+/** Lets every server that gives an address away answer there until the next one surely does. */
+async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: readonly string[]): Promise<void> {
+  await Promise.all(
+    nodes.map(async node => {
+      const given = addressesOn(cluster, node).filter(address => vips.includes(address))
+      if (given.length === 0) return
+      await links.current(node.server).run(sh`/bin/sh -c ${keepAnsweringShell(given, drainLimitMs(cluster))}`, {
+        label: 'go on answering while the address moves',
+        deadlineMs: PREPARE_DEADLINE_MS,
+        signal: ports.signal,
+      })
+    }),
+  )
 }
 
 /** keepalived's own priority against the track files, until they agree or the time is over. A keepalived that does not run has none. */

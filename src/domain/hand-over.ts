@@ -69,3 +69,25 @@ export function takeAwayShell(cluster: Cluster): readonly string[] {
     'done',
   ]
 }
+
+/** Not named like a drill's or an undo's unit. */
+const KEEP_ANSWERING_UNIT = 'haproxy-hactl-keep-answering'
+/** Long enough for the new holder to have announced itself, short enough for its second announcement (garp_master_delay 1) to come after. */
+const KEEP_ANSWERING_MS = 300
+
+/**
+ * Shell for the server that gives addresses away, to run before they move. keepalived sends its first advert 0.2 ms to 70 ms before it
+ * has the address and announces it (seen on 2.2.7), and at that advert the old holder drops it: what arrives there in between is lost.
+ * A local route makes the old holder go on answering: it needs no address, and is gone a moment after the address has left. The server
+ * takes it away itself. Only addresses that were parsed as such stand in it; where it fails, the move is what it was without.
+ */
+export function keepAnsweringShell(addresses: readonly string[], limitMs: number): string {
+  const routes = (verb: 'replace' | 'del') =>
+    addresses.map(a => `ip ${a.includes(':') ? '-6 ' : ''}route ${verb} local ${a} dev lo metric 9 table local`).join('; ')
+  const patterns = addresses.map(a => `*" ${a}/"*`).join('|')
+  const until = [
+    `n=0; while case "$(ip -o addr show)" in ${patterns}) [ $n -lt ${Math.ceil(limitMs / POLL_MS)} ];; *) false;; esac; do sleep ${POLL_MS / 1000}; n=$((n+1)); done`,
+    `sleep ${KEEP_ANSWERING_MS / 1000}; ${routes('del')}`,
+  ]
+  return `${routes('replace')}; systemd-run --quiet --collect --unit=${KEEP_ANSWERING_UNIT} /bin/sh -c '${until.join('; ')}' || { ${routes('del')}; }; :`
+}

@@ -44,6 +44,8 @@ export interface MoveRun {
   readonly addresses: readonly MeasuredAddress[]
   /** "another server holds 192.0.2.200". */
   readonly title: string
+  /** Done once the baseline is good, before the change; goes away by itself. */
+  readonly prepare: () => Promise<void>
   readonly change: Change
   /** Undoes the change wherever the move does not come about; undefined: the change stays. `byHand`: what an operator runs there. */
   readonly takeBack: (Change & { readonly byHand: string }) | undefined
@@ -146,6 +148,7 @@ async function changeAndWatch(run: MoveRun, watch: Watching): Promise<readonly s
   const { clock, server, title } = run
   // An interrupt during the baseline must not let the change begin.
   await clock.sleep(0, run.signal)
+  await run.prepare()
   const startedMs = clock.monotonic()
   const gate = { gate: 'move', title, servers: [server] }
   let problems: readonly string[]

@@ -11,6 +11,8 @@ describe('drain', () => {
     expect(report.vips).toEqual([
       { address: VIP, from: 'srv-1', to: 'srv-2', outageMs: 0, failedProbes: 0, probes: expect.any(Number), errors: [] },
     ])
+    // keepalived on srv-1 drops the address before srv-2 has it.
+    expect(world.answering).toEqual(['srv-1'])
     // A second before, the move itself, a second after.
     expect(report.vips[0]?.probes).toBeGreaterThan(120)
   })
@@ -194,6 +196,7 @@ describe('undrain', () => {
     const report = await world.undrain('srv-1')
     // The file goes first: stopped in between, the server is still drained and says so.
     expect(world.writes).toEqual(['forget srv-1', 'drain 0 srv-1'])
+    expect(world.answering).toEqual(['srv-2'])
     expect(world.announced[0]?.vips).toEqual([{ address: VIP, holder: 'srv-2', connections: 7 }])
     expect(report).toMatchObject({ drained: false, survivesReboot: false, changed: true, failure: undefined })
     expect(report.vips).toEqual([expect.objectContaining({ from: 'srv-2', to: 'srv-1', outageMs: 0, failedProbes: 0 })])

@@ -43,6 +43,8 @@ export interface DrainWorld {
   /** What was written where, in order: "drain -253 srv-1". */
   readonly writes: string[]
   readonly announced: MoveAnnouncement[]
+  /** Servers that were told to go on answering while an address moves away from them. */
+  readonly answering: string[]
   readonly sessions: Map<string, FakeSession>
   inventory: string
   /** The value of each server's drain file. */
@@ -111,6 +113,13 @@ export function drainWorld(): DrainWorld {
         },
       },
       { when: /flock -w 5 9/, reply: () => ({}) },
+      {
+        when: /keep-answering/,
+        reply: () => {
+          world.answering.push(server)
+          return {}
+        },
+      },
       { when: /^ss -Htn state established src '192\.0\.2\.200' \| wc -l$/, reply: () => ({ stdout: '7\n' }) },
       { when: /^grep -qx 'id [0-9a-f]+' .*(rm -rf|&& touch \S+; :$)/, reply: () => ({}) },
       {
@@ -182,6 +191,7 @@ export function drainWorld(): DrainWorld {
     events: [],
     writes: [],
     announced: [],
+    answering: [],
     sessions: new Map(),
     inventory: INVENTORY,
     drains: new Map(),
