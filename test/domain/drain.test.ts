@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { renderDrainTmpfiles } from '../../src/domain/drain.ts'
+import { keepAnsweringShell } from '../../src/domain/hand-over.ts'
 import { nodeProblems } from '../../src/domain/health.ts'
 import { isDrained } from '../../src/domain/trackers.ts'
 import { MANAGED_PATHS } from '../../src/domain/desired.ts'
@@ -33,4 +35,14 @@ test('FAULT and a priority that the offset does not explain are still problems o
 test('an offset that no keepalived watches drains nothing', () => {
   const { files, ...node } = drainedNode(-253, 'BACKUP', 250)
   expect(isDrained({ ...node, files: { ...files, '/etc/keepalived/keepalived.conf': undefined } })).toBe(false)
+})
+
+test('the old holder answers by local routes, one per address and family, which a service of its own takes away', () => {
+  const shell = keepAnsweringShell(['192.0.2.200', '2001:db8::200'], 1000)
+  expect(shell).toMatch(
+    /^ip route replace local 192\.0\.2\.200 dev lo metric 9 table local; ip -6 route replace local 2001:db8::200 dev lo metric 9 table local; systemd-run /,
+  )
+  // Once by the service, once where it could not be started.
+  expect(shell.match(/ip route del local 192\.0\.2\.200 dev lo metric 9 table local/g)).toHaveLength(2)
+  expect(spawnSync('sh', ['-n'], { input: shell, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
 })

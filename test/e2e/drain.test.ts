@@ -26,15 +26,12 @@ async function undrainAll(): Promise<void> {
   for (const server of SERVERS) expectExit(await hactl('undrain', server), 0)
 }
 
-/**
- * Runs it under the poller. A connection in flight while the address moves is cut, and a packet that meets the old holder between the
- * new one's first advert and its gratuitous ARP is lost (keepalived sends them in this order); none may be refused.
- */
+/** Runs it under the poller. A connection in flight while the address moves is cut; none may be refused or left without an answer. */
 async function polled(task: () => Promise<Run>): Promise<{ readonly run: Run; readonly seen: Polled }> {
   const poller = await startPoller(lab.vip)
   const run = await task()
   const seen = await poller.stop()
-  expect(seen.errors.filter(error => !/ECONNRESET|socket hang up|no answer within 1 s/.test(error))).toEqual([])
+  expect(seen.errors.filter(error => !/ECONNRESET|socket hang up/.test(error))).toEqual([])
   return { run, seen }
 }
 
@@ -64,7 +61,6 @@ describe('drain', () => {
       expect(movedOf(back.run)).toMatchObject({ drained: false, vips: [{ from: 'srv-2', to: 'srv-1' }] })
       expect(await lab.holders()).toEqual(['srv-1'])
       const held = await holders.stop()
-      expect(held.nobodyMs).toBe(0)
       expect(held.twoHoldersMs).toBeLessThan(1000)
       lost.push(drained.seen.failed, back.seen.failed)
       for (const { run, seen } of [drained, back]) {
@@ -72,6 +68,9 @@ describe('drain', () => {
       }
     }
     expect(lost.toSorted((a, b) => a - b)[lost.length / 2 - 1]).toBe(0)
+    // What makes the old holder go on answering is gone from every server.
+    const routes = await lab.everywhere(`ip route show table local ${lab.vip} dev lo`)
+    expect(routes).toEqual(['', '', ''])
   })
 
   test('is shown by status, is no drift and no illness, and outlives restarts and a deploy, until undrain', async () => {
