@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { renderDrainTmpfiles } from '../../src/domain/drain.ts'
+import { drillRefusals } from '../../src/domain/failover/drill.ts'
 import { keepAnsweringShell } from '../../src/domain/hand-over.ts'
 import { nodeProblems } from '../../src/domain/health.ts'
 import { isDrained } from '../../src/domain/trackers.ts'
@@ -45,4 +46,13 @@ test('the old holder answers by local routes, one per address and family, which 
   // Once by the service, once where it could not be started.
   expect(shell.match(/ip route del local 192\.0\.2\.200 dev lo metric 9 table local/g)).toHaveLength(2)
   expect(spawnSync('sh', ['-n'], { input: shell, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
+})
+
+test('no drill begins where every server that could take over is drained', () => {
+  const [first, second] = [drainedNode(0, 'BACKUP', 254), { ...drainedNode(-253, 'BACKUP', 1), server: 'srv-2' }]
+  const refusal = 'nobody is left to take over: srv-2 drained; hactl undrain gives a server back'
+  expect(drillRefusals(clusterWith(), [first, second])).toContain(refusal)
+  expect(drillRefusals(clusterWith(), [first, second, { ...first, server: 'srv-3' }])).not.toContainEqual(
+    expect.stringContaining('nobody is left'),
+  )
 })

@@ -2,6 +2,7 @@
 import type { DrillExpectation, DrillFile, ObservedInstance, ObservedNode } from '../../state.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { holderProblems, nodeProblems } from '../health.ts'
+import { isDrained } from '../trackers.ts'
 
 /** What this drill asks for on a cluster of this profile. */
 export function expectationFor(drill: DrillFile, profile: Cluster['profile']): DrillExpectation {
@@ -20,8 +21,16 @@ export function drillRefusals(cluster: Cluster, nodes: readonly ObservedNode[]):
       .filter(node => node.residue.length > 0)
       .map(node => `${node.server}: left over from an earlier drill: ${node.residue.join(', ')}`),
     ...holderProblems(cluster, nodes),
+    ...takersProblems(nodes),
     ...cluster.instances.flatMap(instance => movingProblems(nodes, instance.name)),
   ]
+}
+
+/** Drained servers are well, but with nobody else left a failure moves the address to one that its operator took out. */
+function takersProblems(nodes: readonly ObservedNode[]): readonly string[] {
+  const drained = nodes.filter(isDrained).map(node => node.server)
+  const isOneLeft = nodes.length - drained.length < 2 && drained.length > 0
+  return isOneLeft ? [`nobody is left to take over: ${drained.join(', ')} drained; hactl undrain gives a server back`] : []
 }
 
 /** An address that is about to move by itself would be taken for one that the drill moved. */
