@@ -7,6 +7,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'fast',
+          // Half of them wait for real shells: every core is worth a worker, also the one that vitest would keep free.
+          maxWorkers: '100%',
           include: ['test/**/*.test.ts'],
           exclude: ['test/lab/**', 'test/e2e/**'],
         },

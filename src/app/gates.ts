@@ -11,7 +11,7 @@ import type { ObservedNode } from '../state.ts'
 import { probeRequestFor } from './observe-cluster.ts'
 import { probeFromServer } from '../engine/probe-from-server.ts'
 
-const LOOK_EVERY_MS = 150
+const LOOK_EVERY_MS = 50
 // A look younger than this is as good as a new one: gates that follow each other share it.
 const FRESH_MS = 300
 const PROBE_LIMIT_MS = 1000

@@ -61,7 +61,8 @@ ${
     ? sh`step package/lists ${'refresh the package lists'}
 i=0
 while :; do
-  setsid -w apt-get update ${options} >${log} 2>&1; rc=$?
+  # Nobody reads descriptions here: no translations are fetched, and none that are there are removed.
+  setsid -w apt-get update ${options} -o Acquire::Languages=none -o APT::Get::List-Cleanup=false >${log} 2>&1; rc=$?
   [ $rc -eq 0 ] && break
   # The lock of the lists, unlike dpkg's, has no timeout of its own.
   grep -q 'Could not get lock' ${log} && [ $i -lt ${APT_LOCK_SECONDS / 2} ] || apt_failed package/lists $rc
