@@ -1,24 +1,11 @@
 /** The log of every command on every server, on the controller: one JSON object per line, secrets masked, readable by its owner only. */
 import { appendFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import type { SshLogEntry } from './engine/ssh/session.ts'
 
 /** Daily files older than this are removed. */
 const KEPT_DAYS = 30
 const DAY_MS = 86_400_000
-
-export interface CommandLogEntry {
-  readonly server: string
-  readonly label: string
-  /** ms since the epoch. */
-  readonly startedAtMs: number
-  readonly durationMs: number
-  /** undefined: the command came to no end that is known. */
-  readonly code: number | undefined
-  /** Masked. */
-  readonly script: string
-  readonly stdoutTail: string
-  readonly stderrTail: string
-}
 
 /** Where the log goes: --log FILE, else one file a day under $XDG_STATE_HOME/hactl/log (XDG Base Directory Specification). */
 export function commandLogPath(
@@ -44,7 +31,7 @@ function dayOf(ms: number): string {
  * Appends entries as they come, so that a killed run leaves its log behind. A log that cannot be written must not stop work on servers:
  * it is told once, by `onFailure`.
  */
-export function createCommandLog(path: string, onFailure: (why: string) => void): (entry: CommandLogEntry) => void {
+export function createCommandLog(path: string, onFailure: (why: string) => void): (entry: SshLogEntry) => void {
   let state: 'new' | 'open' | 'failed' = 'new'
   return entry => {
     if (state === 'failed') return

@@ -89,8 +89,8 @@ export interface Connections {
 }
 
 /**
- * Connects to all servers of `targets` (telling `onConnecting` before each), calls `first` on each as soon as its connection stands, then `work`; closes every connection on
- * every way out.
+ * Connects to all servers of `targets` (telling `onConnecting` before each), calls `first` on each as soon as its connection stands,
+ * then `work`; closes every connection on every way out.
  */
 export async function withConnections<F, T>(
   targets: ReadonlyMap<string, ConnectTarget>,

@@ -13,7 +13,7 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   secret: { code: [] },
   yaml: { code: ['errors'] },
   system: { code: ['errors'], types: ['ports'] },
-  'command-log': { code: [] },
+  'command-log': { code: [], types: ['engine'] },
   inventory: { code: ['errors', 'yaml', 'secret'], types: ['ports'] },
   domain: { code: ['errors', 'secret'], types: ['state', 'inventory'] },
   engine: { code: ['errors', 'secret', 'yaml'], types: ['state', 'ports'] },
