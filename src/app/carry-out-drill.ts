@@ -4,22 +4,23 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import { disturbanceFor } from '../domain/failover/disturbances.ts'
 import { whyNobodyTook } from '../domain/failover/diagnosis.ts'
 import { drillLimits, DRILL_UNITS, expectationText, goesHome, predictLast } from '../domain/failover/drill.ts'
-import { type DrillCase, judgeDrill, refusedVerdict, type Verdict } from '../domain/failover/judge.ts'
+import { type DrillCase, judgeDrill, type Verdict } from '../domain/failover/judge.ts'
 import type { DrillAccount } from '../domain/failover/report/record.ts'
 import { baselineProblems, failbackIsSettled, nextToDisturb, secondFaults, takeoverIsSettled } from '../domain/failover/settled.ts'
 import { markAt, outageSoFar, probesOf } from '../domain/failover/timeline.ts'
+import { brokenOffVerdict, refusedVerdict } from '../domain/failover/unjudged.ts'
 import { MANAGED_PATHS } from '../domain/paths.ts'
 import { TRACKER_FILES } from '../domain/trackers.ts'
 import { runConnectionKeeper } from '../engine/connection-keeper.ts'
-import { type DrillDecisions, type DrillRun, runDrill } from '../engine/drill.ts'
+import { type DrillDecisions, type DrillOutcome, type DrillRun, runDrill } from '../engine/drill.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import type { Links } from '../engine/links.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
 import { sh } from '../engine/ssh/sh.ts'
-import { HactlError } from '../errors.ts'
+import { asHactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
-import type { Disturbance, DrillExpectation, DrillFile, ObservedNode } from '../state.ts'
+import type { Disturbance, DrillExpectation, DrillFile, ObservedNode, Sample } from '../state.ts'
 import { lookAt, settledCluster } from './cluster-at-rest.ts'
 import { askedOf, readJournals, refusedAccount } from './failover-report.ts'
 import { settleLimitMs } from './gates.ts'
@@ -53,6 +54,8 @@ export interface ErrandPlace {
 /** What came of it; isUnhealthy: refused for the state of the cluster, not for what this drill alone needs. */
 export interface CarriedOut extends DrillAccount {
   readonly isUnhealthy: boolean
+  /** It was not carried out to its end: what ended it, after the undo. */
+  readonly fault?: { readonly thrown: unknown }
 }
 
 type OnEvent = (event: EngineEvent) => void
@@ -73,8 +76,8 @@ export function placeOf({ drill, instance }: Errand, nodes: readonly ObservedNod
 }
 
 /**
- * Looks at the servers as they are now, runs the drill where they are well, and judges it. Throws what runDrill throws, but a baseline
- * that is not good: that is a refusal.
+ * Looks at the servers as they are now, runs the drill where they are well, and judges it. What runDrill throws comes back as `fault`
+ * with what was seen until then, but a baseline that is not good: that is a refusal. Throws what looking at the servers throws.
  */
 export async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: Ports, onEvent: OnEvent): Promise<CarriedOut> {
   const { drill, expect, instance, maxOutageMs } = errand
@@ -107,17 +110,22 @@ export async function carryOut(errand: Errand, cluster: Cluster, links: Links, p
   const expects = expectationText(expect, maxOutageMs, predicted, from)
   onEvent({ kind: 'drill-announced', drill: drill.name, server, vip, title: `${disturbance.title} on ${server}`, expects })
   const beganMs = ports.clock.monotonic()
-  try {
-    const scene = { disturbance, server, rounds, nodes, cluster, links, ports, onEvent }
-    const outcome = await runDrill(drillRun(about, errand, scene))
-    const verdict = told(judgeDrill(about, outcome), onEvent)
-    const journals = errand.isReported ? await readJournals(links, beganMs, ports) : []
-    const { samples } = outcome
+  const samples: Sample[] = []
+  const account = async (verdict: Verdict): Promise<CarriedOut> => {
+    // An interrupted run reads no journals any more.
+    const journals = errand.isReported && !ports.signal.aborted ? await readJournals(links, beganMs, ports) : []
     return { title: drill.title, verdict, about, asked: askedOf(errand.target), samples, journals, isUnhealthy: false }
-  } catch (error) {
-    if (!(error instanceof HactlError) || error.code !== 'E_UNHEALTHY') throw error
-    return refused(errand, whom, error.why.length === 0 ? [error.message] : error.why, onEvent)
   }
+  const scene = { disturbance, server, rounds, nodes, samples, cluster, links, ports, onEvent }
+  let outcome: DrillOutcome
+  try {
+    outcome = await runDrill(drillRun(about, errand, scene))
+  } catch (thrown) {
+    const fault = asHactlError(thrown)
+    if (fault.code === 'E_UNHEALTHY') return refused(errand, whom, fault.why.length === 0 ? [fault.message] : fault.why, onEvent)
+    return { ...(await account(brokenOffVerdict(about, samples, fault))), fault: { thrown } }
+  }
+  return account(told(judgeDrill(about, outcome), onEvent))
 }
 
 interface Scene {
@@ -126,6 +134,7 @@ interface Scene {
   readonly rounds: number
   /** As they were before. */
   readonly nodes: readonly ObservedNode[]
+  readonly samples: Sample[]
   readonly cluster: Cluster
   readonly links: Links
   readonly ports: Ports
@@ -133,7 +142,7 @@ interface Scene {
 }
 
 function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
-  const { disturbance, server, rounds, nodes, cluster, links, ports, onEvent } = scene
+  const { disturbance, server, rounds, nodes, samples, cluster, links, ports, onEvent } = scene
   const { lastsMs = 0, boots = false } = disturbance
   const { keepConnection, clock } = ports
   return {
@@ -151,6 +160,7 @@ function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
     },
     limits: drillLimits(about.maxOutageMs, settleLimitMs(cluster), { rounds, lastsMs, boots }),
     decide: decisionsFor(about),
+    samples,
     links,
     sendProbes: watch => sendProbes(errand, about.from, links, ports, watch),
     ...(keepConnection === undefined || !errand.origins.includes('controller')

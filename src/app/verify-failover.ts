@@ -138,6 +138,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
             for (const errand of errands) {
               const account = await carryOut(errand, cluster, links, ports, onEvent)
               accounts.push(account)
+              if (account.fault !== undefined) throw account.fault.thrown
               // What is not as it was must be seen to before anything else is disturbed; nor is a cluster that does not come to rest.
               const { verdict } = account
               if (!verdict.restored || (verdict.verdict === 'refused' && account.isUnhealthy)) break

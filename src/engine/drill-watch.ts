@@ -24,8 +24,7 @@ export interface Watching {
 }
 
 export function startWatching(run: DrillRun): Watching {
-  const { clock } = run
-  const samples: Sample[] = []
+  const { clock, samples } = run
   const stop = new AbortController()
   let fault: unknown
   const failed = (error: unknown) => {

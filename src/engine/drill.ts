@@ -26,6 +26,8 @@ export interface DrillRun {
   /** In ms. takeoverMs: for each round; bootMs: how long a server may take to come back, 0 where none goes. */
   readonly limits: { readonly takeoverMs: number; readonly failbackMs: number; readonly undoAfterMs: number; readonly bootMs: number }
   readonly decide: DrillDecisions
+  /** Filled with what is seen, as it is seen: the caller has it also where the drill ends in a fault. */
+  readonly samples: Sample[]
   readonly links: Links
   /** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
   readonly sendProbes: (watch: {
@@ -60,6 +62,7 @@ export interface DrillDecisions {
 }
 
 export interface DrillOutcome {
+  /** Those of the run. */
   readonly samples: readonly Sample[]
   readonly before: readonly DrillState[]
   /** Servers that could not be asked are missing. */

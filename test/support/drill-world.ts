@@ -162,6 +162,7 @@ export function drillWorld(): DrillWorld {
         secondFaults: (samples, nowMs) => secondFaults(samples, about.servers, nowMs),
         outageSoFar: () => 0,
       },
+      samples: [],
       links: createLinks(SERVERS.map(open), async (server, signal) => {
         await clock.sleep(50, signal)
         if (!world.isReachable) throw unreachable(server)

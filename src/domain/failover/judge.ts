@@ -83,28 +83,6 @@ export interface OriginVerdict {
   readonly outageMs: number | undefined
 }
 
-/** A drill that was not begun, because of the state that the cluster is in. */
-export function refusedVerdict(about: Pick<DrillCase, 'drill' | 'vip'> & Partial<DrillCase>, reasons: readonly string[]): Verdict {
-  return {
-    drill: about.drill,
-    vip: about.vip,
-    verdict: 'refused',
-    from: about.from,
-    predicted: about.predicted,
-    to: undefined,
-    outageMs: undefined,
-    failedProbes: 0,
-    probes: 0,
-    holdersMax: 0,
-    failback: undefined,
-    failbackOutageMs: undefined,
-    restored: true,
-    reasons,
-    findings: reasons.map(text => ({ code: 'E_UNHEALTHY', text })),
-    notes: [],
-  }
-}
-
 /** Judges a drill that was carried out. `record` must have the marks "disturbed" and "undone". */
 export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
   const { samples } = record

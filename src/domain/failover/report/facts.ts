@@ -1,11 +1,13 @@
 /** From what a run saw to what its reports say: every figure, text and time, clean and on one axis. */
-import type { HolderSample, JournalLine, ServerJournal } from '../../../state.ts'
+import type { ConnectionSample, HolderSample, JournalLine, ServerJournal } from '../../../state.ts'
 import { DRILL_UNITS } from '../drill.ts'
 import type { Verdict } from '../judge.ts'
 import { endOf, markAt } from '../timeline.ts'
 import {
   type Interruption,
   interruptionsOf,
+  type KeptLane,
+  keptLanes,
   type ProbeLane,
   probeLanes,
   type ServerLane,
@@ -22,7 +24,7 @@ export interface RunFacts extends Omit<FailoverRun, 'drills'> {
   readonly outcome: string
 }
 
-/** All times are ms since the disturbance. */
+/** All times are ms since `zero`. */
 export interface DrillFacts extends Omit<Verdict, 'findings'> {
   readonly title: string
   readonly asked: string
@@ -30,6 +32,8 @@ export interface DrillFacts extends Omit<Verdict, 'findings'> {
   readonly maxOutageMs: number | undefined
   /** One line: who took over, how long nobody answered, what was lost. */
   readonly summary: string
+  /** What the axis counts from: a drill that ended before its disturbance has none. */
+  readonly zero: 'disturbance' | 'beginning'
   /** From the first to the last thing seen; undefined where it was refused. */
   readonly axis: { readonly fromMs: number; readonly toMs: number } | undefined
   readonly marks: readonly MarkFact[]
@@ -37,8 +41,13 @@ export interface DrillFacts extends Omit<Verdict, 'findings'> {
   /** What each server said at each look, as it arrived; the lanes are smoothed by the servers' own clocks. */
   readonly looks: readonly HolderSample[]
   readonly probeLanes: readonly ProbeLane[]
+  /** Long-lived connections are counted apart from the probes, each of which is a new one. */
+  readonly keptLanes: readonly KeptLane[]
+  readonly connectionEvents: readonly ConnectionSample[]
   readonly interruptions: readonly Interruption[]
   readonly errors: readonly ErrorGroup[]
+  /** The same of the long-lived connections that were cut. */
+  readonly cuts: readonly ErrorGroup[]
   readonly journal: readonly JournalFact[]
   /** What is missing of the journal, one line each. */
   readonly journalGaps: readonly string[]
@@ -50,7 +59,7 @@ export interface MarkFact {
   readonly server: string
 }
 
-/** The failed probes that met the same error. */
+/** The failed probes, or cut connections, that met the same error. */
 export interface ErrorGroup {
   readonly error: string
   readonly count: number
@@ -80,13 +89,19 @@ function drillFacts(account: DrillAccount, servers: readonly string[]): DrillFac
   const { findings, ...verdict } = account.verdict
   const endMs = endOf(samples)
   const beginMs = samples.reduce((least, sample) => Math.min(least, sample.kind === 'probe' ? sample.sentMs : sample.atMs), endMs)
-  const zeroMs = markAt(samples, 'disturbed') ?? beginMs
+  const disturbedMs = markAt(samples, 'disturbed')
+  const zeroMs = disturbedMs ?? beginMs
   const since = (ms: number) => Math.round((ms - zeroMs) * 10) / 10
   const onAxis = (span: Span): Span => ({ ...span, fromMs: since(span.fromMs), toMs: since(span.toMs) })
   const failure = { fromMs: 0, toMs: since(markAt(samples, 'undone') ?? endMs) }
   const lanes = probeLanes(samples).map(({ from, probes }) => ({
     from,
     probes: probes.map(probe => ({ ...probe, atMs: since(probe.atMs), error: probe.error === undefined ? undefined : clean(probe.error) })),
+  }))
+  const kept = keptLanes(samples, endMs).map(lane => ({
+    ...lane,
+    connections: lane.connections.map(spans => spans.map(onAxis)),
+    cuts: lane.cuts.map(cut => ({ ...cut, atMs: since(cut.atMs), error: clean(cut.error) })),
   }))
   const maxOutageMs = about?.maxOutageMs
   const wasRun = samples.length > 0
@@ -98,6 +113,7 @@ function drillFacts(account: DrillAccount, servers: readonly string[]): DrillFac
     asked: clean(account.asked),
     maxOutageMs,
     summary: summaryOf(account.verdict),
+    zero: disturbedMs === undefined ? 'beginning' : 'disturbance',
     axis: wasRun ? { fromMs: since(beginMs), toMs: since(endMs) } : undefined,
     marks: samples.flatMap(sample =>
       sample.kind === 'mark' ? [{ mark: sample.mark, atMs: since(sample.atMs), server: sample.server }] : [],
@@ -113,8 +129,15 @@ function drillFacts(account: DrillAccount, servers: readonly string[]): DrillFac
     }),
     looks: samples.flatMap(sample => (sample.kind === 'holder' ? [{ ...sample, atMs: since(sample.atMs) }] : [])),
     probeLanes: lanes,
+    keptLanes: kept,
+    connectionEvents: samples.flatMap(sample =>
+      sample.kind === 'connection'
+        ? [{ ...sample, atMs: since(sample.atMs), error: sample.error === undefined ? undefined : clean(sample.error) }]
+        : [],
+    ),
     interruptions: lanes.flatMap(lane => interruptionsOf(lane, failure)).sort((a, b) => a.fromMs - b.fromMs),
-    errors: errorGroups(lanes),
+    errors: errorGroups(lanes.flatMap(({ from, probes }) => probes.map(({ atMs, error }) => ({ from, atMs, error })))),
+    cuts: errorGroups(kept.flatMap(({ from, cuts }) => cuts.map(({ atMs, error }) => ({ from, atMs, error })))),
     journal: account.journals.flatMap(journal => journalFacts(journal, account, since)).sort((a, b) => timeOf(a) - timeOf(b)),
     journalGaps: account.journals.flatMap(gapsOf),
   }
@@ -132,23 +155,30 @@ function summaryOf(verdict: Verdict): string {
   const move = `${from ?? 'nobody'} -> ${to ?? 'nobody'}`
   const taken = to === undefined && outageMs === undefined ? `${move}: nobody took over` : `${move}, ${outage(outageMs)}`
   const back = failback === undefined ? '' : `; in the end on ${failback}, ${outage(failbackOutageMs)} on the way`
-  return `${taken}, ${failedProbes} of ${count(probes, 'probe')} lost${back}${restored ? '' : '; NOT RESTORED'}`
+  const kept = keptText(verdict)
+  const cut = kept === undefined ? '' : `, ${kept} of the long-lived connections`
+  return `${taken}, ${failedProbes} of ${count(probes, 'probe')} lost${cut}${back}${restored ? '' : '; NOT RESTORED'}`
 }
 
-function errorGroups(lanes: readonly ProbeLane[]): readonly ErrorGroup[] {
+interface Failure {
+  readonly from: string
+  readonly atMs: number
+  /** undefined: it did not fail. */
+  readonly error: string | undefined
+}
+
+function errorGroups(failures: readonly Failure[]): readonly ErrorGroup[] {
   const groups = new Map<string, ErrorGroup>()
-  for (const { from, probes } of lanes) {
-    for (const { error, atMs } of probes) {
-      if (error === undefined) continue
-      const group = groups.get(error) ?? { error, count: 0, firstMs: atMs, lastMs: atMs, from: [] }
-      groups.set(error, {
-        error,
-        count: group.count + 1,
-        firstMs: Math.min(group.firstMs, atMs),
-        lastMs: Math.max(group.lastMs, atMs),
-        from: group.from.includes(from) ? group.from : [...group.from, from],
-      })
-    }
+  for (const { from, error, atMs } of failures) {
+    if (error === undefined) continue
+    const group = groups.get(error) ?? { error, count: 0, firstMs: atMs, lastMs: atMs, from: [] }
+    groups.set(error, {
+      error,
+      count: group.count + 1,
+      firstMs: Math.min(group.firstMs, atMs),
+      lastMs: Math.max(group.lastMs, atMs),
+      from: group.from.includes(from) ? group.from : [...group.from, from],
+    })
   }
   return [...groups.values()].sort((a, b) => b.count - a.count)
 }
@@ -175,6 +205,23 @@ function gapsOf({ server, isCut, problem, lines }: ServerJournal): readonly stri
   return isCut ? [`${server} logged more: these are its last ${count(lines.length, 'line')}`] : []
 }
 
+/** "1 of 4 cut"; undefined where none were held. */
+export function keptText({ connections, connectionsCut }: Pick<Verdict, 'connections' | 'connectionsCut'>): string | undefined {
+  return connections === undefined ? undefined : `${connectionsCut ?? 0} of ${connections} cut`
+}
+
+/** The places that probes came from, one row each; empty where all came from one. */
+export function originRows({ origins = [] }: DrillFacts): readonly (readonly string[])[] {
+  if (origins.length < 2) return []
+  return origins.map(({ from, probes, failedProbes, outageMs }) => [
+    from,
+    `${failedProbes} of ${probes}`,
+    outageMs === undefined ? 'to the end' : `${outageMs} ms`,
+  ])
+}
+
+export const ORIGIN_HEAD: readonly string[] = ['asked from', 'probes lost', 'outage']
+
 /** The head of the one table over all drills. */
 export const SUMMARY_HEAD: readonly string[] = [
   'drill',
@@ -183,6 +230,7 @@ export const SUMMARY_HEAD: readonly string[] = [
   'moved',
   'outage',
   'probes lost',
+  'connections',
   'holders',
   'in the end',
   'restored',
@@ -199,6 +247,7 @@ export function summaryRow(drill: DrillFacts): readonly string[] {
     wasRun ? `${drill.from ?? 'nobody'} -> ${drill.to ?? 'nobody'}${isOther ? ` (predicted: ${drill.predicted})` : ''}` : '-',
     drill.outageMs === undefined ? '-' : `${drill.outageMs} ms`,
     wasRun ? `${drill.failedProbes} of ${drill.probes}` : '-',
+    keptText(drill) ?? '-',
     wasRun ? String(drill.holdersMax) : '-',
     drill.failback ?? '-',
     drill.restored ? 'yes' : 'NO',

@@ -1,9 +1,21 @@
 /** The report for people: one page that fetches nothing and runs nothing. */
-import { type DrillFacts, factsOf, type JournalFact, type RunFacts, SUMMARY_HEAD, summaryRow } from './facts.ts'
+import {
+  type DrillFacts,
+  type ErrorGroup,
+  factsOf,
+  type JournalFact,
+  keptText,
+  ORIGIN_HEAD,
+  originRows,
+  type RunFacts,
+  SUMMARY_HEAD,
+  summaryRow,
+} from './facts.ts'
 import type { FailoverRun } from './record.ts'
 import { STYLE } from './style.ts'
 import { count, escapeMarkup, formatClock, formatMs, formatOffset } from './text.ts'
-import { type Frame, renderTimeline } from './timeline-svg.ts'
+import type { Frame } from './svg-parts.ts'
+import { renderTimeline } from './timeline-svg.ts'
 
 /** A drawing of the whole drill is followed by a closer one where what matters takes less of it than this. */
 const CLOSER_BELOW = 0.4
@@ -91,8 +103,10 @@ ${drill.axis === undefined ? '' : figures(drill)}
 <div class="columns${hasJournal ? ' two' : ''}">
 <div>
 ${drill.axis === undefined ? '' : timelines(drill, drill.axis)}
+${table('Where the probes came from', ORIGIN_HEAD, originRows(drill))}
 ${interruptions(drill)}
-${errors(drill)}
+${errors('What the failed probes met', 'probes', drill.errors)}
+${errors('What the long-lived connections that were cut met', 'connections', drill.cuts)}
 </div>
 ${hasJournal ? `<div>${journal(drill)}</div>` : ''}
 </div>
@@ -107,19 +121,21 @@ function figures(drill: DrillFacts): string {
     ['Held before by', drill.from ?? 'nobody'],
     ['Taken over by', `${drill.to ?? 'nobody'} (predicted: ${drill.predicted ?? 'not known'})`],
     ['Outage', `${outage(drill.outageMs, noAnswer)} (${bound})`],
-    ['Probes lost', `${drill.failedProbes} of ${drill.probes}`],
+    ['Probes (new connections) lost', `${drill.failedProbes} of ${drill.probes}`],
+    ['Long-lived connections', keptText(drill) ?? 'none held'],
     ['Most holders at once', String(drill.holdersMax)],
     ['Held in the end by', drill.failback ?? 'nobody, or more than one'],
     ['Outage on the way back', outage(drill.failbackOutageMs, 'it never ended')],
     ['Everything restored', drill.restored ? 'yes' : 'NO'],
     ['Asked', drill.asked],
+    ['Asked from', drill.probeLanes.map(lane => lane.from).join(', ') || 'nowhere'],
   ])
 }
 
 function timelines(drill: DrillFacts, whole: Frame): string {
   const closer = closerFrame(drill, whole)
   const about = `${drill.drill} on ${drill.vip}: ${drill.summary}`
-  return `<figure class="whole"><figcaption>The whole drill, in seconds since the disturbance</figcaption>
+  return `<figure class="whole"><figcaption>The whole drill, in seconds since the ${drill.zero}</figcaption>
 ${renderTimeline(drill, whole, about)}
 ${LEGEND}</figure>${
     closer === undefined
@@ -148,6 +164,10 @@ const LEGEND = `<ul class="legend">${[
   ['outage: nobody answered', '<rect class="outage" x=".5" y=".5" width="21" height="11"/>'],
   ['probe answered', '<rect class="ok" x="9" y="6" width="3" height="6"/>'],
   ['probe failed', '<rect class="failed" x="9" width="3" height="12"/>'],
+  [
+    'long-lived connection, cut',
+    '<rect class="kept" y="3" width="10" height="2"/><rect class="kept" y="8" width="22" height="2"/><rect class="cut" x="9" width="2" height="12"/>',
+  ],
 ]
   .map(([name, drawing]) => `<li><svg width="22" height="12" aria-hidden="true">${drawing}</svg>${name}</li>`)
   .join('')}</ul>`
@@ -170,17 +190,11 @@ function interruptions(drill: DrillFacts): string {
   )
 }
 
-function errors(drill: DrillFacts): string {
+function errors(caption: string, what: string, groups: readonly ErrorGroup[]): string {
   return table(
-    'What the failed probes met',
-    ['error', 'probes', 'first', 'last', 'asked from'],
-    drill.errors.map(group => [
-      group.error,
-      String(group.count),
-      formatOffset(group.firstMs),
-      formatOffset(group.lastMs),
-      group.from.join(', '),
-    ]),
+    caption,
+    ['error', what, 'first', 'last', 'asked from'],
+    groups.map(group => [group.error, String(group.count), formatOffset(group.firstMs), formatOffset(group.lastMs), group.from.join(', ')]),
   )
 }
 

@@ -1,5 +1,5 @@
 /** The report for programs: every fact and every sample, in a shape that carries its version. */
-import { type DrillFacts, factsOf } from './facts.ts'
+import { type DrillFacts, type ErrorGroup, factsOf } from './facts.ts'
 import type { Span } from './lanes.ts'
 import type { FailoverRun } from './record.ts'
 
@@ -7,7 +7,7 @@ import type { FailoverRun } from './record.ts'
 const REPORT_VERSION = 1
 
 /**
- * One JSON object. Keys are those of `verify-failover --json`, all times are ms since the disturbance of their drill, what is not
+ * One JSON object. Keys are those of `verify-failover --json`, all times are ms since what `since` of their drill says, what is not
  * known is null. Samples are tables: `columns` names what stands in each of `rows`.
  */
 export function renderJsonReport(run: FailoverRun): string {
@@ -41,12 +41,21 @@ function drillObject(drill: DrillFacts): object {
     max_outage_ms: drill.maxOutageMs,
     failed_probes: drill.failedProbes,
     probes: drill.probes,
+    origins: (drill.origins ?? []).map(({ from, probes, failedProbes, outageMs }) => ({
+      from,
+      probes,
+      failed_probes: failedProbes,
+      outage_ms: outageMs,
+    })),
+    connections: drill.connections,
+    connections_cut: drill.connectionsCut,
     holders_max: drill.holdersMax,
     failback: drill.failback,
     failback_outage_ms: drill.failbackOutageMs,
     restored: drill.restored,
     reasons: drill.reasons,
     notes: drill.notes,
+    since: drill.zero,
     window_ms: drill.axis === undefined ? undefined : [drill.axis.fromMs, drill.axis.toMs],
     marks: drill.marks.map(({ mark, atMs, server }) => ({ mark, at_ms: atMs, server })),
     interruptions: drill.interruptions.map(gap => ({
@@ -56,7 +65,8 @@ function drillObject(drill: DrillFacts): object {
       failed_probes: gap.failedProbes,
       phase: gap.phase,
     })),
-    errors: drill.errors.map(({ error, count, firstMs, lastMs, from }) => ({ error, count, first_ms: firstMs, last_ms: lastMs, from })),
+    errors: drill.errors.map(errorObject),
+    cuts: drill.cuts.map(errorObject),
     servers: drill.lanes.map(lane => ({
       server: lane.server,
       held: lane.holds.map(pair),
@@ -71,6 +81,16 @@ function drillObject(drill: DrillFacts): object {
         rows: drill.probeLanes.flatMap(({ from, probes }) =>
           probes.map(({ atMs, tookMs, ok, error }) => [from, atMs, tenth(tookMs), ok, ...(error === undefined ? [] : [error])]),
         ),
+      },
+      connections: {
+        columns: ['from', 'at_ms', 'id', 'event', 'error'],
+        rows: drill.connectionEvents.map(({ from, atMs, id, event, error }) => [
+          from,
+          atMs,
+          id,
+          event,
+          ...(error === undefined ? [] : [error]),
+        ]),
       },
       holders: {
         columns: ['server', 'at_ms', 'uptime_ms', 'reachable', 'holds', 'units', 'trackers'],
@@ -94,6 +114,10 @@ function drillObject(drill: DrillFacts): object {
     })),
     journal_gaps: drill.journalGaps,
   }
+}
+
+function errorObject({ error, count, firstMs, lastMs, from }: ErrorGroup): object {
+  return { error, count, first_ms: firstMs, last_ms: lastMs, from }
 }
 
 function pair({ fromMs, toMs }: Span): readonly [number, number] {

@@ -57,6 +57,13 @@ function figuresOf(drill: DrillFacts): readonly (readonly [string, string])[] {
     ['max_outage_ms', drill.maxOutageMs],
     ['failed_probes', drill.failedProbes],
     ['probes', drill.probes],
+    ...(drill.origins ?? []).flatMap(({ from, probes, failedProbes, outageMs }) => [
+      [`from.${from}.probes`, probes] as const,
+      [`from.${from}.failed_probes`, failedProbes] as const,
+      [`from.${from}.outage_ms`, outageMs] as const,
+    ]),
+    ['connections', drill.connections],
+    ['connections_cut', drill.connectionsCut],
     ['holders_max', drill.holdersMax],
     ['failback', drill.failback],
     ['failback_outage_ms', drill.failbackOutageMs],
@@ -97,6 +104,7 @@ function story(drill: DrillFacts): string {
         `outage from ${formatOffset(fromMs)} to ${toMs === undefined ? 'the end' : formatOffset(toMs)}: ${failedProbes} probes from ${from} failed`,
     ),
     ...drill.errors.map(({ error, count }) => `${count} x ${error}`),
+    ...drill.cuts.map(({ error, count }) => `${count} long-lived connections cut: ${error}`),
     ...drill.journalGaps,
     ...drill.journal.map(({ sinceMs, atMs, server, source, message }) => {
       const time = sinceMs === undefined ? `${formatClock(atMs)} UTC` : formatOffset(sinceMs)

@@ -1,5 +1,5 @@
-/** What each server and each place that probes came from went through, as spans on one axis. */
-import type { HolderSample, Sample } from '../../../state.ts'
+/** What each server, each place that probes came from and each long-lived connection went through, as spans on one axis. */
+import type { ConnectionSample, HolderSample, Sample } from '../../../state.ts'
 import { alignHolders, holdIntervals, probesOf, SILENT_AFTER_MS, type Window } from '../timeline.ts'
 
 /** Something was so from the first look that showed it to the last. */
@@ -31,6 +31,21 @@ export interface ProbeLane {
   /** "controller" or the name of a server. */
   readonly from: string
   readonly probes: readonly Probe[]
+}
+
+/** The long-lived connections of one place. */
+export interface KeptLane {
+  readonly from: string
+  /** From their opening to their cut, or to the last thing seen; by the number of the connection. */
+  readonly connections: readonly (readonly Span[])[]
+  readonly opened: number
+  readonly cuts: readonly Cut[]
+}
+
+export interface Cut {
+  readonly atMs: number
+  readonly id: number
+  readonly error: string
 }
 
 /** Nobody answered: from the sending of the last good probe to the sending of the next. */
@@ -97,6 +112,32 @@ export function probeLanes(samples: readonly Sample[]): readonly ProbeLane[] {
     probes.push({ atMs: sentMs, tookMs, ok, error: ok ? undefined : (error ?? 'unknown') })
   }
   return [...lanes].map(([from, probes]) => ({ from, probes }))
+}
+
+/** The long-lived connections by where they came from. */
+export function keptLanes(samples: readonly Sample[], endMs: number): readonly KeptLane[] {
+  const kept = samples.filter(sample => sample.kind === 'connection')
+  return [...new Set(kept.map(sample => sample.from))].map(from => {
+    const own = kept.filter(sample => sample.from === from)
+    const ids = [...new Set(own.map(sample => sample.id))].toSorted((a, b) => a - b)
+    return {
+      from,
+      connections: ids.map(id =>
+        connectionSpans(
+          own.filter(sample => sample.id === id),
+          endMs,
+        ),
+      ),
+      opened: own.filter(sample => sample.event === 'opened').length,
+      cuts: own.flatMap(({ atMs, id, event, error }) => (event === 'cut' ? [{ atMs, id, error: error ?? 'unknown' }] : [])),
+    }
+  })
+}
+
+function connectionSpans(samples: readonly ConnectionSample[], endMs: number): readonly Span[] {
+  return samples.flatMap(({ event, atMs }, index) =>
+    event === 'opened' ? [{ fromMs: atMs, toMs: samples[index + 1]?.atMs ?? endMs, state: 'open' }] : [],
+  )
 }
 
 /** Every run of failed probes; `failure` is the time from the disturbance to its undo. */

@@ -1,5 +1,5 @@
 /** The report for a ticket: GitHub-flavoured Markdown, which still reads well as plain text. */
-import { type DrillFacts, factsOf, SUMMARY_HEAD, summaryRow } from './facts.ts'
+import { type DrillFacts, type ErrorGroup, factsOf, ORIGIN_HEAD, originRows, SUMMARY_HEAD, summaryRow } from './facts.ts'
 import type { FailoverRun } from './record.ts'
 import { formatClock, formatMs, formatOffset } from './text.ts'
 
@@ -26,34 +26,20 @@ function drillParts(drill: DrillFacts): readonly string[] {
     escapeLine(drill.summary),
     ...bullets([...drill.reasons, ...drill.notes]),
     ...timeline(drill),
-    ...section(
+    ...tableSection('Where the probes came from', ORIGIN_HEAD, originRows(drill)),
+    ...tableSection(
       'Interruptions',
-      drill.interruptions.length === 0
-        ? []
-        : [
-            table(
-              ['outage', 'from', 'to', 'probes lost', 'asked from'],
-              drill.interruptions.map(({ fromMs, toMs, failedProbes, from }) => [
-                toMs === undefined ? 'to the end' : `${Math.round(toMs - fromMs)} ms`,
-                formatOffset(fromMs),
-                toMs === undefined ? '-' : formatOffset(toMs),
-                String(failedProbes),
-                from,
-              ]),
-            ),
-          ],
+      ['outage', 'from', 'to', 'probes lost', 'asked from'],
+      drill.interruptions.map(({ fromMs, toMs, failedProbes, from }) => [
+        toMs === undefined ? 'to the end' : `${Math.round(toMs - fromMs)} ms`,
+        formatOffset(fromMs),
+        toMs === undefined ? '-' : formatOffset(toMs),
+        String(failedProbes),
+        from,
+      ]),
     ),
-    ...section(
-      'What the failed probes met',
-      drill.errors.length === 0
-        ? []
-        : [
-            table(
-              ['error', 'probes', 'first', 'last'],
-              drill.errors.map(group => [group.error, String(group.count), formatOffset(group.firstMs), formatOffset(group.lastMs)]),
-            ),
-          ],
-    ),
+    ...errors('What the failed probes met', 'probes', drill.errors),
+    ...errors('What the long-lived connections that were cut met', 'connections', drill.cuts),
     ...section('Journal', [
       ...bullets(drill.journalGaps),
       ...fenced(
@@ -87,17 +73,36 @@ function timeline(drill: DrillFacts): readonly string[] {
         return inside.some(probe => !probe.ok) ? 'x' : inside.length > 0 ? '.' : ' '
       }),
     })),
+    ...drill.keptLanes.map(lane => ({
+      name: `long-lived of ${lane.from}`,
+      line: draw((fromMs, toMs) => {
+        const isCut = lane.cuts.some(cut => cut.atMs >= fromMs && cut.atMs < toMs)
+        return isCut ? 'x' : lane.connections.flat().some(touches(fromMs, toMs)) ? '=' : ' '
+      }),
+    })),
     {
       name: 'disturbed, undone',
       line: draw((fromMs, toMs) => (drill.marks.some(m => LINES.includes(m.mark) && m.atMs >= fromMs && m.atMs < toMs) ? '^' : ' ')),
     },
   ]
   const width = Math.max(...rows.map(row => row.name.length))
-  const legend = `${formatOffset(axis.fromMs)} to ${formatOffset(axis.toMs)}; # holds the address, ? nothing known, x a probe failed`
+  const legend = `${formatOffset(axis.fromMs)} to ${formatOffset(axis.toMs)}; # holds the address, ? nothing known, x a probe failed or a connection was cut`
   return fenced([...rows.map(({ name, line }) => `${name.padEnd(width)}  ${line}`.trimEnd()), legend])
 }
 
 const LINES = ['disturbed', 'undone']
+
+function errors(title: string, what: string, groups: readonly ErrorGroup[]): readonly string[] {
+  return tableSection(
+    title,
+    ['error', what, 'first', 'last', 'asked from'],
+    groups.map(group => [group.error, String(group.count), formatOffset(group.firstMs), formatOffset(group.lastMs), group.from.join(', ')]),
+  )
+}
+
+function tableSection(title: string, head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
+  return section(title, rows.length === 0 ? [] : [table(head, rows)])
+}
 
 function section(title: string, parts: readonly string[]): readonly string[] {
   return parts.length === 0 ? [] : [`### ${title}`, ...parts]

@@ -1,3 +1,13 @@
+/** Every row a card of its own, each cell beside its column's name. */
+const asCards = (table: string) => `
+${table} thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+${table},${table} tbody,${table} tr,${table} td,${table} th{display:block;width:auto}
+${table} tr{border:1px solid var(--line);border-radius:.4rem;padding:.3rem .6rem;margin-bottom:.5rem}
+${table} td,${table} th{display:grid;grid-template-columns:7.5rem minmax(0,1fr);border:0;padding:.1rem 0}
+${table} td::before,${table} th::before{content:attr(data-label);color:var(--muted);font-weight:400}
+${table} th{color:var(--ink)}
+`
+
 /** The look of the HTML report: light, dark, phone and print. Nothing is fetched; no colour says anything alone. */
 export const STYLE = `
 :root{color-scheme:light dark;--paper:#fff;--raised:#f6f8fa;--ink:#1b1f24;--muted:#57606a;--line:#c9d1d9;--held:#0b5cad;--ok:#1a7f37;--bad:#b42318;--warn:#7d4e00;--gone:#57606a;--band:#b4231822}
@@ -46,7 +56,8 @@ svg rect.outage{fill:var(--band);stroke:var(--bad);stroke-width:1}
 svg rect.held{fill:var(--held)}
 svg rect.active,svg rect.ok{fill:var(--ok)}
 svg rect.down{fill:url(#hatch);stroke:var(--bad);stroke-width:1}
-svg rect.failed{fill:var(--bad)}
+svg rect.failed,svg rect.cut{fill:var(--bad)}
+svg rect.kept{fill:var(--held)}
 svg rect.unknown{fill:url(#dots)}
 svg rect.gone{fill:url(#cross);stroke:var(--gone);stroke-width:1}
 .hatch{stroke:var(--bad);stroke-width:2}
@@ -68,17 +79,12 @@ details>summary{cursor:pointer;font-weight:600}
 .journal .src{color:var(--muted);margin-right:.5em}
 .journal li.event{border-top:1px solid var(--line);border-bottom:1px solid var(--line);margin:.2rem 0;font-weight:700}
 @media (min-width:75rem){.columns.two{grid-template-columns:minmax(0,3fr) minmax(0,2fr)}.columns.two .journal{max-height:52rem;overflow-y:auto}}
+@media screen and (max-width:60rem){${asCards('#all table.cards')}}
 @media screen and (max-width:44rem){
 body{padding:1rem .75rem 2rem}
 svg .wide{display:none}
 dl.facts{grid-template-columns:repeat(auto-fill,minmax(9rem,1fr))}
-table.cards thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-table.cards,table.cards tbody,table.cards tr,table.cards td,table.cards th{display:block;width:auto}
-table.cards tr{border:1px solid var(--line);border-radius:.4rem;padding:.3rem .6rem;margin-bottom:.5rem}
-table.cards td,table.cards th{display:grid;grid-template-columns:7.5rem minmax(0,1fr);border:0;padding:.1rem 0}
-table.cards td::before,table.cards th::before{content:attr(data-label);color:var(--muted);font-weight:400}
-table.cards th{color:var(--ink)}
-}
+${asCards('table.cards')}}
 @media print{
 :root{color-scheme:light;--paper:#fff;--raised:#fff;--ink:#000;--muted:#333;--line:#888;--held:#000;--ok:#000;--bad:#000;--warn:#000;--gone:#000;--band:#0000001a}
 @page{margin:14mm}

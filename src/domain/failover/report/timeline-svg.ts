@@ -3,33 +3,18 @@
  * Times are placed in percent and everything else in px, so that the drawing fits any width, and text and patterns keep their size.
  */
 import type { DrillFacts } from './facts.ts'
-import type { Interruption, ProbeLane, ServerLane, Span } from './lanes.ts'
+import type { Interruption, ServerLane, Span } from './lanes.ts'
+import { bar, beside, type Frame, LABELS_PX, LETTER_PX, nameOf, period, round, type Row, type Scale, text, visible } from './svg-parts.ts'
+import { keptRow, probesRow } from './svg-probes.ts'
 import { escapeMarkup, formatMs, formatOffset } from './text.ts'
 
-export interface Frame {
-  readonly fromMs: number
-  readonly toMs: number
-}
-
-const LABELS_PX = 84
 const MARK_PX = 16
 const HEAD_PX = 22
 const ROW_PX = 16
-const PROBES_PX = 26
 const AXIS_PX = 20
-/** More probes than this in one frame are drawn as runs: single strokes would only lie on each other. */
-const SINGLE_PROBES = 150
-/** How wide the plot is on a phone and elsewhere, and a letter in it; in px, for choosing what has room. */
+/** How wide the plot is on a phone and elsewhere, in px, for choosing what has room. */
 const NARROW_PX = 175
 const WIDE_PX = 560
-const LETTER_PX = 6.5
-
-/** One row of the drawing: its name on the left, its marks on the right, both below `y`. */
-interface Row {
-  readonly height: number
-  label(y: number): string
-  plot(y: number): string
-}
 
 export function renderTimeline(drill: DrillFacts, frame: Frame, about: string): string {
   const at = (ms: number) => ((ms - frame.fromMs) / (frame.toMs - frame.fromMs)) * 100
@@ -44,6 +29,7 @@ export function renderTimeline(drill: DrillFacts, frame: Frame, about: string): 
     ...bandRow(scale, drill.interruptions),
     ...drill.lanes.flatMap(lane => laneRows(scale, lane)),
     ...drill.probeLanes.map(lane => probesRow(scale, lane)),
+    ...drill.keptLanes.map(lane => keptRow(scale, lane)),
   ]
   const rowsPx = rows.reduce((sum, row) => sum + row.height, 0)
   const height = rowsPx + AXIS_PX
@@ -62,43 +48,6 @@ ${axis(scale, rowsPx)}${bands(scale, drill.interruptions, rowsPx)}${markLines(sc
 ${plots.join('\n')}
 </svg>
 </div>`
-}
-
-interface Scale {
-  /** Within the frame, in percent. */
-  readonly x: (ms: number) => string
-  /** In percent, also outside of the frame. */
-  readonly at: (ms: number) => number
-  readonly isInside: (fromMs: number, toMs: number) => boolean
-  readonly frame: Frame
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100
-}
-
-/** A rectangle from one time to another, as wide as its time but never too narrow to be seen. */
-function bar(scale: Scale, span: Frame, y: number, height: number, className: string, tip: string): string {
-  const from = Math.max(0, scale.at(span.fromMs))
-  const width = Math.max(0.35, Math.min(100, scale.at(span.toMs)) - from)
-  const title = tip === '' ? '' : `<title>${escapeMarkup(tip)}</title>`
-  return `<rect class="${className}" x="${round(Math.min(from, 99.65))}%" y="${y}" width="${round(width)}%" height="${height}">${title}</rect>`
-}
-
-function text(className: string, x: string, y: number, anchor: 'start' | 'middle' | 'end', content: string): string {
-  return `<text class="${className}" x="${x}" y="${y}" text-anchor="${anchor}">${escapeMarkup(content)}</text>`
-}
-
-/** Text beside a place: to its right, or to its left where it would run out of the drawing. */
-function beside(scale: Scale, ms: number, y: number, className: string, content: string): string {
-  const isLate = scale.at(ms) > 55
-  return `<text class="${className}" x="${scale.x(ms)}" dx="${isLate ? -5 : 5}" y="${y}" text-anchor="${isLate ? 'end' : 'start'}">${escapeMarkup(content)}</text>`
-}
-
-function nameOf(className: string, y: number, name: string): string {
-  const room = Math.floor(LABELS_PX / LETTER_PX)
-  const shown = name.length > room ? `${name.slice(0, room - 1)}…` : name
-  return text(className, '0', y, 'start', shown)
 }
 
 function markRow(scale: Scale, mark: string, atMs: number): Row {
@@ -218,50 +167,6 @@ function inside(scale: Scale, span: Span, y: number, content: string): string {
   if (width * WIDE_PX < needsPx) return ''
   const className = width * NARROW_PX < needsPx ? 'value halo on wide' : 'value halo on'
   return text(className, `${round((from + to) / 2)}%`, y, 'middle', content)
-}
-
-/** Good probes stand low and failed ones high, so that they differ without colour. */
-function probesRow(scale: Scale, lane: ProbeLane): Row {
-  const probes = lane.probes.filter(probe => scale.isInside(probe.atMs, probe.atMs))
-  return {
-    height: PROBES_PX,
-    label: y => nameOf('server', y + 13, 'probes') + nameOf('small', y + 24, lane.from),
-    plot: y => {
-      const draw = (fromMs: number, toMs: number, ok: boolean, tip: string) =>
-        ok ? bar(scale, { fromMs, toMs }, y + 16, 6, 'ok', tip) : bar(scale, { fromMs, toMs }, y + 4, 18, 'failed', tip)
-      const marks =
-        probes.length <= SINGLE_PROBES
-          ? probes.map(({ atMs, ok, error }) => draw(atMs, atMs, ok, ok ? '' : `${error ?? ''}, ${formatOffset(atMs)}`))
-          : runsOf(probes).map(run => {
-              const tip = `${run.count} ${run.ok ? 'answered' : 'failed'}, ${period(run)}`
-              return draw(run.fromMs, run.toMs, run.ok, tip)
-            })
-      return `<g class="probes"><line class="rule" x1="0" x2="100%" y1="${y + 0.5}" y2="${y + 0.5}"/>${marks.join('')}</g>`
-    },
-  }
-}
-
-interface Run extends Frame {
-  readonly ok: boolean
-  readonly count: number
-}
-
-function runsOf(probes: ProbeLane['probes']): readonly Run[] {
-  const runs: Run[] = []
-  for (const { atMs, ok } of probes) {
-    const last = runs.at(-1)
-    if (last?.ok === ok) runs[runs.length - 1] = { ...last, toMs: atMs, count: last.count + 1 }
-    else runs.push({ fromMs: atMs, toMs: atMs, ok, count: 1 })
-  }
-  return runs
-}
-
-function visible(scale: Scale, spans: readonly Span[]): readonly Span[] {
-  return spans.filter(span => scale.isInside(span.fromMs, span.toMs))
-}
-
-function period({ fromMs, toMs }: Frame): string {
-  return `${formatOffset(fromMs)} to ${formatOffset(toMs)}`
 }
 
 const STEPS_MS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000]

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { factsOf } from '../../../../src/domain/failover/report/facts.ts'
 import { inertText, maskSecrets } from '../../../../src/domain/failover/report/text.ts'
 import type { Sample } from '../../../../src/state.ts'
-import { accountOf, journalOf, NOON, refusedAccount, runOf, TIMELINES } from './runs.ts'
+import { accountOf, brokenOffAccount, journalOf, NOON, refusedAccount, runOf, TIMELINES } from './runs.ts'
 
 function factsFor(...drills: Parameters<typeof runOf>[0]) {
   const [first] = factsOf(runOf(drills)).drills
@@ -11,6 +11,24 @@ function factsFor(...drills: Parameters<typeof runOf>[0]) {
 }
 
 describe('the facts of a drill', () => {
+  test('have every long-lived connection from its opening to its cut', () => {
+    const { keptLanes, axis, cuts } = factsFor(accountOf('reload-cuts-a-kept-connection'))
+    const [lane, ...others] = keptLanes
+    expect(others).toEqual([])
+    expect(lane).toMatchObject({ from: 'controller', opened: 3, cuts: [{ id: 0, error: 'told to close' }] })
+    expect(lane?.connections.map(spans => spans.length)).toEqual([2, 1])
+    expect(lane?.connections[1]?.[0]?.toMs).toBe(axis?.toMs)
+    expect(lane?.connections[0]?.[0]?.toMs).toBe(lane?.cuts[0]?.atMs)
+    expect(cuts.map(group => group.count)).toEqual([1])
+  })
+
+  test('count from the beginning where the drill ended before its disturbance', () => {
+    const early = factsFor(brokenOffAccount('classic', 500))
+    expect(early).toMatchObject({ verdict: 'refused', zero: 'beginning', axis: { fromMs: 0 }, summary: 'not run' })
+    expect(early.probes).toBeGreaterThan(0)
+    expect(factsFor(brokenOffAccount('classic', 4000))).toMatchObject({ verdict: 'failed', zero: 'disturbance', restored: false })
+  })
+
   test('lie on an axis that begins with the disturbance', () => {
     const { axis, marks } = factsFor(accountOf('classic'))
     expect(axis).toEqual({ fromMs: -1000, toMs: 13_903 })

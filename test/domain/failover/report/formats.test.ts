@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { renderReport, REPORT_FORMATS, reportFormatOf } from '../../../../src/domain/failover/report/report.ts'
 import { STYLE } from '../../../../src/domain/failover/report/style.ts'
 import { type Element, readXml } from './markup.ts'
-import { accountOf, HOSTILE, hostileAccount, refusedAccount, runOf, TIMELINES } from './runs.ts'
+import { accountOf, brokenOffAccount, HOSTILE, hostileAccount, refusedAccount, runOf, TIMELINES } from './runs.ts'
 
 const EVERYTHING = runOf([...TIMELINES.map(name => accountOf(name)), refusedAccount()])
 const ILL = runOf([hostileAccount()], { problems: [...HOSTILE] })
@@ -35,6 +35,44 @@ describe('a report', () => {
     expect(text.isWellFormed()).toBe(true)
     expect(text).toContain('(9500 more characters)')
     expect(text).not.toContain('x'.repeat(501))
+  })
+
+  test.for(REPORT_FORMATS)('as %s tells the places that probes came from apart', format => {
+    const text = renderReport(runOf([accountOf('slow-from-elsewhere')]), format)
+    const { origins = [] } = accountOf('slow-from-elsewhere').verdict
+    expect(origins.length).toBe(2)
+    for (const { from, failedProbes, probes, outageMs } of origins) {
+      const told = {
+        html: `<span>${from}</span></th><td role="cell" data-label="probes lost"><span>${failedProbes} of ${probes}</span></td><td role="cell" data-label="outage"><span>${outageMs} ms</span>`,
+        json: JSON.stringify({ from, probes, failed_probes: failedProbes, outage_ms: outageMs }),
+        xml: `from.${from}.outage_ms" value="${outageMs}"`,
+        md: `| ${from} | ${failedProbes} of ${probes} | ${outageMs} ms |`,
+      }
+      expect(text).toContain(told[format])
+    }
+  })
+
+  test.for(REPORT_FORMATS)('as %s counts long-lived connections apart from the probes, and says what they met', format => {
+    const text = renderReport(runOf([accountOf('reload-cuts-a-kept-connection')]), format)
+    const told = {
+      html: ['<dd>1 of 3 cut</dd>', 'What the long-lived connections that were cut met', '<g class="kept">'],
+      json: ['"connections":3,"connections_cut":1', '0,"cut","told to close"]'],
+      xml: ['reload-under-load.connections_cut" value="1"', '1 long-lived connections cut: '],
+      md: ['1 of 3 cut of the long-lived connections', 'long-lived of controller  '],
+    }
+    for (const part of told[format]) expect(text).toContain(part)
+  })
+
+  test.for(REPORT_FORMATS)('as %s has what was seen of a drill that ended in a fault, and the way out of it', format => {
+    const text = renderReport(runOf([brokenOffAccount('classic', 4000)], { exit: 8 }), format)
+    expect(text).toContain('systemctl start haproxy')
+    const seen = {
+      html: '<figure class="whole">',
+      json: '["controller",0,3,false,"ECONNREFUSED"]',
+      xml: '0.000 s disturbed (srv-1)',
+      md: 'xx xx xx',
+    }
+    expect(text).toContain(seen[format])
   })
 
   test.for(REPORT_FORMATS)('as %s is the same text for the same run', format => {
@@ -225,8 +263,8 @@ describe('Markdown', () => {
     const rows = renderReport(EVERYTHING, 'md')
       .split('\n')
       .filter(line => line.startsWith('| haproxy-stop') || line.startsWith('| drill'))
-    expect(new Set(rows.map(row => row.split(/(?<!\\)\|/).length))).toEqual(new Set([11]))
-    expect(rows[1]).toBe('| haproxy-stop | 198.51.100.200 | passed | srv-1 -> srv-2 | 6600 ms | 65 of 150 | 1 | srv-1 | yes |')
+    expect(new Set(rows.map(row => row.split(/(?<!\\)\|/).length))).toEqual(new Set([12]))
+    expect(rows[1]).toBe('| haproxy-stop | 198.51.100.200 | passed | srv-1 -> srv-2 | 6600 ms | 65 of 150 | - | 1 | srv-1 | yes |')
   })
 
   test('draws who held the address', () => {

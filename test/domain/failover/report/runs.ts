@@ -1,7 +1,9 @@
 /** Runs to make reports of: the timelines of fixtures/timelines, judged, with a journal. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { type DrillCase, judgeDrill, refusedVerdict } from '../../../../src/domain/failover/judge.ts'
+import { type DrillCase, judgeDrill } from '../../../../src/domain/failover/judge.ts'
 import type { DrillAccount, FailoverRun } from '../../../../src/domain/failover/report/record.ts'
+import { brokenOffVerdict, refusedVerdict } from '../../../../src/domain/failover/unjudged.ts'
+import { HactlError } from '../../../../src/errors.ts'
 import type { DrillState, Sample, ServerJournal } from '../../../../src/state.ts'
 
 const FOLDER = new URL('../../../../fixtures/timelines/', import.meta.url)
@@ -24,7 +26,7 @@ export function accountOf(name: string, over: Partial<DrillAccount> = {}): Drill
     .map(line => JSON.parse(line))
   const [first, ...rest] = lines
   if (first?.kind !== 'case') throw new Error(`${name}: the first line must be the case`)
-  const samples = rest.filter(line => line.kind === 'probe' || line.kind === 'holder' || line.kind === 'mark')
+  const samples = rest.filter(line => line.kind !== 'case' && line.kind !== 'before' && line.kind !== 'after')
   const before = rest.filter(line => line.kind === 'before')
   const after = rest.filter(line => line.kind === 'after')
   return {
@@ -47,6 +49,19 @@ export function refusedAccount(): DrillAccount {
     samples: [],
     journals: [],
   }
+}
+
+/** A drill whose undo could not be confirmed: what was seen until `endMs` of the timeline. */
+export function brokenOffAccount(name: string, endMs: number): DrillAccount {
+  const whole = accountOf(name)
+  const samples = whole.samples.filter(sample => (sample.kind === 'probe' ? sample.sentMs : sample.atMs) < endMs)
+  if (whole.about === undefined) throw new Error(`${name} has no case`)
+  const fault = new HactlError({
+    code: 'E_UNDO_FAILED',
+    what: 'haproxy could not be started',
+    fix: 'on srv-1, as root: systemctl start haproxy',
+  })
+  return { ...whole, samples, verdict: brokenOffVerdict(whole.about, samples, fault) }
 }
 
 /** 14:00:00 UTC on a day in 2026. */

@@ -1,0 +1,67 @@
+/** The rows of a timeline that show what clients met: new connections, and long-lived ones. */
+import type { KeptLane, ProbeLane } from './lanes.ts'
+import { bar, type Frame, nameOf, period, type Row, type Scale, visible } from './svg-parts.ts'
+import { formatOffset } from './text.ts'
+
+const PROBES_PX = 26
+const KEPT_PX = 26
+/** More probes than this in one frame are drawn as runs: single strokes would only lie on each other. */
+const SINGLE_PROBES = 150
+
+/** Good probes stand low and failed ones high, so that they differ without colour. */
+export function probesRow(scale: Scale, lane: ProbeLane): Row {
+  const probes = lane.probes.filter(probe => scale.isInside(probe.atMs, probe.atMs))
+  return {
+    height: PROBES_PX,
+    label: y => nameOf('server', y + 13, 'probes') + nameOf('small', y + 24, lane.from),
+    plot: y => {
+      const draw = (fromMs: number, toMs: number, ok: boolean, tip: string) =>
+        ok ? bar(scale, { fromMs, toMs }, y + 16, 6, 'ok', tip) : bar(scale, { fromMs, toMs }, y + 4, 18, 'failed', tip)
+      const marks =
+        probes.length <= SINGLE_PROBES
+          ? probes.map(({ atMs, ok, error }) => draw(atMs, atMs, ok, ok ? '' : `${error ?? ''}, ${formatOffset(atMs)}`))
+          : runsOf(probes).map(run => {
+              const tip = `${run.count} ${run.ok ? 'answered' : 'failed'}, ${period(run)}`
+              return draw(run.fromMs, run.toMs, run.ok, tip)
+            })
+      return `<g class="probes"><line class="rule" x1="0" x2="100%" y1="${y + 0.5}" y2="${y + 0.5}"/>${marks.join('')}</g>`
+    },
+  }
+}
+
+interface Run extends Frame {
+  readonly ok: boolean
+  readonly count: number
+}
+
+function runsOf(probes: ProbeLane['probes']): readonly Run[] {
+  const runs: Run[] = []
+  for (const { atMs, ok } of probes) {
+    const last = runs.at(-1)
+    if (last?.ok === ok) runs[runs.length - 1] = { ...last, toMs: atMs, count: last.count + 1 }
+    else runs.push({ fromMs: atMs, toMs: atMs, ok, count: 1 })
+  }
+  return runs
+}
+
+/** A thin line for each connection from its opening to its end, a stroke across where it was cut. */
+export function keptRow(scale: Scale, lane: KeptLane): Row {
+  const room = KEPT_PX - 6
+  const step = room / Math.max(1, lane.connections.length)
+  return {
+    height: KEPT_PX,
+    label: y => nameOf('server', y + 13, 'long-lived') + nameOf('small', y + 24, lane.from),
+    plot: y => {
+      const lines = lane.connections.flatMap((spans, index) =>
+        visible(scale, spans).map(span => bar(scale, span, y + 4 + index * step, Math.max(1, step - 2), 'kept', `open, ${period(span)}`)),
+      )
+      const cuts = lane.cuts
+        .filter(cut => scale.isInside(cut.atMs, cut.atMs))
+        .map(({ atMs, error }) => {
+          const tip = `cut: ${error}, ${formatOffset(atMs)}`
+          return bar(scale, { fromMs: atMs, toMs: atMs }, y + 3, room, 'cut', tip)
+        })
+      return `<g class="kept"><line class="rule" x1="0" x2="100%" y1="${y + 0.5}" y2="${y + 0.5}"/>${[...lines, ...cuts].join('')}</g>`
+    },
+  }
+}

@@ -1,0 +1,51 @@
+/** The verdicts of drills that could not be judged: refused, or ended by a fault of the run itself. */
+import type { HactlError } from '../../errors.ts'
+import type { Sample } from '../../state.ts'
+import { type DrillCase, judgeDrill, type Verdict } from './judge.ts'
+import { markAt, probesOf } from './timeline.ts'
+
+/** A drill that was not begun, because of the state that the cluster is in. */
+export function refusedVerdict(about: Pick<DrillCase, 'drill' | 'vip'> & Partial<DrillCase>, reasons: readonly string[]): Verdict {
+  return {
+    drill: about.drill,
+    vip: about.vip,
+    verdict: 'refused',
+    from: about.from,
+    predicted: about.predicted,
+    to: undefined,
+    outageMs: undefined,
+    failedProbes: 0,
+    probes: 0,
+    holdersMax: 0,
+    failback: undefined,
+    failbackOutageMs: undefined,
+    restored: true,
+    reasons,
+    findings: reasons.map(text => ({ code: 'E_UNHEALTHY', text })),
+    notes: [],
+  }
+}
+
+/**
+ * A drill that ended in a fault: an interrupt, a lost connection, an undo that could not be confirmed. Its figures are those of what was
+ * seen until then; before the disturbance it counts as refused.
+ */
+export function brokenOffVerdict(about: DrillCase, samples: readonly Sample[], fault: HactlError): Verdict {
+  const reasons = [fault.message, ...fault.why, ...(fault.fix === undefined ? [] : [fault.fix])]
+  const findings = reasons.map(text => ({ code: fault.code, text }))
+  if (markAt(samples, 'disturbed') === undefined) {
+    const probes = probesOf(samples)
+    const failedProbes = probes.filter(probe => !probe.ok).length
+    return { ...refusedVerdict(about, reasons), findings, probes: probes.length, failedProbes }
+  }
+  return {
+    ...judgeDrill(about, { samples, before: [], after: [] }),
+    verdict: 'failed',
+    // Nobody looked for long enough to tell where it stays.
+    failback: undefined,
+    failbackOutageMs: undefined,
+    restored: fault.code !== 'E_UNDO_FAILED',
+    reasons,
+    findings,
+  }
+}
