@@ -240,9 +240,10 @@ export function refused(errand: Errand, whom: Partial<DrillCase>, reasons: reado
 }
 
 function told(verdict: Verdict, onEvent: OnEvent): Verdict {
-  const { drill, vip, to, outageMs, failedProbes, probes } = verdict
+  const { drill, vip, to, outageMs, failbackOutageMs = 0, failedProbes, probes } = verdict
   const outcome = `${to === undefined ? 'nobody' : to} took over, ${failedProbes} of ${probes} probes lost`
-  const seen = outageMs === undefined ? outcome : `${outcome}, ${outageMs} ms without an answer`
+  const back = failbackOutageMs === 0 ? '' : `, ${failbackOutageMs} ms on the way back`
+  const seen = outageMs === undefined ? outcome : `${outcome}, ${outageMs} ms without an answer${back}`
   onEvent({
     kind: 'drill-verdict',
     drill,

@@ -79,8 +79,7 @@ export async function lookUntil(run: DrillRun, watch: Watching, limitMs: number,
 }
 
 function tell(run: DrillRun, samples: readonly Sample[], nowMs: number): void {
-  const disturbed = samples.find(sample => sample.kind === 'mark' && sample.mark === 'disturbed')
-  if (disturbed?.kind !== 'mark') return
+  const disturbed = samples.find((sample): sample is Mark => sample.kind === 'mark' && sample.mark === 'disturbed')
   const holds: Record<string, boolean | undefined> = {}
   const units: Record<string, Readonly<Record<string, string>>> = {}
   for (const server of run.links.servers) {
@@ -89,6 +88,8 @@ function tell(run: DrillRun, samples: readonly Sample[], nowMs: number): void {
     holds[server] = isKnown ? latest.holds.includes(run.vip) : undefined
     if (isKnown) units[server] = latest.units
   }
+  // The watchers have only begun.
+  if (disturbed === undefined && Object.keys(units).length < run.links.servers.length) return
   let probesOk = 0
   let probesFailed = 0
   let recent = 0
@@ -102,7 +103,7 @@ function tell(run: DrillRun, samples: readonly Sample[], nowMs: number): void {
     kind: 'drill-sample',
     drill: run.drill,
     vip: run.vip,
-    atMs: nowMs - disturbed.atMs,
+    atMs: disturbed === undefined ? undefined : nowMs - disturbed.atMs,
     holds,
     units,
     probesOk,

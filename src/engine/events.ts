@@ -108,8 +108,8 @@ export type DrillEvent =
       readonly kind: 'drill-sample'
       readonly drill: string
       readonly vip: string
-      /** Since the disturbance. */
-      readonly atMs: number
+      /** Since the disturbance; undefined before it. */
+      readonly atMs: number | undefined
       /** Which servers hold the address; undefined where a server did not answer. */
       readonly holds: Readonly<Record<string, boolean | undefined>>
       /** systemd's word for each watched unit of the servers that answered. */

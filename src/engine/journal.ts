@@ -9,6 +9,8 @@ const MOST_LINES = 200
 /** Enough to recognise a line by; a longer one is cut before it is kept. */
 const LONGEST_MESSAGE = 10_000
 const DEADLINE_MS = 10_000
+/** What keepalived logs whenever hactl asks it how it stands. */
+const OWN_LOOKS = /^Printing VRRP as json for process\(\d+\) on signal$/
 
 /**
  * The journal of the last `windowMs` by the server's own clock. A journal that cannot be read is a remark, not a fault:
@@ -16,11 +18,12 @@ const DEADLINE_MS = 10_000
  */
 export async function readJournal(session: Session, windowMs: number, signal?: AbortSignal): Promise<ServerJournal> {
   const lines: JournalLine[] = []
+  let seen = 0
   let clock: ClockReading | undefined
   const journal = (problem: string | undefined): ServerJournal => ({
     server: session.server,
     lines: lines.slice(-MOST_LINES),
-    isCut: lines.length > MOST_LINES,
+    isCut: seen > MOST_LINES,
     bootedAtMs: clock?.bootedAtMs,
     problem,
   })
@@ -34,7 +37,9 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
         // On a busy server starting date takes its time: the tightest reading is the truest.
         if (reading !== undefined && (clock === undefined || reading.withinMs < clock.withinMs)) clock = reading
         const line = parseJournalLine(text)
-        if (line !== undefined) lines.push(line)
+        if (line === undefined) return
+        seen++
+        if (!OWN_LOOKS.test(line.message)) lines.push(line)
       },
     })
     const said = result.stderr.trim().split('\n').at(-1) ?? ''

@@ -1,4 +1,6 @@
 /** Runs that are interrupted, killed or cut off in the middle. Needs: any lab. Leaves: the fast profile, converged. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   expectExit,
@@ -60,6 +62,15 @@ async function expectConverges(): Promise<void> {
 const stepOn = (server: string, id: string) => (line: { readonly event: string; readonly server?: string; readonly id?: string }) =>
   line.event === 'action-started' && line.server === server && line.id === id
 const isDisturbed = (line: { readonly event: string }) => line.event === 'drill-disturbed'
+
+interface InterruptedReport {
+  readonly exit: number
+  readonly drills: readonly {
+    readonly verdict: string
+    readonly restored: boolean
+    readonly samples: { readonly probes: { readonly rows: readonly unknown[] } }
+  }[]
+}
 
 describe('a deploy', () => {
   test.for([
@@ -147,13 +158,18 @@ describe('a deploy', () => {
 describe('a drill', () => {
   test('Ctrl+C while haproxy is stopped: it runs again, and no timer is left', async () => {
     await untilHeldBy(lab, 'srv-1')
-    const run = work.start(['verify-failover', '--yes', '--json'])
+    const run = work.start(['verify-failover', '--yes', '--json', '--report', 'interrupted.json'])
     await run.line('the disturbance', isDisturbed)
     await until('haproxy is stopped', 10_000, async () => (await lab.trySh('srv-1', 'systemctl is-active --quiet haproxy')).code !== 0)
     run.signal('SIGINT')
     const ended = await run.ended
     expectExit(ended, 130)
     expect(resultOf(ended).code).toBe('E_INTERRUPTED')
+    const { exit, drills } = JSON.parse(readFileSync(join(work.dir, 'interrupted.json'), 'utf8')) as InterruptedReport
+    expect(exit).toBe(130)
+    expect(drills.map(({ verdict, restored }) => ({ verdict, restored }))).toEqual([{ verdict: 'failed', restored: true }])
+    // What was seen until then is kept: a second before the disturbance alone is 50 probes.
+    expect(drills[0]?.samples.probes.rows.length).toBeGreaterThan(20)
     expect(await lab.sh('srv-1', 'systemctl is-active haproxy')).toBe('active\n')
     expect(await residue(lab)).toBe('')
     await untilHeldBy(lab, 'srv-1')

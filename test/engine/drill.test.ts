@@ -53,8 +53,9 @@ test('every step is told, with the deadline of the server-side undo', async () =
   const told = world.events.filter(event => event.kind !== 'drill-sample')
   expect(told.map(event => event.kind)).toEqual(['drill-armed', 'drill-disturbed', 'drill-undone'])
   expect(told[0]).toMatchObject({ undoAfterMs: 31_000, server: 'srv-1' })
-  const sample = world.events.findLast(event => event.kind === 'drill-sample')
-  expect(sample).toMatchObject({ holds: { 'srv-1': true, 'srv-2': false, 'srv-3': false } })
+  const samples = world.events.filter(event => event.kind === 'drill-sample')
+  expect(samples[0]).toMatchObject({ atMs: undefined, holds: { 'srv-1': true }, outageMs: 0 })
+  expect(samples.at(-1)).toMatchObject({ holds: { 'srv-1': true, 'srv-2': false, 'srv-3': false } })
 })
 
 test('nobody takes over: it is undone at the limit, while the timer still runs', async () => {
@@ -125,6 +126,9 @@ describe('an interrupt', () => {
     }
     const fault = await faultOf(world)
     expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', exit: 8, cause: { code: 'E_INTERRUPTED' } })
+    const { samples } = world.run
+    expect(samples.filter(sample => sample.kind === 'mark').map(sample => sample.mark)).toEqual(['armed', 'disturbed', 'undone'])
+    expect(samples.some(sample => sample.kind === 'probe' && !sample.ok)).toBe(true)
   })
 })
 

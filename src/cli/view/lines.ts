@@ -74,7 +74,8 @@ export type Sample = Extract<EngineEvent, { kind: 'drill-sample' }>
 /** "192.0.2.200 on srv-2 after 310 ms, 12 of 640 probes lost". */
 export function renderSample(sample: Sample): string {
   const probes = sample.probesOk + sample.probesFailed
-  return `${sample.vip} ${whoHolds(sample)} after ${formatMs(sample.atMs)}, ${sample.probesFailed} of ${count(probes, 'probe')} lost`
+  const time = sample.atMs === undefined ? 'before the disturbance' : `after ${formatMs(sample.atMs)}`
+  return `${sample.vip} ${whoHolds(sample)} ${time}, ${sample.probesFailed} of ${count(probes, 'probe')} lost`
 }
 
 /** "srv-1  holds 192.0.2.200  haproxy inactive, keepalived active". */
@@ -90,7 +91,11 @@ export function renderProbes(sample: Sample): string {
   const rate = sample.probesPerSecond === undefined ? '' : `${sample.probesPerSecond} probes/s, `
   const outage = sample.outageMs === undefined ? '' : `, longest outage so far ${formatMs(sample.outageMs)}`
   const all = sample.probesOk + sample.probesFailed
-  return `${rate}${sample.probesFailed} of ${all} lost${outage}, ${formatMs(sample.atMs)} after the disturbance`
+  return `${rate}${sample.probesFailed} of ${all} lost${outage}, ${renderTime(sample)}`
+}
+
+function renderTime({ atMs }: Sample): string {
+  return atMs === undefined ? 'before the disturbance' : `${formatMs(atMs)} after the disturbance`
 }
 
 function whoHolds(sample: Sample): string {
@@ -109,11 +114,16 @@ export function sampleFilter(): (sample: Sample) => boolean {
       last.drill !== sample.drill ||
       last.vip !== sample.vip ||
       whoHolds(last) !== whoHolds(sample) ||
-      sample.atMs < last.atMs ||
-      sample.atMs - last.atMs >= SAMPLE_EVERY_MS
+      timeOf(sample) < timeOf(last) ||
+      timeOf(sample) - timeOf(last) >= SAMPLE_EVERY_MS
     if (isNews) last = sample
     return isNews
   }
+}
+
+/** Those from before the disturbance are all of one time. */
+function timeOf({ atMs }: Sample): number {
+  return atMs ?? Number.NEGATIVE_INFINITY
 }
 
 function inFront(server: string | undefined, text: string): string {

@@ -175,27 +175,33 @@ function createLine(branch: Branch, name: string): Line {
   let state: 'idle' | 'working' | 'done' | 'passed' | 'failed' = 'idle'
   let ended = () => {}
   const end = new Promise<void>(resolve => (ended = resolve))
+  let isAdded = false
   const draw = () => {
     if (wrapper === undefined) return
     wrapper.title = printable(title)
     wrapper.output = printable(state === 'failed' ? '' : (now ?? ''))
   }
-  branch.add({
-    title: printable(title),
-    task: async (_context, given) => {
-      wrapper = given
-      draw()
-      await end
-      if (state === 'failed') throw new Error(printable(now ?? ''))
-      if (state === 'passed') given.skip(printable(title))
-      if (state === 'idle') given.skip(printable(`${title}: nothing was done`))
-      if (state === 'working' && now !== undefined) given.skip(printable(`${title}: stopped: ${now}`))
-    },
-  })
+  /** Not before there is something to say: until it is its turn to be drawn it shows the text that it was added with. */
+  const add = () => {
+    isAdded = true
+    branch.add({
+      title: printable(title),
+      task: async (_context, given) => {
+        wrapper = given
+        draw()
+        await end
+        if (state === 'failed') throw new Error(printable(now ?? ''))
+        if (state === 'passed') given.skip(printable(title))
+        if (state === 'idle') given.skip(printable(`${title}: nothing was done`))
+        if (state === 'working' && now !== undefined) given.skip(printable(`${title}: stopped: ${now}`))
+      },
+    })
+  }
   const become = (next: typeof state, text: string, doing?: string) => {
     state = next
     title = text
     now = doing
+    if (!isAdded) add()
     draw()
     if (next !== 'idle' && next !== 'working') ended()
   }

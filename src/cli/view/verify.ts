@@ -17,7 +17,7 @@ export function renderAnnouncement(what: DrillAnnouncement, style: Style): strin
   return `${lines.join('\n')}\n`
 }
 
-/** A verdict per drill and address; of several one table, and beneath it what there is to say of them. */
+/** A verdict per drill and address; of several one table (lost: probes, cut: long-lived connections), and beneath it what there is to say of them. */
 export function renderVerify(report: VerifyReport, style: Style): string {
   const { drills } = report
   const lines = [...(drills.length > 1 ? drillTable(drills, style) : drills.flatMap(result => drillLines(result, style)))]
@@ -51,7 +51,7 @@ function drillLines(result: DrillResult, style: Style): readonly string[] {
   return [head, ...remarks(result).map(text => `         ${text}`)]
 }
 
-const HEAD = ['', 'drill', 'address', 'moved', 'outage', 'lost', 'way back', 'holder', 'restored']
+const HEAD = ['', 'drill', 'address', 'moved', 'outage', 'lost', 'cut', 'way back', 'holder', 'restored']
 
 function drillTable(results: readonly DrillResult[], style: Style): readonly string[] {
   const ms = (value: number | undefined) => (value === undefined ? '-' : formatMs(value))
@@ -64,6 +64,7 @@ function drillTable(results: readonly DrillResult[], style: Style): readonly str
       !wasRun ? '-' : result.to === undefined ? 'no' : `${result.from ?? 'nobody'} -> ${result.to}`,
       ms(wasRun ? result.outageMs : undefined),
       wasRun ? `${result.failedProbes} of ${result.probes}` : '-',
+      result.connections === undefined ? '-' : `${result.connectionsCut ?? 0} of ${result.connections}`,
       ms(wasRun ? result.failbackOutageMs : undefined),
       result.failback ?? '-',
       result.restored ? 'yes' : 'NO',

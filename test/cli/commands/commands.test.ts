@@ -234,7 +234,7 @@ describe('verify-failover', () => {
   test('shows several drills as one table, and beneath it why one of them failed', async () => {
     const both = { verifyFailover: async () => ({ drills: [PASSED, NOBODY_TOOK_OVER], maxOutageMs: 3000, exit: 7, problems: [] }) }
     const { out } = await runLine(['verify-failover', '-y'], { app: both })
-    expect(out).toMatch(/^ +drill +address +moved +outage +lost +way back +holder +restored$/m)
+    expect(out).toMatch(/^ +drill +address +moved +outage +lost +cut +way back +holder +restored$/m)
     expect(out).toMatch(/^PASSED +haproxy-stop +192\.0\.2\.200 +srv-1 -> srv-2 +0 ms +0 of 640 /m)
     expect(out).toMatch(/^FAILED +\S+ +192\.0\.2\.200 +no +- /m)
   })

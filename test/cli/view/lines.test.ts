@@ -3,7 +3,7 @@ import { createLines } from '../../../src/cli/view/lines.ts'
 import { createNdjson } from '../../../src/cli/view/ndjson.ts'
 import type { EngineEvent } from '../../../src/engine/events.ts'
 
-const sample = (atMs: number, holder: string, probesFailed = 0): EngineEvent => ({
+const sample = (atMs: number | undefined, holder: string, probesFailed = 0): EngineEvent => ({
   kind: 'drill-sample',
   drill: 'haproxy-stop',
   vip: '192.0.2.200',
@@ -81,5 +81,13 @@ test('as JSON an event has its kind as event, snake_case keys, and null for what
       probes_ok: 50,
       probes_failed: 0,
     },
+  ])
+})
+
+test('of what is seen before the disturbance one line is enough', () => {
+  const written = lines([sample(undefined, 'srv-1'), sample(undefined, 'srv-1'), sample(0, 'srv-1')])
+  expect(written).toEqual([
+    'haproxy-stop: 192.0.2.200 on srv-1 before the disturbance, 0 of 50 probes lost',
+    'haproxy-stop: 192.0.2.200 on srv-1 after 0 ms, 0 of 50 probes lost',
   ])
 })

@@ -155,8 +155,8 @@ function summaryOf(verdict: Verdict): string {
   const move = `${from ?? 'nobody'} -> ${to ?? 'nobody'}`
   const taken = to === undefined && outageMs === undefined ? `${move}: nobody took over` : `${move}, ${outage(outageMs)}`
   const back = failback === undefined ? '' : `; in the end on ${failback}, ${outage(failbackOutageMs)} on the way`
-  const kept = keptText(verdict)
-  const cut = kept === undefined ? '' : `, ${kept} of the long-lived connections`
+  const { connections, connectionsCut = 0 } = verdict
+  const cut = connections === undefined ? '' : `, ${connectionsCut} of ${count(connections, 'long-lived connection')} cut`
   return `${taken}, ${failedProbes} of ${count(probes, 'probe')} lost${cut}${back}${restored ? '' : '; NOT RESTORED'}`
 }
 

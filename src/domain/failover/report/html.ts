@@ -46,14 +46,10 @@ ${factList([
   ['Longest outage allowed', facts.maxOutageMs === undefined ? 'any' : formatMs(facts.maxOutageMs)],
   ['hactl', facts.hactl],
 ])}
-${contents(facts)}
 </header>
 <main>
+${allDrills(facts)}
 ${facts.drills.map((drill, index) => drillSection(drill, index)).join('\n')}
-<section class="drill" id="all">
-<h2>All drills</h2>
-<div>${allDrills(facts)}</div>
-</section>
 </main>
 </body>
 </html>
@@ -79,22 +75,14 @@ function factList(pairs: readonly (readonly [string, string])[]): string {
   return `<dl class="facts">${pairs.map(([name, value]) => `<div><dt>${escapeMarkup(name)}</dt><dd>${escapeMarkup(value)}</dd></div>`).join('')}</dl>`
 }
 
-function badge({ verdict }: DrillFacts): string {
-  return `<span class="badge ${verdict}">${verdict.toUpperCase()}</span>`
-}
-
-function contents({ drills }: RunFacts): string {
-  if (drills.length < 2) return ''
-  const items = drills.map(
-    (drill, index) => `<li><a href="#drill-${index + 1}">${escapeMarkup(`${drill.drill} ${drill.vip}`)}</a> ${badge(drill)}</li>`,
-  )
-  return `<nav aria-label="Drills"><ol>${items.join('')}</ol></nav>`
+function badge(verdict: string): string {
+  return `<span class="badge ${escapeMarkup(verdict)}">${escapeMarkup(verdict.toUpperCase())}</span>`
 }
 
 function drillSection(drill: DrillFacts, index: number): string {
   const hasJournal = drill.journal.length + drill.journalGaps.length > 0
   return `<section class="drill" id="drill-${index + 1}" aria-labelledby="drill-${index + 1}-name">
-<h2 id="drill-${index + 1}-name">${escapeMarkup(drill.drill)} on ${escapeMarkup(drill.vip)} ${badge(drill)}</h2>
+<h2 id="drill-${index + 1}-name">${escapeMarkup(drill.drill)} on ${escapeMarkup(drill.vip)} ${badge(drill.verdict)}</h2>
 <p class="muted">${escapeMarkup(drill.title)}</p>
 <p class="verdict">${escapeMarkup(drill.summary)}</p>
 ${list('reasons', drill.reasons)}
@@ -121,7 +109,7 @@ function figures(drill: DrillFacts): string {
     ['Held before by', drill.from ?? 'nobody'],
     ['Taken over by', `${drill.to ?? 'nobody'} (predicted: ${drill.predicted ?? 'not known'})`],
     ['Outage', `${outage(drill.outageMs, noAnswer)} (${bound})`],
-    ['Probes (new connections) lost', `${drill.failedProbes} of ${drill.probes}`],
+    ['New connections lost', `${drill.failedProbes} of ${count(drill.probes, 'probe')}`],
     ['Long-lived connections', keptText(drill) ?? 'none held'],
     ['Most holders at once', String(drill.holdersMax)],
     ['Held in the end by', drill.failback ?? 'nobody, or more than one'],
@@ -198,17 +186,35 @@ function errors(caption: string, what: string, groups: readonly ErrorGroup[]): s
   )
 }
 
+/** First, because it is what most readers came for; a single drill says the same beneath its own name. */
 function allDrills(facts: RunFacts): string {
-  return table('', SUMMARY_HEAD, facts.drills.map(summaryRow))
+  if (facts.drills.length < 2) return ''
+  const rows = facts.drills.map(summaryRow)
+  const drawn = table('', SUMMARY_HEAD, rows, (cell, column, row) =>
+    column === 0
+      ? `<a href="#drill-${row + 1}">${escapeMarkup(cell)}</a>`
+      : SUMMARY_HEAD[column] === 'verdict'
+        ? badge(cell)
+        : escapeMarkup(cell),
+  )
+  return `<section class="drill" id="all" aria-labelledby="all-name">
+<h2 id="all-name">All drills</h2>
+<div>${drawn}</div>
+</section>`
 }
 
 /** On a phone every row is a card; the roles keep it a table for whoever has it read out. */
-function table(caption: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
+function table(
+  caption: string,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  draw: (cell: string, column: number, row: number) => string = escapeMarkup,
+): string {
   if (rows.length === 0) return ''
-  const body = rows.map(cells => {
+  const body = rows.map((cells, row) => {
     const inner = cells.map((cell, i) => {
       const label = `data-label="${escapeMarkup(head[i] ?? '')}"`
-      const content = `<span>${escapeMarkup(cell)}</span>`
+      const content = `<span>${draw(cell, i, row)}</span>`
       return i === 0 ? `<th role="rowheader" scope="row" ${label}>${content}</th>` : `<td role="cell" ${label}>${content}</td>`
     })
     return `<tr role="row">${inner.join('')}</tr>`
@@ -230,7 +236,7 @@ function journal(drill: DrillFacts): string {
   const rest = drill.journal.filter(line => line.sinceMs === undefined).map(journalLine)
   return `<h3>Journal</h3>
 ${list('notes', drill.journalGaps)}
-<details open><summary>${count(drill.journal.length, 'line')}; haproxy's requests are left out</summary>
+<details open><summary>${count(drill.journal.length, 'line')}; haproxy's requests and hactl's own looks are left out</summary>
 <ol class="journal" tabindex="0" aria-label="Journal lines">${[...entries.map(entry => entry.html), ...rest].join('\n')}</ol>
 </details>`
 }

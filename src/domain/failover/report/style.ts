@@ -91,7 +91,7 @@ ${asCards('table.cards')}}
 body{max-width:none;padding:0;font-size:10pt}
 a{color:inherit;text-decoration:none}
 section.drill{break-before:page}
-section.drill:first-of-type,#all{break-before:auto}
+section.drill:first-of-type,#all,#all+section.drill{break-before:auto}
 figure,tr,.journal li,dl.facts div{break-inside:avoid}
 h2,h3,figcaption,caption,summary{break-after:avoid}
 table{font-size:9pt}
@@ -99,6 +99,5 @@ table{font-size:9pt}
 #all div{overflow:visible}
 .columns.two{display:block}
 .journal{max-height:none!important;overflow:visible!important;border:0;padding:0}
-nav{display:none}
 }
 `
