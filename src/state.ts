@@ -10,6 +10,8 @@ export interface PackageResource {
   readonly kind: 'package'
   readonly id: string
   readonly name: string
+  /** Version, or its beginning and an asterisk, as `apt-get install NAME=PIN` takes it. */
+  readonly pin?: string
 }
 
 /** A command that must accept a staged file before any live file changes; `{}` stands for the staged path. */
@@ -141,12 +143,20 @@ export interface Facts {
   readonly freeVarKiB: number
 }
 
+export interface ObservedPackage {
+  readonly installed: string | undefined
+  /** apt's, where it was asked: that is where a package is missing. */
+  readonly candidate: string | undefined
+  /** Every version that apt knows, the newest first; undefined where it was not asked. */
+  readonly available?: readonly string[]
+}
+
 /** All that one probe of one server tells. */
 export interface ObservedNode {
   readonly server: string
   readonly facts: Facts
-  /** By package name: installed version and apt's candidate, where known. */
-  readonly packages: Readonly<Record<string, { readonly installed: string | undefined; readonly candidate: string | undefined }>>
+  /** By package name. */
+  readonly packages: Readonly<Record<string, ObservedPackage>>
   /** True when dpkg has half-configured packages (dpkg --audit says something). */
   readonly dpkgBroken: boolean
   /** apt's package lists are missing or older than a day. */
@@ -189,6 +199,10 @@ export type Action =
       readonly id: string
       readonly name: string
       readonly version: string | undefined
+      /** What apt is asked for where it is not its own candidate: a version, or its beginning and an asterisk. */
+      readonly pin?: string
+      /** The version that is replaced; undefined where none is installed. */
+      readonly from?: string
       readonly reason: string
     }
   | {

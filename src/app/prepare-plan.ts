@@ -4,7 +4,7 @@ import { desiredNode } from '../domain/desired.ts'
 import { classifyKeepalivedChange, outageMsOf } from '../domain/keepalived/classify.ts'
 import { nodeFactsFor } from '../domain/node-facts.ts'
 import { KEEPALIVED_CONF } from '../domain/paths.ts'
-import { packageVersionsFor } from '../domain/version.ts'
+import { assertPinsServed, expectedVersion, pinWarnings } from '../domain/packages.ts'
 import { type ChangeJudgement, type PlanResult, planCluster } from '../engine/plan.ts'
 import type { Playbook } from '../engine/playbook.ts'
 import { HactlError, HactlErrors } from '../errors.ts'
@@ -34,7 +34,7 @@ export function planFor(
   return planTowards(cluster, desired, playbook, observed, options)
 }
 
-/** The plan that leads to these desired servers, whatever they were made from. */
+/** The plan that leads to these desired servers, whatever they were made from. Throws E_PACKAGE_UNAVAILABLE for a pin nobody serves. */
 export function planTowards(
   cluster: Cluster,
   desired: readonly DesiredNode[],
@@ -44,7 +44,8 @@ export function planTowards(
 ): PlanResult {
   const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
   const nodes = [...observed.values()]
-  return planCluster({
+  assertPinsServed(cluster, nodes)
+  const result = planCluster({
     cluster: cluster.name,
     playbook,
     desired,
@@ -52,15 +53,12 @@ export function planTowards(
     holders: [...new Set(addresses.flatMap(address => holdersOf(nodes, address)))],
     options: {
       ...options,
-      expectedVersion: name => versionOf(name, nodes),
+      expectedVersion: ({ name, pin }, node) => expectedVersion(name, pin, node),
     },
     judge: (server, actions) => judgeChange(cluster, observed, server, actions),
   })
-}
-
-function versionOf(name: string, nodes: readonly ObservedNode[]): string | undefined {
-  const known = packageVersionsFor(nodes[0]?.facts.os.codename ?? '')
-  return name === 'haproxy' ? known?.haproxy : name === 'keepalived' ? known?.keepalived : undefined
+  const warnings = [...result.plan.warnings, ...pinWarnings(cluster, nodes)]
+  return { ...result, plan: { ...result.plan, warnings } }
 }
 
 const UNKNOWN_LOADED = 'an earlier run ended half way, and what keepalived has loaded since is not known'

@@ -77,6 +77,12 @@ export interface Cluster {
   }
   /** The whole haproxy.cfg, either the operator's file byte for byte or rendered from frontends and backends. */
   readonly haproxyConfig: { readonly text: string; readonly verbatim: boolean; readonly sourcePath: string | undefined }
+  readonly packages: {
+    /** Version, or its beginning and an asterisk, as apt-get takes it; undefined: apt's candidate. */
+    readonly pins: Readonly<Record<'haproxy' | 'keepalived', string | undefined>>
+    /** True: unattended-upgrades may replace both packages whenever it runs. */
+    readonly unattendedUpgrades: boolean
+  }
   /** What drills and gates ask through each virtual address. */
   readonly probe: {
     readonly port: number

@@ -212,6 +212,10 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
       routerId: defs?.router_id,
     },
     haproxyConfig: { text, verbatim, sourcePath: verbatim ? resolved.haproxyConfigPath : undefined },
+    packages: {
+      pins: { haproxy: inventory.packages?.haproxy, keepalived: inventory.packages?.keepalived },
+      unattendedUpgrades: inventory.packages?.unattended_upgrades ?? false,
+    },
     probe: buildProbe(inventory, text),
   }
 }

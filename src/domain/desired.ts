@@ -7,6 +7,7 @@ import { renderHaproxyDropin } from './haproxy/hooks.ts'
 import { renderKeepalivedConf } from './keepalived/config.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.ts'
 import type { NodeFacts } from './node-facts.ts'
+import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
   CHECK_SCRIPT,
   GENERATED_LINE,
@@ -17,6 +18,7 @@ import {
   RUN_DIR,
   SYSCTL_CONF,
   TMPFILES_CONF,
+  UNATTENDED_CONF,
 } from './paths.ts'
 import { TRACKER_FILES, TRACKERS, writeTrackerShell } from './trackers.ts'
 
@@ -74,8 +76,13 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
   const keepalivedConf = renderKeepalivedConf(cluster, serverName, facts)
   const extra = fastFiles(cluster)
   const resources: readonly Resource[] = [
-    { kind: 'package', id: 'package/haproxy', name: 'haproxy' },
-    { kind: 'package', id: 'package/keepalived', name: 'keepalived' },
+    ...PACKAGES.map(name => {
+      const pin = cluster.packages.pins[name]
+      return { kind: 'package', id: `package/${name}`, name, ...(pin === undefined ? {} : { pin }) } as const
+    }),
+    cluster.packages.unattendedUpgrades
+      ? { kind: 'absent-file', id: 'file/unattended-upgrades', path: UNATTENDED_CONF }
+      : file('file/unattended-upgrades', UNATTENDED_CONF, renderUnattendedConf()),
     file('file/sysctl', SYSCTL_CONF, `${GENERATED_LINE}\n${NONLOCAL_BIND} = 1\n`),
     { kind: 'sysctl', id: `sysctl/${NONLOCAL_BIND}`, key: NONLOCAL_BIND, value: '1' },
     file('file/check-script', CHECK_SCRIPT, renderCheckScript(cluster), {

@@ -3,6 +3,7 @@ import { HactlError } from '../errors.ts'
 import type { Facts, InterfaceAddress, ObservedNode } from '../state.ts'
 import { canonicalAddress, isInNetwork, isLinkLocal } from './addresses.ts'
 import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
+import { expectedVersion } from './packages.ts'
 import { packageVersionsFor, upstreamVersion } from './version.ts'
 
 /** What a server's files depend on beyond the inventory. Plain data. */
@@ -126,10 +127,10 @@ function addressUnobserved(instance: Instance, server: ClusterServer, networks: 
   })
 }
 
-function keepalivedVersion(node: ObservedForFacts): string {
-  const known = node.packages['keepalived']
-  const version = known?.installed ?? known?.candidate
-  if (version !== undefined) return upstreamVersion(version)
+function keepalivedVersion(cluster: Cluster, node: ObservedForFacts): string {
+  const version = node.packages['keepalived']?.installed ?? expectedVersion('keepalived', cluster.packages.pins.keepalived, node)
+  // A pin such as 1:2.2.* is no version yet: what it will be shows once apt's lists are there.
+  if (version !== undefined && !version.endsWith('*')) return upstreamVersion(version)
   return packageVersionsFor(node.facts.os.codename)?.keepalived ?? '2.2.7'
 }
 
@@ -165,7 +166,7 @@ export function nodeFactsFor(
     const node = observed[server.name]
     if (node === undefined) continue
     facts[server.name] = {
-      keepalivedVersion: keepalivedVersion(node),
+      keepalivedVersion: keepalivedVersion(cluster, node),
       interface: Object.fromEntries(cluster.instances.map(i => [i.name, places[i.name]?.[server.name]?.interface ?? ''])),
       srcIp,
     }

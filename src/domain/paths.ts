@@ -9,6 +9,7 @@ export const TMPFILES_CONF = '/etc/tmpfiles.d/hactl.conf'
 /** Written by `hactl drain --persist` only, and taken away by `hactl undrain`: no part of what an inventory describes. */
 export const DRAIN_TMPFILES_CONF = '/etc/tmpfiles.d/hactl-drain.conf'
 export const SYSCTL_CONF = '/etc/sysctl.d/90-hactl.conf'
+export const UNATTENDED_CONF = '/etc/apt/apt.conf.d/52hactl-unattended-upgrades'
 
 /** On tmpfs: what keepalived watches. Empty after a boot, made again by tmpfiles.d. */
 export const RUN_DIR = '/run/hactl'
@@ -28,4 +29,5 @@ export const MANAGED_PATHS: readonly string[] = [
   KEEPALIVED_DROPIN,
   TMPFILES_CONF,
   SYSCTL_CONF,
+  UNATTENDED_CONF,
 ]

@@ -1,9 +1,10 @@
 import { HactlError, HactlErrors, worstOf } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import type { Action, ObservedNode, Plan, Unit } from '../state.ts'
+import { fetchScript, type Install } from './apply/packages.ts'
 import { prepareScript } from './apply/prepare.ts'
 import { finishScript, restoreScript, type ServiceScripts, switchScript } from './apply/switch.ts'
-import { runSteps } from './apply/steps.ts'
+import { runSteps, type StepsOptions } from './apply/steps.ts'
 import type { EngineEvent } from './events.ts'
 import type { HistoryEntry } from './history.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
@@ -81,11 +82,25 @@ async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
   const servers = changingServers(input)
   if (servers.length === 0) return
   input.onEvent({ kind: 'stage-started', stage: stage.stage, title: 'install packages and check the new files', servers })
+  await fetchAll(input, servers)
   await onAll(servers, async server => {
-    const observed = input.observed.get(server)
-    const actions = actionsOf(input, server)
-    const script = prepareScript(input.runId, input.lockId, actions, observed?.aptListsStale ?? true, observed?.dpkgBroken ?? false)
+    const script = prepareScript(input.runId, input.lockId, actionsOf(input, server), input.observed.get(server)?.dpkgBroken ?? false)
     await run(input, server, script, 'prepare', PREPARE_DEADLINE_MS, true, 'E_CONFIG_REFUSED')
+  })
+}
+
+/** Every server has its packages at hand before any is changed: a version that nobody serves stops the run here. */
+async function fetchAll(input: ApplyInput, servers: readonly string[]): Promise<void> {
+  await onAll(servers, async server => {
+    const installs = actionsOf(input, server).filter((action): action is Install => action.kind === 'install-package')
+    if (installs.length === 0) return
+    const observed = input.observed.get(server)
+    const script = fetchScript(input.runId, input.lockId, installs, {
+      refreshLists: observed?.aptListsStale ?? true,
+      // apt refuses to plan on a half-finished installation: that is finished first, in the step that may change something.
+      download: !(observed?.dpkgBroken ?? false),
+    })
+    await run(input, server, script, 'fetch the packages', PREPARE_DEADLINE_MS, true, 'E_PACKAGE_UNAVAILABLE')
   })
 }
 
@@ -244,7 +259,7 @@ async function run(
   label: string,
   deadlineMs: number,
   tell: boolean,
-  failure: 'E_CONFIG_REFUSED' | 'E_COMMAND_FAILED' = 'E_COMMAND_FAILED',
+  failure: StepsOptions['failure'] = 'E_COMMAND_FAILED',
 ): Promise<CommandResult> {
   const session = input.sessions.get(server)
   if (session === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a plan names a server without a connection' })

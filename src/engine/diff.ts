@@ -18,8 +18,8 @@ export interface DiffOptions {
   readonly adopt: boolean
   /** Reload both services even where nothing changed. */
   readonly reload: boolean
-  /** Upstream versions to promise for packages that apt knows no candidate of yet. */
-  readonly expectedVersion: (packageName: string) => string | undefined
+  /** The version that will be installed, for packages that are not; undefined where it cannot be told. */
+  readonly expectedVersion: (resource: PackageResource, observed: ObservedNode) => string | undefined
 }
 
 export type ServerDiff = ServerPlan & {
@@ -76,8 +76,9 @@ export function diffNode(desired: DesiredNode, observed: ObservedNode, options: 
 function diffPackage(resource: PackageResource, observed: ObservedNode, options: DiffOptions): Outcome {
   const known = observed.packages[resource.name]
   if (known?.installed !== undefined) return { unchanged: { id: resource.id, reason: `${resource.name} ${known.installed} is installed` } }
-  const version = known?.candidate ?? options.expectedVersion(resource.name)
-  return { action: { kind: 'install-package', id: resource.id, name: resource.name, version, reason: 'not installed' } }
+  const { id, name, pin } = resource
+  const version = options.expectedVersion(resource, observed)
+  return { action: { kind: 'install-package', id, name, version, reason: 'not installed', ...(pin === undefined ? {} : { pin }) } }
 }
 
 function diffFile(resource: FileResource, observed: ObservedNode, options: DiffOptions): Outcome {

@@ -130,6 +130,12 @@ export const urlPathIssue = pattern(
   'must be the path of a URL: it begins with / and holds no spaces, quotes or &',
 )
 
+/** deb-version(7), with an asterisk at the end as apt-get(8) takes it. It begins with a digit, so that it is never an option. */
+export const versionIssue = pattern(
+  /^[0-9][A-Za-z0-9.+:~-]{0,63}\*?$/,
+  'must be a version of a package as apt shows it, or its beginning and an asterisk: 2.6.* or 1:2.2.7-1',
+)
+
 /** haproxy configuration.txt, 2.2: letters, digits, - _ . : */
 export const proxyNameIssue = pattern(
   /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,62}$/,

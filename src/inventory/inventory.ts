@@ -116,6 +116,13 @@ export interface InventoryProbe {
   readonly host?: string
 }
 
+export interface InventoryPackages {
+  /** A version as apt has it, or its beginning and an asterisk. */
+  readonly haproxy?: string
+  readonly keepalived?: string
+  readonly unattended_upgrades?: boolean
+}
+
 export interface Inventory {
   readonly cluster?: string
   readonly profile?: 'classic' | 'fast'
@@ -127,6 +134,7 @@ export interface Inventory {
   readonly vrrp_script?: VrrpScript
   readonly vrrp_instances: readonly InventoryInstance[]
   readonly haproxy: InventoryHaproxy
+  readonly packages?: InventoryPackages
   readonly probe?: InventoryProbe
 }
 

@@ -24,6 +24,7 @@ import {
   smtpServerIssue,
   urlPathIssue,
   userIssue,
+  versionIssue,
   virtualAddressIssue,
 } from './grammar.ts'
 
@@ -252,6 +253,14 @@ const probe = section({
   host: optional(text(probeHostIssue).meta(doc('Host header, and name for TLS.', 'the virtual address'))),
 })
 
+const packages = section({
+  haproxy: optional(text(versionIssue).meta(doc('Version to install: "2.6.*", or one that apt shows.', "apt's candidate"))),
+  keepalived: optional(text(versionIssue).meta(doc('Version to install; Debian counts it from 1: as in "1:2.2.*".', "apt's candidate"))),
+  unattended_upgrades: optional(
+    flag().meta(doc('Whether unattended-upgrades may replace both packages, on all servers in the same minute.', 'false')),
+  ),
+})
+
 export const inventorySchema = section({
   cluster: optional(text(nameIssue).meta(doc('Name of the cluster in locks, reports and history.', 'hactl'))),
   profile: optional(
@@ -269,6 +278,7 @@ export const inventorySchema = section({
   vrrp_script: optional(vrrpScript.meta(doc('How keepalived judges HAProxy on its own server.'))),
   vrrp_instances: list(instance).meta(doc('Virtual addresses and how servers agree on who holds them.')),
   haproxy: haproxy.meta(doc('What HAProxy does: config, or frontends and backends.')),
+  packages: optional(packages.meta(doc('Versions of the haproxy and keepalived packages.', "apt's candidates"))),
   probe: optional(probe.meta(doc('What drills and gates ask through the virtual address.'))),
 })
 

@@ -24,6 +24,7 @@ const IDS = [
   'file/keepalived.conf',
   'file/sysctl',
   'file/tmpfiles',
+  'file/unattended-upgrades',
   'package/haproxy',
   'package/keepalived',
   'service/haproxy',

@@ -69,7 +69,7 @@ describe('on servers where nothing was ever installed', () => {
     const stats = await lab.everywhere(
       'stat -c "%a %U:%G %n" /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf /usr/local/bin/haproxy-service-check.sh ' +
         '/etc/systemd/system/haproxy.service.d/hactl.conf /etc/systemd/system/keepalived.service.d/hactl.conf /etc/tmpfiles.d/hactl.conf ' +
-        '/etc/sysctl.d/90-hactl.conf /run/hactl; cat /proc/sys/net/ipv4/ip_nonlocal_bind',
+        '/etc/sysctl.d/90-hactl.conf /etc/apt/apt.conf.d/52hactl-unattended-upgrades /run/hactl; cat /proc/sys/net/ipv4/ip_nonlocal_bind',
     )
     for (const text of stats)
       expect(text.trim().split('\n')).toEqual([
@@ -80,6 +80,7 @@ describe('on servers where nothing was ever installed', () => {
         '644 root:root /etc/systemd/system/keepalived.service.d/hactl.conf',
         '644 root:root /etc/tmpfiles.d/hactl.conf',
         '644 root:root /etc/sysctl.d/90-hactl.conf',
+        '644 root:root /etc/apt/apt.conf.d/52hactl-unattended-upgrades',
         '755 root:root /run/hactl',
         '1',
       ])

@@ -29,6 +29,12 @@ const table: readonly (readonly [name: string, issueOf: grammar.Grammar, accepte
     ['haproxy.cfg', '~/.ssh/id_ed25519', '/etc/x-y', './a', '../a/b', '/home/josé/k', 'a@b', '.hidden'],
     ['', '~', '~root/x', '-f', '~/-f', 'a b', 'a\\b', '%d/x', 'a*', 'x'.repeat(2000)],
   ],
+  [
+    'versionIssue',
+    grammar.versionIssue,
+    ['2.6.*', '2.6.12-1+deb12u4', '1:2.2.7-1+b2', '3*', '2.2.4~bpo11+1'],
+    ['', '*', '2.*.1', 'latest', '-o', '2 6', '2.6;id', '2.6=', '>=2.6', '$(id)', '2'.repeat(80)],
+  ],
   ['environmentNameIssue', grammar.environmentNameIssue, ['VRRP_AUTH_PASS', '_x', 'a1'], ['', '1A', 'A-B', 'A=B', '$A']],
   [
     'hostIssue',

@@ -121,7 +121,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     },
     async prepare(server, actions) {
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
-      return run(server, prepareScript(RUN_ID, LOCK_ID, actions, true, false), 'prepare')
+      return run(server, prepareScript(RUN_ID, LOCK_ID, actions, false), 'prepare')
     },
     switch: async (server, actions) => run(server, switchScript(RUN_ID, LOCK_ID, actions, await services(server)), 'switch'),
     restore: async server => run(server, restoreScript(RUN_ID, await services(server)), 'restore'),

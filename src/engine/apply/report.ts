@@ -2,18 +2,21 @@ import { sh } from '../ssh/sh.ts'
 
 /**
  * How a script on a server tells what it does while it does it: lines that start with "@@".
- * "@@step ID TITLE" begins a step, "@@done ID" ends it well, "@@fail ID CODE" ends the script; anything else is detail of the last step.
+ * "@@step ID TITLE" begins a step, "@@done ID" ends it well, "@@fail ID CODE" ends the script, "@@note TEXT" is for the operator at once;
+ * anything else is detail of the last step.
  */
 export type StepLine =
   | { readonly kind: 'step'; readonly id: string; readonly title: string }
   | { readonly kind: 'done'; readonly id: string }
   | { readonly kind: 'fail'; readonly id: string; readonly reason: string }
+  | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'detail'; readonly text: string }
 
 /** Exit statuses by which a script tells what stopped it, apart from a failed step (1). */
 export const LOCK_LOST_STATUS = 97
 
 export function parseStepLine(line: string): StepLine {
+  if (line.startsWith('@@note ')) return { kind: 'note', text: line.slice('@@note '.length) }
   const match = /^@@(step|done|fail) (\S+)(?: (.*))?$/.exec(line)
   if (match === null) return { kind: 'detail', text: line }
   const [, word, id = '', rest = ''] = match

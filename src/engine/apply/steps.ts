@@ -9,8 +9,8 @@ export interface StepsOptions {
   readonly deadlineMs: number
   /** Whether each step is told of; a failed one always is. */
   readonly tell: boolean
-  /** What a refused file counts as: before anything live was changed it is E_CONFIG_REFUSED. */
-  readonly failure: 'E_CONFIG_REFUSED' | 'E_COMMAND_FAILED'
+  /** What a failed step counts as. E_CONFIG_REFUSED: only a refused file does, before anything live was changed. */
+  readonly failure: 'E_CONFIG_REFUSED' | 'E_PACKAGE_UNAVAILABLE' | 'E_COMMAND_FAILED'
   readonly clock: Clock
   readonly onEvent: (event: EngineEvent) => void
   readonly signal: AbortSignal
@@ -64,6 +64,9 @@ export async function runSteps(session: Session, script: Script, options: StepsO
         })
         return
       }
+      case 'note':
+        onEvent({ kind: 'note', server, text: line.text })
+        return
       case 'detail':
         if (text.trim() !== '') detail.push(text)
     }
@@ -89,6 +92,15 @@ export async function runSteps(session: Session, script: Script, options: StepsO
     })
   }
   const lines = [...(failed?.detail ?? detail), ...result.stderr.trim().split('\n')].filter(line => line.trim() !== '')
+  if (failure === 'E_PACKAGE_UNAVAILABLE') {
+    throw new HactlError({
+      code: 'E_PACKAGE_UNAVAILABLE',
+      server,
+      what: failed?.reason ?? `${label}: ended with status ${result.code}`,
+      why: lines.slice(-12),
+      fix: `mend what apt-get update says on ${server}, or packages: in the inventory; nothing was installed on any server`,
+    })
+  }
   const refusedFile = failure === 'E_CONFIG_REFUSED' && failed?.id.startsWith('check/') === true
   throw new HactlError({
     code: refusedFile ? 'E_CONFIG_REFUSED' : 'E_COMMAND_FAILED',

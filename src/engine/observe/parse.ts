@@ -7,6 +7,7 @@ import type {
   ObservedFile,
   ObservedInstance,
   ObservedNode,
+  ObservedPackage,
   ObservedService,
   Unit,
 } from '../../state.ts'
@@ -25,7 +26,9 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
   return {
     server,
     facts,
-    packages: Object.fromEntries(request.packages.map(name => [name, { installed: installed.get(name), candidate: candidates.get(name) }])),
+    packages: Object.fromEntries(
+      request.packages.map(name => [name, { installed: installed.get(name), ...(candidates.get(name) ?? { candidate: undefined }) }]),
+    ),
     dpkgBroken: text('updates').trim() !== '' || text('audit').trim() !== '',
     aptListsStale: sections.has('lists') && text('lists').trim() === '',
     files: parseFiles(sections, request.paths, owned),
@@ -143,17 +146,22 @@ function parseInstalled(text: string): Map<string, string> {
   )
 }
 
-// apt-cache(8) policy: "haproxy:\n  Installed: (none)\n  Candidate: 2.6.12-1\n ..."
-function parseCandidates(text: string): Map<string, string> {
-  const candidates = new Map<string, string>()
-  let name = ''
+// apt-cache(8) policy: "haproxy:\n  Installed: (none)\n  Candidate: 2.6.12-1\n  Version table:\n     2.6.12-1 500\n        500 http://..."
+function parseCandidates(text: string): Map<string, Pick<ObservedPackage, 'candidate' | 'available'>> {
+  const known = new Map<string, { candidate: string | undefined; available: string[] }>()
+  let current = { candidate: undefined as string | undefined, available: [] as string[] }
   for (const line of linesOf(text)) {
-    const header = /^(\S+):$/.exec(line)
-    if (header?.[1] !== undefined) name = header[1]
+    const name = /^(\S+):$/.exec(line)?.[1]
+    if (name !== undefined) {
+      current = { candidate: undefined, available: [] }
+      known.set(name, current)
+    }
     const candidate = /^\s+Candidate: (\S+)$/.exec(line)?.[1]
-    if (candidate !== undefined && candidate !== '(none)') candidates.set(name, candidate)
+    if (candidate !== undefined && candidate !== '(none)') current.candidate = candidate
+    const version = /^ (?:\*\*\*| {3}) (\S+)(?: -?\d+)?$/.exec(line)?.[1]
+    if (version !== undefined) current.available.push(version)
   }
-  return candidates
+  return known
 }
 
 /** The record of what hactl wrote: "SHA256  PATH" per line, as sha256sum(1) prints it. */

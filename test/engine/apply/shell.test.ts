@@ -63,7 +63,7 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     fresh.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
     fresh.write('/world/units/haproxy/enabled', '')
     fresh.write('/etc/haproxy/haproxy.cfg', '# as packaged\n')
-    const script = prepareScript(RUN_ID, LOCK_ID, actions, false, true)
+    const script = prepareScript(RUN_ID, LOCK_ID, actions, true)
     expect(await fresh.session.run(script, { label: 'prepare', deadlineMs: 1000 })).toMatchObject({ code: 0 })
     expect(fresh.read('/world/packages/haproxy')).toBeDefined()
     expect(fresh.read('/world/units/haproxy/active')).toBeUndefined()

@@ -1,0 +1,84 @@
+/** Versions of the two packages: what an inventory pins, and what unattended-upgrades may do to them. */
+import { HactlError, HactlErrors } from '../errors.ts'
+import type { ObservedNode } from '../state.ts'
+import type { Cluster } from './cluster-types.ts'
+import { GENERATED_LINE } from './paths.ts'
+import { packageVersionsFor } from './version.ts'
+
+export const PACKAGES = ['haproxy', 'keepalived'] as const
+
+export type PackageName = (typeof PACKAGES)[number]
+
+/** apt-get(8), install: a version, or its beginning and an asterisk. Debian's epoch and revision count. */
+export function matchesPin(version: string, pin: string): boolean {
+  return pin.endsWith('*') ? version.startsWith(pin.slice(0, -1)) : version === pin
+}
+
+interface KnownVersions {
+  readonly facts: { readonly os: { readonly codename: string } }
+  readonly packages: ObservedNode['packages']
+}
+
+/** The version that apt will install on this server; the pin itself where apt's lists are not there yet. */
+export function expectedVersion(name: string, pin: string | undefined, node: KnownVersions): string | undefined {
+  const known = node.packages[name]
+  if (pin !== undefined) return known?.available?.find(version => matchesPin(version, pin)) ?? pin
+  const shipped = packageVersionsFor(node.facts.os.codename)
+  return known?.candidate ?? (name === 'haproxy' ? shipped?.haproxy : name === 'keepalived' ? shipped?.keepalived : undefined)
+}
+
+/** Throws E_PACKAGE_UNAVAILABLE for pins that fresh package lists do not have; lists that are old may only not know it yet. */
+export function assertPinsServed(cluster: Cluster, nodes: readonly ObservedNode[]): void {
+  const errors = nodes.flatMap(node => {
+    if (node.aptListsStale) return []
+    return PACKAGES.flatMap(name => {
+      const pin = cluster.packages.pins[name]
+      const known = node.packages[name]
+      if (pin === undefined || known?.installed !== undefined || known?.available === undefined || known.available.length === 0) return []
+      return known.available.some(version => matchesPin(version, pin)) ? [] : [unserved(node.server, name, pin, known.available)]
+    })
+  })
+  const [only] = errors
+  if (only !== undefined) throw errors.length === 1 ? only : new HactlErrors(errors)
+}
+
+function unserved(server: string, name: PackageName, pin: string, available: readonly string[]): HactlError {
+  const epochOf = /^\d+:/.exec(available[0] ?? '')?.[0]
+  const meant = epochOf !== undefined && available.some(version => matchesPin(version, `${epochOf}${pin}`)) ? `${epochOf}${pin}` : undefined
+  return new HactlError({
+    code: 'E_PACKAGE_UNAVAILABLE',
+    server,
+    what: `no repository of this server has ${name} ${pin}`,
+    why: [`it has ${available.join(', ')}`],
+    fix:
+      meant === undefined
+        ? `pin one of those under packages: in the inventory, or add a repository that has ${pin}`
+        : `did you mean packages: { ${name}: "${meant}" }? What stands before the colon belongs to the version`,
+  })
+}
+
+/** What the operator should know of installed packages that are not of the pinned version: deploy does not replace what runs. */
+export function pinWarnings(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
+  return nodes.flatMap(node =>
+    PACKAGES.flatMap(name => {
+      const pin = cluster.packages.pins[name]
+      const installed = node.packages[name]?.installed
+      if (pin === undefined || installed === undefined || matchesPin(installed, pin)) return []
+      return [`${node.server}: ${name} ${installed} is installed, and packages: pins ${pin}; hactl upgrade brings it`]
+    }),
+  )
+}
+
+/**
+ * apt.conf(5) that keeps unattended-upgrades from both packages: it would restart them on all servers in the same minute (operations.md
+ * F51). Its entries are Python regular expressions, matched from the beginning of a package's name.
+ */
+export function renderUnattendedConf(): string {
+  return `${GENERATED_LINE}
+// An upgrade restarts the service: hactl upgrade does it on one server at a time. packages: { unattended_upgrades: true } takes this away.
+Unattended-Upgrade::Package-Blacklist {
+  "haproxy$";
+  "keepalived$";
+};
+`
+}

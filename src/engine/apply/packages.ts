@@ -1,0 +1,137 @@
+import type { Script } from '../../ports.ts'
+import type { Action } from '../../state.ts'
+import { lockGuard } from '../lock.ts'
+import { STATE_DIR } from '../observe/script.ts'
+import { joinScripts, sh } from '../ssh/sh.ts'
+import { STEP_FUNCTIONS } from './report.ts'
+import { holdPath, runDir } from './run-dir.ts'
+import { actionTitle } from './title.ts'
+
+export type Install = Extract<Action, { kind: 'install-package' }>
+
+// The longest apt may take: a slow mirror, or the lock held by unattended-upgrades for minutes on a first boot.
+const APT_LOCK_SECONDS = 600
+
+/** What hactl downloads waits here, apart from apt's own cache, which others empty at their own times. */
+export const DOWNLOADS = '/var/cache/apt/hactl'
+
+/**
+ * needrestart and debconf would wait for an answer nobody gives, and needrestart might restart what carries the traffic; a file that
+ * somebody changed stays as it is (operations: F47-F50).
+ */
+const OPTIONS = sh`-q -o DPkg::Lock::Timeout=${APT_LOCK_SECONDS} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 -o Dir::Cache::archives=${DOWNLOADS}`
+
+/** What every script around apt-get begins with. `apt_log` must be set. Sets LC_ALL: apt's words are read. */
+const APT_FUNCTIONS = sh`
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none LC_ALL=C
+apt_complaints() { grep -E '^(E|W|Err[^ ]*|dpkg): ' "$apt_log" | tail -n 10 | grep . || tail -n 15 "$apt_log"; }
+# tell_lock: who holds a lock of apt's now, for the operator; to wait for it is apt's own business.
+# proc_locks(5): "1: POSIX  ADVISORY  WRITE PID MAJOR:MINOR:INODE START END"; a waiting one has an arrow before POSIX.
+tell_lock() {
+  for f in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock; do
+    [ -e "$f" ] && [ -r /proc/locks ] || continue
+    inode=$(stat -c %i "$f")
+    while read -r _ kind _ _ pid place _; do
+      case "$kind $place" in
+        "POSIX "*":$inode") echo "@@note waiting for $(cat "/proc/$pid/comm" 2>/dev/null || echo 'another process') (pid $pid), which holds apt's lock"; return ;;
+      esac
+    done </proc/locks
+  done
+}
+downloads() { mkdir -p ${`${DOWNLOADS}/partial`} && chown _apt ${`${DOWNLOADS}/partial`} 2>/dev/null; chmod 0700 ${`${DOWNLOADS}/partial`}; }`
+
+/** The words by which apt-get is asked: "haproxy", or "haproxy=2.6.*". */
+function wordsFor(installs: readonly Install[]): readonly string[] {
+  return installs.map(install => (install.pin === undefined ? install.name : `${install.name}=${install.pin}`))
+}
+
+function installOptions(installs: readonly Install[]): Script {
+  const replaces = installs.some(install => install.from !== undefined)
+  return sh`-y --no-install-recommends ${replaces ? sh`--allow-downgrades` : sh``} ${OPTIONS}`
+}
+
+/** Lines for a script that has APT_FUNCTIONS. `strict`: a mirror that does not answer is a failure, not only a remark. */
+function refreshLines(strict: boolean): Script {
+  return sh`step package/lists ${'refresh the package lists'}
+tell_lock
+i=0
+while :; do
+  # Nobody reads descriptions here: no translations are fetched, and none that are there are removed.
+  setsid -w apt-get update ${OPTIONS} -o Acquire::Languages=none -o APT::Get::List-Cleanup=false >"$apt_log" 2>&1; rc=$?
+  [ $rc -eq 0 ] && break
+  # The lock of the lists, unlike dpkg's, has no timeout of its own.
+  if grep -q 'Could not get lock' "$apt_log" && [ $i -lt ${APT_LOCK_SECONDS / 2} ]; then sleep 2; i=$((i+1)); continue; fi
+  apt_complaints; fail package/lists "apt-get update ended with status $rc"
+done
+# apt-get update calls a mirror that does not answer a warning (apt-get(8)).
+if grep -q '^W: Failed to fetch' "$apt_log"; then
+  ${strict ? sh`apt_complaints; fail package/lists 'a mirror does not answer: what it has is not known'` : sh`echo "@@note not every mirror answered: $(grep -m 1 '^W: Failed to fetch' "$apt_log")"`}
+fi
+done_ package/lists`
+}
+
+/**
+ * Downloads what is to be installed and installs nothing. A version that no repository has, or a mirror that does not answer, is found
+ * out here: before anything is changed on any server.
+ */
+export function fetchScript(
+  runId: string,
+  lockId: string,
+  installs: readonly Install[],
+  options: { readonly refreshLists: boolean; readonly download: boolean },
+): Script {
+  return joinScripts([
+    STEP_FUNCTIONS,
+    lockGuard(lockId),
+    sh`umask 077; mkdir -p ${runDir(runId)}/staged; umask 022; apt_log=${`${runDir(runId)}/fetch.log`}; rm -rf ${DOWNLOADS}`,
+    APT_FUNCTIONS,
+    sh`downloads`,
+    options.refreshLists ? refreshLines(false) : sh`:`,
+    options.download
+      ? sh`step package/download ${`download ${installs.map(install => install.name).join(' and ')}`}
+tell_lock
+setsid -w apt-get install --download-only ${installOptions(installs)} ${wordsFor(installs)} >>"$apt_log" 2>&1; rc=$?
+if [ $rc -ne 0 ]; then
+  apt_complaints
+  for name in ${installs.map(install => install.name)}; do
+    versions=$(apt-cache madison "$name" 2>/dev/null | { while read -r _ _ version _; do printf ' %s' "$version"; done; })
+    echo "$name:\${versions:- no version} in the repositories of this server"
+  done
+  fail package/download "apt-get cannot get $(printf '%s ' ${wordsFor(installs)})"
+fi
+done_ package/download`
+      : sh`:`,
+  ])
+}
+
+/**
+ * One apt-get for all packages, in a session of its own: an interrupted run or a lost connection must not kill dpkg half way. The units are
+ * held back meanwhile: a half-configured service must not start, and a server must not take part in VRRP before its peers know it.
+ */
+export function installLines(runId: string, installs: readonly Install[], finishDpkg: boolean): Script {
+  const names = installs.map(install => install.name)
+  const fresh = installs.filter(install => install.from === undefined).map(install => install.name)
+  const holds = names.map(holdPath)
+  return sh`
+apt_log=${`${runDir(runId)}/apt.log`}
+${APT_FUNCTIONS}
+release() { for hold in ${holds}; do rm -f "$hold"; rmdir "\${hold%/*}" 2>/dev/null; done; systemctl daemon-reload; }
+apt_failed() { apt_complaints; release; fail "$1" "apt-get ended with status $2"; }
+for hold in ${holds}; do mkdir -p "\${hold%/*}" && printf '[Unit]\nConditionPathExists=/nowhere\n' >"$hold"; done
+${finishDpkg || fresh.length < names.length ? sh`systemctl daemon-reload` : sh`:`}
+${finishDpkg ? sh`step package/dpkg ${'finish the interrupted package installation'}; dpkg --force-confdef --force-confold --configure -a >>"$apt_log" 2>&1 || apt_failed package/dpkg $?; done_ package/dpkg` : sh`:`}
+downloads
+${joinScripts(
+  installs.map(install => sh`step ${install.id} ${actionTitle(install)}`),
+  '\n',
+)}
+tell_lock
+setsid -w apt-get install ${installOptions(installs)} ${wordsFor(installs)} >>"$apt_log" 2>&1 || apt_failed ${installs[0]?.id ?? 'package'} $?
+release
+rm -rf ${DOWNLOADS}
+${fresh.length > 0 ? sh`printf '%s\n' ${fresh} >>${`${STATE_DIR}/installed`}` : sh`:`}
+${joinScripts(
+  installs.map(install => sh`dpkg-query -W -f=${'${Version}\\n'} ${install.name}; done_ ${install.id}`),
+  '\n',
+)}`
+}

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest'
+import { assertPinsServed, expectedVersion, matchesPin, pinWarnings, renderUnattendedConf } from '../../src/domain/packages.ts'
+import type { ObservedNode, ObservedPackage } from '../../src/state.ts'
+import { clusterWith } from './example.ts'
+
+const AVAILABLE = ['2.6.12-1+deb12u4', '2.6.12-1+deb12u3']
+
+/** As much of a look at srv-1 as is judged here. */
+function seen(haproxy: ObservedPackage, keepalived: ObservedPackage = { installed: '1:2.2.7-1+b2', candidate: undefined }, stale = false) {
+  const facts = { os: { codename: 'bookworm' } }
+  return { server: 'srv-1', facts, packages: { haproxy, keepalived }, aptListsStale: stale } as unknown as ObservedNode
+}
+
+const missing: ObservedPackage = { installed: undefined, candidate: AVAILABLE[0], available: AVAILABLE }
+const pinned = (packages: { readonly haproxy?: string; readonly keepalived?: string }) => clusterWith({}, { packages })
+
+test('a pin is a whole version, or its beginning and an asterisk', () => {
+  expect(['2.6.*', '2.6.12-1+deb12u4', '2*', '2.6.12-1+deb12u4*'].map(pin => matchesPin('2.6.12-1+deb12u4', pin))).toEqual(
+    Array(4).fill(true),
+  )
+  expect(['2.4.*', '2.6', '2.6.12-1', '6.*', ''].map(pin => matchesPin('2.6.12-1+deb12u4', pin))).toEqual(Array(5).fill(false))
+})
+
+test('the newest version that a pin allows is what will be installed', () => {
+  expect(expectedVersion('haproxy', undefined, seen(missing))).toBe('2.6.12-1+deb12u4')
+  expect(expectedVersion('haproxy', '2.6.*', seen(missing))).toBe('2.6.12-1+deb12u4')
+  expect(expectedVersion('haproxy', '2.6.12-1+deb12u3', seen(missing))).toBe('2.6.12-1+deb12u3')
+})
+
+test('without package lists it is the pin itself, or what the release ships', () => {
+  const bare = seen({ installed: undefined, candidate: undefined })
+  expect(expectedVersion('haproxy', '2.8.*', bare)).toBe('2.8.*')
+  expect(expectedVersion('haproxy', undefined, bare)).toBe('2.6.12')
+})
+
+describe('a pin that no repository serves', () => {
+  test('is refused before anything is changed, with the versions that there are', () => {
+    expect(() => assertPinsServed(pinned({ haproxy: '2.8.*' }), [seen(missing)])).toThrow(
+      expect.objectContaining({ code: 'E_PACKAGE_UNAVAILABLE', exit: 5, server: 'srv-1', why: [`it has ${AVAILABLE.join(', ')}`] }),
+    )
+  })
+
+  test("that lacks Debian's epoch is told what was meant", () => {
+    const keepalived = { installed: undefined, candidate: '1:2.2.7-1+b2', available: ['1:2.2.7-1+b2'] }
+    expect(() => assertPinsServed(pinned({ keepalived: '2.2.*' }), [seen(missing, keepalived)])).toThrow(
+      expect.objectContaining({ fix: expect.stringContaining('"1:2.2.*"') }),
+    )
+  })
+
+  test('is left to apt where its lists are old, or the package is there already', () => {
+    assertPinsServed(pinned({ haproxy: '2.8.*' }), [seen(missing, undefined, true)])
+    assertPinsServed(pinned({ haproxy: '2.8.*' }), [seen({ installed: '2.6.12-1', candidate: undefined })])
+    assertPinsServed(pinned({ haproxy: '2.6.*' }), [seen(missing)])
+  })
+})
+
+test('an installed package of another version than the pinned one is no change but a warning', () => {
+  const node = seen({ installed: '2.6.12-1+deb12u4', candidate: undefined })
+  expect(pinWarnings(pinned({ haproxy: '2.8.*' }), [node])).toEqual([
+    'srv-1: haproxy 2.6.12-1+deb12u4 is installed, and packages: pins 2.8.*; hactl upgrade brings it',
+  ])
+  expect(pinWarnings(pinned({ haproxy: '2.6.*' }), [node])).toEqual([])
+})
+
+test('unattended-upgrades is kept from these two packages and from no other that begins like them', () => {
+  const patterns = [...renderUnattendedConf().matchAll(/^ {2}"(.*)";$/gm)].map(match => new RegExp(`^(?:${match[1] ?? ''})`))
+  const kept = (name: string) => patterns.some(pattern => pattern.test(name))
+  expect(['haproxy', 'keepalived', 'haproxy-doc', 'libkeepalived'].map(kept)).toEqual([true, true, false, false])
+})
