@@ -48,9 +48,13 @@ describe('a pin that no repository serves', () => {
   })
 
   test('is left to apt where its lists are old, or the package is there already', () => {
-    assertPinsServed(pinned({ haproxy: '2.8.*' }), [seen(missing, undefined, true)])
-    assertPinsServed(pinned({ haproxy: '2.8.*' }), [seen({ installed: '2.6.12-1', candidate: undefined })])
-    assertPinsServed(pinned({ haproxy: '2.6.*' }), [seen(missing)])
+    const installed = { installed: '2.6.12-1', candidate: undefined }
+    for (const [pin, node] of [
+      ['2.8.*', seen(missing, undefined, true)],
+      ['2.8.*', seen(installed)],
+      ['2.6.*', seen(missing)],
+    ] as const)
+      expect(() => assertPinsServed(pinned({ haproxy: pin }), [node])).not.toThrow()
   })
 })
 
