@@ -7,8 +7,11 @@ import { masterDownMs } from './vrrp/timing.ts'
 /** Between two looks at the addresses. */
 const POLL_MS = 20
 
-/** After the addresses have left: neighbours learn the new MAC, answers on their way go out. */
-export const HAND_OVER_GRACE_MS = 100
+/**
+ * How long the old holder goes on answering after an address has left it: long enough for the new holder to have announced itself, short
+ * enough for its second announcement (garp_master_delay 1) to come after.
+ */
+export const HAND_OVER_GRACE_MS = 300
 
 /**
  * The longest that a hand-over may take, in ms: one advert_int until the low priority is sent, the dead-master time of the slowest
@@ -43,15 +46,31 @@ function waitShell(limitMs: number): string {
 }
 
 /**
+ * Shell: local routes by which a server answers on addresses that it no longer has. keepalived sends its first advert 0.2 ms to 70 ms
+ * before it has the address and announces it (seen on 2.2.7), and at that advert the old holder drops it: what arrives there in between
+ * would be lost. Only addresses that were parsed as such stand in it.
+ */
+function routesShell(verb: 'replace' | 'del', addresses: readonly string[]): string {
+  return addresses.map(a => `ip ${a.includes(':') ? '-6 ' : ''}route ${verb} local ${a} dev lo metric 9 table local`).join('; ')
+}
+
+/** Shell for ExecStopPost: the routes of a hand-over that was itself killed. A server that keeps one answers for the next holder. */
+export function stopAnsweringShell(cluster: Cluster): string {
+  return `{ ${routesShell('del', addressesOf(cluster))}; } 2>/dev/null`
+}
+
+/**
  * Lines for shellArgument. Ends at once where this server holds none of the addresses. `guard` is a shell condition that must hold too.
  */
 export function handOverShell(cluster: Cluster, tracker: Tracker, guard: string): readonly string[] {
   return [
     holdsShell(cluster),
     `${guard} && holds || exit 0;`,
+    `${routesShell('replace', addressesOf(cluster))};`,
     `${writeTrackerShell(tracker, handOverOffset(cluster))};`,
     waitShell(handOverLimitMs(cluster)),
-    `if holds; then echo 'no other server took the address over: stopping all the same' >&2; else sleep ${HAND_OVER_GRACE_MS / 1000}; fi`,
+    `if holds; then echo 'no other server took the address over: stopping all the same' >&2; else sleep ${HAND_OVER_GRACE_MS / 1000}; fi;`,
+    routesShell('del', addressesOf(cluster)),
   ]
 }
 
@@ -62,6 +81,7 @@ export function handOverShell(cluster: Cluster, tracker: Tracker, guard: string)
 export function takeAwayShell(cluster: Cluster): readonly string[] {
   const takenMs = Math.max(0, ...cluster.instances.map(i => masterDownMs(i.advertIntMs, 1, i.version)))
   return [
+    `${stopAnsweringShell(cluster)};`,
     holdsShell(cluster),
     waitShell(Math.ceil(takenMs)),
     `for a in ${addressesOf(cluster).join(' ')}; do`,
@@ -72,22 +92,17 @@ export function takeAwayShell(cluster: Cluster): readonly string[] {
 
 /** Not named like a drill's or an undo's unit. */
 const KEEP_ANSWERING_UNIT = 'haproxy-hactl-keep-answering'
-/** Long enough for the new holder to have announced itself, short enough for its second announcement (garp_master_delay 1) to come after. */
-const KEEP_ANSWERING_MS = 300
 
 /**
- * Shell for the server that gives addresses away, to run before they move. keepalived sends its first advert 0.2 ms to 70 ms before it
- * has the address and announces it (seen on 2.2.7), and at that advert the old holder drops it: what arrives there in between is lost.
- * A local route makes the old holder go on answering: it needs no address, and is gone a moment after the address has left. The server
- * takes it away itself. Only addresses that were parsed as such stand in it; where it fails, the move is what it was without.
+ * Shell for the server that gives addresses away where no hook does it, to run before they move; where it fails, the move is what it was
+ * without. A service of its own takes the routes away again, so that nothing is left when the controller is lost.
  */
 export function keepAnsweringShell(addresses: readonly string[], limitMs: number): string {
-  const routes = (verb: 'replace' | 'del') =>
-    addresses.map(a => `ip ${a.includes(':') ? '-6 ' : ''}route ${verb} local ${a} dev lo metric 9 table local`).join('; ')
+  const routes = (verb: 'replace' | 'del') => routesShell(verb, addresses)
   const patterns = addresses.map(a => `*" ${a}/"*`).join('|')
   const until = [
     `n=0; while case "$(ip -o addr show)" in ${patterns}) [ $n -lt ${Math.ceil(limitMs / POLL_MS)} ];; *) false;; esac; do sleep ${POLL_MS / 1000}; n=$((n+1)); done`,
-    `sleep ${KEEP_ANSWERING_MS / 1000}; ${routes('del')}`,
+    `sleep ${HAND_OVER_GRACE_MS / 1000}; ${routes('del')}`,
   ]
   return `${routes('replace')}; systemd-run --quiet --collect --unit=${KEEP_ANSWERING_UNIT} /bin/sh -c '${until.join('; ')}' || { ${routes('del')}; }; :`
 }

@@ -40,7 +40,8 @@ function play(name: string, script: string): void {
 /** `looks` times the address is there, then it has left. */
 function holdsAddress(looks: number): void {
   const line = 'echo "1: eth0 inet 192.0.2.200/24 scope global secondary eth0"'
-  play('ip', `n=$(cat "$LOG.looks" 2>/dev/null || echo 0); echo $((n+1)) > "$LOG.looks"; [ $n -ge ${looks} ] || ${line}`)
+  const route = 'case "$*" in *route*) echo "ip $*" >> "$LOG"; exit;; esac'
+  play('ip', `${route}; n=$(cat "$LOG.looks" 2>/dev/null || echo 0); echo $((n+1)) > "$LOG.looks"; [ $n -ge ${looks} ] || ${line}`)
 }
 
 /** Runs one hook of a drop-in; what it called, in order. */
@@ -75,8 +76,20 @@ describe('before haproxy stops', () => {
 
   test('the holder lowers its priority, waits until the address has left, and a little longer', () => {
     holdsAddress(4)
-    expect(stop().filter(l => l.startsWith('sleep'))).toEqual(['sleep 0.02', 'sleep 0.02', 'sleep 0.02', 'sleep 0.1'])
+    expect(stop().filter(l => l.startsWith('sleep'))).toEqual(['sleep 0.02', 'sleep 0.02', 'sleep 0.02', 'sleep 0.3'])
     expect(tracker('haproxy_offset')).toBe('-253')
+  })
+
+  test('the holder goes on answering by a local route from before its priority falls until a moment after the address has left', () => {
+    holdsAddress(2)
+    const route = 'local 192.0.2.200 dev lo metric 9 table local'
+    expect(stop()).toEqual([
+      'systemctl --quiet is-active keepalived.service',
+      `ip route replace ${route}`,
+      'sleep 0.02',
+      'sleep 0.3',
+      `ip route del ${route}`,
+    ])
   })
 
   test('the holder gives up when nobody takes over within the dead-master time', () => {
@@ -109,6 +122,13 @@ describe('before haproxy stops', () => {
 
 describe('around a start and a stop of haproxy', () => {
   const unit = renderHaproxyDropin(clusterWith())
+
+  test('a hand-over that was killed leaves no route behind', () => {
+    play('ip', 'echo "ip $*" >> "$LOG"')
+    const gone = 'ip route del local 192.0.2.200 dev lo metric 9 table local'
+    expect(run(unit, 'ExecStopPost', { SERVICE_RESULT: 'timeout' })).toContain(gone)
+    expect(run(renderKeepalivedDropin(clusterWith()), 'ExecStopPost')).toContain(gone)
+  })
 
   test('a planned stop ends as down, without an offset', () => {
     run(unit, 'ExecStopPost', { SERVICE_RESULT: 'success' })

@@ -1,6 +1,6 @@
 /** haproxy.service's drop-in of the fast profile: tells keepalived of every start, stop and crash, and hands over before a planned stop. */
 import type { Cluster } from '../cluster-types.ts'
-import { handOverShell } from '../hand-over.ts'
+import { handOverShell, stopAnsweringShell } from '../hand-over.ts'
 import { GENERATED_LINE, RUN_DIR } from '../paths.ts'
 import { hookLine } from '../systemd.ts'
 import { TRACKER_FILES, writeTrackerShell } from '../trackers.ts'
@@ -33,6 +33,7 @@ export function renderHaproxyDropin(cluster: Cluster): string {
   ]
   const stopped = [
     `${writeTrackerShell('haproxy_down', 1)};`,
+    `${stopAnsweringShell(cluster)};`,
     `systemctl --quiet stop ${DAMPING_UNIT}.timer 2>/dev/null;`,
     `if [ "$SERVICE_RESULT" = success ]; then rm -f ${CRASHED}; ${release};`,
     `else : > ${CRASHED}; again=$(cat ${TRACKER_FILES.haproxy_offset} 2>/dev/null); ${writeTrackerShell('haproxy_offset', -253)};`,
