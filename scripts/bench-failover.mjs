@@ -1,7 +1,7 @@
 // What users of the virtual address notice of every failure, per Debian release, the article's timings beside hactl's own:
 // a new connection every 20 ms, medians, beside the bars. Seconds depend on the machine: an idle one, please.
 //   npm run bench:failover -- [-n RUNS] [--release bookworm,bullseye,trixie] [--profile fast,classic] [--case NAME,...] [--json FILE]
-//   npm run bench:failover -- --load MINUTES [--advert-int 0.1,0.2]     false alarms instead: nothing fails, the holder is slow
+//   npm run bench:failover -- --load MINUTES [--cpus 0.15] [--advert-int 0.1,0.2]     false alarms instead: nothing fails, the holder is slow
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -32,6 +32,7 @@ function settings() {
         profile: { type: 'string' },
         case: { type: 'string' },
         load: { type: 'string' },
+        cpus: { type: 'string', default: '0.15' },
         'advert-int': { type: 'string' },
         json: { type: 'string' },
       },
@@ -42,6 +43,8 @@ function settings() {
     if (!(loadMinutes >= 0 && loadMinutes <= 60)) throw new Error(`--load ${values.load}: minutes, 60 at the most`)
     const advertInts = values['advert-int']?.split(',').map(Number) ?? [undefined]
     if (advertInts.some(one => one !== undefined && !(one >= 0.01 && one <= 40))) throw new Error('--advert-int: seconds, such as 0.1,0.2')
+    if (!(Number(values.cpus) >= 0.05 && Number(values.cpus) <= 64))
+      throw new Error(`--cpus ${values.cpus}: cores for the holder, such as 0.15`)
     const names = CASES.map(c => c.name)
     return {
       runs,
@@ -49,6 +52,7 @@ function settings() {
       profiles: list(values.profile, PROFILES, 'profile'),
       cases: CASES.filter(c => list(values.case, names, 'case').includes(c.name)),
       loadMinutes,
+      cpus: values.cpus,
       advertInts,
       json: values.json,
     }
@@ -85,6 +89,9 @@ function writeInventory(lab, profile, advertInt) {
   return file
 }
 
+const hactlDoes = inventory => (verb, name) =>
+  must(`hactl ${verb}`, 'node', [hactlBin, verb, name, '--inventory', inventory, '--yes'], { timeoutMs: MINUTE_MS, capture: true })
+
 function stopIfInterrupted() {
   if (interruption() !== undefined) throw new Stop('interrupted', 'no figures', 'npm run bench:failover', exitStatusOf(interruption()))
 }
@@ -109,13 +116,13 @@ async function measure(lab, watch, act, rest) {
   return { ...seen, moves, longestOverlapMs, oneHolderMs }
 }
 
-async function runCase(lab, watch, test, profile, home) {
+async function runCase(lab, watch, test, profile, home, hactl) {
   const server = lab.servers.find(s => s.name === home)
   const rest = () => settled(lab.servers, watch, home)
   await rest()
   if (test.mend === undefined) {
     const act = async () => {
-      await test.disturb(server)
+      await test.disturb(server, hactl)
       if (test.awayMs !== undefined) await sleep(test.awayMs)
     }
     return [{ name: test.name, bar: test.bar, ...(await measure(lab, watch, act, rest)) }]
@@ -123,17 +130,17 @@ async function runCase(lab, watch, test, profile, home) {
   const rows = []
   try {
     const away = () => sleep(HOLD_MS[profile])
-    const seen = await measure(lab, watch, () => test.disturb(server), away)
+    const seen = await measure(lab, watch, () => test.disturb(server, hactl), away)
     if (test.bar !== undefined) rows.push({ name: test.name, bar: test.bar, ...seen })
   } finally {
-    const seen = await measure(lab, watch, () => test.mend(server), rest)
+    const seen = await measure(lab, watch, () => test.mend(server, hactl), rest)
     if (test.mendName !== undefined) rows.push({ name: test.mendName, bar: test.mendBar, ...seen })
   }
   return rows
 }
 
 /** Nothing is wrong but that the holder is slow: every move is a false alarm. One line per advert_int. */
-async function falseAlarms(lab, codename, { loadMinutes, advertInts }) {
+async function falseAlarms(lab, codename, { loadMinutes, cpus, advertInts }) {
   const [holder] = lab.servers
   const lines = []
   for (const advertInt of advertInts) {
@@ -146,14 +153,14 @@ async function falseAlarms(lab, codename, { loadMinutes, advertInts }) {
       await settled(lab.servers, watch, holder.name)
       const fromMs = performance.timeOrigin + performance.now()
       probes = startProbes(lab.vip)
-      endLoad = await startLoad(holder, loadMinutes * MINUTE_MS)
+      endLoad = await startLoad(holder, cpus, loadMinutes * MINUTE_MS)
       const until = fromMs + loadMinutes * MINUTE_MS
       while (performance.timeOrigin + performance.now() < until && interruption() === undefined) await sleep(500)
       const { moves } = judgeHolders(watch.events, fromMs)
       const seen = await probes.stop()
       const checks = await failedChecks(lab.servers, fromMs)
       lines.push(
-        `${codename}, advert_int ${advertInt ?? 'as by default'}: ${moves} moves in ${loadMinutes} min of load on the holder; checks failed: ${checks.join(', ')}; ${seen.lost} of ${seen.probes} probes lost`,
+        `${codename}, advert_int ${advertInt ?? 'as by default'}: ${moves} moves in ${loadMinutes} min of load on the holder with ${cpus} of a core; checks failed: ${checks.join(', ')}; ${seen.lost} of ${seen.probes} probes lost`,
       )
       console.log(lines.at(-1))
     } finally {
@@ -201,20 +208,21 @@ function table(results, profiles) {
 async function deploy(lab, profile, advertInt) {
   const words = [hactlBin, 'deploy', writeInventory(lab, profile, advertInt), '--yes']
   await must('hactl deploy', 'node', words, { timeoutMs: 10 * MINUTE_MS, capture: true })
+  return words[2]
 }
 
 async function release(lab, codename, { runs, profiles, cases }) {
   const results = new Map()
   for (const profile of profiles) {
     heading(`${codename}, ${profile}`)
-    await deploy(lab, profile)
+    const hactl = hactlDoes(await deploy(lab, profile))
     const watch = watchHolders(lab)
     try {
       const home = lab.servers[0].name
       for (let i = 0; i < runs; i++) {
-        for (const test of cases) {
+        for (const test of cases.filter(one => one.profiles?.includes(profile) ?? true)) {
           stopIfInterrupted()
-          for (const row of await runCase(lab, watch, test, profile, home)) {
+          for (const row of await runCase(lab, watch, test, profile, home, hactl)) {
             const entry = results.get(row.name) ?? {}
             entry[profile] = [...(entry[profile] ?? []), row]
             results.set(row.name, entry)

@@ -6,7 +6,7 @@ const killAll = name => server => inside(server, `kill -9 $(pidof ${name})`)
 
 /**
  * bar: the most that fast may show. `away`: the disturbance ends by itself or by `mend`; the address then goes home.
- * `holdMs`: how long to look before mending. `split`: rows about phases are measured apart.
+ * `profiles`: where it can be done at all. The mending is a row of its own where it has a `mendName`.
  */
 export const CASES = [
   {
@@ -18,6 +18,16 @@ export const CASES = [
     mendBar: { lost: 0 },
   },
   { name: 'haproxy restart', disturb: server => inside(server, 'systemctl restart haproxy'), bar: { lost: 0 } },
+  {
+    name: 'drain',
+    // Only the fast profile has a track file for it.
+    profiles: ['fast'],
+    disturb: (server, hactl) => hactl('drain', server.name),
+    mend: (server, hactl) => hactl('undrain', server.name),
+    bar: { lost: 0 },
+    mendName: 'undrain',
+    mendBar: { lost: 0 },
+  },
   { name: 'planned reboot', disturb: server => inside(server, 'systemctl reboot'), bar: { lost: 0 }, awayMs: 4000 },
   {
     name: 'keepalived-stop',

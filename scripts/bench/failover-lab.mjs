@@ -181,14 +181,14 @@ export async function firewallVrrp(server, add) {
 }
 
 /**
- * Makes a server slow: a sixth of a core that three busy loops want as well, and a disk that is written to and synced all the time.
+ * Makes a server slow: `cpus` cores that three busy loops want as well, and a disk that is written to and synced all the time.
  * Resolves with what ends it; by itself it ends a minute after `limitMs`.
  */
-export async function startLoad(server, limitMs) {
+export async function startLoad(server, cpus, limitMs) {
   const seconds = Math.ceil(limitMs / 1000) + 60
   const busy = 'for i in 1 2 3; do timeout $1 sh -c "while :; do :; done" & done'
   const disk = 'timeout $1 sh -c "while :; do dd if=/dev/zero of=/var/tmp/load bs=1M count=8 conv=fsync 2>/dev/null; done" &'
-  await docker('update', '--cpus', '0.15', server.container)
+  await docker('update', '--cpus', cpus, server.container)
   await docker('exec', '-d', server.container, 'sh', '-c', `${busy}; ${disk} wait; rm -f /var/tmp/load`, 'sh', `${seconds}`)
   return async () => {
     await docker('update', '--cpus', '2', server.container)
