@@ -22,12 +22,14 @@ export interface KeyPair {
 
 export type KeyKind = 'ed25519' | 'rsa' | 'ecdsa'
 
-export function makeKey(kind: KeyKind = 'ed25519', passphrase?: string): KeyPair {
+/** ssh2 1.17 writes one Ed25519 key in some hundred without its leading zero, which nothing can read: then another is made. */
+export function makeKey(kind: KeyKind = 'ed25519', passphrase?: string, tries = 5): KeyPair {
   const lock = passphrase === undefined ? {} : { passphrase, cipher: 'aes256-ctr', rounds: 1 }
   const pair = makePair(kind, lock)
   const parsed = utils.parseKey(pair.private, passphrase)
-  if (parsed instanceof Error) throw parsed
-  return { private: pair.private, public: pair.public, parsed }
+  if (!(parsed instanceof Error)) return { private: pair.private, public: pair.public, parsed }
+  if (tries <= 1) throw parsed
+  return makeKey(kind, passphrase, tries - 1)
 }
 
 function makePair(kind: KeyKind, lock: { passphrase: string; cipher: string; rounds: number } | Record<string, never>) {
