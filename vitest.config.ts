@@ -11,6 +11,8 @@ export default defineConfig({
           maxWorkers: '100%',
           include: ['test/**/*.test.ts'],
           exclude: ['test/lab/**', 'test/e2e/**'],
+          // A limit against hanging, not a claim about speed: on a busy machine a real shell takes its time.
+          testTimeout: 30_000,
         },
       },
       {

@@ -8,7 +8,7 @@ import { realPrograms } from './real-programs.mjs'
 
 const MINUTE_MS = 60_000
 const CHECK_LIMIT_MS = 8 * MINUTE_MS
-const LAB_LIMIT_MS = 20 * MINUTE_MS
+const LAB_LIMIT_MS = 45 * MINUTE_MS
 
 const unknown = process.argv.slice(2).filter(word => word !== '--no-lab')
 const withoutLab = process.argv.includes('--no-lab')
