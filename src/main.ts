@@ -98,6 +98,7 @@ process.exitCode = await run(process.argv.slice(2), ports, {
     return createPrompter({ input: process.stdin, output: process.stderr, signal: controller.signal })
   },
   createTree: async () => (await import('./cli/view/tree.ts')).createTree(),
+  interrupt: () => onSignal('SIGINT'),
   impatience: impatience.signal,
   version: packageJson.version,
   packageRoot,

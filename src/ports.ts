@@ -7,6 +7,12 @@ export interface Script {
   readonly masked: string
 }
 
+/**
+ * Asks the operator for the passphrase of a private key; undefined: none was given, so that key is passed over.
+ * `isAgain`: the one before was wrong.
+ */
+export type AskPassphrase = (path: string, isAgain: boolean) => Promise<Secret | undefined>
+
 /** How to reach one server. What is undefined is taken from ssh_config, then OpenSSH's defaults. */
 export interface ConnectTarget {
   /** The inventory's name of the server: used in every message. */
@@ -24,9 +30,11 @@ export interface ConnectTarget {
   /** Become root with sudo where the login user is not root. */
   readonly become: boolean
   readonly becomePassword?: Secret | undefined
+  /** Asked where nothing else opens the door; undefined: nobody can be asked, and encrypted keys need an agent. */
+  readonly askPassphrase?: AskPassphrase | undefined
   /** Where in the inventory this server stands, for messages: "servers[1]". */
   readonly inventoryPath: string
-  /** Bound for TCP connect + handshake + authentication, in ms. */
+  /** Bound for TCP connect + handshake + authentication, in ms; the time that the operator takes to answer does not count. */
   readonly connectTimeoutMs: number
 }
 

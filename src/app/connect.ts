@@ -1,6 +1,6 @@
 import { HactlError, HactlErrors, asHactlError } from '../errors.ts'
 import type { SshSettings } from '../inventory/inventory.ts'
-import type { ConnectTarget, Ports, Session } from '../ports.ts'
+import type { AskPassphrase, ConnectTarget, Ports, Session } from '../ports.ts'
 import type { Secret } from '../secret.ts'
 import type { LoadedCluster } from './load.ts'
 import { pathFrom, secretOf } from './load.ts'
@@ -12,6 +12,7 @@ export interface ConnectOptions {
   readonly forks: number
   readonly timeoutMs: number
   readonly becomePassword?: Secret | undefined
+  readonly askPassphrase?: AskPassphrase | undefined
 }
 
 /** What happened when a server was asked in. */
@@ -58,6 +59,7 @@ export async function targetsOf(loaded: LoadedCluster, options: ConnectOptions, 
       hostKeyChecking: ssh.host_key_checking ?? 'strict',
       become: server.become ?? inventory.become ?? true,
       becomePassword: own ?? common,
+      askPassphrase: options.askPassphrase,
       inventoryPath: `servers[${index}]`,
       connectTimeoutMs: options.timeoutMs,
     })

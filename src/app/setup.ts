@@ -50,6 +50,7 @@ export interface SetupAnswers {
   readonly virtualRouterId: number | undefined
   readonly sshUser: string | undefined
   readonly identityFile: string | undefined
+  readonly knownHosts: string | undefined
   readonly emails: readonly string[]
 }
 
@@ -69,6 +70,7 @@ function inventoryFor(answers: SetupAnswers): Inventory {
   const ssh: SshSettings = {
     ...(answers.sshUser === undefined ? {} : { user: answers.sshUser }),
     ...(answers.identityFile === undefined ? {} : { identity_file: answers.identityFile }),
+    ...(answers.knownHosts === undefined ? {} : { known_hosts: answers.knownHosts }),
   }
   return {
     ...(cluster === undefined ? {} : { cluster }),

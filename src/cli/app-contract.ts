@@ -1,6 +1,7 @@
 /** What the commands ask of the app layer. Types only. */
 import type { createApp } from '../app/app.ts'
 import type { VerifyReport } from '../app/verify-failover.ts'
+import type { AskPassphrase } from '../ports.ts'
 import type { Secret } from '../secret.ts'
 
 /** Tests hand in their own. */
@@ -19,5 +20,7 @@ export interface RunInput {
   /** Bound for getting into one server, in ms. */
   readonly timeoutMs: number
   readonly becomePassword?: Secret
+  /** undefined: there is no terminal to ask at. */
+  readonly askPassphrase?: AskPassphrase
   readonly verbose: boolean
 }

@@ -39,6 +39,8 @@ export interface CommandContext {
   /** Someone can be asked. Without, a command throws E_NOT_INTERACTIVE instead of asking. */
   readonly interactive: boolean
   readonly prompter: () => Promise<Prompter>
+  /** Stops the run as Ctrl+C does. */
+  readonly interrupt: () => void
   /** hactl's own. */
   readonly version: string
   /** Where hactl's own files (playbooks, schema) are. */

@@ -32,12 +32,15 @@ export interface Output extends OutputSettings {
   readonly event: EventSink
   /** Ends what is being redrawn; called before anything else is printed or asked. */
   settle(): Promise<void>
+  /** Asks in the middle of the work: what happens meanwhile is shown after it. */
+  pausedFor<T>(question: () => Promise<T>): Promise<T>
 }
 
 /** A drawing that follows events until it is ended. */
 export interface Tree {
   readonly event: EventSink
-  end(): Promise<void>
+  /** `goesOn`: what is not done yet goes on afterwards, in another drawing. */
+  end(goesOn?: boolean): Promise<void>
 }
 
 export type TreeFactory = () => Promise<Tree>
@@ -51,6 +54,7 @@ export function createOutput(settings: OutputSettings, terminal: Ports['terminal
   }
   const widthOf = (isTTY: boolean) => (isTTY && terminal.columns > 0 ? terminal.columns : Number.POSITIVE_INFINITY)
   const progress = chooseProgress(settings, terminal, createTree)
+  let held: EngineEvent[] | undefined
   return {
     ...settings,
     columns: widthOf(json ? terminal.stderrIsTTY : terminal.stdoutIsTTY),
@@ -65,8 +69,19 @@ export function createOutput(settings: OutputSettings, terminal: Ports['terminal
     object: value => {
       if (json) terminal.writeOut(`${renderJson(value)}\n`)
     },
-    event: event => progress.event(event),
+    event: event => (held === undefined ? progress.event(event) : void held.push(event)),
     settle: () => progress.end(),
+    pausedFor: async question => {
+      held ??= []
+      try {
+        await progress.end(true)
+        return await question()
+      } finally {
+        const waiting = held
+        held = undefined
+        for (const event of waiting) progress.event(event)
+      }
+    },
   }
 }
 
@@ -97,12 +112,12 @@ function treeOnDemand(create: () => Promise<Tree>): Tree {
       // settle() awaits and reports a failure of it; until then it must not count as unhandled.
       loading.catch(() => {})
     },
-    end: async () => {
+    end: async goesOn => {
       await loading
       loading = undefined
       const ending = tree
       tree = undefined
-      await ending?.end()
+      await ending?.end(goesOn)
     },
   }
 }

@@ -65,6 +65,11 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--mode <MODE>', about: 'http or tcp (default: http)', parse: oneOf(['http', 'tcp']), completes: ['http', 'tcp'] },
       { flags: '--ssh-user <USER>', about: 'who to log in as (default: what OpenSSH would use)' },
       { flags: '--identity-file <FILE>', about: 'private key to log in with', completes: 'file' },
+      {
+        flags: '--known-hosts <FILE>',
+        about: 'file with the host keys of the servers (default: what OpenSSH would use)',
+        completes: 'file',
+      },
       { flags: '--email <ADDRESS>', about: 'who keepalived mails about changes', repeat: true },
       { flags: '--force', about: 'overwrite the file if it exists' },
     ],

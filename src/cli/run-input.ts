@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { HactlError } from '../errors.ts'
+import type { AskPassphrase } from '../ports.ts'
 import { Secret } from '../secret.ts'
 import type { RunInput } from './app-contract.ts'
 import type { CommandContext } from './command.ts'
@@ -25,6 +26,7 @@ export async function runInput(context: CommandContext): Promise<RunInput> {
     forks: flags.number('forks') ?? 8,
     timeoutMs: flags.number('timeout') ?? 20_000,
     verbose: context.output.verbose,
+    ...(context.interactive ? { askPassphrase: passphraseQuestion(context) } : {}),
   }
   if (!flags.on('askBecomePass')) return input
   if (!context.interactive) {
@@ -35,6 +37,24 @@ export async function runInput(context: CommandContext): Promise<RunInput> {
   }
   const prompter = await context.prompter()
   return { ...input, becomePassword: new Secret(await prompter.password({ message: 'sudo password' })) }
+}
+
+/** One question at a time, above a drawing that waits for the answer: several servers may want several keys at once. */
+function passphraseQuestion({ interrupt, output, prompter }: CommandContext): AskPassphrase {
+  let turn: Promise<unknown> = Promise.resolve()
+  return (path, isAgain) => {
+    const answer = turn.then(() =>
+      output.pausedFor(async () => {
+        const message = `${isAgain ? 'That was wrong. ' : ''}Passphrase for ${path} (empty: do without this key)`
+        const text = await (await prompter()).password({ message })
+        return text === '' ? undefined : new Secret(text)
+      }),
+    )
+    // After an interrupt no other question comes: the run is told, and the next in line gets the same error.
+    turn = answer
+    answer.catch(() => interrupt())
+    return answer
+  }
 }
 
 /** Without a terminal nothing is asked: the error names what to give instead. */

@@ -13,6 +13,8 @@ export interface RunHooks {
   readonly app: AppFunctions
   readonly prompter: () => Promise<Prompter>
   readonly createTree: TreeFactory
+  /** Stops the run as Ctrl+C does: for a question in the middle of the work, where no signal comes. */
+  readonly interrupt: () => void
   /** Aborted by a second signal, while the first is still being obeyed. */
   readonly impatience: AbortSignal
   readonly version: string
@@ -86,6 +88,7 @@ async function perform(argv: readonly string[], ports: Ports, hooks: RunHooks, o
     // Questions are asked on stderr, so that stdout may go into a file or a pipe.
     interactive: terminal.stdinIsTTY && terminal.stderrIsTTY,
     prompter: hooks.prompter,
+    interrupt: hooks.interrupt,
     version: hooks.version,
     packageRoot: hooks.packageRoot,
   })

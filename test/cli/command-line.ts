@@ -24,7 +24,8 @@ export interface Scene {
 }
 
 export async function runLine(argv: readonly string[], scene: Scene = {}): Promise<Ran> {
-  const ports = fakePorts(scene.ports)
+  const controller = new AbortController()
+  const ports = fakePorts({ signal: controller.signal, ...scene.ports })
   const app = new Proxy<Partial<AppFunctions>>(scene.app ?? {}, {
     get: (given, name) =>
       Reflect.get(given, name) ??
@@ -42,6 +43,7 @@ export async function runLine(argv: readonly string[], scene: Scene = {}): Promi
       if (scene.tree === undefined) throw new Error('the test did not expect a tree')
       return scene.tree
     },
+    interrupt: () => controller.abort('SIGINT'),
     impatience: scene.impatience ?? new AbortController().signal,
     version: '1.2.3',
     packageRoot: '/opt/hactl',

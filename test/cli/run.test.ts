@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
 import { COMMANDS } from '../../src/cli/program.ts'
 import { fakeTerminal } from '../support/terminal.ts'
-import { runLine } from './command-line.ts'
-import { HEALTHY } from './samples.ts'
+import { scriptedPrompter } from '../support/prompter.ts'
+import { runLine, type Scene } from './command-line.ts'
+import { DEPLOYED, HEALTHY } from './samples.ts'
 
 describe('a command line that cannot be run', () => {
   test('shows the help on stderr and exits 3 when no command is given', async () => {
@@ -107,7 +108,6 @@ describe('global flags', () => {
 
   test('-K asks on a terminal, and the password is no text afterwards', async () => {
     let given: { becomePassword?: unknown } = {}
-    const { scriptedPrompter } = await import('../support/prompter.ts')
     await runLine(['status', '-K'], {
       app: {
         status: async input => {
@@ -119,6 +119,78 @@ describe('global flags', () => {
       prompter: scriptedPrompter([{ question: 'sudo password', answer: 'hunter2' }]),
     })
     expect(JSON.stringify(given)).toContain('"becomePassword":"***"')
+  })
+
+  test('without a terminal nobody can be asked for a passphrase', async () => {
+    let given: { askPassphrase?: unknown } = { askPassphrase: 'unset' }
+    const app = { status: async (input: object) => ((given = input), HEALTHY) }
+    await runLine(['status', '--yes'], { app, ports: { terminal: fakeTerminal({ stdin: true }) } })
+    expect(given.askPassphrase).toBeUndefined()
+  })
+
+  test('passphrases are asked for one after the other; an empty one is none', async () => {
+    const prompter = scriptedPrompter([
+      { question: 'Passphrase for /home/ops/.ssh/a (empty: do without this key)', answer: 'open sesame' },
+      { question: 'That was wrong. Passphrase for /home/ops/.ssh/b (empty: do without this key)', answer: '' },
+    ])
+    const answers: (string | undefined)[] = []
+    const app: Scene['app'] = {
+      status: async ({ askPassphrase }) => {
+        const given = await Promise.all([askPassphrase?.('/home/ops/.ssh/a', false), askPassphrase?.('/home/ops/.ssh/b', true)])
+        answers.push(...given.map(secret => secret?.reveal()))
+        return HEALTHY
+      },
+    }
+    const { out, err } = await runLine(['status'], { app, ports: { terminal: fakeTerminal({ stdin: true, stderr: true }) }, prompter })
+    expect(answers).toEqual(['open sesame', undefined])
+    expect(prompter.unasked()).toEqual([])
+    expect(out + err).not.toContain('open sesame')
+  })
+
+  test('what happens while a passphrase is asked for is shown after the answer', async () => {
+    const drawn: string[] = []
+    let meanwhile = () => {}
+    const app: Scene['app'] = {
+      deploy: async ({ askPassphrase }, _ports, onEvent) => {
+        onEvent({ kind: 'observe-started', server: 'srv-1' })
+        meanwhile = () => onEvent({ kind: 'observed', server: 'srv-2', durationMs: 812 })
+        await askPassphrase?.('/home/ops/.ssh/a', false)
+        return DEPLOYED
+      },
+    }
+    const password = async () => {
+      drawn.push('asked')
+      meanwhile()
+      return 'open sesame'
+    }
+    await runLine(['deploy', '--yes'], {
+      app,
+      ports: { terminal: fakeTerminal({ stdin: true, stdout: true, stderr: true }) },
+      tree: { event: event => void drawn.push(event.kind), end: async goesOn => void drawn.push(`end ${goesOn === true}`) },
+      prompter: { ...scriptedPrompter([]), password },
+    })
+    expect(drawn.slice(0, 4)).toEqual(['observe-started', 'end true', 'asked', 'observed'])
+  })
+
+  test('Ctrl+C at a passphrase stops the run, once, however many servers want it', async () => {
+    const interrupted = new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted at a question; nothing was changed' })
+    let asked = 0
+    const password = async () => {
+      asked += 1
+      throw interrupted
+    }
+    const app: Scene['app'] = {
+      status: async ({ askPassphrase }, { signal }) => {
+        const both = await Promise.allSettled(['a', 'b'].map(path => askPassphrase?.(path, false)))
+        expect(both.map(one => one.status)).toEqual(['rejected', 'rejected'])
+        expect(signal.reason).toBe('SIGINT')
+        throw new HactlErrors([interrupted, interrupted])
+      },
+    }
+    const ports = { terminal: fakeTerminal({ stdin: true, stderr: true }) }
+    const { exit, err } = await runLine(['status'], { app, ports, prompter: { ...scriptedPrompter([]), password } })
+    expect([exit, asked]).toEqual([130, 1])
+    expect(err.match(/E_INTERRUPTED/g)).toHaveLength(1)
   })
 })
 

@@ -37,9 +37,9 @@ export function createTree(renderer: ListrRendererValue = 'default'): Tree {
   const follow = createFollower(open, () => section ?? outside)
   return {
     event: follow,
-    end: async () => {
-      section?.close()
-      outside.close()
+    end: async goesOn => {
+      section?.close(goesOn)
+      outside.close(goesOn)
       await running
     },
   }
@@ -129,7 +129,7 @@ interface Section {
   readonly key: string
   /** The line of that key, made where there is none. */
   readonly line: (key: string) => Line
-  readonly close: () => void
+  readonly close: (goesOn?: boolean) => void
 }
 
 interface Line {
@@ -144,8 +144,8 @@ interface Line {
   /** Neither done nor failed: shown without a tick. */
   readonly pass: (title: string) => void
   readonly fail: (title: string, why: string) => void
-  /** Ends it as it stands. */
-  readonly end: () => void
+  /** Ends it as it stands; `goesOn`: but what it tells of goes on. */
+  readonly end: (goesOn?: boolean) => void
 }
 
 function createSection(key: string, branch: Branch): Section {
@@ -159,8 +159,8 @@ function createSection(key: string, branch: Branch): Section {
       lines.set(name, line)
       return line
     },
-    close: () => {
-      for (const line of lines.values()) line.end()
+    close: goesOn => {
+      for (const line of lines.values()) line.end(goesOn)
       branch.close()
     },
   }
@@ -173,6 +173,7 @@ function createLine(branch: Branch, name: string): Line {
   let steps = 0
   let workedMs = 0
   let state: 'idle' | 'working' | 'done' | 'passed' | 'failed' = 'idle'
+  let goesOnBelow = false
   let ended = () => {}
   const end = new Promise<void>(resolve => (ended = resolve))
   let isAdded = false
@@ -193,7 +194,9 @@ function createLine(branch: Branch, name: string): Line {
         if (state === 'failed') throw new Error(printable(now ?? ''))
         if (state === 'passed') given.skip(printable(title))
         if (state === 'idle') given.skip(printable(`${title}: nothing was done`))
-        if (state === 'working' && now !== undefined) given.skip(printable(`${title}: stopped: ${now}`))
+        if (state === 'working' && now !== undefined) {
+          given.skip(printable(goesOnBelow ? `${title}: ${now}, goes on below` : `${title}: stopped: ${now}`))
+        }
       },
     })
   }
@@ -218,7 +221,10 @@ function createLine(branch: Branch, name: string): Line {
     done: text => become('done', text),
     pass: text => become('passed', text),
     fail: (text, why) => become('failed', text, why),
-    end: () => ended(),
+    end: goesOn => {
+      goesOnBelow = goesOn === true
+      ended()
+    },
   }
 }
 

@@ -11,10 +11,11 @@ export interface PrompterStreams {
 
 /** Asks on a real terminal. */
 export function createPrompter({ input, output, signal }: PrompterStreams): Prompter {
-  const ask = inquirer.createPromptModule({ input, output, signal })
+  const answered = <T>(question: (ask: Ask) => Promise<T>) =>
+    untilClosed(input, closed => question(inquirer.createPromptModule({ input, output, signal: AbortSignal.any([signal, closed]) })))
   return {
     input: ({ message, fallback, problem }) =>
-      answered(async () => {
+      answered(async ask => {
         const validate = (text: string) => problem(text.trim()) ?? true
         const question = {
           type: 'input',
@@ -27,9 +28,9 @@ export function createPrompter({ input, output, signal }: PrompterStreams): Prom
         return answer.trim()
       }),
     confirm: ({ message, fallback }) =>
-      answered(async () => (await ask([{ type: 'confirm', name: 'answer', message, default: fallback }])).answer),
+      answered(async ask => (await ask([{ type: 'confirm', name: 'answer', message, default: fallback }])).answer),
     select: ({ message, choices, fallback }) =>
-      answered(async () => {
+      answered(async ask => {
         const offered = choices.map(({ value, label, about }) => ({
           value,
           name: label,
@@ -40,18 +41,29 @@ export function createPrompter({ input, output, signal }: PrompterStreams): Prom
       }),
     // toggleMask: a key that shows what was typed has no place where somebody may look over a shoulder.
     password: ({ message }) =>
-      answered(async () => (await ask([{ type: 'password', name: 'answer', message, mask: '*', toggleMask: false }])).answer),
+      answered(async ask => (await ask([{ type: 'password', name: 'answer', message, mask: '*', toggleMask: false }])).answer),
   }
 }
 
-/** inquirer reads Ctrl+C itself while a question is open: no signal comes, but this error. */
-async function answered<T>(ask: () => Promise<T>): Promise<T> {
+type Ask = ReturnType<typeof inquirer.createPromptModule>
+
+/**
+ * inquirer reads Ctrl+C itself while a question is open: no signal comes, but this error. At Ctrl+D it stops reading and never answers:
+ * all that is seen of it is that the input is paused.
+ */
+async function untilClosed<T>(input: NodeJS.ReadableStream, ask: (closed: AbortSignal) => Promise<T>): Promise<T> {
+  const closed = new AbortController()
+  // An answer pauses the input as well: it has come before the next turn of the event loop.
+  const onPause = () => void setImmediate(() => closed.abort())
+  input.on('pause', onPause)
   try {
-    return await ask()
+    return await ask(closed.signal)
   } catch (error) {
     if (error instanceof Error && (error.name === 'ExitPromptError' || error.name === 'AbortPromptError')) {
       throw new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted at a question; nothing was changed', cause: error })
     }
     throw error
+  } finally {
+    input.removeListener('pause', onPause)
   }
 }

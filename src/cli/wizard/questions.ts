@@ -42,6 +42,7 @@ export function answersFromFlags(flags: Flags, grammar: AnswerGrammar): Partial<
     virtualRouterId: flags.number('vrid'),
     sshUser: checked('--ssh-user', 'user', flags.text('sshUser')),
     identityFile: checked('--identity-file', 'path', flags.text('identityFile')),
+    knownHosts: checked('--known-hosts', 'path', flags.text('knownHosts')),
     emails: all('--email', 'email', flags.list('email')),
   }
 }
@@ -93,6 +94,7 @@ export function withDefaults(given: Partial<SetupAnswers>, found: Discovered): S
     virtualRouterId: given.virtualRouterId,
     sshUser: given.sshUser,
     identityFile: given.identityFile,
+    knownHosts: given.knownHosts,
     emails: given.emails ?? [],
   }
 }

@@ -1,8 +1,7 @@
 /** Which keys to offer to a host, in which order, and what became of each: public keys only, as from a file or an agent. */
 import ssh2 from 'ssh2'
 import type { AnyAuthMethod, AuthHandlerMiddleware, OpenSSHAgent, ParsedKey } from 'ssh2'
-import type { Files } from '../../ports.ts'
-import type { Secret } from '../../secret.ts'
+import type { AskPassphrase, Files } from '../../ports.ts'
 import type { Hop } from './settings.ts'
 
 const { utils } = ssh2
@@ -11,8 +10,14 @@ export interface AuthDeps {
   readonly files: Files
   /** Shown as ~ in messages. */
   readonly home: string
-  /** Asked only for a key that nothing else can stand in for; undefined where the operator gives none. */
-  readonly askPassphrase: ((path: string) => Promise<Secret | undefined>) | undefined
+}
+
+/** How far a connection attempt may go in asking for passphrases. */
+export interface Unlocking {
+  /** undefined: nobody can be asked. */
+  readonly ask: AskPassphrase | undefined
+  /** How many encrypted keys may be asked for, in the order of their files: the others did not open the door. */
+  readonly keys: number
 }
 
 /** The offers for one connection attempt, and their record for messages. */
@@ -26,9 +31,13 @@ export interface AuthPlan {
   wanted(): readonly string[] | undefined
   /** Agent keys (base64 of the wire format) that the agent would not sign with. */
   readonly unsigned: ReadonlySet<string>
+  /** Encrypted keys that were not offered, as in messages. */
+  readonly encrypted: readonly string[]
+  /** Whether one of those could still be asked for. */
+  readonly canUnlockMore: boolean
 }
 
-export type KeyRing = (hop: Hop, refusedByAgent: ReadonlySet<string>) => Promise<AuthPlan>
+export type KeyRing = (hop: Hop, refusedByAgent: ReadonlySet<string>, unlocking: Unlocking) => Promise<AuthPlan>
 
 /** A key file, as far as it can be used. */
 type KeyFile =
@@ -38,6 +47,15 @@ type KeyFile =
   | { readonly kind: 'unusable'; readonly path: string; readonly reason: string }
   | { readonly kind: 'absent'; readonly path: string }
 
+type Unlocked =
+  | { readonly kind: 'key'; readonly key: ParsedKey }
+  /** Nothing was typed: ssh, too, takes that for "not this key". */
+  | { readonly kind: 'declined' }
+  | { readonly kind: 'wrong' }
+
+/** As OpenSSH has it (ssh_config(5), NumberOfPasswordPrompts). */
+const PASSPHRASE_TRIES = 3
+
 type Offer =
   | { readonly kind: 'file'; readonly label: string; readonly key: ParsedKey }
   | { readonly kind: 'agent'; readonly agent: OpenSSHAgent; readonly count: number }
@@ -45,14 +63,14 @@ type Offer =
 /** Reads each key file once for all servers: parsing is cheap, unlocking one is not (bcrypt in JavaScript, 0.4 s). */
 export function createKeyRing(deps: AuthDeps): KeyRing {
   const cache = new Map<string, Promise<KeyFile>>()
-  const unlocked = new Map<string, Promise<ParsedKey | undefined>>()
+  const unlocked = new Map<string, Promise<Unlocked>>()
   const remembered = <T>(map: Map<string, Promise<T>>, path: string, make: () => Promise<T>): Promise<T> => {
     const known = map.get(path) ?? make()
     map.set(path, known)
     return known
   }
 
-  return async (hop, refusedByAgent) => {
+  return async (hop, refusedByAgent, unlocking) => {
     const [agentKeys, files] = await Promise.all([
       listAgentKeys(hop.agent),
       Promise.all(hop.identityFiles.map(path => remembered(cache, path, () => readKeyFile(path, deps.files)))),
@@ -83,6 +101,20 @@ export function createKeyRing(deps: AuthDeps): KeyRing {
       if (file.kind === 'locked') return take(file.publicKey)
       return file.kind === 'usable' ? take(file.key.getPublicSSH()) : []
     })
+    const encrypted: string[] = []
+    let asksLeft = unlocking.keys
+    let canUnlockMore = false
+    const unlock = (file: KeyFile & { kind: 'locked' }): Promise<Unlocked> | undefined => {
+      const { ask } = unlocking
+      const { text } = file
+      if (ask === undefined || text === undefined) return undefined
+      if (asksLeft > 0) {
+        asksLeft -= 1
+        return remembered(unlocked, file.path, () => askFor(file.path, text, ask))
+      }
+      if (!unlocked.has(file.path)) canUnlockMore = true
+      return unlocked.get(file.path)
+    }
     const held = new Set(matching.map(key => idOf(key.getPublicSSH())))
     offerFromAgent([...matching, ...(hop.identitiesOnly ? [] : left.values())])
     for (const file of files) {
@@ -93,10 +125,13 @@ export function createKeyRing(deps: AuthDeps): KeyRing {
           break
         case 'locked': {
           if (file.publicKey !== undefined && held.has(idOf(file.publicKey))) break
-          const mayAsk = file === explicit || offers.length === 0
-          const key = mayAsk ? await remembered(unlocked, file.path, () => unlock(file, deps.askPassphrase)) : undefined
-          if (key === undefined) skipped.push(lockedReason(name, file.text !== undefined))
-          else offers.push({ kind: 'file', label: name, key })
+          const answer = await unlock(file)
+          if (answer?.kind === 'key') {
+            offers.push({ kind: 'file', label: name, key: answer.key })
+            break
+          }
+          if (file.text !== undefined) encrypted.push(name)
+          skipped.push(answer?.kind === 'wrong' ? `${name}: its passphrase was wrong ${PASSPHRASE_TRIES} times` : lockedReason(name, file))
           break
         }
         case 'unusable':
@@ -107,11 +142,11 @@ export function createKeyRing(deps: AuthDeps): KeyRing {
           break
       }
     }
-    return planOf(offers, skipped, unsigned, hop.user)
+    return { ...planOf(offers, hop.user), skipped, unsigned, encrypted, canUnlockMore }
   }
 }
 
-function planOf(offers: readonly Offer[], skipped: readonly string[], unsigned: ReadonlySet<string>, username: string): AuthPlan {
+function planOf(offers: readonly Offer[], username: string): Pick<AuthPlan, 'handler' | 'tried' | 'wanted'> {
   const tried: string[] = []
   let at = 0
   let wanted: readonly string[] | undefined
@@ -132,7 +167,7 @@ function planOf(offers: readonly Offer[], skipped: readonly string[], unsigned: 
         return next({ type: 'agent', username, agent: offer.agent })
     }
   }
-  return { handler, tried: () => tried, skipped, wanted: () => wanted, unsigned }
+  return { handler, tried: () => tried, wanted: () => wanted }
 }
 
 /** The agent's keys; or, where it does not answer, why. */
@@ -223,18 +258,20 @@ function publicPartOf(text: string): Buffer | undefined {
   }
 }
 
-async function unlock(file: KeyFile & { kind: 'locked' }, ask: AuthDeps['askPassphrase']): Promise<ParsedKey | undefined> {
-  if (file.text === undefined || ask === undefined) return undefined
-  const passphrase = await ask(file.path)
-  if (passphrase === undefined) return undefined
-  const key = utils.parseKey(file.text, passphrase.reveal())
-  return key instanceof Error ? undefined : key
+async function askFor(path: string, text: string, ask: AskPassphrase): Promise<Unlocked> {
+  for (let attempt = 0; attempt < PASSPHRASE_TRIES; attempt++) {
+    const passphrase = await ask(path, attempt > 0)
+    if (passphrase === undefined) return { kind: 'declined' }
+    const key = utils.parseKey(text, passphrase.reveal())
+    if (!(key instanceof Error)) return { kind: 'key', key }
+  }
+  return { kind: 'wrong' }
 }
 
-function lockedReason(name: string, isEncrypted: boolean): string {
-  return isEncrypted
-    ? `${name} is encrypted, and no agent holds it: ssh-add ${name}`
-    : `${name}: only its public half is here, and no agent holds it`
+function lockedReason(name: string, { text }: KeyFile & { kind: 'locked' }): string {
+  return text === undefined
+    ? `${name}: only its public half is here, and no agent holds it`
+    : `${name} is encrypted, and no agent holds it: ssh-add ${name}`
 }
 
 export function tilde(path: string, home: string): string {

@@ -48,12 +48,16 @@ function authError({ target, hop, isJump, peer, plan, cause }: ConnectFailure): 
   if (wanted !== undefined && !wanted.includes('publickey')) why.push(`the server lets users in by ${listed(wanted)} only; hactl uses keys`)
   if (codeOf(cause) === 2) why.push(`the server stopped listening: ${textOf(cause)}`)
   const port = hop.port === 22 ? '' : `-p ${hop.port} `
+  const [locked] = plan?.encrypted ?? []
+  const unlock = locked === undefined ? [] : [`ssh-add ${locked} (without an agent: eval "$(ssh-agent)" first)`]
+  const install = [`ssh-copy-id ${port}${hop.user}@${hop.host}`, `set ${target.inventoryPath}.ssh.identity_file in inventory.yml`]
   return new HactlError({
     code: 'E_SSH_AUTH',
     server: target.server,
     what: tried.length > 0 ? `the server refused every key offered for ${who}` : `there is no key to offer for ${who}`,
     why,
-    fix: `ssh-copy-id ${port}${hop.user}@${hop.host}, or set ${target.inventoryPath}.ssh.identity_file in inventory.yml`,
+    // A key that only waits for its passphrase is the likelier one.
+    fix: [...unlock, ...install].join(', or '),
     cause,
   })
 }

@@ -4,14 +4,15 @@ import type { Duplex } from 'node:stream'
 import { NodeSSH } from 'node-ssh'
 import type { Client } from 'ssh2'
 import { HactlError } from '../../errors.ts'
-import type { Clock, ConnectTarget, Files, LocalCommand, Remote, Session } from '../../ports.ts'
-import type { Secret } from '../../secret.ts'
+import type { AskPassphrase, Clock, ConnectTarget, Files, LocalCommand, Remote, Session } from '../../ports.ts'
 import type { AuthPlan, KeyRing } from './auth.ts'
 import { createKeyRing } from './auth.ts'
 import { ConnectTimeout, codeOf, connectError, settingsTimeout } from './failure.ts'
 import { loadHostKeyCheck } from './host-key.ts'
 import type { SshLogEntry } from './session.ts'
 import { createSession } from './session.ts'
+import type { QuestionTimer } from './question-timer.ts'
+import { createQuestionTimer } from './question-timer.ts'
 import type { Hop } from './settings.ts'
 import { createSettings } from './settings.ts'
 import { forwardTo, openTcp } from './transport.ts'
@@ -25,8 +26,6 @@ export interface SshRemoteDeps {
   readonly clock?: Pick<Clock, 'now' | 'monotonic'>
   /** Called once per command that ran or failed. */
   readonly log?: (entry: SshLogEntry) => void
-  /** Asks for the passphrase of a key that no agent holds; undefined: such keys are passed over. */
-  readonly askPassphrase?: (path: string) => Promise<Secret | undefined>
   /** Login name on this machine. */
   readonly localUser?: string
   /** See KEEPALIVE_MS. */
@@ -60,15 +59,19 @@ interface OpenHop {
 export function createSshRemote(deps: SshRemoteDeps): Remote {
   const clock = deps.clock ?? systemClock
   const hopsFor = createSettings({ ...deps, localUser: deps.localUser ?? userInfo().username })
-  const keyRing = createKeyRing({ files: deps.files, home: deps.home, askPassphrase: deps.askPassphrase })
+  const keyRing = createKeyRing({ files: deps.files, home: deps.home })
+  const questions = createQuestionTimer(clock)
 
   return {
     async connect(target, signal): Promise<Session> {
-      const { attempt, end } = startAttempt(target, signal, clock)
+      const { attempt, end } = startAttempt(target, signal, clock, questions)
       const open: OpenHop[] = []
       try {
         const hops = await unlessAborted(hopsFor(target), attempt.signal)
-        for (const hop of hops) open.push(await openHop(hop, open.at(-1)?.client, hop !== hops.at(-1), target, attempt, deps, keyRing))
+        for (const hop of hops) {
+          const isJump = hop !== hops.at(-1)
+          open.push(await openHop(hop, open.at(-1)?.client, isJump, target, attempt, deps, keyRing, questions.timed(target.askPassphrase)))
+        }
         const last = open.at(-1)
         const hop = hops.at(-1)
         if (last === undefined || hop === undefined) throw new TypeError('settings name no host')
@@ -87,21 +90,26 @@ function startAttempt(
   target: ConnectTarget,
   signal: AbortSignal | undefined,
   clock: Pick<Clock, 'monotonic'>,
+  questions: QuestionTimer,
 ): { attempt: Attempt; end: () => void } {
   const controller = new AbortController()
-  const until = clock.monotonic() + target.connectTimeoutMs
+  const startedAt = clock.monotonic() - questions.askedMs()
+  const remainingMs = () => target.connectTimeoutMs - (clock.monotonic() - questions.askedMs() - startedAt)
   const interrupt = () =>
     controller.abort(
       new HactlError({ code: 'E_INTERRUPTED', server: target.server, what: 'interrupted while connecting', cause: signal?.reason }),
     )
-  const timer = setTimeout(
-    () => controller.abort(new ConnectTimeout(`connecting for ${target.connectTimeoutMs / 1000} s`)),
-    target.connectTimeoutMs,
-  )
+  let timer: NodeJS.Timeout | undefined
+  const watch = () => {
+    const leftMs = remainingMs()
+    if (leftMs <= 0) controller.abort(new ConnectTimeout(`connecting for ${target.connectTimeoutMs / 1000} s`))
+    else timer = setTimeout(watch, leftMs)
+  }
+  watch()
   if (signal?.aborted) interrupt()
   signal?.addEventListener('abort', interrupt)
   return {
-    attempt: { signal: controller.signal, remainingMs: () => Math.max(1, until - clock.monotonic()) },
+    attempt: { signal: controller.signal, remainingMs: () => Math.max(1, remainingMs()) },
     end: () => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', interrupt)
@@ -117,8 +125,10 @@ async function openHop(
   attempt: Attempt,
   deps: SshRemoteDeps,
   keyRing: KeyRing,
+  ask: AskPassphrase | undefined,
 ): Promise<OpenHop> {
   const refusedByAgent = new Set<string>()
+  let unlockedKeys = 0
   const waits = [...RETRY_MS]
   for (;;) {
     let plan: AuthPlan | undefined
@@ -129,7 +139,7 @@ async function openHop(
     try {
       // While the network answers, the keys are read.
       const [check, offered] = await unlessAborted(
-        Promise.all([loadHostKeyCheck(hop, target, deps.files, deps.home), keyRing(hop, refusedByAgent)]),
+        Promise.all([loadHostKeyCheck(hop, target, deps.files, deps.home), keyRing(hop, refusedByAgent, { ask, keys: unlockedKeys })]),
         attempt.signal,
       )
       plan = offered
@@ -149,7 +159,13 @@ async function openHop(
         continue
       }
       const waitMs = isDropped(cause) && !attempt.signal.aborted ? waits.shift() : undefined
-      if (waitMs === undefined) throw connectError({ target, hop, isJump, peer, plan, cause })
+      if (waitMs === undefined) {
+        const error = connectError({ target, hop, isJump, peer, plan, cause })
+        if (error.code !== 'E_SSH_AUTH' || plan?.canUnlockMore !== true || attempt.signal.aborted) throw error
+        // Nobody is asked while a connection waits: sshd closes it after its LoginGraceTime.
+        unlockedKeys += 1
+        continue
+      }
       await unlessAborted(new Promise(resolve => setTimeout(resolve, waitMs)), attempt.signal)
     }
   }

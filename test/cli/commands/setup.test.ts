@@ -70,7 +70,7 @@ describe('setup without a terminal', () => {
     const files = fakeFiles()
     const network = ['--vip', '2001:db8::c8/64', '--interface', 'ens160', '--vrid', '66', '--profile', 'classic', '--cluster', 'edge']
     const haproxy = ['--backend', 'app-1=192.0.2.21:8080', '--backend', '192.0.2.22:8080', '--bind', ':8080', '--mode', 'tcp']
-    const login = ['--ssh-user', 'ops', '--identity-file', '~/.ssh/id_ed25519', '--email', 'a@example.com']
+    const login = ['--ssh-user', 'ops', '--identity-file', '~/.ssh/id_ed25519', '--known-hosts', 'known_hosts', '--email', 'a@example.com']
     const { exit, result } = await runLine(['setup', '--yes', '--json', ...THREE, ...VIP, ...network, ...haproxy, ...login], {
       ports: { files },
     })
@@ -79,7 +79,7 @@ describe('setup without a terminal', () => {
     expect(inventoryIn(files)).toMatchObject({
       cluster: 'edge',
       profile: 'classic',
-      ssh: { user: 'ops', identity_file: '~/.ssh/id_ed25519' },
+      ssh: { user: 'ops', identity_file: '~/.ssh/id_ed25519', known_hosts: 'known_hosts' },
       global_defs: { notification_email: ['a@example.com'] },
       vrrp_instances: [
         { name: 'VRRP1', interface: 'ens160', virtual_router_id: 66, virtual_ipaddress: ['192.0.2.200/24'] },

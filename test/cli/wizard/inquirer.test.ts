@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { createPrompter } from '../../../src/cli/wizard/inquirer.ts'
+import type { Prompter } from '../../../src/cli/wizard/prompter.ts'
 
 /** A person at the terminal: types when the screen shows what they wait for. */
 function terminal() {
@@ -65,6 +66,16 @@ test('Ctrl+C at a question is an interrupt', async () => {
   const { prompter, when } = terminal()
   when('Apply', '\u0003')
   await expect(prompter.confirm({ message: 'Apply?', fallback: false })).rejects.toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+})
+
+test.for([
+  ['a yes/no question', (prompter: Prompter) => prompter.confirm({ message: 'Apply?', fallback: false })],
+  ['a password', (prompter: Prompter) => prompter.password({ message: 'Apply?' })],
+  ['a text', (prompter: Prompter) => prompter.input({ message: 'Apply?', problem: () => undefined })],
+] as const)('Ctrl+D at %s is an interrupt too', async ([, ask]) => {
+  const { prompter, when } = terminal()
+  when('Apply', '\u0004')
+  await expect(ask(prompter)).rejects.toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
 })
 
 test('a signal ends the question that is open', async () => {

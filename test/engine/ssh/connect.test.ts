@@ -9,7 +9,7 @@ import type { SshRemoteDeps } from '../../../src/engine/ssh/node-ssh.ts'
 import { createSshRemote } from '../../../src/engine/ssh/node-ssh.ts'
 import { sh } from '../../../src/engine/ssh/sh.ts'
 import { HactlError } from '../../../src/errors.ts'
-import type { ConnectTarget, Session } from '../../../src/ports.ts'
+import type { AskPassphrase, ConnectTarget, Session } from '../../../src/ports.ts'
 import { Secret } from '../../../src/secret.ts'
 import type { Controller, KeyPair, SshServer, SshServerOptions } from '../../support/ssh-server.ts'
 import { knownHostsLine, makeController, makeKey, startAgent, startSshServer } from '../../support/ssh-server.ts'
@@ -249,21 +249,103 @@ describe('keys', () => {
     expect(failure.why).toContain('not tried: ~/.ssh/id_ed25519 is encrypted, and no agent holds it: ssh-add ~/.ssh/id_ed25519')
   })
 
+  /** A Remote with an operator who gives these answers in turn, and what they were asked. */
+  const withOperator = (answers: readonly (string | undefined)[], deps: Partial<SshRemoteDeps> = {}) => {
+    const asked: string[] = []
+    const askPassphrase: AskPassphrase = async (path, isAgain) => {
+      asked.push(`${path.slice(controller.home.length + 1)}${isAgain ? ' again' : ''}`)
+      const answer = answers[asked.length - 1]
+      return answer === undefined ? undefined : new Secret(answer)
+    }
+    const remote = createSshRemote({ ...controller.deps, ...deps })
+    return { asked, connect: (server: SshServer) => remote.connect(controller.target(server, { askPassphrase })) }
+  }
+
   test('a passphrase is asked for once, for as many connections as there are', async () => {
     const locked = makeKey('ed25519', 'open sesame')
     const server = await serve({ authorized: [locked] })
     setUp(server, locked)
-    const asked: string[] = []
-    const remote = createSshRemote({
-      ...controller.deps,
-      askPassphrase: path => {
-        asked.push(path)
-        return Promise.resolve(new Secret('open sesame'))
-      },
-    })
-    const sessions = await Promise.all([1, 2].map(() => remote.connect(controller.target(server))))
+    const operator = withOperator(['open sesame'])
+    const sessions = await Promise.all([1, 2].map(() => operator.connect(server)))
+    sessions.push(await operator.connect(server))
     await Promise.all(sessions.map(s => s.close()))
-    expect(asked).toEqual([join(controller.home, '.ssh/id_ed25519')])
+    expect(operator.asked).toEqual(['.ssh/id_ed25519'])
+  })
+
+  test('a wrong passphrase is asked for again', async () => {
+    const locked = makeKey('ed25519', 'open sesame')
+    const server = await serve({ authorized: [locked] })
+    setUp(server, locked)
+    const operator = withOperator(['open sesam', 'open sesame'])
+    await (await operator.connect(server)).close()
+    expect(operator.asked).toEqual(['.ssh/id_ed25519', '.ssh/id_ed25519 again'])
+  })
+
+  test('after three wrong passphrases the key is passed over, with the reason and a way out', async () => {
+    const locked = makeKey('ed25519', 'open sesame')
+    const server = await serve({ authorized: [locked] })
+    setUp(server, locked)
+    const operator = withOperator(['a wrong one', 'a wrong one', 'a wrong one', 'open sesame'])
+    const failure = await failureOf(operator.connect(server))
+    expect(failure).toMatchObject({ code: 'E_SSH_AUTH', exit: 4 })
+    expect(failure.why).toContain('not tried: ~/.ssh/id_ed25519: its passphrase was wrong 3 times')
+    expect(failure.fix).toContain('ssh-add ~/.ssh/id_ed25519')
+    expect([failure.message, ...failure.why, failure.fix].join()).not.toContain('a wrong one')
+    expect(operator.asked).toHaveLength(3)
+  })
+
+  test('an empty answer passes over the key, and the next one is asked for', async () => {
+    const locked = makeKey('ecdsa', 'open sesame')
+    const server = await serve({ authorized: [locked] })
+    setUp(server, makeKey('ed25519', 'something else'))
+    controller.sshFile('id_ecdsa', locked.private)
+    const operator = withOperator([undefined, 'open sesame'])
+    await (await operator.connect(server)).close()
+    expect(operator.asked).toEqual(['.ssh/id_ed25519', '.ssh/id_ecdsa'])
+  })
+
+  test('nobody is asked where another key opens the door', async () => {
+    const server = await serve({ authorized: [userKey] })
+    setUp(server, makeKey('ed25519', 'open sesame'))
+    controller.sshFile('id_ecdsa', userKey.private)
+    const operator = withOperator([])
+    await (await operator.connect(server)).close()
+    expect(operator.asked).toEqual([])
+  })
+
+  test('the passphrase is asked for after the keys of the agent were refused', async () => {
+    const locked = makeKey('ed25519', 'open sesame')
+    const server = await serve({ authorized: [locked] })
+    setUp(server, locked)
+    const agent = await startAgent(controller.home, [otherKey])
+    cleanups.push(agent.close)
+    const operator = withOperator(['open sesame'], { env: { SSH_AUTH_SOCK: agent.socket } })
+    await (await operator.connect(server)).close()
+    expect(operator.asked).toEqual(['.ssh/id_ed25519'])
+  })
+
+  test('the time of an answer does not count as time that the server takes', async () => {
+    const locked = makeKey('ed25519', 'open sesame')
+    const server = await serve({ authorized: [locked] })
+    setUp(server, locked)
+    // A clock that an answer moves on by an hour.
+    let nowMs = 0
+    const remote = createSshRemote({ ...controller.deps, clock: { now: () => nowMs, monotonic: () => nowMs } })
+    const askPassphrase = async () => {
+      nowMs += 3_600_000
+      return new Secret('open sesame')
+    }
+    await (await remote.connect(controller.target(server, { askPassphrase }))).close()
+    expect(nowMs).toBe(3_600_000)
+  })
+
+  test('an interrupt at the question ends the attempt, and says nothing of keys', async () => {
+    const server = await serve()
+    setUp(server, makeKey('ed25519', 'open sesame'))
+    const interrupt = new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted at a question' })
+    const remote = createSshRemote(controller.deps)
+    const askPassphrase = () => Promise.reject(interrupt)
+    expect(await failureOf(remote.connect(controller.target(server, { askPassphrase })))).toBe(interrupt)
   })
 
   test('a key that the agent will not sign with does not stand in the way of the next', async () => {
