@@ -95,6 +95,8 @@ export interface Files {
   /** Atomic: temp file in the same folder, fsync, rename. mode as in 0o600. */
   write(path: string, text: string, mode: number): Promise<void>
   exists(path: string): Promise<boolean>
+  /** Permission bits as in 0o640; undefined where there is no such file. Where this is missing nobody is warned of files that all may read. */
+  mode?(path: string): Promise<number | undefined>
   /** Why write(path) would fail, as far as one can tell without writing: "there is no folder /var/reports"; undefined where nothing speaks against it. */
   whyNotWritable(path: string): Promise<string | undefined>
 }

@@ -65,6 +65,14 @@ export const systemFiles: Files = {
       throw error
     }
   },
+  mode: async path => {
+    try {
+      return (await stat(path)).mode & 0o7777
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  },
   whyNotWritable: async path => {
     const folder = dirname(path)
     try {
@@ -87,10 +95,33 @@ function isMissing(error: unknown): boolean {
 
 const MAX_OUTPUT_BYTES = 1024 * 1024
 
-/** Resolves with any exit code; 127 where the program is missing, 124 after the deadline, as a shell and timeout(1) have it. */
+/**
+ * Resolves with any exit code; 127 where the program is missing, 124 after the deadline, as a shell and timeout(1) have it. The deadline
+ * ends whatever the command has started, too: `sh -c "a | b"` is three processes, and any of them keeps the pipes open.
+ */
 export const runLocalCommand: LocalCommand = ([file = '', ...args], { timeoutMs, stdin }) =>
   new Promise(resolve => {
-    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: timeoutMs, killSignal: 'SIGKILL' })
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+    let isOver = false
+    const killGroup = () => {
+      try {
+        // The process leads a group of its own; undefined where it never started.
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+      } catch {
+        // It is gone already.
+      }
+    }
+    const timer = setTimeout(() => {
+      isOver = true
+      killGroup()
+    }, timeoutMs)
+    // In a group of its own it gets no Ctrl+C from the terminal: it ends with hactl.
+    process.once('exit', killGroup)
+    const finish = (result: Awaited<ReturnType<LocalCommand>>) => {
+      clearTimeout(timer)
+      process.removeListener('exit', killGroup)
+      resolve(result)
+    }
     const collect = (stream: NodeJS.ReadableStream) => {
       const chunks: Buffer[] = []
       let size = 0
@@ -104,13 +135,18 @@ export const runLocalCommand: LocalCommand = ([file = '', ...args], { timeoutMs,
     const stderr = collect(child.stderr)
     child.on('error', error => {
       const code = isMissing(error) ? 127 : 126
-      resolve({ code, stdout: '', stderr: error.message })
+      finish({ code, stdout: '', stderr: error.message })
     })
     // A command need not read its stdin.
     child.stdin.on('error', () => {})
     child.stdin.end(stdin ?? '')
-    child.on('close', (code, signal) => resolve({ code: code ?? (signal === 'SIGKILL' ? 124 : 128), stdout: stdout(), stderr: stderr() }))
+    child.on('close', code => finish({ code: isOver ? TIMED_OUT : (code ?? KILLED), stdout: stdout(), stderr: stderr() }))
   })
+
+/** As timeout(1) has it. */
+const TIMED_OUT = 124
+/** Ended by a signal that was not ours. */
+const KILLED = 128
 
 // What is read of a body before the connection is dropped: enough to let small answers end in order, which keeps
 // "client aborted" out of the balancer's log.

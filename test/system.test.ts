@@ -1,9 +1,9 @@
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { ProbeTarget } from '../src/ports.ts'
 import { runLocalCommand, systemClock, systemConnectionKeeper, systemFiles, systemProber } from '../src/system.ts'
 
@@ -170,6 +170,19 @@ describe('a local command', () => {
   test('that is missing gives 127, one that takes too long 124', async () => {
     expect((await runLocalCommand(['hactl-no-such-program'], { timeoutMs: 1000 })).code).toBe(127)
     expect((await runLocalCommand(['sleep', '60'], { timeoutMs: 50 })).code).toBe(124)
+  })
+
+  test('that takes too long is ended with all that it started', async () => {
+    // The sleep inherits stdout: were it left alive, the answer would not come before its end.
+    const { code, stdout } = await runLocalCommand(['sh', '-c', 'sleep 60 & echo $!; wait | cat'], { timeoutMs: 100 })
+    expect(code).toBe(124)
+    const isAlive = () =>
+      existsSync(`/proc/${Number(stdout)}`) && !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${Number(stdout)}/status`, 'utf8'))
+    await vi.waitFor(() => expect(isAlive()).toBe(false))
+  })
+
+  test('that is killed by somebody else is not taken for one that took too long', async () => {
+    expect((await runLocalCommand(['sh', '-c', 'kill -KILL $$'], { timeoutMs: 5000 })).code).toBe(128)
   })
 })
 

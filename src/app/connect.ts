@@ -32,12 +32,19 @@ export function limitedServers(loaded: LoadedCluster, limit: readonly string[]):
   return limit.length === 0 ? names : names.filter(name => limit.includes(name))
 }
 
-/** How to reach each server of the inventory: the server's own ssh settings over the common ones. */
-export async function targetsOf(loaded: LoadedCluster, options: ConnectOptions, ports: Ports): Promise<ReadonlyMap<string, ConnectTarget>> {
+/** How to reach each server of the inventory: the server's own ssh settings over the common ones. `warn`: what is doubtful about its secrets. */
+export async function targetsOf(
+  loaded: LoadedCluster,
+  options: ConnectOptions,
+  ports: Ports,
+  warn: (text: string) => void = () => {},
+): Promise<ReadonlyMap<string, ConnectTarget>> {
   const { inventory, baseDir } = loaded
   const common: Secret | undefined =
     options.becomePassword ??
-    (inventory.become_password === undefined ? undefined : await secretOf(inventory.become_password, 'become_password', baseDir, ports))
+    (inventory.become_password === undefined
+      ? undefined
+      : await secretOf(inventory.become_password, 'become_password', baseDir, ports, warn))
   const wanted = limitedServers(loaded, options.limit)
   const targets = new Map<string, ConnectTarget>()
   for (const [index, server] of inventory.servers.entries()) {
@@ -47,7 +54,7 @@ export async function targetsOf(loaded: LoadedCluster, options: ConnectOptions, 
     const own =
       options.becomePassword !== undefined || server.become_password === undefined
         ? undefined
-        : await secretOf(server.become_password, `servers[${index}].become_password`, baseDir, ports)
+        : await secretOf(server.become_password, `servers[${index}].become_password`, baseDir, ports, warn)
     targets.set(server.name, {
       server: server.name,
       host: server.host,

@@ -34,7 +34,9 @@ export async function deploy(
   const { cluster } = loaded
   assertCanFailOver(cluster)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
-  const targets = await targetsOf(loaded, input, ports)
+  const warn = (text: string) => onEvent({ kind: 'warning', text })
+  for (const text of loaded.secretWarnings) warn(text)
+  const targets = await targetsOf(loaded, input, ports, warn)
   return withConnections(
     targets,
     input.forks,

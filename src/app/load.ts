@@ -4,6 +4,7 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import { buildCluster } from '../domain/cluster.ts'
 import { HactlError } from '../errors.ts'
 import type { Inventory, Issue } from '../inventory/inventory.ts'
+import { authPassDoubt } from '../inventory/doubts.ts'
 import { parseInventory } from '../inventory/parse.ts'
 import { resolveSecret } from '../inventory/secrets.ts'
 import type { SecretSource } from '../inventory/secret-source.ts'
@@ -26,6 +27,8 @@ export interface LoadedCluster {
   readonly inventory: Inventory
   readonly cluster: Cluster
   readonly warnings: readonly Issue[]
+  /** What is doubtful about the secrets themselves, which only those who read them can say. */
+  readonly secretWarnings: readonly string[]
   readonly path: string
   readonly baseDir: string
   readonly source: string
@@ -45,7 +48,7 @@ export async function readInventory(path: string, ports: Ports): Promise<ReadInv
   const parsed = parseInventory(bytes.toString('utf8'), path)
   const issues = [...parsed.issues]
   let haproxyConfig: ReadInventory['haproxyConfig']
-  const configPath = parsed.inventory?.haproxy.config
+  const configPath = parsed.haproxyConfig
   if (configPath !== undefined) {
     const absolute = pathFrom(baseDir, configPath, ports.home)
     const config = await ports.files.read(absolute).catch((error: unknown) => error)
@@ -74,17 +77,21 @@ export async function loadCluster(path: string, ports: Ports): Promise<LoadedClu
   const read = await readInventory(path, ports)
   if (read.inventory === undefined) throw invalidInventory(read)
   const passes = new Map<string, Secret>()
+  const secretWarnings: string[] = []
   for (const instance of read.inventory.vrrp_instances) {
-    if (instance.authentication === undefined) continue
-    passes.set(
-      instance.name,
-      await secretOf(instance.authentication.auth_pass, `vrrp_instances ${instance.name}: auth_pass`, read.baseDir, ports),
-    )
+    const source = instance.authentication?.auth_pass
+    if (source === undefined) continue
+    const key = `vrrp_instances ${instance.name}: auth_pass`
+    const pass = await secretOf(source, key, read.baseDir, ports, text => secretWarnings.push(text))
+    passes.set(instance.name, pass)
+    const doubt = 'literal' in source ? undefined : authPassDoubt(pass.reveal())
+    if (doubt !== undefined) secretWarnings.push(`${key}: ${doubt}`)
   }
   return {
     inventory: read.inventory,
     cluster: clusterOf(read, read.inventory, name => passes.get(name)),
     warnings: read.warnings,
+    secretWarnings,
     path,
     baseDir: read.baseDir,
     source: read.source,
@@ -96,13 +103,15 @@ export function clusterOf(read: ReadInventory, inventory: Inventory, authPass: (
   return buildCluster(inventory, { authPass, haproxyConfigText: read.haproxyConfig?.text, haproxyConfigPath: read.haproxyConfig?.path })
 }
 
-/** Resolves one secret of the inventory; `key` names it in errors. */
-export function secretOf(source: SecretSource, key: string, baseDir: string, ports: Ports): Promise<Secret> {
+/** Resolves one secret of the inventory; `key` names it in errors and warnings. */
+export function secretOf(source: SecretSource, key: string, baseDir: string, ports: Ports, warn: (text: string) => void): Promise<Secret> {
   return resolveSecret(source, {
     key,
     env: ports.env,
     home: ports.home,
     readFile: file => ports.files.read(file),
+    fileMode: async file => ports.files.mode?.(file),
+    warn,
     localCommand: ports.localCommand,
     baseDir,
   })

@@ -25,7 +25,9 @@ export async function plan(
   const loaded = await loadCluster(input.inventoryPath, ports)
   assertCanFailOver(loaded.cluster)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
-  const targets = await targetsOf(loaded, input, ports)
+  const warn = (text: string) => onEvent({ kind: 'warning', text })
+  for (const text of loaded.secretWarnings) warn(text)
+  const targets = await targetsOf(loaded, input, ports, warn)
   return withConnections(
     targets,
     input.forks,

@@ -16,6 +16,8 @@ export interface ParsedInventory {
   readonly issues: readonly Issue[]
   /** What works and will surprise. */
   readonly warnings: readonly Issue[]
+  /** haproxy.config where it is a path, whatever else is wrong: the file is looked for all the same. */
+  readonly haproxyConfig: string | undefined
 }
 
 /**
@@ -33,6 +35,7 @@ export function parseInventory(text: string, fileName: string): ParsedInventory 
       inventory: undefined,
       issues: faults.length > 0 ? faults : [issueFor(notAMapping(document, fileName), document)],
       warnings: [],
+      haproxyConfig: undefined,
     }
   }
   const parsed = inventorySchema.safeParse(document.value)
@@ -41,7 +44,8 @@ export function parseInventory(text: string, fileName: string): ParsedInventory 
   const findings = [...refused, ...RULES.flatMap(rule => rule(draft))]
   const issues = inFileOrder([...faults, ...findings.map(finding => issueFor(finding, document))])
   const warnings = inFileOrder(DOUBTS.flatMap(rule => rule(draft)).map(finding => issueFor(finding, document)))
-  return { inventory: parsed.success && issues.length === 0 ? parsed.data : undefined, issues, warnings }
+  const inventory = parsed.success && issues.length === 0 ? parsed.data : undefined
+  return { inventory, issues, warnings, haproxyConfig: draft.haproxy?.config }
 }
 
 const noPlaces = { placeOf: () => undefined }

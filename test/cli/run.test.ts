@@ -181,7 +181,7 @@ describe('global flags', () => {
     }
     const app: Scene['app'] = {
       status: async ({ askPassphrase }, { signal }) => {
-        const both = await Promise.allSettled(['a', 'b'].map(path => askPassphrase?.(path, false)))
+        const both = await Promise.allSettled(['a', 'b'].map(async path => askPassphrase?.(path, false)))
         expect(both.map(one => one.status)).toEqual(['rejected', 'rejected'])
         expect(signal.reason).toBe('SIGINT')
         throw new HactlErrors([interrupted, interrupted])
