@@ -9,7 +9,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { createApp } from './app/app.ts'
 import { run } from './cli/run.ts'
 import { commandLogPath, createCommandLog } from './command-log.ts'
-import type { Ports, Remote } from './ports.ts'
+import type { LocalCommand, Ports, Remote } from './ports.ts'
 import { runLocalCommand, systemClock, systemConnectionKeeper, systemFiles, systemProber } from './system.ts'
 
 const ANOTHER_SIGNAL_MS = 10_000
@@ -50,6 +50,8 @@ for (const stream of [process.stdout, process.stderr]) {
 
 let remote: Remote | undefined
 
+const localCommand: LocalCommand = (argv, options) => runLocalCommand(argv, { ...options, signal: controller.signal })
+
 const ports: Ports = {
   remote: {
     // ssh2 is most of the start-up time: loaded by the first connection, never by check or --help.
@@ -59,7 +61,7 @@ const ports: Ports = {
         env: process.env,
         home: homedir(),
         files: systemFiles,
-        localCommand: runLocalCommand,
+        localCommand,
         log: createCommandLog(commandLogPath(process.argv.slice(2), process.env, homedir(), process.cwd(), systemClock.now()), why =>
           process.stderr.write(`${why}\n`),
         ),
@@ -72,7 +74,7 @@ const ports: Ports = {
   files: systemFiles,
   probe: systemProber,
   keepConnection: systemConnectionKeeper,
-  localCommand: runLocalCommand,
+  localCommand,
   terminal: {
     // Asked by number: the getters of process would open the streams.
     stdinIsTTY: isatty(0),

@@ -6,6 +6,7 @@ import { access, constants, open, readFile, rename, rm, stat } from 'node:fs/pro
 import { connect, isIP, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { kill } from 'node:process'
 import type { ConnectionOptions, SecureContext } from 'node:tls'
 import { HactlError } from './errors.ts'
 import type { Clock, ConnectionKeeper, Files, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
@@ -97,16 +98,22 @@ const MAX_OUTPUT_BYTES = 1024 * 1024
 
 /**
  * Resolves with any exit code; 127 where the program is missing, 124 after the deadline, as a shell and timeout(1) have it. The deadline
- * ends whatever the command has started, too: `sh -c "a | b"` is three processes, and any of them keeps the pipes open.
+ * ends whatever the command has started, too: `sh -c "a | b"` is three processes, and any of them keeps the pipes open. So it leads a
+ * process group of its own, gets no Ctrl+C from the terminal, and has none to ask at. Rejects with E_INTERRUPTED when `signal` aborts.
  */
-export const runLocalCommand: LocalCommand = ([file = '', ...args], { timeoutMs, stdin }) =>
-  new Promise(resolve => {
+export function runLocalCommand(
+  [file = '', ...args]: readonly string[],
+  { timeoutMs, stdin, signal }: Parameters<LocalCommand>[1] & { readonly signal?: AbortSignal },
+): ReturnType<LocalCommand> {
+  return new Promise((resolve, reject) => {
+    const interrupted = () => new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted', cause: signal?.reason })
+    if (signal?.aborted === true) return reject(interrupted())
     const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
     let isOver = false
     const killGroup = () => {
       try {
-        // The process leads a group of its own; undefined where it never started.
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+        // undefined where it never started.
+        if (child.pid !== undefined) kill(-child.pid, 'SIGKILL')
       } catch {
         // It is gone already.
       }
@@ -115,12 +122,12 @@ export const runLocalCommand: LocalCommand = ([file = '', ...args], { timeoutMs,
       isOver = true
       killGroup()
     }, timeoutMs)
-    // In a group of its own it gets no Ctrl+C from the terminal: it ends with hactl.
-    process.once('exit', killGroup)
+    signal?.addEventListener('abort', killGroup, { once: true })
     const finish = (result: Awaited<ReturnType<LocalCommand>>) => {
       clearTimeout(timer)
-      process.removeListener('exit', killGroup)
-      resolve(result)
+      signal?.removeEventListener('abort', killGroup)
+      if (signal?.aborted === true) reject(interrupted())
+      else resolve(result)
     }
     const collect = (stream: NodeJS.ReadableStream) => {
       const chunks: Buffer[] = []
@@ -142,6 +149,7 @@ export const runLocalCommand: LocalCommand = ([file = '', ...args], { timeoutMs,
     child.stdin.end(stdin ?? '')
     child.on('close', code => finish({ code: isOver ? TIMED_OUT : (code ?? KILLED), stdout: stdout(), stderr: stderr() }))
   })
+}
 
 /** As timeout(1) has it. */
 const TIMED_OUT = 124

@@ -181,6 +181,14 @@ describe('a local command', () => {
     await vi.waitFor(() => expect(isAlive()).toBe(false))
   })
 
+  test('is ended by an interrupt, too', async () => {
+    const controller = new AbortController()
+    const running = runLocalCommand(['sleep', '60'], { timeoutMs: 60_000, signal: controller.signal })
+    controller.abort('SIGINT')
+    await expect(running).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
+    await expect(runLocalCommand(['true'], { timeoutMs: 1000, signal: controller.signal })).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
+  })
+
   test('that is killed by somebody else is not taken for one that took too long', async () => {
     expect((await runLocalCommand(['sh', '-c', 'kill -KILL $$'], { timeoutMs: 5000 })).code).toBe(128)
   })
