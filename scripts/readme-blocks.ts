@@ -1,4 +1,10 @@
 /** The tables of the documentation, made from the source. */
+import { readFileSync } from 'node:fs'
+import { SHIPPED_DRILLS } from '../src/app/drills.ts'
+import { DISTURBANCES, disturbanceFor } from '../src/domain/failover/disturbances.ts'
+import { expectationFor, expectationText } from '../src/domain/failover/drill.ts'
+import type { OutageEvent } from '../src/domain/vrrp/outage.ts'
+import { parseDrill } from '../src/engine/drill-file.ts'
 import { EXIT_STATUSES } from '../src/cli/exit-statuses.ts'
 import { COMMANDS, GLOBAL_FLAGS } from '../src/cli/program.ts'
 import { EXIT_OF } from '../src/errors.ts'
@@ -24,6 +30,7 @@ export const BLOCKS: Readonly<Record<string, () => string>> = {
         ...COMMANDS.flatMap(spec => spec.flags.map(flag => [code(flag.flags), spec.name, meaningOf(flag)])),
       ],
     ),
+  drills: () => markdownTable(['drill', 'on', 'does', 'expects', 'undone by', 'destructive'], SHIPPED_DRILLS.map(drillRow)),
   inventory: () =>
     markdownTable(
       ['key', 'is', 'means', 'default'],
@@ -34,6 +41,27 @@ export const BLOCKS: Readonly<Record<string, () => string>> = {
         field.default === undefined ? '' : String(field.default),
       ]),
     ),
+}
+
+const DRILLS = new URL('../playbooks/drills/', import.meta.url)
+const EVENTS: readonly OutageEvent[] = ['haproxy-stop', 'haproxy-kill', 'haproxy-hang', 'keepalived-stop', 'server-dead']
+const PLACES = { holder: 'the holder', next: 'the next in line', 'each-holder': 'each holder in turn' }
+
+function drillRow(name: string): readonly string[] {
+  const drill = parseDrill(readFileSync(new URL(`${name}.yml`, DRILLS), 'utf8'), name, { disturbances: DISTURBANCES, events: EVENTS })
+  const disturbance = disturbanceFor(drill.disturb, { interface: 'INTERFACE', vip: '192.0.2.200' })
+  if (disturbance === undefined) throw new Error(`${name}: nobody knows ${drill.disturb}`)
+  const expects = (expect: typeof drill.expect) => expectationText(expect, undefined, undefined, 'the holder').split('; ')
+  const fast = expects(drill.expect)
+  const classic = expects(expectationFor(drill, 'classic')).filter(part => !fast.includes(part))
+  return [
+    code(name),
+    PLACES[drill.on],
+    disturbance.title,
+    `${fast.join('; ')}${classic.length === 0 ? '' : ` (classic: ${classic.join('; ')})`}`,
+    disturbance.undoTitle,
+    drill.destructive ? 'yes' : 'no',
+  ]
 }
 
 function argumentOf(argument: (typeof COMMANDS)[number]['argument']): string {

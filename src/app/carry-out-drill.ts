@@ -8,7 +8,7 @@ import { type DrillCase, judgeDrill, type Verdict } from '../domain/failover/jud
 import type { DrillAccount } from '../domain/failover/report/record.ts'
 import { baselineProblems, failbackIsSettled, nextToDisturb, secondFaults, takeoverIsSettled } from '../domain/failover/settled.ts'
 import { markAt, outageSoFar, probesOf } from '../domain/failover/timeline.ts'
-import { brokenOffVerdict, refusedVerdict } from '../domain/failover/unjudged.ts'
+import { brokenOffVerdict, refusedVerdict, splitVerdict } from '../domain/failover/unjudged.ts'
 import { MANAGED_PATHS } from '../domain/paths.ts'
 import { TRACKER_FILES } from '../domain/trackers.ts'
 import { runConnectionKeeper } from '../engine/connection-keeper.ts'
@@ -21,8 +21,8 @@ import { sh } from '../engine/ssh/sh.ts'
 import { asHactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
 import type { Disturbance, DrillExpectation, DrillFile, ObservedNode, Sample } from '../state.ts'
-import { lookAt, settledCluster } from './cluster-at-rest.ts'
-import { askedOf, readJournals, refusedAccount } from './failover-report.ts'
+import { type AtRest, lookAt, settledCluster } from './cluster-at-rest.ts'
+import { askedOf, emptyAccount, readJournals } from './failover-report.ts'
 import { settleLimitMs } from './gates.ts'
 import { holdersOf } from './observe-cluster.ts'
 
@@ -82,10 +82,11 @@ export function placeOf({ drill, instance }: Errand, nodes: readonly ObservedNod
 export async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: Ports, onEvent: OnEvent): Promise<CarriedOut> {
   const { drill, expect, instance, maxOutageMs } = errand
   const restMs = settleLimitMs(cluster)
-  const { nodes, refusals } = await settledCluster(await lookAt(cluster, links, ports), cluster, links, ports, onEvent, restMs)
+  const rest = await settledCluster(await lookAt(cluster, links, ports), cluster, links, ports, onEvent, restMs)
+  const { nodes } = rest
   const vip = addressOf(errand)
   const [from] = holdersOf(nodes, vip)
-  if (refusals.length > 0 || from === undefined) return refused(errand, {}, refusals, onEvent)
+  if (rest.refusals.length > 0 || from === undefined) return notBegun(errand, rest, onEvent)
   const { server, predicted, rounds } = placeOf(errand, nodes, from)
   const whom = { from, predicted }
   if (server === undefined) return { ...refused(errand, whom, ['nobody can tell who is next in line'], onEvent), isUnhealthy: false }
@@ -236,7 +237,16 @@ async function sendProbes(
 
 export function refused(errand: Errand, whom: Partial<DrillCase>, reasons: readonly string[], onEvent: OnEvent): CarriedOut {
   const verdict = told(refusedVerdict({ drill: errand.drill.name, vip: addressOf(errand), ...whom }, reasons), onEvent)
-  return { ...refusedAccount(verdict, errand.drill.title, errand.target), isUnhealthy: true }
+  return { ...emptyAccount(verdict, errand.drill.title, errand.target), isUnhealthy: true }
+}
+
+/** Why a cluster that is not at rest gets no drill: it is split already, which is what failed; else it is refused. */
+export function notBegun(errand: Errand, { refusals, splits }: AtRest, onEvent: OnEvent): CarriedOut {
+  const { name, virtualAddresses } = errand.instance
+  const split = splits.find(({ instance, vip }) => instance === name && virtualAddresses.some(({ address }) => address === vip))
+  if (split === undefined) return refused(errand, {}, refusals, onEvent)
+  const verdict = told(splitVerdict({ drill: errand.drill.name, vip: split.vip }, split), onEvent)
+  return { ...emptyAccount(verdict, errand.drill.title, errand.target), isUnhealthy: true }
 }
 
 function told(verdict: Verdict, onEvent: OnEvent): Verdict {

@@ -1,6 +1,6 @@
 /** Waits for a cluster to be in the state in which a drill may begin. */
 import type { Cluster } from '../domain/cluster-types.ts'
-import { drillRefusals } from '../domain/failover/drill.ts'
+import { drillRefusals, type SplitBrain, splitBrains } from '../domain/failover/drill.ts'
 import type { RemarkEvent } from '../engine/events.ts'
 import type { Links } from '../engine/links.ts'
 import { observeNode } from '../engine/observe.ts'
@@ -12,9 +12,15 @@ import { probeRequestFor } from './observe-cluster.ts'
 const REST_LIMIT_MS = 5000
 const REST_LOOK_EVERY_MS = 1000
 
+export interface AtRest {
+  readonly nodes: readonly ObservedNode[]
+  readonly refusals: readonly string[]
+  readonly splits: readonly SplitBrain[]
+}
+
 /**
  * The cluster once it is well enough for a drill; or why it is not, after a while of looking. What a deploy or an election has just
- * set in motion is given the time to end; that it was not at rest is told all the same.
+ * set in motion is given the time to end; that it was not at rest is told all the same. `splits`: what was split at the last two looks.
  */
 export async function settledCluster(
   first: readonly ObservedNode[],
@@ -23,13 +29,18 @@ export async function settledCluster(
   ports: Ports,
   onEvent: (event: RemarkEvent) => void,
   limitMs: number = REST_LIMIT_MS,
-): Promise<{ readonly nodes: readonly ObservedNode[]; readonly refusals: readonly string[] }> {
+): Promise<AtRest> {
   const endMs = ports.clock.monotonic() + limitMs
   let nodes = first
   let told = ''
+  let splitBefore: readonly SplitBrain[] = []
   for (;;) {
     const refusals = drillRefusals(cluster, nodes)
-    if (refusals.length === 0 || ports.clock.monotonic() >= endMs) return { nodes, refusals }
+    const split = splitBrains(cluster, nodes)
+    if (refusals.length === 0 || ports.clock.monotonic() >= endMs) {
+      return { nodes, refusals, splits: split.filter(({ vip }) => splitBefore.some(before => before.vip === vip)) }
+    }
+    splitBefore = split
     const text = `not at rest yet: ${refusals.join('; ')}`
     if (text !== told) onEvent({ kind: 'warning', text })
     told = text

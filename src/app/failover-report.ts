@@ -84,8 +84,8 @@ export async function writeReports(
   )
 }
 
-/** A drill that was refused has nothing but its verdict. */
-export function refusedAccount(verdict: DrillAccount['verdict'], title: string, target: ProbeTarget): DrillAccount {
+/** A drill that was not begun has nothing but its verdict. */
+export function emptyAccount(verdict: DrillAccount['verdict'], title: string, target: ProbeTarget): DrillAccount {
   return { title, verdict, about: undefined, asked: askedOf(target), samples: [], journals: [] }
 }
 

@@ -11,7 +11,7 @@ import { sh } from '../engine/ssh/sh.ts'
 import { asHactlError, HactlError } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
-import { addressOf, carryOut, type Errand, placeOf, refused } from './carry-out-drill.ts'
+import { addressOf, carryOut, type Errand, notBegun, placeOf } from './carry-out-drill.ts'
 import { settledCluster } from './cluster-at-rest.ts'
 import { assertAllIn, type ConnectOptions, limitedServers, targetsOf, withConnections } from './connect.ts'
 import { type DrillChoice, loadDrills } from './drills.ts'
@@ -66,7 +66,7 @@ type OnEvent = (event: EngineEvent) => void
 
 /**
  * Disturbs a healthy cluster on purpose and judges what its users notice: preconditions, confirmation, lock, drills, verdicts.
- * A cluster that is not healthy is refused in the report (exit 5). Throws E_DECLINED, E_LOCKED, E_INTERRUPTED (after the undo),
+ * A cluster that is not healthy is refused in the report (exit 5); one that is split already has failed (exit 7). Throws E_DECLINED, E_LOCKED, E_INTERRUPTED (after the undo),
  * E_UNDO_FAILED and what connecting and reading throw.
  */
 export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: OnEvent, packageRoot: string): Promise<VerifyReport> {
@@ -117,8 +117,9 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
       const sessions = [...connections.sessions.values()]
       assertFit(preflightErrors(cluster, [...observed.values()], { minded: 'locks' }))
       const links = createLinks(sessions, server => connections.reconnect(server))
-      const { nodes, refusals } = await settledCluster([...observed.values()], cluster, links, ports, onEvent)
-      if (refusals.length > 0) return conclude(errands.map(errand => refused(errand, {}, refusals, onEvent)))
+      const rest = await settledCluster([...observed.values()], cluster, links, ports, onEvent)
+      const { nodes } = rest
+      if (rest.refusals.length > 0) return conclude(errands.map(errand => notBegun(errand, rest, onEvent)))
       if (!(await input.confirm(await announcementOf(errands, connections.sessions, nodes, ports)))) {
         throw new HactlError({
           code: 'E_DECLINED',
@@ -141,7 +142,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
               if (account.fault !== undefined) throw account.fault.thrown
               // What is not as it was must be seen to before anything else is disturbed; nor is a cluster that does not come to rest.
               const { verdict } = account
-              if (!verdict.restored || (verdict.verdict === 'refused' && account.isUnhealthy)) break
+              if (!verdict.restored || account.isUnhealthy) break
             }
           } catch (error) {
             const { message, why, fix, exit } = asHactlError(error)

@@ -106,7 +106,7 @@ describe('on a cluster that is not healthy', () => {
     await lab.sh('srv-2', 'systemctl start haproxy')
   })
 
-  test('two servers hold the address: refused', async () => {
+  test('two servers hold the address, one of them without keepalived doing: refused', async () => {
     await lab.sh('srv-3', `ip addr add ${lab.vip}/32 dev lo`)
     const before = await services(lab)
     const status = await work.hactl(['status', '--json'])

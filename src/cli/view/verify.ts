@@ -56,7 +56,7 @@ const HEAD = ['', 'drill', 'address', 'moved', 'outage', 'lost', 'cut', 'way bac
 function drillTable(results: readonly DrillResult[], style: Style): readonly string[] {
   const ms = (value: number | undefined) => (value === undefined ? '-' : formatMs(value))
   const rows = results.map(result => {
-    const wasRun = result.verdict !== 'refused'
+    const wasRun = isRun(result)
     return [
       result.verdict.toUpperCase(),
       result.drill,
@@ -81,9 +81,14 @@ function drillTable(results: readonly DrillResult[], style: Style): readonly str
   return [style.bold(head), ...painted, ...told]
 }
 
+/** A cluster that was split before its drill fails without one. */
+function isRun({ verdict, from }: DrillResult): boolean {
+  return verdict !== 'refused' && from !== undefined
+}
+
 /** "srv-1 -> srv-2 in 310 ms, 12 of 640 probes lost; back on srv-1 in 0 ms". */
 export function summary(result: DrillResult): string {
-  if (result.verdict === 'refused') return 'not run'
+  if (!isRun(result)) return 'not run'
   const move = `${result.from ?? 'nobody'} -> ${result.to ?? 'nobody'}`
   const outage = result.outageMs === undefined ? 'nobody took over' : `outage ${formatMs(result.outageMs)}`
   const lost = `${result.failedProbes} of ${count(result.probes, 'probe')} lost`

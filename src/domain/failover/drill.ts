@@ -26,6 +26,25 @@ export function drillRefusals(cluster: Cluster, nodes: readonly ObservedNode[]):
   ]
 }
 
+/** More than one server is master of an instance, by the word of its own keepalived, and carries the address. */
+export interface SplitBrain {
+  readonly instance: string
+  readonly vip: string
+  readonly servers: readonly string[]
+}
+
+/** The failover has failed already where this is so; an address that stands on a server that is no master was put there by somebody else. */
+export function splitBrains(cluster: Cluster, nodes: readonly ObservedNode[]): readonly SplitBrain[] {
+  return cluster.instances.flatMap(({ name, virtualAddresses }) =>
+    virtualAddresses.flatMap(({ address }) => {
+      const servers = nodes
+        .filter(node => instanceOf(node, name)?.state === 'MASTER' && node.facts.addresses.some(own => own.address === address))
+        .map(node => node.server)
+      return servers.length > 1 ? [{ instance: name, vip: address, servers }] : []
+    }),
+  )
+}
+
 /** Drained servers are well, but with nobody else left a failure moves the address to one that its operator took out. */
 function takersProblems(nodes: readonly ObservedNode[]): readonly string[] {
   const drained = nodes.filter(isDrained).map(node => node.server)
@@ -144,7 +163,7 @@ export function expectationText(
   if (expect.holders === 2) parts.push('two servers hold it until the undo')
   if (expect.healsMs !== undefined) parts.push(`one holder again within ${expect.healsMs} ms of the undo`)
   if (expect.twoHoldersMs !== undefined) parts.push(`two holders for at most ${expect.twoHoldersMs} ms`)
-  if (expect.moves !== undefined) parts.push(`at most ${expect.moves} moves`)
+  if (expect.moves !== undefined) parts.push(expect.moves === 0 ? 'it never moves' : `at most ${expect.moves} moves`)
   if (expect.lost !== undefined) parts.push(`${expect.lost === 0 ? 'no' : `at most ${expect.lost}`} new connections lost`)
   return parts.join('; ')
 }

@@ -75,6 +75,11 @@ export interface Verdict {
   readonly notes: readonly string[]
 }
 
+/** A drill on a cluster that was split before it fails without being run, and so nobody knows who had the address. */
+export function wasRun({ verdict, from }: Pick<Verdict, 'verdict' | 'from'>): boolean {
+  return verdict !== 'refused' && from !== undefined
+}
+
 export interface OriginVerdict {
   readonly from: string
   readonly probes: number

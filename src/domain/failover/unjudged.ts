@@ -1,6 +1,7 @@
-/** The verdicts of drills that could not be judged: refused, or ended by a fault of the run itself. */
+/** The verdicts of drills that could not be judged: refused, on a cluster that is split already, or ended by a fault of the run itself. */
 import type { HactlError } from '../../errors.ts'
 import type { Sample } from '../../state.ts'
+import type { SplitBrain } from './drill.ts'
 import { type DrillCase, judgeDrill, type Verdict } from './judge.ts'
 import { markAt, probesOf } from './timeline.ts'
 
@@ -23,6 +24,20 @@ export function refusedVerdict(about: Pick<DrillCase, 'drill' | 'vip'> & Partial
     reasons,
     findings: reasons.map(text => ({ code: 'E_UNHEALTHY', text })),
     notes: [],
+  }
+}
+
+/** A cluster that is split before anything is disturbed: no drill is needed to see that its failover does not do what it promises. */
+export function splitVerdict(about: Pick<DrillCase, 'drill' | 'vip'>, { instance, vip, servers }: SplitBrain): Verdict {
+  const texts = [
+    `${servers.join(' and ')} are ${servers.length === 2 ? 'both' : 'all'} master of ${instance} and hold ${vip}: they do not hear each other (does something drop VRRP, IP protocol 112, between them?)`,
+    'it was so before the drill; nothing was disturbed',
+  ]
+  return {
+    ...refusedVerdict(about, texts),
+    verdict: 'failed',
+    holdersMax: servers.length,
+    findings: texts.map(text => ({ code: 'E_TWO_MASTERS', text })),
   }
 }
 

@@ -19,6 +19,11 @@ const GLOBAL = [
   'hard-stop-after 10m',
 ]
 
+/**
+ * default-server: a server whose network was gone takes the address back as soon as keepalived hears its peers, and until its haproxy has
+ * found the backends again it answers 503. Asked every 500 ms while they are down or about to change, instead of every 2 s, that lasts
+ * 0.02 s to 1.4 s instead of 1.6 s to 3.4 s (lab, haproxy 2.6, cable or packets gone for 12 s; haproxy's manual, "fastinter").
+ */
 const DEFAULTS = [
   'log global',
   'mode http',
@@ -32,6 +37,7 @@ const DEFAULTS = [
   'timeout server 1m',
   'timeout http-keep-alive 10s',
   'timeout check 5s',
+  'default-server fastinter 500ms downinter 500ms',
 ]
 
 /** One line of a section; nothing in it may start another. */

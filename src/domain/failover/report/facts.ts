@@ -1,7 +1,7 @@
 /** From what a run saw to what its reports say: every figure, text and time, clean and on one axis. */
 import type { ConnectionSample, HolderSample, JournalLine, ServerJournal } from '../../../state.ts'
 import { DRILL_UNITS } from '../drill.ts'
-import type { Verdict } from '../judge.ts'
+import { type Verdict, wasRun } from '../judge.ts'
 import { endOf, markAt } from '../timeline.ts'
 import {
   type Interruption,
@@ -104,7 +104,7 @@ function drillFacts(account: DrillAccount, servers: readonly string[]): DrillFac
     cuts: lane.cuts.map(cut => ({ ...cut, atMs: since(cut.atMs), error: clean(cut.error) })),
   }))
   const maxOutageMs = about?.maxOutageMs
-  const wasRun = samples.length > 0
+  const isSeen = samples.length > 0
   return {
     ...verdict,
     reasons: (findings.length > 0 ? findings.map(finding => finding.text) : verdict.reasons).map(clean),
@@ -114,11 +114,11 @@ function drillFacts(account: DrillAccount, servers: readonly string[]): DrillFac
     maxOutageMs,
     summary: summaryOf(account.verdict),
     zero: disturbedMs === undefined ? 'beginning' : 'disturbance',
-    axis: wasRun ? { fromMs: since(beginMs), toMs: since(endMs) } : undefined,
+    axis: isSeen ? { fromMs: since(beginMs), toMs: since(endMs) } : undefined,
     marks: samples.flatMap(sample =>
       sample.kind === 'mark' ? [{ mark: sample.mark, atMs: since(sample.atMs), server: sample.server }] : [],
     ),
-    lanes: (wasRun ? servers : []).map(server => {
+    lanes: (isSeen ? servers : []).map(server => {
       const lane = serverLane(samples, server, { vip: verdict.vip, units: DRILL_UNITS, fromMs: beginMs, toMs: endMs })
       return {
         server,
@@ -149,7 +149,7 @@ function clean(text: string): string {
 
 /** "srv-1 -> srv-2, outage 310 ms, 12 of 640 probes lost; in the end on srv-1, outage 0 ms on the way". */
 function summaryOf(verdict: Verdict): string {
-  if (verdict.verdict === 'refused') return 'not run'
+  if (!wasRun(verdict)) return 'not run'
   const { from, to, outageMs, failedProbes, probes, failback, failbackOutageMs, restored } = verdict
   const outage = (ms: number | undefined) => (ms === undefined ? 'an outage without an end' : `outage ${formatMs(ms)}`)
   const move = `${from ?? 'nobody'} -> ${to ?? 'nobody'}`
@@ -238,17 +238,17 @@ export const SUMMARY_HEAD: readonly string[] = [
 
 /** One drill's row of it. */
 export function summaryRow(drill: DrillFacts): readonly string[] {
-  const wasRun = drill.verdict !== 'refused'
+  const isRun = wasRun(drill)
   const isOther = drill.predicted !== undefined && drill.to !== undefined && drill.predicted !== drill.to
   return [
     drill.drill,
     drill.vip,
     drill.verdict,
-    wasRun ? `${drill.from ?? 'nobody'} -> ${drill.to ?? 'nobody'}${isOther ? ` (predicted: ${drill.predicted})` : ''}` : '-',
+    isRun ? `${drill.from ?? 'nobody'} -> ${drill.to ?? 'nobody'}${isOther ? ` (predicted: ${drill.predicted})` : ''}` : '-',
     drill.outageMs === undefined ? '-' : `${drill.outageMs} ms`,
-    wasRun ? `${drill.failedProbes} of ${drill.probes}` : '-',
+    isRun ? `${drill.failedProbes} of ${drill.probes}` : '-',
     keptText(drill) ?? '-',
-    wasRun ? String(drill.holdersMax) : '-',
+    isRun ? String(drill.holdersMax) : '-',
     drill.failback ?? '-',
     drill.restored ? 'yes' : 'NO',
   ]
