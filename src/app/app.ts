@@ -4,6 +4,7 @@ import type { Ports } from '../ports.ts'
 import type { CheckReport } from './check.ts'
 import type { DeployInput, DeployReport } from './deploy.ts'
 import type { HistoryReport } from './history.ts'
+import type { ImportInput, ImportReport } from './import.ts'
 import type { DrainInput, MoveReport } from './drain.ts'
 import type { MoveInput } from './move.ts'
 import type { PlanInput } from './plan.ts'
@@ -37,6 +38,8 @@ export function createApp(packageRoot: string) {
       (await import('./drain.ts')).drain(input, ports, onEvent),
     undrain: async (input: MoveInput, ports: Ports, onEvent: OnEvent): Promise<MoveReport> =>
       (await import('./drain.ts')).undrain(input, ports, onEvent),
+    importServers: async (input: ImportInput, ports: Ports, onEvent: OnEvent): Promise<ImportReport> =>
+      (await import('./import.ts')).importServers(input, ports, onEvent),
     unlock: async (input: UnlockInput, ports: Ports): Promise<UnlockReport> => (await import('./unlock.ts')).unlock(input, ports),
   }
 }

@@ -1,5 +1,5 @@
 import { HactlError, HactlErrors, asHactlError } from '../errors.ts'
-import type { SshSettings } from '../inventory/inventory.ts'
+import type { Inventory, SshSettings } from '../inventory/inventory.ts'
 import type { AskPassphrase, ConnectTarget, Ports, Session } from '../ports.ts'
 import type { Secret } from '../secret.ts'
 import type { LoadedCluster } from './load.ts'
@@ -15,12 +15,17 @@ export interface ConnectOptions {
   readonly askPassphrase?: AskPassphrase | undefined
 }
 
+/** The part of an inventory that says how to reach its servers. */
+export interface Reachable extends Pick<LoadedCluster, 'baseDir' | 'path'> {
+  readonly inventory: Pick<Inventory, 'servers' | 'ssh' | 'become' | 'become_password'>
+}
+
 /** What happened when a server was asked in. */
 export type Connected = { readonly server: string; readonly session: Session } | { readonly server: string; readonly error: HactlError }
 
 /** The servers that --limit leaves. Throws E_USAGE for a name the inventory does not have. */
-export function limitedServers(loaded: LoadedCluster, limit: readonly string[]): readonly string[] {
-  const names = loaded.cluster.servers.map(server => server.name)
+export function limitedServers(loaded: Pick<Reachable, 'inventory' | 'path'>, limit: readonly string[]): readonly string[] {
+  const names = loaded.inventory.servers.map(server => server.name)
   const unknown = limit.filter(name => !names.includes(name))
   if (unknown.length > 0) {
     throw new HactlError({
@@ -34,7 +39,7 @@ export function limitedServers(loaded: LoadedCluster, limit: readonly string[]):
 
 /** How to reach each server of the inventory: the server's own ssh settings over the common ones. `warn`: what is doubtful about its secrets. */
 export async function targetsOf(
-  loaded: LoadedCluster,
+  loaded: Reachable,
   options: ConnectOptions,
   ports: Ports,
   warn: (text: string) => void = () => {},

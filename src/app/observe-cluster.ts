@@ -21,17 +21,17 @@ export function probeRequestFor(cluster: Cluster): ProbeRequest {
   }
 }
 
-/** Looks at one server and tells of it. */
+/** Looks at one server and tells of it; `what`: all that matters in a cluster, or exactly this. */
 export async function observeAndTell(
   session: Session,
-  cluster: Cluster,
+  what: Cluster | ProbeRequest,
   clock: Clock,
   onEvent: (event: EngineEvent) => void,
   signal: AbortSignal,
 ): Promise<ObservedNode> {
   const startedMs = clock.monotonic()
   try {
-    const node = await observeNode(session, probeRequestFor(cluster), signal)
+    const node = await observeNode(session, 'instances' in what ? probeRequestFor(what) : what, signal)
     onEvent({ kind: 'observed', server: session.server, durationMs: clock.monotonic() - startedMs, detail: summaryOf(node) })
     return node
   } catch (error) {

@@ -23,6 +23,7 @@ export interface FlagSpec {
 export interface CommandSpec {
   readonly name: string
   readonly summary: string
+  /** A name that ends in "..." takes several. */
   readonly argument?: { readonly name: string; readonly required: boolean; readonly about: string; readonly completes: Completes }
   readonly flags: readonly FlagSpec[]
   readonly examples: readonly string[]
@@ -35,6 +36,8 @@ export interface CommandContext {
   readonly app: AppFunctions
   readonly flags: Flags
   readonly argument: string | undefined
+  /** All of them, for a command that takes several. */
+  readonly operands: readonly string[]
   readonly output: Output
   /** Someone can be asked. Without, a command throws E_NOT_INTERACTIVE instead of asking. */
   readonly interactive: boolean

@@ -8,7 +8,7 @@ import { table } from './view/style.ts'
 
 /** What was asked for. `help`: explanations or the version, to be printed as they are; not asked for where no command was given. */
 export type Parsed =
-  | { readonly kind: 'run'; readonly spec: CommandSpec; readonly argument: string | undefined; readonly flags: Flags }
+  | { readonly kind: 'run'; readonly spec: CommandSpec; readonly operands: readonly string[]; readonly flags: Flags }
   | { readonly kind: 'help'; readonly text: string; readonly askedFor: boolean }
 
 export interface ParseSettings {
@@ -71,8 +71,7 @@ function buildProgram(settings: ParseSettings, chosen: (parsed: Parsed) => void)
     for (const flag of spec.flags) command.addOption(optionFor(flag))
     command.addHelpText('after', `\nExamples:\n${spec.examples.map(example => `  ${example}`).join('\n')}\n`)
     command.action(() => {
-      const argument = command.args[0]
-      chosen({ kind: 'run', spec, argument, flags: flagsFrom(command.optsWithGlobals()) })
+      chosen({ kind: 'run', spec, operands: command.args, flags: flagsFrom(command.optsWithGlobals()) })
     })
   }
   const statuses = table(

@@ -80,6 +80,31 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/setup.ts')).setup,
   },
   {
+    name: 'import',
+    summary: 'read what runs on servers, and write the inventory for it',
+    argument: { name: 'SERVER...', required: true, about: 'name=host or name=user@host:port, each', completes: [] },
+    flags: [
+      {
+        flags: '--output <FILE>',
+        about: 'where to write it (default: inventory.yml); what it names is written beside it',
+        completes: 'file',
+      },
+      { flags: '--ssh-user <USER>', about: 'who to log in as (default: what OpenSSH would use)' },
+      { flags: '--identity-file <FILE>', about: 'private key to log in with', completes: 'file' },
+      {
+        flags: '--known-hosts <FILE>',
+        about: 'file with the host keys of the servers (default: what OpenSSH would use)',
+        completes: 'file',
+      },
+      { flags: '--force', about: 'overwrite the files if they exist' },
+    ],
+    examples: [
+      'hactl import srv-1=192.0.2.11 srv-2=192.0.2.12',
+      'hactl import ops@lb1.example.com ops@lb2.example.com --output edge/inventory.yml',
+    ],
+    load: async () => (await import('./commands/import.ts')).importCommand,
+  },
+  {
     name: 'check',
     summary: 'check the inventory and show who becomes master when; no network',
     argument: INVENTORY,

@@ -83,7 +83,8 @@ async function perform(argv: readonly string[], ports: Ports, hooks: RunHooks, o
     ports,
     app: hooks.app,
     flags: parsed.flags,
-    argument: parsed.argument,
+    argument: parsed.operands[0],
+    operands: parsed.operands,
     output,
     // Questions are asked on stderr, so that stdout may go into a file or a pipe.
     interactive: terminal.stdinIsTTY && terminal.stderrIsTTY,

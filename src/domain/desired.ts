@@ -27,7 +27,7 @@ const NONLOCAL_BIND = 'net.ipv4.ip_nonlocal_bind'
 
 const KEEPALIVED_MASKS = ['(auth_pass[ \\t]+)(\\S+)']
 /** `stats auth USER:PASSWORD`, `user NAME [insecure-]password PASSWORD`, credentials in an http_auth header or a server's password. */
-const HAPROXY_MASKS = [
+export const HAPROXY_MASKS: readonly string[] = [
   '(^[ \\t]*stats[ \\t]+auth[ \\t]+[^:\\s]+:)(\\S+)',
   '(^[ \\t]*user[ \\t]+\\S+[ \\t]+(?:insecure-)?password[ \\t]+)(\\S+)',
   '([Aa]uthorization[ \\t]+["\']?(?:[Bb]asic|[Bb]earer)(?:[ \\t]|\\\\ )+)([^"\'\\s]+)',

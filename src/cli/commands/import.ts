@@ -1,0 +1,56 @@
+import { dirname, relative, resolve } from 'node:path'
+import type { Command } from '../command.ts'
+import { usageError } from '../flags.ts'
+import { runInput } from '../run-input.ts'
+import { issueText } from '../view/issues.ts'
+import { printable } from '../view/style.ts'
+
+/** Reads what runs on servers and writes files on this machine only; named so because import is a word of the language. */
+export const importCommand: Command = async context => {
+  const { app, flags, operands, output, ports } = context
+  const { answerProblem, parseServerAnswer } = await import('../../app/setup.ts')
+  const servers = operands.map((text, at) => {
+    const answer = parseServerAnswer(text, at)
+    if ('problem' in answer) throw usageError(answer.problem, 'hactl import --help shows examples')
+    return answer.value
+  })
+  const checked = (flag: string, kind: 'user' | 'path', text: string | undefined) => {
+    const problem = text === undefined ? undefined : answerProblem[kind](text)
+    if (problem !== undefined) throw usageError(`${flag}: ${problem}`, 'hactl import --help shows examples')
+    return text
+  }
+  const path = resolve(ports.cwd, flags.text('output') ?? flags.text('inventory') ?? 'inventory.yml')
+  const refuseExisting = async (file: string) => {
+    if (flags.on('force') || !(await ports.files.exists(file))) return
+    throw usageError(`${file} exists already`, 'give another --output, or --force to overwrite it')
+  }
+  await refuseExisting(path)
+  const whyNot = await ports.files.whyNotWritable(path)
+  if (whyNot !== undefined) throw usageError(`${path} cannot be written: ${whyNot}`, 'give another --output')
+  const report = await app.importServers(
+    {
+      ...(await runInput(context)),
+      servers,
+      output: path,
+      sshUser: checked('--ssh-user', 'user', flags.text('sshUser')),
+      identityFile: checked('--identity-file', 'path', flags.text('identityFile')),
+      knownHosts: checked('--known-hosts', 'path', flags.text('knownHosts')),
+    },
+    ports,
+    output.event,
+  )
+  await output.settle()
+  for (const file of report.files) await refuseExisting(file.path)
+  // The inventory last: what it names is there already.
+  for (const file of report.files.toReversed()) await ports.files.write(file.path, file.text, file.mode)
+  const shown = (file: string) => relative(ports.cwd, file)
+  const named = shown(path) === 'inventory.yml' ? '' : ` ${shown(path)}`
+  for (const note of report.notes) output.text(`note: ${printable(note)}`)
+  for (const issue of report.issues) output.problem(`mend by hand: ${issueText(issue)}`)
+  for (const warning of report.warnings) output.text(`warning: ${issueText(warning)}`)
+  output.text(`written to ${shown(dirname(path)) || '.'}: ${report.files.map(file => relative(dirname(path), file.path)).join(', ')}`)
+  output.text(`Next: hactl check${named}, then hactl plan${named}; files that hactl did not make need hactl deploy --adopt`)
+  const { notes } = report
+  const result = { file: path, files: report.files.map(file => file.path), notes, issues: report.issues.map(issueText) }
+  return { exit: 0, result: { ...result, warnings: report.warnings.map(issueText) } }
+}

@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { basename } from 'node:path'
+import { check } from '../../src/app/check.ts'
+import { type ImportInput, type ImportReport, importServers } from '../../src/app/import.ts'
+import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
+import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
+import { shellServerLacks } from '../support/shell-server.ts'
+
+// Three servers, a real shell each.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+const lacks = shellServerLacks()
+if (lacks !== undefined) process.stderr.write(`import is not tried on servers with a real shell: ${lacks}\n`)
+
+describe.skipIf(lacks !== undefined)('servers that hactl set up', () => {
+  let cluster: ShellCluster
+  beforeAll(async () => {
+    cluster = shellCluster()
+    const [first] = cluster.servers
+    if (first === undefined) throw new Error('no server')
+    for (const server of cluster.servers) expect(await cluster.settle(server)).toMatchObject({ code: 0 })
+  })
+  afterAll(() => cluster.remove())
+
+  const input = (over: Partial<ImportInput> = {}): ImportInput => ({
+    servers: ['srv-3', 'srv-1', 'srv-2'].map(name => ({ name, host: `192.0.2.1${name.at(-1)}`, user: undefined, port: undefined })),
+    output: INVENTORY_PATH,
+    sshUser: undefined,
+    identityFile: undefined,
+    knownHosts: undefined,
+    limit: [],
+    forks: 8,
+    timeoutMs: 1000,
+    ...over,
+  })
+  const imported = (over?: Partial<ImportInput>): Promise<ImportReport> => importServers(input(over), cluster.ports, () => {})
+
+  test('are imported, and by the imported inventory nothing is left to do on them', async () => {
+    const before = new Map(cluster.files)
+    const report = await imported()
+    expect(report).toMatchObject({ notes: [], issues: [], warnings: [] })
+    expect(report.files.map(file => [basename(file.path), file.mode])).toEqual([
+      ['inventory.yml', 0o644],
+      ['haproxy.cfg', 0o600],
+    ])
+    for (const file of report.files) cluster.files.set(basename(file.path), file.text)
+    expect(cluster.files.get('haproxy.cfg')).toBe(before.get('haproxy.cfg'))
+    // The names were given in another order: the priorities say who is first.
+    expect([...(cluster.files.get('inventory.yml') ?? '').matchAll(/name: (srv-\d)/g)].map(match => match[1])).toEqual([
+      'srv-1',
+      'srv-2',
+      'srv-3',
+    ])
+    expect((await cluster.plan()).plan.servers.map(server => server.actions)).toEqual([[], [], []])
+    for (const [name, text] of before) cluster.files.set(name, text)
+  })
+
+  test('are only read: what they are before and after is the same', async () => {
+    const labels = cluster.servers.map(server => server.ran.length)
+    await imported()
+    expect(cluster.servers.map((server, at) => server.ran.slice(labels[at]))).toEqual(Array(3).fill(['read the facts of this server']))
+  })
+
+  test('with a password keep it in a file of its own, and out of everything that is said', async () => {
+    const [first] = cluster.servers
+    const before = first?.read('/etc/keepalived/keepalived.conf') ?? ''
+    const withPassword = before.replace(
+      'virtual_ipaddress',
+      'authentication {\n auth_type PASS\n auth_pass hunter22\n }\n virtual_ipaddress',
+    )
+    first?.write('/etc/keepalived/keepalived.conf', withPassword)
+    first?.write('/etc/haproxy/haproxy.cfg', 'listen s\n    bind :80\n    stats auth me:open-sesame\n')
+    const report = await imported({ servers: input().servers.filter(server => server.name === 'srv-1') })
+    first?.write('/etc/keepalived/keepalived.conf', before)
+    const secret = report.files.find(file => file.path.endsWith('vrrp-VRRP1.secret'))
+    expect(secret).toMatchObject({ text: 'hunter22\n', mode: 0o600 })
+    const rest = JSON.stringify([report.notes, report.issues, report.warnings, report.files[0]])
+    expect(rest).not.toMatch(/hunter22|open-sesame/)
+    expect(report.files[0]?.text).toContain('auth_pass: { file: vrrp-VRRP1.secret }')
+    expect(report.notes).toContain('haproxy.cfg holds passwords: only you can read the copy, keep it so')
+  })
+
+  test('of which one has neither file is told to get what the others have', async () => {
+    const [, second] = cluster.servers
+    const kept = ['/etc/keepalived/keepalived.conf', '/etc/haproxy/haproxy.cfg'].map(path => [path, second?.read(path) ?? ''] as const)
+    for (const [path] of kept) second?.remove(path)
+    const { notes } = await imported()
+    for (const [path, text] of kept) second?.write(path, text)
+    expect(notes).toEqual(expect.arrayContaining(['srv-2 has no /etc/keepalived/keepalived.conf: it gets what the others have']))
+  })
+})
+
+describe.skipIf(lacks !== undefined)('a cluster written by hand', () => {
+  let cluster: ShellCluster
+  beforeAll(() => {
+    cluster = shellCluster(['srv-1', 'srv-2'])
+  })
+  afterAll(() => cluster.remove())
+
+  const servers = [1, 2].map(n => ({ name: `srv-${n}`, host: `192.0.2.1${n}`, user: 'ops', port: 2222 }))
+  const input: ImportInput = {
+    servers,
+    output: INVENTORY_PATH,
+    sshUser: 'deploy',
+    identityFile: 'keys/id',
+    knownHosts: '~/.ssh/known_hosts',
+    limit: [],
+    forks: 8,
+    timeoutMs: 1000,
+  }
+
+  test('that is not there is refused', async () => {
+    await expect(importServers(input, cluster.ports, () => {})).rejects.toMatchObject({ code: 'E_UNHEALTHY', exit: 5 })
+  })
+
+  test('gives an inventory that check passes, with the way to the servers in it', async () => {
+    cluster.servers.forEach((server, at) => {
+      server.write('/etc/keepalived/keepalived.conf', conf(100 - at, at === 0 ? 'MASTER' : 'BACKUP'))
+      server.write('/etc/haproxy/haproxy.cfg', 'frontend web\n    bind :80\n    mode http\n')
+    })
+    const report = await importServers(input, cluster.ports, () => {})
+    expect(report.issues).toEqual([])
+    const [inventory] = report.files
+    expect(inventory?.text).toContain('{ name: srv-1, host: 192.0.2.11, ssh: { user: ops, port: 2222 } }')
+    expect(inventory?.text).toMatch(/user: deploy\n\s+identity_file: keys\/id\n\s+known_hosts: ~\/\.ssh\/known_hosts/)
+    const files = new Map(report.files.map(file => [basename(file.path), file.text]))
+    const checked = await check({ inventoryPath: INVENTORY_PATH }, memoryPorts(files))
+    expect(checked).toMatchObject({ errors: [], profile: 'classic', servers: ['srv-1', 'srv-2'] })
+  })
+
+  test('has the keys named beside the inventory, wherever hactl is called from', async () => {
+    const report = await importServers({ ...input, output: '/inventory/edge/inventory.yml' }, cluster.ports, () => {})
+    expect(report.files[0]?.text).toContain('identity_file: ../keys/id')
+  })
+
+  function conf(priority: number, state: string): string {
+    return `vrrp_script chk_haproxy {
+    script "pidof haproxy"
+    interval 2
+    weight 5
+}
+vrrp_instance VI_1 {
+    state ${state}
+    interface eth0
+    virtual_router_id 66
+    priority ${priority}
+    virtual_ipaddress {
+        192.0.2.200/24
+    }
+    track_script {
+        chk_haproxy
+    }
+}
+`
+  }
+})
