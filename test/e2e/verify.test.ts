@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectExit, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { expectExit, expectRefusal, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
 import { openLab, SERVERS, watchHolders } from './support/lab.ts'
 import { expectNoHole, startPoller } from './support/poller.ts'
 import { ensureDeployed, liveFiles, residue, services, trackers, untilHeldBy } from './support/servers.ts'
@@ -65,6 +65,17 @@ describe('on a healthy cluster', () => {
     }
     expect(unnoticed).toBeGreaterThan(0)
     expect((await work.hactl(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
+  })
+
+  test('two drills never run at once: the second is refused, and the first goes on as if nothing had been', async () => {
+    await untilHeldBy(lab, 'srv-1')
+    const first = work.start(['verify-failover', '--yes', '--json', '--max-outage', '8s'])
+    await first.line('the disturbance', line => line.event === 'drill-disturbed')
+    expectRefusal(await work.hactl(['verify-failover', '--yes', '--json']), 5, 'E_LOCKED', { what: /verify-failover/ })
+    const ended = await first.ended
+    expectExit(ended, 0)
+    expect(resultOf(ended).drills).toMatchObject([{ verdict: 'passed', restored: true }])
+    expect(await residue(lab)).toBe('')
   })
 
   test('without --yes and without a terminal nothing is disturbed', async () => {

@@ -147,6 +147,9 @@ export function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms))
 }
 
+/** How long the watchers of a holder log may take to say their last. */
+const WATCHERS_END_MS = 5000
+
 /** When each server had the address, from the kernel's own messages; times are ms since the epoch. */
 export interface HolderLog {
   /** Ends the watch. The longest time in ms that two or more servers had the address at once, and that nobody had it. */
@@ -161,6 +164,8 @@ export async function watchHolders(lab: Lab, address = lab.vip): Promise<HolderL
   const watchers = SERVERS.map(server => {
     const script = 'ip -o -ts monitor address & watch=$!; timeout 300 cat >/dev/null; kill $watch'
     const child = spawn('docker', ['exec', '-i', lab.container(server), 'bash', '-c', script], { stdio: ['pipe', 'pipe', 'ignore'] })
+    // Its server may be gone by the time it is told to end.
+    child.stdin.on('error', () => undefined)
     let rest = ''
     child.stdout.on('data', (chunk: Buffer) => {
       const lines = (rest + chunk.toString('utf8')).split('\n')
@@ -178,7 +183,9 @@ export async function watchHolders(lab: Lab, address = lab.vip): Promise<HolderL
       await pause(200)
       const ended = watchers.map(child => new Promise(resolve => child.once('close', resolve)))
       for (const child of watchers) child.stdin.end()
-      await Promise.all(ended)
+      // docker exec into a server that booted meanwhile may never end by itself.
+      await Promise.race([Promise.all(ended), pause(WATCHERS_END_MS)])
+      for (const child of watchers) child.kill('SIGKILL')
       const now = new Set(held)
       let [twoHoldersMs, nobodyMs] = [0, 0]
       let sinceMs = startMs
