@@ -5,7 +5,7 @@ import { nearestWord } from '../inventory/suggest.ts'
 import { parseDrill } from '../engine/drill-file.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import type { DrillFile } from '../state.ts'
+import type { DrillFile } from '../state/drill.ts'
 import { pathFrom } from './load.ts'
 
 export const DEFAULT_DRILL = 'haproxy-stop'

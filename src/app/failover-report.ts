@@ -6,7 +6,7 @@ import { readJournal } from '../engine/journal.ts'
 import type { Links } from '../engine/links.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
-import type { ServerJournal } from '../state.ts'
+import type { ServerJournal } from '../state/drill.ts'
 
 export interface ReportWish {
   /** Absolute; the ending says which kind: .html, .json, .xml (JUnit), .md. */

@@ -1,6 +1,6 @@
 /** Long-lived connections through a virtual address: a move cuts them, however smooth it is for new ones. */
 import type { Clock, ConnectionKeeper, ProbeTarget } from '../ports.ts'
-import type { ConnectionSample } from '../state.ts'
+import type { ConnectionSample } from '../state/drill.ts'
 
 /** How many are kept, and how often each asks. */
 const CONNECTIONS = 4

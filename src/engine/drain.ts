@@ -1,7 +1,7 @@
 /** Moves addresses on purpose and measures it: watch, change one thing on one server, watch until they have moved; else take it back. */
 import { asHactlError, HactlError } from '../errors.ts'
 import type { Clock, Script } from '../ports.ts'
-import type { HolderSample, ProbeSample, Sample } from '../state.ts'
+import type { HolderSample, ProbeSample, Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
 import { runSampler } from './sampler.ts'

@@ -1,6 +1,6 @@
 /** Reads a drill's file (playbooks/drills): a closed vocabulary without logic, checked word by word. */
 import { HactlError } from '../errors.ts'
-import type { DrillExpectation, DrillFile } from '../state.ts'
+import type { DrillExpectation, DrillFile } from '../state/drill.ts'
 import { parseYaml, type YamlPath } from '../yaml.ts'
 
 /** What the words of a file may name; kept out of here because the engine knows no service by name. */

@@ -1,7 +1,7 @@
 /** How a server stands, in one short look: read before and after a drill and compared. */
 import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
-import type { DrillState } from '../state.ts'
+import type { DrillState } from '../state/drill.ts'
 import { joinScripts, sh } from './ssh/sh.ts'
 
 /** What to look at besides addresses and hactl's own transient units. */

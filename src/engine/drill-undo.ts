@@ -1,7 +1,7 @@
 /** The way back from a disturbance: a timer on the server that needs no controller, and the controller's own undo. */
 import { asHactlError, HactlError } from '../errors.ts'
 import type { Clock, Script, Session } from '../ports.ts'
-import type { Disturbance } from '../state.ts'
+import type { Disturbance } from '../state/drill.ts'
 import type { Links } from './links.ts'
 import { isLoss } from './links.ts'
 import { sh } from './ssh/sh.ts'

@@ -1,5 +1,5 @@
 /** What a drill sees while it runs: every server's own word, the probes, and what the operator is told of them. */
-import type { HolderSample, Mark, Sample } from '../state.ts'
+import type { HolderSample, Mark, Sample } from '../state/drill.ts'
 import type { DrillRun } from './drill.ts'
 import { runSampler } from './sampler.ts'
 

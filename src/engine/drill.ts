@@ -1,7 +1,7 @@
 /** Carries out one drill: watch, arm the undo, disturb, watch, undo, watch. The undo runs on every way out. */
 import { HactlError } from '../errors.ts'
 import type { Clock } from '../ports.ts'
-import type { ConnectionSample, Disturbance, DrillState, ProbeSample, Sample } from '../state.ts'
+import type { ConnectionSample, Disturbance, DrillState, ProbeSample, Sample } from '../state/drill.ts'
 import { type DrillStateWatch, observeDrillState } from './drill-state.ts'
 import { armUndo, disarmUndo, type UndoPlan, undoDisturbance } from './drill-undo.ts'
 import type { DrillEvent, RemarkEvent } from './events.ts'

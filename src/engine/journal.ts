@@ -1,7 +1,7 @@
 /** What haproxy, keepalived and systemd about them logged on one server: read in one exec, once a drill is over. */
 import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
-import type { JournalLine, ServerJournal } from '../state.ts'
+import type { JournalLine, ServerJournal } from '../state/drill.ts'
 import { sh } from './ssh/sh.ts'
 
 /** The last lines of the window are kept. */

@@ -1,6 +1,6 @@
 /** Asks the service through a virtual address many times a second, each time anew, and keeps what came of it. */
 import type { Clock, ProbeAnswer, Prober, ProbeTarget } from '../ports.ts'
-import type { ProbeSample } from '../state.ts'
+import type { ProbeSample } from '../state/drill.ts'
 
 /** At least 50 a second, with room for a timer that fires a little late. */
 export const PROBE_INTERVAL_MS = 18

@@ -1,7 +1,7 @@
 /** Has every server say, several times a second, which addresses it holds and how its services stand. */
 import { HactlError } from '../errors.ts'
 import type { Clock, Script, Session } from '../ports.ts'
-import type { HolderSample } from '../state.ts'
+import type { HolderSample } from '../state/drill.ts'
 import { isLoss } from './links.ts'
 import { joinScripts, sh } from './ssh/sh.ts'
 

@@ -1,7 +1,7 @@
 /** The same probes, sent by one of the servers: where the controller has no way to the virtual address, or is not where users are. */
 import { HactlError } from '../errors.ts'
 import type { Clock, ProbeTarget, Script, Session } from '../ports.ts'
-import type { ProbeSample } from '../state.ts'
+import type { ProbeSample } from '../state/drill.ts'
 import { PROBE_INTERVAL_MS } from './prober.ts'
 import { sh } from './ssh/sh.ts'
 

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type DrillCase, judgeDrill } from '../../src/domain/failover/judge.ts'
-import type { DrillState, Sample } from '../../src/state.ts'
+import type { DrillState, Sample } from '../../src/state/drill.ts'
 
 const FOLDER = new URL('../../fixtures/timelines/', import.meta.url)
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { runConnectionKeeper } from '../../src/engine/connection-keeper.ts'
 import type { ConnectionKeeper } from '../../src/ports.ts'
-import type { ConnectionSample } from '../../src/state.ts'
+import type { ConnectionSample } from '../../src/state/drill.ts'
 import { manualClock } from '../support/clock.ts'
 
 const target = { address: '198.51.100.200', port: 80, kind: 'http', path: '/', timeoutMs: 1000 } as const

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { runProber } from '../../src/engine/prober.ts'
 import type { ProbeAnswer, ProbeTarget } from '../../src/ports.ts'
-import type { ProbeSample } from '../../src/state.ts'
+import type { ProbeSample } from '../../src/state/drill.ts'
 import { manualClock } from '../support/clock.ts'
 
 const target: ProbeTarget = { address: '198.51.100.200', port: 80, kind: 'http', path: '/', timeoutMs: 1000 }

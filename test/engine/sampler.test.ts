@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseSample, runSampler, samplerScript, type Watch } from '../../src/engine/sampler.ts'
 import { HactlError } from '../../src/errors.ts'
-import type { HolderSample } from '../../src/state.ts'
+import type { HolderSample } from '../../src/state/drill.ts'
 import { manualClock } from '../support/clock.ts'
 import { connectionLost, fakeSession, unreachable } from '../support/remote.ts'
 

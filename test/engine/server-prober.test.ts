@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { runServerProber, serverProbeScript } from '../../src/engine/server-prober.ts'
 import type { ProbeTarget } from '../../src/ports.ts'
-import type { ProbeSample } from '../../src/state.ts'
+import type { ProbeSample } from '../../src/state/drill.ts'
 import { manualClock } from '../support/clock.ts'
 import { type Asked, fakeSession } from '../support/remote.ts'
 

@@ -1,6 +1,6 @@
 /** Everything a drill file may do to a server, each with its way back. A new one is an entry here and a file in playbooks/drills. */
 import { HactlError } from '../../errors.ts'
-import type { Disturbance } from '../../state.ts'
+import type { Disturbance } from '../../state/drill.ts'
 import { RUN_DIR } from '../paths.ts'
 import { CUT_NEEDS, cutLinkScript, cutVrrpScript, IS_UNCUT, UNCUT } from './packet-filter.ts'
 

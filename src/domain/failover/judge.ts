@@ -1,6 +1,6 @@
 /** From samples to a verdict: did the failover do what it promises, and is everything as it was? */
 import type { ErrorCode } from '../../errors.ts'
-import type { DrillExpectation, DrillState, ProbeSample, Sample } from '../../state.ts'
+import type { DrillExpectation, DrillState, ProbeSample, Sample } from '../../state/drill.ts'
 import { firewallChanges, restorationFindings } from './restoration.ts'
 import { endOf, type HoldInterval, holdersAt, holdersOverlap, holdIntervals, markAt, marksOf, outageOf, probesOf } from './timeline.ts'
 

@@ -2,7 +2,7 @@
  * Cutting traffic with the server's own packet filter: in a table or chain of hactl's own, which is removed as a whole. `ip link set
  * down` is not used: it takes the routes along (operations: D12). nft where the kernel takes it, else iptables.
  */
-import type { Disturbance } from '../../state.ts'
+import type { Disturbance } from '../../state/drill.ts'
 import type { DrillPlace } from './disturbances.ts'
 
 const TABLE = 'hactl_drill'

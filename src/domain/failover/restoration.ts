@@ -1,5 +1,5 @@
 /** Is everything as it was before the drill? */
-import type { Sample } from '../../state.ts'
+import type { Sample } from '../../state/drill.ts'
 import type { DrillCase, DrillRecord, Finding } from './judge.ts'
 import { probesOf } from './timeline.ts'
 

@@ -1,5 +1,5 @@
 /** When a phase of a drill is over: judged while the samples come in, so that no drill waits longer than it must. */
-import type { HolderSample, Sample } from '../../state.ts'
+import type { HolderSample, Sample } from '../../state/drill.ts'
 import type { DrillCase } from './judge.ts'
 import { holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS } from './timeline.ts'
 

@@ -1,5 +1,5 @@
 /** What a drill's samples say: how long nobody answered, who held the address when, and for how long two did. */
-import type { HolderSample, Mark, ProbeSample, Sample } from '../../state.ts'
+import type { HolderSample, Mark, ProbeSample, Sample } from '../../state/drill.ts'
 
 /** From (inclusive) to (exclusive), in ms on the samples' axis. */
 export interface Window {

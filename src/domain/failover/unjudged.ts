@@ -1,6 +1,6 @@
 /** The verdicts of drills that could not be judged: refused, on a cluster that is split already, or ended by a fault of the run itself. */
 import type { HactlError } from '../../errors.ts'
-import type { Sample } from '../../state.ts'
+import type { Sample } from '../../state/drill.ts'
 import type { SplitBrain } from './drill.ts'
 import { type DrillCase, judgeDrill, type Verdict } from './judge.ts'
 import { markAt, probesOf } from './timeline.ts'

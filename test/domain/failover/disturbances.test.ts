@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { DISTURBANCES, disturbanceFor } from '../../../src/domain/failover/disturbances.ts'
-import type { Disturbance } from '../../../src/state.ts'
+import type { Disturbance } from '../../../src/state/drill.ts'
 
 const place = { interface: 'eth0', vip: '198.51.100.200' }
 

@@ -7,7 +7,7 @@ import {
   secondFaults,
   takeoverIsSettled,
 } from '../../../src/domain/failover/settled.ts'
-import type { Mark, Sample } from '../../../src/state.ts'
+import type { Mark, Sample } from '../../../src/state/drill.ts'
 
 const VIP = '198.51.100.200'
 const about: DrillCase = {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { alignHolders, holdersAt, holdersOverlap, holdIntervals, outageOf, outageSoFar } from '../../../src/domain/failover/timeline.ts'
-import type { HolderSample, ProbeSample } from '../../../src/state.ts'
+import type { HolderSample, ProbeSample } from '../../../src/state/drill.ts'
 
 const VIP = '198.51.100.200'
 

@@ -1,5 +1,5 @@
 /** From what a run saw to what its reports say: every figure, text and time, clean and on one axis. */
-import type { ConnectionSample, HolderSample, JournalLine, ServerJournal } from '../../../state.ts'
+import type { ConnectionSample, HolderSample, JournalLine, ServerJournal } from '../../../state/drill.ts'
 import { DRILL_UNITS } from '../drill.ts'
 import { type Verdict, wasRun } from '../judge.ts'
 import { endOf, markAt } from '../timeline.ts'

@@ -1,5 +1,5 @@
 /** What each server, each place that probes came from and each long-lived connection went through, as spans on one axis. */
-import type { ConnectionSample, HolderSample, Sample } from '../../../state.ts'
+import type { ConnectionSample, HolderSample, Sample } from '../../../state/drill.ts'
 import { alignHolders, holdIntervals, probesOf, SILENT_AFTER_MS, type Window } from '../timeline.ts'
 
 /** Something was so from the first look that showed it to the last. */

@@ -1,5 +1,5 @@
 /** What a report is made of: everything that one run of verify-failover saw. Types only. */
-import type { Sample, ServerJournal } from '../../../state.ts'
+import type { Sample, ServerJournal } from '../../../state/drill.ts'
 import type { DrillCase, Verdict } from '../judge.ts'
 
 export interface FailoverRun {

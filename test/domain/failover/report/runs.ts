@@ -4,7 +4,7 @@ import { type DrillCase, judgeDrill } from '../../../../src/domain/failover/judg
 import type { DrillAccount, FailoverRun } from '../../../../src/domain/failover/report/record.ts'
 import { brokenOffVerdict, refusedVerdict } from '../../../../src/domain/failover/unjudged.ts'
 import { HactlError } from '../../../../src/errors.ts'
-import type { DrillState, Sample, ServerJournal } from '../../../../src/state.ts'
+import type { DrillState, Sample, ServerJournal } from '../../../../src/state/drill.ts'
 
 const FOLDER = new URL('../../../../fixtures/timelines/', import.meta.url)
 
