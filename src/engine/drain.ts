@@ -1,18 +1,14 @@
 /** Moves addresses on purpose and measures it: watch, change one thing on one server, watch until they have moved; else take it back. */
 import { asHactlError, HactlError } from '../errors.ts'
 import type { Clock, Script } from '../ports.ts'
-import type { HolderSample, ProbeSample, Sample } from '../state/drill.ts'
+import type { ProbeSample, Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
-import { runSampler } from './sampler.ts'
+import { BASELINE_LIMIT_MS, startWatchers, type Watchers } from './watchers.ts'
 
 const BASELINE_MS = 1000
-/** The watchers need a moment to begin. */
-const BASELINE_LIMIT_MS = 6000
 const LOOK_EVERY_MS = 50
 const TELL_EVERY_MS = 250
-/** The last probes have a second each, and a remote script some time to be told. */
-const WATCHERS_END_MS = 3000
 const CHANGE_DEADLINE_MS = 15_000
 /** Until a server that is lost in mid-change is given up. */
 const TAKE_BACK_LIMIT_MS = 60_000
@@ -83,50 +79,28 @@ export async function runMove(run: MoveRun): Promise<MoveOutcome> {
   }
 }
 
-interface Watching {
+interface Watching extends Watchers {
   readonly samplesOf: SamplesOf
-  /** Throws what made a watcher stop, if anything did. */
-  assertWatching(): void
-  end(): Promise<void>
 }
 
-function startWatching(run: MoveRun): Watching {
-  const { clock, links } = run
-  const vips = run.addresses.map(address => address.vip)
+function startWatching({ addresses, clock, limitMs, links }: MoveRun): Watching {
+  const vips = addresses.map(address => address.vip)
   const samples = new Map<string, Sample[]>(vips.map(vip => [vip, []]))
-  const stop = new AbortController()
-  let fault: { readonly thrown: unknown } | undefined
-  const failed = (thrown: unknown) => {
-    fault ??= { thrown }
-  }
-  const boundMs = BASELINE_LIMIT_MS + run.limitMs + 30_000
-  const onHolder = (sample: HolderSample) => {
-    for (const list of samples.values()) list.push(sample)
-  }
-  const samplers = (vips.length === 0 ? [] : links.servers).map(server =>
-    runSampler({
-      session: links.current(server),
-      reconnect: (lost, signal) => links.renew(lost, signal),
-      watch: { vips, units: [], trackers: [], boundMs },
-      clock,
-      stop: stop.signal,
-      onSample: onHolder,
-    }).catch(failed),
-  )
-  const probers = run.addresses.map(({ vip, sendProbes }) =>
-    sendProbes({ stop: stop.signal, boundMs, onSample: sample => samples.get(vip)?.push(sample) }).catch(failed),
-  )
-  return {
-    samplesOf: vip => samples.get(vip) ?? [],
-    assertWatching() {
-      if (fault !== undefined) throw fault.thrown
+  const watchers = startWatchers({
+    links,
+    clock,
+    look: { vips, units: [], trackers: [] },
+    boundMs: BASELINE_LIMIT_MS + limitMs + 30_000,
+    onHolder: sample => {
+      for (const list of samples.values()) list.push(sample)
     },
-    async end() {
-      stop.abort()
-      // A watcher that does not end must not keep the result, or an interrupt, waiting.
-      await Promise.race([Promise.all([...samplers, ...probers]), clock.sleep(WATCHERS_END_MS)])
-    },
-  }
+    others: addresses.map(
+      ({ vip, sendProbes }) =>
+        watch =>
+          sendProbes({ ...watch, onSample: sample => samples.get(vip)?.push(sample) }),
+    ),
+  })
+  return { ...watchers, samplesOf: vip => samples.get(vip) ?? [] }
 }
 
 async function seeBaseline(run: MoveRun, watch: Watching): Promise<void> {

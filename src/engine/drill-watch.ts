@@ -1,63 +1,40 @@
 /** What a drill sees while it runs: every server's own word, the probes, and what the operator is told of them. */
 import type { HolderSample, Mark, Sample } from '../state/drill.ts'
 import type { DrillRun } from './drill.ts'
-import { runSampler } from './sampler.ts'
+import { BASELINE_LIMIT_MS, startWatchers, type Watchers } from './watchers.ts'
 
-/** The watchers need a moment to begin; a baseline that is not good by then refuses the drill. */
-export const BASELINE_LIMIT_MS = 6000
 const LOOK_EVERY_MS = 100
-/** The last probes have a second each, and a remote script some time to be told. */
-const WATCHERS_END_MS = 3000
 const TELL_EVERY_MS = 250
 /** A server that was silent for this long is shown as such. */
 const SILENT_AFTER_MS = 1000
 /** Probes per second are counted over this long. */
 const RATE_OVER_MS = 1000
 
-export interface Watching {
+export interface Watching extends Watchers {
   /** Grows while the drill runs. */
   readonly samples: Sample[]
   mark(mark: Mark['mark'], server: string): void
-  /** Throws what made a watcher stop, if anything did. */
-  assertWatching(): void
-  end(): Promise<void>
 }
 
 export function startWatching(run: DrillRun): Watching {
-  const { clock, samples } = run
-  const stop = new AbortController()
-  let fault: unknown
-  const failed = (error: unknown) => {
-    fault ??= error
-  }
+  const { clock, samples, links, look, holdConnections } = run
   const { takeoverMs, failbackMs, undoAfterMs, bootMs } = run.limits
-  const boundMs = BASELINE_LIMIT_MS + takeoverMs * run.rounds + undoAfterMs + failbackMs + bootMs + 30_000
-  const samplers = run.links.servers.map(server =>
-    runSampler({
-      session: run.links.current(server),
-      reconnect: (lost, signal) => run.links.renew(lost, signal),
-      watch: { vips: run.look.vips, units: run.look.units, trackers: run.look.trackers, boundMs },
-      clock,
-      stop: stop.signal,
-      onSample: sample => samples.push(sample),
-    }).catch(failed),
-  )
-  const watch = { stop: stop.signal, boundMs, onSample: (sample: Sample) => samples.push(sample) }
-  const prober = run.sendProbes(watch).catch(failed)
-  // Connections that nobody could open are told in the verdict, and stop no drill.
-  const holder = run.holdConnections?.(watch).catch(() => undefined)
-  return {
-    samples,
-    mark: (mark, server) => samples.push({ kind: 'mark', mark, atMs: clock.monotonic(), server }),
-    assertWatching() {
-      if (fault !== undefined) throw fault
-    },
-    async end() {
-      stop.abort()
-      // A watcher that does not end must not keep the verdict, or an interrupt, waiting.
-      await Promise.race([Promise.all([...samplers, prober, holder]), clock.sleep(WATCHERS_END_MS)])
-    },
-  }
+  const onSample = (sample: Sample) => samples.push(sample)
+  const watchers = startWatchers({
+    links,
+    clock,
+    look: { vips: look.vips, units: look.units, trackers: look.trackers },
+    boundMs: BASELINE_LIMIT_MS + takeoverMs * run.rounds + undoAfterMs + failbackMs + bootMs + 30_000,
+    onHolder: onSample,
+    others: [
+      watch => run.sendProbes({ ...watch, onSample }),
+      // Connections that nobody could open are told in the verdict, and stop no drill.
+      ...(holdConnections === undefined
+        ? []
+        : [(watch: { readonly stop: AbortSignal }) => holdConnections({ ...watch, onSample }).catch(() => undefined)]),
+    ],
+  })
+  return { ...watchers, samples, mark: (mark, server) => samples.push({ kind: 'mark', mark, atMs: clock.monotonic(), server }) }
 }
 
 /** Looks at the samples until `isDone` or the limit; whether it was done. Throws what stops the drill: an abort, a watcher that failed. */

@@ -7,7 +7,8 @@ import { armUndo, disarmUndo, type UndoPlan, undoDisturbance } from './drill-und
 import type { DrillEvent, RemarkEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
 import { sh } from './ssh/sh.ts'
-import { BASELINE_LIMIT_MS, lookUntil, startWatching, type Watching } from './drill-watch.ts'
+import { lookUntil, startWatching, type Watching } from './drill-watch.ts'
+import { BASELINE_LIMIT_MS } from './watchers.ts'
 
 const BASELINE_MS = 1000
 export interface DrillRun {

@@ -1,0 +1,57 @@
+/** What runs beside a drill or a move: every server's own word of itself, and whatever asks through the addresses. */
+import type { Clock } from '../ports.ts'
+import type { HolderSample } from '../state/drill.ts'
+import type { Links } from './links.ts'
+import { runSampler, type Watch } from './sampler.ts'
+
+/** The watchers need a moment to begin; a baseline that is not good by then ends the run. */
+export const BASELINE_LIMIT_MS = 6000
+/** The last probes have a second each, and a remote script some time to be told. */
+const WATCHERS_END_MS = 3000
+
+export interface WatchersRun {
+  readonly links: Links
+  readonly clock: Clock
+  /** What every server is asked for; without an address none is asked. */
+  readonly look: Omit<Watch, 'boundMs'>
+  /** After this no watcher goes on, whatever becomes of hactl. */
+  readonly boundMs: number
+  readonly onHolder: (sample: HolderSample) => void
+  /** Begun with the watch; each goes on until `stop` aborts, and rejects where it cannot. */
+  readonly others: readonly ((watch: { readonly stop: AbortSignal; readonly boundMs: number }) => Promise<unknown>)[]
+}
+
+export interface Watchers {
+  /** Throws what made a watcher stop, if anything did. */
+  assertWatching(): void
+  end(): Promise<void>
+}
+
+export function startWatchers({ links, clock, look, boundMs, onHolder, others }: WatchersRun): Watchers {
+  const stop = new AbortController()
+  let fault: { readonly thrown: unknown } | undefined
+  const failed = (thrown: unknown) => {
+    fault ??= { thrown }
+  }
+  const samplers = (look.vips.length === 0 ? [] : links.servers).map(server =>
+    runSampler({
+      session: links.current(server),
+      reconnect: (lost, signal) => links.renew(lost, signal),
+      watch: { ...look, boundMs },
+      clock,
+      stop: stop.signal,
+      onSample: onHolder,
+    }).catch(failed),
+  )
+  const running = [...samplers, ...others.map(begin => begin({ stop: stop.signal, boundMs }).catch(failed))]
+  return {
+    assertWatching() {
+      if (fault !== undefined) throw fault.thrown
+    },
+    async end() {
+      stop.abort()
+      // A watcher that does not end must not keep the result, or an interrupt, waiting.
+      await Promise.race([Promise.all(running), clock.sleep(WATCHERS_END_MS)])
+    },
+  }
+}
