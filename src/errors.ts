@@ -23,6 +23,12 @@ export const EXIT_OF = {
   E_VIP_TAKEN: 5,
   E_FOREIGN_FILE: 5,
   E_SAME_MACHINE: 5,
+  E_CLOCK: 5,
+  E_DISK_FULL: 5,
+  E_PORT_TAKEN: 5,
+  E_FIREWALL: 5,
+  E_VRRP_BLOCKED: 5,
+  E_VRID_TAKEN: 5,
   E_LOCKED: 5,
   E_PROBE_CUT: 5,
   E_UNHEALTHY: 5,
@@ -87,6 +93,28 @@ export class HactlErrors extends HactlError {
     super({ code: worst.code, what: `${errors.length} problems`, exit: worst.exit, cause: worst })
     this.name = 'HactlErrors'
     this.errors = errors
+  }
+}
+
+/** One answer of the preflight, as it is shown. */
+export interface PreflightRow {
+  readonly check: string
+  readonly server: string
+  readonly verdict: 'passed' | 'warning' | 'failed' | 'unknown'
+  /** What was found, in one line. */
+  readonly found: string
+  /** What would put it right. */
+  readonly fix?: string | undefined
+}
+
+/** Servers are not fit: every reason on every server, and what was looked at besides. */
+export class PreflightErrors extends HactlErrors {
+  readonly rows: readonly PreflightRow[]
+
+  constructor(errors: readonly HactlError[], rows: readonly PreflightRow[]) {
+    super(errors)
+    this.name = 'PreflightErrors'
+    this.rows = rows
   }
 }
 

@@ -177,12 +177,65 @@ export interface ObservedNode {
   readonly residue: readonly string[]
   /** Who answered for a virtual address that no keepalived looks after on this server. */
   readonly neighbours: readonly Neighbour[]
+  /** TCP sockets that listen; undefined where it cannot be told. */
+  readonly listeners?: readonly Listener[]
+  readonly firewall?: ObservedFirewall
+  /** How far this server's clock was ahead of the controller's when it answered, in ms; undefined where nobody compared them. */
+  readonly clockAheadMs?: number
+}
+
+export interface Listener {
+  /** undefined for all addresses of the families. */
+  readonly address: string | undefined
+  readonly families: readonly (4 | 6)[]
+  readonly port: number
+  /** Name of the program; undefined where the kernel itself listens. */
+  readonly process: string | undefined
+}
+
+/** The packet filter of a server, as its own programs print it. */
+export interface ObservedFirewall {
+  /** Its version, where ufw is switched on. */
+  readonly ufw: string | undefined
+  readonly firewalld: boolean
+  readonly netfilterPersistent: boolean
+  /** nft -j list ruleset; undefined where there is no nft. */
+  readonly nft: string | undefined
+  /** iptables-save; undefined where there is none. */
+  readonly iptables: string | undefined
+  /** The "### tuple ###" lines of ufw's user.rules: its rules with their comments. */
+  readonly ufwRules: readonly string[]
 }
 
 export interface Neighbour {
   readonly address: string
   /** MAC address. */
   readonly linkAddress: string
+}
+
+/** One network on which a server speaks VRRP, and with whom. IPv4. */
+export interface WireLink {
+  readonly interface: string
+  /** The server's own address there. */
+  readonly address: string
+  readonly multicast: boolean
+  /** Addresses of the other servers. */
+  readonly peers: readonly string[]
+}
+
+/** What a server heard while all of them sent protocol 112 to each other. */
+export interface WireReport {
+  readonly link: WireLink
+  /** Peers whose packets arrived at the interface. */
+  readonly arrived: readonly string[]
+  /** Peers whose packets this server's packet filter let in. */
+  readonly passed: readonly string[]
+  /** Peers that answer ARP there. */
+  readonly neighbours: readonly string[]
+  /** Why this server's own packet filter does not send to these addresses. */
+  readonly refused: Readonly<Record<string, string>>
+  /** VRRP routers that are heard, whoever they are. */
+  readonly routers: readonly { readonly address: string; readonly virtualRouterId: number }[]
 }
 
 export interface LockInfo {

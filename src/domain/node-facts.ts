@@ -134,6 +134,23 @@ function keepalivedVersion(cluster: Cluster, node: ObservedForFacts): string {
   return packageVersionsFor(node.facts.os.codename)?.keepalived ?? '2.2.7'
 }
 
+/** Every server that has no place for an instance, and why: each as nodeFactsFor would throw it. */
+export function interfaceErrors(cluster: Cluster, observed: ReadonlyMap<string, ObservedForFacts>): readonly HactlError[] {
+  return cluster.instances.flatMap(instance =>
+    cluster.servers.flatMap(server => {
+      const node = observed.get(server.name)
+      if (node === undefined) return []
+      try {
+        placeOf(cluster, instance, server, node)
+        return []
+      } catch (error) {
+        if (error instanceof HactlError) return [error]
+        throw error
+      }
+    }),
+  )
+}
+
 /**
  * Facts by server, for every server that was observed; the others only give their addresses to their peers.
  * Throws E_NO_INTERFACE, naming what was looked for, what is there, and the key to set.

@@ -2,9 +2,11 @@ import { HactlError } from '../../errors.ts'
 import type {
   Facts,
   InterfaceAddress,
+  Listener,
   LockInfo,
   Neighbour,
   ObservedFile,
+  ObservedFirewall,
   ObservedInstance,
   ObservedNode,
   ObservedPackage,
@@ -41,6 +43,8 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     lock: parseLock(text('lock')),
     residue: linesOf(text('residue')),
     neighbours: parseNeighbours(text('neighbours')),
+    ...(sections.has('listeners') ? { listeners: linesOf(text('listeners')).flatMap(parseListener) } : {}),
+    ...(sections.has('firewall') ? { firewall: parseFirewall(sections) } : {}),
   }
 }
 
@@ -135,6 +139,28 @@ function parseNeighbours(text: string): Neighbour[] {
     const match = /^(\S+) dev \S+ .*lladdr ([0-9a-f:]{17})/.exec(line)
     return match === null ? [] : [{ address: match[1] ?? '', linkAddress: match[2] ?? '' }]
   })
+}
+
+// ss(8) -Hltnp: 'LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=321,fd=6))'; "*:80" is one socket for both families.
+function parseListener(line: string): Listener[] {
+  const match = /^\S+\s+\d+\s+\d+\s+(\S+):(\d+)\s+\S+(?:\s+users:\(\("([^"]*)")?/.exec(line)
+  if (match === null) return []
+  const host = (match[1] ?? '').replace(/%.*$/, '').replace(/^\[(.*)\]$/, '$1')
+  const families: Listener['families'] = host === '*' ? [4, 6] : host.includes(':') ? [6] : [4]
+  const address = ['*', '0.0.0.0', '::'].includes(host) ? undefined : host
+  return [{ address, families, port: Number(match[2]), process: match[3] }]
+}
+
+function parseFirewall(sections: ReadonlyMap<string, string>): ObservedFirewall {
+  const lines = linesOf(sections.get('firewall') ?? '')
+  return {
+    ufw: lines.find(line => line.startsWith('ufw '))?.slice('ufw '.length),
+    firewalld: lines.includes('firewalld'),
+    netfilterPersistent: lines.includes('netfilter-persistent'),
+    nft: sections.get('nft'),
+    iptables: sections.get('iptables'),
+    ufwRules: linesOf(sections.get('ufw-rules') ?? ''),
+  }
 }
 
 function parseInstalled(text: string): Map<string, string> {

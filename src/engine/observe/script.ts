@@ -1,6 +1,7 @@
 import type { Script } from '../../ports.ts'
 import type { Unit } from '../../state.ts'
 import { sh } from '../ssh/sh.ts'
+import { ARP_PROBE } from '../wire/perl.ts'
 
 /** Where hactl keeps its state on a server. */
 export const STATE_DIR = '/var/lib/hactl'
@@ -10,6 +11,8 @@ const KEEPALIVED_CONF = '/etc/keepalived/keepalived.conf'
 export const CONTENT_LIMIT_BYTES = 262_144
 /** Package lists older than this are refreshed before an installation. */
 const LISTS_FRESH_MINUTES = 24 * 60
+/** A ruleset larger than this is not judged. */
+export const RULES_LIMIT_BYTES = 524_288
 
 /** What one probe of a server shall look at. */
 export interface ProbeRequest {
@@ -21,7 +24,7 @@ export interface ProbeRequest {
   readonly trackers: readonly string[]
   /** Absolute path of the check script; asked with the argument "once". */
   readonly checkScript: string
-  /** Virtual addresses: looked for in the neighbour table after a nudge, where no keepalived looks after them here. */
+  /** Virtual addresses: who answers for them is asked, where no keepalived looks after them here. */
   readonly virtualAddresses: readonly string[]
 }
 
@@ -40,16 +43,33 @@ ka_pid=
 [ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
 if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then rm -f /tmp/keepalived.json; kill -36 "$ka_pid" 2>/dev/null || ka_pid=; else ka_pid=; fi
 
-# A nudge makes the kernel ask who has the address; the answer is read at the end. keepalived looks after those that it was told of:
-# a new address may be somebody else's.
-asked=
+# keepalived looks after the addresses that it was told of: a new one may be somebody else's. What the neighbour table holds may be long
+# past, so it is asked anew: IPv4 by ARP, IPv6 by a nudge that makes the kernel ask.
+asked4= asked6=
 for v in ${request.virtualAddresses}; do
   [ -n "$ka_pid" ] && grep -qwF -- "$v" ${KEEPALIVED_CONF} 2>/dev/null && continue
   ip -o addr show to "$v" 2>/dev/null | grep -q . && continue
-  timeout 1 bash -c 'echo >"/dev/udp/$1/9"' - "$v" 2>/dev/null
-  asked="$asked $v"
+  case $v in
+    (*:*) timeout 1 bash -c 'echo >"/dev/udp/$1/9"' - "$v" 2>/dev/null; asked6="$asked6 $v" ;;
+    (*) asked4="$asked4 $v" ;;
+  esac
 done
+who_answers() {
+  [ -n "$asked4" ] || return 0
+  for v in $asked4; do echo "$(ip -o route get "$v" 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p') $v"; done | sort | {
+    d=; set --
+    while read -r i v; do
+      [ -n "$v" ] || continue
+      [ $# -gt 0 ] && [ "$i" != "$d" ] && { perl -e ${ARP_PROBE} -- "$d" "$@" 2>/dev/null; set --; }
+      d=$i; set -- "$@" "$v"
+    done
+    [ $# -gt 0 ] && perl -e ${ARP_PROBE} -- "$d" "$@" 2>/dev/null
+  }
+}
 
+# The answers arrive while the rest is read.
+who_answers | {
+exec 3<&0 </dev/null
 b facts
 echo "uid $(id -u)"
 read -r v </etc/machine-id 2>/dev/null && echo "machine-id $v"
@@ -163,6 +183,29 @@ if [ -x ${request.checkScript} ]; then
   e check
 fi
 
+b listeners
+ss -Hltnp 2>/dev/null
+e listeners
+
+b firewall
+command -v ufw >/dev/null && grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf 2>/dev/null && echo "ufw $(dpkg-query -W -f='\${Version}' ufw 2>/dev/null)"
+[ -x /usr/sbin/firewalld ] && systemctl --quiet is-active firewalld && echo firewalld
+[ -e /usr/sbin/netfilter-persistent ] && echo netfilter-persistent
+e firewall
+if command -v nft >/dev/null; then
+  b nft
+  timeout 3 nft -j list ruleset 2>/dev/null | head -c ${RULES_LIMIT_BYTES}
+  e nft
+fi
+if command -v iptables-save >/dev/null; then
+  b iptables
+  timeout 3 iptables-save 2>/dev/null | head -c ${RULES_LIMIT_BYTES}
+  e iptables
+  b ufw-rules
+  grep '^### tuple' /etc/ufw/user.rules 2>/dev/null
+  e ufw-rules
+fi
+
 b lock
 if [ -d ${STATE_DIR}/lock ]; then
   echo "age $(( $(date +%s) - $(stat -c %Y ${STATE_DIR}/lock/beat 2>/dev/null || stat -c %Y ${STATE_DIR}/lock 2>/dev/null || date +%s) ))"
@@ -175,7 +218,8 @@ for f in /run/systemd/transient/hactl-*; do [ -e "$f" ] && echo "\${f##*/}"; don
 e residue
 
 b neighbours
-for v in $asked; do ip -o neigh show to "$v" 2>/dev/null; done
+cat <&3
+for v in $asked6; do ip -o neigh show to "$v" nud reachable 2>/dev/null; done
 e neighbours
 
 if [ -n "$ka_pid" ]; then
@@ -189,5 +233,6 @@ if [ -n "$ka_pid" ]; then
   e instances
 fi
 printf '@@end all\n'
+}
 `
 }

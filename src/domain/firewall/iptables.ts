@@ -1,0 +1,117 @@
+/** iptables-save(8) -> chains, of its filter table. What is not known becomes a condition that may hold. Pure. */
+import type { Chain, Condition, Network, Rule, Verdict } from './chains.ts'
+
+const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, igmp: 2, tcp: 6, udp: 17, esp: 50, ah: 51, vrrp: 112, 'ipv6-icmp': 58 }
+
+export function parseIptablesSave(text: string): readonly Chain[] {
+  const chains = new Map<string, { readonly policy: string; readonly rules: Rule[] }>()
+  let table = ''
+  for (const line of text.split('\n')) {
+    if (line.startsWith('*')) table = line.slice(1).trim()
+    if (table !== 'filter') continue
+    const head = /^:(\S+) (\S+)/.exec(line)
+    if (head !== null) chains.set(head[1] ?? '', { policy: head[2] ?? '-', rules: [] })
+    const rule = /^-A (\S+) ?(.*)$/.exec(line)
+    if (rule !== null) chains.get(rule[1] ?? '')?.rules.push(ruleOf(wordsOf(rule[2] ?? '')))
+  }
+  return [...chains].map(([name, { policy, rules }]) => ({
+    origin: 'iptables',
+    family: 'ip',
+    table: 'filter',
+    name,
+    hook: name === 'INPUT' ? 'input' : name === 'OUTPUT' ? 'output' : undefined,
+    policy: policy === 'DROP' ? 'drop' : 'accept',
+    rules,
+  }))
+}
+
+/** Words apart by spaces; double quotes keep some together. */
+function wordsOf(text: string): readonly string[] {
+  return [...text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(match => match[1] ?? match[2] ?? '')
+}
+
+function ruleOf(words: readonly string[]): Rule {
+  const conditions: Condition[] = []
+  let verdict: Verdict = { kind: 'none' }
+  let comment: string | undefined
+  let negated = false
+  let isTarget = false
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? ''
+    const value = words[at + 1] ?? ''
+    if (word === '!') {
+      negated = true
+      continue
+    }
+    if (isTarget) continue
+    const push = (condition: Condition) => {
+      conditions.push(negated ? { ...condition, negated } : condition)
+      negated = false
+      at++
+    }
+    switch (word) {
+      case '-p':
+        push({ kind: 'protocol', protocols: value === 'all' ? [6, 17, 112] : [PROTOCOLS[value] ?? Number(value)] })
+        break
+      case '-s':
+        push({ kind: 'source', networks: [networkOf(value)] })
+        break
+      case '-d':
+        push({ kind: 'destination', networks: [networkOf(value)] })
+        break
+      case '-i':
+        push({ kind: 'in-interface', names: [value] })
+        break
+      case '-o':
+        push({ kind: 'out-interface', names: [value] })
+        break
+      case '--dport':
+      case '--dports':
+        push({ kind: 'port', ranges: value.split(',').map(rangeOf) })
+        break
+      case '--ctstate':
+      case '--state':
+        push({ kind: 'state', states: value.toLowerCase().split(',') })
+        break
+      case '--comment':
+        comment = value
+        at++
+        break
+      case '-m':
+        // These only name what the other words already say.
+        if (!['tcp', 'udp', 'multiport', 'conntrack', 'state', 'comment'].includes(value)) conditions.push({ kind: 'other' })
+        at++
+        break
+      case '-j':
+      case '-g':
+        verdict = verdictOf(value, word === '-g')
+        isTarget = true
+        at++
+        break
+      default:
+        if (word.startsWith('-')) conditions.push({ kind: 'other' })
+    }
+  }
+  return { conditions, verdict, comment }
+}
+
+const PASSES_ON = ['LOG', 'NFLOG', 'MARK', 'CONNMARK', 'TCPMSS', 'SET', 'AUDIT', 'TRACE', 'ULOG']
+
+function verdictOf(target: string, isGoto: boolean): Verdict {
+  if (target === 'ACCEPT') return { kind: 'accept' }
+  if (target === 'DROP' || target === 'REJECT') return { kind: 'drop' }
+  if (target === 'RETURN') return { kind: 'return' }
+  if (PASSES_ON.includes(target)) return { kind: 'none' }
+  if (target === 'NFQUEUE' || target === 'QUEUE') return { kind: 'other' }
+  return { kind: isGoto ? 'goto' : 'jump', chain: target }
+}
+
+function networkOf(text: string): Network {
+  const [address = '', prefix] = text.split('/')
+  return { address, prefix: prefix === undefined ? 32 : Number(prefix) }
+}
+
+function rangeOf(text: string): readonly [number, number] {
+  const [from = '', to = from] = text.split(':')
+  return [Number(from), Number(to)]
+}

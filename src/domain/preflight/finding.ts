@@ -1,0 +1,55 @@
+/** One answer of the preflight: what was looked at, on which server, and what it means. */
+import { HactlError, type HactlErrorInit } from '../../errors.ts'
+
+/** In the order in which they are shown. */
+export const CHECKS = [
+  'root',
+  'system',
+  'systemd',
+  'machine',
+  'clock',
+  'disk',
+  'dpkg',
+  'interface',
+  'ports',
+  'address',
+  'firewall',
+  'vrrp',
+  'router id',
+  'lock',
+] as const
+
+export type CheckName = (typeof CHECKS)[number]
+
+export interface Finding {
+  readonly check: CheckName
+  readonly server: string
+  /** unknown: it could not be found out, or was not asked. Only what failed keeps hactl from working. */
+  readonly verdict: 'passed' | 'warning' | 'failed' | 'unknown'
+  /** What was found, in one line. */
+  readonly found: string
+  /** What would put it right. */
+  readonly fix?: string | undefined
+  /** There exactly where it failed. */
+  readonly error?: HactlError
+}
+
+export function passed(check: CheckName, server: string, found: string): Finding {
+  return { check, server, verdict: 'passed', found }
+}
+
+export function unknown(check: CheckName, server: string, found: string): Finding {
+  return { check, server, verdict: 'unknown', found }
+}
+
+export function warning(check: CheckName, server: string, found: string, fix: string): Finding {
+  return { check, server, verdict: 'warning', found, fix }
+}
+
+export function failed(check: CheckName, init: HactlErrorInit & { readonly server: string }): Finding {
+  return failedBy(check, init.server, new HactlError(init))
+}
+
+export function failedBy(check: CheckName, server: string, error: HactlError): Finding {
+  return { check, server, verdict: 'failed', found: error.message, fix: error.fix, error }
+}

@@ -1,0 +1,85 @@
+import type { Script, Session } from '../../ports.ts'
+import type { WireLink, WireReport } from '../../state.ts'
+import { joinScripts, sh } from '../ssh/sh.ts'
+import { WIRE_PROBE } from './perl.ts'
+
+/** How long servers listen: at least, so that a router that speaks once a second is heard, and at most, where a peer is silent. */
+export interface WireTimes {
+  readonly leastMs: number
+  readonly mostMs: number
+}
+
+const GRACE_MS = 15_000
+
+/** All networks of a server at once; every line of the answer begins with the number of its network. */
+export function wireScript(links: readonly WireLink[], mark: string, times: WireTimes): Script {
+  const probes = links.map(
+    (link, index) =>
+      sh`{ perl -e ${WIRE_PROBE} -- ${link.interface} ${link.address} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${link.multicast ? 1 : 0} ${link.peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
+  )
+  return joinScripts([...probes, sh`wait`])
+}
+
+/** undefined for a network on which the question could not be put. */
+export function parseWire(stdout: string, links: readonly WireLink[]): readonly (WireReport | undefined)[] {
+  const lines = stdout.split('\n').map(line => line.split(' '))
+  return links.map((link, index) => {
+    const own = lines.filter(words => words[0] === String(index)).map(words => words.slice(1))
+    const after = (word: string) => own.filter(words => words[0] === word).map(words => words.slice(1))
+    if (after('end').length === 0) return undefined
+    const addresses = (word: string) => after(word).flatMap(words => words[0] ?? [])
+    return {
+      link,
+      arrived: addresses('wire'),
+      passed: addresses('passed'),
+      neighbours: addresses('mac'),
+      refused: Object.fromEntries(
+        after('out').flatMap(([address = '', ...reason]) => (reason[0] === 'ok' ? [] : [[address, reason.join(' ')] as const])),
+      ),
+      routers: after('foreign').map(([address = '', vrid]) => ({ address, virtualRouterId: Number(vrid) })),
+    }
+  })
+}
+
+/** What both times together tell: whoever was heard once, is heard. */
+export function mergeWire(
+  first: readonly (WireReport | undefined)[],
+  second: readonly (WireReport | undefined)[],
+): readonly (WireReport | undefined)[] {
+  return first.map((a, index) => {
+    const b = second[index]
+    if (a === undefined || b === undefined) return a ?? b
+    const both = (x: readonly string[], y: readonly string[]) => [...new Set([...x, ...y])]
+    return {
+      link: a.link,
+      arrived: both(a.arrived, b.arrived),
+      passed: both(a.passed, b.passed),
+      neighbours: both(a.neighbours, b.neighbours),
+      refused: { ...a.refused, ...b.refused },
+      routers: [...a.routers, ...b.routers.filter(one => !a.routers.some(known => known.address === one.address && known.virtualRouterId === one.virtualRouterId))],
+    }
+  })
+}
+
+/** Lets all servers speak to each other at the same time, once. Changes nothing on them. Throws what Session.run throws. */
+export async function observeWire(
+  sessions: ReadonlyMap<string, Session>,
+  linksOf: (server: string) => readonly WireLink[],
+  mark: string,
+  times: WireTimes,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly (WireReport | undefined)[]>> {
+  const answers = await Promise.all(
+    [...sessions].map(async ([server, session]) => {
+      const links = linksOf(server)
+      if (links.length === 0) return [server, []] as const
+      const { stdout } = await session.run(wireScript(links, mark, times), {
+        label: 'try whether VRRP passes between the servers',
+        deadlineMs: times.mostMs + GRACE_MS,
+        signal,
+      })
+      return [server, parseWire(stdout, links)] as const
+    }),
+  )
+  return new Map(answers)
+}
