@@ -221,6 +221,8 @@ export interface WireLink {
   readonly multicast: boolean
   /** Addresses of the other servers. */
   readonly peers: readonly string[]
+  /** Whether its own packet filter may refuse to send. Only then that is tried: what is sent opens the way back for minutes. */
+  readonly mayRefuse: boolean
 }
 
 /** What a server heard while all of them sent protocol 112 to each other. */

@@ -2,6 +2,7 @@
 import type { EngineEvent } from '../engine/events.ts'
 import type { Ports } from '../ports.ts'
 import type { CheckReport } from './check.ts'
+import type { CheckServersInput } from './check-servers.ts'
 import type { DeployInput, DeployReport } from './deploy.ts'
 import type { HistoryReport } from './history.ts'
 import type { ImportInput, ImportReport } from './import.ts'
@@ -22,6 +23,8 @@ export function createApp(packageRoot: string) {
     check: async (input: { readonly inventoryPath: string }, ports: Ports): Promise<CheckReport> =>
       (await import('./check.ts')).check(input, ports),
     checkConf: async (path: string, ports: Ports) => (await import('./check.ts')).checkConf(path, ports),
+    checkServers: async (input: CheckServersInput, ports: Ports, onEvent: OnEvent) =>
+      (await import('./check-servers.ts')).checkServers(input, ports, onEvent),
     plan: async (input: PlanInput, ports: Ports, onEvent: OnEvent) => (await import('./plan.ts')).plan(input, ports, onEvent, packageRoot),
     deploy: async (input: DeployInput, ports: Ports, onEvent: OnEvent): Promise<DeployReport> =>
       (await import('./deploy.ts')).deploy(input, ports, onEvent, packageRoot),

@@ -7,7 +7,7 @@ import { loadCluster } from './load.ts'
 import { observeAndTell } from './observe-cluster.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { assertFit, preflightErrors } from './preflight.ts'
+import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from './preflight.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
 import { type RollOutReport, rollOut } from './roll-out.ts'
 
@@ -44,7 +44,12 @@ export async function deploy(
     session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
     async (connections, observed) => {
       assertAllIn(connections.failures)
-      assertFit(preflightErrors(cluster, [...observed.values()], { minded: 'locks' }))
+      const nodes = [...connections.sessions.keys()].flatMap(name => observed.get(name) ?? [])
+      const findings = preflightFindings(cluster, nodes, { minded: 'locks' })
+      const tryWire = () => wirePreflight(cluster, nodes, connections.sessions, ports, DEPLOY_WIRE, findings)
+      // Whoever has to mend something wants to know of all of it; where nothing is wrong, packages are fetched meanwhile.
+      const isFit = errorsOf(findings).length === 0
+      assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)
       const result = planFor(loaded, playbook, observed, { adopt: input.adopt, reload: input.reload })
       assertNothingForeign(result)
       tellPlan(result.plan, onEvent)
@@ -61,6 +66,7 @@ export async function deploy(
         ports,
         onEvent,
         confirm,
+        ...(needsWire(nodes) ? { lastCheck: async () => assertNothingFailed(await tryWire(), () => {}) } : {}),
       })
       return { ...report, durationMs: ports.clock.monotonic() - startedMs }
     },

@@ -31,7 +31,8 @@ export async function observeAndTell(
 ): Promise<ObservedNode> {
   const startedMs = clock.monotonic()
   try {
-    const node = await observeNode(session, 'instances' in what ? probeRequestFor(what) : what, signal)
+    const seen = await observeNode(session, 'instances' in what ? probeRequestFor(what) : what, signal)
+    const node = { ...seen, clockAheadMs: seen.facts.clockMs - clock.now() }
     onEvent({ kind: 'observed', server: session.server, durationMs: clock.monotonic() - startedMs, detail: summaryOf(node) })
     return node
   } catch (error) {

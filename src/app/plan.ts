@@ -6,7 +6,7 @@ import { type ConnectOptions, assertAllIn, targetsOf, withConnections } from './
 import { loadCluster } from './load.ts'
 import { observeAndTell } from './observe-cluster.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { assertFit, preflightErrors } from './preflight.ts'
+import { assertNothingFailed, preflightFindings } from './preflight.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
 
 export interface PlanInput extends ConnectOptions {
@@ -35,8 +35,8 @@ export async function plan(
     session => observeAndTell(session, loaded.cluster, ports.clock, onEvent, ports.signal),
     async (connections, observed) => {
       assertAllIn(connections.failures)
-      const nodes = [...observed.values()]
-      assertFit(preflightErrors(loaded.cluster, nodes, { minded: 'no-locks' }))
+      const nodes = [...connections.sessions.keys()].flatMap(name => observed.get(name) ?? [])
+      assertNothingFailed(preflightFindings(loaded.cluster, nodes, { minded: 'no-locks' }), onEvent)
       const result = planFor(loaded, playbook, observed, { adopt: input.adopt ?? false, reload: input.reload ?? false })
       assertNothingForeign(result)
       tellPlan(result.plan, onEvent)

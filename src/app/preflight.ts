@@ -1,21 +1,42 @@
 import type { Cluster } from '../domain/cluster-types.ts'
+import { nodeFactsFor } from '../domain/node-facts.ts'
+import { CHECKS, failed, type Finding, passed, unknown } from '../domain/preflight/finding.ts'
+import { firewallFinding } from '../domain/preflight/firewall.ts'
+import { machineFinding, machineFindings, systemFindings } from '../domain/preflight/machine.ts'
+import { addressFindings, interfaceFindings, portFindings } from '../domain/preflight/network.ts'
+import { type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../domain/preflight/wire.ts'
+import type { EngineEvent } from '../engine/events.ts'
 import { LOCK_EXPIRES_SECONDS } from '../engine/lock.ts'
-import { HactlError, HactlErrors } from '../errors.ts'
+import { mergeWire, observeWire, type WireTimes } from '../engine/wire/wire.ts'
+import { HactlError, HactlErrors, PreflightErrors, type PreflightRow } from '../errors.ts'
+import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
-import { holdersOf } from './observe-cluster.ts'
+import { runIdFor } from './lock-claim.ts'
 
-/** Why these servers cannot be worked on, all reasons of all servers together; nothing was changed yet. */
-export function preflightErrors(
-  cluster: Cluster,
-  nodes: readonly ObservedNode[],
-  options: { readonly minded: 'locks' | 'no-locks' },
-): readonly HactlError[] {
-  return [
-    ...nodes.flatMap(fitnessErrors),
-    ...sameMachineErrors(nodes),
-    ...foreignHolderErrors(cluster, nodes),
-    ...(options.minded === 'locks' ? nodes.flatMap(lockErrors) : []),
+export interface PreflightOptions {
+  /** Whether a lock that another run holds is a reason to stop. */
+  readonly minded: 'locks' | 'no-locks'
+}
+
+/** A router that speaks once a second is heard; a deploy fetches packages meanwhile. */
+export const DEPLOY_WIRE: WireTimes = { leastMs: 2_000, mostMs: 4_000 }
+/** Where nothing else is waited for: most routers speak every second, few less often than every three. */
+export const CHECK_WIRE: WireTimes = { leastMs: 4_000, mostMs: 5_000 }
+/** A server that was busy with something else may have missed the others' time. */
+const SECOND_TRY: WireTimes = { leastMs: 1_000, mostMs: 6_000 }
+
+/** Why these servers cannot be worked on at all, all reasons of all servers together; nothing was changed yet. */
+export function preflightErrors(cluster: Cluster, nodes: readonly ObservedNode[], options: PreflightOptions): readonly HactlError[] {
+  const findings = [
+    ...nodes.flatMap(systemFindings).filter(one => one.check !== 'root'),
+    ...nodes.map(node => machineFinding(node, nodes)),
+    ...addressFindings(cluster, nodes),
+    ...lockFindings(nodes, options),
   ]
+  // Without root half of the answers mean nothing.
+  const notRoot = nodes.flatMap(systemFindings).filter(one => one.check === 'root' && one.verdict === 'failed')
+  const isRoot = (server: string) => !notRoot.some(one => one.server === server)
+  return errorsOf([...notRoot, ...findings.filter(one => isRoot(one.server))])
 }
 
 export function assertFit(errors: readonly HactlError[]): void {
@@ -24,92 +45,94 @@ export function assertFit(errors: readonly HactlError[]): void {
   throw errors.length === 1 ? only : new HactlErrors(errors)
 }
 
-function fitnessErrors(node: ObservedNode): HactlError[] {
-  const { facts, server } = node
-  if (facts.uid !== 0) {
-    return [
-      new HactlError({
-        code: 'E_SUDO',
-        server,
-        what: `hactl works as uid ${facts.uid} here, not as root`,
-        fix: 'set become: true, or log in as root',
-      }),
-    ]
-  }
-  const family = [facts.os.id, ...facts.os.like.split(' ')]
-  if (!facts.dpkg || !family.includes('debian')) {
-    return [
-      new HactlError({
-        code: 'E_OS_UNSUPPORTED',
-        server,
-        what: `${facts.os.pretty} is not a Debian or Ubuntu`,
-        why: ['hactl installs with apt and knows how Debian ships haproxy and keepalived'],
-        fix: 'use a server with Debian 11 to 13 or Ubuntu 20.04 to 24.04',
-      }),
-    ]
-  }
-  if (!facts.systemd) {
-    return [new HactlError({ code: 'E_NO_SYSTEMD', server, what: 'systemd does not run here', fix: 'use a server that systemd booted' })]
-  }
-  return []
-}
-
-// machine-id alone is not proof: cloned images share it. Two names for one machine share its addresses too.
-function sameMachineErrors(nodes: readonly ObservedNode[]): HactlError[] {
-  const key = (node: ObservedNode) => `${node.facts.machineId} ${node.facts.linkAddresses.join(' ')}`
-  return nodes.flatMap((node, index) => {
-    const twin = nodes.slice(0, index).find(other => node.facts.linkAddresses.length > 0 && key(other) === key(node))
-    if (twin === undefined) return []
-    return [
-      new HactlError({
-        code: 'E_SAME_MACHINE',
-        server: node.server,
-        what: `${node.server} and ${twin.server} are one machine`,
-        why: [`both have the machine id ${node.facts.machineId} and the network cards ${node.facts.linkAddresses.join(', ')}`],
-        fix: 'a machine cannot take over from itself: name different hosts',
-      }),
-    ]
-  })
-}
-
-function foreignHolderErrors(cluster: Cluster, nodes: readonly ObservedNode[]): HactlError[] {
-  // With servers left out, the answer may come from one of them.
-  if (nodes.length < cluster.servers.length) return []
-  const ours = new Set(nodes.flatMap(node => node.facts.linkAddresses))
-  return cluster.instances
-    .flatMap(instance => instance.virtualAddresses)
-    .flatMap(vip => {
-      if (holdersOf(nodes, vip.address).length > 0) return []
-      const seen = nodes.flatMap(node =>
-        node.neighbours
-          .filter(neighbour => neighbour.address === vip.address && !ours.has(neighbour.linkAddress))
-          .map(neighbour => ({ node, neighbour })),
-      )
-      const [first] = seen
-      if (first === undefined) return []
-      return [
-        new HactlError({
-          code: 'E_VIP_TAKEN',
-          server: first.node.server,
-          what: `the virtual address ${vip.address} is already in use by another machine`,
-          why: [
-            `${seen.map(({ node }) => node.server).join(' and ')} got an answer for it from ${first.neighbour.linkAddress}, which is none of these servers`,
-          ],
-          fix: `free it, or choose another address: ip neigh show ${vip.address} on ${first.node.server} names the owner's MAC address`,
-        }),
-      ]
-    })
-}
-
-function lockErrors(node: ObservedNode): HactlError[] {
-  if (node.lock === undefined || node.lock.ageSeconds > LOCK_EXPIRES_SECONDS) return []
+/** Everything about the servers that can be told from one look at each, before a deploy. */
+export function preflightFindings(cluster: Cluster, nodes: readonly ObservedNode[], options: PreflightOptions): readonly Finding[] {
+  const facts = knownFacts(cluster, nodes)
   return [
-    new HactlError({
-      code: 'E_LOCKED',
-      server: node.server,
-      what: `another run of hactl works on this cluster: ${node.lock.owner}, ${node.lock.reason}`,
-      why: [`its last sign of life was ${node.lock.ageSeconds} s ago; a dead run's lock is free after ${LOCK_EXPIRES_SECONDS} s`],
-      fix: 'wait for it to end; hactl unlock breaks the lock of a run that is surely dead',
+    ...machineFindings(nodes),
+    ...interfaceFindings(cluster, nodes),
+    ...portFindings(cluster, nodes),
+    ...addressFindings(cluster, nodes),
+    ...nodes.map(node => {
+      const own = facts[node.server]
+      return own === undefined ? unknown('firewall', node.server, 'not judged') : firewallFinding(cluster, node, own)
     }),
+    ...lockFindings(nodes, options),
   ]
+}
+
+/** A keepalived that does not run yet will begin to speak: whether it is heard, and by whom, is found out before. */
+export function needsWire(nodes: readonly ObservedNode[]): boolean {
+  return nodes.some(node => node.services.keepalived.active !== 'active')
+}
+
+/** Adds what shows when the servers speak to each other and listen for others. Changes nothing. Throws what Session.run throws. */
+export async function wirePreflight(
+  cluster: Cluster,
+  nodes: readonly ObservedNode[],
+  sessions: ReadonlyMap<string, Session>,
+  ports: Ports,
+  times: WireTimes,
+  before: readonly Finding[],
+): Promise<readonly Finding[]> {
+  const facts = knownFacts(cluster, nodes)
+  const asked = nodes.map(node => node.server)
+  const linksOf = (server: string) => nodes.filter(node => node.server === server).flatMap(node => wireLinksOf(cluster, node, facts, asked))
+  const explained = new Set(before.filter(one => one.check === 'firewall' && one.verdict === 'failed').map(one => one.server))
+  const first = await observeWire(sessions, linksOf, runIdFor(ports), times, ports.signal)
+  if (!isAnyPeerSilent(first, explained)) return [...before, ...wireFindings(cluster, nodes, facts, first, explained)]
+  const second = await observeWire(sessions, linksOf, runIdFor(ports), SECOND_TRY, ports.signal)
+  const both = new Map([...first].map(([server, reports]) => [server, mergeWire(reports, second.get(server) ?? [])] as const))
+  return [...before, ...wireFindings(cluster, nodes, facts, both, explained)]
+}
+
+/** Throws everything that failed, with the whole table, and tells of what is only doubtful. */
+export function assertNothingFailed(findings: readonly Finding[], onEvent: (event: EngineEvent) => void): void {
+  const errors = errorsOf(findings)
+  if (errors.length > 0)
+    throw new PreflightErrors(
+      inOrder(findings).flatMap(one => one.error ?? []),
+      rowsOf(findings),
+    )
+  for (const one of findings) {
+    if (one.verdict === 'warning')
+      onEvent({ kind: 'warning', server: one.server, text: one.fix === undefined ? one.found : `${one.found} (${one.fix})` })
+  }
+}
+
+function inOrder(findings: readonly Finding[]): readonly Finding[] {
+  return findings.toSorted((a, b) => CHECKS.indexOf(a.check) - CHECKS.indexOf(b.check))
+}
+
+export function rowsOf(findings: readonly Finding[]): readonly PreflightRow[] {
+  return inOrder(findings).map(({ check, server, verdict, found, fix }) => ({ check, server, verdict, found, fix }))
+}
+
+export function errorsOf(findings: readonly Finding[]): readonly HactlError[] {
+  return findings.flatMap(one => one.error ?? [])
+}
+
+/** Nothing where an interface is missing: who shall speak with whom is then not known. */
+function knownFacts(cluster: Cluster, nodes: readonly ObservedNode[]): Facts {
+  try {
+    return nodeFactsFor(cluster, Object.fromEntries(nodes.map(node => [node.server, node])))
+  } catch (error) {
+    if (error instanceof HactlError && error.code === 'E_NO_INTERFACE') return {}
+    throw error
+  }
+}
+
+function lockFindings(nodes: readonly ObservedNode[], options: PreflightOptions): readonly Finding[] {
+  return nodes.map(({ server, lock }) => {
+    if (lock === undefined || lock.ageSeconds > LOCK_EXPIRES_SECONDS) return passed('lock', server, 'free')
+    const what = `another run of hactl works on this cluster: ${lock.owner}, ${lock.reason}`
+    if (options.minded === 'no-locks') return unknown('lock', server, what)
+    return failed('lock', {
+      code: 'E_LOCKED',
+      server,
+      what,
+      why: [`its last sign of life was ${lock.ageSeconds} s ago; a dead run's lock is free after ${LOCK_EXPIRES_SECONDS} s`],
+      fix: 'wait for it to end; hactl unlock breaks the lock of a run that is surely dead',
+    })
+  })
 }

@@ -27,6 +27,8 @@ export interface RollOut {
   readonly ports: Ports
   readonly onEvent: (event: EngineEvent) => void
   readonly confirm: (plan: Plan) => Promise<boolean>
+  /** What takes its time to find out: asked while packages are fetched. Nothing is changed where it throws. */
+  readonly lastCheck?: () => Promise<void>
 }
 
 export interface RollOutReport {
@@ -71,6 +73,7 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
           clock: ports.clock,
           onEvent,
           passGate: gates.pass,
+          ...(work.lastCheck === undefined ? {} : { lastCheck: work.lastCheck }),
           signal: ports.signal,
         })
       },

@@ -31,7 +31,9 @@ export async function tellingChanges(
 }
 
 const CHANGES = ['package/', 'file/', 'sysctl/', 'service/']
+/** Lists and archives that were fetched lie beside what runs. */
+const FETCHED = ['package/lists', 'package/download']
 
 function isChange(id: string): boolean {
-  return CHANGES.some(kind => id.startsWith(kind))
+  return CHANGES.some(kind => id.startsWith(kind)) && !FETCHED.includes(id)
 }

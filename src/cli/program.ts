@@ -106,10 +106,13 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'check',
-    summary: 'check the inventory and show who becomes master when; no network',
+    summary: 'check the inventory and show who becomes master when; no network without --servers',
     argument: INVENTORY,
-    flags: [{ flags: '--conf <FILE>', about: 'check an existing keepalived.conf instead', completes: 'file' }],
-    examples: ['hactl check', 'hactl check --conf /etc/keepalived/keepalived.conf'],
+    flags: [
+      { flags: '--conf <FILE>', about: 'check an existing keepalived.conf instead', completes: 'file' },
+      { flags: '--servers', about: 'connect, and check the servers too: all that deploy looks at before it changes anything' },
+    ],
+    examples: ['hactl check', 'hactl check --servers', 'hactl check --conf /etc/keepalived/keepalived.conf'],
     load: async () => (await import('./commands/check.ts')).check,
   },
   {

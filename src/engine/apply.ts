@@ -29,6 +29,8 @@ export interface ApplyInput {
   readonly onEvent: (event: EngineEvent) => void
   /** Waits until the gate holds for these servers, or throws E_GATE. */
   readonly passGate: (gate: GateName, servers: readonly string[]) => Promise<void>
+  /** Asked while packages are fetched: nothing is changed where it throws. */
+  readonly lastCheck?: () => Promise<void>
   readonly signal: AbortSignal
 }
 
@@ -82,7 +84,8 @@ async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
   const servers = changingServers(input)
   if (servers.length === 0) return
   input.onEvent({ kind: 'stage-started', stage: stage.stage, title: 'install packages and check the new files', servers })
-  await fetchAll(input, servers)
+  const outcomes = await Promise.allSettled([fetchAll(input, servers), input.lastCheck?.()])
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   await onAll(servers, async server => {
     const script = prepareScript(input.runId, input.lockId, actionsOf(input, server), input.observed.get(server)?.dpkgBroken ?? false)
     await run(input, server, script, 'prepare', PREPARE_DEADLINE_MS, true, 'E_CONFIG_REFUSED')

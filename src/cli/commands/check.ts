@@ -1,9 +1,10 @@
 import { relative, resolve } from 'node:path'
 import type { Command, CommandContext, Outcome } from '../command.ts'
-import { inventoryPath } from '../run-input.ts'
+import { inventoryPath, runInput } from '../run-input.ts'
 import { renderCheck } from '../view/check.ts'
 import { renderIssues } from '../view/issues.ts'
 import { snakeKeys } from '../view/ndjson.ts'
+import { renderPreflight } from '../view/preflight.ts'
 import { count } from '../view/style.ts'
 
 export const check: Command = async context => {
@@ -30,7 +31,12 @@ async function checkInventory(context: CommandContext): Promise<Outcome> {
     table,
     outages: outages.map(snakeKeys),
   }
-  return { exit, result: errors.length > 0 ? { ...refusal(errors.length), ...result } : result }
+  if (errors.length > 0) return { exit, result: { ...refusal(errors.length), ...result } }
+  if (!context.flags.on('servers')) return { exit, result }
+  const checks = await app.checkServers(await runInput(context), ports, output.event)
+  await output.settle()
+  output.text(renderPreflight(checks, output.style, output.columns))
+  return { exit, result: { ...result, checks } }
 }
 
 async function checkConf(context: CommandContext, path: string): Promise<Outcome> {

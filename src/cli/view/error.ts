@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
-import { HactlErrors, type HactlError } from '../../errors.ts'
+import { HactlErrors, PreflightErrors, type HactlError } from '../../errors.ts'
+import { renderPreflight } from './preflight.ts'
 import { printable, wrap, type Style } from './style.ts'
 
 const CODE_COLUMN = 71
@@ -14,7 +15,8 @@ export interface ErrorView {
 /** An error in three parts: what (with server and code), why, fix. Several errors follow each other. */
 export function renderError(error: HactlError, view: ErrorView): string {
   const all = error instanceof HactlErrors ? error.errors : [error]
-  return all.map(one => renderOne(one, view)).join('\n')
+  const blocks = all.map(one => renderOne(one, view)).join('\n')
+  return error instanceof PreflightErrors ? `${renderPreflight(error.rows, view.style, view.columns)}\n${blocks}` : blocks
 }
 
 function renderOne(error: HactlError, { columns, verbose, style }: ErrorView): string {
@@ -64,6 +66,7 @@ export function errorResult(error: HactlError): Record<string, unknown> {
     ...(worst.fix === undefined ? {} : { fix: worst.fix }),
     ...(worst.server === undefined ? {} : { server: worst.server }),
     servers: named.map(one => ({ name: one.server, code: one.code, what: one.message, why: one.why, fix: one.fix })),
+    ...(error instanceof PreflightErrors ? { checks: error.rows } : {}),
     ...(unnamed.length > 0 && all.length > 1
       ? { errors: all.map(one => ({ server: one.server, code: one.code, what: one.message, why: one.why, fix: one.fix })) }
       : {}),

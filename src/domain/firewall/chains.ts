@@ -152,10 +152,7 @@ function outcomesOf(chain: Chain, all: readonly Chain[], packet: Packet, depth: 
 
 /** The base chains in which this packet surely ends; empty where it passes, or may. */
 export function blockingChains(chains: readonly Chain[], packet: Packet): readonly Chain[] {
-  return chains.filter(
-    chain =>
-      chain.hook === packet.hook && chain.family !== 'ip6' && !outcomesOf(chain, chains, packet, 0).has('accept'),
-  )
+  return chains.filter(chain => chain.hook === packet.hook && chain.family !== 'ip6' && !outcomesOf(chain, chains, packet, 0).has('accept'))
 }
 
 /** True where it is certain that the packet passes every chain. */

@@ -77,9 +77,7 @@ export interface Blocked {
 
 /** Every need that surely does not pass, in every chain that stops it. */
 export function blockedNeeds(firewall: ObservedFirewall, chains: readonly Chain[], needs: readonly Need[]): readonly Blocked[] {
-  return needs.flatMap(need =>
-    blockingChains(chains, need.packet).map(chain => ({ need, chain, flavour: flavourOf(firewall, chain) })),
-  )
+  return needs.flatMap(need => blockingChains(chains, need.packet).map(chain => ({ need, chain, flavour: flavourOf(firewall, chain) })))
 }
 
 function flavourOf(firewall: ObservedFirewall, chain: Chain): Flavour {
@@ -107,7 +105,8 @@ function openingCommand(firewall: ObservedFirewall, { need, chain, flavour }: Bl
         : `firewall-cmd --permanent --add-port=${port}/tcp && firewall-cmd --reload`
     case 'ufw':
       if (protocol !== VRRP) return `ufw allow ${port}/tcp`
-      if (ufwKnowsVrrp(firewall.ufw ?? '')) return hook === 'input' ? `ufw allow proto vrrp from ${source}` : `ufw allow out proto vrrp to ${destination}`
+      if (ufwKnowsVrrp(firewall.ufw ?? ''))
+        return hook === 'input' ? `ufw allow proto vrrp from ${source}` : `ufw allow out proto vrrp to ${destination}`
       return hook === 'input'
         ? `put "-A ufw-before-input -p 112 -s ${source} -j ACCEPT" above COMMIT in /etc/ufw/before.rules, then ufw reload`
         : `put "-A ufw-before-output -p 112 -d ${destination} -j ACCEPT" above COMMIT in /etc/ufw/before.rules, then ufw reload`

@@ -19,6 +19,8 @@ export function firewallFinding(cluster: Cluster, node: ObservedNode, facts: Nod
   // Where keepalived already works, a rule added since is for the operator to judge: what runs may pass as "established".
   const works = node.services.keepalived.active === 'active'
   if (works || !blocked.some(one => one.need.isVital)) return warning('firewall', server, what, fix)
-  const where = [...new Set(blocked.map(one => `${one.chain.origin === 'nft' ? `${one.chain.family} ${one.chain.table} ` : ''}${one.chain.name}`))]
+  const where = [
+    ...new Set(blocked.map(one => `${one.chain.origin === 'nft' ? `${one.chain.family} ${one.chain.table} ` : ''}${one.chain.name}`)),
+  ]
   return failed('firewall', { code: 'E_FIREWALL', server, what, why: [`no rule of ${where.join(' and ')} lets it pass`], fix })
 }

@@ -26,7 +26,8 @@ export function portFindings(cluster: Cluster, nodes: readonly ObservedNode[]): 
         return other === undefined ? [] : [[`${other.process} ${bind.port}`, { bind, other }] as const]
       }),
     )
-    if (taken.size === 0) return [passed('ports', server, `${[...new Set(binds.map(bind => bind.port))].join(', ')}: free or HAProxy's own`)]
+    if (taken.size === 0)
+      return [passed('ports', server, `${[...new Set(binds.map(bind => bind.port))].join(', ')}: free or HAProxy's own`)]
     return [...taken.values()].map(({ bind, other }) => {
       const name = other.process ?? 'the kernel'
       return failed('ports', {
@@ -64,19 +65,23 @@ export function addressFindings(cluster: Cluster, nodes: readonly ObservedNode[]
       const [first] = seen
       return first === undefined ? [] : [{ ...first, by: seen.map(one => one.server) }]
     })
-  return nodes.flatMap(node => {
-    const own = strangers.filter(one => one.server === node.server)
-    if (own.length === 0) return [passed('address', node.server, 'nobody else answers for the virtual addresses')]
-    // With servers left out, the answer may come from one of them.
-    if (!isComplete) return own.map(one => unknown('address', node.server, `${one.linkAddress} has ${one.address}: a server left out, or a stranger`))
-    return own.map(({ address, linkAddress, by }) =>
-      failed('address', {
+  return nodes.flatMap((node): Finding[] => {
+    const { server } = node
+    const own = strangers.filter(one => one.by.includes(server))
+    if (own.length === 0) return [passed('address', server, 'nobody else answers for the virtual addresses')]
+    return own.map(({ address, linkAddress, by }) => {
+      // With servers left out, the answer may come from one of them.
+      if (!isComplete) return unknown('address', server, `${linkAddress} has ${address}: a server left out, or a stranger`)
+      const what = `the virtual address ${address} is already in use by another machine`
+      // Told once, by the first that saw it.
+      if (by[0] !== server) return { check: 'address', server, verdict: 'failed', found: what }
+      return failed('address', {
         code: 'E_VIP_TAKEN',
-        server: node.server,
-        what: `the virtual address ${address} is already in use by another machine`,
+        server,
+        what,
         why: [`${by.join(' and ')} got an answer for it from ${linkAddress}, which is none of these servers`],
         fix: `free it, or choose another address; ${linkAddress} is the MAC address of the machine that has it`,
-      }),
-    )
+      })
+    })
   })
 }

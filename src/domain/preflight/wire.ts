@@ -1,7 +1,8 @@
 /** What the servers heard of each other, and of others. Pure. */
 import type { ObservedNode, WireLink, WireReport } from '../../state.ts'
 import type { Cluster } from '../cluster-types.ts'
-import { VRRP_GROUP } from '../firewall/needs.ts'
+import { passesSurely } from '../firewall/chains.ts'
+import { chainsOf, firewallNeeds, VRRP_GROUP } from '../firewall/needs.ts'
 import type { NodeFacts } from '../node-facts.ts'
 import { failed, type Finding, passed, unknown, warning } from './finding.ts'
 
@@ -9,53 +10,79 @@ export type Facts = Readonly<Record<string, NodeFacts | undefined>>
 export type WireReports = ReadonlyMap<string, readonly (WireReport | undefined)[]>
 
 /** The networks on which this server has to be heard by the others of `asked`. IPv4: of IPv6 nothing is tried. */
-export function wireLinksOf(cluster: Cluster, server: string, facts: Facts, asked: readonly string[]): readonly WireLink[] {
+export function wireLinksOf(cluster: Cluster, node: ObservedNode, facts: Facts, asked: readonly string[]): readonly WireLink[] {
+  const { server } = node
   const own = facts[server]
   if (own === undefined) return []
+  const chains = node.firewall === undefined ? undefined : chainsOf(node.firewall)
+  const outwards = firewallNeeds(cluster, server, own).filter(need => need.packet.hook === 'output')
+  const mayRefuse = chains === undefined || outwards.some(need => !passesSurely(chains, need.packet))
   const links = cluster.instances.flatMap((instance): WireLink[] => {
     const address = own.srcIp[instance.name]?.[server]
     if (instance.virtualAddresses[0]?.family !== 4 || address === undefined) return []
     const peers = asked.flatMap(peer => (peer === server ? [] : (own.srcIp[instance.name]?.[peer] ?? [])))
-    return [{ interface: own.interface[instance.name] ?? '', address, multicast: instance.unicastPeers === 'none', peers }]
+    return [{ interface: own.interface[instance.name] ?? '', address, multicast: instance.unicastPeers === 'none', peers, mayRefuse }]
   })
   const keys = links.map(link => JSON.stringify(link))
   return links.filter((_, index) => keys.indexOf(keys[index] ?? '') === index)
 }
 
-/** Every peer that a server should have heard and did not: worth asking again before it is believed. */
-export function isAnyPeerSilent(reports: WireReports): boolean {
-  return [...reports.values()].flat().some(report => report !== undefined && report.link.peers.some(peer => !report.passed.includes(peer)))
+/** Whether a peer that should have been heard was not, and nothing explains it: worth asking again before it is believed. */
+export function isAnyPeerSilent(reports: WireReports, explained: ReadonlySet<string>): boolean {
+  return [...reports].some(
+    ([server, own]) =>
+      !explained.has(server) && own.some(report => report !== undefined && report.link.peers.some(peer => !report.passed.includes(peer))),
+  )
 }
 
-export function wireFindings(cluster: Cluster, nodes: readonly ObservedNode[], facts: Facts, reports: WireReports): readonly Finding[] {
-  const nameOf = (address: string) =>
-    nodes.find(node => node.facts.addresses.some(own => own.address === address))?.server ?? address
+/** `explained`: servers whose own packet filter is known to be in the way, and was told of. */
+export function wireFindings(
+  cluster: Cluster,
+  nodes: readonly ObservedNode[],
+  facts: Facts,
+  reports: WireReports,
+  explained: ReadonlySet<string>,
+): readonly Finding[] {
+  const nameOf = (address: string) => nodes.find(node => node.facts.addresses.some(own => own.address === address))?.server ?? address
   return nodes.flatMap(({ server }) => {
     const own = reports.get(server)
-    if (own === undefined || own.length === 0) return [unknown('vrrp', server, 'not tried'), unknown('router id', server, 'not listened for')]
+    if (own === undefined || own.length === 0)
+      return [unknown('vrrp', server, 'not tried'), unknown('router id', server, 'not listened for')]
     return own.flatMap(report =>
       report === undefined
         ? [unknown('vrrp', server, 'it could not be tried: perl did not run'), unknown('router id', server, 'not listened for')]
-        : [...heardFindings(server, report, reports, nameOf), routerFinding(cluster, server, report, nodes, facts)],
+        : [...heardFindings(server, report, reports, nameOf, explained), routerFinding(cluster, server, report, nodes, facts)],
     )
   })
 }
 
-function heardFindings(server: string, report: WireReport, reports: WireReports, nameOf: (address: string) => string): readonly Finding[] {
+function heardFindings(
+  server: string,
+  report: WireReport,
+  reports: WireReports,
+  nameOf: (address: string) => string,
+  explained: ReadonlySet<string>,
+): readonly Finding[] {
   const { link } = report
   const silent = link.peers.filter(peer => !report.passed.includes(peer))
   const names = (addresses: readonly string[]) => addresses.map(nameOf).join(' and ')
   const filtered = silent.filter(peer => report.arrived.includes(peer))
   const lost = silent.filter(peer => !report.arrived.includes(peer))
   const findings: Finding[] = []
-  if (filtered.length > 0) {
+  if (filtered.length > 0 && explained.has(server)) {
+    findings.push({ check: 'vrrp', server, verdict: 'failed', found: `its firewall drops VRRP from ${names(filtered)}` })
+  } else if (filtered.length > 0) {
     findings.push(
       failed('vrrp', {
         code: 'E_VRRP_BLOCKED',
         server,
         what: `VRRP (protocol 112) from ${names(filtered)} arrives, and its own packet filter drops it`,
         why: [`both would hold the address: ${server} hears nobody on ${link.interface}`],
-        fix: filtered.map(peer => `let protocol 112 in from ${peer}: ufw allow proto vrrp from ${peer}, or iptables -I INPUT -p 112 -s ${peer} -j ACCEPT`).join('; '),
+        fix: filtered
+          .map(
+            peer => `let protocol 112 in from ${peer}: ufw allow proto vrrp from ${peer}, or iptables -I INPUT -p 112 -s ${peer} -j ACCEPT`,
+          )
+          .join('; '),
       }),
     )
   }
@@ -112,7 +139,8 @@ function routerFinding(cluster: Cluster, server: string, report: WireReport, nod
   )
   const strangers = report.routers.filter(router => wanted.has(router.virtualRouterId) && !ours.has(router.address))
   const [first] = strangers
-  if (first === undefined) return passed('router id', server, `${[...wanted].join(', ')}: no other router on ${report.link.interface} uses it`)
+  if (first === undefined)
+    return passed('router id', server, `${[...wanted].join(', ')}: no other router on ${report.link.interface} uses it`)
   const what = `${[...new Set(strangers.map(one => one.address))].join(' and ')} already speaks VRRP with virtual_router_id ${first.virtualRouterId} on ${report.link.interface}`
   const used = new Set([...report.routers.map(router => router.virtualRouterId), ...cluster.instances.map(one => one.virtualRouterId)])
   const free = Array.from({ length: 255 }, (_, index) => index + 1).find(id => id >= first.virtualRouterId && !used.has(id))

@@ -53,14 +53,14 @@ while ((my $t = now()) < $end) {
 `
 
 /**
- * INTERFACE OWN-ADDRESS MARK LEAST-S MOST-S MULTICAST(0|1) PEER...: sends protocol 112 to every peer ten times a second, and tells what came
+ * INTERFACE OWN-ADDRESS MARK LEAST-S MOST-S MULTICAST(0|1) MAY-REFUSE(0|1) PEER...: sends protocol 112 to every peer ten times a second, and tells what came
  * from whom: on the wire, past this server's filter, and from routers that are none of ours. Ends after LEAST-S when every peer was heard, else
  * after MOST-S. Its adverts have the router number 0, which no router may have (RFC 5798 section 5.2.3): everybody drops them.
  *
  * "wire ADDRESS", "passed ADDRESS", "foreign ADDRESS VRID VERSION PRIORITY", "mac ADDRESS MAC", "out ADDRESS ok|REASON", then "end".
  */
 export const WIRE_PROBE = `${PRELUDE}
-my ($if, $own, $mark, $least, $most, $multicast, @peers) = @ARGV;
+my ($if, $own, $mark, $least, $most, $multicast, $may_refuse, @peers) = @ARGV;
 my $GROUP = '224.0.0.18';
 my $index = unpack 'x16 l', ask(0x8933, $if);
 my $own_mac = unpack 'x18 a6', ask(0x8927, $if);
@@ -116,8 +116,8 @@ while (1) {
     elsif ($vrid != 0 && ($kind & 15) == 1 && keys %foreign < 64) { $foreign{"$source $vrid " . ($kind >> 4) . " $priority"} = 1 }
   }
 }
-# Last, and by the way that keepalived's adverts take: a rule against them answers at once.
-for my $p ($multicast ? $GROUP : @peers) {
+# Last, and by the way that keepalived's adverts take: a rule against them answers at once. It leaves an entry in connection tracking.
+for my $p (!$may_refuse ? () : $multicast ? $GROUP : @peers) {
   my $sent = send $vrrp, $advert, 0, pack_sockaddr_in(0, inet_aton($p));
   print "out $p ", defined $sent ? 'ok' : "$!", "\\n";
 }

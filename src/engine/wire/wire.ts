@@ -15,7 +15,7 @@ const GRACE_MS = 15_000
 export function wireScript(links: readonly WireLink[], mark: string, times: WireTimes): Script {
   const probes = links.map(
     (link, index) =>
-      sh`{ perl -e ${WIRE_PROBE} -- ${link.interface} ${link.address} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${link.multicast ? 1 : 0} ${link.peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
+      sh`{ perl -e ${WIRE_PROBE} -- ${link.interface} ${link.address} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${link.multicast ? 1 : 0} ${link.mayRefuse ? 1 : 0} ${link.peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
   )
   return joinScripts([...probes, sh`wait`])
 }
@@ -56,7 +56,12 @@ export function mergeWire(
       passed: both(a.passed, b.passed),
       neighbours: both(a.neighbours, b.neighbours),
       refused: { ...a.refused, ...b.refused },
-      routers: [...a.routers, ...b.routers.filter(one => !a.routers.some(known => known.address === one.address && known.virtualRouterId === one.virtualRouterId))],
+      routers: [
+        ...a.routers,
+        ...b.routers.filter(
+          one => !a.routers.some(known => known.address === one.address && known.virtualRouterId === one.virtualRouterId),
+        ),
+      ],
     }
   })
 }

@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { blockingChains, type Chain, type Packet, passesSurely } from '../../../src/domain/firewall/chains.ts'
+import { parseIptablesSave } from '../../../src/domain/firewall/iptables.ts'
+import { parseNftRuleset } from '../../../src/domain/firewall/nft.ts'
+import { chainsOf } from '../../../src/domain/firewall/needs.ts'
+
+const fixture = (name: string) => readFileSync(new URL(`../../../fixtures/firewalls/${name}`, import.meta.url), 'utf8')
+const vrrp = (source: string): Packet => ({ hook: 'input', protocol: 112, source, destination: '192.0.2.12', interface: 'eth0' })
+const tcp = (port: number): Packet => ({ hook: 'input', protocol: 6, port })
+const OUT: Packet = { hook: 'output', protocol: 112, source: '192.0.2.12', destination: '224.0.0.18', interface: 'eth0' }
+const isBlocked = (chains: readonly Chain[], packet: Packet) => blockingChains(chains, packet).length > 0
+
+describe.each([
+  ['ufw, by iptables-save', parseIptablesSave(fixture('ufw.iptables-save'))],
+  ['nftables with a policy of drop', parseNftRuleset(fixture('nftables-policy-drop.json')) ?? []],
+])('%s', (_, chains) => {
+  test.for<[string, Packet, boolean]>([
+    ['VRRP from the peer that a rule names passes', vrrp('192.0.2.11'), false],
+    ['VRRP from another is stopped, although "established" would pass', vrrp('192.0.2.13'), true],
+    ['a port that is open passes', tcp(443), false],
+    ['SSH passes', tcp(22), false],
+    ['a port that no rule names is stopped', tcp(80), true],
+    ['what goes out passes', OUT, false],
+  ])('%s', ([, packet, expected]) => {
+    expect(isBlocked(chains, packet)).toBe(expected)
+  })
+
+  test('that VRRP goes out is certain, so that nobody has to try', () => {
+    expect(passesSurely(chains, OUT)).toBe(true)
+    expect(passesSurely(chains, vrrp('192.0.2.13'))).toBe(false)
+  })
+})
+
+describe('rules of iptables', () => {
+  const input = (policy: string, ...rules: string[]) =>
+    parseIptablesSave(`*nat\n:INPUT DROP [0:0]\nCOMMIT\n*filter\n:INPUT ${policy} [0:0]\n:mine - [0:0]\n${rules.join('\n')}\nCOMMIT\n`)
+
+  test.for<[string, string, readonly string[], boolean]>([
+    ['an open policy lets everything in', 'ACCEPT', [], false],
+    [
+      'a REJECT for all others stops what comes after it',
+      'ACCEPT',
+      ['-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT', '-A INPUT -j REJECT --reject-with icmp-host-prohibited'],
+      true,
+    ],
+    ['a rule that is not understood may hold', 'DROP', ['-A INPUT -m set --match-set peers src -j ACCEPT'], false],
+    ['a rule for another interface does not help', 'DROP', ['-A INPUT -i lo -j ACCEPT', '-A INPUT -i eth1 -p vrrp -j ACCEPT'], true],
+    ['all but one interface is this one too', 'DROP', ['-A INPUT ! -i eth1 -p vrrp -j ACCEPT'], false],
+    ['a network holds the peer', 'DROP', ['-A INPUT -s 192.0.2.0/24 -p 112 -j ACCEPT'], false],
+    ['another network does not', 'DROP', ['-A INPUT -s 198.51.100.0/24 -p 112 -j ACCEPT'], true],
+    ['a mask with holes is not understood', 'DROP', ['-A INPUT -s 192.0.0.9/255.0.255.255 -p 112 -j ACCEPT'], false],
+    ['the rules of another chain count where it is jumped to', 'DROP', ['-A INPUT -j mine', '-A mine -p vrrp -j ACCEPT'], false],
+    ['a chain may give it back', 'DROP', ['-A INPUT -j mine', '-A mine -p vrrp -j RETURN', '-A mine -j ACCEPT'], true],
+    ['a chain that calls itself ends', 'DROP', ['-A INPUT -j mine', '-A mine -j mine'], false],
+    ['a word that is quoted is one word', 'DROP', ['-A INPUT -m comment --comment "-p tcp" -j ACCEPT'], false],
+    ['a drop of VRRP before an accept of all', 'ACCEPT', ['-A INPUT -p vrrp -j DROP', '-A INPUT -j ACCEPT'], true],
+  ])('%s', ([, policy, rules, expected]) => {
+    expect(isBlocked(input(policy, ...rules), vrrp('192.0.2.11'))).toBe(expected)
+  })
+})
+
+describe('rules of nftables', () => {
+  const ruleset = (...rules: unknown[]) =>
+    JSON.stringify({
+      nftables: [
+        { table: { family: 'inet', name: 'filter' } },
+        { chain: { family: 'inet', table: 'filter', name: 'input', type: 'filter', hook: 'input', prio: 0, policy: 'drop' } },
+        ...rules.map(expr => ({ rule: { family: 'inet', table: 'filter', chain: 'input', expr } })),
+      ],
+    })
+  const match = (left: unknown, right: unknown, op = '==') => ({ match: { op, left, right } })
+  const saddr = { payload: { protocol: 'ip', field: 'saddr' } }
+  const accept = { accept: null }
+
+  test.for<[string, readonly unknown[], boolean]>([
+    ['protocols by number, in a set', [match({ meta: { key: 'l4proto' } }, { set: ['tcp', 112] }), accept], false],
+    ['a named set may hold the peer', [match(saddr, '@peers'), accept], false],
+    ['a network that does not hold the peer', [match(saddr, { prefix: { addr: '198.51.100.0', len: 24 } }), accept], true],
+    ['everybody but a stranger', [match(saddr, '198.51.100.7', '!='), accept], false],
+    ['IPv6 only', [match({ meta: { key: 'nfproto' } }, 'ipv6'), accept], true],
+    ['what is established only', [match({ ct: { key: 'state' } }, ['established', 'related'], 'in'), accept], true],
+    ['a statement that is not understood', [{ xt: { type: 'match', name: 'policy' } }, accept], false],
+    ['UDP of any port', [match({ payload: { protocol: 'udp', field: 'dport' } }, { range: [1, 65535] }), accept], true],
+  ])('%s', ([, expr, expected]) => {
+    expect(isBlocked(parseNftRuleset(ruleset(expr)) ?? [], vrrp('192.0.2.11'))).toBe(expected)
+  })
+
+  test('an answer that was cut off is no ruleset', () => {
+    expect(parseNftRuleset(ruleset([accept]).slice(0, -10))).toBeUndefined()
+    expect(parseNftRuleset('{}')).toBeUndefined()
+  })
+})
+
+test("the tables that iptables keeps in nftables are judged by iptables' own words, others besides", () => {
+  const nft = JSON.stringify({
+    nftables: [
+      { chain: { family: 'ip', table: 'filter', name: 'INPUT', type: 'filter', hook: 'input', prio: 0, policy: 'drop' } },
+      { chain: { family: 'inet', table: 'mine', name: 'in', type: 'filter', hook: 'input', prio: 0, policy: 'drop' } },
+    ],
+  })
+  const more = { ufw: undefined, firewalld: false, netfilterPersistent: false, ufwRules: [] }
+  const both = chainsOf({ ...more, nft, iptables: '*filter\n:INPUT DROP [0:0]\n-A INPUT -p vrrp -j ACCEPT\nCOMMIT\n' }) ?? []
+  expect(blockingChains(both, vrrp('192.0.2.11')).map(chain => chain.name)).toEqual(['in'])
+  expect(chainsOf({ ...more, nft: '{', iptables: undefined })).toBeUndefined()
+  expect(chainsOf({ ...more, nft: undefined, iptables: undefined })).toEqual([])
+})
