@@ -48,7 +48,9 @@ export function assertFit(errors: readonly HactlError[]): void {
 /** Everything about the servers that can be told from one look at each, before a deploy. */
 export function preflightFindings(cluster: Cluster, nodes: readonly ObservedNode[], options: PreflightOptions): readonly Finding[] {
   const facts = knownFacts(cluster, nodes)
-  return [
+  // Without root, on another system, half of the answers mean nothing.
+  const isUnfit = (server: string) => nodes.flatMap(systemFindings).some(one => one.server === server && one.verdict === 'failed')
+  const findings = [
     ...machineFindings(nodes),
     ...interfaceFindings(cluster, nodes),
     ...portFindings(cluster, nodes),
@@ -59,6 +61,7 @@ export function preflightFindings(cluster: Cluster, nodes: readonly ObservedNode
     }),
     ...lockFindings(nodes, options),
   ]
+  return findings.filter(one => !isUnfit(one.server) || ['root', 'system', 'systemd'].includes(one.check))
 }
 
 /** A keepalived that does not run yet will begin to speak: whether it is heard, and by whom, is found out before. */

@@ -62,6 +62,11 @@ describe('before a deploy', () => {
       () => withSecond({ firewall: { ...NO_FIREWALL, iptables: drop } }),
       ['srv-2 firewall failed E_FIREWALL'],
     ],
+    [
+      'of a server where hactl is not root nothing else is told',
+      () => withSecond({ listeners: [nginx] }, { uid: 1000, freeVarKiB: 0 }),
+      ['srv-2 root failed E_SUDO'],
+    ],
     ['rules that cannot be read', () => withSecond({ firewall: { ...NO_FIREWALL, nft: '{' } }), ['srv-2 firewall unknown']],
   ])('%s', ([, nodes, expected]) => {
     expect(told(judged(nodes()))).toEqual(expected)
