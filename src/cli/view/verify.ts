@@ -22,8 +22,10 @@ export function renderVerify(report: VerifyReport, style: Style): string {
   const { drills } = report
   const lines = [...(drills.length > 1 ? drillTable(drills, style) : drills.flatMap(result => drillLines(result, style)))]
   const passed = report.drills.filter(result => result.verdict === 'passed').length
+  const [vip, ...others] = new Set(drills.map(result => result.vip))
+  const where = drills.length > 1 && vip !== undefined && others.length === 0 ? ` on ${vip}` : ''
   const bound = report.maxOutageMs === undefined ? '' : ` (longest outage allowed: ${formatMs(report.maxOutageMs)})`
-  lines.push('', style.bold(`${passed} of ${count(report.drills.length, 'drill')} passed${bound}`))
+  lines.push('', style.bold(`${passed} of ${count(report.drills.length, 'drill')} passed${where}${bound}`))
   for (const problem of report.problems) lines.push(style.red(printable(problem)))
   return `${lines.join('\n')}\n`
 }
@@ -51,16 +53,17 @@ function drillLines(result: DrillResult, style: Style): readonly string[] {
   return [head, ...remarks(result).map(text => `         ${text}`)]
 }
 
-const HEAD = ['', 'drill', 'address', 'moved', 'outage', 'lost', 'cut', 'way back', 'holder', 'restored']
+const HEAD = ['', 'drill', 'moved', 'outage', 'lost', 'cut', 'way back', 'holder', 'restored']
 
 function drillTable(results: readonly DrillResult[], style: Style): readonly string[] {
   const ms = (value: number | undefined) => (value === undefined ? '-' : formatMs(value))
+  const addresses = new Set(results.map(result => result.vip))
   const rows = results.map(result => {
     const wasRun = isRun(result)
     return [
       result.verdict.toUpperCase(),
       result.drill,
-      result.vip,
+      ...(addresses.size > 1 ? [result.vip] : []),
       !wasRun ? '-' : result.to === undefined ? 'no' : `${result.from ?? 'nobody'} -> ${result.to}`,
       ms(wasRun ? result.outageMs : undefined),
       wasRun ? `${result.failedProbes} of ${result.probes}` : '-',
@@ -70,7 +73,7 @@ function drillTable(results: readonly DrillResult[], style: Style): readonly str
       result.restored ? 'yes' : 'NO',
     ]
   })
-  const [head = '', ...body] = table([HEAD, ...rows])
+  const [head = '', ...body] = table([addresses.size > 1 ? HEAD.toSpliced(2, 0, 'address') : HEAD, ...rows])
   const painted = body.map((line, index) => {
     const result = results[index]
     return result === undefined ? line : paintFor(result, style)(line.slice(0, 7)) + line.slice(7)

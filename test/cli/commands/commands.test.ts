@@ -234,9 +234,19 @@ describe('verify-failover', () => {
   test('shows several drills as one table, and beneath it why one of them failed', async () => {
     const both = { verifyFailover: async () => ({ drills: [PASSED, NOBODY_TOOK_OVER], maxOutageMs: 3000, exit: 7, problems: [] }) }
     const { out } = await runLine(['verify-failover', '-y'], { app: both })
-    expect(out).toMatch(/^ +drill +address +moved +outage +lost +cut +way back +holder +restored$/m)
-    expect(out).toMatch(/^PASSED +haproxy-stop +192\.0\.2\.200 +srv-1 -> srv-2 +0 ms +0 of 640 /m)
-    expect(out).toMatch(/^FAILED +\S+ +192\.0\.2\.200 +no +- /m)
+    expect(out).toMatch(/^ +drill +moved +outage +lost +cut +way back +holder +restored$/m)
+    expect(out).toMatch(/^PASSED +haproxy-stop +srv-1 -> srv-2 +0 ms +0 of 640 /m)
+    expect(out).toMatch(/^FAILED +\S+ +no +- /m)
+    expect(out).toContain('1 of 2 drills passed on 192.0.2.200 (longest outage allowed: 3 s)')
+  })
+
+  test('names the address in every row where there are several', async () => {
+    const other = { ...PASSED, vip: '192.0.2.201' }
+    const both = { verifyFailover: async () => ({ drills: [PASSED, other], maxOutageMs: 3000, exit: 0, problems: [] }) }
+    const { out } = await runLine(['verify-failover', '-y'], { app: both })
+    expect(out).toMatch(/^ +drill +address +moved /m)
+    expect(out).toMatch(/^PASSED +haproxy-stop +192\.0\.2\.201 +srv-1 -> srv-2 /m)
+    expect(out).toContain('2 of 2 drills passed (longest')
   })
 
   test('refuses a longest outage without its unit: seconds and milliseconds are a thousandfold apart', async () => {
