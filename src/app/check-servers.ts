@@ -1,10 +1,10 @@
 import type { EngineEvent } from '../engine/events.ts'
 import type { PreflightRow } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import type { ConnectOptions } from './connect.ts'
 import { loadCluster } from './load.ts'
-import { observeAndTell } from './observe-cluster.ts'
 import { assertNothingFailed, CHECK_WIRE, preflightFindings, rowsOf, wirePreflight } from './preflight.ts'
+import { withServers } from './with-servers.ts'
 
 export interface CheckServersInput extends ConnectOptions {
   readonly inventoryPath: string
@@ -17,20 +17,10 @@ export async function checkServers(
   onEvent: (event: EngineEvent) => void,
 ): Promise<readonly PreflightRow[]> {
   const loaded = await loadCluster(input.inventoryPath, ports)
-  const targets = await targetsOf(loaded, input, ports)
-  return withConnections(
-    targets,
-    input.forks,
-    ports,
-    session => observeAndTell(session, loaded.cluster, ports.clock, onEvent, ports.signal),
-    async (connections, observed) => {
-      assertAllIn(connections.failures)
-      const nodes = [...connections.sessions.keys()].flatMap(name => observed.get(name) ?? [])
-      const seen = preflightFindings(loaded.cluster, nodes, { minded: 'no-locks' })
-      const findings = await wirePreflight(loaded.cluster, nodes, connections.sessions, ports, CHECK_WIRE, seen)
-      assertNothingFailed(findings, () => {})
-      return rowsOf(findings)
-    },
-    server => onEvent({ kind: 'observe-started', server }),
-  )
+  return withServers(loaded, input, ports, onEvent, async ({ connections, nodes }) => {
+    const seen = preflightFindings(loaded.cluster, nodes, { minded: 'no-locks' })
+    const findings = await wirePreflight(loaded.cluster, nodes, connections.sessions, ports, CHECK_WIRE, seen)
+    assertNothingFailed(findings, () => {})
+    return rowsOf(findings)
+  })
 }

@@ -18,13 +18,14 @@ import { sh } from '../engine/ssh/sh.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
-import { assertAllIn, type ConnectOptions, limitedServers, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, limitedServers } from './connect.ts'
 import { probeTargetsFor } from './gates.ts'
 import { type LoadedCluster, loadCluster } from './load.ts'
 import { lockClaim } from './lock-claim.ts'
-import { observeAndTell, probeRequestFor } from './observe-cluster.ts'
+import { probeRequestFor } from './observe-cluster.ts'
 import { assertFit, preflightErrors } from './preflight.ts'
 import { connectionsOn } from './verify-failover.ts'
+import { withServers } from './with-servers.ts'
 
 const VERIFY_LIMIT_MS = 5000
 const VERIFY_EVERY_MS = 200
@@ -75,19 +76,11 @@ export async function onServer<T>(input: MoveInput, ports: Ports, onEvent: OnEve
   const loaded = await loadCluster(input.inventoryPath, ports)
   assertKnown(loaded, input)
   const { cluster } = loaded
-  return withConnections(
-    await targetsOf(loaded, input, ports),
-    input.forks,
-    ports,
-    session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
-    async (connections, observed) => {
-      assertAllIn(connections.failures)
-      const nodes = [...observed.values()]
-      assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
-      const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
-      return work({ cluster, links, nodes, node: nodeOf(nodes, input.server), ports, onEvent })
-    },
-  )
+  return withServers(loaded, input, ports, onEvent, async ({ connections, nodes }) => {
+    assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
+    const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
+    return work({ cluster, links, nodes, node: nodeOf(nodes, input.server), ports, onEvent })
+  })
 }
 
 /** Takes the lock and looks again: the answer to the question may have come minutes after the first look. */

@@ -13,14 +13,15 @@ import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { addressOf, carryOut, type Errand, notBegun, placeOf } from './carry-out-drill.ts'
 import { settledCluster } from './cluster-at-rest.ts'
-import { assertAllIn, type ConnectOptions, limitedServers, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, limitedServers } from './connect.ts'
 import { type DrillChoice, loadDrills } from './drills.ts'
 import { assertReportsWritable, beginRun, type ReportWish, type WrittenReport, writeReports } from './failover-report.ts'
 import { loadCluster } from './load.ts'
 import { lockClaim } from './lock-claim.ts'
-import { holdersOf, observeAndTell } from './observe-cluster.ts'
+import { holdersOf } from './observe-cluster.ts'
 import { assertFit, preflightErrors } from './preflight.ts'
 import { probeOrigin, probeTargetFor } from './probe-target.ts'
+import { withServers } from './with-servers.ts'
 
 export interface VerifyInput extends ConnectOptions, DrillChoice {
   readonly inventoryPath: string
@@ -107,60 +108,52 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
     )
     return { ...report, reports: await writeReports(input.reports, runOf({ ...report, drills: accounts }), ports) }
   }
-  return withConnections(
-    await targetsOf(loaded, input, ports),
-    input.forks,
-    ports,
-    session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
-    async (connections, observed) => {
-      assertAllIn(connections.failures)
-      const sessions = [...connections.sessions.values()]
-      assertFit(preflightErrors(cluster, [...observed.values()], { minded: 'locks' }))
-      const links = createLinks(sessions, server => connections.reconnect(server))
-      const rest = await settledCluster([...observed.values()], cluster, links, ports, onEvent)
-      const { nodes } = rest
-      if (rest.refusals.length > 0) return conclude(errands.map(errand => notBegun(errand, rest, onEvent)))
-      if (!(await input.confirm(await announcementOf(errands, connections.sessions, nodes, ports)))) {
-        throw new HactlError({
-          code: 'E_DECLINED',
-          what: 'not confirmed; nothing was disturbed',
-          fix: '--yes runs the drills without asking',
-        })
-      }
-      const claim = lockClaim('verify-failover', ports, randomBytes(6).toString('hex'))
-      return withLock(
-        sessions,
-        claim,
-        ports.clock,
-        async () => {
-          onEvent({ kind: 'lock-taken', id: claim.id, servers: sessions.map(session => session.server) })
-          const accounts: DrillAccount[] = []
-          try {
-            for (const errand of errands) {
-              const account = await carryOut(errand, cluster, links, ports, onEvent)
-              accounts.push(account)
-              if (account.fault !== undefined) throw account.fault.thrown
-              // What is not as it was must be seen to before anything else is disturbed; nor is a cluster that does not come to rest.
-              const { verdict } = account
-              if (!verdict.restored || account.isUnhealthy) break
-            }
-          } catch (error) {
-            const { message, why, fix, exit } = asHactlError(error)
-            const problems = [message, ...why, ...(fix === undefined ? [] : [fix])]
-            const run = runOf({ drills: accounts, maxOutageMs: widest(errands), exit, problems })
-            for (const { path, problem } of await writeReports(input.reports, run, ports)) {
-              if (problem === undefined) onEvent({ kind: 'note', text: `report written to ${path}` })
-              else onEvent({ kind: 'warning', text: `${path} could not be written: ${problem}` })
-            }
-            throw error
+  return withServers(loaded, input, ports, onEvent, async ({ connections, nodes: seen }) => {
+    const sessions = [...connections.sessions.values()]
+    assertFit(preflightErrors(cluster, seen, { minded: 'locks' }))
+    const links = createLinks(sessions, server => connections.reconnect(server))
+    const rest = await settledCluster(seen, cluster, links, ports, onEvent)
+    const { nodes } = rest
+    if (rest.refusals.length > 0) return conclude(errands.map(errand => notBegun(errand, rest, onEvent)))
+    if (!(await input.confirm(await announcementOf(errands, connections.sessions, nodes, ports)))) {
+      throw new HactlError({
+        code: 'E_DECLINED',
+        what: 'not confirmed; nothing was disturbed',
+        fix: '--yes runs the drills without asking',
+      })
+    }
+    const claim = lockClaim('verify-failover', ports, randomBytes(6).toString('hex'))
+    return withLock(
+      sessions,
+      claim,
+      ports.clock,
+      async () => {
+        onEvent({ kind: 'lock-taken', id: claim.id, servers: sessions.map(session => session.server) })
+        const accounts: DrillAccount[] = []
+        try {
+          for (const errand of errands) {
+            const account = await carryOut(errand, cluster, links, ports, onEvent)
+            accounts.push(account)
+            if (account.fault !== undefined) throw account.fault.thrown
+            // What is not as it was must be seen to before anything else is disturbed; nor is a cluster that does not come to rest.
+            const { verdict } = account
+            if (!verdict.restored || account.isUnhealthy) break
           }
-          return conclude(accounts)
-        },
-        session => links.current(session.server),
-      )
-    },
-    server => onEvent({ kind: 'observe-started', server }),
-  )
+        } catch (error) {
+          const { message, why, fix, exit } = asHactlError(error)
+          const problems = [message, ...why, ...(fix === undefined ? [] : [fix])]
+          const run = runOf({ drills: accounts, maxOutageMs: widest(errands), exit, problems })
+          for (const { path, problem } of await writeReports(input.reports, run, ports)) {
+            if (problem === undefined) onEvent({ kind: 'note', text: `report written to ${path}` })
+            else onEvent({ kind: 'warning', text: `${path} could not be written: ${problem}` })
+          }
+          throw error
+        }
+        return conclude(accounts)
+      },
+      session => links.current(session.server),
+    )
+  })
 }
 
 function reportOf(verdicts: readonly Verdict[], errands: readonly Errand[]): VerifyReport {
