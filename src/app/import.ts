@@ -1,6 +1,6 @@
 /** What runs on servers, as an inventory: the first step of whoever has a cluster already. Changes nothing on them. */
 import { basename, dirname, isAbsolute, join, relative } from 'node:path'
-import { HAPROXY_MASKS } from '../domain/desired.ts'
+import { holdsPassword } from '../domain/desired.ts'
 import { type ImportedConf, importKeepalivedConfs } from '../domain/keepalived/import.ts'
 import { CHECK_SCRIPT, HAPROXY_CFG, KEEPALIVED_CONF } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
@@ -100,7 +100,7 @@ export function buildImport(
   const [source] = servers.filter(server => configs.found.has(server.name))
   const haproxyText = source === undefined ? undefined : configs.found.get(source.name)
   const differing = servers.filter(({ name }) => configs.found.has(name) && configs.found.get(name) !== haproxyText).map(({ name }) => name)
-  const hasSecret = HAPROXY_MASKS.some(mask => new RegExp(mask, 'm').test(haproxyText ?? ''))
+  const hasSecret = holdsPassword(haproxyText ?? '')
   const secrets = [...imported.authentication].map(([instance, { pass }]) => ({
     instance,
     path: join(folder, `vrrp-${instance.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.secret`),

@@ -27,11 +27,16 @@ const NONLOCAL_BIND = 'net.ipv4.ip_nonlocal_bind'
 
 const KEEPALIVED_MASKS = ['(auth_pass[ \\t]+)(\\S+)']
 /** `stats auth USER:PASSWORD`, `user NAME [insecure-]password PASSWORD`, credentials in an http_auth header or a server's password. */
-export const HAPROXY_MASKS: readonly string[] = [
+const HAPROXY_MASKS: readonly string[] = [
   '(^[ \\t]*stats[ \\t]+auth[ \\t]+[^:\\s]+:)(\\S+)',
   '(^[ \\t]*user[ \\t]+\\S+[ \\t]+(?:insecure-)?password[ \\t]+)(\\S+)',
   '([Aa]uthorization[ \\t]+["\']?(?:[Bb]asic|[Bb]earer)(?:[ \\t]|\\\\ )+)([^"\'\\s]+)',
 ]
+
+/** Whether a haproxy.cfg has a password in it, as far as one can tell. */
+export function holdsPassword(haproxyCfg: string): boolean {
+  return HAPROXY_MASKS.some(mask => new RegExp(mask, 'm').test(haproxyCfg))
+}
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
@@ -91,6 +96,8 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
     }),
     ...(fast ? extra : extra.map(({ id, path }) => ({ kind: 'absent-file', id, path }) as const)),
     file('file/haproxy.cfg', HAPROXY_CFG, cluster.haproxyConfig.text, {
+      // HAProxy reads it as root, before it becomes somebody else.
+      mode: holdsPassword(cluster.haproxyConfig.text) ? '0640' : '0644',
       masks: HAPROXY_MASKS,
       verbatim: cluster.haproxyConfig.verbatim,
       validation: { argv: ['haproxy', '-c', '-f', '{}'], mustBeSilent: false, alsoStaged: [] },
