@@ -175,6 +175,10 @@ export interface ObservedNode {
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units still there (undo timers, drills). */
   readonly residue: readonly string[]
+  /** The folders that the check script stands in, from / on. */
+  readonly checkFolders: readonly { readonly path: string; readonly mode: string; readonly owner: string; readonly group: string }[]
+  /** Certificates that were asked for; undefined: there is none in that file. Empty where openssl is not there. */
+  readonly certificates: readonly { readonly path: string; readonly secondsLeft: number | undefined }[]
   /** Who answered for a virtual address that no keepalived looks after on this server. */
   readonly neighbours: readonly Neighbour[]
   /** TCP sockets that listen; undefined where it cannot be told. */

@@ -2,7 +2,7 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import { nodeFactsFor } from '../domain/node-facts.ts'
 import { CHECKS, failed, type Finding, passed, unknown } from '../domain/preflight/finding.ts'
 import { firewallFinding } from '../domain/preflight/firewall.ts'
-import { machineFinding, machineFindings, systemFindings } from '../domain/preflight/machine.ts'
+import { checkScriptFinding, machineFinding, machineFindings, systemFindings } from '../domain/preflight/machine.ts'
 import { addressFindings, interfaceFindings, portFindings } from '../domain/preflight/network.ts'
 import { type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../domain/preflight/wire.ts'
 import type { EngineEvent } from '../engine/events.ts'
@@ -30,6 +30,7 @@ export function preflightErrors(cluster: Cluster, nodes: readonly ObservedNode[]
   const findings = [
     ...nodes.flatMap(systemFindings).filter(one => one.check !== 'root'),
     ...nodes.map(node => machineFinding(node, nodes)),
+    ...nodes.map(checkScriptFinding),
     ...addressFindings(cluster, nodes),
     ...lockFindings(nodes, options),
   ]

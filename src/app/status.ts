@@ -1,5 +1,6 @@
 import type { Cluster } from '../domain/cluster-types.ts'
-import { holderProblems, nodeProblems } from '../domain/health.ts'
+import { certificatePaths } from '../domain/haproxy/read.ts'
+import { bootProblems, certificateProblems, holderProblems, nodeProblems, unsafeFolders } from '../domain/health.ts'
 import { drainsAtBoot, isDrained } from '../domain/trackers.ts'
 import type { HactlError } from '../errors.ts'
 import { worstOf } from '../errors.ts'
@@ -7,7 +8,7 @@ import type { Ports } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { issueLine, loadCluster } from './load.ts'
-import { holdersOf, observeAndTell } from './observe-cluster.ts'
+import { holdersOf, observeAndTell, probeRequestFor } from './observe-cluster.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { planFor } from './prepare-plan.ts'
 import { LOCK_EXPIRES_SECONDS } from '../engine/lock.ts'
@@ -49,11 +50,12 @@ export async function status(
   const { cluster } = loaded
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
   const targets = await targetsOf(loaded, input, ports)
+  const request = { ...probeRequestFor(cluster), certificates: certificatePaths(cluster.haproxyConfig.text) }
   return withConnections(
     targets,
     input.forks,
     ports,
-    session => observeAndTell(session, cluster, ports.clock, () => {}, ports.signal),
+    session => observeAndTell(session, request, ports.clock, () => {}, ports.signal),
     async (connections, observed) => {
       const nodes = [...observed.values()]
       const drift = driftOf(() => planFor(loaded, playbook, observed, { adopt: false, reload: false }))
@@ -135,11 +137,19 @@ function serverStatus(
     drainsAtBoot: drainsAtBoot(node),
     problems: [
       ...nodeProblems(cluster, node),
+      ...bootProblems(node),
+      ...unsafeFolders(node).map(({ what }) => `${what}: keepalived runs no check of haproxy from there`),
+      ...certificateProblems(node),
       ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: hactl undrain ${name}`] : []),
       ...node.residue.map(unit => `${unit} is left over from a drill`),
-      ...(node.lock !== undefined && node.lock.ageSeconds <= LOCK_EXPIRES_SECONDS
-        ? [`locked by ${node.lock.owner} for ${node.lock.reason}`]
-        : []),
+      ...lockProblems(node),
     ],
   }
+}
+
+function lockProblems({ lock }: ObservedNode): readonly string[] {
+  if (lock === undefined) return []
+  const { owner, reason, ageSeconds } = lock
+  if (ageSeconds <= LOCK_EXPIRES_SECONDS) return [`locked by ${owner} for ${reason}`]
+  return [`the lock of ${owner} for ${reason} is left over (last sign of life ${ageSeconds} s ago): that run ended half way; hactl unlock`]
 }

@@ -83,3 +83,38 @@ export function movingProblems(cluster: Cluster, nodes: readonly ObservedNode[])
       )
   })
 }
+
+const DAY_SECONDS = 86_400
+/** A certificate nearer to its end than this is told: who renews automatically does so 30 days before. */
+export const CERTIFICATE_WARNING_DAYS = 21
+
+/** Certificates that have ended, are about to, or are not there. */
+export function certificateProblems(node: ObservedNode): readonly string[] {
+  return node.certificates.flatMap(({ path, secondsLeft }) => {
+    if (secondsLeft === undefined) return [`there is no certificate in ${path}`]
+    const days = Math.floor(Math.abs(secondsLeft) / DAY_SECONDS)
+    const span = days === 1 ? '1 day' : `${days} days`
+    if (secondsLeft <= 0) return [`the certificate ${path} ended ${span} ago`]
+    return days < CERTIFICATE_WARNING_DAYS ? [`the certificate ${path} ends in ${span}`] : []
+  })
+}
+
+/**
+ * Folders above the check script that others than root may write to. With enable_script_security keepalived then runs no script from
+ * there, and says so in its log only (keepalived 2.2.7: "Unsafe permissions found for script ... - disabling").
+ */
+export function unsafeFolders(node: ObservedNode): readonly { readonly path: string; readonly what: string }[] {
+  return node.checkFolders.flatMap(({ path, mode, owner, group }) => {
+    const bits = Number.parseInt(mode, 8)
+    if (owner !== 'root') return [{ path, what: `${path} belongs to ${owner}` }]
+    if ((bits & 0o002) !== 0) return [{ path, what: `everybody may write to ${path}` }]
+    return (bits & 0o020) !== 0 && group !== 'root' ? [{ path, what: `group ${group} may write to ${path}` }] : []
+  })
+}
+
+/** A unit that is on now and off after the next boot. */
+export function bootProblems(node: ObservedNode): readonly string[] {
+  return Object.values(node.services)
+    .filter(service => service.load === 'loaded' && service.unitFile !== 'enabled')
+    .map(service => `${service.unit} is ${service.unitFile || 'not enabled'}: it does not start at boot`)
+}

@@ -23,6 +23,14 @@ const codesOf = (seen: readonly ObservedNode[], minded: 'locks' | 'no-locks' = '
 const os = (id: string, like: string): Partial<Facts> => ({ os: { id, like, version: '1', codename: '', pretty: id } })
 const lock = (ageSeconds: number) => ({ lock: { id: 'x', owner: 'eve@desk', reason: 'deploy', ageSeconds } })
 
+test('a server where others than root may change the check script is refused: keepalived would leave the check out', () => {
+  const folder = (mode: string, owner: string, group: string) => ({ checkFolders: [{ path: '/usr/local/bin', mode, owner, group }] })
+  expect(codesOf(withSecond(folder('755', 'root', 'root')))).toEqual([])
+  expect(codesOf(withSecond(folder('2775', 'root', 'staff')))).toEqual(['E_UNHEALTHY 5 srv-2'])
+  const [error] = preflightErrors(loaded.cluster, withSecond(folder('755', 'deploy', 'root')), { minded: 'locks' })
+  expect(error?.fix).toBe('on srv-2: chown root:root /usr/local/bin && chmod go-w /usr/local/bin')
+})
+
 describe('servers are fit', () => {
   test.for<[string, ObservedNode[]]>([
     ['when nothing speaks against them', nodes()],

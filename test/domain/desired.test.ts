@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { desiredNode, MANAGED_PATHS } from '../../src/domain/desired.ts'
 import type { FileResource } from '../../src/state.ts'
-import { classicWith, clusterWith, factsOfServer } from './example.ts'
+import { classicWith, clusterWith, factsOfServer, HAPROXY } from './example.ts'
 
 const desired = (cluster = clusterWith(), server = 'srv-1') => desiredNode(cluster, server, factsOfServer(cluster, server)).resources
 const fileOf = (id: string, cluster = clusterWith()): FileResource => {
@@ -86,6 +86,15 @@ describe('what hactl wants on a server', () => {
     expect(fileOf('file/keepalived.conf').mode).toBe('0640')
   })
 
+  test.for<[string, string]>([
+    ['stats auth admin:hunter2', '0640'],
+    ['stats uri /haproxy', '0644'],
+  ])('with "%s" in it haproxy.cfg is %s', ([line, mode]) => {
+    const cluster = clusterWith({}, { haproxy: { ...HAPROXY, defaults: ['timeout client 30s', line] } })
+    const cfg = desiredNode(cluster, 'srv-1', factsOfServer(cluster, 'srv-1')).resources.find(r => r.id === 'file/haproxy.cfg')
+    expect(cfg).toMatchObject({ mode })
+  })
+
   test('has every file checked by the program that will read it, keepalived.conf in silence', () => {
     expect(fileOf('file/haproxy.cfg').validation?.argv).toEqual(['haproxy', '-c', '-f', '{}'])
     expect(fileOf('file/keepalived.conf').validation).toEqual({
@@ -111,7 +120,7 @@ describe('masks', () => {
     expect(masked(content, masks)).toBe(content.replace('pass1234', '***'))
   })
 
-  test.for([
+  test.for<[string, string]>([
     ['stats auth admin:secret', 'stats auth admin:***'],
     ['    user ops insecure-password secret groups g', '    user ops insecure-password *** groups g'],
     ['  user ops password $6$secret', '  user ops password ***'],

@@ -178,6 +178,8 @@ export function observeModel(server: ModelServer, holds: readonly string[] = [])
     trackers: Object.fromEntries(server.trackers),
     lock: undefined,
     residue: [],
+    checkFolders: [],
+    certificates: [],
     neighbours: [],
   }
 }

@@ -157,3 +157,18 @@ export function readBinds(text: string): readonly Bind[] {
   }
   return binds
 }
+
+/** The certificates, and folders of them, that the file names: `crt` of bind and server lines. Lists of them (crt-list) are not read. */
+export function certificatePaths(text: string): readonly string[] {
+  const sections = parseHaproxySections(text)
+  const base = sections
+    .filter(section => section.kind === 'global')
+    .flatMap(section => section.lines)
+    .find(({ words }) => words[0] === 'crt-base')?.words[1]
+  const named = sections
+    .flatMap(section => section.lines)
+    .filter(({ words }) => words[0] === 'bind' || words[0] === 'server' || words[0] === 'default-server')
+    .flatMap(({ words }) => words.flatMap((word, at) => (word === 'crt' && words[at + 1] !== undefined ? [words[at + 1] ?? ''] : [])))
+  const absolute = named.flatMap(path => (path.startsWith('/') ? [path] : base?.startsWith('/') === true ? [`${base}/${path}`] : []))
+  return [...new Set(absolute)]
+}

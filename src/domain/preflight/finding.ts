@@ -10,6 +10,7 @@ export const CHECKS = [
   'clock',
   'disk',
   'dpkg',
+  'check script',
   'interface',
   'ports',
   'address',

@@ -1,5 +1,7 @@
 /** What must be so on a server by itself, before anything is put on it. Pure. */
 import type { ObservedNode } from '../../state.ts'
+import { unsafeFolders } from '../health.ts'
+import { CHECK_SCRIPT } from '../paths.ts'
 import { failed, type Finding, passed, unknown, warning } from './finding.ts'
 
 /** Logs and reports of several servers are read side by side. */
@@ -18,6 +20,7 @@ export function machineFindings(nodes: readonly ObservedNode[]): readonly Findin
     ...clockFindings(nodes),
     ...nodes.map(diskFinding),
     ...nodes.map(dpkgFinding),
+    ...nodes.map(checkScriptFinding),
   ]
 }
 
@@ -121,4 +124,17 @@ function dpkgFinding(node: ObservedNode): Finding {
   return mustInstall(node)
     ? warning('dpkg', node.server, 'an installation was cut off; deploy finishes it first', 'or now: dpkg --configure -a')
     : warning('dpkg', node.server, 'an installation was cut off', 'dpkg --configure -a')
+}
+
+/** Whether keepalived will run what hactl puts there: it looks at every folder above a script. */
+export function checkScriptFinding(node: ObservedNode): Finding {
+  const [unsafe] = unsafeFolders(node)
+  if (unsafe === undefined) return passed('check script', node.server, 'only root can change it')
+  return failed('check script', {
+    code: 'E_UNHEALTHY',
+    server: node.server,
+    what: `${unsafe.what}, above ${CHECK_SCRIPT}`,
+    why: ['what others than root can change keepalived does not run as root: it would leave the check out, and say so in its log only'],
+    fix: `on ${node.server}: chown root:root ${unsafe.path} && chmod go-w ${unsafe.path}`,
+  })
 }

@@ -42,10 +42,26 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     ...parseWatched(linesOf(text('watched'))),
     lock: parseLock(text('lock')),
     residue: linesOf(text('residue')),
+    checkFolders: parseFolders(text('folders')),
+    certificates: parseCertificates(text('certificates')),
     neighbours: parseNeighbours(text('neighbours')),
     ...(sections.has('listeners') ? { listeners: linesOf(text('listeners')).flatMap(parseListener) } : {}),
     ...(sections.has('firewall') ? { firewall: parseFirewall(sections) } : {}),
   }
+}
+
+function parseFolders(text: string): ObservedNode['checkFolders'] {
+  return linesOf(text).flatMap(line => {
+    const [, mode, owner, group, path] = /^(\d+) (\S+) (\S+) \d+ (.+)$/.exec(line) ?? []
+    return mode === undefined || owner === undefined || group === undefined || path === undefined ? [] : [{ path, mode, owner, group }]
+  })
+}
+
+function parseCertificates(text: string): ObservedNode['certificates'] {
+  return linesOf(text).flatMap(line => {
+    const [, left, path] = /^(-?\d+|none) (.+)$/.exec(line) ?? []
+    return left === undefined || path === undefined ? [] : [{ path, secondsLeft: left === 'none' ? undefined : Number(left) }]
+  })
 }
 
 function parseWatched(answers: readonly string[]): Pick<ObservedNode, 'trackersWatched'> {

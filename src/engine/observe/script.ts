@@ -24,6 +24,8 @@ export interface ProbeRequest {
   readonly trackers: readonly string[]
   /** Absolute path of the check script; asked with the argument "once". */
   readonly checkScript: string
+  /** Certificates, and folders of them, whose end is asked of openssl. */
+  readonly certificates?: readonly string[]
   /** Virtual addresses: who answers for them is asked, where no keepalived looks after them here. */
   readonly virtualAddresses: readonly string[]
 }
@@ -206,6 +208,10 @@ if command -v iptables-save >/dev/null; then
   e ufw-rules
 fi
 
+b folders
+stat -L -c '%a %U %G %s %n' -- ${foldersAbove(request.checkScript)} 2>/dev/null
+e folders
+${certificatesScript(request.certificates ?? [])}
 b lock
 if [ -d ${STATE_DIR}/lock ]; then
   echo "age $(( $(date +%s) - $(stat -c %Y ${STATE_DIR}/lock/beat 2>/dev/null || stat -c %Y ${STATE_DIR}/lock 2>/dev/null || date +%s) ))"
@@ -235,4 +241,31 @@ fi
 printf '@@end all\n'
 }
 `
+}
+
+function foldersAbove(path: string): readonly string[] {
+  const names = path.split('/').slice(1, -1)
+  return ['/', ...names.map((_, at) => `/${names.slice(0, at + 1).join('/')}`)]
+}
+
+/** So many files of a folder are asked: each costs a process. */
+const CERTIFICATES_PER_FOLDER = 100
+
+/** Seconds until the end of each certificate by the server's own clock; of a file with several, that of the first, which is the server's. */
+function certificatesScript(paths: readonly string[]): Script {
+  if (paths.length === 0) return sh`:`
+  return sh`
+if command -v openssl >/dev/null; then
+  b certificates
+  end_of() { end=$(openssl x509 -noout -enddate -in "$1" 2>/dev/null) && end=$(date -d "\${end#*=}" +%s) && echo "$((end - $(date +%s))) $1"; }
+  for p in ${paths}; do
+    if [ -d "$p" ]; then
+      n=0
+      for f in "$p"/*; do n=$((n + 1)); [ $n -le ${CERTIFICATES_PER_FOLDER} ] || break; end_of "$f"; done
+    else
+      end_of "$p" || echo "none $p"
+    fi
+  done
+  e certificates
+fi`
 }

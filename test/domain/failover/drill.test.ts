@@ -84,6 +84,8 @@ function node(server: string, change: NodeChange): ObservedNode {
     trackers: {},
     lock: undefined,
     residue: change.residue ?? [],
+    checkFolders: [],
+    certificates: [],
     neighbours: [],
   }
 }

@@ -1,0 +1,156 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { status, type StatusReport } from '../../src/app/status.ts'
+import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from '../support/memory-ports.ts'
+import { fakeRemote, fakeSession } from '../support/remote.ts'
+import { INVENTORY, shellCluster } from '../support/shell-cluster.ts'
+import { shellServerLacks } from '../support/shell-server.ts'
+
+const lacks = shellServerLacks()
+if (lacks !== undefined) process.stderr.write(`drift is not looked for on a server with a real shell: ${lacks}\n`)
+
+const recorded = (name: string) => readFileSync(join(import.meta.dirname, `../../fixtures/probes/${name}.txt`), 'utf8')
+const HOLDER = recorded('fast-holder')
+const BACKUP = recorded('fast-backup')
+
+const inventory = (bind = ':80') => `
+servers:
+  - { name: srv-1, host: 198.18.200.11 }
+  - { name: srv-2, host: 198.18.200.12 }
+vrrp_instances:
+  - { name: VRRP1, virtual_router_id: 200, virtual_ipaddress: [198.18.200.200/24], priority: { srv-1: 254, srv-2: 250 } }
+haproxy:
+  frontends: [{ name: web, bind: ["${bind}"], mode: http, default_backend: app }]
+  backends: [{ name: app, servers: [{ name: app-1, address: "192.0.2.111:80" }] }]
+`
+
+interface Looked {
+  readonly report: StatusReport
+  readonly script: string
+  readonly first: StatusReport['servers'][number] | undefined
+}
+
+/** What status says of two servers that answered like this. */
+async function look(first: string, bind?: string): Promise<Looked> {
+  const answers: Readonly<Record<string, string>> = { 'srv-1': first, 'srv-2': BACKUP }
+  let script = ''
+  const session = (name: string) => () =>
+    fakeSession(name, [
+      {
+        when: /./,
+        reply: asked => {
+          script = asked.script
+          return { stdout: answers[name] ?? '' }
+        },
+      },
+    ])
+  const remote = fakeRemote({ 'srv-1': session('srv-1'), 'srv-2': session('srv-2') })
+  const ports = memoryPorts(new Map([['inventory.yml', inventory(bind)]]), { remote })
+  const report = await status({ inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000 }, ports, PACKAGE_ROOT)
+  return { report, script, first: report.servers[0] }
+}
+
+/** The recorded answer with another text in place of one, which must be there. */
+function changed(from: string | RegExp, to: string): string {
+  if (HOLDER.search(from) < 0) throw new Error(`the recording has no ${String(from)}`)
+  return HOLDER.replace(from, to)
+}
+
+/** The recorded answer with a section more. */
+const withSection = (name: string, body: string) => changed('@@end all', `@@begin ${name}\n${body}\n@@end ${name}\n@@end all`)
+
+const problemsOf = async (answer: string, bind?: string) => (await look(answer, bind)).first?.problems
+
+test('a healthy pair has nothing to tell, and is asked once', async () => {
+  const { report, first } = await look(HOLDER)
+  expect(report).toMatchObject({ exit: 0, problems: [], vips: [{ address: '198.18.200.200', holders: ['srv-1'] }] })
+  expect(first).toMatchObject({ state: 'MASTER', haproxy: 'healthy', keepalived: 'active', problems: [] })
+})
+
+describe('status tells of', () => {
+  test('a watch of keepalived on its track files that is dead', async () => {
+    expect(await problemsOf(withSection('watched', 'no'))).toEqual([
+      "keepalived's watch on its track files is dead: it no longer hears of haproxy",
+    ])
+  })
+
+  test.skipIf(lacks !== undefined)(
+    'a drop-in that is gone, as drift',
+    async () => {
+      const cluster = shellCluster(['srv-1'])
+      try {
+        const [server] = cluster.servers
+        if (server === undefined) throw new Error('no server')
+        cluster.files.set('inventory.yml', INVENTORY)
+        await cluster.settle(server)
+        const input = { inventoryPath: INVENTORY_PATH, limit: ['srv-1'], forks: 8, timeoutMs: 1000 }
+        const driftOf = async () => (await status(input, cluster.ports, PACKAGE_ROOT)).servers[0]?.drift
+        expect(await driftOf()).toEqual([])
+        server.remove('/etc/systemd/system/haproxy.service.d/hactl.conf')
+        expect(await driftOf()).toContain('file/haproxy-dropin')
+      } finally {
+        cluster.remove()
+      }
+    },
+    60_000,
+  )
+
+  test('a unit that is disabled: nothing is wrong until the next boot', async () => {
+    expect(await problemsOf(changed(/UnitFileState=enabled(?=[^]*Id=keepalived|[^]*$)/, 'UnitFileState=disabled'))).toEqual([
+      expect.stringMatching(/^(haproxy|keepalived) is disabled: it does not start at boot$/),
+    ])
+  })
+
+  test('a lock that a dead run left behind, and how to be rid of it', async () => {
+    const lock = (age: number) =>
+      changed(/@@begin lock\n[^]*@@end lock/, `@@begin lock\nage ${age}\nid x\nowner ops@laptop\nreason deploy\n@@end lock`)
+    expect(await problemsOf(lock(4000))).toEqual([
+      'the lock of ops@laptop for deploy is left over (last sign of life 4000 s ago): that run ended half way; hactl unlock',
+    ])
+    expect(await problemsOf(lock(3))).toEqual(['locked by ops@laptop for deploy'])
+  })
+
+  test('what a drill left behind', async () => {
+    expect(
+      await problemsOf(changed(/@@begin residue\n[^]*@@end residue/, '@@begin residue\nhactl-undo-abcd.timer\n@@end residue')),
+    ).toEqual(['hactl-undo-abcd.timer is left over from a drill'])
+  })
+
+  test('a check script that others than root could change: keepalived would leave it out', async () => {
+    const folders = (line: string) => withSection('folders', `755 root root 4096 /\n${line}`)
+    expect(await problemsOf(folders('2775 root staff 4096 /usr/local/bin'))).toEqual([
+      'group staff may write to /usr/local/bin: keepalived runs no check of haproxy from there',
+    ])
+    expect(await problemsOf(folders('755 deploy root 4096 /usr/local'))).toEqual([
+      '/usr/local belongs to deploy: keepalived runs no check of haproxy from there',
+    ])
+    expect(await problemsOf(folders('1777 root root 4096 /usr/local'))).toEqual([
+      'everybody may write to /usr/local: keepalived runs no check of haproxy from there',
+    ])
+    expect(await problemsOf(folders('775 root root 4096 /usr/local'))).toEqual([])
+  })
+
+  test('certificates that end soon, have ended or are not there', async () => {
+    const day = 86_400
+    const bind = ':443 ssl crt /etc/ssl/site.pem crt /etc/ssl/more'
+    const { first, script } = await look(
+      withSection(
+        'certificates',
+        [
+          `${20 * day + 5} /etc/ssl/site.pem`,
+          `${-3 * day} /etc/ssl/more/a.pem`,
+          `${90 * day} /etc/ssl/more/b.pem`,
+          'none /etc/ssl/gone.pem',
+        ].join('\n'),
+      ),
+      bind,
+    )
+    expect(first?.problems).toEqual([
+      'the certificate /etc/ssl/site.pem ends in 20 days',
+      'the certificate /etc/ssl/more/a.pem ended 3 days ago',
+      'there is no certificate in /etc/ssl/gone.pem',
+    ])
+    expect(script).toContain("for p in '/etc/ssl/site.pem' '/etc/ssl/more'; do")
+  })
+})

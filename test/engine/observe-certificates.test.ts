@@ -1,0 +1,75 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { certificatePaths } from '../../src/domain/haproxy/read.ts'
+import { parseProbe } from '../../src/engine/observe/parse.ts'
+import { probeScript } from '../../src/engine/observe/script.ts'
+
+const PATIENCE_MS = 60_000
+const lacks = spawnSync('sh', ['-c', 'command -v openssl']).status !== 0
+if (lacks) process.stderr.write('openssl is not installed here: certificates are not read\n')
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hactl-certificates-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test.skipIf(lacks)(
+  'the end of certificates is read on the server: files, folders, what is none, and names that a shell would obey',
+  () => {
+    const nested = join(folder, "a folder'; touch pwned; '")
+    mkdirSync(nested)
+    const make = (path: string, days: number) => {
+      const argv = ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=example.com', '-days', String(days)]
+      expect(spawnSync('openssl', [...argv, '-keyout', `${path}.key`, '-out', path]).status).toBe(0)
+    }
+    make(join(folder, 'site.pem'), 30)
+    make(join(nested, 'b.pem'), 400)
+    writeFileSync(join(folder, 'empty.pem'), '')
+    const request = {
+      packages: [],
+      paths: [],
+      units: [],
+      sysctls: [],
+      trackers: [],
+      checkScript: '/nowhere/check',
+      virtualAddresses: [],
+      certificates: [join(folder, 'site.pem'), join(folder, 'empty.pem'), nested, join(folder, 'gone.pem')],
+    }
+    const { stdout } = spawnSync('sh', ['-c', probeScript(request).raw], { encoding: 'utf8', cwd: folder })
+    const days = parseProbe('srv-1', stdout, request).certificates.map(({ path, secondsLeft }) => [
+      path,
+      secondsLeft === undefined ? undefined : Math.round(secondsLeft / 86_400),
+    ])
+    expect(days).toEqual([
+      [join(folder, 'site.pem'), 30],
+      [join(folder, 'empty.pem'), undefined],
+      [join(nested, 'b.pem'), 400],
+      [join(folder, 'gone.pem'), undefined],
+    ])
+  },
+  PATIENCE_MS,
+)
+
+test('certificates are named by crt of bind and server lines, under crt-base where they are relative', () => {
+  const cfg = `global
+    crt-base /etc/ssl/private
+frontend web
+    bind :443 ssl crt site.pem crt /etc/ssl/other.pem alpn h2
+    bind :8443 ssl crt "/etc/ssl/with a space.pem"
+    # bind :9443 ssl crt /etc/ssl/comment.pem
+backend app
+    server app-1 192.0.2.111:443 ssl crt client.pem
+    http-request set-header X-Note crt
+`
+  expect(certificatePaths(cfg)).toEqual([
+    '/etc/ssl/private/site.pem',
+    '/etc/ssl/other.pem',
+    '/etc/ssl/with a space.pem',
+    '/etc/ssl/private/client.pem',
+  ])
+  expect(certificatePaths('frontend web\n    bind :443 ssl crt site.pem\n')).toEqual([])
+})
