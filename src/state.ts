@@ -179,6 +179,8 @@ export interface ObservedNode {
   readonly checkFolders: readonly { readonly path: string; readonly mode: string; readonly owner: string; readonly group: string }[]
   /** Certificates that were asked for; undefined: there is none in that file. Empty where openssl is not there. */
   readonly certificates: readonly { readonly path: string; readonly secondsLeft: number | undefined }[]
+  /** Runs that keep something on this server: unless one works just now, they ended half way. */
+  readonly leftRuns: readonly string[]
   /** Who answered for a virtual address that no keepalived looks after on this server. */
   readonly neighbours: readonly Neighbour[]
   /** TCP sockets that listen; undefined where it cannot be told. */

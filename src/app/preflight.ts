@@ -6,7 +6,7 @@ import { checkScriptFinding, machineFinding, machineFindings, systemFindings } f
 import { addressFindings, interfaceFindings, portFindings } from '../domain/preflight/network.ts'
 import { type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../domain/preflight/wire.ts'
 import type { EngineEvent } from '../engine/events.ts'
-import { LOCK_EXPIRES_SECONDS } from '../engine/lock.ts'
+import { LOCK_EXPIRES_SECONDS, mayBeDead } from '../engine/lock.ts'
 import { mergeWire, observeWire, type WireTimes } from '../engine/wire/wire.ts'
 import { HactlError, HactlErrors, PreflightErrors, type PreflightRow } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
@@ -128,7 +128,7 @@ function knownFacts(cluster: Cluster, nodes: readonly ObservedNode[]): Facts {
 
 function lockFindings(nodes: readonly ObservedNode[], options: PreflightOptions): readonly Finding[] {
   return nodes.map(({ server, lock }) => {
-    if (lock === undefined || lock.ageSeconds > LOCK_EXPIRES_SECONDS) return passed('lock', server, 'free')
+    if (lock === undefined || mayBeDead(lock.ageSeconds)) return passed('lock', server, 'free')
     const what = `another run of hactl works on this cluster: ${lock.owner}, ${lock.reason}`
     if (options.minded === 'no-locks') return unknown('lock', server, what)
     return failed('lock', {

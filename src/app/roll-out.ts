@@ -1,10 +1,10 @@
 import type { Cluster } from '../domain/cluster-types.ts'
 import { holderProblems, nodeProblems } from '../domain/health.ts'
 import { serviceScriptsFor } from '../domain/service-scripts.ts'
-import { applyPlan } from '../engine/apply.ts'
+import { applyPlan, finishDeadRuns } from '../engine/apply.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import type { HistoryEntry } from '../engine/history.ts'
-import { withLock } from '../engine/lock.ts'
+import { mayBeDead, withLock } from '../engine/lock.ts'
 import type { Playbook } from '../engine/playbook.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
@@ -47,8 +47,10 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
     heldBefore: addresses.every(address => holdersOf(nodes, address).length > 0),
     complete: nodes.length === cluster.servers.length,
   })
-  if (plan.waves.length === 0) await proveUnchanged(cluster, nodes, gates)
-  else {
+  if (plan.waves.length === 0) {
+    await proveUnchanged(cluster, nodes, gates)
+    await tidyUp(work, nodes)
+  } else {
     if (!(await work.confirm(plan))) {
       throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes applies without asking' })
     }
@@ -90,6 +92,21 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
     })),
     holder: Object.fromEntries(addresses.map(address => [address, holdersOf(gates.seen().values(), address)[0] ?? ''])),
   }
+}
+
+/** A run that died may have left its lock, or died so late that nothing is missing but its entry in the history. */
+async function tidyUp({ command, connections, observed, ports, onEvent }: RollOut, nodes: readonly ObservedNode[]): Promise<void> {
+  const left = nodes.filter(node => node.leftRuns.length > 0 || (node.lock !== undefined && mayBeDead(node.lock.ageSeconds)))
+  if (left.length === 0) return
+  const { sessions } = connections
+  await withLock(
+    [...sessions.values()],
+    lockClaim(command, ports, runIdFor(ports)),
+    ports.clock,
+    () => finishDeadRuns({ sessions, observed, clock: ports.clock, onEvent, servers: left.map(node => node.server) }),
+    session => sessions.get(session.server) ?? session,
+  )
+  onEvent({ kind: 'note', text: `${left.map(node => node.server).join(', ')}: cleared away what a run that died had left` })
 }
 
 /** Nothing to do is not yet "it works": what was just seen must hold, and the address must answer. */

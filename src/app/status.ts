@@ -11,7 +11,7 @@ import { issueLine, loadCluster } from './load.ts'
 import { holdersOf, observeAndTell, probeRequestFor } from './observe-cluster.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { planFor } from './prepare-plan.ts'
-import { LOCK_EXPIRES_SECONDS } from '../engine/lock.ts'
+import { mayBeDead } from '../engine/lock.ts'
 import { clusterIssues } from '../domain/vrrp/cluster-issues.ts'
 
 export interface ServerStatus {
@@ -150,6 +150,6 @@ function serverStatus(
 function lockProblems({ lock }: ObservedNode): readonly string[] {
   if (lock === undefined) return []
   const { owner, reason, ageSeconds } = lock
-  if (ageSeconds <= LOCK_EXPIRES_SECONDS) return [`locked by ${owner} for ${reason}`]
+  if (!mayBeDead(ageSeconds)) return [`locked by ${owner} for ${reason}`]
   return [`the lock of ${owner} for ${reason} is left over (last sign of life ${ageSeconds} s ago): that run ended half way; hactl unlock`]
 }

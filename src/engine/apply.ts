@@ -3,11 +3,13 @@ import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import type { Action, ObservedNode, Plan, Unit } from '../state.ts'
 import { fetchScript, type Install } from './apply/packages.ts'
 import { prepareScript } from './apply/prepare.ts'
-import { finishScript, restoreScript, type ServiceScripts, switchScript } from './apply/switch.ts'
+import { finishDeadRunScript, finishScript, restoreScript, type ServiceScripts, switchScript } from './apply/switch.ts'
+import { RUNS_DIR, runDir } from './apply/run-dir.ts'
 import { runSteps, type StepsOptions } from './apply/steps.ts'
 import type { EngineEvent } from './events.ts'
-import type { HistoryEntry } from './history.ts'
+import { announceScript, type HistoryEntry } from './history.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
+import { joinScripts } from './ssh/sh.ts'
 
 // apt may wait ten minutes for a lock and then download over a slow line.
 const PREPARE_DEADLINE_MS = 1_200_000
@@ -46,10 +48,25 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
     else await prove(input, stage)
   }
   await onAll(changingServers(input), async server => {
-    const changed = actionsOf(input, server).map(action => action.id)
-    const entry: HistoryEntry = { id: input.runId, cluster: input.plan.cluster, changed, ...input.history }
-    await run(uninterrupted(input), server, finishScript(entry), 'write the history', SWITCH_DEADLINE_MS, false)
+    await run(uninterrupted(input), server, finishScript(historyEntry(input, server)), 'write the history', SWITCH_DEADLINE_MS, false)
   })
+  await finishDeadRuns({ ...input, servers: input.plan.servers.filter(server => server.actions.length === 0).map(server => server.server) })
+}
+
+/** Records what runs that died had finished on these servers, and clears away what they left. Asks for the lock to be held. */
+export async function finishDeadRuns(
+  input: Pick<ApplyInput, 'sessions' | 'observed' | 'clock' | 'onEvent'> & { readonly servers: readonly string[] },
+): Promise<void> {
+  const left = input.servers.filter(server => (input.observed.get(server)?.leftRuns.length ?? 0) > 0)
+  await onAll(left, async server => {
+    const calm = { ...input, signal: new AbortController().signal }
+    await run(calm, server, finishDeadRunScript(), 'clear away what a dead run left', SWITCH_DEADLINE_MS, false)
+  })
+}
+
+function historyEntry(input: ApplyInput, server: string): HistoryEntry {
+  const changed = actionsOf(input, server).map(action => action.id)
+  return { id: input.runId, cluster: input.plan.cluster, changed, ...input.history }
 }
 
 /** The whole is judged at the end: where it does not hold, every server goes back to what it had, the last changed first. */
@@ -87,7 +104,10 @@ async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
   const outcomes = await Promise.allSettled([fetchAll(input, servers), input.lastCheck?.()])
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   await onAll(servers, async server => {
-    const script = prepareScript(input.runId, input.lockId, actionsOf(input, server), input.observed.get(server)?.dpkgBroken ?? false)
+    const script = joinScripts([
+      prepareScript(input.runId, input.lockId, actionsOf(input, server), input.observed.get(server)?.dpkgBroken ?? false),
+      announceScript(runDir(input.runId), historyEntry(input, server)),
+    ])
     await run(input, server, script, 'prepare', PREPARE_DEADLINE_MS, true, 'E_CONFIG_REFUSED')
   })
 }
@@ -213,7 +233,7 @@ async function restoreServer(input: ApplyInput, server: string): Promise<void> {
 
 function notRestored(runId: string, server: string, reason: unknown): HactlError {
   const why = reason instanceof HactlError ? [reason.message, ...reason.why] : [String(reason)]
-  const previous = `/var/lib/hactl/runs/${runId}/previous`
+  const previous = `${RUNS_DIR}/${runId}/previous`
   if (reason instanceof HactlError && (reason.code === 'E_CONNECTION_LOST' || reason.exit === 4)) {
     return new HactlError({
       code: 'E_CONNECTION_LOST',
@@ -256,7 +276,7 @@ async function onAll(servers: readonly string[], work: (server: string) => Promi
 }
 
 async function run(
-  input: ApplyInput,
+  input: Pick<ApplyInput, 'sessions' | 'clock' | 'onEvent' | 'signal'>,
   server: string,
   script: Script,
   label: string,

@@ -36,19 +36,47 @@ export interface Snapshot {
 
 /** Copies every file that hactl owns into a new entry; a half-written entry is never seen, because the last step is a rename. */
 export function recordScript(entry: HistoryEntry): Script {
-  const meta = JSON.stringify({ version: 1, ...entry })
-  return sh`
+  return joinScripts([sh`entry=${entry.id}; meta=${metaOf(entry)}`, RECORD])
+}
+
+/** What a run leaves in its own folder before it changes anything, so that the next one can record it where it died before it did itself. */
+export function announceScript(folder: string, entry: HistoryEntry): Script {
+  return sh`printf '%s\n' ${metaOf(entry)} >${folder}/entry.new && mv -f ${folder}/entry.new ${folder}/entry.json`
+}
+
+/**
+ * Clears away what dead runs left. The last of them that changed this server and was not put back is recorded in its own name: what it
+ * did stands, and somebody has just seen that it is whole.
+ */
+export function settleScript(runs: string): Script {
+  return joinScripts([
+    sh`
+last=
+for d in ${runs}/*; do [ -s "$d/entry.json" ] && [ -e "$d/previous/record" ] && [ ! -e "$d/undone" ] && last=$d; done
+if [ -n "$last" ]; then
+entry=\${last##*/}; meta=$(cat "$last/entry.json")`,
+    RECORD,
+    sh`fi
+rm -rf ${runs}`,
+  ])
+}
+
+function metaOf(entry: HistoryEntry): string {
+  return JSON.stringify({ version: 1, ...entry })
+}
+
+const RECORD = sh`
 state=${STATE_DIR}; h=${HISTORY_DIR}; new="$h/.new"; umask 077
-rm -rf "$new"; mkdir -p "$new/files"
+full() { rm -rf "$new"; printf '@@fail history the history could not be written (disk full?)\n'; exit 1; }
+rm -rf "$new"; mkdir -p "$new/files" || full
 while read -r sum path; do
   [ -f "$path" ] || continue
   name=$(printf %s "$path" | tr / _)
-  cp -p -- "$path" "$new/files/$name" && echo "$(stat -c '%a %U %G' -- "$path") $name $path" >>"$new/manifest"
+  cp -p -- "$path" "$new/files/$name" && echo "$(stat -c '%a %U %G' -- "$path") $name $path" >>"$new/manifest" || full
 done <"$state/owned"
-printf '%s\n' ${meta} >"$new/meta.json"
-rm -rf "$h"/${entry.id}; mv "$new" "$h"/${entry.id}
+printf '%s\n' "$meta" >"$new/meta.json" || full
+rm -rf "$h/$entry"; mv "$new" "$h/$entry" || full
 ls -1 "$h" | sort -r | tail -n +${KEPT_ENTRIES + 1} | while read -r old; do rm -rf "$h/$old"; done; :`
-}
 
 /** Prints every entry's meta.json, one per line, oldest first. */
 export function listHistoryScript(): Script {

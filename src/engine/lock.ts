@@ -8,7 +8,9 @@ const LOCK_DIR = `${STATE_DIR}/lock`
 /** Two missed heartbeats and a bit; with the beat below, a dead run's lock is free again within 30 s. */
 export const LOCK_EXPIRES_SECONDS = 25
 const BEAT_MS = 8_000
-const LOCK_DEADLINE_MS = 15_000
+/** Longer than a beat: a living run renews within it a heartbeat that seems to lie in the future. */
+const CLOCK_SET_BACK_SECONDS = 10
+const LOCK_DEADLINE_MS = 25_000
 const BUSY_STATUS = 96
 
 export interface LockClaim {
@@ -81,22 +83,44 @@ async function takeLock(session: Session, claim: LockClaim): Promise<void> {
   })
 }
 
+/** Whether a heartbeat of this age may be a dead run's. A negative one lies in the future: somebody has set the server's clock back. */
+export function mayBeDead(ageSeconds: number): boolean {
+  return ageSeconds > LOCK_EXPIRES_SECONDS || ageSeconds < 0
+}
+
+/**
+ * Waits, outside of the mutex, where the clock was set back: a living run shows itself by its next beat. A dead one's lock would else be
+ * kept until the clock is there again. Defines lock_age, which sets $age to the seconds since the last heartbeat.
+ */
+const LOCK_AGE = sh`
+lock_age() {
+  age=$(( $(date +%s) - $(stat -c %Y ${LOCK_DIR}/beat 2>/dev/null || stat -c %Y ${LOCK_DIR} 2>/dev/null || date +%s) ))
+}
+lock_age
+[ "$age" -ge 0 ] || sleep ${CLOCK_SET_BACK_SECONDS}`
+
+const LOCK_AGE_NOW = sh`lock_age; [ "$age" -ge 0 ] || age=${LOCK_EXPIRES_SECONDS + 1}`
+
 /** flock(1) makes "is it stale? then break it and take it" one step, so that two runs cannot both break it. */
 function takeScript(claim: LockClaim): Script {
   return sh`
 umask 077
 mkdir -p ${STATE_DIR} || exit 1
+${LOCK_AGE}
 exec 9>${`${STATE_DIR}/lock.mutex`} || exit 1
 flock -w 5 9 || exit 1
 if ! mkdir ${LOCK_DIR} 2>/dev/null; then
-  [ -d ${LOCK_DIR} ] || exit 1
-  age=$(( $(date +%s) - $(stat -c %Y ${LOCK_DIR}/beat 2>/dev/null || stat -c %Y ${LOCK_DIR}) ))
+  [ -d ${LOCK_DIR} ] || { mkdir ${LOCK_DIR}; exit 1; }
+  ${LOCK_AGE_NOW}
   if [ "$age" -le ${LOCK_EXPIRES_SECONDS} ]; then
     echo "age $age"; cat ${LOCK_DIR}/info 2>/dev/null
     exit ${BUSY_STATUS}
   fi
 fi
-printf 'id %s\nowner %s\nreason %s\n' ${claim.id} ${claim.owner} ${claim.reason} >${LOCK_DIR}/info && : >${LOCK_DIR}/beat`
+printf 'id %s\nowner %s\nreason %s\n' ${claim.id} ${claim.owner} ${claim.reason} >${LOCK_DIR}/info && : >${LOCK_DIR}/beat && exit 0
+# Without its owner's name nobody could release it: a full disk leaves no lock.
+rm -f ${LOCK_DIR}/info ${LOCK_DIR}/beat; rmdir ${LOCK_DIR}
+exit 1`
 }
 
 function releaseScript(id: string): Script {
@@ -127,9 +151,10 @@ export async function breakLock(session: Session, force: boolean): Promise<boole
   const result = await session.run(
     sh`
 [ -d ${LOCK_DIR} ] || exit 0
+${force ? sh`` : LOCK_AGE}
 exec 9>${`${STATE_DIR}/lock.mutex`}; flock -w 5 9 || exit 1
-age=$(( $(date +%s) - $(stat -c %Y ${LOCK_DIR}/beat 2>/dev/null || stat -c %Y ${LOCK_DIR}) ))
-if [ "$age" -gt ${LOCK_EXPIRES_SECONDS} ] || [ ${force ? 'yes' : 'no'} = yes ]; then rm -rf ${LOCK_DIR}; else exit ${BUSY_STATUS}; fi`,
+${force ? sh`age=${LOCK_EXPIRES_SECONDS + 1}` : LOCK_AGE_NOW}
+if [ "$age" -gt ${LOCK_EXPIRES_SECONDS} ]; then rm -rf ${LOCK_DIR}; else exit ${BUSY_STATUS}; fi`,
     { label: 'break the lock', deadlineMs: LOCK_DEADLINE_MS },
   )
   return result.code === 0

@@ -180,6 +180,7 @@ export function observeModel(server: ModelServer, holds: readonly string[] = [])
     residue: [],
     checkFolders: [],
     certificates: [],
+    leftRuns: [],
     neighbours: [],
   }
 }

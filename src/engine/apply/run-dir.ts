@@ -1,8 +1,10 @@
 import { STATE_DIR } from '../observe/script.ts'
 
+export const RUNS_DIR = `${STATE_DIR}/runs`
+
 /** Where one run keeps what it stages and what it replaced, on each server (root only). */
 export function runDir(runId: string): string {
-  return `${STATE_DIR}/runs/${runId}`
+  return `${RUNS_DIR}/${runId}`
 }
 
 /** Where the candidate of a file waits: under its own name, so that a checker's messages read well. */

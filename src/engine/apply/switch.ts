@@ -1,12 +1,12 @@
 import type { Script } from '../../ports.ts'
 import type { Action, Unit } from '../../state.ts'
-import { type HistoryEntry, recordScript } from '../history.ts'
+import { type HistoryEntry, recordScript, settleScript } from '../history.ts'
 import { lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
 import { constantShell } from './constant.ts'
 import { STEP_FUNCTIONS } from './report.ts'
-import { holdPath, previousPath, runDir, stagedPath } from './run-dir.ts'
+import { holdPath, previousPath, runDir, RUNS_DIR, stagedPath } from './run-dir.ts'
 import { actionTitle } from './title.ts'
 
 type ServiceAction = Extract<Action, { kind: 'service' }>
@@ -82,14 +82,14 @@ own() {
 original() {
   [ -e "$1" ] && ! grep -q "  $1\$" "$state/owned" 2>/dev/null || return 0
   o="$state/original/$(printf %s "$1" | tr / _)"
-  [ -e "$o" ] || { mkdir -p -m 0700 "$state/original" && cp -p -- "$1" "$o"; }
+  [ -e "$o" ] || { mkdir -p -m 0700 "$state/original" && cp -p -- "$1" "$o.new" && sync "$o.new" && mv -f "$o.new" "$o"; }
 }
 # keep PATH COPY: remembers what stands at PATH, once a run.
 keep() {
   grep -q "^file . $1 " "$run/previous/record" 2>/dev/null && return
-  if [ -e "$1" ]; then cp -p -- "$1" "$2" || return 1; printf 'file + %s %s\n' "$1" "$2"; else printf 'file - %s -\n' "$1"; fi >>"$run/previous/record"
-  original "$1"
-  [ -e "$run/previous/owned" ] || cp -p "$state/owned" "$run/previous/owned" 2>/dev/null || : >"$run/previous/owned"
+  if [ -e "$1" ]; then cp -p -- "$1" "$2" || return 1; printf 'file + %s %s\n' "$1" "$2"; else printf 'file - %s -\n' "$1"; fi >>"$run/previous/record" || return 1
+  original "$1" || return 1
+  [ -e "$run/previous/owned" ] || { [ ! -e "$state/owned" ] && : >"$run/previous/owned"; } || cp -p "$state/owned" "$run/previous/owned"
 }`
 
 function preconditionScript(action: Action): Script {
@@ -99,7 +99,7 @@ function preconditionScript(action: Action): Script {
 }
 
 function rememberUnitScript(unit: Unit): Script {
-  return sh`grep -q ${`^unit ${unit} `} "$run/previous/record" 2>/dev/null || echo unit ${unit} "$(systemctl is-active ${unit} 2>/dev/null || :)" "$(cat "$state"/loaded/${unit} 2>/dev/null)" >>"$run/previous/record"`
+  return sh`grep -q ${`^unit ${unit} `} "$run/previous/record" 2>/dev/null || echo unit ${unit} "$(systemctl is-active ${unit} 2>/dev/null || :)" "$(systemctl is-enabled ${unit} 2>/dev/null | grep . || echo unknown)" "$(cat "$state"/loaded/${unit} 2>/dev/null)" >>"$run/previous/record" || fail ${`service/${unit}`} ${'how it was could not be noted (disk full?)'}`
 }
 
 function actionScript(runId: string, action: Action, services: Readonly<Record<Unit, ServiceScripts>>): Script {
@@ -109,7 +109,7 @@ function actionScript(runId: string, action: Action, services: Readonly<Record<U
     case 'write-file':
       return sh`
 step ${action.id} ${actionTitle(action)}
-keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'the old file could not be kept'}
+keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'the old file could not be kept (disk full?)'}
 mkdir -p "$(dirname ${action.path})"
 cp -- ${stagedPath(runId, action.path)} ${newPath(action.path)} && chown ${`${action.owner}:${action.group}`} ${newPath(action.path)} && chmod ${action.mode} ${newPath(action.path)} && sync ${newPath(action.path)} || { rm -f ${newPath(action.path)}; fail ${action.id} ${'could not be written (disk full?)'}; }
 ${action.path.startsWith('/etc/systemd/') ? sh`units_read=` : sh`:`}
@@ -119,19 +119,20 @@ done_ ${action.id}`
     case 'own-file':
       return sh`
 step ${action.id} ${actionTitle(action)}
-keep ${action.path} ${previousPath(runId, action.path)}
+keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'the old file could not be kept (disk full?)'}
 chown ${`${action.owner}:${action.group}`} ${action.path} && chmod ${action.mode} ${action.path} && own ${action.path} ${action.sha256} || fail ${action.id} ${'chown or chmod failed'}
 done_ ${action.id}`
     case 'remove-file':
       return sh`
 step ${action.id} ${actionTitle(action)}
-keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'the old file could not be kept'}
+keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'the old file could not be kept (disk full?)'}
 rm -f ${action.path} && own ${action.path} '' || fail ${action.id} ${'could not be removed'}
 done_ ${action.id}`
     case 'set-sysctl':
       return sh`
 step ${action.id} ${actionTitle(action)}
 mkdir -p -m 0700 "$state/original"; grep -q ${`^${action.key} `} "$state/original/sysctl" 2>/dev/null || echo ${action.key} ${action.before ?? ''} >>"$state/original/sysctl"
+grep -q ${`^sysctl ${action.key} `} "$run/previous/record" 2>/dev/null || echo sysctl ${action.key} ${action.before ?? ''} >>"$run/previous/record" || fail ${action.id} ${'how it was could not be noted (disk full?)'}
 sysctl -q -w ${`${action.key}=${action.value}`} || fail ${action.id} ${'sysctl refused it'}
 done_ ${action.id}`
     case 'service':
@@ -168,7 +169,10 @@ fi`)
   }
   if (has('reload')) lines.push(reload)
   if (action.whenActive !== '') lines.push(constantShell(action.whenActive))
-  if (has('stamp')) lines.push(sh`printf '%s\n' ${action.loadedHash} >"$state"/loaded/${unit}`)
+  if (has('stamp'))
+    lines.push(
+      sh`printf '%s\n' ${action.loadedHash} >"$state"/loaded/${unit} || fail ${id} ${'what it has loaded could not be noted (disk full?)'}`,
+    )
   lines.push(sh`done_ ${id}`)
   return joinScripts(lines)
 }
@@ -185,15 +189,16 @@ function newPath(path: string): string {
 }
 
 /**
- * Puts back, from the record of this run, what the switch replaced on this server: files, ownership, stamps, and the services as they
- * were (running ones reload the old file, those that did not run are stopped). Safe to run twice.
+ * Puts back, from the record of this run, what the switch replaced on this server: files, ownership, kernel parameters, stamps, and the
+ * services as they were (running ones reload the old file, those that did not run are stopped, those not enabled are so again). Safe to
+ * run twice, and on a full disk: what did not change needs no room.
  */
 export function restoreScript(runId: string, services: Readonly<Record<Unit, ServiceScripts>>): Script {
   const unitScript = (unit: Unit): Script => sh`
 if grep -q ${`^unit ${unit} `} "$record"; then
   step ${`service/${unit}`} ${`put ${unit} back as it was`}
   set -- $(grep ${`^unit ${unit} `} "$record" | head -n 1)
-  was=$3; loaded=\${4:-}
+  was=$3; at_boot=$4; loaded=\${5:-}
   rm -f "$state"/loaded/${unit}
   if [ "$was" = active ]; then
     if systemctl is-active --quiet ${unit}; then systemctl reload ${unit}; else systemctl reset-failed ${unit} 2>/dev/null; systemctl start ${unit}; fi
@@ -201,9 +206,10 @@ if grep -q ${`^unit ${unit} `} "$record"; then
 ${constantShell(unit === 'haproxy' ? services[unit].started : ':')}
     }
     # Where hactl had not settled it before, its check may just have been taken away: then only that it runs is asked.
-    if { [ -z "$loaded" ] || answers_again; } && systemctl is-active --quiet ${unit}; then [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$state"/loaded/${unit}; done_ ${`service/${unit}`}; else failed=1; printf '@@fail %s does not answer after its old configuration was put back\n' ${`service/${unit}`}; fi
+    if { [ -z "$loaded" ] || answers_again; } && systemctl is-active --quiet ${unit}; then [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$state"/loaded/${unit}; [ "$at_boot" != disabled ] || systemctl disable --quiet ${unit}; done_ ${`service/${unit}`}; else failed=1; printf '@@fail %s does not answer after its old configuration was put back\n' ${`service/${unit}`}; fi
   else
     systemctl stop ${unit}; systemctl reset-failed ${unit} 2>/dev/null
+    [ "$at_boot" != disabled ] || systemctl disable --quiet ${unit}
     done_ ${`service/${unit}`}
   fi
 fi`
@@ -217,16 +223,26 @@ umask 077; mkdir -p "$run"; umask 022`,
     sh`
 : >"$run/undone"
 [ -e "$record" ] || exit 0
+rm -rf "$run/staged"
 step files ${'put the previous files back'}
 while read -r word mark path copy; do
-  [ "$word" = file ] || continue
-  if [ "$mark" = + ]; then
+  case "$word" in
+    file) ;;
+    sysctl) [ -z "$path" ] || sysctl -q -w "$mark=$path" || { failed=1; echo "$mark could not be set back to $path"; }; continue ;;
+    *) continue ;;
+  esac
+  rm -f "$path.hactl-new"
+  if [ "$mark" = + ] && cmp -s "$copy" "$path"; then
+    chown --reference="$copy" "$path" && chmod --reference="$copy" "$path" || failed=1
+  elif [ "$mark" = + ]; then
     cp -p -- "$copy" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || { failed=1; echo "$path could not be put back; its copy is $copy"; }
   else
     rm -f "$path"
   fi
 done <"$record"
-[ -e "$run/previous/owned" ] && cp -p "$run/previous/owned" "$state/owned"
+if [ -e "$run/previous/owned" ] && ! cmp -s "$run/previous/owned" "$state/owned"; then
+  cp -p "$run/previous/owned" "$state/owned.new" && mv -f "$state/owned.new" "$state/owned" || { rm -f "$state/owned.new"; failed=1; echo "$state/owned could not be put back; its copy is $run/previous/owned"; }
+fi
 systemctl daemon-reload
 done_ files`,
     unitScript('haproxy'),
@@ -237,5 +253,10 @@ done_ files`,
 
 /** After a run that proved itself: nothing staged, nothing kept but its entry in the history, of no earlier run that failed either. */
 export function finishScript(entry: HistoryEntry): Script {
-  return joinScripts([recordScript(entry), sh`rm -rf ${`${STATE_DIR}/runs`}`])
+  return joinScripts([recordScript(entry), sh`rm -rf ${RUNS_DIR}`])
+}
+
+/** The same on a server where this run had nothing to do and an earlier one had died. */
+export function finishDeadRunScript(): Script {
+  return joinScripts([sh`state=${STATE_DIR}`, ALONE, settleScript(RUNS_DIR)])
 }

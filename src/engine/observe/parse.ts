@@ -44,6 +44,7 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     residue: linesOf(text('residue')),
     checkFolders: parseFolders(text('folders')),
     certificates: parseCertificates(text('certificates')),
+    leftRuns: linesOf(text('runs')),
     neighbours: parseNeighbours(text('neighbours')),
     ...(sections.has('listeners') ? { listeners: linesOf(text('listeners')).flatMap(parseListener) } : {}),
     ...(sections.has('firewall') ? { firewall: parseFirewall(sections) } : {}),

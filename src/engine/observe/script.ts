@@ -223,6 +223,12 @@ b residue
 for f in /run/systemd/transient/hactl-*; do [ -e "$f" ] && echo "\${f##*/}"; done
 e residue
 
+if [ -d ${STATE_DIR}/runs ]; then
+  b runs
+  ls -1 ${STATE_DIR}/runs
+  e runs
+fi
+
 b neighbours
 cat <&3
 for v in $asked6; do ip -o neigh show to "$v" nud reachable 2>/dev/null; done

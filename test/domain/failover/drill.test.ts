@@ -86,6 +86,7 @@ function node(server: string, change: NodeChange): ObservedNode {
     residue: change.residue ?? [],
     checkFolders: [],
     certificates: [],
+    leftRuns: [],
     neighbours: [],
   }
 }

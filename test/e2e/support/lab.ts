@@ -176,16 +176,18 @@ export async function watchHolders(lab: Lab, address = lab.vip): Promise<HolderL
         changes.push({ atMs: Date.parse(`${at}Z`), server, has: !/\] ?Deleted/.test(line) })
       }
     })
-    return child
+    // A server that reboots ends it early.
+    const ended = new Promise(resolve => child.once('close', resolve))
+    child.stdin.on('error', () => undefined)
+    return { child, ended }
   })
   return {
     stop: async () => {
       await pause(200)
-      const ended = watchers.map(child => new Promise(resolve => child.once('close', resolve)))
-      for (const child of watchers) child.stdin.end()
+      for (const { child } of watchers) child.stdin.end()
       // docker exec into a server that booted meanwhile may never end by itself.
-      await Promise.race([Promise.all(ended), pause(WATCHERS_END_MS)])
-      for (const child of watchers) child.kill('SIGKILL')
+      await Promise.race([Promise.all(watchers.map(({ ended }) => ended)), pause(WATCHERS_END_MS)])
+      for (const { child } of watchers) child.kill('SIGKILL')
       const now = new Set(held)
       let [twoHoldersMs, nobodyMs] = [0, 0]
       let sinceMs = startMs
