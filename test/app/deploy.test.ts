@@ -1,5 +1,5 @@
 /** The whole of a deploy: hactl's own functions from the inventory's text to the scripts in a real shell, on three folders for servers. */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
@@ -61,6 +61,51 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
     expect(report.holder).toEqual({ '192.0.2.200': 'srv-1' })
     expect(new Set(ran().flat())).toEqual(new Set(['read the facts of this server']))
     expect(fingerprints()).toEqual(before)
+  })
+
+  test('that was killed behind its last change is recorded by the next one, which clears away what it left', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('two'))
+    const dead = new Set(['write the history', 'clear away what a dead run left', 'release the lock'])
+    for (const each of cluster.servers) {
+      each.before = ({ label }) => {
+        if (dead.has(label)) throw connectionLost(each.name)
+        return undefined
+      }
+    }
+    await failure(cluster.deploy())
+    const left = cluster.servers.map(each => readdirSync(join(each.root, 'var/lib/hactl/runs')))
+    expect(left.map(runs => runs.length)).toEqual([1, 1, 1])
+    for (const each of cluster.servers) {
+      each.before = () => undefined
+      utimesSync(join(each.root, 'var/lib/hactl/lock/beat'), 1, 1)
+    }
+    const report = await cluster.deploy()
+    expect(report.servers.flatMap(({ changed }) => changed)).toEqual([])
+    expect(locks()).toEqual(NO_LOCKS)
+    for (const [index, each] of cluster.servers.entries()) {
+      const id = left[index]?.[0] ?? ''
+      expect(existsSync(join(each.root, 'var/lib/hactl/runs'))).toBe(false)
+      expect(JSON.parse(each.read(`/var/lib/hactl/history/${id}/meta.json`) ?? '')).toMatchObject({
+        id,
+        command: 'deploy',
+        changed: ['file/haproxy.cfg', 'service/haproxy'],
+      })
+    }
+    // Then there is nothing left to do: not even a lock is taken.
+    for (const each of cluster.servers) each.ran.length = 0
+    await cluster.deploy()
+    expect(new Set(ran().flat())).toEqual(new Set(['read the facts of this server']))
+  })
+
+  test('that was put back leaves no entry in the history', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('it cannot be loaded'))
+    const entries = () => cluster.servers.map(each => readdirSync(join(each.root, 'var/lib/hactl/history')))
+    const before = entries()
+    await failure(cluster.deploy())
+    cluster.files.set('haproxy.cfg', haproxyCfg('one'))
+    await cluster.deploy()
+    expect(entries()).toEqual(before)
+    expect(cluster.servers.map(each => existsSync(join(each.root, 'var/lib/hactl/runs')))).toEqual([false, false, false])
   })
 
   test('of a new haproxy.cfg changes one server after the other, the holder last, and is then as wanted', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, utimesSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -174,6 +174,32 @@ describe.skipIf(lacks !== undefined)('a lock on one real file system', () => {
     })
     age(LOCK_EXPIRES_SECONDS + 3)
     await expect(withLock([server.session], claim('next'), manualClock(), () => guard('next'))).resolves.toMatchObject({ code: 0 })
+  })
+
+  test('of a dead run is free although the clock was set back since, and one with a living run is not', async () => {
+    await killedRun('dead')
+    age(-3600)
+    await expect(withLock([server.session], claim('next'), manualClock(), () => guard('next'))).resolves.toMatchObject({ code: 0 })
+    await killedRun('dead')
+    age(-3600)
+    expect(await breakLock(server.session, false)).toBe(true)
+    await killedRun('alive')
+    age(-3600)
+    // While the other waits to see, the living run shows itself.
+    server.prelude = `sleep() { touch ${join(server.root, 'var/lib/hactl/lock/beat')}; }`
+    await expect(withLock([server.session], claim('next'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
+      code: 'E_LOCKED',
+    })
+  })
+
+  test('that cannot be written down is no lock: nobody could give it back', async () => {
+    server.prelude = 'printf() { return 1; }'
+    await expect(withLock([server.session], claim('a'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
+      code: 'E_UNHEALTHY',
+      fix: expect.stringContaining('disk'),
+    })
+    server.prelude = ''
+    expect(existsSync(join(server.root, 'var/lib/hactl/lock'))).toBe(false)
   })
 
   test('that was taken over stops the run that slept too long, and that run then leaves the new one alone', async () => {

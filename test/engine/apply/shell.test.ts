@@ -189,6 +189,31 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     expect(fresh.read('/var/lib/hactl/owned')).toBe('')
   })
 
+  test('put a kernel parameter back, and a unit that was not enabled', async () => {
+    const fresh = cluster.copy(bare)
+    const actions = await actionsFor(fresh)
+    await cluster.prepare(fresh, actions)
+    fresh.remove('/world/units/keepalived/enabled')
+    const disabled = await actionsFor(fresh)
+    expect(await cluster.switch(fresh, disabled)).toMatchObject({ code: 0 })
+    expect(fresh.read('/proc/sys/net/ipv4/ip_nonlocal_bind')).toBe('1\n')
+    expect(fresh.read('/world/units/keepalived/enabled')).toBeDefined()
+    expect(await cluster.restore(fresh)).toMatchObject({ code: 0 })
+    expect(fresh.read('/proc/sys/net/ipv4/ip_nonlocal_bind')).toBe('0\n')
+    expect(fresh.read('/world/units/keepalived/enabled')).toBeUndefined()
+    expect(fresh.read('/world/units/haproxy/enabled')).toBeDefined()
+  })
+
+  test('need no room on the disk to put back what did not change', async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    // cp fails as on a full disk, from the first new file on.
+    server.prelude = 'cp() { case "$*" in (*.hactl-new*) return 1 ;; (*) command cp "$@" ;; esac; }'
+    expect(await cluster.switch(server, actions)).toMatchObject({ code: 1, stdout: expect.stringContaining('disk full?') })
+    expect(await cluster.restore(server)).toMatchObject({ code: 0 })
+    expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
+  })
+
   test('may be put back twice', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
