@@ -109,23 +109,24 @@ async function tidyUp({ command, connections, observed, ports, onEvent }: RollOu
   onEvent({ kind: 'note', text: `${left.map(node => node.server).join(', ')}: cleared away what a run that died had left` })
 }
 
-/** Nothing to do is not yet "it works": what was just seen must hold, and the address must answer. */
+/** Nothing to do is not yet "it works": the cluster must be well, after a boot within the time that it may need, and the address must answer. */
 async function proveUnchanged(cluster: Cluster, nodes: readonly ObservedNode[], gates: Gates): Promise<void> {
-  const complete = nodes.length === cluster.servers.length
+  const servers = nodes.map(node => node.server)
   const problems = [
-    ...nodes.flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`)),
-    ...(complete ? holderProblems(cluster, nodes) : []),
+    ...nodes.flatMap(node => nodeProblems(cluster, node)),
+    ...(nodes.length === cluster.servers.length ? holderProblems(cluster, nodes) : []),
   ]
-  if (problems.length > 0) {
+  try {
+    for (const gate of problems.length > 0 ? (['services-healthy', 'one-holder'] as const) : []) await gates.pass(gate, servers)
+  } catch (error) {
+    if (!(error instanceof HactlError) || error.code !== 'E_GATE') throw error
     throw new HactlError({
       code: 'E_UNHEALTHY',
       what: 'there is nothing to change, but the cluster is not well',
-      why: problems,
+      why: error.why,
       fix: 'hactl status shows each server; systemctl status haproxy keepalived on the servers named above',
+      cause: error,
     })
   }
-  await gates.pass(
-    'vip-answers',
-    nodes.map(node => node.server),
-  )
+  await gates.pass('vip-answers', servers)
 }

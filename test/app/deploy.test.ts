@@ -252,6 +252,23 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
 
   test('with nothing to do on a cluster that is not well says so', async () => {
     server('srv-2').write('/world/haproxy-hangs', '')
-    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_UNHEALTHY', exit: 5, why: [expect.stringContaining('srv-2')] })
+    expect(await failure(cluster.deploy())).toMatchObject({
+      code: 'E_UNHEALTHY',
+      exit: 5,
+      why: expect.arrayContaining([expect.stringContaining('srv-2')]),
+    })
+  })
+
+  test('with nothing to do just after a boot waits until what was started is ready', async () => {
+    const late = server('srv-2')
+    late.write('/world/haproxy-hangs', '')
+    let looks = 0
+    late.before = () => {
+      if (++looks === 3) late.remove('/world/haproxy-hangs')
+      return undefined
+    }
+    const report = await cluster.deploy()
+    expect(report.servers.flatMap(({ changed }) => changed)).toEqual([])
+    expect(looks).toBeGreaterThanOrEqual(3)
   })
 })

@@ -181,7 +181,9 @@ export async function makeWell(world: World): Promise<void> {
 /** Waits until every server runs both services again: after a boot. */
 export async function untilUp(world: World, limitMs = 60_000): Promise<void> {
   await until('all servers run again', limitMs, async () => {
-    const looks = await Promise.all(SERVERS.map(server => world.lab.trySh(server, 'systemctl is-active --quiet ssh haproxy keepalived')))
+    const looks = await Promise.all(
+      SERVERS.map(server => world.lab.trySh(server, 'for u in ssh haproxy keepalived; do systemctl is-active --quiet $u || exit 1; done')),
+    )
     return looks.every(look => look.code === 0)
   })
 }

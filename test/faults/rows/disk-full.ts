@@ -11,6 +11,11 @@ const DEADLINE_MS = 60_000
 /** Blocks of 4 KiB that are left: what a roll-out writes into one of these folders takes fewer than 100. */
 const MOST_BLOCKS = 12
 
+/** A unit may have a view of the mounts of its own, from its start on. */
+async function restart(world: World): Promise<void> {
+  for (const server of SERVERS) await world.lab.sh(server, 'systemctl restart haproxy && systemctl restart keepalived')
+}
+
 /** Small file systems of their own over the folders that hactl writes to, on every server, with what stands there now. */
 async function mountSmall(world: World): Promise<void> {
   for (const folder of FOLDERS)
@@ -40,6 +45,7 @@ export const diskFull: Row = {
   times: 30,
   open: async world => {
     await mountSmall(world)
+    await restart(world)
     return {
       attempt: () =>
         aroundPoller(world, async () => {
@@ -70,6 +76,7 @@ export const diskFull: Row = {
       close: async () => {
         for (const server of SERVERS) for (const folder of FOLDERS) await world.lab.trySh(server, `rm -f ${folder}/${FILLER}`)
         await unmount(world)
+        await restart(world)
       },
     }
   },
