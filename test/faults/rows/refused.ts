@@ -43,7 +43,7 @@ async function refusal(world: World, over: Json, code: string, exit: number, for
     ['history'],
     ['unlock', '--force'],
     ['verify-failover', '--yes'],
-    ['drain', 'srv-2'],
+    ['drain', 'srv-2', '--yes'],
   ])
   const before = [await liveFiles(lab), await services(lab)].flat()
   const startedMs = performance.now()
