@@ -2,10 +2,13 @@
 import { startPoller } from '../e2e/support/poller.ts'
 import type { Tried, World } from './row.ts'
 
+/** What clients wait before they give up. A machine with too much to do answers late, and late is not lost: the slowest answer is told. */
+const ANSWER_LIMIT_MS = 5_000
+
 export type Found = Omit<Tried, 'probes' | 'lost'>
 
 export async function aroundPoller(world: World, act: () => Promise<Found>): Promise<Tried> {
-  const poller = await startPoller(world.lab.vip)
+  const poller = await startPoller(world.lab.vip, ANSWER_LIMIT_MS)
   const since = Math.floor(Date.now() / 1000)
   let found: Found
   try {
@@ -28,6 +31,6 @@ export async function aroundPoller(world: World, act: () => Promise<Found>): Pro
     ...found,
     probes: seen.probes,
     lost: seen.failed,
-    longestMs: { ...(seen.outageMs > 0 ? { 'no answer': seen.outageMs } : {}), ...found.longestMs },
+    longestMs: { 'slowest answer': seen.slowestMs, ...(seen.outageMs > 0 ? { 'no answer': seen.outageMs } : {}), ...found.longestMs },
   }
 }

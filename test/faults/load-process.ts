@@ -5,7 +5,7 @@
 import { Agent, request } from 'node:http'
 import { request as requestTls, type RequestOptions } from 'node:https'
 
-const LIMIT_MS = 2_000
+const LIMIT_MS = 5_000
 const NEW_EVERY_MS = 8
 const TLS_EVERY_MS = 40
 const KEPT = 16
@@ -32,7 +32,7 @@ function ask(options: RequestOptions, tls: boolean): Promise<Answer> {
       resolve(error === undefined ? 'answered' : { error, hasBegun, wasReused: asking.reusedSocket })
     }
     const timer = setTimeout(() => {
-      end('no answer within 2 s')
+      end('no answer within 5 s')
       asking.destroy()
     }, LIMIT_MS)
     asking.once('error', error => end(error.message))

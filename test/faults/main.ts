@@ -9,13 +9,15 @@ import { parseArgs } from 'node:util'
 import { openWorkspace } from '../e2e/support/hactl.ts'
 import { openLab, root } from '../e2e/support/lab.ts'
 import { seededRandom } from '../inventory/random.ts'
-import { inventoryOf, makeWell, nextConfig } from './cluster.ts'
+import { makeWell } from './cluster.ts'
 import { type Row, type RowResult, sumUp, type Tried, type World } from './row.ts'
 import { ROWS } from './rows.ts'
 import { renewTable } from './table.ts'
 
 const DOCUMENT = join(root, 'docs/reliability.md')
 const MINUTE_MS = 60_000
+/** Every row in so many parts, one row after the other: a run whose time is up has tried them all. */
+const ROUNDS = 5
 
 interface Settings {
   readonly rows: readonly Row[]
@@ -55,13 +57,13 @@ function settings(): Settings {
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
 
-async function runRow(row: Row, times: number, world: World, log: (text: string) => void): Promise<RowResult> {
-  world.say(`== ${row.name}: ${row.title}, ${times} times`)
-  const tries: Tried[] = []
+/** Tries a row from one number on up to another, and adds what came of it. */
+async function runRow(row: Row, from: number, to: number, tries: Tried[], world: World, log: (text: string) => void): Promise<void> {
+  world.say(`== ${row.name}: ${row.title}, ${from} to ${to}`)
   await makeWell(world)
   const { attempt, close } = await row.open(world)
   try {
-    for (let n = 1; n <= times && !world.isTimeUp(); n++) {
+    for (let n = from; n <= to && !world.isTimeUp(); n++) {
       const startedMs = performance.now()
       let tried: Tried
       try {
@@ -72,9 +74,7 @@ async function runRow(row: Row, times: number, world: World, log: (text: string)
       tries.push(tried)
       const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
       const verdict = tried.broken.length + tried.hung.length === 0 ? 'whole' : 'BROKEN'
-      world.say(
-        `${row.name} ${n}/${times} ${verdict} in ${seconds} s, ${tried.lost} of ${tried.probes} lost, ${JSON.stringify(tried.counts ?? {})}`,
-      )
+      world.say(`${row.name} ${n} ${verdict} in ${seconds} s, ${tried.lost} of ${tried.probes} lost, ${JSON.stringify(tried.counts ?? {})}`)
       for (const text of [...tried.broken, ...tried.hung]) {
         world.say(`   ${text.slice(0, 600)}`)
         log(`${row.name} ${n}: ${text}`)
@@ -84,7 +84,6 @@ async function runRow(row: Row, times: number, world: World, log: (text: string)
   } finally {
     await close?.()
   }
-  return sumUp(row, tries)
 }
 
 async function main(): Promise<number> {
@@ -96,31 +95,31 @@ async function main(): Promise<number> {
     process.stdout.write(`${text}\n`)
     log(text)
   }
-  const results: RowResult[] = []
-  for (const row of rows) {
-    if (performance.now() > endMs || interrupted.signal.aborted) break
-    // A workspace for every row, and a seed of its own: --only gives a row the same faults as the whole run.
-    const work = openWorkspace({})
-    const world: World = {
-      lab,
-      work,
-      random: seededRandom(seed),
-      say,
-      isTimeUp: () => performance.now() > endMs || interrupted.signal.aborted,
-    }
-    work.writeInventory(inventoryOf(world, nextConfig()))
-    try {
-      const result = await runRow(row, times ?? row.times, world, log)
-      results.push(result)
+  const tries = new Map<Row, Tried[]>(rows.map(row => [row, []]))
+  const worlds = new Map<Row, World>()
+  const isTimeUp = () => performance.now() > endMs || interrupted.signal.aborted
+  const resultOf = (row: Row): RowResult => sumUp(row, tries.get(row) ?? [])
+  const rounds = times === undefined ? ROUNDS : 1
+  for (let round = 0; round < rounds && !isTimeUp(); round++) {
+    for (const row of rows) {
+      if (isTimeUp()) break
+      // A seed of its own: --only gives a row the same faults as the whole run.
+      const world = worlds.get(row) ?? { lab, work: openWorkspace({}), random: seededRandom(seed), say, isTimeUp }
+      worlds.set(row, world)
+      const all = times ?? row.times
+      const before = Math.floor((all * round) / rounds)
+      const after = Math.floor((all * (round + 1)) / rounds)
+      if (after > before) await runRow(row, before + 1, after, tries.get(row) ?? [], world, log)
+      const result = resultOf(row)
       if (writes && result.tried > 0) {
         const occasion = { date: new Date().toISOString().slice(0, 10), release: lab.release, seed }
         const titles = ROWS.map(each => each.title)
         writeFileSync(DOCUMENT, renewTable(readFileSync(DOCUMENT, 'utf8'), [result], occasion, titles))
       }
-    } finally {
-      work.remove()
     }
   }
+  for (const { work } of worlds.values()) work.remove()
+  const results = rows.map(resultOf)
   say('')
   for (const { name, tried, probes, lost, broken, hung, also } of results)
     say(`${name.padEnd(14)} tried ${tried}, lost ${lost} of ${probes}, broken ${broken.length}, hung ${hung.length}; ${also}`)

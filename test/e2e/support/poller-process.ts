@@ -1,14 +1,14 @@
 /**
  * The independent judge of an outage: a process of its own that asks the virtual address with a new connection every 20 ms and gives each
- * 1 s. It shares no line with hactl. argv: URL, seconds until it ends by itself. Ends when its stdin does, then prints all samples.
+ * its time. It shares no line with hactl. argv: URL, seconds until it ends by itself, ms that an answer may take. Ends when its stdin does,
+ * then prints all samples.
  */
 import { request } from 'node:http'
 
 const SPACING_MS = 20
-const LIMIT_MS = 1000
-
 const url = process.argv[2] ?? ''
 const endMs = performance.now() + Number(process.argv[3] ?? 60) * 1000
+const limitMs = Number(process.argv[4] ?? 1000)
 
 interface Asked {
   readonly sentMs: number
@@ -37,7 +37,7 @@ function ask(): Promise<void> {
       response.once('end', () => settle(response.statusCode === 200, String(response.headers['x-backend'] ?? response.statusCode)))
       response.once('error', error => settle(false, error.message))
     })
-    const timer = setTimeout(() => settle(false, 'no answer within 1 s'), LIMIT_MS)
+    const timer = setTimeout(() => settle(false, `no answer within ${limitMs / 1000} s`), limitMs)
     asking.once('error', error => settle(false, error.message))
     asking.end()
   })

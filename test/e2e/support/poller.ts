@@ -10,6 +10,8 @@ export interface Polled {
   readonly failed: number
   /** From the last good probe's sending to the next good one's, the longest such gap; 0 where no probe failed. */
   readonly outageMs: number
+  /** The longest that an answer took, in ms. */
+  readonly slowestMs: number
   /** The backends that answered. */
   readonly backends: readonly string[]
   /** What the failed probes were told, each once. */
@@ -23,14 +25,14 @@ export interface Poller {
 interface Asked {
   readonly sentMs: number
   readonly ok: boolean
+  readonly tookMs: number
   readonly said: string
 }
 
-/** Polls until stopped; resolves once the first probe is about to be sent. */
-export async function startPoller(address: string): Promise<Poller> {
-  const child = spawn(process.execPath, [join(root, 'test/e2e/support/poller-process.ts'), `http://${address}/`, String(LIMIT_SECONDS)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+/** Polls until stopped; resolves once the first probe is about to be sent. `answerLimitMs`: after so long an answer counts as lost. */
+export async function startPoller(address: string, answerLimitMs = 1000): Promise<Poller> {
+  const words = [join(root, 'test/e2e/support/poller-process.ts'), `http://${address}/`, String(LIMIT_SECONDS), String(answerLimitMs)]
+  const child = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] })
   let out = ''
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject)
@@ -68,6 +70,7 @@ function judge(samples: readonly Asked[]): Polled {
     probes: samples.length,
     failed: failed.length,
     outageMs: Math.round(outageMs),
+    slowestMs: Math.round(Math.max(0, ...samples.filter(sample => sample.ok).map(sample => sample.tookMs))),
     backends: [...new Set(samples.filter(sample => sample.ok).map(sample => sample.said))].toSorted(),
     errors: [...new Set(failed.map(sample => sample.said))],
   }
