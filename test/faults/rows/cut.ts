@@ -106,7 +106,7 @@ export const cut = rowOf('cut', 'SSH to a server is cut (reset or closed) at a r
 export const stall = rowOf(
   'stall',
   'SSH to a server goes silent at a random byte, half of the times for good',
-  20,
+  10,
   ['stall'],
   STALL_DEADLINE_MS,
 )

@@ -42,7 +42,7 @@ function fill(world: World, server: string, folder: string, blocks: number): Pro
 export const diskFull: Row = {
   name: 'disk-full',
   title: 'the disk of a server is full, or becomes so in the middle',
-  times: 30,
+  times: 20,
   open: async world => {
     await mountSmall(world)
     await restart(world)
