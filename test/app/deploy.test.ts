@@ -251,7 +251,13 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
   })
 
   test('with nothing to do on a cluster that is not well says so', async () => {
-    server('srv-2').write('/world/haproxy-hangs', '')
+    const ill = server('srv-2')
+    ill.write('/world/haproxy-hangs', '')
+    // Every look takes a second of the clock's time: few of them fill what a cluster may need to settle.
+    ill.before = async () => {
+      await cluster.ports.clock.sleep(1000)
+      return undefined
+    }
     expect(await failure(cluster.deploy())).toMatchObject({
       code: 'E_UNHEALTHY',
       exit: 5,
