@@ -114,7 +114,9 @@ function serverStatus(
       drift: [],
       drained: false,
       drainsAtBoot: false,
-      problems: [failure?.message ?? 'could not be reached'],
+      problems: [
+        failure === undefined ? 'could not be reached' : `${failure.message}${failure.fix === undefined ? '' : ` (${failure.fix})`}`,
+      ],
     }
   }
   const states = node.instances.map(instance => instance.state)

@@ -220,6 +220,17 @@ describe('hactl cannot get in (4)', () => {
       expectRefusal(await plan(), 4, 'E_SUDO', { fix: /-K|become_password/ })
     })
 
+    test('sudo wants a terminal, which hactl does not give it', async () => {
+      const sudoers = '/etc/sudoers.d/requiretty'
+      await lab.everywhere(`echo 'Defaults requiretty' >${sudoers} && chmod 0440 ${sudoers}`)
+      try {
+        work.writeInventory(labInventory(lab, ssh({ user: 'ops' })))
+        expectRefusal(await plan(), 4, 'E_SUDO', { what: /wants a terminal/, fix: /Defaults:ops !requiretty/ })
+      } finally {
+        await lab.everywhere(`rm ${sudoers}`)
+      }
+    })
+
     test('the user may not use sudo', async () => {
       await lab.everywhere(
         'id nobodyspecial >/dev/null 2>&1 || useradd -m -s /bin/bash nobodyspecial; mkdir -p /home/nobodyspecial/.ssh; ' +

@@ -1,9 +1,18 @@
 /** Where secrets are not, while hactl works and afterwards. Needs: any lab. Leaves: the article's cluster, with a stats page. */
 import { spawn } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
+import { chmodSync, copyFileSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CLASSIC_ENV, classicInventory, expectExit, labHaproxy, openWorkspace, type Workspace } from './support/hactl.ts'
+import {
+  CLASSIC_ENV,
+  classicInventory,
+  expectExit,
+  expectRefusal,
+  labHaproxy,
+  labInventory,
+  openWorkspace,
+  type Workspace,
+} from './support/hactl.ts'
 import { type Lab, local, openLab, SERVERS } from './support/lab.ts'
 import { ensureDeployed } from './support/servers.ts'
 
@@ -105,6 +114,25 @@ test('no argument, environment, log, output, report or readable file shows a sec
   expect((await lab.everywhere('stat -c "%a %U" /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf')).join('')).toBe(
     '640 root\n640 root\n'.repeat(3),
   )
+})
+
+test('the passphrase of a key is asked for once for all servers, at the terminal, and named where there is none', async () => {
+  const key = join(work.dir, 'id_locked')
+  copyFileSync(lab.key, key)
+  chmodSync(key, 0o600)
+  const passphrase = 'open sesame'
+  expect(await local('ssh-keygen', ['-q', '-p', '-P', '', '-N', passphrase, '-f', key])).toMatchObject({ code: 0 })
+  work.writeInventory(labInventory(lab, { ssh: { user: 'root', identity_file: key, known_hosts: lab.known_hosts } }))
+  expectRefusal(await work.hactl(['plan', '--json']), 4, 'E_SSH_AUTH', { why: /is encrypted, and no agent holds it/, fix: /^ssh-add / })
+  const asked = await work.hactl(['status', '--no-color'], {
+    answers: [
+      { question: 'Passphrase for', answer: 'open sesam' },
+      { question: 'That was wrong', answer: passphrase },
+    ],
+  })
+  expectExit(asked, 0)
+  expect(asked.stdout).toContain(`${lab.vip} is held by srv-1`)
+  expect(asked.stdout).not.toContain(passphrase)
 })
 
 test('the check script, and every folder above it, belongs to root and is written by nobody else', async () => {
