@@ -4,10 +4,11 @@ import type { Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
 import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { loadCluster } from './load.ts'
+import { formerMemberErrors, strangerError, strangers } from './members.ts'
 import { observeAndTell } from './observe-cluster.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from './preflight.ts'
+import { assertFit, assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from './preflight.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
 import { type RollOutReport, rollOut } from './roll-out.ts'
 
@@ -15,6 +16,8 @@ export interface DeployInput extends ConnectOptions {
   readonly inventoryPath: string
   readonly adopt: boolean
   readonly reload: boolean
+  /** Names of former members that are gone for good, and will not speak again. */
+  readonly forget: readonly string[]
   readonly confirm: (plan: Plan) => Promise<boolean>
 }
 
@@ -45,6 +48,7 @@ export async function deploy(
     async (connections, observed) => {
       assertAllIn(connections.failures)
       const nodes = [...connections.sessions.keys()].flatMap(name => observed.get(name) ?? [])
+      assertFit(formerMemberErrors(cluster, nodes, input.forget))
       const findings = preflightFindings(cluster, nodes, { minded: 'locks' })
       const tryWire = () => wirePreflight(cluster, nodes, connections.sessions, ports, DEPLOY_WIRE, findings)
       // Whoever has to mend something wants to know of all of it; where nothing is wrong, packages are fetched meanwhile.
@@ -52,6 +56,10 @@ export async function deploy(
       assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)
       const result = planFor(loaded, playbook, observed, { adopt: input.adopt, reload: input.reload })
       assertNothingForeign(result)
+      const { problems, unasked } = await strangers(loaded, input, observed, result.plan, ports)
+      if (problems.length > 0) throw strangerError(problems)
+      if (unasked.length > 0)
+        onEvent({ kind: 'warning', text: `${unasked.join(', ')} could not be asked whether it knows the servers that join` })
       tellPlan(result.plan, onEvent)
       const { confirm } = input
       const { plan } = result

@@ -4,6 +4,7 @@ import type { ObservedNode, Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
 import { type ConnectOptions, assertAllIn, targetsOf, withConnections } from './connect.ts'
 import { loadCluster } from './load.ts'
+import { formerMemberProblems, strangers } from './members.ts'
 import { observeAndTell } from './observe-cluster.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { assertNothingFailed, preflightFindings } from './preflight.ts'
@@ -39,8 +40,11 @@ export async function plan(
       assertNothingFailed(preflightFindings(loaded.cluster, nodes, { minded: 'no-locks' }), onEvent)
       const result = planFor(loaded, playbook, observed, { adopt: input.adopt ?? false, reload: input.reload ?? false })
       assertNothingForeign(result)
-      tellPlan(result.plan, onEvent)
-      return { plan: result.plan, observed: nodes }
+      const { problems } = await strangers(loaded, input, observed, result.plan, ports)
+      const warnings = [...result.plan.warnings, ...formerMemberProblems(loaded.cluster, nodes), ...problems]
+      const made = { ...result.plan, warnings }
+      tellPlan(made, onEvent)
+      return { plan: made, observed: nodes }
     },
     server => onEvent({ kind: 'observe-started', server }),
   )

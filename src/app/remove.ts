@@ -1,18 +1,20 @@
-import { forgetStateScript, removeScript } from '../engine/apply/remove.ts'
+import { forgetMembersScript, forgetStateScript, removeScript } from '../engine/apply/remove.ts'
 import { runSteps } from '../engine/apply/steps.ts'
+import { type Member, memberLine } from '../domain/members.ts'
 import { RUN_DIR } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { withLock } from '../engine/lock.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
-import { loadCluster } from './load.ts'
+import { type LoadedCluster, loadCluster } from './load.ts'
 import { lockClaim, runIdFor } from './lock-claim.ts'
 import { holdersOf, observeAndTell } from './observe-cluster.ts'
 import { assertFit, preflightErrors } from './preflight.ts'
 
 // apt may wait for its lock.
 const REMOVE_DEADLINE_MS = 900_000
+const FORGET_DEADLINE_MS = 15_000
 
 export interface RemoveInput extends ConnectOptions {
   readonly inventoryPath: string
@@ -23,7 +25,7 @@ export interface RemoveAnnouncement {
   /** To be typed by whoever confirms. */
   readonly cluster: string
   readonly servers: readonly { readonly name: string; readonly files: readonly string[] }[]
-  /** Virtual addresses that nobody will hold afterwards. */
+  /** Virtual addresses that nobody will hold afterwards; none where members stay. */
   readonly addresses: readonly string[]
 }
 
@@ -46,12 +48,13 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
       const nodes = [...observed.values()]
       assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
       const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+      const staying = cluster.servers.filter(server => !observed.has(server.name))
       const servers = nodes.map(node => ({
         name: node.server,
         files: Object.values(node.files).flatMap(file => (file?.ownedSha256 === undefined ? [] : [file.path])),
       }))
       if (servers.every(server => server.files.length === 0)) return { servers: servers.map(({ name }) => ({ name, removed: [] })) }
-      if (!(await input.confirm({ cluster: cluster.name, servers, addresses }))) {
+      if (!(await input.confirm({ cluster: cluster.name, servers, addresses: staying.length > 0 ? [] : addresses }))) {
         throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes removes without asking' })
       }
       const runId = runIdFor(ports)
@@ -72,8 +75,46 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
         }
       })
       await Promise.allSettled(order.map(session => session.run(forgetStateScript(), { label: 'forget this server', deadlineMs: 15_000 })))
+      const left = cluster.servers.filter(server => observed.has(server.name))
+      if (staying.length > 0) await tellTheOthers(loaded, input, staying, left, ports, onEvent)
       return { servers: servers.map(({ name, files }) => ({ name, removed: files })) }
     },
     server => onEvent({ kind: 'observe-started', server }),
+  )
+}
+
+/** Those that stay no longer count on it, so that it may leave the inventory. One that cannot be told still remembers it, and says so. */
+async function tellTheOthers(
+  loaded: LoadedCluster,
+  input: RemoveInput,
+  staying: readonly Member[],
+  left: readonly Member[],
+  ports: Ports,
+  onEvent: (event: EngineEvent) => void,
+): Promise<void> {
+  await withConnections(
+    await targetsOf(loaded, { ...input, limit: staying.map(({ name }) => name) }, ports),
+    input.forks,
+    ports,
+    async session => {
+      const lines = left.map(memberLine)
+      const { code } = await session.run(forgetMembersScript(lines), {
+        label: 'forget who left',
+        deadlineMs: FORGET_DEADLINE_MS,
+        signal: ports.signal,
+      })
+      return code === 0
+    },
+    async (_, told) => {
+      for (const { name } of staying) {
+        if (told.get(name) === true) continue
+        const names = left.map(member => member.name).join(',')
+        onEvent({
+          kind: 'warning',
+          server: name,
+          text: `it could not be told, and still takes ${names} for members: hactl deploy --forget ${names} once they left the inventory`,
+        })
+      }
+    },
   )
 }

@@ -78,6 +78,11 @@ export async function rollback(
       })
       const result = planTowards(cluster, desired, playbook, observed, { adopt: false, reload: false })
       assertNothingForeign(result)
+      assertNobodyStaysBehind(
+        cluster.servers.map(({ name }) => name),
+        [...observed.values()],
+        result.plan,
+      )
       tellPlan(result.plan, onEvent)
       const report = await rollOut({
         cluster,
@@ -95,6 +100,25 @@ export async function rollback(
     },
     server => onEvent({ kind: 'observe-started', server }),
   )
+}
+
+/**
+ * A server that joined, or was replaced, after the entry keeps what it has. Where its peers go back to what it does not share, they would
+ * refuse each other's adverts.
+ */
+function assertNobodyStaysBehind(goBack: readonly string[], nodes: readonly ObservedNode[], plan: Plan): void {
+  if (plan.changeClass !== 'together' && plan.changeClass !== 'outage') return
+  const behind = nodes
+    .filter(node => !goBack.includes(node.server) && node.services.keepalived.active === 'active')
+    .map(node => node.server)
+  const [first] = behind
+  if (first === undefined) return
+  throw new HactlError({
+    code: 'E_NO_HISTORY',
+    what: `${behind.join(' and ')} came after this entry and cannot go back with the others: both sides would hold the addresses`,
+    why: plan.warnings,
+    fix: `hactl remove --limit ${first} first, or change the inventory and deploy it`,
+  })
 }
 
 async function readSnapshots(

@@ -8,6 +8,7 @@ import type { Ports } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { issueLine, loadCluster } from './load.ts'
+import { formerMemberProblems } from './members.ts'
 import { holdersOf, observeAndTell, probeRequestFor } from './observe-cluster.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { planFor } from './prepare-plan.ts'
@@ -72,7 +73,7 @@ export async function status(
         vips: addresses.map(address => ({ address, holders: holdersOf(nodes, address) })),
         exit: exitOf(connections.failures, holder),
         // What cannot be compared because a server is out of sight is no news.
-        problems: [...holder, ...(complete ? drift.problems : []), ...errors.map(issueLine)],
+        problems: [...holder, ...formerMemberProblems(cluster, nodes), ...(complete ? drift.problems : []), ...errors.map(issueLine)],
       }
     },
   )

@@ -130,6 +130,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       { flags: '--adopt', about: 'take over files that hactl did not make' },
       { flags: '--reload', about: 'reload the services although nothing changed' },
+      { flags: '--forget <SERVER,...>', about: 'former members that are gone for good', repeat: true },
     ],
     examples: ['hactl deploy', 'hactl deploy edge.yml --yes --json'],
     load: async () => (await import('./commands/deploy.ts')).deploy,

@@ -6,6 +6,7 @@ import { renderCheckScript } from './haproxy/check-script.ts'
 import { renderHaproxyDropin } from './haproxy/hooks.ts'
 import { renderKeepalivedConf } from './keepalived/config.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.ts'
+import { renderMembers } from './members.ts'
 import type { NodeFacts } from './node-facts.ts'
 import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
@@ -15,6 +16,7 @@ import {
   HAPROXY_DROPIN,
   KEEPALIVED_CONF,
   KEEPALIVED_DROPIN,
+  MEMBERS,
   RUN_DIR,
   SYSCTL_CONF,
   TMPFILES_CONF,
@@ -88,6 +90,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
     cluster.packages.unattendedUpgrades
       ? { kind: 'absent-file', id: 'file/unattended-upgrades', path: UNATTENDED_CONF }
       : file('file/unattended-upgrades', UNATTENDED_CONF, renderUnattendedConf()),
+    file('file/members', MEMBERS, renderMembers(cluster), { mode: '0600' }),
     file('file/sysctl', SYSCTL_CONF, `${GENERATED_LINE}\n${NONLOCAL_BIND} = 1\n`),
     { kind: 'sysctl', id: `sysctl/${NONLOCAL_BIND}`, key: NONLOCAL_BIND, value: '1' },
     file('file/check-script', CHECK_SCRIPT, renderCheckScript(cluster), {

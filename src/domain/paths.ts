@@ -10,6 +10,8 @@ export const TMPFILES_CONF = '/etc/tmpfiles.d/hactl.conf'
 export const DRAIN_TMPFILES_CONF = '/etc/tmpfiles.d/hactl-drain.conf'
 export const SYSCTL_CONF = '/etc/sysctl.d/90-hactl.conf'
 export const UNATTENDED_CONF = '/etc/apt/apt.conf.d/52hactl-unattended-upgrades'
+/** Which servers make the cluster: remembered by all of them, so that one that left the inventory is missed. */
+export const MEMBERS = '/var/lib/hactl/members'
 
 /** On tmpfs: what keepalived watches. Empty after a boot, made again by tmpfiles.d. */
 export const RUN_DIR = '/run/hactl'
@@ -30,4 +32,5 @@ export const MANAGED_PATHS: readonly string[] = [
   TMPFILES_CONF,
   SYSCTL_CONF,
   UNATTENDED_CONF,
+  MEMBERS,
 ]

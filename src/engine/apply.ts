@@ -81,10 +81,8 @@ async function prove(input: ApplyInput, stage: Stage): Promise<void> {
     const changed = input.plan.waves.flat()
     if (changed.length === 0) throw error
     input.onEvent({ kind: 'warning', text: 'the proof failed: every server goes back to its previous configuration' })
-    const together = input.plan.changeClass === 'together' || input.plan.changeClass === 'outage'
-    const waves = together ? [changed] : [...input.plan.waves].reverse()
     const failures: HactlError[] = []
-    for (const wave of waves) failures.push(...(await restoreServers(input, wave)))
+    for (const wave of input.plan.waves.toReversed()) failures.push(...(await restoreServers(input, wave)))
     throw withRestoreErrors(error, failures)
   }
 }

@@ -44,12 +44,12 @@ export function planCluster(input: PlanInput): PlanResult {
     servers.push({ server: diff.server, actions: diff.actions, unchanged: diff.unchanged })
   }
   const changing = servers.filter(server => server.actions.length > 0)
-  const judgements = changing.map(server => input.judge(server.server, server.actions))
-  const gravest = judgements.reduce(
+  const judged = changing.map(server => ({ server: server.server, ...input.judge(server.server, server.actions) }))
+  const gravest = judged.reduce(
     (worst, next) => (GRAVITY.indexOf(next.class) > GRAVITY.indexOf(worst) ? next.class : worst),
     'none' as ChangeClass,
   )
-  const reasons = [...new Set(judgements.flatMap(judgement => judgement.reasons))]
+  const reasons = [...new Set(judged.flatMap(judgement => judgement.reasons))]
   return {
     foreign,
     plan: {
@@ -57,12 +57,8 @@ export function planCluster(input: PlanInput): PlanResult {
       cluster: input.cluster,
       servers,
       changeClass: gravest,
-      waves: wavesFor(
-        changing.map(server => server.server),
-        gravest,
-        input.holders,
-      ),
-      outageMs: Math.max(0, ...judgements.map(judgement => judgement.outageMs)),
+      waves: wavesFor(judged, gravest, input.holders),
+      outageMs: Math.max(0, ...judged.map(judgement => judgement.outageMs)),
       warnings: reasons,
     },
   }
@@ -70,18 +66,21 @@ export function planCluster(input: PlanInput): PlanResult {
 
 /**
  * Which servers change together: one by one with the holders last, or all at once where peers refuse each other's adverts until all have
- * changed (one by one would be a split brain), or where nothing runs yet that could be disturbed.
+ * changed (one by one would be a split brain), or where nothing runs yet that could be disturbed. Servers that join come after all that
+ * run: a newcomer whom its peers do not know yet hears no adverts, and takes the address beside their master.
  */
 export function wavesFor(
-  changing: readonly string[],
+  changing: readonly { readonly server: string; readonly class: ChangeClass }[],
   changeClass: ChangeClass,
   holders: readonly string[],
 ): readonly (readonly string[])[] {
-  if (changing.length === 0) return []
-  if (changeClass === 'together' || changeClass === 'outage') return [changing]
-  if (changeClass === 'first-time' && holders.length === 0) return [changing]
+  const namesOf = (isNew: boolean) => changing.filter(change => (change.class === 'first-time') === isNew).map(({ server }) => server)
+  const [running, joining] = [namesOf(false), namesOf(true)]
+  if (joining.length > 0 && running.length === 0 && holders.length === 0) return [joining]
+  const oneByOne = (servers: readonly string[]) => servers.map(server => [server])
+  if (running.length > 0 && (changeClass === 'together' || changeClass === 'outage')) return [running, ...oneByOne(joining.toReversed())]
   // Rank order reversed: the least preferred backup is the cheapest to be wrong on.
-  const backups = changing.filter(server => !holders.includes(server)).reverse()
-  const last = changing.filter(server => holders.includes(server))
-  return [...backups, ...last].map(server => [server])
+  const backups = running.filter(server => !holders.includes(server)).reverse()
+  const last = running.filter(server => holders.includes(server))
+  return oneByOne([...backups, ...last, ...joining.toReversed()])
 }

@@ -57,7 +57,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
     const report = await cluster.deploy({
       confirm: () => Promise.reject(new Error('there is nothing to confirm')),
     })
-    expect(report.servers).toEqual(['srv-1', 'srv-2', 'srv-3'].map(name => ({ name, changed: [], unchanged: 13 })))
+    expect(report.servers).toEqual(['srv-1', 'srv-2', 'srv-3'].map(name => ({ name, changed: [], unchanged: 14 })))
     expect(report.holder).toEqual({ '192.0.2.200': 'srv-1' })
     expect(new Set(ran().flat())).toEqual(new Set(['read the facts of this server']))
     expect(fingerprints()).toEqual(before)
@@ -174,7 +174,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
     expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_SSH_UNREACHABLE', exit: 4, server: 'srv-9' })
     expect(fingerprints()).toEqual(before)
     const report = await cluster.deploy({ limit: ['srv-2'] })
-    expect(report.servers).toMatchObject([{ name: 'srv-2', changed: ['file/haproxy.cfg', 'service/haproxy'] }])
+    expect(report.servers).toMatchObject([{ name: 'srv-2', changed: ['file/members', 'file/haproxy.cfg', 'service/haproxy'] }])
     expect(fingerprints()[0]).toBe(before[0])
   })
 

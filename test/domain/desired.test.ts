@@ -22,6 +22,7 @@ const IDS = [
   'file/haproxy.cfg',
   'file/keepalived-dropin',
   'file/keepalived.conf',
+  'file/members',
   'file/sysctl',
   'file/tmpfiles',
   'file/unattended-upgrades',

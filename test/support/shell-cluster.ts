@@ -92,6 +92,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     timeoutMs: 1000,
     adopt: false,
     reload: false,
+    forget: [],
     confirm: async () => true,
   }
   let folders = 0

@@ -12,6 +12,7 @@ export const deploy: Command = async context => {
     ...(await runInput(context)),
     adopt: flags.on('adopt'),
     reload: flags.on('reload'),
+    forget: flags.list('forget').flatMap(list => list.split(',')),
     confirm: (plan: Plan) => showAndAsk(context, plan),
   }
   return tellingChanges(context, async onEvent => {

@@ -26,7 +26,9 @@ async function askForName(context: CommandContext, what: RemoveAnnouncement): Pr
     [
       'This takes away what hactl put on these servers, and the packages that it installed:',
       ...what.servers.map(({ name, files }) => `  ${name}: ${files.join(' ')}`),
-      `nobody will hold ${what.addresses.join(', ')} afterwards, unless an older configuration that is put back does`,
+      ...(what.addresses.length === 0
+        ? []
+        : [`nobody will hold ${what.addresses.join(', ')} afterwards, unless an older configuration that is put back does`]),
     ].join('\n'),
   )
   if (context.flags.on('yes')) return true

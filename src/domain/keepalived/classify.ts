@@ -12,7 +12,7 @@ export interface KeepalivedChange {
 }
 
 /** What keepalived and its peers tell an instance by. */
-interface InstanceView {
+export interface InstanceView {
   readonly name: string
   readonly virtualRouterId: string
   readonly family: string
@@ -61,7 +61,7 @@ function viewOf(instance: ConfNode, globalVersion: string | undefined, multicast
 }
 
 /** undefined where the file cannot be read in full: braces do not match, or it includes others. */
-function viewsOf(text: string): readonly InstanceView[] | undefined {
+export function viewsOf(text: string): readonly InstanceView[] | undefined {
   const conf = parseKeepalivedConf(text)
   if (conf.problems.length > 0 || conf.includes.length > 0) return undefined
   const globals = conf.nodes.filter(n => n.words[0] === 'global_defs')

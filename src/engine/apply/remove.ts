@@ -75,3 +75,14 @@ done_ state`,
 export function forgetStateScript(): Script {
   return sh`rm -f ${`${STATE_DIR}/lock.mutex`}; rmdir ${STATE_DIR} 2>/dev/null; :`
 }
+
+/** On a server that stays: these lines are taken out of its list of members, and the list remains hactl's own. */
+export function forgetMembersScript(lines: readonly string[]): Script {
+  return sh`
+list=${`${STATE_DIR}/members`}; owned=${`${STATE_DIR}/owned`}
+[ -e "$list" ] || exit 0
+umask 077
+printf '%s\n' ${lines} | grep -vxF -f - "$list" >"$list.hactl-new"
+sum=$(sha256sum -- "$list.hactl-new" | cut -c1-64)
+{ grep -v "  $list\$" "$owned"; printf '%s  %s\n' "$sum" "$list"; } >"$owned.new" && mv -f "$owned.new" "$owned" && mv -f "$list.hactl-new" "$list"`
+}

@@ -1,0 +1,94 @@
+/** What is asked of a cluster before its members change: nobody may be left behind who still speaks, nobody join whom its peers do not know. */
+import type { Cluster } from '../domain/cluster-types.ts'
+import { instancesUnknownTo } from '../domain/keepalived/peers.ts'
+import { formerMembers, type Member } from '../domain/members.ts'
+import { KEEPALIVED_CONF } from '../domain/paths.ts'
+import { observeNode } from '../engine/observe.ts'
+import { HactlError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+import type { Action, ObservedNode, Plan } from '../state.ts'
+import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import type { LoadedCluster } from './load.ts'
+import { probeRequestFor } from './observe-cluster.ts'
+
+function describeMember({ name, host }: Member): string {
+  return `${name} (${host})`
+}
+
+/** One sentence per server that left the inventory and that the others remember. */
+export function formerMemberProblems(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
+  return formerMembers(cluster, nodes).map(
+    member =>
+      `${describeMember(member)} was a member, and the inventory no longer has it: put it back and run hactl remove --limit ${member.name}, ` +
+      `or, where it is gone for good, hactl deploy --forget ${member.name}`,
+  )
+}
+
+/** `forget`: names of those that the operator says are gone. */
+export function formerMemberErrors(cluster: Cluster, nodes: readonly ObservedNode[], forget: readonly string[]): readonly HactlError[] {
+  return formerMembers(cluster, nodes)
+    .filter(({ name }) => !forget.includes(name))
+    .map(
+      member =>
+        new HactlError({
+          code: 'E_FORMER_MEMBER',
+          what: `${describeMember(member)} was a member of this cluster, and the inventory no longer has it`,
+          why: ['it may still run keepalived: once the others no longer talk to it, it takes their addresses beside them'],
+          fix: `put it back into the inventory and run hactl remove --limit ${member.name} first; where it is gone for good: hactl deploy --forget ${member.name}`,
+        }),
+    )
+}
+
+/**
+ * Servers that --limit leaves out, run keepalived, and do not know a server that is about to join: one sentence each. They are looked at for
+ * this, and for nothing else; one that does not answer is named in `unasked`.
+ */
+export async function strangers(
+  loaded: LoadedCluster,
+  options: ConnectOptions,
+  observed: ReadonlyMap<string, ObservedNode>,
+  plan: Plan,
+  ports: Ports,
+): Promise<{ readonly problems: readonly string[]; readonly unasked: readonly string[] }> {
+  const { cluster } = loaded
+  const joining = plan.servers.flatMap(({ server, actions }) => {
+    const node = observed.get(server)
+    if (node === undefined || node.services.keepalived.active === 'active') return []
+    const conf = confAfter(node, actions)
+    return conf !== undefined && actions.some(action => action.id === 'service/keepalived') ? [{ server, conf }] : []
+  })
+  const leftOut = cluster.servers.map(({ name }) => name).filter(name => !observed.has(name))
+  if (joining.length === 0 || leftOut.length === 0 || cluster.instances.every(({ unicastPeers }) => unicastPeers === 'none'))
+    return { problems: [], unasked: [] }
+  return withConnections(
+    await targetsOf(loaded, { ...options, limit: leftOut }, ports),
+    options.forks,
+    ports,
+    session => observeNode(session, probeRequestFor(cluster), ports.signal),
+    async (_, seen) => ({
+      unasked: leftOut.filter(name => !seen.has(name)),
+      problems: [...seen].flatMap(([name, node]) => {
+        if (node.services.keepalived.active !== 'active') return []
+        const running = node.files[KEEPALIVED_CONF]?.content ?? ''
+        return joining.flatMap(({ server, conf }) => {
+          const unknown = instancesUnknownTo(running, conf)
+          return unknown.length === 0 ? [] : [`${name} does not know ${server} (${unknown.join(', ')}), and sends it no adverts`]
+        })
+      }),
+    }),
+  )
+}
+
+function confAfter(node: ObservedNode, actions: readonly Action[]): string | undefined {
+  const write = actions.find(action => action.kind === 'write-file' && action.path === KEEPALIVED_CONF)
+  return write?.kind === 'write-file' ? write.after : node.files[KEEPALIVED_CONF]?.content
+}
+
+export function strangerError(problems: readonly string[]): HactlError {
+  return new HactlError({
+    code: 'E_UNKNOWN_TO_PEERS',
+    what: 'a server would join whom its peers do not know: it would hold the addresses beside their master',
+    why: problems,
+    fix: 'deploy without --limit, or first with --limit to the servers that must learn of it',
+  })
+}

@@ -1,0 +1,45 @@
+/** Who belongs to the cluster, as its servers remember it: a server that left the inventory may still run keepalived. Pure. */
+import type { ObservedNode } from '../state.ts'
+import { canonicalAddress } from './addresses.ts'
+import type { Cluster, ClusterServer } from './cluster-types.ts'
+import { GENERATED_LINE, MEMBERS } from './paths.ts'
+
+/** A server as it stood in an inventory that was deployed. */
+export interface Member {
+  readonly name: string
+  readonly host: string
+}
+
+/** One line per server of the inventory, "NAME HOST". Names and hosts hold no blanks (their grammar). */
+export function renderMembers(cluster: Cluster): string {
+  return `${GENERATED_LINE}\n${cluster.servers.map(server => `${memberLine(server)}\n`).join('')}`
+}
+
+export function memberLine({ name, host }: Member): string {
+  return `${name} ${host}`
+}
+
+export function parseMembers(text: string): readonly Member[] {
+  return text.split('\n').flatMap(line => {
+    const [name = '', host = '', ...rest] = line.trim().split(/\s+/)
+    return name === '' || name.startsWith('#') || host === '' || rest.length > 0 ? [] : [{ name, host }]
+  })
+}
+
+/** Members that these servers remember and the inventory no longer has, each once. A server that was only renamed is still a member. */
+export function formerMembers(cluster: Cluster, nodes: readonly ObservedNode[]): readonly Member[] {
+  const former = nodes
+    .flatMap(node => parseMembers(node.files[MEMBERS]?.content ?? ''))
+    .filter(member => !cluster.servers.some(server => isSameServer(member, server, nodes)))
+  return former.filter((member, index) => former.findIndex(other => other.name === member.name && other.host === member.host) === index)
+}
+
+/** By host, or by name where nothing says that another machine has taken the name. */
+function isSameServer(member: Member, server: ClusterServer, nodes: readonly ObservedNode[]): boolean {
+  if (member.host === server.host) return true
+  if (member.name !== server.name) return false
+  const then = canonicalAddress(member.host)?.address
+  if (then === undefined) return true
+  const own = nodes.find(node => node.server === server.name)?.facts.addresses.map(each => each.address)
+  return own === undefined ? canonicalAddress(server.host) === undefined : own.includes(then)
+}

@@ -1,0 +1,107 @@
+/** Servers that join a running cluster and leave it: the whole of a deploy, on three folders for servers. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { forgetMembersScript } from '../../src/engine/apply/remove.ts'
+import { HactlError } from '../../src/errors.ts'
+import { INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
+import { copyOf, shellServerLacks } from '../support/shell-server.ts'
+
+// Hundreds of small processes: seconds on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+const THIRD = '  - { name: srv-3, host: 192.0.2.13 }\n'
+const TWO_SERVERS = INVENTORY.replace(THIRD, '')
+
+describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
+  let cluster: ShellCluster
+  /** srv-1 and srv-2 deployed, srv-3 bare; every test has a copy of it. */
+  let kept: ShellCluster
+  const refusal = async (run: Promise<unknown>): Promise<HactlError> => {
+    const thrown = await run.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (!(thrown instanceof HactlError)) throw new Error(`expected to fail, got ${String(thrown)}`)
+    return thrown
+  }
+  const switched = () => cluster.servers.map(({ ran }) => ran.filter(label => label === 'make the changes live').length)
+  const waves = () => cluster.events.flatMap(event => (event.kind === 'wave-started' ? [event.servers] : []))
+
+  beforeAll(async () => {
+    kept = shellCluster()
+    kept.files.set('inventory.yml', TWO_SERVERS)
+    await kept.deploy()
+  })
+  afterAll(() => kept.remove())
+  beforeEach(() => {
+    const next = shellCluster()
+    for (const from of kept.servers) copyOf(from, next.folder)
+    cluster = next
+    return () => next.remove()
+  })
+
+  test('lets a server join only once the others know it', async () => {
+    cluster.files.set('inventory.yml', INVENTORY)
+    await cluster.deploy()
+    expect(waves()).toEqual([['srv-1', 'srv-2'], ['srv-3']])
+    expect((await cluster.plan()).plan.waves).toEqual([])
+  })
+
+  test('refuses a server that --limit would let join alone, and changes nothing', async () => {
+    cluster.files.set('inventory.yml', INVENTORY)
+    const before = switched()
+    const error = await refusal(cluster.deploy({ limit: ['srv-3'] }))
+    expect(error).toMatchObject({ code: 'E_UNKNOWN_TO_PEERS', exit: 5 })
+    expect(error.why).toEqual(['srv-1', 'srv-2'].map(name => expect.stringMatching(new RegExp(`^${name} does not know srv-3`))))
+    expect(switched()).toEqual(before)
+    // First those that must learn of it, then the newcomer.
+    await cluster.deploy({ limit: ['srv-1', 'srv-2'] })
+    await cluster.deploy({ limit: ['srv-3'] })
+    expect((await cluster.plan()).plan.waves).toEqual([])
+  })
+
+  test('puts a newcomer that cannot join back, and keeps what runs', async () => {
+    cluster.files.set('inventory.yml', INVENTORY)
+    const third = cluster.servers[2]
+    if (third === undefined) throw new Error('three servers')
+    third.before = ({ label }) =>
+      label === 'make the changes live' ? { code: 1, stdout: '@@fail service/keepalived no\n', stderr: '' } : undefined
+    expect(await refusal(cluster.deploy())).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6, server: 'srv-3' })
+    expect(third.read('/world/units/keepalived/active')).toBeUndefined()
+    expect(cluster.servers.slice(0, 2).map(each => each.read('/world/units/keepalived/active'))).not.toContain(undefined)
+  })
+
+  test('stops a deploy without a former member, which may still run, until it is removed or forgotten', async () => {
+    cluster.files.set('inventory.yml', INVENTORY)
+    await cluster.deploy()
+    cluster.files.set('inventory.yml', TWO_SERVERS)
+    const before = switched()
+    const error = await refusal(cluster.deploy())
+    expect(error).toMatchObject({ code: 'E_FORMER_MEMBER', exit: 5 })
+    expect(error.message).toContain('srv-3 (192.0.2.13)')
+    expect(error.fix).toMatch(/hactl remove --limit srv-3 .*hactl deploy --forget srv-3/)
+    expect(switched()).toEqual(before)
+    await cluster.deploy({ forget: ['srv-3'] })
+    // And is not asked again.
+    await cluster.deploy()
+    expect((await cluster.plan(cluster.servers.slice(0, 2))).plan.waves).toEqual([])
+  })
+
+  test('whose member was removed goes on without it', async () => {
+    cluster.files.set('inventory.yml', INVENTORY)
+    await cluster.deploy()
+    for (const { session } of cluster.servers.slice(0, 2)) {
+      const { code } = await session.run(forgetMembersScript(['srv-3 192.0.2.13']), { label: 'forget', deadlineMs: 5000 })
+      expect(code).toBe(0)
+    }
+    // Still in the inventory it is wanted again; gone from there, its peers forget it.
+    expect(
+      (await cluster.plan(cluster.servers.slice(0, 1))).plan.servers[0]?.actions.map(({ id, ...more }) => [
+        id,
+        'reason' in more && more.reason,
+      ]),
+    ).toEqual([['file/members', 'content differs']])
+    cluster.files.set('inventory.yml', TWO_SERVERS)
+    const report = await cluster.deploy()
+    expect(report.servers.map(({ changed }) => changed)).toEqual(Array(2).fill(['file/keepalived.conf', 'service/keepalived']))
+  })
+})

@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest'
+import { formerMembers, parseMembers, renderMembers } from '../../src/domain/members.ts'
+import { MEMBERS } from '../../src/domain/paths.ts'
+import type { ObservedNode } from '../../src/state.ts'
+import { modelServer, observeModel } from '../support/model-server.ts'
+import { clusterWith } from './example.ts'
+
+const cluster = (...servers: readonly (readonly [string, string])[]) =>
+  clusterWith({}, { servers: servers.map(([name, host]) => ({ name, host })) })
+
+const ONE = ['srv-1', '192.0.2.11'] as const
+const TWO = ['srv-2', '192.0.2.12'] as const
+const THREE = ['srv-3', '192.0.2.13'] as const
+
+/** A server that was deployed with `list`; its address ends in `number`. */
+function remembering(name: string, number: number, list: string): ObservedNode {
+  const server = modelServer(name, number)
+  server.files.set(MEMBERS, { content: list, mode: '0600' })
+  return observeModel(server)
+}
+
+const former = (now: ReturnType<typeof cluster>, ...nodes: readonly ObservedNode[]) =>
+  formerMembers(now, nodes).map(({ name, host }) => `${name} ${host}`)
+
+describe('the list of members', () => {
+  const all = renderMembers(cluster(ONE, TWO, THREE))
+
+  test('is read as it was written, and anything else in it is passed over', () => {
+    expect(parseMembers(all)).toEqual([ONE, TWO, THREE].map(([name, host]) => ({ name, host })))
+    expect(parseMembers('# a b\n\nsrv-1\nsrv-1 192.0.2.11 more\n')).toEqual([])
+  })
+
+  test('names a server that left the inventory, once', () => {
+    const nodes = [remembering('srv-1', 11, all), remembering('srv-2', 12, all)]
+    expect(former(cluster(ONE, TWO), ...nodes)).toEqual(['srv-3 192.0.2.13'])
+    expect(former(cluster(ONE, TWO, THREE), ...nodes)).toEqual([])
+  })
+
+  test('knows a server that was renamed, or whose host is written in another way', () => {
+    const nodes = [remembering('srv-1', 11, all), observeModel(modelServer('srv-3', 13))]
+    expect(former(cluster(ONE, TWO, ['lb-3', '192.0.2.13']), ...nodes)).toEqual([])
+    expect(former(cluster(ONE, TWO, ['srv-3', 'lb-3.example.com']), ...nodes)).toEqual([])
+    expect(former(cluster(ONE, TWO, ['srv-3', 'lb-3.example.com']), remembering('srv-1', 11, all))).toEqual([])
+    expect(former(cluster(ONE, TWO, THREE), remembering('srv-1', 11, 'srv-3 lb-3.example.com\n'))).toEqual([])
+  })
+
+  test('tells a machine from the one that took its name', () => {
+    const elsewhere = cluster(ONE, TWO, ['srv-3', '192.0.2.33'])
+    expect(former(elsewhere, remembering('srv-1', 11, all))).toEqual(['srv-3 192.0.2.13'])
+    expect(former(elsewhere, remembering('srv-1', 11, all), observeModel(modelServer('srv-3', 33)))).toEqual(['srv-3 192.0.2.13'])
+  })
+})
