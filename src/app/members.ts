@@ -67,8 +67,9 @@ export async function strangers(
     session => observeNode(session, probeRequestFor(cluster), ports.signal),
     async (_, seen) => ({
       unasked: leftOut.filter(name => !seen.has(name)),
-      problems: [...seen].flatMap(([name, node]) => {
-        if (node.services.keepalived.active !== 'active') return []
+      problems: leftOut.flatMap(name => {
+        const node = seen.get(name)
+        if (node?.services.keepalived.active !== 'active') return []
         const running = node.files[KEEPALIVED_CONF]?.content ?? ''
         return joining.flatMap(({ server, conf }) => {
           const unknown = instancesUnknownTo(running, conf)
