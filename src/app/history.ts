@@ -1,4 +1,4 @@
-import { type HistoryEntry, listHistoryScript, parseHistory } from '../engine/history.ts'
+import { type HistoryEntry, listHistoryScript, parseHistory, type RecordedEntry } from '../engine/history.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
@@ -9,7 +9,7 @@ const LIST_DEADLINE_MS = 15_000
 export interface HistoryReport {
   /** Newest first. One run is one entry; `servers` are those it changed. */
   readonly entries: readonly (Omit<HistoryEntry, 'changed'> & {
-    readonly servers: readonly { readonly name: string; readonly changed: readonly string[] }[]
+    readonly servers: readonly ({ readonly name: string } & Pick<RecordedEntry, 'changed' | 'files'>)[]
   })[]
 }
 
@@ -29,20 +29,20 @@ export async function history(input: ConnectOptions & { readonly inventoryPath: 
   )
 }
 
-export async function listHistory(session: Session, signal: AbortSignal): Promise<readonly HistoryEntry[]> {
+export async function listHistory(session: Session, signal: AbortSignal): Promise<readonly RecordedEntry[]> {
   const result = await session.run(listHistoryScript(), { label: 'read the history', deadlineMs: LIST_DEADLINE_MS, signal })
   return parseHistory(result.stdout)
 }
 
 /** One entry per run, newest first, from what every server recorded of it. */
-export function mergeEntries(byServer: ReadonlyMap<string, readonly HistoryEntry[]>): HistoryReport['entries'] {
+export function mergeEntries(byServer: ReadonlyMap<string, readonly RecordedEntry[]>): HistoryReport['entries'] {
   const ids = [...new Set([...byServer.values()].flat().map(entry => entry.id))].sort().reverse()
   return ids.flatMap(id => {
     const records = [...byServer].flatMap(([name, entries]) => entries.filter(entry => entry.id === id).map(entry => ({ name, entry })))
     const [first] = records
     if (first === undefined) return []
-    const { changed: _, ...shared } = first.entry
-    return [{ ...shared, servers: records.map(({ name, entry }) => ({ name, changed: entry.changed })) }]
+    const { changed: _changed, files: _files, ...shared } = first.entry
+    return [{ ...shared, servers: records.map(({ name, entry }) => ({ name, changed: entry.changed, files: entry.files })) }]
   })
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
-import type { Cluster } from '../domain/cluster-types.ts'
+import type { Certificate, Cluster } from '../domain/cluster-types.ts'
 import { buildCluster } from '../domain/cluster.ts'
 import { HactlError } from '../errors.ts'
 import type { Inventory, Issue } from '../inventory/inventory.ts'
@@ -17,6 +17,7 @@ export interface ReadInventory {
   readonly issues: readonly Issue[]
   readonly warnings: readonly Issue[]
   readonly haproxyConfig: { readonly text: string; readonly path: string } | undefined
+  readonly certificates: readonly Certificate[]
   readonly path: string
   readonly baseDir: string
   /** "inventory.yml 3f2a91c0": the file's name and the beginning of its checksum, for the history. */
@@ -61,11 +62,24 @@ export async function readInventory(path: string, ports: Ports): Promise<ReadInv
       issues.push({ path: 'haproxy.config', message: why, fix: 'paths are relative to the folder of the inventory' })
     }
   }
+  const certificates: Certificate[] = []
+  for (const [index, { file, path: onServer }] of (parsed.inventory?.certificates ?? []).entries()) {
+    const absolute = pathFrom(baseDir, file, ports.home)
+    const read = await ports.files.read(absolute).catch((error: unknown) => error)
+    const issue = (message: string, fix: string) => issues.push({ path: `certificates[${index}].file`, message, fix })
+    if (Buffer.isBuffer(read)) {
+      const text = read.toString('utf8')
+      if (/^-----BEGIN CERTIFICATE-----\r?$/m.test(text) && /^-----BEGIN [A-Z ]*PRIVATE KEY-----\r?$/m.test(text))
+        certificates.push({ path: onServer, text })
+      else issue(`${file} does not hold a certificate and its private key`, 'cat site.crt chain.crt site.key >site.pem')
+    } else issue(read instanceof Error ? read.message : `there is no file ${absolute}`, 'paths are relative to the folder of the inventory')
+  }
   return {
     inventory: issues.length > 0 ? undefined : parsed.inventory,
     issues,
     warnings: parsed.warnings,
     haproxyConfig,
+    certificates,
     path,
     baseDir,
     source: `${basename(path)} ${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`,
@@ -100,7 +114,12 @@ export async function loadCluster(path: string, ports: Ports): Promise<LoadedClu
 
 /** The cluster of an inventory that was read without its secrets: enough for every judgement that needs no network. */
 export function clusterOf(read: ReadInventory, inventory: Inventory, authPass: (instance: string) => Secret | undefined): Cluster {
-  return buildCluster(inventory, { authPass, haproxyConfigText: read.haproxyConfig?.text, haproxyConfigPath: read.haproxyConfig?.path })
+  return buildCluster(inventory, {
+    authPass,
+    haproxyConfigText: read.haproxyConfig?.text,
+    haproxyConfigPath: read.haproxyConfig?.path,
+    certificates: read.certificates,
+  })
 }
 
 /** Resolves one secret of the inventory; `key` names it in errors and warnings. */

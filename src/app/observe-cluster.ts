@@ -12,7 +12,7 @@ import { asHactlError } from '../errors.ts'
 export function probeRequestFor(cluster: Cluster): ProbeRequest {
   return {
     packages: ['haproxy', 'keepalived'],
-    paths: [...MANAGED_PATHS, DRAIN_TMPFILES_CONF],
+    paths: [...MANAGED_PATHS, DRAIN_TMPFILES_CONF, ...cluster.certificates.map(({ path }) => path)],
     units: ['haproxy', 'keepalived'],
     sysctls: ['net.ipv4.ip_nonlocal_bind'],
     trackers: Object.values(TRACKER_FILES),

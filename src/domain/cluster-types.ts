@@ -10,6 +10,12 @@ export interface ClusterServer {
   readonly rank: number
 }
 
+/** A PEM file with its private key, and where it stands on the servers. */
+export interface Certificate {
+  readonly path: string
+  readonly text: string
+}
+
 export interface CheckScript {
   /** Seconds; fractions only where keepalived >= 2.3.2 runs (checked when rendering). */
   readonly interval: number
@@ -77,6 +83,7 @@ export interface Cluster {
   }
   /** The whole haproxy.cfg, either the operator's file byte for byte or rendered from frontends and backends. */
   readonly haproxyConfig: { readonly text: string; readonly verbatim: boolean; readonly sourcePath: string | undefined }
+  readonly certificates: readonly Certificate[]
   readonly packages: {
     /** Version, or its beginning and an asterisk, as apt-get takes it; undefined: apt's candidate. */
     readonly pins: Readonly<Record<'haproxy' | 'keepalived', string | undefined>>

@@ -3,7 +3,7 @@ import { HactlError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import type { Inventory, InventoryInstance } from '../inventory/inventory.ts'
 import { parseVirtualAddress } from './addresses.ts'
-import type { CheckScript, Cluster, ClusterServer, Instance, Profile, VirtualAddress } from './cluster-types.ts'
+import type { Certificate, CheckScript, Cluster, ClusterServer, Instance, Profile, VirtualAddress } from './cluster-types.ts'
 import { renderHaproxyCfg } from './haproxy/config.ts'
 import { readBinds } from './haproxy/read.ts'
 
@@ -14,6 +14,7 @@ export interface Resolved {
   /** The operator's own haproxy.cfg, byte for byte. */
   readonly haproxyConfigText?: string | undefined
   readonly haproxyConfigPath?: string | undefined
+  readonly certificates?: readonly Certificate[]
 }
 
 /**
@@ -212,6 +213,7 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
       routerId: defs?.router_id,
     },
     haproxyConfig: { text, verbatim, sourcePath: verbatim ? resolved.haproxyConfigPath : undefined },
+    certificates: resolved.certificates ?? [],
     packages: {
       pins: { haproxy: inventory.packages?.haproxy, keepalived: inventory.packages?.keepalived },
       unattendedUpgrades: inventory.packages?.unattended_upgrades ?? false,

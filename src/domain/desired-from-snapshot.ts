@@ -1,8 +1,7 @@
 /** A server as it once was: the resources of today, with the files of then. Pure. */
-import { createHash } from 'node:crypto'
 import type { DesiredNode, FileResource, Resource } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
-import { desiredNode } from './desired.ts'
+import { desiredNode, haproxyLoadedHash } from './desired.ts'
 import type { NodeFacts } from './node-facts.ts'
 import { HAPROXY_CFG, KEEPALIVED_CONF } from './paths.ts'
 
@@ -29,7 +28,9 @@ export function desiredFromSnapshot(cluster: Cluster, server: string, facts: Nod
       }
       case 'service': {
         const loaded = byPath.get(resource.unit === 'haproxy' ? HAPROXY_CFG : KEEPALIVED_CONF)
-        return loaded === undefined ? resource : { ...resource, loadedHash: createHash('sha256').update(loaded.content).digest('hex') }
+        if (loaded === undefined) return resource
+        const beside = (resource.loads ?? []).filter(path => path !== loaded.path).flatMap(path => byPath.get(path) ?? [])
+        return { ...resource, loadedHash: haproxyLoadedHash(loaded.content, beside) }
       }
       case 'package':
       case 'sysctl':

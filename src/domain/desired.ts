@@ -40,6 +40,22 @@ export function holdsPassword(haproxyCfg: string): boolean {
   return HAPROXY_MASKS.some(mask => new RegExp(mask, 'm').test(haproxyCfg))
 }
 
+// The whole of it: a diff says no more than that it changed.
+const CERTIFICATE_MASKS = ['()([\\s\\S]+)']
+// haproxy reads it as it will when it starts; whether haproxy.cfg names it yet does not matter.
+const CERTIFICATE_CHECK =
+  'printf "frontend check\\n mode http\\n timeout client 1s\\n bind 127.0.0.1:1 ssl crt %s\\n" "$1" | haproxy -c -f /dev/stdin'
+
+/** What haproxy has loaded: its configuration and the certificates that hactl ships for it. */
+export function haproxyLoadedHash(config: string, certificates: readonly { readonly path: string; readonly content: string }[]): string {
+  return sha256([config, ...certificates.map(({ path, content }) => `${path} ${sha256(content)}\n`)].join(''))
+}
+
+/** Id of a certificate's resource; a playbook settles all of them with the task file/certificates. */
+export function certificateId(path: string): string {
+  return `file/certificates/${path.slice(path.lastIndexOf('/') + 1)}`
+}
+
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
@@ -82,6 +98,13 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
   const fast = cluster.profile === 'fast'
   const keepalivedConf = renderKeepalivedConf(cluster, serverName, facts)
   const extra = fastFiles(cluster)
+  const certificates = cluster.certificates.map(({ path, text }) =>
+    file(certificateId(path), path, text, {
+      mode: '0600',
+      masks: CERTIFICATE_MASKS,
+      validation: { argv: ['sh', '-c', CERTIFICATE_CHECK, 'sh', '{}'], mustBeSilent: false, alsoStaged: [] },
+    }),
+  )
   const resources: readonly Resource[] = [
     ...PACKAGES.map(name => {
       const pin = cluster.packages.pins[name]
@@ -98,19 +121,20 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
     ...(fast ? extra : extra.map(({ id, path }) => ({ kind: 'absent-file', id, path }) as const)),
+    ...certificates,
     file('file/haproxy.cfg', HAPROXY_CFG, cluster.haproxyConfig.text, {
       // HAProxy reads it as root, before it becomes somebody else.
       mode: holdsPassword(cluster.haproxyConfig.text) ? '0640' : '0644',
       masks: HAPROXY_MASKS,
       verbatim: cluster.haproxyConfig.verbatim,
-      validation: { argv: ['haproxy', '-c', '-f', '{}'], mustBeSilent: false, alsoStaged: [] },
+      validation: { argv: ['haproxy', '-c', '-f', '{}'], mustBeSilent: false, alsoStaged: certificates.map(({ path }) => path) },
     }),
     {
       kind: 'service',
       id: 'service/haproxy',
       unit: 'haproxy',
-      loadedHash: sha256(cluster.haproxyConfig.text),
-      loads: [HAPROXY_CFG],
+      loadedHash: haproxyLoadedHash(cluster.haproxyConfig.text, certificates),
+      loads: [HAPROXY_CFG, ...certificates.map(({ path }) => path)],
       whenActive: fast ? sayHaproxyRuns() : '',
     },
     file('file/keepalived.conf', KEEPALIVED_CONF, keepalivedConf, {

@@ -38,7 +38,8 @@ export interface ApplyInput {
 
 /**
  * Makes a plan real. Every server is prepared and checked before any live file changes; then the waves, a gate after each. The first
- * failure stops what comes after it, waits for what is in flight, and puts the failed wave's previous files back.
+ * failure stops what comes after it, waits for what is in flight, and puts the failed wave's previous files back; a gate that does not
+ * hold, those of all waves.
  * Throws HactlError(s): E_CONFIG_REFUSED (5, nothing live was changed), E_COMMAND_FAILED, E_GATE, E_CONNECTION_LOST ... (6), E_UNDO_FAILED (8).
  */
 export async function applyPlan(input: ApplyInput): Promise<void> {
@@ -80,10 +81,7 @@ async function prove(input: ApplyInput, stage: Stage): Promise<void> {
   } catch (error) {
     const changed = input.plan.waves.flat()
     if (changed.length === 0) throw error
-    input.onEvent({ kind: 'warning', text: 'the proof failed: every server goes back to its previous configuration' })
-    const failures: HactlError[] = []
-    for (const wave of input.plan.waves.toReversed()) failures.push(...(await restoreServers(input, wave)))
-    throw withRestoreErrors(error, failures)
+    await restoreWaves(input, input.plan.waves, error)
   }
 }
 
@@ -135,7 +133,9 @@ async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
       else await onAll(wave, server => switchServer(input, server, actionsOf(input, server)))
       await passGates(input, stage, wave)
     } catch (error) {
-      await restoreWave(input, wave, interruptedWithin(input.signal, wave, error))
+      // A gate that does not hold speaks against the change itself, not against one server: nobody keeps it.
+      const isRefused = error instanceof HactlError && error.code === 'E_GATE'
+      await restoreWaves(input, isRefused ? waves.slice(0, index + 1) : [wave], interruptedWithin(input.signal, wave, error))
     }
   }
 }
@@ -154,22 +154,29 @@ function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown:
   })
 }
 
-/** Everything that peers do not see first, then what they see on all servers at once: peers refuse each other's adverts in between. */
+/**
+ * Everything that peers do not see first, then the file that they compare, then the reload alone on all servers at once: peers refuse each
+ * other's adverts in between, and a slow disk must not make that longer.
+ */
 async function switchTogether(input: ApplyInput, wave: readonly string[]): Promise<void> {
-  const isShared = (action: Action) => action.id === 'file/keepalived.conf' || action.id === 'service/keepalived'
-  await onAll(wave, server =>
-    switchServer(
-      input,
-      server,
-      actionsOf(input, server).filter(action => !isShared(action)),
-    ),
-  )
-  await onAll(wave, server => switchServer(input, server, actionsOf(input, server).filter(isShared)))
+  const isFile = ({ id }: Action) => id === 'file/keepalived.conf'
+  const isReload = ({ id }: Action) => id === 'service/keepalived'
+  const part = (isMeant: (action: Action) => boolean) =>
+    onAll(wave, server => {
+      const all = actionsOf(input, server)
+      const actions = all.filter(isMeant)
+      // What a later part loads is not loaded from the moment its file is there.
+      const forget = actions.some(isFile) && all.some(isReload) ? (['keepalived'] as const) : []
+      return switchServer(input, server, actions, forget)
+    })
+  await part(action => !isFile(action) && !isReload(action))
+  await part(isFile)
+  await part(isReload)
 }
 
-async function switchServer(input: ApplyInput, server: string, actions: readonly Action[]): Promise<void> {
+async function switchServer(input: ApplyInput, server: string, actions: readonly Action[], forget: readonly Unit[] = []): Promise<void> {
   if (actions.length === 0) return
-  const script = switchScript(input.runId, input.lockId, actions, input.services(server))
+  const script = switchScript(input.runId, input.lockId, actions, input.services(server), forget)
   await run(uninterrupted(input), server, script, 'make the changes live', SWITCH_DEADLINE_MS, true, 'E_COMMAND_FAILED')
 }
 
@@ -182,8 +189,13 @@ function uninterrupted(input: ApplyInput): ApplyInput {
   return { ...input, signal: new AbortController().signal }
 }
 
-async function restoreWave(input: ApplyInput, wave: readonly string[], thrown: unknown): Promise<never> {
-  throw withRestoreErrors(thrown, await restoreServers(input, wave))
+/** Puts these waves back, the last changed first, and throws what made it necessary. */
+async function restoreWaves(input: ApplyInput, waves: readonly (readonly string[])[], thrown: unknown): Promise<never> {
+  if (waves.length > 1)
+    input.onEvent({ kind: 'warning', text: 'a check failed: every changed server goes back to its previous configuration' })
+  const failures: HactlError[] = []
+  for (const wave of waves.toReversed()) failures.push(...(await restoreServers(input, wave)))
+  throw withRestoreErrors(thrown, failures)
 }
 
 async function restoreServers(input: ApplyInput, wave: readonly string[]): Promise<HactlError[]> {

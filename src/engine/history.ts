@@ -20,6 +20,11 @@ export interface HistoryEntry {
   readonly changed: readonly string[]
 }
 
+/** What one server recorded of a run: the entry, and the files that hactl owned there afterwards. */
+export interface RecordedEntry extends HistoryEntry {
+  readonly files: readonly { readonly path: string; readonly sha256: string }[]
+}
+
 export interface SnapshotFile {
   readonly path: string
   readonly mode: string
@@ -74,26 +79,37 @@ while read -r sum path; do
   name=$(printf %s "$path" | tr / _)
   cp -p -- "$path" "$new/files/$name" && echo "$(stat -c '%a %U %G' -- "$path") $name $path" >>"$new/manifest" || full
 done <"$state/owned"
+cp -- "$state/owned" "$new/sums" || full
 printf '%s\n' "$meta" >"$new/meta.json" || full
 rm -rf "$h/$entry"; mv "$new" "$h/$entry" || full
 ls -1 "$h" | sort -r | tail -n +${KEPT_ENTRIES + 1} | while read -r old; do rm -rf "$h/$old"; done; :`
 
-/** Prints every entry's meta.json, one per line, oldest first. */
+/** Prints every entry's meta.json in one line, oldest first, and after it a line per file: its checksum and its path. */
 export function listHistoryScript(): Script {
-  return sh`for f in ${HISTORY_DIR}/*/meta.json; do [ -f "$f" ] && cat "$f"; done; :`
+  return sh`for f in ${HISTORY_DIR}/*/meta.json; do [ -f "$f" ] && cat "$f" && cat "\${f%/*}/sums" 2>/dev/null; done; :`
 }
 
 /** Entries that can be read; others (a future version's) are left out. */
-export function parseHistory(stdout: string): readonly HistoryEntry[] {
-  return stdout.split('\n').flatMap(line => {
-    if (line.trim() === '') return []
-    try {
-      const value: unknown = JSON.parse(line)
-      return isEntry(value) ? [value] : []
-    } catch {
-      return []
-    }
+export function parseHistory(stdout: string): readonly RecordedEntry[] {
+  return stdout.split(/\n(?=\{)/).flatMap(text => {
+    const [line = '', ...sums] = text.split('\n')
+    const entry = parseEntry(line)
+    if (entry === undefined) return []
+    const files = sums.flatMap(sum => {
+      const [, sha256, path] = /^([0-9a-f]{64}) {2}(\/\S+)$/.exec(sum) ?? []
+      return sha256 === undefined || path === undefined ? [] : [{ path, sha256 }]
+    })
+    return [{ ...entry, files }]
   })
+}
+
+function parseEntry(line: string): HistoryEntry | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return isEntry(value) ? value : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function isEntry(value: unknown): value is HistoryEntry & { version: 1 } {

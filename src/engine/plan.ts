@@ -33,12 +33,14 @@ const GRAVITY: readonly ChangeClass[] = ['none', 'first-time', 'local', 'togethe
 export function planCluster(input: PlanInput): PlanResult {
   const observedOf = new Map(input.observed.map(node => [node.server, node]))
   const order = new Map(input.playbook.stages.flatMap(stage => stage.tasks).map((task, index) => [task, index]))
+  // "file/certificates" settles every "file/certificates/NAME".
+  const placeOf = (id: string) => order.get(id) ?? order.get(id.slice(0, id.lastIndexOf('/'))) ?? order.size
   const foreign: { server: string; file: ForeignFile }[] = []
   const servers: ServerPlan[] = []
   for (const desired of input.desired) {
     const observed = observedOf.get(desired.server)
     if (observed === undefined) continue
-    const sorted = [...desired.resources].sort((a, b) => (order.get(a.id) ?? order.size) - (order.get(b.id) ?? order.size))
+    const sorted = [...desired.resources].sort((a, b) => placeOf(a.id) - placeOf(b.id))
     const diff = diffNode({ server: desired.server, resources: sorted }, observed, input.options)
     foreign.push(...diff.foreign.map(file => ({ server: desired.server, file })))
     servers.push({ server: diff.server, actions: diff.actions, unchanged: diff.unchanged })

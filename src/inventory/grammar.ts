@@ -39,6 +39,12 @@ export const pathIssue = pattern(
   'must be a path of letters, digits and . _ - + @ , = : /, which may begin with ~/',
 )
 
+/** Where something of the operator's may stand on a server. The name is what its copies are told apart by. */
+export const serverFileIssue = pattern(
+  /^\/etc\/(?:[A-Za-z0-9_][A-Za-z0-9._-]*\/)*[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/,
+  'must be a path under /etc of letters, digits and . _ - /',
+)
+
 export const environmentNameIssue = pattern(
   /^[A-Za-z_][A-Za-z0-9_]{0,127}$/,
   'must be the name of an environment variable: letters, digits and _',

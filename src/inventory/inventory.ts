@@ -123,6 +123,13 @@ export interface InventoryPackages {
   readonly unattended_upgrades?: boolean
 }
 
+export interface InventoryCertificate {
+  /** Relative to the inventory's folder. */
+  readonly file: string
+  /** On the servers. */
+  readonly path: string
+}
+
 export interface Inventory {
   readonly cluster?: string
   readonly profile?: 'classic' | 'fast'
@@ -134,6 +141,7 @@ export interface Inventory {
   readonly vrrp_script?: VrrpScript
   readonly vrrp_instances: readonly InventoryInstance[]
   readonly haproxy: InventoryHaproxy
+  readonly certificates?: readonly InventoryCertificate[]
   readonly packages?: InventoryPackages
   readonly probe?: InventoryProbe
 }

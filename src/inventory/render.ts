@@ -14,6 +14,7 @@ const COMMENTS: Readonly<Record<keyof Inventory, string>> = {
   vrrp_script: 'How keepalived judges HAProxy on its own server. Times are seconds.',
   vrrp_instances: 'Addresses that move between the servers. virtual_router_id must be unique on their network.',
   haproxy: 'What HAProxy does: `config: FILE` is your own haproxy.cfg, shipped as it is; else frontends and backends.',
+  certificates: 'Certificates with their private keys, from this machine to where a bind names them.',
   packages: 'Versions of the two packages, as apt-get takes them.',
   probe: 'What drills and gates ask through the virtual address.',
 }

@@ -20,6 +20,7 @@ export const RULES: readonly Rule[] = [
   haproxyIsDescribedOnce,
   backendsExist,
   proxyNamesAreUnique,
+  certificatesAreApart,
 ]
 
 function serverNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
@@ -174,5 +175,20 @@ function proxyNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
         fix,
       ),
     ),
+  ]
+}
+
+/** By name: two that are called the same are hard to tell apart in a plan, and none may stand where hactl puts a file of its own. */
+function certificatesAreApart(inventory: InventoryDraft): readonly Finding[] {
+  const paths = (inventory.certificates ?? []).map((certificate, at) => ({ value: certificate?.path, path: ['certificates', at, 'path'] }))
+  const names = paths.map(({ value, path }) => ({ path, value: value?.slice(value.lastIndexOf('/') + 1) }))
+  const taken = paths.filter(({ value }) => value === '/etc/haproxy/haproxy.cfg' || value === '/etc/keepalived/keepalived.conf')
+  return [
+    ...repeated(
+      names,
+      (first, again) => `${again.value} is the name of number ${Number(first.path.at(-2)) + 1} already`,
+      'give each certificate a file name of its own',
+    ),
+    ...taken.map(({ value, path }) => ({ path, message: `${value} is a file of hactl's own`, fix: 'such as /etc/haproxy/site.pem' })),
   ]
 }

@@ -17,6 +17,7 @@ import {
   interfaceIssue,
   nameIssue,
   pathIssue,
+  serverFileIssue,
   probeHostIssue,
   proxyJumpIssue,
   proxyNameIssue,
@@ -253,6 +254,11 @@ const probe = section({
   host: optional(text(probeHostIssue).meta(doc('Host header, and name for TLS.', 'the virtual address'))),
 })
 
+const certificate = section({
+  file: text(pathIssue).meta(doc('PEM file on your machine: certificate, chain and private key.')),
+  path: text(serverFileIssue).meta(doc('Where it stands on the servers: what a bind names after crt.')),
+})
+
 const packages = section({
   haproxy: optional(text(versionIssue).meta(doc('Version to install: "2.6.*", or one that apt shows.', "apt's candidate"))),
   keepalived: optional(text(versionIssue).meta(doc('Version to install; Debian counts it from 1: as in "1:2.2.*".', "apt's candidate"))),
@@ -278,6 +284,11 @@ export const inventorySchema = section({
   vrrp_script: optional(vrrpScript.meta(doc('How keepalived judges HAProxy on its own server.'))),
   vrrp_instances: list(instance).meta(doc('Virtual addresses and how servers agree on who holds them.')),
   haproxy: haproxy.meta(doc('What HAProxy does: config, or frontends and backends.')),
+  certificates: optional(
+    list(certificate, 1000).meta(
+      doc('Certificates that hactl ships, readable by root only; a new one is rolled out with a reload.', 'none'),
+    ),
+  ),
   packages: optional(packages.meta(doc('Versions of the haproxy and keepalived packages.', "apt's candidates"))),
   probe: optional(probe.meta(doc('What drills and gates ask through the virtual address.'))),
 })

@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { chooseEntry, mergeEntries } from '../../src/app/history.ts'
-import { type HistoryEntry, parseHistory, parseSnapshot } from '../../src/engine/history.ts'
+import { parseHistory, parseSnapshot, type RecordedEntry } from '../../src/engine/history.ts'
 import { HactlError } from '../../src/errors.ts'
 
-const entry = (id: string, changed: readonly string[] = ['file/haproxy.cfg']): HistoryEntry => ({
+const entry = (id: string, changed: readonly string[] = ['file/haproxy.cfg']): RecordedEntry => ({
   id,
   owner: 'ops@desk',
   command: 'deploy',
   cluster: 'edge',
   source: 'inventory.yml 0123',
   changed,
+  files: [],
 })
 
 const OLD = '20261101T100000Z-aaaaaa'
@@ -73,4 +74,15 @@ describe('a snapshot', () => {
   test('of a server without one that old has no id', () => {
     expect(parseSnapshot('@@end\n')).toEqual({ id: undefined, files: [] })
   })
+})
+
+test('an entry comes with the checksums of the files that hactl owned after it', () => {
+  const [one, two] = [`${'a'.repeat(64)}  /etc/haproxy/haproxy.cfg`, `${'b'.repeat(64)}  /etc/keepalived/keepalived.conf`]
+  const lines = [JSON.stringify({ version: 1, ...entry(OLD) }), one, two, JSON.stringify({ version: 1, ...entry(NEW) }), two, 'no checksum']
+  expect(
+    parseHistory(`${lines.join('\n')}\n`).map(({ id, files }) => [id, files.map(({ path, sha256 }) => `${sha256[0]} ${path}`)]),
+  ).toEqual([
+    [OLD, ['a /etc/haproxy/haproxy.cfg', 'b /etc/keepalived/keepalived.conf']],
+    [NEW, ['b /etc/keepalived/keepalived.conf']],
+  ])
 })

@@ -49,10 +49,10 @@ describe('applying a plan', () => {
     ])
   })
 
-  test('changes what peers compare on all servers at once, after everything else is done on all', async () => {
+  test('loads what peers compare on all servers at once, after everything else is done on all, the writing of that file too', async () => {
     const world = applyWorld()
     await world.apply('together')
-    expect(steps(world, 'switch')).toEqual([...SERVERS, ...SERVERS].map(server => `switch ${server}`))
+    expect(steps(world, 'switch')).toEqual([...SERVERS, ...SERVERS, ...SERVERS].map(server => `switch ${server}`))
   })
 
   test('touches nothing live anywhere when one server refuses the new file', async () => {
@@ -110,12 +110,12 @@ describe('a wave that fails', () => {
     expect(steps(world, 'finish')).toEqual([])
   })
 
-  test('is put back when its gate does not hold', async () => {
+  test('is put back when its gate does not hold, and those before it too', async () => {
     const world = applyWorld()
     breakAt(world, 'gate vip-answers srv-2', new HactlError({ code: 'E_GATE', what: 'it still did not hold' }))
     expect(await outcome(world)).toMatchObject({ code: 'E_GATE', exit: 6 })
-    expect(steps(world, 'restore')).toEqual(['restore srv-2'])
-    expect(world.events.filter(event => event.kind === 'restored')).toMatchObject([{ server: 'srv-2' }])
+    expect(steps(world, 'restore')).toEqual(['restore srv-2', 'restore srv-3'])
+    expect(world.events.filter(event => event.kind === 'restored')).toMatchObject([{ server: 'srv-2' }, { server: 'srv-3' }])
   })
 
   test('counts as stopped part way whatever its gate met: earlier servers are changed', async () => {

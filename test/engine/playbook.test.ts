@@ -52,9 +52,9 @@ describe('the playbook that hactl ships', () => {
     ])
     const wanted = plan.servers[0] ?? { actions: [], unchanged: [] }
     const ids = [...wanted.actions, ...wanted.unchanged].map(({ id }) => id)
-    expect(shipped.stages.flatMap(({ tasks }) => tasks).toSorted((a, b) => (a < b ? -1 : 1))).toEqual(
-      ids.toSorted((a, b) => (a < b ? -1 : 1)),
-    )
+    // Of certificates there are as many as an inventory lists; one task settles them all.
+    const tasks = shipped.stages.flatMap(stage => stage.tasks).filter(task => task !== 'file/certificates')
+    expect(tasks.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(ids.toSorted((a, b) => (a < b ? -1 : 1)))
     expect(ids.filter(id => id.startsWith('file/'))).toHaveLength(MANAGED_PATHS.length)
   })
 })

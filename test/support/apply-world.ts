@@ -128,10 +128,20 @@ export function applyWorld(): ApplyWorld {
   return world
 }
 
+const RELOAD: Action = {
+  kind: 'service',
+  id: 'service/keepalived',
+  unit: 'keepalived',
+  steps: ['reload', 'stamp'],
+  loadedHash: '0'.repeat(64),
+  whenActive: '',
+  reason: 'it runs another configuration',
+}
+
 const NO_SCRIPTS = { beforeReload: ':', loaded: ':', started: ':', expect: [] }
 
 function planOf(changeClass: ChangeClass): Plan {
-  const actions = [file('haproxy.cfg'), file('keepalived.conf')]
+  const actions = [file('haproxy.cfg'), file('keepalived.conf'), ...(changeClass === 'together' ? [RELOAD] : [])]
   return {
     version: 1,
     cluster: 'edge',

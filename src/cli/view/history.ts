@@ -7,13 +7,18 @@ function timeOf(id: string): string {
   return match === null ? id : `${match[1]}-${match[2]}-${match[3]} ${match[4]}:${match[5]}:${match[6]} UTC`
 }
 
-/** One entry per run, newest first; what changed on each server with --verbose. */
+/** One entry per run, newest first; what changed on each server, and the checksums afterwards, with --verbose. */
 export function renderHistory(entries: HistoryReport['entries'], verbose: boolean): string {
   if (entries.length === 0) return 'hactl has not changed these servers yet'
   return entries
     .flatMap(entry => [
       `${entry.id}  ${timeOf(entry.id)}  ${entry.command} by ${printable(entry.owner)} (${printable(entry.source)}): ${entry.servers.map(server => server.name).join(', ')}`,
-      ...(verbose ? entry.servers.map(server => `  ${server.name}: ${server.changed.join(' ')}`) : []),
+      ...(verbose
+        ? entry.servers.flatMap(server => [
+            `  ${server.name}: ${server.changed.join(' ')}`,
+            ...server.files.map(({ path, sha256 }) => `    ${sha256.slice(0, 12)} ${path}`),
+          ])
+        : []),
     ])
     .join('\n')
 }

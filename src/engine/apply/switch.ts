@@ -31,17 +31,21 @@ const ALONE_WITHIN_SECONDS = 90
 /**
  * Makes the prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
  * What it replaces is kept, with a record from which restoreScript puts everything back. `record` is true for the first switch of a run
- * on a server; a second part (keepalived, together with its peers) adds to it.
+ * on a server; a second part (keepalived, together with its peers) adds to it. `forget`: units that a later part will load.
  */
 export function switchScript(
   runId: string,
   lockId: string,
   actions: readonly Action[],
   services: Readonly<Record<Unit, ServiceScripts>>,
+  forget: readonly Unit[] = [],
 ): Script {
   const settled = actions.filter(action => action.kind !== 'install-package')
   const touchedUnits = settled.flatMap(action =>
     action.kind === 'service' && action.steps.some(step => step !== 'enable') ? [action.unit] : [],
+  )
+  const loadingUnits = settled.flatMap(action =>
+    action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start') ? [action.unit] : [],
   )
   return joinScripts([
     STEP_FUNCTIONS,
@@ -51,13 +55,9 @@ export function switchScript(
     ALONE,
     sh`[ -e "$run/undone" ] && fail run ${'this run was already put back'}`,
     ...settled.map(preconditionScript),
-    ...touchedUnits.map(rememberUnitScript),
+    ...[...touchedUnits, ...forget].map(rememberUnitScript),
     // Forget before writing: a crash between the write and the reload must look like "not loaded", never like "loaded".
-    ...settled.flatMap(action =>
-      action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start')
-        ? [sh`rm -f "$state"/loaded/${action.unit}`]
-        : [],
-    ),
+    ...[...loadingUnits, ...forget].map(unit => sh`rm -f "$state"/loaded/${unit}`),
     ...settled.map(action => actionScript(runId, action, services)),
   ])
 }
