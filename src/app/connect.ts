@@ -134,12 +134,7 @@ export async function withConnections<F, T>(
         failures.push(beforeAnyChange(asHactlError(error)))
       }
     })
-    const inOrder = new Map(
-      [...targets.keys()].flatMap(name => {
-        const s = sessions.get(name)
-        return s === undefined ? [] : [[name, s] as const]
-      }),
-    )
+    const inOrder = inOrderOf(targets.keys(), sessions)
     const reconnect = async (server: string) => {
       const target = targets.get(server)
       if (target === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a server without a target was asked for' })
@@ -148,10 +143,17 @@ export async function withConnections<F, T>(
       inOrder.set(server, session)
       return session
     }
-    return await work({ sessions: inOrder, failures, reconnect }, results)
+    return await work({ sessions: inOrder, failures, reconnect }, inOrderOf(targets.keys(), results))
   } finally {
     await Promise.allSettled(open.map(session => session.close()))
   }
+}
+
+/** Servers answer in any order; what is made of them comes in that of the inventory. */
+function inOrderOf<T>(names: Iterable<string>, found: ReadonlyMap<string, T>): Map<string, T> {
+  const ordered = new Map<string, T>()
+  for (const name of names) if (found.has(name)) ordered.set(name, found.get(name) as T)
+  return ordered
 }
 
 /** A connection lost while hactl only looks is like one that never stood (4): nothing was stopped part way. */

@@ -69,7 +69,7 @@ describe('a third server', () => {
     expect(await unitsOf('srv-3')).toEqual(['inactive', 'inactive'])
   })
 
-  test('joins once the others know it: nobody notices, and nobody holds the address beside the master', async () => {
+  test('joins once the others know it: nobody notices, and nobody holds the address beside the master', { timeout: 240_000 }, async () => {
     const run = await unnoticed('deploy')
     expectExit(run, 0)
     expect(waves(run)).toEqual([['srv-1', 'srv-2'], ['srv-3']])
@@ -106,7 +106,7 @@ describe('while a server is dead', () => {
   })
 })
 
-test('a bare machine takes the place of the one that it replaces', async () => {
+test('a bare machine takes the place of the one that it replaces', { timeout: 240_000 }, async () => {
   // As after a new installation: nothing of hactl's, no packages, no configuration.
   await lab.sh(
     'srv-3',
@@ -133,7 +133,7 @@ describe('a server that left the inventory', () => {
     expect(await lab.holders()).toEqual(['srv-1'])
   })
 
-  test('is removed first, and then forgotten without a word', async () => {
+  test('is removed first, and then forgotten without a word', { timeout: 240_000 }, async () => {
     work.writeInventory(inventory({ haproxy: CHANGED }))
     const removed = await unnoticed('remove', '--limit', 'srv-3')
     expectExit(removed, 0)

@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   expectExit,
-  expectRefusal,
   type Json,
   labHaproxy,
   labInventory,
@@ -115,7 +114,7 @@ describe('nobody loses a request over', () => {
   })
 
   test('a certificate that does not fit its key: it is refused before anything changes', async () => {
-    const [one = '', two = ''] = await Promise.all([pem('one.example.com'), pem('two.example.com')])
+    const [one, two] = await Promise.all([pem('one.example.com'), pem('two.example.com')])
     const kept = await lab.everywhere(`sha256sum ${PEM_ON_SERVER}`)
     work.write('lab.pem', one.replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*/, two.slice(two.search(/-----BEGIN [A-Z ]*PRIVATE KEY/))))
     const run = await work.hactl(['deploy', '--yes', '--json'])
