@@ -46,7 +46,7 @@ function ask(agent: PlainAgent | TlsAgent): Promise<Outcome> {
     })
     const timer = setTimeout(() => settle({ kind: 'lost', why: `no answer within ${LIMIT_MS / 1000} s` }), LIMIT_MS)
     asking.once('socket', own => {
-      if (own instanceof TLSSocket) own.once('secureConnect', () => noteCertificate(own))
+      if (own instanceof TLSSocket && !asking.reusedSocket) own.once('secureConnect', () => noteCertificate(own))
     })
     asking.once('error', error => fail(error.message))
     asking.end()
