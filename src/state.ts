@@ -67,7 +67,19 @@ export interface ServiceResource {
   readonly runtimeFiles?: readonly string[]
 }
 
-export type Resource = PackageResource | FileResource | AbsentFileResource | SysctlResource | ServiceResource
+/** Rules of the packet filter that a script of hactl's own adds (open) and takes away (close). */
+export interface FirewallResource {
+  readonly kind: 'firewall'
+  readonly id: string
+  /** What is let through: "VRRP from 192.0.2.12". */
+  readonly titles: readonly string[]
+  /** Absolute path of the script, a file resource of its own. */
+  readonly script: string
+  /** The rules are there. */
+  readonly isOpen: boolean
+}
+
+export type Resource = PackageResource | FileResource | AbsentFileResource | SysctlResource | FirewallResource | ServiceResource
 
 export interface DesiredNode {
   readonly server: string
@@ -209,6 +221,8 @@ export interface ObservedFirewall {
   readonly nft: string | undefined
   /** iptables-save; undefined where there is none. */
   readonly iptables: string | undefined
+  /** hactl's own unit that opens it is enabled. */
+  readonly opensAtBoot?: boolean
   /** The "### tuple ###" lines of ufw's user.rules: its rules with their comments. */
   readonly ufwRules: readonly string[]
 }
@@ -308,6 +322,13 @@ export type Action =
       readonly key: string
       readonly value: string
       readonly before: string | undefined
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'open-firewall'
+      readonly id: string
+      readonly titles: readonly string[]
+      readonly script: string
       readonly reason: string
     }
   | {

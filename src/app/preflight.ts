@@ -1,10 +1,10 @@
 import type { Cluster } from '../domain/cluster-types.ts'
 import { nodeFactsFor } from '../domain/node-facts.ts'
 import { CHECKS, failed, type Finding, passed, unknown } from '../domain/preflight/finding.ts'
-import { firewallFinding } from '../domain/preflight/firewall.ts'
+import { firewallFinding, WILL_BE_OPENED } from '../domain/preflight/firewall.ts'
 import { checkScriptFinding, machineFinding, machineFindings, systemFindings } from '../domain/preflight/machine.ts'
 import { addressFindings, interfaceFindings, portFindings } from '../domain/preflight/network.ts'
-import { type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../domain/preflight/wire.ts'
+import { type Explained, type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../domain/preflight/wire.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { LOCK_EXPIRES_SECONDS, mayBeDead } from '../engine/lock.ts'
 import { mergeWire, observeWire, type WireTimes } from '../engine/wire/wire.ts'
@@ -82,7 +82,13 @@ export async function wirePreflight(
   const facts = knownFacts(cluster, nodes)
   const asked = nodes.map(node => node.server)
   const linksOf = (server: string) => nodes.filter(node => node.server === server).flatMap(node => wireLinksOf(cluster, node, facts, asked))
-  const explained = new Set(before.filter(one => one.check === 'firewall' && one.verdict === 'failed').map(one => one.server))
+  const explained: Explained = new Map(
+    before.flatMap(({ check, verdict, server, found }): readonly (readonly [string, 'told' | 'opened'])[] => {
+      if (check !== 'firewall') return []
+      if (verdict === 'failed') return [[server, 'told']]
+      return found.endsWith(WILL_BE_OPENED) ? [[server, 'opened']] : []
+    }),
+  )
   const first = await observeWire(sessions, linksOf, runIdFor(ports), times, ports.signal)
   if (!isAnyPeerSilent(first, explained)) return [...before, ...wireFindings(cluster, nodes, facts, first, explained)]
   const second = await observeWire(sessions, linksOf, runIdFor(ports), SECOND_TRY, ports.signal)

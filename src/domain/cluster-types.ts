@@ -84,6 +84,8 @@ export interface Cluster {
   /** The whole haproxy.cfg, either the operator's file byte for byte or rendered from frontends and backends. */
   readonly haproxyConfig: { readonly text: string; readonly verbatim: boolean; readonly sourcePath: string | undefined }
   readonly certificates: readonly Certificate[]
+  /** open: what HAProxy and Keepalived need is let through the servers' own packet filters. */
+  readonly firewall: 'check' | 'open'
   readonly packages: {
     /** Version, or its beginning and an asterisk, as apt-get takes it; undefined: apt's candidate. */
     readonly pins: Readonly<Record<'haproxy' | 'keepalived', string | undefined>>

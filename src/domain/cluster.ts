@@ -214,6 +214,7 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
     },
     haproxyConfig: { text, verbatim, sourcePath: verbatim ? resolved.haproxyConfigPath : undefined },
     certificates: resolved.certificates ?? [],
+    firewall: inventory.firewall ?? 'check',
     packages: {
       pins: { haproxy: inventory.packages?.haproxy, keepalived: inventory.packages?.keepalived },
       unattendedUpgrades: inventory.packages?.unattended_upgrades ?? false,

@@ -34,6 +34,7 @@ export function desiredFromSnapshot(cluster: Cluster, server: string, facts: Nod
       }
       case 'package':
       case 'sysctl':
+      case 'firewall':
         return resource
     }
   })

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { DesiredNode, FileResource, Resource } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
+import { firewallNeeds } from './firewall/needs.ts'
+import { openingFor } from './firewall/open.ts'
 import { renderCheckScript } from './haproxy/check-script.ts'
 import { renderHaproxyDropin } from './haproxy/hooks.ts'
 import { renderKeepalivedConf } from './keepalived/config.ts'
@@ -11,6 +13,8 @@ import type { NodeFacts } from './node-facts.ts'
 import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
   CHECK_SCRIPT,
+  FIREWALL_SCRIPT,
+  FIREWALL_UNIT,
   GENERATED_LINE,
   HAPROXY_CFG,
   HAPROXY_DROPIN,
@@ -91,6 +95,33 @@ export function sayHaproxyRunsToKeepalived(): string {
 }
 
 /**
+ * What opens the packet filter, where the inventory asks for it and rules of others do not do it already. Without `open` nothing is touched:
+ * to close what was opened would part servers that work.
+ */
+function firewallResources(cluster: Cluster, serverName: string, facts: NodeFacts): readonly Resource[] {
+  if (cluster.firewall !== 'open' || facts.firewall === undefined) return []
+  const opening = openingFor(facts.firewall, firewallNeeds(cluster, serverName, facts))
+  if (opening.kind === 'impossible') return []
+  if (opening.kind === 'none') {
+    return [
+      { kind: 'absent-file', id: 'file/firewall', path: FIREWALL_SCRIPT },
+      { kind: 'absent-file', id: 'file/firewall-unit', path: FIREWALL_UNIT },
+    ]
+  }
+  const { titles, script, unit, isOpen } = opening
+  return [
+    unit === undefined
+      ? { kind: 'absent-file', id: 'file/firewall-unit', path: FIREWALL_UNIT }
+      : file('file/firewall-unit', FIREWALL_UNIT, unit),
+    file('file/firewall', FIREWALL_SCRIPT, script, {
+      mode: '0755',
+      validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
+    }),
+    { kind: 'firewall', id: 'firewall/rules', titles, script: FIREWALL_SCRIPT, isOpen },
+  ]
+}
+
+/**
  * Everything hactl wants on this server. Pure: the same cluster and facts give the same bytes.
  * Throws what renderKeepalivedConf throws.
  */
@@ -122,6 +153,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
     }),
     ...(fast ? extra : extra.map(({ id, path }) => ({ kind: 'absent-file', id, path }) as const)),
     ...certificates,
+    ...firewallResources(cluster, serverName, facts),
     file('file/haproxy.cfg', HAPROXY_CFG, cluster.haproxyConfig.text, {
       // HAProxy reads it as root, before it becomes somebody else.
       mode: holdsPassword(cluster.haproxyConfig.text) ? '0640' : '0644',

@@ -1,6 +1,6 @@
 /** Observed servers -> the facts their files depend on: which interface carries an address, and the server's own address there. */
 import { HactlError } from '../errors.ts'
-import type { Facts, InterfaceAddress, ObservedNode } from '../state.ts'
+import type { Facts, InterfaceAddress, ObservedFirewall, ObservedNode } from '../state.ts'
 import { canonicalAddress, isInNetwork, isLinkLocal } from './addresses.ts'
 import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
 import { expectedVersion } from './packages.ts'
@@ -14,12 +14,15 @@ export interface NodeFacts {
   readonly interface: Readonly<Record<string, string>>
   /** By instance name: every server's own address on its interface for that instance. */
   readonly srcIp: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** The server's packet filter as it is. */
+  readonly firewall?: ObservedFirewall
 }
 
 /** The part of an observation that is needed here. */
 export interface ObservedForFacts {
   readonly facts: Pick<Facts, 'addresses' | 'os'>
   readonly packages: ObservedNode['packages']
+  readonly firewall?: ObservedFirewall
 }
 
 interface Place {
@@ -186,6 +189,7 @@ export function nodeFactsFor(
       keepalivedVersion: keepalivedVersion(cluster, node),
       interface: Object.fromEntries(cluster.instances.map(i => [i.name, places[i.name]?.[server.name]?.interface ?? ''])),
       srcIp,
+      ...(node.firewall === undefined ? {} : { firewall: node.firewall }),
     }
   }
   return facts

@@ -13,6 +13,10 @@ export const UNATTENDED_CONF = '/etc/apt/apt.conf.d/52hactl-unattended-upgrades'
 /** Which servers make the cluster: remembered by all of them, so that one that left the inventory is missed. */
 export const MEMBERS = '/var/lib/hactl/members'
 
+/** Only where the inventory says `firewall: open`. */
+export const FIREWALL_SCRIPT = '/usr/local/sbin/hactl-firewall'
+export const FIREWALL_UNIT = '/etc/systemd/system/hactl-firewall.service'
+
 /** On tmpfs: what keepalived watches. Empty after a boot, made again by tmpfiles.d. */
 export const RUN_DIR = '/run/hactl'
 
@@ -33,4 +37,6 @@ export const MANAGED_PATHS: readonly string[] = [
   SYSCTL_CONF,
   UNATTENDED_CONF,
   MEMBERS,
+  FIREWALL_SCRIPT,
+  FIREWALL_UNIT,
 ]

@@ -5,6 +5,7 @@ import type {
   Action,
   DesiredNode,
   FileResource,
+  FirewallResource,
   ObservedNode,
   PackageResource,
   ServerPlan,
@@ -64,6 +65,9 @@ export function diffNode(desired: DesiredNode, observed: ObservedNode, options: 
         break
       case 'sysctl':
         take(diffSysctl(resource, observed))
+        break
+      case 'firewall':
+        take(diffFirewall(resource, actions))
         break
       case 'service':
         take(diffService(resource, observed, actions, options))
@@ -149,6 +153,14 @@ function diffSysctl(resource: SysctlResource, observed: ObservedNode): Outcome {
       reason: before === undefined ? 'not set' : `is ${before}`,
     },
   }
+}
+
+function diffFirewall(resource: FirewallResource, before: readonly Action[]): Outcome {
+  const { id, titles, script } = resource
+  const isNew = before.some(action => action.kind === 'write-file' && action.path === script)
+  if (resource.isOpen && !isNew) return { unchanged: { id, reason: `the firewall lets ${titles.join(', ')} through` } }
+  const reason = isNew ? 'other rules than before' : 'rules are missing'
+  return { action: { kind: 'open-firewall', id, titles, script, reason } }
 }
 
 function diffService(resource: ServiceResource, observed: ObservedNode, before: readonly Action[], options: DiffOptions): Outcome {

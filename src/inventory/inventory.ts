@@ -143,6 +143,7 @@ export interface Inventory {
   readonly haproxy: InventoryHaproxy
   readonly certificates?: readonly InventoryCertificate[]
   readonly packages?: InventoryPackages
+  readonly firewall?: 'check' | 'open'
   readonly probe?: InventoryProbe
 }
 

@@ -15,6 +15,7 @@ const COMMENTS: Readonly<Record<keyof Inventory, string>> = {
   vrrp_instances: 'Addresses that move between the servers. virtual_router_id must be unique on their network.',
   haproxy: 'What HAProxy does: `config: FILE` is your own haproxy.cfg, shipped as it is; else frontends and backends.',
   certificates: 'Certificates with their private keys, from this machine to where a bind names them.',
+  firewall: "check: tell where a server's packet filter is in the way; open: let through exactly what is needed.",
   packages: 'Versions of the two packages, as apt-get takes them.',
   probe: 'What drills and gates ask through the virtual address.',
 }

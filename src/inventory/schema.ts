@@ -289,6 +289,14 @@ export const inventorySchema = section({
       doc('Certificates that hactl ships, readable by root only; a new one is rolled out with a reload.', 'none'),
     ),
   ),
+  firewall: optional(
+    word('check', 'open').meta(
+      doc(
+        "What to do where a server's own packet filter (ufw, nftables, iptables) stops VRRP or the frontends' ports: check tells, open lets exactly these through.",
+        'check',
+      ),
+    ),
+  ),
   packages: optional(packages.meta(doc('Versions of the haproxy and keepalived packages.', "apt's candidates"))),
   probe: optional(probe.meta(doc('What drills and gates ask through the virtual address.'))),
 })

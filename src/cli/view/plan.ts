@@ -63,6 +63,8 @@ function signOf(action: Action): '+' | '~' | '-' {
     case 'set-sysctl':
     case 'service':
       return '~'
+    case 'open-firewall':
+      return '+'
   }
 }
 
@@ -79,6 +81,8 @@ export function actionTitle(action: Action): string {
       return `remove ${action.path}`
     case 'set-sysctl':
       return `set ${action.key} to ${action.value}${action.before === undefined ? '' : ` (now ${action.before})`}`
+    case 'open-firewall':
+      return `open the firewall for ${action.titles.join(', ')}`
     case 'service':
       return `${action.steps.map(step => (step === 'stamp' ? 'record' : step)).join(', ')} ${action.unit}`
   }
@@ -100,6 +104,7 @@ export function renderDiff(action: Action): string[] {
     case 'install-package':
     case 'own-file':
     case 'set-sysctl':
+    case 'open-firewall':
     case 'service':
       return []
   }

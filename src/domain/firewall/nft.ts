@@ -1,5 +1,5 @@
 /** `nft -j list ruleset` -> chains (libnftables-json(5)). What is not known becomes a condition that may hold. Pure. */
-import { type Chain, type Condition, type Network, type Rule, RULE_COMMENT, type Verdict } from './chains.ts'
+import { type Chain, type Condition, type Network, type Rule, type Verdict } from './chains.ts'
 
 type Json = unknown
 type JsonObject = Readonly<Record<string, unknown>>
@@ -156,9 +156,4 @@ function networkOf(value: Json): readonly Network[] {
   const prefix = objectOf(objectOf(value)['prefix'])
   const length = prefix['len']
   return typeof length === 'number' ? [{ address: textOf(prefix['addr']), prefix: length }] : []
-}
-
-/** Chains as they would be without hactl's own rules. */
-export function withoutOwnRules(chains: readonly Chain[]): readonly Chain[] {
-  return chains.map(chain => ({ ...chain, rules: chain.rules.filter(rule => rule.comment !== RULE_COMMENT) }))
 }

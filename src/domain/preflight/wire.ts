@@ -7,6 +7,8 @@ import type { NodeFacts } from '../node-facts.ts'
 import { failed, type Finding, passed, unknown, warning } from './finding.ts'
 
 export type Facts = Readonly<Record<string, NodeFacts | undefined>>
+/** Servers whose own packet filter is known to be in the way: it was told of, or this deploy opens it. */
+export type Explained = ReadonlyMap<string, 'told' | 'opened'>
 export type WireReports = ReadonlyMap<string, readonly (WireReport | undefined)[]>
 
 /** The networks on which this server has to be heard by the others of `asked`. IPv4: of IPv6 nothing is tried. */
@@ -28,20 +30,19 @@ export function wireLinksOf(cluster: Cluster, node: ObservedNode, facts: Facts, 
 }
 
 /** Whether a peer that should have been heard was not, and nothing explains it: worth asking again before it is believed. */
-export function isAnyPeerSilent(reports: WireReports, explained: ReadonlySet<string>): boolean {
+export function isAnyPeerSilent(reports: WireReports, explained: Explained): boolean {
   return [...reports].some(
     ([server, own]) =>
       !explained.has(server) && own.some(report => report !== undefined && report.link.peers.some(peer => !report.passed.includes(peer))),
   )
 }
 
-/** `explained`: servers whose own packet filter is known to be in the way, and was told of. */
 export function wireFindings(
   cluster: Cluster,
   nodes: readonly ObservedNode[],
   facts: Facts,
   reports: WireReports,
-  explained: ReadonlySet<string>,
+  explained: Explained,
 ): readonly Finding[] {
   const nameOf = (address: string) => nodes.find(node => node.facts.addresses.some(own => own.address === address))?.server ?? address
   return nodes.flatMap(({ server }) => {
@@ -61,7 +62,7 @@ function heardFindings(
   report: WireReport,
   reports: WireReports,
   nameOf: (address: string) => string,
-  explained: ReadonlySet<string>,
+  explained: Explained,
 ): readonly Finding[] {
   const { link } = report
   const silent = link.peers.filter(peer => !report.passed.includes(peer))
@@ -69,7 +70,9 @@ function heardFindings(
   const filtered = silent.filter(peer => report.arrived.includes(peer))
   const lost = silent.filter(peer => !report.arrived.includes(peer))
   const findings: Finding[] = []
-  if (filtered.length > 0 && explained.has(server)) {
+  if (filtered.length > 0 && explained.get(server) === 'opened') {
+    findings.push(passed('vrrp', server, `VRRP from ${names(filtered)} arrives; its firewall will be opened`))
+  } else if (filtered.length > 0 && explained.has(server)) {
     findings.push({ check: 'vrrp', server, verdict: 'failed', found: `its firewall drops VRRP from ${names(filtered)}` })
   } else if (filtered.length > 0) {
     findings.push(
@@ -107,7 +110,7 @@ function heardFindings(
     )
   }
   const refused = Object.entries(report.refused)
-  if (refused.length > 0) {
+  if (refused.length > 0 && explained.get(server) !== 'opened') {
     const targets = refused.map(([address]) => (address === VRRP_GROUP ? address : nameOf(address))).join(' and ')
     findings.push(
       failed('vrrp', {

@@ -3,6 +3,7 @@ import { lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
 import { STEP_FUNCTIONS } from './report.ts'
+import { OWN_TOOLS } from './switch.ts'
 
 /**
  * Takes away from one server what hactl put there, and gives back what stood there before: files of its record (one edited by hand since
@@ -28,6 +29,7 @@ done_ service/keepalived
 step files ${'remove files, and put back what was there before'}
 [ -e "$state/owned" ] && while read -r sum path; do
   if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ]; then cp -p -- "$path" "$path.edited"; echo "$path was edited by hand: kept as $path.edited"; fi
+  case "$path" in (${OWN_TOOLS}*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac
   original=$(original_of "$path")
   if [ -e "$original" ]; then cp -p -- "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail files "$path could not be put back"
   else rm -f -- "$path"; fi

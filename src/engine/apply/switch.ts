@@ -62,6 +62,9 @@ export function switchScript(
   ])
 }
 
+/** Scripts of hactl's own that do something when they are called with "open", and undo it with "close": before they go. */
+export const OWN_TOOLS = '/usr/local/sbin/hactl-'
+
 // A switch outlives its connection: nothing may be put back, or changed by a later run, while it is still at work.
 const ALONE = sh`
 exec 8>"$state/switch.mutex"
@@ -126,6 +129,7 @@ done_ ${action.id}`
       return sh`
 step ${action.id} ${actionTitle(action)}
 keep ${action.path} ${previousPath(runId, action.path)} || fail ${action.id} ${'the old file could not be kept (disk full?)'}
+${action.path.startsWith(OWN_TOOLS) ? sh`${action.path} close >/dev/null 2>&1` : sh`:`}
 rm -f ${action.path} && own ${action.path} '' || fail ${action.id} ${'could not be removed'}
 done_ ${action.id}`
     case 'set-sysctl':
@@ -134,6 +138,12 @@ step ${action.id} ${actionTitle(action)}
 mkdir -p -m 0700 "$state/original"; grep -q ${`^${action.key} `} "$state/original/sysctl" 2>/dev/null || echo ${action.key} ${action.before ?? ''} >>"$state/original/sysctl"
 grep -q ${`^sysctl ${action.key} `} "$run/previous/record" 2>/dev/null || echo sysctl ${action.key} ${action.before ?? ''} >>"$run/previous/record" || fail ${action.id} ${'how it was could not be noted (disk full?)'}
 sysctl -q -w ${`${action.key}=${action.value}`} || fail ${action.id} ${'sysctl refused it'}
+done_ ${action.id}`
+    case 'open-firewall':
+      return sh`
+step ${action.id} ${actionTitle(action)}
+[ -n "$units_read" ] || systemctl daemon-reload; units_read=yes
+${action.script} open 2>&1 || fail ${action.id} ${'the rules could not be added'}
 done_ ${action.id}`
     case 'service':
       return serviceScript(action, services[action.unit])
@@ -236,7 +246,9 @@ while read -r word mark path copy; do
     chown --reference="$copy" "$path" && chmod --reference="$copy" "$path" || failed=1
   elif [ "$mark" = + ]; then
     cp -p -- "$copy" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || { failed=1; echo "$path could not be put back; its copy is $copy"; }
+    case "$path" in (${OWN_TOOLS}*) "$path" open >/dev/null 2>&1 </dev/null ;; esac
   else
+    case "$path" in (${OWN_TOOLS}*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac
     rm -f "$path"
   fi
 done <"$record"

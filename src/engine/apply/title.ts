@@ -13,6 +13,8 @@ export function actionTitle(action: Action): string {
       return `remove ${action.path}`
     case 'set-sysctl':
       return `set ${action.key} = ${action.value}`
+    case 'open-firewall':
+      return `open the firewall for ${action.titles.join(', ')}`
     case 'service': {
       const verbs = action.steps.filter(step => step !== 'stamp' && step !== 'daemon-reload')
       return verbs.length === 0 ? `take note of what ${action.unit} runs` : `${verbs.join(' and ')} ${action.unit}`

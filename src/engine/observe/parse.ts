@@ -174,6 +174,7 @@ function parseFirewall(sections: ReadonlyMap<string, string>): ObservedFirewall 
     ufw: lines.find(line => line.startsWith('ufw '))?.slice('ufw '.length),
     firewalld: lines.includes('firewalld'),
     netfilterPersistent: lines.includes('netfilter-persistent'),
+    opensAtBoot: lines.includes('opens-at-boot'),
     nft: sections.get('nft'),
     iptables: sections.get('iptables'),
     ufwRules: linesOf(sections.get('ufw-rules') ?? ''),

@@ -193,6 +193,7 @@ b firewall
 command -v ufw >/dev/null && grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf 2>/dev/null && echo "ufw $(dpkg-query -W -f='\${Version}' ufw 2>/dev/null)"
 [ -x /usr/sbin/firewalld ] && systemctl --quiet is-active firewalld && echo firewalld
 [ -e /usr/sbin/netfilter-persistent ] && echo netfilter-persistent
+[ -e /etc/systemd/system/multi-user.target.wants/hactl-firewall.service ] && echo opens-at-boot
 e firewall
 if command -v nft >/dev/null; then
   b nft
