@@ -51,7 +51,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   work.writeInventory(labInventory(lab))
-  await lab.reset()
   await ensureDeployed(lab, work)
   work.remove()
 })
@@ -103,5 +102,37 @@ describe('bare servers', () => {
     expect(rowsOf(run).filter(row => row.verdict !== 'passed')).toEqual([])
     expect(rowsOf(run).find(row => row.server === 'srv-1' && row.check === 'vrrp')?.found).toMatch(/heard srv-2 and srv-3 on eth0/)
     expect(await snapshots(lab)).toEqual(before)
+  })
+})
+
+describe('a firewall that lets nothing in but SSH', () => {
+  const RULES = `table inet filter
+delete table inet filter
+table inet filter { chain input { type filter hook input priority 0; policy drop; ct state established,related accept; iif lo accept; tcp dport 22 accept; }; }
+`
+  const rulesOf = () => lab.sh('srv-2', 'nft list chain inet filter input')
+
+  test('is opened where the inventory says so, stays open when its rules are loaded anew, and is closed by remove', async () => {
+    await lab.sh('srv-2', `printf '%s' '${RULES}' >/etc/nftables.conf && systemctl start nftables`)
+    const shut = await rulesOf()
+    try {
+      work.writeInventory(labInventory(lab, { firewall: 'open' }))
+      const deployed = await work.hactl(['deploy', '--yes', '--json'])
+      expectExit(deployed, 0)
+      const changed = resultOf(deployed).servers?.map(({ name, changed: ids }) => [name, ids.includes('firewall/rules')])
+      expect(changed).toEqual([
+        ['srv-1', false],
+        ['srv-2', true],
+        ['srv-3', false],
+      ])
+      await lab.sh('srv-2', 'systemctl reload nftables')
+      await until('its rules are there again', 10_000, async () => (await rulesOf()).split('comment "hactl"').length === 4)
+      expectExit(await work.hactl(['plan', '--exit-code', '--json']), 0)
+      expectExit(await work.hactl(['remove', '--yes', '--json']), 0)
+      expect(await rulesOf()).toBe(shut)
+      expect(await lab.sh('srv-2', 'ls /usr/local/sbin /etc/systemd/system/multi-user.target.wants | grep hactl || true')).toBe('')
+    } finally {
+      await lab.sh('srv-2', 'nft delete table inet filter; rm -f /etc/nftables.conf')
+    }
   })
 })
