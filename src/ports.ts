@@ -97,6 +97,8 @@ export interface Files {
   exists(path: string): Promise<boolean>
   /** Permission bits as in 0o640; undefined where there is no such file. Where this is missing nobody is warned of files that all may read. */
   mode?(path: string): Promise<number | undefined>
+  /** The names of what is in a folder, sorted; undefined where there is no such folder. */
+  list(path: string): Promise<readonly string[] | undefined>
   /** Why write(path) would fail, as far as one can tell without writing: "there is no folder /var/reports"; undefined where nothing speaks against it. */
   whyNotWritable(path: string): Promise<string | undefined>
 }

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { randomUUID } from 'node:crypto'
-import { access, constants, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { access, constants, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { connect, isIP, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -69,6 +69,14 @@ export const systemFiles: Files = {
   mode: async path => {
     try {
       return (await stat(path)).mode & 0o7777
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  },
+  list: async path => {
+    try {
+      return (await readdir(path)).toSorted()
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error

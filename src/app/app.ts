@@ -13,6 +13,7 @@ import type { RemoveInput, RemoveReport } from './remove.ts'
 import type { RollbackInput, RollbackReport } from './rollback.ts'
 import type { StatusReport } from './status.ts'
 import type { UnlockInput, UnlockReport } from './unlock.ts'
+import type { UpgradeInput, UpgradeReport } from './upgrade.ts'
 import type { VerifyInput, VerifyReport } from './verify-failover.ts'
 
 type OnEvent = (event: EngineEvent) => void
@@ -35,6 +36,8 @@ export function createApp(packageRoot: string) {
     history: async (input: PlanInput, ports: Ports): Promise<HistoryReport> => (await import('./history.ts')).history(input, ports),
     rollback: async (input: RollbackInput, ports: Ports, onEvent: OnEvent): Promise<RollbackReport> =>
       (await import('./rollback.ts')).rollback(input, ports, onEvent, packageRoot),
+    upgrade: async (input: UpgradeInput, ports: Ports, onEvent: OnEvent): Promise<UpgradeReport> =>
+      (await import('./upgrade.ts')).upgrade(input, ports, onEvent, packageRoot),
     remove: async (input: RemoveInput, ports: Ports, onEvent: OnEvent): Promise<RemoveReport> =>
       (await import('./remove.ts')).remove(input, ports, onEvent),
     drain: async (input: DrainInput, ports: Ports, onEvent: OnEvent): Promise<MoveReport> =>

@@ -3,6 +3,7 @@ import type { Ports } from '../ports.ts'
 import type { Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
 import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { readCarried } from './carried.ts'
 import { loadCluster } from './load.ts'
 import { formerMemberErrors, strangerError, strangers } from './members.ts'
 import { observeAndTell } from './observe-cluster.ts'
@@ -36,6 +37,7 @@ export async function deploy(
   const loaded = await loadCluster(input.inventoryPath, ports)
   const { cluster } = loaded
   assertCanFailOver(cluster)
+  const carried = await readCarried(loaded, ports)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
   const warn = (text: string) => onEvent({ kind: 'warning', text })
   for (const text of loaded.secretWarnings) warn(text)
@@ -68,6 +70,7 @@ export async function deploy(
         plan,
         command: 'deploy',
         source: loaded.source,
+        ...(carried === undefined ? {} : { carried }),
         playbook,
         connections,
         observed,

@@ -87,7 +87,8 @@ export async function undrain(input: MoveInput, ports: Ports, onEvent: OnEvent):
   })
 }
 
-async function lower(scene: Scene, lockId: string, costs: readonly string[]): Promise<MoveReport> {
+/** Lowers the server and waits until another holds its addresses; the lock is held. `costs`: what was overruled. */
+export async function lower(scene: Scene, lockId: string, costs: readonly string[]): Promise<MoveReport> {
   const { cluster, node, nodes } = scene
   const server = node.server
   const held = addressesOn(cluster, node)
@@ -118,7 +119,8 @@ async function lower(scene: Scene, lockId: string, costs: readonly string[]): Pr
   }
 }
 
-async function raise(scene: Scene, lockId: string): Promise<MoveReport> {
+/** Gives the server its priority back and waits until it has taken its addresses; the lock is held. */
+export async function raise(scene: Scene, lockId: string): Promise<MoveReport> {
   const { cluster, node, nodes } = scene
   const server = node.server
   const back = takesBack(cluster, nodes, server)

@@ -195,6 +195,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/rollback.ts')).rollback,
   },
   {
+    name: 'upgrade',
+    summary: 'bring newer haproxy and keepalived packages, one server at a time, the holder drained first',
+    argument: INVENTORY,
+    flags: [],
+    examples: ['hactl upgrade', 'hactl upgrade edge.yml --limit srv-3 --yes'],
+    load: async () => (await import('./commands/upgrade.ts')).upgrade,
+  },
+  {
     name: 'remove',
     summary: 'take away what hactl put on the servers, and give back what it replaced',
     argument: INVENTORY,

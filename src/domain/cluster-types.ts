@@ -89,6 +89,8 @@ export interface Cluster {
   readonly packages: {
     /** Version, or its beginning and an asterisk, as apt-get takes it; undefined: apt's candidate. */
     readonly pins: Readonly<Record<'haproxy' | 'keepalived', string | undefined>>
+    /** Folder on the operator's machine that holds the packages, as the inventory names it; undefined: the servers' own repositories. */
+    readonly from: string | undefined
     /** True: unattended-upgrades may replace both packages whenever it runs. */
     readonly unattendedUpgrades: boolean
   }

@@ -217,6 +217,7 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
     firewall: inventory.firewall ?? 'check',
     packages: {
       pins: { haproxy: inventory.packages?.haproxy, keepalived: inventory.packages?.keepalived },
+      from: inventory.packages?.from,
       unattendedUpgrades: inventory.packages?.unattended_upgrades ?? false,
     },
     probe: buildProbe(inventory, text),

@@ -29,6 +29,8 @@ export function expectedVersion(name: string, pin: string | undefined, node: Kno
 
 /** Throws E_PACKAGE_UNAVAILABLE for pins that fresh package lists do not have; lists that are old may only not know it yet. */
 export function assertPinsServed(cluster: Cluster, nodes: readonly ObservedNode[]): void {
+  // What the operator brings is not in the lists of the servers' own repositories.
+  if (cluster.packages.from !== undefined) return
   const errors = nodes.flatMap(node => {
     if (node.aptListsStale) return []
     return PACKAGES.flatMap(name => {

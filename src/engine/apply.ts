@@ -29,6 +29,8 @@ export interface ApplyInput {
   readonly services: (server: string) => Readonly<Record<Unit, ServiceScripts>>
   readonly clock: Clock
   readonly onEvent: (event: EngineEvent) => void
+  /** Brings the packages to a server before it installs any; undefined: its apt fetches them. */
+  readonly carry?: (session: Session) => Promise<void>
   /** Waits until the gate holds for these servers, or throws E_GATE. */
   readonly passGate: (gate: GateName, servers: readonly string[]) => Promise<void>
   /** Asked while packages are fetched: nothing is changed where it throws. */
@@ -114,8 +116,12 @@ async function fetchAll(input: ApplyInput, servers: readonly string[]): Promise<
     const installs = actionsOf(input, server).filter((action): action is Install => action.kind === 'install-package')
     if (installs.length === 0) return
     const observed = input.observed.get(server)
+    const session = input.sessions.get(server)
+    if (session !== undefined) await input.carry?.(session)
+    const isCarried = input.carry !== undefined
     const script = fetchScript(input.runId, input.lockId, installs, {
-      refreshLists: observed?.aptListsStale ?? true,
+      carried: isCarried,
+      refreshLists: isCarried || (observed?.aptListsStale ?? true),
       // apt refuses to plan on a half-finished installation: that is finished first, in the step that may change something.
       download: !(observed?.dpkgBroken ?? false),
     })

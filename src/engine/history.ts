@@ -12,7 +12,7 @@ export interface HistoryEntry {
   readonly id: string
   /** Who: "ops@laptop". */
   readonly owner: string
-  readonly command: 'deploy' | 'rollback'
+  readonly command: 'deploy' | 'rollback' | 'upgrade'
   readonly cluster: string
   /** The inventory's file name and checksum; for a rollback the entry that was gone back to. */
   readonly source: string

@@ -262,6 +262,11 @@ const certificate = section({
 const packages = section({
   haproxy: optional(text(versionIssue).meta(doc('Version to install: "2.6.*", or one that apt shows.', "apt's candidate"))),
   keepalived: optional(text(versionIssue).meta(doc('Version to install; Debian counts it from 1: as in "1:2.2.*".', "apt's candidate"))),
+  from: optional(
+    text(pathIssue).meta(
+      doc('Folder here with .deb files, carried to the servers and installed there, dependencies too.', "the servers' own repositories"),
+    ),
+  ),
   unattended_upgrades: optional(
     flag().meta(doc('Whether unattended-upgrades may replace both packages, on all servers in the same minute.', 'false')),
   ),

@@ -11,6 +11,7 @@ const wish = (...paths: string[]) => ({ paths, version: '1.2.3' })
 describe('before anything is disturbed', () => {
   const files: Files = {
     ...fakeFiles(),
+    list: async () => undefined,
     whyNotWritable: async path => (path.startsWith('/srv/') ? undefined : 'there is no folder /none'),
   }
 

@@ -22,6 +22,7 @@ export function memoryPorts(files: ReadonlyMap<string, string>, more: Partial<Po
       },
       write: unexpected('writing a file'),
       exists: async path => path.startsWith(FOLDER) && files.has(path.slice(FOLDER.length)),
+      list: unexpected('a question about a folder'),
       whyNotWritable: unexpected('a question about a file'),
     },
     probe: unexpected('a probe'),

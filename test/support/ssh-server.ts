@@ -240,6 +240,7 @@ export const realFiles: Files = {
       () => true,
       () => false,
     ),
+  list: async () => undefined,
   whyNotWritable: async () => undefined,
 }
 

@@ -50,6 +50,7 @@ export function fakeFiles(contents: Readonly<Record<string, string>> = {}): Fake
       written.set(path, text)
     },
     exists: async path => files.has(path),
+    list: async () => undefined,
     whyNotWritable: async () => undefined,
   }
 }

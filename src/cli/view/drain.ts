@@ -31,11 +31,16 @@ export function renderMove(report: MoveReport, style: Style): string {
 }
 
 /** "192.0.2.200: srv-1 -> srv-2, 0 of 160 probes lost". */
-function movement({ address, from, to, outageMs, failedProbes, probes, errors }: MovedAddress): string {
+export function movement({ address, from, to, outageMs, failedProbes, probes, errors }: MovedAddress): string {
   const way = to === undefined ? `stays on ${from ?? 'no server'}` : `${from ?? 'nobody'} -> ${to}`
   const met = printable(errors.join(', '))
   const outage = failedProbes === 0 ? '' : `, ${outageMs === undefined ? 'no answer since' : `outage ${formatMs(outageMs)}`} (${met})`
   return `${address}: ${way}, ${failedProbes} of ${count(probes, 'probe')} lost${outage}`
+}
+
+/** One address that moved, as --json has it. */
+export function movedObject({ address, from, to, outageMs, failedProbes, probes, errors }: MovedAddress): Record<string, unknown> {
+  return { address, from: from ?? null, to: to ?? null, outage_ms: outageMs ?? null, failed_probes: failedProbes, probes, errors }
 }
 
 /** As the last line of --json has it. */
@@ -43,15 +48,7 @@ export function moveObject(report: MoveReport): Record<string, unknown> {
   const { server, drained, survivesReboot, changed, vips, notes } = report
   return {
     server,
-    vips: vips.map(({ address, from, to, outageMs, failedProbes, probes, errors }) => ({
-      address,
-      from: from ?? null,
-      to: to ?? null,
-      outage_ms: outageMs ?? null,
-      failed_probes: failedProbes,
-      probes,
-      errors,
-    })),
+    vips: vips.map(movedObject),
     drained,
     survives_reboot: survivesReboot,
     changed,

@@ -54,7 +54,7 @@ function renderAction(server: string, action: Action, style: Style, shownOn: Map
 function signOf(action: Action): '+' | '~' | '-' {
   switch (action.kind) {
     case 'install-package':
-      return '+'
+      return action.from === undefined ? '+' : '~'
     case 'write-file':
       return action.beforeSha256 === undefined ? '+' : '~'
     case 'remove-file':
@@ -72,6 +72,7 @@ function signOf(action: Action): '+' | '~' | '-' {
 export function actionTitle(action: Action): string {
   switch (action.kind) {
     case 'install-package':
+      if (action.from !== undefined) return `replace ${action.name} by ${action.version ?? 'another'}`
       return `install ${action.name}${action.version === undefined ? '' : ` ${action.version}`}`
     case 'write-file':
       return `write ${action.path} (${action.mode} ${action.owner}:${action.group})`

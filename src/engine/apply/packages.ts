@@ -15,15 +15,20 @@ const APT_LOCK_SECONDS = 600
 /** What hactl downloads waits here, apart from apt's own cache, which others empty at their own times. */
 export const DOWNLOADS = '/var/cache/apt/hactl'
 
+/** There where packages were carried to the server: apt then knows no other repository. */
+export const APT_CONF = `${DOWNLOADS}/apt.conf`
+
 /**
  * needrestart and debconf would wait for an answer nobody gives, and needrestart might restart what carries the traffic; a file that
- * somebody changed stays as it is (operations: F47-F50).
+ * somebody changed stays as it is (operations: F47-F50). Nobody reads descriptions here: no translations are fetched, and the same without
+ * them everywhere, so that apt need not build its cache anew for each command.
  */
-const OPTIONS = sh`-q -o DPkg::Lock::Timeout=${APT_LOCK_SECONDS} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 -o Dir::Cache::archives=${DOWNLOADS}`
+const OPTIONS = sh`-q -o DPkg::Lock::Timeout=${APT_LOCK_SECONDS} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 -o Dir::Cache::archives=${DOWNLOADS} -o Acquire::Languages=none`
 
-/** What every script around apt-get begins with. `apt_log` must be set. Sets LC_ALL: apt's words are read. */
-const APT_FUNCTIONS = sh`
+/** What every script around apt-get begins with; `apt_log` must be set. Sets LC_ALL: apt's words are read. */
+export const APT_FUNCTIONS = sh`
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none LC_ALL=C
+[ -e ${APT_CONF} ] && export APT_CONFIG=${APT_CONF}
 apt_complaints() { grep -E '^(E|W|Err[^ ]*|dpkg): ' "$apt_log" | tail -n 10 | grep . || tail -n 15 "$apt_log"; }
 # tell_lock: who holds a lock of apt's now, for the operator; to wait for it is apt's own business.
 # proc_locks(5): "1: POSIX  ADVISORY  WRITE PID MAJOR:MINOR:INODE START END"; a waiting one has an arrow before POSIX.
@@ -45,29 +50,37 @@ function wordsFor(installs: readonly Install[]): readonly string[] {
   return installs.map(install => (install.pin === undefined ? install.name : `${install.name}=${install.pin}`))
 }
 
-function installOptions(installs: readonly Install[]): Script {
+/** Words of every `apt-get install`. */
+export function installOptions(installs: readonly Install[]): Script {
   const replaces = installs.some(install => install.from !== undefined)
   return sh`-y --no-install-recommends ${replaces ? sh`--allow-downgrades` : sh``} ${OPTIONS}`
 }
 
+/** Says what the repositories of this server have. apt-cache(8), madison: "haproxy | 2.6.12-1 | http://...". */
+export function versionsShell(names: readonly string[]): Script {
+  return sh`for name in ${names}; do
+  versions=$(apt-cache madison "$name" 2>/dev/null | { while read -r _ _ version _; do printf ' %s' "$version"; done; })
+  echo "$name:\${versions:- no version} in the repositories of this server"
+done`
+}
+
 /** Lines for a script that has APT_FUNCTIONS. `strict`: a mirror that does not answer is a failure, not only a remark. */
-function refreshLines(strict: boolean): Script {
-  return sh`step package/lists ${'refresh the package lists'}
+export function refreshLines(strict: boolean): Script {
+  return sh`step apt/lists ${'refresh the package lists'}
 tell_lock
 i=0
 while :; do
-  # Nobody reads descriptions here: no translations are fetched, and none that are there are removed.
-  setsid -w apt-get update ${OPTIONS} -o Acquire::Languages=none -o APT::Get::List-Cleanup=false >"$apt_log" 2>&1; rc=$?
+  setsid -w apt-get update ${OPTIONS} -o APT::Get::List-Cleanup=false >"$apt_log" 2>&1; rc=$?
   [ $rc -eq 0 ] && break
   # The lock of the lists, unlike dpkg's, has no timeout of its own.
   if grep -q 'Could not get lock' "$apt_log" && [ $i -lt ${APT_LOCK_SECONDS / 2} ]; then sleep 2; i=$((i+1)); continue; fi
-  apt_complaints; fail package/lists "apt-get update ended with status $rc"
+  apt_complaints; fail apt/lists "apt-get update ended with status $rc"
 done
 # apt-get update calls a mirror that does not answer a warning (apt-get(8)).
 if grep -q '^W: Failed to fetch' "$apt_log"; then
-  ${strict ? sh`apt_complaints; fail package/lists 'a mirror does not answer: what it has is not known'` : sh`echo "@@note not every mirror answered: $(grep -m 1 '^W: Failed to fetch' "$apt_log")"`}
+  ${strict ? sh`apt_complaints; fail apt/lists 'a mirror does not answer: what it has is not known'` : sh`echo "@@note not every mirror answered: $(grep -m 1 '^W: Failed to fetch' "$apt_log")"`}
 fi
-done_ package/lists`
+done_ apt/lists`
 }
 
 /**
@@ -78,28 +91,26 @@ export function fetchScript(
   runId: string,
   lockId: string,
   installs: readonly Install[],
-  options: { readonly refreshLists: boolean; readonly download: boolean },
+  options: { readonly refreshLists: boolean; readonly download: boolean; readonly carried: boolean },
 ): Script {
   return joinScripts([
     STEP_FUNCTIONS,
     lockGuard(lockId),
-    sh`umask 077; mkdir -p ${runDir(runId)}/staged; umask 022; apt_log=${`${runDir(runId)}/fetch.log`}; rm -rf ${DOWNLOADS}`,
+    sh`umask 077; mkdir -p ${runDir(runId)}/staged; umask 022; apt_log=${`${runDir(runId)}/fetch.log`}`,
+    options.carried ? sh`:` : sh`rm -rf ${DOWNLOADS}`,
     APT_FUNCTIONS,
     sh`downloads`,
     options.refreshLists ? refreshLines(false) : sh`:`,
     options.download
-      ? sh`step package/download ${`download ${installs.map(install => install.name).join(' and ')}`}
+      ? sh`step apt/download ${`download ${installs.map(install => install.name).join(' and ')}`}
 tell_lock
 setsid -w apt-get install --download-only ${installOptions(installs)} ${wordsFor(installs)} >>"$apt_log" 2>&1; rc=$?
 if [ $rc -ne 0 ]; then
   apt_complaints
-  for name in ${installs.map(install => install.name)}; do
-    versions=$(apt-cache madison "$name" 2>/dev/null | { while read -r _ _ version _; do printf ' %s' "$version"; done; })
-    echo "$name:\${versions:- no version} in the repositories of this server"
-  done
-  fail package/download "apt-get cannot get $(printf '%s ' ${wordsFor(installs)})"
+  ${versionsShell(installs.map(install => install.name))}
+  fail apt/download "apt-get cannot get $(printf '%s ' ${wordsFor(installs)})"
 fi
-done_ package/download`
+done_ apt/download`
       : sh`:`,
   ])
 }

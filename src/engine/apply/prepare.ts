@@ -28,7 +28,7 @@ export function prepareScript(runId: string, lockId: string, actions: readonly A
   )
 }
 
-function stageScript(runId: string, write: WriteFile): Script {
+export function stageScript(runId: string, write: WriteFile): Script {
   const staged = stagedPath(runId, write.path)
   // The check refuses a script that others could write; its staged copy must have the mode of the real one.
   return sh`printf %s ${base64Literal(write.after, { mask: true })} | base64 -d >${staged} && chmod ${write.mode} ${staged} || fail staging ${`${write.path} could not be staged (disk full?)`}`
@@ -39,7 +39,7 @@ function checkId(write: WriteFile): string {
   return write.id.replace(/^file\//, 'check/')
 }
 
-function validateScript(runId: string, write: WriteFile, writes: readonly WriteFile[]): Script {
+export function validateScript(runId: string, write: WriteFile, writes: readonly WriteFile[]): Script {
   const validation = write.validation
   if (validation === undefined) return sh`:`
   const staged = stagedPath(runId, write.path)

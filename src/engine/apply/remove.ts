@@ -2,6 +2,7 @@ import type { Script } from '../../ports.ts'
 import { lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
+import { DOWNLOADS } from './packages.ts'
 import { STEP_FUNCTIONS } from './report.ts'
 import { OWN_TOOLS } from './switch.ts'
 
@@ -53,7 +54,7 @@ for unit in haproxy keepalived; do
   systemctl is-active --quiet $unit || continue
   if [ -s $conf ]; then systemctl reload $unit; else systemctl stop $unit; fi
 done
-rm -rf ${runDirectory}
+rm -rf ${runDirectory} ${DOWNLOADS}
 done_ services
 
 purge=

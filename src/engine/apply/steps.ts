@@ -14,6 +14,8 @@ export interface StepsOptions {
   readonly clock: Clock
   readonly onEvent: (event: EngineEvent) => void
   readonly signal: AbortSignal
+  /** Every line that is no word about a step, as it comes. */
+  readonly onDetail?: (text: string) => void
 }
 
 /**
@@ -68,6 +70,7 @@ export async function runSteps(session: Session, script: Script, options: StepsO
         onEvent({ kind: 'note', server, text: line.text })
         return
       case 'detail':
+        options.onDetail?.(text)
         if (text.trim() !== '') detail.push(text)
     }
   }

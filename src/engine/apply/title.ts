@@ -4,6 +4,7 @@ import type { Action } from '../../state.ts'
 export function actionTitle(action: Action): string {
   switch (action.kind) {
     case 'install-package':
+      if (action.from !== undefined) return `replace ${action.name} ${action.from} by ${action.version ?? 'another'}`
       return `install ${action.name}${action.version === undefined ? '' : ` ${action.version}`}`
     case 'write-file':
       return `write ${action.path}`

@@ -1,0 +1,193 @@
+/** What an upgrade will do: pure, from what the servers are, what they should be and what apt would do. */
+import type { Cluster } from '../domain/cluster-types.ts'
+import { desiredNode } from '../domain/desired.ts'
+import { nodeFactsFor } from '../domain/node-facts.ts'
+import { PACKAGES } from '../domain/packages.ts'
+import { worstCaseOutage } from '../domain/vrrp/outage.ts'
+import type { UpgradeOutlook } from '../engine/apply/upgrade.ts'
+import { wavesFor } from '../engine/plan.ts'
+import type { Playbook } from '../engine/playbook.ts'
+import { HactlError, HactlErrors } from '../errors.ts'
+import type { Action, FileResource, ObservedNode, Plan, ServerPlan, ServiceResource } from '../state.ts'
+import type { LoadedCluster } from './load.ts'
+import { holdersOf } from './observe-cluster.ts'
+import { assertNothingForeign, planFor } from './prepare-plan.ts'
+
+type WriteFile = Extract<Action, { kind: 'write-file' }>
+
+export interface UpgradePlan {
+  readonly plan: Plan
+  /** By server with a turn: every file that the new programs must accept before anything is installed, changed or not. */
+  readonly trials: ReadonlyMap<string, readonly WriteFile[]>
+}
+
+/**
+ * The files are rendered for the versions that will be installed and change in the same turn as the packages. Throws E_UNHEALTHY where
+ * that cannot be done one server at a time, and E_FOREIGN_FILE.
+ */
+export function planUpgrade(
+  loaded: Pick<LoadedCluster, 'cluster'>,
+  playbook: Playbook,
+  observed: ReadonlyMap<string, ObservedNode>,
+  outlooks: ReadonlyMap<string, UpgradeOutlook>,
+): UpgradePlan {
+  const { cluster } = loaded
+  assertNothingRemoved(outlooks)
+  const then = new Map([...observed].map(([name, node]) => [name, afterUpgrade(node, outlooks.get(name))]))
+  const changes = planFor(loaded, playbook, then, { adopt: false, reload: false })
+  assertNothingForeign(changes)
+  assertOneByOne(changes.plan)
+  const facts = nodeFactsFor(cluster, Object.fromEntries(then))
+  const trials = new Map<string, readonly WriteFile[]>()
+  const servers = changes.plan.servers.map((server): ServerPlan => {
+    const outlook = outlooks.get(server.server)
+    const own = facts[server.server]
+    if (outlook === undefined || own === undefined || !hasTurn(outlook)) return { ...server, actions: [] }
+    const { resources } = desiredNode(cluster, server.server, own)
+    const ids = playbook.stages.flatMap(stage => stage.tasks)
+    const replaced = resources.flatMap(resource => (resource.kind === 'service' ? startOf(cluster, resource, outlook, server.actions) : []))
+    const kept = server.actions.filter(action => !replaced.some(({ id }) => id === action.id))
+    const actions = [...installsOf(outlook), ...kept, ...replaced].toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))
+    const isDone = new Set(actions.map(action => action.id))
+    trials.set(
+      server.server,
+      trialsOf(
+        resources.filter(resource => resource.kind === 'file'),
+        actions,
+      ),
+    )
+    return { server: server.server, actions, unchanged: server.unchanged.filter(({ id }) => !isDone.has(id)) }
+  })
+  const turns = servers.filter(server => server.actions.length > 0).map(server => server.server)
+  const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+  const holders = [...new Set(addresses.flatMap(address => holdersOf(observed.values(), address)))]
+  const waves = wavesFor(
+    turns.map(server => ({ server, class: 'local' })),
+    'local',
+    holders,
+  )
+  const moves = turns.some(server => holders.includes(server))
+  return {
+    trials,
+    plan: {
+      ...changes.plan,
+      servers,
+      changeClass: turns.length === 0 ? 'none' : 'local',
+      waves,
+      outageMs: moves && cluster.profile === 'classic' ? interruptionMs(cluster) : 0,
+      warnings: [...changes.plan.warnings, ...remarks(changes.plan, outlooks)],
+    },
+  }
+}
+
+function hasTurn(outlook: UpgradeOutlook): boolean {
+  return outlook.upgrades.length > 0 || outlook.begun !== 'no'
+}
+
+function afterUpgrade(node: ObservedNode, outlook: UpgradeOutlook | undefined): ObservedNode {
+  const packages = Object.fromEntries(
+    Object.entries(node.packages).map(([name, known]) => {
+      const to = outlook?.upgrades.find(upgrade => upgrade.name === name)?.to
+      return [name, to === undefined ? known : { ...known, installed: to }]
+    }),
+  )
+  return { ...node, packages }
+}
+
+function installsOf(outlook: UpgradeOutlook): readonly Action[] {
+  return outlook.upgrades.map(({ name, from, to }) => ({
+    kind: 'install-package',
+    id: `package/${name}`,
+    name,
+    version: to,
+    pin: to,
+    from,
+    reason: `${from} is installed`,
+  }))
+}
+
+/** A unit whose package is replaced is stopped by that, and so is keepalived where only its end hands the addresses over. */
+function startOf(cluster: Cluster, resource: ServiceResource, outlook: UpgradeOutlook, actions: readonly Action[]): readonly Action[] {
+  const { id, unit, loadedHash, whenActive } = resource
+  const isReplaced = outlook.upgrades.some(({ name }) => name === unit)
+  if (!isReplaced && !(unit === 'keepalived' && cluster.profile === 'classic')) return []
+  const pending = actions.find(action => action.kind === 'service' && action.unit === unit)
+  const before = pending?.kind === 'service' ? pending.steps.filter(step => step === 'daemon-reload' || step === 'enable') : []
+  const reason = isReplaced ? 'its package is replaced' : 'it is stopped meanwhile'
+  return [{ kind: 'service', id, unit, steps: [...before, 'start', 'stamp'], loadedHash, whenActive, reason }]
+}
+
+/** Files that a program judges, as actions: the changed ones as they are, the others as they would be written again. */
+function trialsOf(files: readonly FileResource[], actions: readonly Action[]): readonly WriteFile[] {
+  return files.flatMap((file): readonly WriteFile[] => {
+    if (file.validation === undefined) return []
+    const { id, path, mode, owner, group, masks, validation, content: after } = file
+    const write = actions.find(action => action.kind === 'write-file' && action.id === id)
+    if (write?.kind === 'write-file') return [write]
+    return [
+      {
+        kind: 'write-file',
+        id,
+        path,
+        mode,
+        owner,
+        group,
+        masks,
+        validation,
+        after,
+        reason: '',
+        before: undefined,
+        beforeSha256: undefined,
+      },
+    ]
+  })
+}
+
+function interruptionMs(cluster: Cluster): number {
+  return Math.ceil(worstCaseOutage(cluster).find(bound => bound.event === 'keepalived-stop')?.worstMs ?? 0)
+}
+
+function remarks(changes: Plan, outlooks: ReadonlyMap<string, UpgradeOutlook>): readonly string[] {
+  return changes.servers.flatMap(({ server, actions }) => {
+    const outlook = outlooks.get(server)
+    if (outlook === undefined) return []
+    const { held, others, begun } = outlook
+    return [
+      ...held.map(name => `${server}: ${name} is held by apt-mark and stays as it is`),
+      ...(others.length > 0 ? [`${server}: apt brings these with it: ${others.join(', ')}`] : []),
+      ...(begun === 'no' ? [] : [`${server}: an earlier upgrade ended in the middle of it; this one finishes it`]),
+      ...(!hasTurn(outlook) && actions.length > 0
+        ? [
+            `${server}: nothing to upgrade there, and what the inventory changed waits for hactl deploy: ${actions.map(({ id }) => id).join(' ')}`,
+          ]
+        : []),
+    ]
+  })
+}
+
+function assertOneByOne(plan: Plan): void {
+  if (plan.changeClass !== 'together' && plan.changeClass !== 'outage') return
+  throw new HactlError({
+    code: 'E_UNHEALTHY',
+    what: 'the inventory has changes that all servers need at the same moment, and an upgrade goes server by server',
+    why: plan.warnings,
+    fix: 'hactl deploy first, then hactl upgrade',
+  })
+}
+
+function assertNothingRemoved(outlooks: ReadonlyMap<string, UpgradeOutlook>): void {
+  const errors = [...outlooks].flatMap(([server, { removed }]) =>
+    removed.length === 0
+      ? []
+      : [
+          new HactlError({
+            code: 'E_PACKAGE_UNAVAILABLE',
+            server,
+            what: `apt would remove ${removed.join(', ')} for this`,
+            fix: `look at it there: apt-get install -s ${PACKAGES.join(' ')}`,
+          }),
+        ],
+  )
+  const [only] = errors
+  if (only !== undefined) throw errors.length === 1 ? only : new HactlErrors(errors)
+}

@@ -1,0 +1,215 @@
+/** The changing part of an upgrade: packages at hand and tried everywhere, then one server after the other. */
+import type { Cluster } from '../domain/cluster-types.ts'
+import { addressesOn, takerProblems } from '../domain/drain.ts'
+import { serviceScriptsFor } from '../domain/service-scripts.ts'
+import { isDrained, tracksDrain } from '../domain/trackers.ts'
+import { fetchScript, type Install } from '../engine/apply/packages.ts'
+import { prepareScript } from '../engine/apply/prepare.ts'
+import { runSteps, type StepsOptions } from '../engine/apply/steps.ts'
+import { finishScript, switchScript } from '../engine/apply/switch.ts'
+import {
+  markScript,
+  startAgainScript,
+  stopKeepalivedScript,
+  trialScript,
+  unmarkScript,
+  type UpgradeOutlook,
+} from '../engine/apply/upgrade.ts'
+import type { EngineEvent } from '../engine/events.ts'
+import type { HistoryEntry } from '../engine/history.ts'
+import type { Links } from '../engine/links.ts'
+import type { Playbook } from '../engine/playbook.ts'
+import { asHactlError, HactlError, HactlErrors } from '../errors.ts'
+import type { Ports, Script } from '../ports.ts'
+import type { Action, ObservedNode, Plan } from '../state.ts'
+import { lookAt } from './cluster-at-rest.ts'
+import type { Connections } from './connect.ts'
+import { lower, raise } from './drain.ts'
+import { type Gates, gatesFor } from './gates.ts'
+import type { MovedAddress, Scene } from './move.ts'
+import type { UpgradePlan } from './upgrade-plan.ts'
+
+const FETCH_DEADLINE_MS = 1_200_000
+const SWITCH_DEADLINE_MS = 120_000
+const SHORT_DEADLINE_MS = 15_000
+
+type Move = MovedAddress & { readonly server: string }
+
+export interface Turns extends UpgradePlan {
+  readonly cluster: Cluster
+  readonly outlooks: ReadonlyMap<string, UpgradeOutlook>
+  readonly playbook: Playbook
+  readonly connections: Connections
+  readonly links: Links
+  readonly observed: ReadonlyMap<string, ObservedNode>
+  /** The packages were brought to the servers already. */
+  readonly isCarried: boolean
+  readonly runId: string
+  readonly lockId: string
+  readonly history: Omit<HistoryEntry, 'changed'>
+  readonly ports: Ports
+  readonly onEvent: (event: EngineEvent) => void
+}
+
+/** Throws as `upgrade` does. The first failure ends it: that server stays lowered, later ones keep what they have. */
+export async function runTurns(turns: Turns): Promise<{ readonly moves: readonly Move[]; readonly nodes: readonly ObservedNode[] }> {
+  const { cluster, plan, connections, observed, ports, onEvent } = turns
+  const servers = plan.waves.flat()
+  onEvent({ kind: 'stage-started', stage: 'prepare', title: 'download the packages and try them', servers })
+  await fetchAll(turns, servers)
+  const gates = gatesFor(cluster, connections.sessions, observed, ports, onEvent, {
+    heldBefore: true,
+    complete: observed.size === cluster.servers.length,
+  })
+  const moves: Move[] = []
+  for (const [index, server] of servers.entries()) {
+    assertNotInterrupted(ports.signal, server, index > 0)
+    onEvent({ kind: 'wave-started', stage: 'upgrade', wave: index + 1, waves: servers.length, servers: [server] })
+    moves.push(...(await takeTurn(turns, server, gates, index > 0)))
+  }
+  await gates.pass('one-holder', servers)
+  return { moves, nodes: await lookAt(cluster, turns.links, ports) }
+}
+
+/** On all servers together: nothing that runs is touched, and nothing is installed. */
+async function fetchAll(turns: Turns, servers: readonly string[]): Promise<void> {
+  const outcomes = await Promise.allSettled(
+    servers.map(async server => {
+      const installs = actionsOf(turns.plan, server).filter((action): action is Install => action.kind === 'install-package')
+      if (installs.length === 0) return
+      const fetch = fetchScript(turns.runId, turns.lockId, installs, { refreshLists: false, download: true, carried: turns.isCarried })
+      await steps(turns, server, fetch, 'fetch the packages', FETCH_DEADLINE_MS, 'E_PACKAGE_UNAVAILABLE', turns.ports.signal)
+      const trial = trialScript(turns.runId, turns.lockId, turns.trials.get(server) ?? [])
+      await steps(turns, server, trial, 'try the new versions', SWITCH_DEADLINE_MS, 'E_CONFIG_REFUSED', turns.ports.signal)
+    }),
+  )
+  const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [asHactlError(outcome.reason)] : []))
+  const [only] = errors
+  if (only !== undefined) throw errors.length === 1 ? only : new HactlErrors(errors)
+}
+
+async function takeTurn(turns: Turns, server: string, gates: Gates, isLater: boolean): Promise<readonly Move[]> {
+  const { cluster, outlooks, ports, plan, lockId, runId } = turns
+  const actions = actionsOf(plan, server)
+  // What was begun is ended: an interrupt counts between two servers, and while addresses are about to leave.
+  const calm = new AbortController().signal
+  const before = await sceneOf(turns, server, ports)
+  const wasDrained = isDrained(before.node) && outlooks.get(server)?.begun !== 'drained'
+  const drains = tracksDrain(before.node) && !wasDrained
+  assertTakers(before, isLater)
+  await quietly(turns, server, markScript(lockId, drains ? 'drained' : 'begun'), 'note that the upgrade has begun here')
+  const moves: Move[] = []
+  if (drains && !isDrained(before.node)) {
+    const lowered = await lower(before, lockId, []).catch(async (error: unknown) => {
+      await quietly(turns, server, unmarkScript(), 'note that nothing was done here')
+      throw error
+    })
+    if (lowered.failure !== undefined) {
+      await quietly(turns, server, unmarkScript(), 'note that nothing was done here')
+      throw lowered.failure
+    }
+    moves.push(...lowered.vips.map(vip => ({ ...vip, server })))
+  }
+  try {
+    if (!tracksDrain(before.node))
+      await steps(turns, server, stopKeepalivedScript(lockId), 'stop keepalived', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', calm)
+    await steps(turns, server, prepareScript(runId, lockId, actions, false), 'prepare', FETCH_DEADLINE_MS, 'E_COMMAND_FAILED', calm)
+    const change = switchScript(runId, lockId, actions, serviceScriptsFor(cluster, server))
+    await steps(turns, server, change, 'make the changes live', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', calm)
+    await gates.pass('services-healthy', [server])
+  } catch (error) {
+    throw await leftBehind(turns, server, drains, error)
+  }
+  await quietly(turns, server, finishScript({ ...turns.history, changed: actions.map(action => action.id) }), 'write the history')
+  if (drains) {
+    const raised = await raise(await sceneOf(turns, server, { ...ports, signal: calm }), lockId)
+    moves.push(...raised.vips.map(vip => ({ ...vip, server })))
+    if (raised.failure !== undefined) throw raised.failure
+  }
+  await quietly(turns, server, unmarkScript(), 'note that the upgrade has ended here')
+  await gates.pass('vip-answers', [server])
+  return moves
+}
+
+async function sceneOf(turns: Turns, server: string, ports: Ports): Promise<Scene> {
+  const { cluster, links, onEvent } = turns
+  const nodes = await lookAt(cluster, links, ports)
+  const node = nodes.find(own => own.server === server)
+  if (node === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: `${server} was not looked at` })
+  return { cluster, links, nodes, node, ports, onEvent }
+}
+
+/** Throws where the server holds an address that nobody could take over. */
+function assertTakers({ cluster, nodes, node }: Scene, isLater: boolean): void {
+  if (addressesOn(cluster, node).length === 0) return
+  const why = takerProblems(cluster, nodes, node.server)
+  if (why.length === 0) return
+  throw new HactlError({
+    code: 'E_UNHEALTHY',
+    server: node.server,
+    what: `it was not upgraded: it holds ${addressesOn(cluster, node).join(', ')}`,
+    why,
+    fix: 'mend the servers named above, then hactl upgrade goes on here',
+    ...(isLater ? { exit: 6 } : {}),
+  })
+}
+
+/** The error with what it left behind. What is installed is started, so that the server is at least a last resort. */
+async function leftBehind(turns: Turns, server: string, isLowered: boolean, thrown: unknown): Promise<HactlError> {
+  const error = asHactlError(thrown)
+  const started = await quietly(turns, server, startAgainScript(['haproxy', 'keepalived']), 'start what is installed').then(
+    () => [],
+    (fault: unknown) => [`haproxy and keepalived could not be started again: ${asHactlError(fault).message}`],
+  )
+  const state = isLowered ? [`${server} stays drained, so that it takes no address`] : []
+  return new HactlError({
+    code: error.code,
+    server,
+    what: error.message,
+    why: [...error.why, ...started, ...state, 'later servers keep the versions they had'],
+    fix: `mend ${server}, then hactl upgrade finishes it and goes on${error.fix === undefined ? '' : `; ${error.fix}`}`,
+    exit: error.exit === 4 || error.exit === 5 ? 6 : error.exit,
+    cause: error,
+  })
+}
+
+function actionsOf(plan: Plan, server: string): readonly Action[] {
+  return plan.servers.find(entry => entry.server === server)?.actions ?? []
+}
+
+async function steps(
+  turns: Turns,
+  server: string,
+  script: Script,
+  label: string,
+  deadlineMs: number,
+  failure: StepsOptions['failure'],
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock } = turns.ports
+  await runSteps(turns.links.current(server), script, { label, deadlineMs, tell: true, failure, clock, onEvent: turns.onEvent, signal })
+}
+
+/** A short command whose success is all that matters. */
+async function quietly(turns: Turns, server: string, script: Script, label: string): Promise<void> {
+  const result = await turns.links.current(server).run(script, { label, deadlineMs: SHORT_DEADLINE_MS })
+  if (result.code === 0) return
+  throw new HactlError({
+    code: 'E_COMMAND_FAILED',
+    server,
+    what: `${label}: ended with status ${result.code}`,
+    why: result.stderr.trim().split('\n').slice(-3),
+    fix: 'hactl upgrade goes on where it ended',
+  })
+}
+
+function assertNotInterrupted(signal: AbortSignal, next: string, isLater: boolean): void {
+  if (!signal.aborted) return
+  throw new HactlError({
+    code: 'E_INTERRUPTED',
+    what: `interrupted before ${next}`,
+    why: [isLater ? `the servers before it were upgraded; ${next} and later ones were not touched` : 'no server was touched'],
+    fix: 'hactl upgrade goes on where it ended',
+    exit: signal.reason === 'SIGTERM' ? 143 : 130,
+  })
+}

@@ -1,0 +1,187 @@
+import { restlessProblems } from '../domain/drain.ts'
+import { nodeProblems } from '../domain/health.ts'
+import { HAPROXY_CFG, KEEPALIVED_CONF } from '../domain/paths.ts'
+import { PACKAGES } from '../domain/packages.ts'
+import { type CarriedPackage, carryPackages } from '../engine/apply/carry.ts'
+import { outlookScript, parseOutlook, type UpgradeOutlook } from '../engine/apply/upgrade.ts'
+import { runSteps } from '../engine/apply/steps.ts'
+import type { EngineEvent } from '../engine/events.ts'
+import { createLinks } from '../engine/links.ts'
+import { withLock } from '../engine/lock.ts'
+import { HactlError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+import type { ObservedNode, Plan } from '../state.ts'
+import { assertCanFailOver } from './assert-can-fail-over.ts'
+import { assertAllIn, type Connections, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { readCarried } from './carried.ts'
+import { loadCluster } from './load.ts'
+import { lockClaim, runIdFor } from './lock-claim.ts'
+import { holdersOf, observeAndTell } from './observe-cluster.ts'
+import { tellPlan } from './plan.ts'
+import { loadPlaybook } from './playbooks.ts'
+import { assertFit, preflightErrors } from './preflight.ts'
+import type { MovedAddress } from './move.ts'
+import type { RollOutReport } from './roll-out.ts'
+import { planUpgrade } from './upgrade-plan.ts'
+import { runTurns } from './upgrade-turns.ts'
+
+// A slow line, and the lock held by somebody else for as long as apt may wait for it.
+const OUTLOOK_DEADLINE_MS = 900_000
+
+export interface UpgradeInput extends ConnectOptions {
+  readonly inventoryPath: string
+  readonly confirm: (plan: Plan) => Promise<boolean>
+}
+
+export interface UpgradeReport extends RollOutReport {
+  /** What moved while holders were drained and given their priority back, in order. */
+  readonly moves: readonly (MovedAddress & { readonly server: string })[]
+  readonly durationMs: number
+}
+
+/**
+ * Newer haproxy and keepalived packages on one server at a time, backups first, the holder drained first. What apt would do is asked, shown
+ * and confirmed before; the packages are downloaded and tried on every server before any is changed. With nothing to upgrade nothing is
+ * changed but the package lists. Throws E_UNHEALTHY, E_PACKAGE_UNAVAILABLE, E_CONFIG_REFUSED (5, nothing was changed), E_GATE,
+ * E_COMMAND_FAILED (6: later servers keep what they had), E_FAILOVER_NONE (7) and what connecting, locking and reading throw.
+ */
+export async function upgrade(
+  input: UpgradeInput,
+  ports: Ports,
+  onEvent: (event: EngineEvent) => void,
+  packageRoot: string,
+): Promise<UpgradeReport> {
+  const startedMs = ports.clock.monotonic()
+  const loaded = await loadCluster(input.inventoryPath, ports)
+  const { cluster } = loaded
+  assertCanFailOver(cluster)
+  const carried = await readCarried(loaded, ports)
+  const playbook = await loadPlaybook('deploy', packageRoot, ports)
+  return withConnections(
+    await targetsOf(loaded, input, ports),
+    input.forks,
+    ports,
+    session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
+    async (connections, observed) => {
+      assertAllIn(connections.failures)
+      const nodes = [...observed.values()]
+      assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
+      assertFit(nodes.flatMap(undeployed))
+      const words = PACKAGES.map(name => (cluster.packages.pins[name] === undefined ? name : `${name}=${cluster.packages.pins[name]}`))
+      const outlooks = await askApt(connections, words, carried, ports, onEvent)
+      const { plan, trials } = planUpgrade(loaded, playbook, observed, outlooks)
+      tellPlan(plan, onEvent)
+      const turns = plan.waves.flat()
+      const report = (last: readonly ObservedNode[], moves: UpgradeReport['moves']): UpgradeReport => ({
+        plan,
+        servers: plan.servers.map(({ server, actions, unchanged }) => ({
+          name: server,
+          changed: actions.map(action => action.id),
+          unchanged: unchanged.length,
+        })),
+        holder: Object.fromEntries(
+          cluster.instances
+            .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+            .map(address => [address, holdersOf(last, address)[0] ?? '']),
+        ),
+        moves,
+        durationMs: ports.clock.monotonic() - startedMs,
+      })
+      if (turns.length === 0) {
+        for (const text of plan.warnings) onEvent({ kind: 'note', text })
+        return report(nodes, [])
+      }
+      const problems = upgradeProblems(nodes)
+      if (problems.length > 0) throw notWell(problems)
+      if (!(await input.confirm(plan))) {
+        throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes upgrades without asking' })
+      }
+      const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
+      const runId = runIdFor(ports)
+      const claim = lockClaim('upgrade', ports, runId)
+      return withLock(
+        links.servers.map(server => links.current(server)),
+        claim,
+        ports.clock,
+        async () => {
+          onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
+          const history = { id: runId, owner: claim.owner, command: 'upgrade', source: loaded.source, cluster: cluster.name } as const
+          const isCarried = carried !== undefined
+          const run = { isCarried, cluster, plan, trials, outlooks, links, runId, lockId: claim.id, history, ports, onEvent }
+          const { moves, nodes: last } = await runTurns({ ...run, playbook, connections, observed })
+          return report(last, moves)
+        },
+        session => links.current(session.server),
+      )
+
+      /** What a turn would make worse: whoever has none must be well, and the addresses must stand still. */
+      function upgradeProblems(seen: readonly ObservedNode[]): readonly string[] {
+        const others = seen.filter(node => !turns.includes(node.server) || outlooks.get(node.server)?.begun === 'no')
+        const ill = others.flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
+        const finishes = [...outlooks.values()].some(({ begun }) => begun !== 'no')
+        return [...ill, ...(finishes ? [] : restlessProblems(cluster, seen))]
+      }
+    },
+    server => onEvent({ kind: 'observe-started', server }),
+  )
+}
+
+function undeployed(node: ObservedNode): readonly HactlError[] {
+  const missing = PACKAGES.filter(name => node.packages[name]?.installed === undefined)
+  const isOurs = [HAPROXY_CFG, KEEPALIVED_CONF].every(path => node.files[path]?.ownedSha256 !== undefined)
+  if (missing.length === 0 && isOurs && !node.dpkgBroken) return []
+  const what =
+    missing.length > 0
+      ? `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not installed there`
+      : isOurs
+        ? 'an installation of packages was interrupted there'
+        : 'hactl has not deployed anything there'
+  const fix = missing.length === 0 && isOurs ? `dpkg --configure -a on ${node.server}` : 'hactl deploy first'
+  return [new HactlError({ code: 'E_UNHEALTHY', server: node.server, what, fix })]
+}
+
+function notWell(why: readonly string[]): HactlError {
+  return new HactlError({
+    code: 'E_UNHEALTHY',
+    what: 'the cluster is not well enough to take one server after the other away',
+    why,
+    fix: 'hactl status shows each server; hactl deploy mends what it can. Nothing was changed',
+  })
+}
+
+async function askApt(
+  connections: Connections,
+  words: readonly string[],
+  carried: readonly CarriedPackage[] | undefined,
+  ports: Ports,
+  onEvent: (event: EngineEvent) => void,
+): Promise<ReadonlyMap<string, UpgradeOutlook>> {
+  onEvent({
+    kind: 'stage-started',
+    stage: 'outlook',
+    title: 'refresh the package lists and look for newer versions',
+    servers: [...connections.sessions.keys()],
+  })
+  const outcomes = await Promise.allSettled(
+    [...connections.sessions].map(async ([server, session]) => {
+      if (carried !== undefined) await carryPackages(session, carried, undefined, ports.signal)
+      const said: string[] = []
+      await runSteps(session, outlookScript(words, carried !== undefined), {
+        label: 'look for newer versions',
+        deadlineMs: OUTLOOK_DEADLINE_MS,
+        tell: true,
+        failure: 'E_PACKAGE_UNAVAILABLE',
+        clock: ports.clock,
+        onEvent,
+        signal: ports.signal,
+        onDetail: line => said.push(line),
+      })
+      return [server, parseOutlook(said, PACKAGES)] as const
+    }),
+  )
+  const failed = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
+  const known = failed.filter((error): error is HactlError => error instanceof HactlError)
+  if (known.length < failed.length) throw failed.find(error => !(error instanceof HactlError))
+  assertFit(known)
+  return new Map(outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : [])))
+}

@@ -1,0 +1,23 @@
+import type { Plan } from '../../state.ts'
+import { tellingChanges } from '../changed-so-far.ts'
+import type { Command } from '../command.ts'
+import { assertCanAsk, runInput } from '../run-input.ts'
+import { movedObject } from '../view/drain.ts'
+import { renderUpgrade } from '../view/upgrade.ts'
+import { showAndAsk } from './deploy.ts'
+
+export const upgrade: Command = async context => {
+  const { app, output, ports } = context
+  assertCanAsk(context)
+  const input = {
+    ...(await runInput(context)),
+    confirm: (plan: Plan) => showAndAsk(context, plan, 'Upgrade, one server after the other?'),
+  }
+  return tellingChanges(context, async onEvent => {
+    const report = await app.upgrade(input, ports, onEvent)
+    await output.settle()
+    output.text(renderUpgrade(report, output.style))
+    const moves = report.moves.map(move => ({ server: move.server, ...movedObject(move) }))
+    return { exit: 0, result: { servers: report.servers, holder: report.holder, moves, duration_ms: report.durationMs } }
+  })
+}

@@ -1,0 +1,85 @@
+/** Packages that the operator has, brought to a server whose apt reaches no mirror: the folder becomes apt's only repository for this run. */
+import type { Script, Session } from '../../ports.ts'
+import { HactlError } from '../../errors.ts'
+import { base64Literal, joinScripts, sh } from '../ssh/sh.ts'
+import { lockGuard } from '../lock.ts'
+import { APT_CONF, DOWNLOADS } from './packages.ts'
+
+/** A part of a file per command: small enough for every sshd's and shell's buffers. */
+const PART_BYTES = 512 * 1024
+const PART_DEADLINE_MS = 120_000
+
+export interface CarriedPackage {
+  /** As apt-get download names it: "keepalived_1%3a2.2.7-1+b2_amd64.deb". */
+  readonly fileName: string
+  readonly content: Buffer
+  /** Hexadecimal. */
+  readonly sha256: string
+}
+
+/** apt.conf(5): the lists and caches of the server's own repositories are left alone. */
+const CONF = [
+  `Dir::Etc::SourceList "${DOWNLOADS}/sources.list";`,
+  'Dir::Etc::SourceParts "/dev/null";',
+  `Dir::State::Lists "${DOWNLOADS}/lists";`,
+  'Dir::Cache::pkgcache "";',
+  'Dir::Cache::srcpkgcache "";',
+]
+
+/** What apt-get(8) download, and apt's own cache, call a package's file. */
+export const PACKAGE_FILE = /^[a-z0-9][a-z0-9+.-]*_[A-Za-z0-9.+~%:-]+_[a-z0-9-]+\.deb$/
+
+/**
+ * Sends the packages and has apt on that server take them for its repository, until the installation has ended. Throws E_LOCKED where a
+ * lock is given that is no longer ours, E_PACKAGE_UNAVAILABLE where a file did not arrive as it was sent, and what Session.run throws.
+ */
+export async function carryPackages(
+  session: Session,
+  packages: readonly CarriedPackage[],
+  lockId: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const guard = lockId === undefined ? sh`:` : lockGuard(lockId)
+  const run = async (script: Script, label: string) => {
+    const result = await session.run(joinScripts([guard, script]), { label, deadlineMs: PART_DEADLINE_MS, signal })
+    if (result.code === 0) return
+    throw new HactlError({
+      code: 'E_PACKAGE_UNAVAILABLE',
+      server: session.server,
+      what: `${label}: ended with status ${result.code}`,
+      why: `${result.stdout}${result.stderr}`.trim().split('\n').slice(-5),
+      fix: `look at the disk of ${session.server} (df -h /var); nothing was installed on any server`,
+    })
+  }
+  await run(sh`rm -rf ${DOWNLOADS} && mkdir -p ${`${DOWNLOADS}/partial`} ${`${DOWNLOADS}/lists/partial`}`, 'make room for the packages')
+  for (const { fileName, content } of packages) {
+    const path = pathOf(fileName)
+    for (let at = 0; at < content.length; at += PART_BYTES) {
+      const part = content.subarray(at, at + PART_BYTES)
+      await run(sh`printf %s ${base64Literal(part, { mask: true })} | base64 -d >>${path}`, `carry ${fileName}`)
+    }
+  }
+  await run(indexScript(packages), 'make the packages a repository')
+}
+
+// A percent sign in a repository's file name would be decoded by apt, and a colon means an epoch.
+function pathOf(fileName: string): string {
+  return `${DOWNLOADS}/${fileName.replaceAll(/%3a|:/gi, '_')}`
+}
+
+/**
+ * The index of a flat repository (apt-ftparchive(1), packages), written by hand because dpkg-dev is not there. It is trusted as the folder on
+ * the operator's machine is: what arrived is what lay there, by its checksum.
+ */
+function indexScript(packages: readonly CarriedPackage[]): Script {
+  const sums = packages.map(({ fileName, sha256 }) => `${sha256}  ${pathOf(fileName)}`)
+  return sh`
+printf '%s\n' ${sums} | sha256sum -c --quiet || exit 1
+cd ${DOWNLOADS} || exit 1
+for deb in *.deb; do
+  dpkg-deb -f "$deb" || exit 1
+  printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$deb" "$(stat -c %s "$deb")" "$(sha256sum "$deb" | cut -c1-64)"
+done >Packages
+echo ${`deb [trusted=yes] file:${DOWNLOADS} ./`} >sources.list
+printf '%s\n' ${CONF} >${APT_CONF}`
+}

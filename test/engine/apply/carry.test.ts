@@ -1,0 +1,102 @@
+/** Packages carried to a server, by the real scripts in a real shell. */
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type CarriedPackage, carryPackages, PACKAGE_FILE } from '../../../src/engine/apply/carry.ts'
+import { fetchScript } from '../../../src/engine/apply/packages.ts'
+import { bareServer, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
+
+const FOLDER = '/var/cache/apt/hactl'
+
+function carried(fileName: string, text: string): CarriedPackage {
+  const content = Buffer.from(text)
+  return { fileName, content, sha256: createHash('sha256').update(content).digest('hex') }
+}
+
+const HAPROXY = carried('haproxy_2.6.12-1_amd64.deb', 'Package: haproxy\nVersion: 2.6.12-1\n')
+// Longer than one part.
+const KEEPALIVED = carried('keepalived_1%3a2.2.7-1+b2_amd64.deb', `Package: keepalived\n${'x'.repeat(700_000)}\n`)
+
+test("a package's file is what apt-get download calls it, and nothing that a shell or a list would read otherwise", () => {
+  expect([HAPROXY.fileName, KEEPALIVED.fileName, 'libssl3_3.0.17-1~deb12u2_arm64.deb'].every(name => PACKAGE_FILE.test(name))).toBe(true)
+  for (const name of [
+    '../haproxy_1_amd64.deb',
+    'haproxy.deb',
+    'a b_1_amd64.deb',
+    '-x_1_amd64.deb',
+    'haproxy_$(id)_amd64.deb',
+    'x_1_amd64.deb\n',
+  ])
+    expect(PACKAGE_FILE.test(name)).toBe(false)
+})
+
+const lacks = shellServerLacks()
+
+describe.skipIf(lacks !== undefined)('on a server', () => {
+  let folder: string
+  let server: ShellServer
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hactl-carry-'))
+    server = bareServer(folder, 'srv-1', 1)
+    server.write('/var/lib/hactl/lock/info', 'id lock-1\n')
+  })
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  const carry = (packages: readonly CarriedPackage[], lockId = 'lock-1') =>
+    carryPackages(server.session, packages, lockId, new AbortController().signal)
+
+  test('every byte arrives, and apt is told of no other repository', async () => {
+    await carry([HAPROXY, KEEPALIVED])
+    expect(server.read(`${FOLDER}/haproxy_2.6.12-1_amd64.deb`)).toBe(HAPROXY.content.toString())
+    expect(server.read(`${FOLDER}/keepalived_1_2.2.7-1+b2_amd64.deb`)).toBe(KEEPALIVED.content.toString())
+    const index = server.read(`${FOLDER}/Packages`) ?? ''
+    expect(index).toContain(`Filename: ./haproxy_2.6.12-1_amd64.deb\nSize: ${HAPROXY.content.length}\nSHA256: ${HAPROXY.sha256}\n\n`)
+    expect(index).toContain(`Filename: ./keepalived_1_2.2.7-1+b2_amd64.deb\nSize: ${KEEPALIVED.content.length}\n`)
+    expect(server.read(`${FOLDER}/apt.conf`)).toContain('Dir::Etc::SourceParts "/dev/null";')
+  })
+
+  test('and what an earlier run left there is gone', async () => {
+    server.write(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`, 'Package: haproxy\n')
+    await carry([HAPROXY])
+    expect(server.read(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`)).toBeUndefined()
+  })
+
+  test('a file that arrives otherwise than it was sent is refused', async () => {
+    await expect(carry([{ ...HAPROXY, sha256: KEEPALIVED.sha256 }])).rejects.toMatchObject({
+      code: 'E_PACKAGE_UNAVAILABLE',
+      exit: 5,
+      server: 'srv-1',
+    })
+    expect(server.read(`${FOLDER}/apt.conf`)).toBeUndefined()
+  })
+
+  test('nothing is sent once the lock belongs to somebody else', async () => {
+    await expect(carry([HAPROXY], 'lock-2')).rejects.toMatchObject({ code: 'E_PACKAGE_UNAVAILABLE' })
+    expect(server.read(`${FOLDER}/haproxy_2.6.12-1_amd64.deb`)).toBeUndefined()
+  })
+
+  test('apt asks the carried packages where there are any, and its own mirrors where there are none', async () => {
+    const install = {
+      kind: 'install-package',
+      id: 'package/haproxy',
+      name: 'haproxy',
+      version: undefined,
+      reason: 'not installed',
+    } as const
+    const fetch = (isCarried: boolean) =>
+      server.session.run(fetchScript('run-1', 'lock-1', [install], { refreshLists: true, download: true, carried: isCarried }), {
+        label: 'fetch the packages',
+        deadlineMs: 10_000,
+      })
+    await carry([HAPROXY])
+    await fetch(true)
+    expect(server.read('/world/apt-asked.log')).toMatch(/^carried update .*\ncarried install --download-only/)
+    server.remove('/world/apt-asked.log')
+    await fetch(false)
+    expect(server.read('/world/apt-asked.log')).toMatch(/^update .*\ninstall --download-only/)
+  })
+})

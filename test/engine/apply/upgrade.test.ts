@@ -1,0 +1,155 @@
+/** What an upgrade asks of apt and how its answer is read; the scripts run in a real shell. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { fetchScript, type Install } from '../../../src/engine/apply/packages.ts'
+import { runSteps, type StepsOptions } from '../../../src/engine/apply/steps.ts'
+import { markScript, outlookScript, parseOutlook, unmarkScript } from '../../../src/engine/apply/upgrade.ts'
+import type { EngineEvent } from '../../../src/engine/events.ts'
+import type { Script } from '../../../src/ports.ts'
+import { manualClock } from '../../support/clock.ts'
+import { bareServer, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
+
+const NAMES = ['haproxy', 'keepalived']
+const NONE = { upgrades: [], others: [], removed: [], held: [], begun: 'no' }
+
+describe("apt's answer", () => {
+  test('names what is replaced, what comes with it and what would be removed', () => {
+    const said = [
+      'Inst libssl3 [3.0.1-1] (3.0.2-1 Debian:12 [amd64])',
+      'Inst haproxy [2.6.12-1] (2.6.12-1+deb12u4 Debian-Security:12/stable-security [amd64]) []',
+      'Inst liblua5.4-0 (5.4.4-3 Debian:12/stable [amd64])',
+      'Remv haproxy-extras [1.0]',
+      '@@held keepalived',
+    ]
+    expect(parseOutlook(said, NAMES)).toEqual({
+      upgrades: [{ name: 'haproxy', from: '2.6.12-1', to: '2.6.12-1+deb12u4' }],
+      others: ['libssl3 3.0.2-1', 'liblua5.4-0 5.4.4-3'],
+      removed: ['haproxy-extras'],
+      held: ['keepalived'],
+      begun: 'no',
+    })
+  })
+
+  test('without a word is nothing to do', () => {
+    expect(parseOutlook([], NAMES)).toEqual(NONE)
+  })
+
+  test('says what an earlier upgrade left begun', () => {
+    expect(parseOutlook(['@@begun drained'], NAMES).begun).toBe('drained')
+    expect(parseOutlook(['@@begun begun'], NAMES).begun).toBe('begun')
+  })
+})
+
+const lacks = shellServerLacks()
+
+describe.skipIf(lacks !== undefined)('the scripts', () => {
+  let folder: string
+  let server: ShellServer
+  let events: EngineEvent[]
+  let said: string[]
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hactl-upgrade-'))
+    server = bareServer(folder, 'srv-1', 1)
+    server.write('/var/lib/hactl/lock/info', 'id lock-1\n')
+    events = []
+    said = []
+  })
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  const run = (script: Script, failure: StepsOptions['failure'] = 'E_PACKAGE_UNAVAILABLE') =>
+    runSteps(server.session, script, {
+      label: 'look for newer versions',
+      deadlineMs: 10_000,
+      tell: true,
+      failure,
+      clock: manualClock(),
+      onEvent: event => events.push(event),
+      signal: new AbortController().signal,
+      onDetail: line => said.push(line),
+    })
+  const asked = () => server.read('/world/apt-asked.log') ?? ''
+  const install = (over: Partial<Install> = {}): Install => ({
+    kind: 'install-package',
+    id: 'package/haproxy',
+    name: 'haproxy',
+    version: '2.6.12-1',
+    reason: 'not installed',
+    ...over,
+  })
+
+  test('ask apt for exactly the pinned versions, and install nothing', async () => {
+    server.write('/world/apt-simulates', 'Inst haproxy [2.6.12-1~e2e] (2.6.12-1 Debian:12 [amd64])\n')
+    await run(outlookScript(['haproxy=2.6.*', 'keepalived'], false))
+    expect(parseOutlook(said, NAMES)).toEqual({ ...NONE, upgrades: [{ name: 'haproxy', from: '2.6.12-1~e2e', to: '2.6.12-1' }] })
+    expect(asked()).toMatch(/^install -s .*haproxy=2\.6\.\* keepalived$/m)
+    expect(server.read('/world/packages/haproxy')).toBeUndefined()
+  })
+
+  test('leave out what somebody holds', async () => {
+    server.write('/world/apt-held', 'haproxy\n')
+    await run(outlookScript(['haproxy=2.6.*', 'keepalived'], false))
+    expect(parseOutlook(said, NAMES).held).toEqual(['haproxy'])
+    expect(asked()).toMatch(/^install -s .* keepalived$/m)
+    expect(asked()).not.toMatch(/^install -s .*haproxy=/m)
+  })
+
+  test('take a mirror that does not answer for a failure when they look for newer versions', async () => {
+    server.write('/world/apt-update-says', 'W: Failed to fetch http://mirror.example.com/InRelease  Could not connect\n')
+    await expect(run(outlookScript(NAMES, false))).rejects.toMatchObject({
+      code: 'E_PACKAGE_UNAVAILABLE',
+      exit: 5,
+      why: ['W: Failed to fetch http://mirror.example.com/InRelease  Could not connect'],
+    })
+  })
+
+  test('only remark on it before a first installation, where apt may have what it needs', async () => {
+    server.write('/world/apt-update-says', 'W: Failed to fetch http://mirror.example.com/InRelease  Could not connect\n')
+    await run(fetchScript('run-1', 'lock-1', [install()], { refreshLists: true, download: true, carried: false }))
+    expect(events).toContainEqual({ kind: 'note', server: 'srv-1', text: expect.stringMatching(/^not every mirror answered: W: Failed/) })
+  })
+
+  test('ask for a downgrade only where a package is replaced', async () => {
+    await run(fetchScript('run-1', 'lock-1', [install({ pin: '2.6.*' })], { refreshLists: false, download: true, carried: false }))
+    expect(asked()).toMatch(/--download-only .*haproxy=2\.6\.\*$/m)
+    expect(asked()).not.toContain('--allow-downgrades')
+    await run(
+      fetchScript('run-1', 'lock-1', [install({ from: '2.8.1-1', pin: '2.6.12-1' })], {
+        refreshLists: false,
+        download: true,
+        carried: false,
+      }),
+    )
+    expect(asked()).toMatch(/--allow-downgrades .*haproxy=2\.6\.12-1$/m)
+  })
+
+  test('say what the repositories have where the wanted version is not there', async () => {
+    server.write('/world/apt-fails', "E: Version '2.8.*' for 'haproxy' was not found\n")
+    server.write('/world/apt-madison', 'haproxy | 2.6.12-1 | http://mirror.example.com bookworm/main amd64 Packages\n')
+    const script = fetchScript('run-1', 'lock-1', [install({ pin: '2.8.*' })], { refreshLists: false, download: true, carried: false })
+    await expect(run(script)).rejects.toMatchObject({
+      code: 'E_PACKAGE_UNAVAILABLE',
+      server: 'srv-1',
+      why: ["E: Version '2.8.*' for 'haproxy' was not found", 'haproxy: 2.6.12-1 in the repositories of this server'],
+    })
+  })
+
+  test('remember that an upgrade has begun, and whether it lowered the server, until it has ended', async () => {
+    await run(markScript('lock-1', 'drained'), 'E_COMMAND_FAILED')
+    await run(outlookScript(NAMES, false))
+    expect(parseOutlook(said, NAMES).begun).toBe('drained')
+    await run(unmarkScript(), 'E_COMMAND_FAILED')
+    said = []
+    await run(outlookScript(NAMES, false))
+    expect(parseOutlook(said, NAMES).begun).toBe('no')
+  })
+
+  test('change nothing once the lock belongs to somebody else', async () => {
+    server.write('/var/lib/hactl/lock/info', 'id other\n')
+    await expect(run(markScript('lock-1', 'begun'), 'E_COMMAND_FAILED')).rejects.toMatchObject({ code: 'E_LOCKED' })
+    expect(server.read('/var/lib/hactl/upgrading')).toBeUndefined()
+  })
+})
