@@ -2,13 +2,13 @@ import type { EngineEvent } from '../engine/events.ts'
 import type { Ports } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
-import { type ConnectOptions, assertAllIn, targetsOf, withConnections } from './connect.ts'
+import type { ConnectOptions } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { formerMemberProblems, strangers } from './members.ts'
-import { observeAndTell } from './observe-cluster.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { assertNothingFailed, preflightFindings } from './preflight.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
+import { withServers } from './with-servers.ts'
 
 export interface PlanInput extends ConnectOptions {
   readonly inventoryPath: string
@@ -26,28 +26,17 @@ export async function plan(
   const loaded = await loadCluster(input.inventoryPath, ports)
   assertCanFailOver(loaded.cluster)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
-  const warn = (text: string) => onEvent({ kind: 'warning', text })
-  for (const text of loaded.secretWarnings) warn(text)
-  const targets = await targetsOf(loaded, input, ports, warn)
-  return withConnections(
-    targets,
-    input.forks,
-    ports,
-    session => observeAndTell(session, loaded.cluster, ports.clock, onEvent, ports.signal),
-    async (connections, observed) => {
-      assertAllIn(connections.failures)
-      const nodes = [...connections.sessions.keys()].flatMap(name => observed.get(name) ?? [])
-      assertNothingFailed(preflightFindings(loaded.cluster, nodes, { minded: 'no-locks' }), onEvent)
-      const result = planFor(loaded, playbook, observed, { adopt: input.adopt ?? false, reload: input.reload ?? false })
-      assertNothingForeign(result)
-      const { problems } = await strangers(loaded, input, observed, result.plan, ports)
-      const warnings = [...result.plan.warnings, ...formerMemberProblems(loaded.cluster, nodes), ...problems]
-      const made = { ...result.plan, warnings }
-      tellPlan(made, onEvent)
-      return { plan: made, observed: nodes }
-    },
-    server => onEvent({ kind: 'observe-started', server }),
-  )
+  for (const text of loaded.secretWarnings) onEvent({ kind: 'warning', text })
+  return withServers(loaded, input, ports, onEvent, async ({ observed, nodes }) => {
+    assertNothingFailed(preflightFindings(loaded.cluster, nodes, { minded: 'no-locks' }), onEvent)
+    const result = planFor(loaded, playbook, observed, { adopt: input.adopt ?? false, reload: input.reload ?? false })
+    assertNothingForeign(result)
+    const { problems } = await strangers(loaded, input, observed, result.plan, ports)
+    const warnings = [...result.plan.warnings, ...formerMemberProblems(loaded.cluster, nodes), ...problems]
+    const made = { ...result.plan, warnings }
+    tellPlan(made, onEvent)
+    return { plan: made, observed: nodes }
+  })
 }
 
 export function tellPlan(plan: Plan, onEvent: (event: EngineEvent) => void): void {

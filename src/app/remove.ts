@@ -6,11 +6,12 @@ import type { EngineEvent } from '../engine/events.ts'
 import { withLock } from '../engine/lock.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { type LoadedCluster, loadCluster } from './load.ts'
 import { lockClaim, runIdFor } from './lock-claim.ts'
-import { holdersOf, observeAndTell } from './observe-cluster.ts'
+import { holdersOf } from './observe-cluster.ts'
 import { assertFit, preflightErrors } from './preflight.ts'
+import { withServers } from './with-servers.ts'
 
 // apt may wait for its lock.
 const REMOVE_DEADLINE_MS = 900_000
@@ -37,50 +38,40 @@ export interface RemoveReport {
 export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: EngineEvent) => void): Promise<RemoveReport> {
   const loaded = await loadCluster(input.inventoryPath, ports)
   const { cluster } = loaded
-  const targets = await targetsOf(loaded, input, ports)
-  return withConnections(
-    targets,
-    input.forks,
-    ports,
-    session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
-    async (connections, observed) => {
-      assertAllIn(connections.failures)
-      const nodes = [...observed.values()]
-      assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
-      const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
-      const staying = cluster.servers.filter(server => !observed.has(server.name))
-      const servers = nodes.map(node => ({
-        name: node.server,
-        files: Object.values(node.files).flatMap(file => (file?.ownedSha256 === undefined ? [] : [file.path])),
-      }))
-      if (servers.every(server => server.files.length === 0)) return { servers: servers.map(({ name }) => ({ name, removed: [] })) }
-      if (!(await input.confirm({ cluster: cluster.name, servers, addresses: staying.length > 0 ? [] : addresses }))) {
-        throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes removes without asking' })
+  return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
+    assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
+    const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+    const staying = cluster.servers.filter(server => !observed.has(server.name))
+    const servers = nodes.map(node => ({
+      name: node.server,
+      files: Object.values(node.files).flatMap(file => (file?.ownedSha256 === undefined ? [] : [file.path])),
+    }))
+    if (servers.every(server => server.files.length === 0)) return { servers: servers.map(({ name }) => ({ name, removed: [] })) }
+    if (!(await input.confirm({ cluster: cluster.name, servers, addresses: staying.length > 0 ? [] : addresses }))) {
+      throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes removes without asking' })
+    }
+    const runId = runIdFor(ports)
+    const claim = lockClaim('remove', ports, runId)
+    const holders = new Set(addresses.flatMap(address => holdersOf(nodes, address)))
+    const order = [...connections.sessions.values()].sort((a, b) => Number(holders.has(a.server)) - Number(holders.has(b.server)))
+    await withLock(order, claim, ports.clock, async () => {
+      for (const session of order) {
+        await runSteps(session, removeScript(claim.id, RUN_DIR), {
+          label: 'remove what hactl put there',
+          deadlineMs: REMOVE_DEADLINE_MS,
+          tell: true,
+          failure: 'E_COMMAND_FAILED',
+          clock: ports.clock,
+          onEvent,
+          signal: ports.signal,
+        })
       }
-      const runId = runIdFor(ports)
-      const claim = lockClaim('remove', ports, runId)
-      const holders = new Set(addresses.flatMap(address => holdersOf(nodes, address)))
-      const order = [...connections.sessions.values()].sort((a, b) => Number(holders.has(a.server)) - Number(holders.has(b.server)))
-      await withLock(order, claim, ports.clock, async () => {
-        for (const session of order) {
-          await runSteps(session, removeScript(claim.id, RUN_DIR), {
-            label: 'remove what hactl put there',
-            deadlineMs: REMOVE_DEADLINE_MS,
-            tell: true,
-            failure: 'E_COMMAND_FAILED',
-            clock: ports.clock,
-            onEvent,
-            signal: ports.signal,
-          })
-        }
-      })
-      await Promise.allSettled(order.map(session => session.run(forgetStateScript(), { label: 'forget this server', deadlineMs: 15_000 })))
-      const left = cluster.servers.filter(server => observed.has(server.name))
-      if (staying.length > 0) await tellTheOthers(loaded, input, staying, left, ports, onEvent)
-      return { servers: servers.map(({ name, files }) => ({ name, removed: files })) }
-    },
-    server => onEvent({ kind: 'observe-started', server }),
-  )
+    })
+    await Promise.allSettled(order.map(session => session.run(forgetStateScript(), { label: 'forget this server', deadlineMs: 15_000 })))
+    const left = cluster.servers.filter(server => observed.has(server.name))
+    if (staying.length > 0) await tellTheOthers(loaded, input, staying, left, ports, onEvent)
+    return { servers: servers.map(({ name, files }) => ({ name, removed: files })) }
+  })
 }
 
 /** Those that stay no longer count on it, so that it may leave the inventory. One that cannot be told still remembers it, and says so. */
