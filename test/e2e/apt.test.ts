@@ -5,15 +5,15 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expectExit, expectRefusal, labInventory, openWorkspace, resultOf, type Run, type Workspace } from './support/hactl.ts'
 import { openLab, until } from './support/lab.ts'
 import { expectNoHole, startPoller } from './support/poller.ts'
 import { services, snapshots, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
-// apt refreshes its lists in most of these, and the mirror is far away.
-vi.setConfig({ testTimeout: 300_000 })
+// apt refreshes its lists in most of these: on a busy machine that takes minutes.
+const SLOW = { timeout: 300_000 }
 let work: Workspace
 /** What the repositories have; every server begins with the same package under a lower version and with another conffile. */
 let newest = ''
@@ -64,7 +64,7 @@ beforeAll(async () => {
 
 afterAll(() => work.remove())
 
-describe('deploy', () => {
+describe('deploy', SLOW, () => {
   test('of a version that no repository has is refused, with nothing installed or changed anywhere', async () => {
     work.writeInventory(labInventory(lab, { packages: { keepalived: '1:9.*' } }))
     const before = await snapshots(lab)
@@ -95,7 +95,7 @@ describe('deploy', () => {
   })
 })
 
-describe('upgrade', () => {
+describe('upgrade', SLOW, () => {
   test('with a mirror that does not answer is refused, and the cluster still serves', async () => {
     await lab.sh(
       'srv-3',
@@ -169,7 +169,7 @@ describe('upgrade', () => {
   })
 })
 
-test('a server whose apt reaches no mirror gets its packages from a folder here, and newer ones from there as well', async () => {
+test('a server whose apt reaches no mirror gets its packages from a folder here, and newer ones from there as well', SLOW, async () => {
   const pack = async (script: string) => {
     const folder = join(work.dir, 'debs')
     rmSync(folder, { recursive: true, force: true })
