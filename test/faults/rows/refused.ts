@@ -1,5 +1,5 @@
 /** What must be refused before anything is touched: wrong host keys, wrong keys and passwords, a lock that another run holds. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Json, resultOf, type Run } from '../../e2e/support/hactl.ts'
 import { local, SERVERS } from '../../e2e/support/lab.ts'
@@ -127,10 +127,11 @@ export const wrongKey: Row = {
   title: 'the SSH key is not the right one',
   times: 10,
   open: async world => {
-    await local('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(world.work.dir, 'other_key')])
+    const key = join(world.work.dir, 'other_key')
+    // It would ask whether to overwrite the one of an earlier round.
+    if (!existsSync(key)) await local('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
     return {
-      attempt: () =>
-        aroundPoller(world, () => refusal(world, sshOf(world, { identity_file: join(world.work.dir, 'other_key') }), 'E_SSH_AUTH', 4)),
+      attempt: () => aroundPoller(world, () => refusal(world, sshOf(world, { identity_file: key }), 'E_SSH_AUTH', 4)),
     }
   },
 }
