@@ -61,9 +61,18 @@ purge=
 for name in haproxy keepalived; do installed $name && purge="$purge $name"; done
 if [ -n "$purge" ]; then
   step packages "remove$purge"
+  # A purge takes its package's configuration files along, also where somebody's own stood there first.
+  [ -e "$state/owned" ] && while read -r sum path; do
+    original=$(original_of "$path")
+    [ -e "$original" ] || continue
+    dpkg-query -W -f='\${Conffiles}\n' $purge 2>/dev/null | grep -qF " $path $(md5sum -- "$original" | cut -c1-32)" || echo "$path"
+  done <"$state/owned" >"$state/theirs"
   # shellcheck disable=SC2086: a list of the two fixed names above.
   systemctl disable --quiet$(printf ' %s.service' $purge) 2>/dev/null
   setsid -w apt-get purge -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 $purge >"$state/remove.log" 2>&1 || { tail -n 10 "$state/remove.log"; fail packages 'apt-get purge failed'; }
+  [ -e "$state/theirs" ] && while read -r path; do
+    mkdir -p -- "\${path%/*}" && cp -p -- "$(original_of "$path")" "$path" || fail packages "$path could not be put back"
+  done <"$state/theirs"
   done_ packages
 fi
 
