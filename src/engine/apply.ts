@@ -110,8 +110,14 @@ async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
   })
 }
 
-/** Every server has its packages at hand before any is changed: a version that nobody serves stops the run here. */
+/**
+ * Every server has its packages at hand before any is changed: a version that nobody serves stops the run here. Where no server has any of
+ * them yet, nothing can be disturbed, and the installation itself may find that out: one more apt-get would cost a tenth of a first deploy.
+ */
 async function fetchAll(input: ApplyInput, servers: readonly string[]): Promise<void> {
+  const isInstalledAnywhere = [...input.observed.values()].some(node =>
+    Object.values(node.packages).some(one => one.installed !== undefined),
+  )
   await onAll(servers, async server => {
     const installs = actionsOf(input, server).filter((action): action is Install => action.kind === 'install-package')
     if (installs.length === 0) return
@@ -123,7 +129,7 @@ async function fetchAll(input: ApplyInput, servers: readonly string[]): Promise<
       carried: isCarried,
       refreshLists: isCarried || (observed?.aptListsStale ?? true),
       // apt refuses to plan on a half-finished installation: that is finished first, in the step that may change something.
-      download: !(observed?.dpkgBroken ?? false),
+      download: !(observed?.dpkgBroken ?? false) && (isInstalledAnywhere || isCarried || installs.some(({ pin }) => pin !== undefined)),
     })
     await run(input, server, script, 'fetch the packages', PREPARE_DEADLINE_MS, true, 'E_PACKAGE_UNAVAILABLE')
   })

@@ -85,6 +85,12 @@ if (open(my $stat, "<", "/proc/self/stat")) {
 }
 sub pause { undecided() if now() > $began + $end; select(undef, undef, undef, $_[0]) if $_[0] > 0 }
 
+# A keepalived that has just started holds no address and takes none before its first verdict: one answer will do for that.
+sub is_first {
+    open(my $stat, "<", "/proc/" . getppid() . "/stat") or return 0;
+    return $asks > 1 && abs($began - (split " ", (<$stat> // "") =~ s/.*\\)//r)[19] / 100) < 1;
+}
+
 # Is HAProxy about to answer? It wants a CPU that it does not get (a thread that loops looks the same, and is killed by HAProxy
 # itself), or a reload has just made it anew and the question went to the one before.
 sub unsettled {
@@ -125,7 +131,7 @@ sub answers {
 for my $i (0 .. $asks - 1) {
     pause($began + $i * $spacing - now());
     pause($wait) while down();
-    if (answers()) { $answered = 1; next }
+    if (answers()) { exit 0 if is_first(); $answered = 1; next }
     redo if down();
     open(my $mark, ">", $failed) if $asks > 1;
     exit 1 if \`systemctl is-active haproxy.service\` ne "reloading\\n";

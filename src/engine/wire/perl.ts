@@ -33,12 +33,12 @@ my ($if, @wanted) = @ARGV;
 my $index = unpack 'x16 l', ask(0x8933, $if);
 my $own_mac = unpack 'x18 a6', ask(0x8927, $if);
 my $arp = link_socket(0x0806, $index);
-my (%seen, $next, $sent); my $end = now() + 0.5; $next = 0; $sent = 0;
+my (%seen, $next, $sent); my $end = now() + 0.25; $next = 0; $sent = 0;
 while ((my $t = now()) < $end) {
   last if @wanted == grep { $seen{$_} } @wanted;
   if ($t >= $next && $sent < 3) {
     for my $a (@wanted) { send $arp, arp_request($own_mac, '0.0.0.0', $a), 0, to(0x0806, $index, $BROADCAST) unless $seen{$a} }
-    $next = $t + 0.15; $sent++;
+    $next = $t + 0.07; $sent++;
   }
   my $ready = ''; vec($ready, fileno($arp), 1) = 1;
   select($ready, undef, undef, 0.05) or next;

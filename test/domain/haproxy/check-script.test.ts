@@ -5,12 +5,15 @@ import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CHECK_ASKS, CHECK_LIMIT_MS, CHECK_SPACING_MS, renderCheckScript } from '../../../src/domain/haproxy/check-script.ts'
 import { classicWith, clusterWith } from '../example.ts'
 
 let folder: string
 let master: Server | undefined
+
+/** The check's parent plays keepalived, and one that has just started is asked less of. */
+beforeAll(() => new Promise<void>(resolve => setTimeout(resolve, Math.max(0, 2000 - process.uptime() * 1000))))
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'hactl-check-'))
@@ -71,6 +74,16 @@ describe('the check of fast', () => {
     expect(asked()).toBe(4)
   })
 
+  test('asks but once where keepalived has just started', async () => {
+    const { asked } = await listen(answer)
+    const script = join(folder, 'young.sh')
+    writeFileSync(script, 'sh "$1"; exit $?\n')
+    await run(fast)
+    const child = spawn('sh', [script, join(folder, 'check.sh')], { env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LC_ALL: 'C' } })
+    expect(await new Promise(resolve => child.on('close', resolve))).toBe(0)
+    expect(asked()).toBe(4 + 1)
+  })
+
   test('asks once when told to', async () => {
     const { asked } = await listen(answer)
     expect((await run(fast, 'once')).code).toBe(0)
@@ -97,9 +110,15 @@ describe('the check of fast', () => {
 
   test('fails a HAProxy that is stopped or asleep over a question', async () => {
     await listen(() => undefined)
-    // Any process that has slept for a while.
-    play('pidof', 'echo 1')
-    expect((await run(fast)).code).toBe(1)
+    const asleep = spawn('sleep', ['30'])
+    play('pidof', `echo ${asleep.pid}`)
+    // Younger than a second it would be taken for one that a reload has made.
+    await new Promise(resolve => setTimeout(resolve, 1200))
+    try {
+      expect((await run(fast)).code).toBe(1)
+    } finally {
+      asleep.kill('SIGKILL')
+    }
   })
 
   test('puts a question again that a reload has swallowed', async () => {
