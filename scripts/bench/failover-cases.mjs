@@ -52,7 +52,8 @@ export const CASES = [
     bar: { outageMs: 600 },
   },
   { name: 'link-down', disturb: server => labDo('cut', server.name), mend: server => labDo('mend', server.name), bar: { outageMs: 600 } },
-  { name: 'keepalived-kill', disturb: killAll('keepalived'), bar: { oneHolderMs: 2000 } },
+  // By the article nobody starts it again, and its server keeps the address beside the next holder.
+  { name: 'keepalived-kill', disturb: killAll('keepalived'), mend: start('keepalived'), bar: { oneHolderMs: 2000 } },
   {
     name: 'partition',
     disturb: server => firewallVrrp(server, true),
