@@ -4,9 +4,9 @@ import { GENERATED_LINE, HAPROXY_MASTER_SOCKET, RUN_DIR } from '../paths.ts'
 import { TRACKER_FILES } from '../trackers.ts'
 
 /** Questions per run, ms from one to the next, and how long each may take. */
-export const CHECK_ASKS = 4
-export const CHECK_SPACING_MS = 220
-export const CHECK_LIMIT_MS = 200
+export const CHECK_ASKS = 5
+export const CHECK_SPACING_MS = 185
+export const CHECK_LIMIT_MS = 160
 
 /** One look for an answer; the limit is counted in these. */
 const WAIT_MS = 20
