@@ -101,7 +101,8 @@ async function measure(lab, watch, act, rest) {
   const probes = startProbes(lab.vip)
   let fromMs
   try {
-    await sleep(QUIET_MS)
+    // keepalived's check runs once a second: not always at the same moment of it.
+    await sleep(QUIET_MS + Math.random() * 1000)
     fromMs = performance.timeOrigin + performance.now()
     await act()
     await rest()
