@@ -54,6 +54,12 @@ function routesShell(verb: 'replace' | 'del', addresses: readonly string[]): str
   return addresses.map(a => `ip ${a.includes(':') ? '-6 ' : ''}route ${verb} local ${a} dev lo metric 9 table local`).join('; ')
 }
 
+/** Lines: routes for the addresses that are here. One that another server holds must not be answered for, as it would be by ARP, too. */
+function answerShell(cluster: Cluster): readonly string[] {
+  const each = addressesOf(cluster).map(a => `case "$here" in *' ${a}/'*) ${routesShell('replace', [a])};; esac;`)
+  return ['here=$(ip -o addr show);', ...each]
+}
+
 /** Shell for ExecStopPost: the routes of a hand-over that was itself killed. A server that keeps one answers for the next holder. */
 export function stopAnsweringShell(cluster: Cluster): string {
   return `{ ${routesShell('del', addressesOf(cluster))}; } 2>/dev/null`
@@ -66,11 +72,11 @@ export function handOverShell(cluster: Cluster, tracker: Tracker, guard: string)
   return [
     holdsShell(cluster),
     `${guard} && holds || exit 0;`,
-    `${routesShell('replace', addressesOf(cluster))};`,
+    ...answerShell(cluster),
     `${writeTrackerShell(tracker, handOverOffset(cluster))};`,
     waitShell(handOverLimitMs(cluster)),
     `if holds; then echo 'no other server took the address over: stopping all the same' >&2; else sleep ${HAND_OVER_GRACE_MS / 1000}; fi;`,
-    routesShell('del', addressesOf(cluster)),
+    stopAnsweringShell(cluster),
   ]
 }
 

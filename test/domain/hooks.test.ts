@@ -75,13 +75,13 @@ describe('before haproxy stops', () => {
   })
 
   test('the holder lowers its priority, waits until the address has left, and a little longer', () => {
-    holdsAddress(4)
+    holdsAddress(5)
     expect(stop().filter(l => l.startsWith('sleep'))).toEqual(['sleep 0.02', 'sleep 0.02', 'sleep 0.02', 'sleep 0.3'])
     expect(tracker('haproxy_offset')).toBe('-253')
   })
 
   test('the holder goes on answering by a local route from before its priority falls until a moment after the address has left', () => {
-    holdsAddress(2)
+    holdsAddress(3)
     const route = 'local 192.0.2.200 dev lo metric 9 table local'
     expect(stop()).toEqual([
       'systemctl --quiet is-active keepalived.service',
@@ -89,6 +89,14 @@ describe('before haproxy stops', () => {
       'sleep 0.02',
       'sleep 0.3',
       `ip route del ${route}`,
+    ])
+  })
+
+  test('answers for no address that another server holds', () => {
+    holdsAddress(3)
+    const both = clusterWith({ virtual_ipaddress: ['192.0.2.200/24', '192.0.2.201/24'] })
+    expect(stop(both).filter(l => l.startsWith('ip route replace'))).toEqual([
+      'ip route replace local 192.0.2.200 dev lo metric 9 table local',
     ])
   })
 
