@@ -38,8 +38,21 @@ export function formerMembers(cluster: Cluster, nodes: readonly ObservedNode[]):
 function isSameServer(member: Member, server: ClusterServer, nodes: readonly ObservedNode[]): boolean {
   if (member.host === server.host) return true
   if (member.name !== server.name) return false
+  const node = nodes.find(each => each.server === server.name)
+  if (node !== undefined && remembersItself(node, server)) return true
   const then = canonicalAddress(member.host)?.address
   if (then === undefined) return true
-  const own = nodes.find(node => node.server === server.name)?.facts.addresses.map(each => each.address)
-  return own === undefined ? canonicalAddress(server.host) === undefined : own.includes(then)
+  return node === undefined ? canonicalAddress(server.host) === undefined : node.facts.addresses.some(each => each.address === then)
+}
+
+/**
+ * Only the way to it has changed (a name, another network, a tunnel): it was deployed under this name. A new machine remembers nothing, and
+ * one that had another name stands there with its host.
+ */
+function remembersItself(node: ObservedNode, server: ClusterServer): boolean {
+  const remembered = parseMembers(node.files[MEMBERS]?.content ?? '')
+  return (
+    remembered.some(({ name }) => name === server.name) &&
+    !remembered.some(({ name, host }) => host === server.host && name !== server.name)
+  )
 }

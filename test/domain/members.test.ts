@@ -49,4 +49,13 @@ describe('the list of members', () => {
     expect(former(elsewhere, remembering('srv-1', 11, all))).toEqual(['srv-3 192.0.2.13'])
     expect(former(elsewhere, remembering('srv-1', 11, all), observeModel(modelServer('srv-3', 33)))).toEqual(['srv-3 192.0.2.13'])
   })
+
+  test('knows a server that is reached in another way than before, also where only some have heard of it yet', () => {
+    const tunnelled = cluster(ONE, TWO, ['srv-3', '127.0.0.1'])
+    expect(former(tunnelled, remembering('srv-1', 11, all), remembering('srv-3', 13, all))).toEqual([])
+    expect(former(tunnelled, remembering('srv-1', 11, all), remembering('srv-3', 13, renderMembers(tunnelled)))).toEqual([])
+    // What was srv-2 is called srv-3 now: that is not how the old srv-3 is reached.
+    const swapped = cluster(ONE, ['srv-3', '192.0.2.12'])
+    expect(former(swapped, remembering('srv-1', 11, all), remembering('srv-3', 12, all))).toEqual(['srv-3 192.0.2.13'])
+  })
 })
