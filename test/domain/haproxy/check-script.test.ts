@@ -36,12 +36,15 @@ function play(name: string, script: string): void {
   chmodSync(join(folder, 'bin', name), 0o755)
 }
 
-/** Listens where HAProxy's master would. */
-async function listen(onQuestion: (socket: Socket, number: number) => void): Promise<{ readonly asked: () => number }> {
+/** Listens where HAProxy's master would, and greets as it does; `onQuestion` plays the worker that it asks. */
+async function listen(
+  onQuestion: (socket: Socket, number: number) => void,
+  greet = (socket: Socket): unknown => socket.write('\nmaster> '),
+): Promise<{ readonly asked: () => number }> {
   let asked = 0
   const server = createServer(socket => {
     socket.on('error', () => undefined)
-    socket.on('data', () => onQuestion(socket, ++asked))
+    socket.on('data', (text: Buffer) => (text.toString() === 'prompt\n' ? greet(socket) : onQuestion(socket, ++asked)))
   })
   master = server
   await new Promise<void>(resolve => server.listen(join(folder, 'master.sock'), resolve))
@@ -93,6 +96,12 @@ describe('the check of fast', () => {
   test('fails when HAProxy takes the question and never answers', async () => {
     await listen(() => undefined)
     expect((await run(fast)).code).toBe(1)
+  })
+
+  test('puts no question to a worker through a master that is asleep: HAProxy 2.2 would never let go of it', async () => {
+    const { asked } = await listen(answer, () => undefined)
+    expect((await run(fast)).code).toBe(1)
+    expect(asked()).toBe(0)
   })
 
   test('waits for a HAProxy that waits for a CPU, and repeats the verdict before where it gets none', async () => {
