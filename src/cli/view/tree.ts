@@ -65,7 +65,7 @@ function createFollower(open: (key: string, title: string) => Section, current: 
         return
       }
       case 'action-started':
-        return current().line(event.server).show(event.server, event.title)
+        return current().line(event.server).begin(event.server, event.title)
       case 'action-done':
         return current().line(event.server).step(event.server, event.durationMs)
       case 'action-failed':
@@ -136,6 +136,8 @@ interface Line {
   readonly isOpen: () => boolean
   /** Not ended yet; `now`, what is being done, stands beneath it. */
   readonly show: (title: string, now?: string) => void
+  /** One of several steps has begun; others may be under way. */
+  readonly begin: (title: string, now: string) => void
   /** Not ended yet, and nothing is left half done if it ends here. */
   readonly tell: (title: string) => void
   /** One of several steps is done: the line goes on, and counts them. */
@@ -171,7 +173,10 @@ function createLine(branch: Branch, name: string): Line {
   let title = name
   let now: string | undefined
   let steps = 0
+  let underWay = 0
+  /** Of what has ended, and of the longest of those that began beside it: one apt-get installs several packages. */
   let workedMs = 0
+  let longestMs = 0
   let state: 'idle' | 'working' | 'done' | 'passed' | 'failed' = 'idle'
   let goesOnBelow = false
   let ended = () => {}
@@ -213,9 +218,15 @@ function createLine(branch: Branch, name: string): Line {
     isOpen: () => state === 'idle' || state === 'working',
     show: (text, doing) => become(doing === undefined ? state : 'working', counted(text), doing),
     tell: text => become('working', text),
+    begin: (text, doing) => {
+      underWay += 1
+      become('working', counted(text), doing)
+    },
     step: (text, durationMs) => {
       steps += 1
-      workedMs += durationMs
+      workedMs += Math.max(0, durationMs - longestMs)
+      underWay = Math.max(0, underWay - 1)
+      longestMs = underWay === 0 ? 0 : Math.max(longestMs, durationMs)
       become('working', counted(text))
     },
     done: text => become('done', text),

@@ -83,6 +83,23 @@ test('a stage shows what each server is doing, and counts what it has done', asy
   ])
 })
 
+test('the time of steps that ran beside each other is counted once', async () => {
+  const step = (kind: 'action-started' | 'action-done', name: string, durationMs = 0): EngineEvent => {
+    const about = { server: 'srv-1', id: `package/${name}`, title: `install ${name}` }
+    return kind === 'action-started' ? { kind, ...about } : { kind, ...about, durationMs }
+  }
+  const { after } = await play([
+    { ...STAGE, servers: ['srv-1'] },
+    step('action-started', 'haproxy'),
+    step('action-started', 'keepalived'),
+    step('action-done', 'haproxy', 9000),
+    step('action-done', 'keepalived', 9100),
+    step('action-started', 'check'),
+    step('action-done', 'check', 900),
+  ])
+  expect(after).toEqual(['v configure', '  v srv-1: 3 steps done (10 s)'])
+})
+
 test('a failure stands beneath its server, and the others are awaited', async () => {
   const { after } = await play([
     STAGE,
