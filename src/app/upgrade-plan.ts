@@ -6,7 +6,7 @@ import { PACKAGES } from '../domain/packages.ts'
 import { worstCaseOutage } from '../domain/vrrp/outage.ts'
 import type { UpgradeOutlook } from '../engine/apply/upgrade.ts'
 import { wavesFor } from '../engine/plan.ts'
-import type { Playbook } from '../engine/playbook.ts'
+import { placeOf, type Playbook } from '../engine/playbook.ts'
 import { HactlError, HactlErrors } from '../errors.ts'
 import type { Action, FileResource, ObservedNode, Plan, ServerPlan, ServiceResource } from '../state.ts'
 import type { LoadedCluster } from './load.ts'
@@ -44,10 +44,9 @@ export function planUpgrade(
     const own = facts[server.server]
     if (outlook === undefined || own === undefined || !hasTurn(outlook)) return { ...server, actions: [] }
     const { resources } = desiredNode(cluster, server.server, own)
-    const ids = playbook.stages.flatMap(stage => stage.tasks)
     const replaced = resources.flatMap(resource => (resource.kind === 'service' ? startOf(cluster, resource, outlook, server.actions) : []))
     const kept = server.actions.filter(action => !replaced.some(({ id }) => id === action.id))
-    const actions = [...installsOf(outlook), ...kept, ...replaced].toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))
+    const actions = [...installsOf(outlook), ...kept, ...replaced].toSorted((a, b) => placeOf(playbook, a.id) - placeOf(playbook, b.id))
     const isDone = new Set(actions.map(action => action.id))
     trials.set(
       server.server,

@@ -1,6 +1,6 @@
 import type { Action, ChangeClass, DesiredNode, ObservedNode, Plan, ServerPlan } from '../state.ts'
 import { type DiffOptions, diffNode, type ForeignFile } from './diff.ts'
-import type { Playbook } from './playbook.ts'
+import { placeOf, type Playbook } from './playbook.ts'
 
 /** What a change of one server's configuration means for its peers; judged by the domain, which knows the file's language. */
 export interface ChangeJudgement {
@@ -32,15 +32,12 @@ const GRAVITY: readonly ChangeClass[] = ['none', 'first-time', 'local', 'togethe
 /** Compares desired with observed state and decides what is done, where, and which servers change together. Pure. */
 export function planCluster(input: PlanInput): PlanResult {
   const observedOf = new Map(input.observed.map(node => [node.server, node]))
-  const order = new Map(input.playbook.stages.flatMap(stage => stage.tasks).map((task, index) => [task, index]))
-  // "file/certificates" settles every "file/certificates/NAME".
-  const placeOf = (id: string) => order.get(id) ?? order.get(id.slice(0, id.lastIndexOf('/'))) ?? order.size
   const foreign: { server: string; file: ForeignFile }[] = []
   const servers: ServerPlan[] = []
   for (const desired of input.desired) {
     const observed = observedOf.get(desired.server)
     if (observed === undefined) continue
-    const sorted = [...desired.resources].sort((a, b) => placeOf(a.id) - placeOf(b.id))
+    const sorted = [...desired.resources].sort((a, b) => placeOf(input.playbook, a.id) - placeOf(input.playbook, b.id))
     const diff = diffNode({ server: desired.server, resources: sorted }, observed, input.options)
     foreign.push(...diff.foreign.map(file => ({ server: desired.server, file })))
     servers.push({ server: diff.server, actions: diff.actions, unchanged: diff.unchanged })

@@ -7,11 +7,12 @@ export interface Stage {
   readonly stage: string
   /** parallel: all servers together; master-last: one by one, the holder of a virtual address last. */
   readonly rollout: 'parallel' | 'master-last'
-  /** Resource ids, in the order in which they are settled. */
+  /** Resource ids, in the order in which they are settled: packages where servers are prepared in parallel, all others master-last. */
   readonly tasks: readonly string[]
   readonly gates: readonly GateName[]
 }
 
+/** At most one stage installs packages, and at most one settles the rest: no task can be skipped, or done twice. */
 export interface Playbook {
   readonly playbook: string
   readonly version: 1
@@ -32,6 +33,7 @@ export function parsePlaybook(value: unknown, path: string): Playbook {
   const stages = Array.isArray(root['stages']) ? root['stages'] : []
   if (stages.length === 0) problems.push('stages: a list with at least one stage is needed')
   const seen = new Set<string>()
+  const settledBy = new Map<'packages' | 'the rest', number>()
   const parsed = stages.map((entry: unknown, index): Stage => {
     const at = `stages[${index}]`
     const stage = recordOf(entry) ?? {}
@@ -46,6 +48,13 @@ export function parsePlaybook(value: unknown, path: string): Playbook {
       if (seen.has(task)) problems.push(`${at}.tasks: ${task} stands twice`)
       seen.add(task)
     }
+    const isFor = stage['rollout'] === 'parallel' ? 'packages' : 'the rest'
+    for (const task of tasks ?? [])
+      if (task.startsWith('package/') !== (isFor === 'packages'))
+        problems.push(`${at}.tasks: ${task}: packages are installed in parallel, and everything else is settled master-last`)
+    if ((tasks ?? []).length > 0 && settledBy.has(isFor))
+      problems.push(`${at}.tasks: stages[${settledBy.get(isFor)}] settles ${isFor} already`)
+    else if ((tasks ?? []).length > 0) settledBy.set(isFor, index)
     for (const gate of gates ?? []) if (!isGate(gate)) problems.push(`${at}.gates: unknown gate "${gate}" (known: ${GATES.join(', ')})`)
     return {
       stage: String(stage['stage']),
@@ -56,6 +65,14 @@ export function parsePlaybook(value: unknown, path: string): Playbook {
   })
   if (problems.length > 0) throw invalid(path, problems)
   return { playbook: String(root['playbook']), version: 1, stages: parsed }
+}
+
+/** Where a resource stands among all tasks of a playbook; "file/certificates" settles every "file/certificates/NAME". Throws E_PLAYBOOK_INVALID. */
+export function placeOf(playbook: Playbook, id: string): number {
+  const tasks = playbook.stages.flatMap(stage => stage.tasks)
+  const place = [id, id.slice(0, id.lastIndexOf('/'))].map(task => tasks.indexOf(task)).find(at => at >= 0)
+  if (place === undefined) throw invalid(`the playbook ${playbook.playbook}`, [`no stage settles ${id}`])
+  return place
 }
 
 function isGate(word: string): word is GateName {

@@ -31,6 +31,21 @@ describe('a playbook', () => {
     ['another pace', playbook({ rollout: 'serial' }), ['stages[0].rollout: parallel or master-last']],
     ['a task twice', playbook({ tasks: ['file/a', 'file/a'] }), ['stages[0].tasks: file/a stands twice']],
     ['tasks that are no list', playbook({ tasks: 'file/a' }), ['stages[0].tasks: a list of resource ids is needed']],
+    [
+      'a package where servers change one by one',
+      playbook({ tasks: ['package/haproxy'] }),
+      ['stages[0].tasks: package/haproxy: packages are installed in parallel, and everything else is settled master-last'],
+    ],
+    [
+      'a file where all servers are prepared',
+      playbook({ rollout: 'parallel' }),
+      ['stages[0].tasks: file/haproxy.cfg: packages are installed in parallel, and everything else is settled master-last'],
+    ],
+    [
+      'a second stage that would do it all again',
+      { ...playbook({}), stages: [stage, { ...stage, tasks: ['file/keepalived.conf'] }] },
+      ['stages[1].tasks: stages[0] settles the rest already'],
+    ],
     ['no stages', { playbook: 'deploy', version: 1, stages: [] }, ['stages: a list with at least one stage is needed']],
     ['another version', { ...playbook({}), version: 2 }, ['version: only 1 is known']],
     ['a list for a mapping', [], ['it is not a mapping']],
@@ -41,6 +56,15 @@ describe('a playbook', () => {
   test('that is wrong in several places is refused once, with all of them', () => {
     expect(problemsOf({ stages: [{ tasks: 1 }], more: 1 })).toHaveLength(6)
   })
+})
+
+test('a resource that no stage settles is refused, not planned and left undone', async () => {
+  const shipped = await deployPlaybook()
+  const without = shipped.stages.map(one => ({ ...one, tasks: one.tasks.filter(task => task !== 'service/keepalived') }))
+  const cluster = await clusterFor({})
+  expect(() => planModel(cluster, { ...shipped, stages: without }, [modelServer('srv-1', 11)])).toThrow(
+    expect.objectContaining({ code: 'E_PLAYBOOK_INVALID', why: ['no stage settles service/keepalived'] }),
+  )
 })
 
 describe('the playbook that hactl ships', () => {
