@@ -106,7 +106,24 @@ async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
       prepareScript(input.runId, input.lockId, actionsOf(input, server), input.observed.get(server)?.dpkgBroken ?? false),
       announceScript(runDir(input.runId), historyEntry(input, server)),
     ])
-    await run(input, server, script, 'prepare', PREPARE_DEADLINE_MS, true, 'E_CONFIG_REFUSED')
+    await run(input, server, script, 'prepare', PREPARE_DEADLINE_MS, true, 'E_CONFIG_REFUSED').catch((error: unknown) => {
+      throw withVersionsKnown(error, actionsOf(input, server))
+    })
+  })
+}
+
+/** A file is made for the version that was to be expected: what was installed may be another, and the next run knows it. */
+function withVersionsKnown(thrown: unknown, actions: readonly Action[]): unknown {
+  const installed = actions.flatMap(action => (action.kind === 'install-package' ? [action.name] : []))
+  if (!(thrown instanceof HactlError) || thrown.code !== 'E_CONFIG_REFUSED' || installed.length === 0) return thrown
+  const { code, message: what, why, fix, server } = thrown
+  return new HactlError({
+    code,
+    what,
+    why,
+    fix: `${installed.join(' and ')} ${installed.length === 1 ? 'is' : 'are'} installed there now: where that is another version than the plan said, hactl deploy makes the file for it; else ${fix}`,
+    cause: thrown,
+    ...(server === undefined ? {} : { server }),
   })
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
 import { interrupted } from '../support/clock.ts'
 import { type ApplyWorld, applyWorld, SERVERS } from '../support/apply-world.ts'
+import type { Action } from '../../src/state.ts'
 import { connectionLost, unreachable } from '../support/remote.ts'
 
 const timeout = (server: string) => new HactlError({ code: 'E_COMMAND_TIMEOUT', server, what: 'it took too long' })
@@ -61,6 +62,18 @@ describe('applying a plan', () => {
     const error = await outcome(world)
     expect(error).toMatchObject({ code: 'E_CONFIG_REFUSED', exit: 5, server: 'srv-2', why: ['unknown keyword'] })
     expect([...steps(world, 'switch'), ...steps(world, 'restore')]).toEqual([])
+  })
+
+  test('says of a refused file that it was made for a version that was only expected, where packages came in the same run', async () => {
+    const world = applyWorld()
+    breakAt(world, 'prepare srv-2', refused)
+    const install: Action = { kind: 'install-package', id: 'package/haproxy', name: 'haproxy', version: '2.6.12', reason: 'not installed' }
+    await expect(world.apply('local', [install])).rejects.toMatchObject({
+      code: 'E_CONFIG_REFUSED',
+      exit: 5,
+      server: 'srv-2',
+      fix: expect.stringMatching(/^haproxy is installed there now: .*hactl deploy makes the file for it; else mend the configuration/),
+    })
   })
 
   test('waits for the servers that are still at work before it tells of the first failure', async () => {

@@ -7,9 +7,10 @@ import type { Action, ChangeClass, Plan } from '../../src/state.ts'
 import { type ManualClock, manualClock } from './clock.ts'
 import { connectionLost } from './remote.ts'
 
-type Step = 'prepare' | 'switch' | 'restore' | 'finish' | 'gate' | 'reconnect'
+type Step = 'fetch' | 'prepare' | 'switch' | 'restore' | 'finish' | 'gate' | 'reconnect'
 
 const STEP_OF: Readonly<Record<string, Step>> = {
+  'fetch the packages': 'fetch',
   prepare: 'prepare',
   'make the changes live': 'switch',
   'put the previous files back': 'restore',
@@ -28,8 +29,8 @@ export interface ApplyWorld {
   readonly events: EngineEvent[]
   /** Called when a step reaches a server; may throw, wait or answer by itself. */
   before: (step: Step, server: string) => Promise<Answer> | Answer
-  /** Applies to all three; one by one unless the change is one for all together. */
-  apply(changeClass?: ChangeClass): Promise<void>
+  /** Applies to all three; one by one unless the change is one for all together. `first`: what each server does before the rest. */
+  apply(changeClass?: ChangeClass, first?: readonly Action[]): Promise<void>
 }
 
 export const SERVERS = ['srv-1', 'srv-2', 'srv-3']
@@ -103,9 +104,9 @@ export function applyWorld(): ApplyWorld {
     ended,
     events,
     before: () => undefined,
-    apply: (changeClass = 'local') =>
+    apply: (changeClass = 'local', first = []) =>
       applyPlan({
-        plan: planOf(changeClass),
+        plan: planOf(changeClass, first),
         playbook: PLAYBOOK,
         sessions,
         reconnect: async server => {
@@ -140,8 +141,8 @@ const RELOAD: Action = {
 
 const NO_SCRIPTS = { beforeReload: ':', loaded: ':', started: ':', expect: [] }
 
-function planOf(changeClass: ChangeClass): Plan {
-  const actions = [file('haproxy.cfg'), file('keepalived.conf'), ...(changeClass === 'together' ? [RELOAD] : [])]
+function planOf(changeClass: ChangeClass, first: readonly Action[]): Plan {
+  const actions = [...first, file('haproxy.cfg'), file('keepalived.conf'), ...(changeClass === 'together' ? [RELOAD] : [])]
   return {
     version: 1,
     cluster: 'edge',
