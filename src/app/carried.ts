@@ -1,44 +1,42 @@
+/** Packages that the operator brings: the folder that `packages: from` names. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { type CarriedPackage, PACKAGE_FILE } from '../engine/apply/carry.ts'
+import { packageFolderIssues } from '../domain/packages.ts'
+import type { CarriedPackage } from '../engine/apply/carry.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type LoadedCluster, pathFrom } from './load.ts'
+import { invalidInventory, type LoadedCluster } from './load.ts'
 
 /** Together they travel in one run to every server: what is larger is no pair of packages with what they need. */
 const LIMIT_BYTES = 200 * 1024 * 1024
 
-/** The packages in the folder that `packages: from` names; undefined where it names none. Throws E_INVENTORY_INVALID. */
+/** Throws E_INVENTORY_INVALID (3) where the folder is not there, or its names show that a deploy could not install from it. */
+export function assertPackagesAtHand({ cluster, path }: Pick<LoadedCluster, 'cluster' | 'path'>): void {
+  const issues = packageFolderIssues(cluster)
+  if (issues.length > 0) throw invalidInventory({ path, issues })
+}
+
+/** The packages themselves; undefined where none are brought. Throws E_INVENTORY_INVALID. */
 export async function readCarried(
-  loaded: Pick<LoadedCluster, 'cluster' | 'baseDir'>,
+  loaded: Pick<LoadedCluster, 'cluster' | 'path'>,
   ports: Ports,
 ): Promise<readonly CarriedPackage[] | undefined> {
-  const { from } = loaded.cluster.packages
-  if (from === undefined) return undefined
-  const folder = pathFrom(loaded.baseDir, from, ports.home)
-  const names = (await ports.files.list(folder))?.filter(name => name.endsWith('.deb'))
-  if (names === undefined) throw invalid(`there is no folder ${folder}`, 'paths are relative to the folder of the inventory')
-  const strange = names.filter(name => !PACKAGE_FILE.test(name))
-  if (strange.length > 0) throw invalid(`${strange.join(', ')}: no package is called so`, 'keep the names that apt-get download gives')
-  for (const name of ['haproxy', 'keepalived'])
-    if (!names.some(file => file.startsWith(`${name}_`)))
-      throw invalid(
-        `${folder} has no ${name}_*.deb`,
-        'apt-get download haproxy keepalived, and what they depend on, on a server of the same release',
-      )
+  const { carried } = loaded.cluster.packages
+  if (carried === undefined) return undefined
+  assertPackagesAtHand(loaded)
   const packages: CarriedPackage[] = []
   let total = 0
-  for (const fileName of names) {
-    const content = await ports.files.read(join(folder, fileName))
+  for (const fileName of carried.files ?? []) {
+    const content = await ports.files.read(join(carried.folder, fileName))
     if (content === undefined) continue
     total += content.length
     if (total > LIMIT_BYTES)
-      throw invalid(`${folder} holds more than ${LIMIT_BYTES / 1024 / 1024} MiB of packages`, 'leave only what is needed in it')
+      throw new HactlError({
+        code: 'E_INVENTORY_INVALID',
+        what: `packages.from: ${carried.folder} holds more than ${LIMIT_BYTES / 1024 / 1024} MiB of packages`,
+        fix: 'leave only what is needed in it',
+      })
     packages.push({ fileName, content, sha256: createHash('sha256').update(content).digest('hex') })
   }
   return packages
-}
-
-function invalid(what: string, fix: string): HactlError {
-  return new HactlError({ code: 'E_INVENTORY_INVALID', what: `packages.from: ${what}`, fix })
 }

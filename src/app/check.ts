@@ -1,4 +1,5 @@
 import { lintKeepalivedConf } from '../domain/keepalived/lint.ts'
+import { packageFolderIssues } from '../domain/packages.ts'
 import { clusterIssues } from '../domain/vrrp/cluster-issues.ts'
 import { failoverTable } from '../domain/vrrp/failover-table.ts'
 import { worstCaseOutage } from '../domain/vrrp/outage.ts'
@@ -36,7 +37,7 @@ export async function check(input: { readonly inventoryPath: string }, ports: Po
     cluster: cluster.name,
     profile: cluster.profile,
     servers: cluster.servers.map(server => server.name),
-    errors: issues.errors,
+    errors: [...issues.errors, ...packageFolderIssues(cluster)],
     warnings: [...read.warnings, ...issues.warnings],
     table: failoverTable(cluster),
     outages: worstCaseOutage(cluster),

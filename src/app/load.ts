@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
-import type { Certificate, Cluster } from '../domain/cluster-types.ts'
+import type { Certificate, Cluster, PackageFolder } from '../domain/cluster-types.ts'
 import { buildCluster } from '../domain/cluster.ts'
 import { HactlError } from '../errors.ts'
 import type { Inventory, Issue } from '../inventory/inventory.ts'
@@ -18,6 +18,8 @@ export interface ReadInventory {
   readonly warnings: readonly Issue[]
   readonly haproxyConfig: { readonly text: string; readonly path: string } | undefined
   readonly certificates: readonly Certificate[]
+  /** undefined where the inventory names none. */
+  readonly packageFolder: PackageFolder | undefined
   readonly path: string
   readonly baseDir: string
   /** "inventory.yml 3f2a91c0": the file's name and the beginning of its checksum, for the history. */
@@ -80,10 +82,20 @@ export async function readInventory(path: string, ports: Ports): Promise<ReadInv
     warnings: parsed.warnings,
     haproxyConfig,
     certificates,
+    packageFolder: await packageFolderOf(parsed.inventory, baseDir, ports),
     path,
     baseDir,
     source: `${basename(path)} ${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`,
   }
+}
+
+/** Whether it is what a deploy needs is judged apart: who drains a server or looks at it needs no packages. */
+async function packageFolderOf(inventory: Inventory | undefined, baseDir: string, ports: Ports): Promise<PackageFolder | undefined> {
+  const from = inventory?.packages?.from
+  if (from === undefined) return undefined
+  const folder = pathFrom(baseDir, from, ports.home)
+  const names = await ports.files.list(folder).catch(() => undefined)
+  return { folder, files: names?.filter(name => name.endsWith('.deb')) }
 }
 
 /** Reads the inventory with its secrets, with every default filled in. Throws E_INVENTORY_MISSING, E_INVENTORY_INVALID, E_SECRET. */
@@ -119,6 +131,7 @@ export function clusterOf(read: ReadInventory, inventory: Inventory, authPass: (
     haproxyConfigText: read.haproxyConfig?.text,
     haproxyConfigPath: read.haproxyConfig?.path,
     certificates: read.certificates,
+    packageFolder: read.packageFolder,
   })
 }
 
@@ -136,7 +149,7 @@ export function secretOf(source: SecretSource, key: string, baseDir: string, por
   })
 }
 
-export function invalidInventory(read: ReadInventory): HactlError {
+export function invalidInventory(read: Pick<ReadInventory, 'path' | 'issues'>): HactlError {
   const count = read.issues.length
   return new HactlError({
     code: 'E_INVENTORY_INVALID',

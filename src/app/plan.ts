@@ -2,6 +2,7 @@ import type { EngineEvent } from '../engine/events.ts'
 import type { Ports } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
+import { assertPackagesAtHand } from './carried.ts'
 import type { ConnectOptions } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { formerMemberProblems, strangers } from './members.ts'
@@ -25,6 +26,7 @@ export async function plan(
 ): Promise<{ readonly plan: Plan; readonly observed: readonly ObservedNode[] }> {
   const loaded = await loadCluster(input.inventoryPath, ports)
   assertCanFailOver(loaded.cluster)
+  assertPackagesAtHand(loaded)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
   for (const text of loaded.secretWarnings) onEvent({ kind: 'warning', text })
   return withServers(loaded, input, ports, onEvent, async ({ observed, nodes }) => {

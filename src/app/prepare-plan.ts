@@ -53,7 +53,7 @@ export function planTowards(
     holders: [...new Set(addresses.flatMap(address => holdersOf(nodes, address)))],
     options: {
       ...options,
-      expectedVersion: ({ name, pin }, node) => expectedVersion(name, pin, node),
+      expectedVersion: ({ name, pin }, node) => expectedVersion(name, pin, node, cluster.packages.carried),
     },
     judge: (server, actions) => judgeChange(cluster, observed, server, actions),
   })

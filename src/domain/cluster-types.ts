@@ -10,6 +10,14 @@ export interface ClusterServer {
   readonly rank: number
 }
 
+/** What `packages: from` names. */
+export interface PackageFolder {
+  /** Absolute path. */
+  readonly folder: string
+  /** Names of the .deb files in it; undefined where it could not be read. */
+  readonly files: readonly string[] | undefined
+}
+
 /** A PEM file with its private key, and where it stands on the servers. */
 export interface Certificate {
   readonly path: string
@@ -89,8 +97,8 @@ export interface Cluster {
   readonly packages: {
     /** Version, or its beginning and an asterisk, as apt-get takes it; undefined: apt's candidate. */
     readonly pins: Readonly<Record<'haproxy' | 'keepalived', string | undefined>>
-    /** Folder on the operator's machine that holds the packages, as the inventory names it; undefined: the servers' own repositories. */
-    readonly from: string | undefined
+    /** The folder on the operator's machine that holds the packages; undefined: the servers' own repositories. */
+    readonly carried: PackageFolder | undefined
     /** True: unattended-upgrades may replace both packages whenever it runs. */
     readonly unattendedUpgrades: boolean
   }

@@ -3,7 +3,7 @@ import { HactlError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import type { Inventory, InventoryInstance } from '../inventory/inventory.ts'
 import { parseVirtualAddress } from './addresses.ts'
-import type { Certificate, CheckScript, Cluster, ClusterServer, Instance, Profile, VirtualAddress } from './cluster-types.ts'
+import type { Certificate, CheckScript, Cluster, ClusterServer, Instance, PackageFolder, Profile, VirtualAddress } from './cluster-types.ts'
 import { renderHaproxyCfg } from './haproxy/config.ts'
 import { readBinds } from './haproxy/read.ts'
 
@@ -15,6 +15,7 @@ export interface Resolved {
   readonly haproxyConfigText?: string | undefined
   readonly haproxyConfigPath?: string | undefined
   readonly certificates?: readonly Certificate[]
+  readonly packageFolder?: PackageFolder | undefined
 }
 
 /**
@@ -217,7 +218,7 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
     firewall: inventory.firewall ?? 'check',
     packages: {
       pins: { haproxy: inventory.packages?.haproxy, keepalived: inventory.packages?.keepalived },
-      from: inventory.packages?.from,
+      carried: resolved.packageFolder,
       unattendedUpgrades: inventory.packages?.unattended_upgrades ?? false,
     },
     probe: buildProbe(inventory, text),

@@ -131,7 +131,8 @@ function addressUnobserved(instance: Instance, server: ClusterServer, networks: 
 }
 
 function keepalivedVersion(cluster: Cluster, node: ObservedForFacts): string {
-  const version = node.packages['keepalived']?.installed ?? expectedVersion('keepalived', cluster.packages.pins.keepalived, node)
+  const { pins, carried } = cluster.packages
+  const version = node.packages['keepalived']?.installed ?? expectedVersion('keepalived', pins.keepalived, node, carried)
   // A pin such as 1:2.2.* is no version yet: what it will be shows once apt's lists are there.
   if (version !== undefined && !version.endsWith('*')) return upstreamVersion(version)
   return packageVersionsFor(node.facts.os.codename)?.keepalived ?? '2.2.7'

@@ -1,5 +1,6 @@
 /** Versions of the two packages: what an inventory pins, and what unattended-upgrades may do to them. */
 import { HactlError, HactlErrors } from '../errors.ts'
+import type { Issue } from '../inventory/inventory.ts'
 import type { ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { GENERATED_LINE } from './paths.ts'
@@ -14,14 +15,64 @@ export function matchesPin(version: string, pin: string): boolean {
   return pin.endsWith('*') ? version.startsWith(pin.slice(0, -1)) : version === pin
 }
 
+/** What apt-get(8) download, and apt's own cache, call a package's file: "keepalived_1%3a2.2.7-1+b2_amd64.deb". */
+const PACKAGE_FILE = /^([a-z0-9][a-z0-9+.-]*)_([A-Za-z0-9.+~%:-]+)_[a-z0-9-]+\.deb$/
+
+/** The versions of one package among these files. */
+function versionsAmong(files: readonly string[], name: string): readonly string[] {
+  return files.flatMap(file => {
+    const match = PACKAGE_FILE.exec(file)
+    return match?.[1] === name ? [(match[2] ?? '').replaceAll(/%3a/gi, ':')] : []
+  })
+}
+
+/** Why a deploy could not install from the folder that `packages: from` names, as far as the names in it tell. */
+export function packageFolderIssues({ packages: { carried, pins } }: Pick<Cluster, 'packages'>): readonly Issue[] {
+  if (carried === undefined) return []
+  const { folder, files } = carried
+  const path = 'packages.from'
+  if (files === undefined)
+    return [{ path, message: `there is no folder ${folder} that you may read`, fix: 'paths are relative to the folder of the inventory' }]
+  const strange = files.filter(file => !PACKAGE_FILE.test(file))
+  const named: readonly Issue[] =
+    strange.length === 0
+      ? []
+      : [{ path, message: `${strange.join(', ')}: no package is called so`, fix: 'keep the names that apt-get download gives' }]
+  return [
+    ...named,
+    ...PACKAGES.flatMap((name): readonly Issue[] => {
+      const [pin, versions] = [pins[name], versionsAmong(files, name)]
+      if (versions.length === 0)
+        return [
+          {
+            path,
+            message: `${folder} has no ${name}_*.deb`,
+            fix: 'apt-get download haproxy keepalived, and what they depend on, on a server of the same release',
+          },
+        ]
+      if (pin === undefined || versions.some(version => matchesPin(version, pin))) return []
+      const message = `${folder} has ${name} ${versions.join(', ')}, and packages.${name} wants ${pin}`
+      return [{ path, message, fix: `put a package of that version there, or change packages.${name}` }]
+    }),
+  ]
+}
+
 interface KnownVersions {
   readonly facts: { readonly os: { readonly codename: string } }
   readonly packages: ObservedNode['packages']
 }
 
-/** The version that apt will install on this server; the pin itself where apt's lists are not there yet. */
-export function expectedVersion(name: string, pin: string | undefined, node: KnownVersions): string | undefined {
-  const known = node.packages[name]
+/** The version that apt will install on this server; the pin itself where apt's lists are not there yet. `carried`: apt knows only these files. */
+export function expectedVersion(
+  name: string,
+  pin: string | undefined,
+  node: KnownVersions,
+  carried?: Cluster['packages']['carried'],
+): string | undefined {
+  const brought = versionsAmong(carried?.files ?? [], name).filter(version => pin === undefined || matchesPin(version, pin))
+  // Of several apt takes the highest, and to order versions as dpkg does is not worth it here.
+  if (new Set(brought).size === 1) return brought[0]
+  const known = carried === undefined ? node.packages[name] : undefined
   if (pin !== undefined) return known?.available?.find(version => matchesPin(version, pin)) ?? pin
   const shipped = packageVersionsFor(node.facts.os.codename)
   return known?.candidate ?? (name === 'haproxy' ? shipped?.haproxy : name === 'keepalived' ? shipped?.keepalived : undefined)
@@ -30,7 +81,7 @@ export function expectedVersion(name: string, pin: string | undefined, node: Kno
 /** Throws E_PACKAGE_UNAVAILABLE for pins that fresh package lists do not have; lists that are old may only not know it yet. */
 export function assertPinsServed(cluster: Cluster, nodes: readonly ObservedNode[]): void {
   // What the operator brings is not in the lists of the servers' own repositories.
-  if (cluster.packages.from !== undefined) return
+  if (cluster.packages.carried !== undefined) return
   const errors = nodes.flatMap(node => {
     if (node.aptListsStale) return []
     return PACKAGES.flatMap(name => {

@@ -1,15 +1,25 @@
 import { expect, test } from 'vitest'
 import { readCarried } from '../../src/app/carried.ts'
-import { memoryPorts } from '../support/memory-ports.ts'
-import { clusterWith } from '../domain/example.ts'
+import { check } from '../../src/app/check.ts'
+import { loadCluster } from '../../src/app/load.ts'
+import { plan } from '../../src/app/plan.ts'
+import { HactlError } from '../../src/errors.ts'
+import { inventoryWith } from '../domain/example.ts'
+import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from '../support/memory-ports.ts'
 
 const WHOLE = ['haproxy_2.6.12-1_amd64.deb', 'keepalived_1%3a2.2.7-1_amd64.deb']
 
-function read(names: readonly string[] | undefined, from: string | undefined = 'debs') {
-  const ports = memoryPorts(new Map(names?.map(name => [`debs/${name}`, name])))
+/** An operator whose folder holds these; undefined: there is none. Nobody is connected to. */
+function operator(names: readonly string[] | undefined, packages: Readonly<Record<string, string>> = { from: 'debs' }) {
+  const inventory = JSON.stringify(inventoryWith({}, { packages }))
+  const ports = memoryPorts(new Map([['inventory.yml', inventory], ...(names ?? []).map(name => [`debs/${name}`, name] as const)]))
   const files = { ...ports.files, list: async (path: string) => (path === '/inventory/debs' ? names : undefined) }
-  const cluster = clusterWith({}, from === undefined ? {} : { packages: { from } })
-  return readCarried({ cluster, baseDir: '/inventory' }, { ...ports, files })
+  return { ...ports, files }
+}
+
+async function read(...given: Parameters<typeof operator>) {
+  const ports = operator(...given)
+  return readCarried(await loadCluster(INVENTORY_PATH, ports), ports)
 }
 
 test('the packages of the folder are read, with their checksums, and what is no package is left', async () => {
@@ -19,13 +29,35 @@ test('the packages of the folder are read, with their checksums, and what is no 
 })
 
 test('without packages.from there is nothing to carry', async () => {
-  expect(await readCarried({ cluster: clusterWith(), baseDir: '/inventory' }, memoryPorts(new Map()))).toBeUndefined()
+  expect(await read(undefined, { haproxy: '2.6.*' })).toBeUndefined()
 })
 
-test.for([
-  ['there is no such folder', undefined, /there is no folder \/inventory\/debs/],
-  ['a package is missing', ['haproxy_2.6.12-1_amd64.deb'], /no keepalived_\*\.deb/],
-  ['a file has another name than apt gives', [...WHOLE, 'my haproxy.deb'], /my haproxy\.deb/],
-] as const)('refused before any server is contacted: %s', async ([, names, what]) => {
-  await expect(read(names)).rejects.toMatchObject({ code: 'E_INVENTORY_INVALID', exit: 3, message: expect.stringMatching(what) })
+const UNFIT = [
+  ['there is no such folder', undefined, {}, 'there is no folder /inventory/debs that you may read'],
+  ['a package is missing', ['haproxy_2.6.12-1_amd64.deb'], {}, '/inventory/debs has no keepalived_*.deb'],
+  ['a file has another name than apt gives', [...WHOLE, 'my haproxy.deb'], {}, 'my haproxy.deb: no package is called so'],
+  [
+    'no package is of the version that is pinned',
+    WHOLE,
+    { keepalived: '1:2.3.*' },
+    '/inventory/debs has keepalived 1:2.2.7-1, and packages.keepalived wants 1:2.3.*',
+  ],
+] as const
+
+test.for(UNFIT)('check names it without a network: %s', async ([, names, pins, message]) => {
+  const report = await check({ inventoryPath: INVENTORY_PATH }, operator(names, { from: 'debs', ...pins }))
+  expect(report.errors).toEqual([{ path: 'packages.from', message, fix: expect.stringMatching(/\S/) }])
+})
+
+test.for(UNFIT)('plan and deploy are refused before any server is contacted: %s', async ([, names, pins, message]) => {
+  const packages = { from: 'debs', ...pins }
+  const refused = { code: 'E_INVENTORY_INVALID', exit: 3, why: [expect.stringContaining(message)] }
+  await expect(read(names, packages)).rejects.toMatchObject(refused)
+  const input = { inventoryPath: INVENTORY_PATH, limit: [], forks: 3, timeoutMs: 1000 }
+  await expect(plan(input, operator(names, packages), () => {}, PACKAGE_ROOT)).rejects.toMatchObject(refused)
+})
+
+test('nothing is wrong with a whole folder, nor for who only looks at the servers with one that is gone', async () => {
+  expect((await check({ inventoryPath: INVENTORY_PATH }, operator(WHOLE, { from: 'debs', haproxy: '2.6.*' }))).errors).toEqual([])
+  await expect(loadCluster(INVENTORY_PATH, operator(undefined))).resolves.not.toBeInstanceOf(HactlError)
 })

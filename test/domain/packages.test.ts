@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { assertPinsServed, expectedVersion, matchesPin, pinWarnings, renderUnattendedConf } from '../../src/domain/packages.ts'
+import {
+  assertPinsServed,
+  expectedVersion,
+  matchesPin,
+  packageFolderIssues,
+  pinWarnings,
+  renderUnattendedConf,
+} from '../../src/domain/packages.ts'
 import type { ObservedNode, ObservedPackage } from '../../src/state.ts'
 import { clusterWith } from './example.ts'
 
@@ -32,6 +39,26 @@ test('without package lists it is the pin itself, or what the release ships', ()
   expect(expectedVersion('haproxy', '2.8.*', bare)).toBe('2.8.*')
   expect(expectedVersion('haproxy', undefined, bare)).toBe('2.6.12')
 })
+
+test('of carried packages it is theirs, whatever the repositories of the server have', () => {
+  const files = ['haproxy_3.0.11-1_amd64.deb', 'keepalived_1%3a2.3.3-1_amd64.deb', 'libssl3_3.0.17-1_amd64.deb']
+  const carried = { folder: '/debs', files }
+  expect(expectedVersion('haproxy', undefined, seen(missing), carried)).toBe('3.0.11-1')
+  expect(expectedVersion('keepalived', '1:2.*', seen(missing), carried)).toBe('1:2.3.3-1')
+  const both = { ...carried, files: [...files, 'haproxy_2.8.1-1_amd64.deb'] }
+  expect(expectedVersion('haproxy', '2.8.*', seen(missing), both)).toBe('2.8.1-1')
+  expect(expectedVersion('haproxy', undefined, seen(missing), both)).toBe('2.6.12')
+})
+
+test.for(['../haproxy_1_amd64.deb', 'haproxy.deb', 'a b_1_amd64.deb', '-x_1_amd64.deb', 'haproxy_$(id)_amd64.deb', 'x_1_amd64.deb\n'])(
+  'a carried file that a shell or a list could read otherwise is refused: %s',
+  name => {
+    const files = ['haproxy_2.6.12-1_amd64.deb', 'keepalived_1%3a2.2.7-1+b2_amd64.deb', 'libssl3_3.0.17-1~deb12u2_arm64.deb', name]
+    const { packages } = clusterWith()
+    const issues = packageFolderIssues({ packages: { ...packages, carried: { folder: '/debs', files } } })
+    expect(issues.map(issue => issue.message)).toEqual([`${name}: no package is called so`])
+  },
+)
 
 describe('a pin that no repository serves', () => {
   test('is refused before anything is changed, with the versions that there are', () => {

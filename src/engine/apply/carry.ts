@@ -26,9 +26,6 @@ const CONF = [
   'Dir::Cache::srcpkgcache "";',
 ]
 
-/** What apt-get(8) download, and apt's own cache, call a package's file. */
-export const PACKAGE_FILE = /^[a-z0-9][a-z0-9+.-]*_[A-Za-z0-9.+~%:-]+_[a-z0-9-]+\.deb$/
-
 /**
  * Sends the packages and has apt on that server take them for its repository, until the installation has ended. Throws E_LOCKED where a
  * lock is given that is no longer ours, E_PACKAGE_UNAVAILABLE where a file did not arrive as it was sent, and what Session.run throws.
