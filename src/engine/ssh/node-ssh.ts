@@ -1,5 +1,7 @@
 /** The Remote port over node-ssh and ssh2: connecting, and sessions. The only importer of node-ssh. */
+import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { NodeSSH } from 'node-ssh'
 import type { Client } from 'ssh2'
@@ -55,10 +57,19 @@ interface OpenHop {
   readonly localAddress: string | undefined
 }
 
+/**
+ * ssh takes the home directory from passwd(5) and not from $HOME. Where the two differ (containers, sudo -H, tests) the config stands beside
+ * the keys and the known_hosts that are used, or not at all.
+ */
+function configFileIn(home: string): string | undefined {
+  const file = join(home, '.ssh/config')
+  return home !== userInfo().homedir && existsSync(file) ? file : undefined
+}
+
 /** Sessions over SSH. Reads ssh_config by `ssh -G`, checks every host key, and offers keys from files and the agent. */
 export function createSshRemote(deps: SshRemoteDeps): Remote {
   const clock = deps.clock ?? systemClock
-  const hopsFor = createSettings({ ...deps, localUser: deps.localUser ?? userInfo().username })
+  const hopsFor = createSettings({ ...deps, localUser: deps.localUser ?? userInfo().username, configFile: configFileIn(deps.home) })
   const keyRing = createKeyRing({ files: deps.files, home: deps.home })
   const questions = createQuestionTimer(clock)
 

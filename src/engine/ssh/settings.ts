@@ -32,6 +32,8 @@ export interface SettingsDeps {
   /** Login name on the controller, where neither inventory nor ssh_config names a user. */
   readonly localUser: string
   readonly localCommand: LocalCommand
+  /** The ssh_config to read in place of those that ssh finds by itself; undefined: ssh's choice. */
+  readonly configFile?: string | undefined
 }
 
 /** The keywords of ssh_config for one host; a keyword may have several values. */
@@ -47,7 +49,7 @@ export function createSettings(deps: SettingsDeps): (target: ConnectTarget) => P
     const key = JSON.stringify([host, user, port])
     const cached = cache.get(key)
     if (cached !== undefined) return cached
-    const asked = askSsh(deps.localCommand, host, user, port, target)
+    const asked = askSsh(deps, host, user, port, target)
     cache.set(key, asked)
     return asked
   }
@@ -116,16 +118,21 @@ function assertSpec(spec: JumpSpec, target: ConnectTarget): JumpSpec {
 }
 
 async function askSsh(
-  run: LocalCommand,
+  { localCommand, configFile }: SettingsDeps,
   host: string,
   user: string | undefined,
   port: number | undefined,
   target: ConnectTarget,
 ): Promise<SshConfig> {
-  const argv = ['ssh', '-G', ...(user === undefined ? [] : ['-l', user]), ...(port === undefined ? [] : ['-p', String(port)]), '--', host]
+  const options: readonly (readonly [string, string | undefined])[] = [
+    ['-F', configFile],
+    ['-l', user],
+    ['-p', port === undefined ? undefined : String(port)],
+  ]
+  const argv = ['ssh', '-G', ...options.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value])), '--', host]
   let answer: Awaited<ReturnType<LocalCommand>>
   try {
-    answer = await run(argv, { timeoutMs: 10_000 })
+    answer = await localCommand(argv, { timeoutMs: 10_000 })
   } catch (cause) {
     if (isMissing(cause)) return new Map()
     throw configError(target, [String(cause)], cause)

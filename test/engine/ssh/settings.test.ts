@@ -118,6 +118,12 @@ stricthostkeychecking false
     expect(asked).toEqual(['ssh -G -l ops -p 22 -- srv-1.example.com'])
   })
 
+  test('it reads the config file that it is given', async () => {
+    const { run, asked } = sshThatSays({})
+    await hopsOf(target(), run, { configFile: '/home/op/.ssh/config' })
+    expect(asked).toEqual(['ssh -G -F /home/op/.ssh/config -- srv-1.example.com'])
+  })
+
   test('it is asked once for each host, user and port', async () => {
     const { run, asked } = sshThatSays({})
     const settings = createSettings({ env: {}, home: '/home/op', localUser: 'op', localCommand: run })
