@@ -26,6 +26,11 @@ const TITLES: Readonly<Record<GateName, string>> = {
 }
 
 export interface Gates {
+  /**
+   * To be called before anything changes: an address that does not answer now need not answer before all is done. It may be the very fault
+   * that is being mended, or its frontend gets another port.
+   */
+  readonly lookFirst: () => Promise<void>
   readonly pass: (gate: GateName, servers: readonly string[]) => Promise<void>
   /** The newest look at each server. */
   readonly seen: () => ReadonlyMap<string, ObservedNode>
@@ -72,6 +77,7 @@ export function gatesFor(
   const seen = new Map(observed)
   const seenAt = new Map<string, number>()
   const notes: string[] = []
+  const silentBefore = new Set<string>()
 
   const look = async (servers: readonly string[]): Promise<ObservedNode[]> => {
     await Promise.all(
@@ -95,15 +101,28 @@ export function gatesFor(
       case 'vip-answers': {
         const all = servers.length === sessions.size
         if (!options.heldBefore && !all) return []
-        const answers = await Promise.all(
-          probeTargetsFor(cluster).map(async target => {
-            const answer = await ports.probe(target, ports.signal)
-            if (answer.ok) return []
-            return await askFromServers(target, answer.error ?? 'no answer')
-          }),
-        )
-        return answers.flat()
+        return silent(probeTargetsFor(cluster).filter(({ address }) => all || !silentBefore.has(address)))
       }
+    }
+  }
+
+  const silent = async (targets: readonly ProbeTarget[]): Promise<readonly string[]> => {
+    const answers = await Promise.all(
+      targets.map(async target => {
+        const answer = await ports.probe(target, ports.signal)
+        return answer.ok ? [] : askFromServers(target, answer.error ?? 'no answer')
+      }),
+    )
+    return answers.flat()
+  }
+
+  const lookFirst = async (): Promise<void> => {
+    if (!options.heldBefore) return
+    for (const target of probeTargetsFor(cluster)) {
+      const [problem] = await silent([target])
+      if (problem === undefined) continue
+      silentBefore.add(target.address)
+      onEvent({ kind: 'note', text: `${problem} before anything is changed: it is asked again when all is done` })
     }
   }
 
@@ -168,5 +187,5 @@ export function gatesFor(
       await clock.sleep(LOOK_EVERY_MS, ports.signal)
     }
   }
-  return { pass, seen: () => seen, notes: () => notes }
+  return { lookFirst, pass, seen: () => seen, notes: () => notes }
 }

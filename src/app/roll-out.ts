@@ -66,6 +66,7 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
       ports.clock,
       async () => {
         onEvent({ kind: 'lock-taken', id: claim.id, servers: [...connections.sessions.keys()] })
+        await gates.lookFirst()
         await applyPlan({
           plan,
           playbook: work.playbook,

@@ -199,4 +199,23 @@ describe('the gate vip-answers', () => {
       why: expect.arrayContaining(['198.18.200.200:80 does not answer (HTTP 503)']),
     })
   })
+
+  test('asks an address that was silent before anything changed only when all is done: a port may move, a fault be mended', async () => {
+    const it = world()
+    it.probe = { ok: false, tookMs: 1, error: 'ECONNREFUSED' }
+    const gates = it.gates()
+    await it.clock.settle(gates.lookFirst())
+    expect(it.events).toEqual([{ kind: 'note', text: expect.stringMatching(/198\.18\.200\.200:80 does not answer .*asked again/) }])
+    await it.clock.settle(gates.pass('vip-answers', ['srv-2']))
+    await expect(it.clock.settle(gates.pass('vip-answers', ['srv-1', 'srv-2']))).rejects.toMatchObject({ code: 'E_GATE' })
+  })
+
+  test('demands after each server what answered before', async () => {
+    const it = world()
+    const gates = it.gates()
+    await it.clock.settle(gates.lookFirst())
+    expect(it.events).toEqual([])
+    it.probe = { ok: false, tookMs: 1, error: 'ECONNREFUSED' }
+    await expect(it.clock.settle(gates.pass('vip-answers', ['srv-2']))).rejects.toMatchObject({ code: 'E_GATE' })
+  })
 })

@@ -41,7 +41,7 @@ test('proxy_jump in the inventory, and a drill through it', async () => {
   work.writeInventory(labInventory(lab, { servers }))
   expectExit(await work.hactl(['deploy', '--yes', '--quiet']), 0)
   expect(await loginsOfThird()).toContain(`from ${lab.host('srv-2')}`)
-  const run = await work.hactl(['verify-failover', '--yes', '--json', '--from', 'controller', '--from', 'srv-3'])
+  const run = await work.hactl(['verify-failover', '--yes', '--json', '--max-outage', '8s', '--from', 'controller', '--from', 'srv-3'])
   expectExit(run, 0)
   expect(resultOf(run).drills).toMatchObject([{ verdict: 'passed', from: 'srv-1', to: 'srv-2', failback: 'srv-1', restored: true }])
 })

@@ -8,18 +8,18 @@ const lab = openLab()
 const PEM_ON_SERVER = '/etc/haproxy/lab.pem'
 let work: Workspace
 
-const inventory = (probe: Json) =>
+const inventory = (probe: Json, bind = `:443 ssl crt ${PEM_ON_SERVER}`) =>
   labInventory(lab, {
     probe,
     haproxy: labHaproxy(lab, {
       frontends: [
         {
           name: 'web',
-          bind: [`:443 ssl crt ${PEM_ON_SERVER}`],
+          bind: [bind],
           mode: 'http',
           default_backend: 'app',
           lines: [
-            'http-request return status 404 unless { path /ready } { hdr(host) -i www.example.com }',
+            'http-request return status 404 unless { path /ready } { hdr_beg(host) -i www.example.com }',
             'http-request return status 202',
           ],
         },
@@ -43,7 +43,7 @@ beforeAll(async () => {
 afterAll(() => work.remove())
 
 test('a drill over HTTPS, from the controller and from another server', async () => {
-  const run = await work.hactl(['verify-failover', '--yes', '--json', '--from', 'controller', '--from', 'srv-3'])
+  const run = await work.hactl(['verify-failover', '--yes', '--json', '--max-outage', '8s', '--from', 'controller', '--from', 'srv-3'])
   expectExit(run, 0)
   const [drill] = resultOf(run).drills ?? []
   expect(drill).toMatchObject({ verdict: 'passed', from: 'srv-1', to: 'srv-2', failback: 'srv-1', restored: true })
@@ -59,4 +59,13 @@ test('an answer of another status is none: the drill is not begun', async () => 
   expect(drill).toMatchObject({ verdict: 'refused' })
   expect(drill?.reasons?.join()).toMatch(/404/)
   expect(await lab.holders()).toEqual(['srv-1'])
+})
+
+test('a frontend gets another port: no server has it at first, and in the end the address answers there', async () => {
+  work.writeInventory(inventory({ ...PROBE, port: 8080, tls: false }, ':8080'))
+  const run = await work.hactl(['deploy', '--yes', '--json'])
+  expectExit(run, 0)
+  expect(run.lines.filter(({ event }) => event === 'wave-started')).toHaveLength(3)
+  expect(run.lines.find(({ event }) => event === 'note')?.text).toMatch(/:8080 does not answer/)
+  expectExit(await work.hactl(['status', '--quiet']), 0)
 })
