@@ -65,7 +65,8 @@ export function run(
     const piped = capture || onText !== undefined
     const child = spawn(command, args, {
       cwd,
-      env: { ...process.env, ...(process.stdout.isTTY ? {} : PLAIN), PATH: searchPath(path), ...env },
+      // What hactl does to a lab does not belong into its user's own log.
+      env: { ...process.env, ...(process.stdout.isTTY ? {} : PLAIN), XDG_STATE_HOME: labState, PATH: searchPath(path), ...env },
       detached: true,
       stdio: [input === undefined ? 'ignore' : 'pipe', piped ? 'pipe' : 'inherit', piped ? 'pipe' : 'inherit'],
     })

@@ -156,7 +156,14 @@ function startRun(dir: string, home: string, argv: readonly string[], options: R
   const child = spawn(file, rest, {
     cwd: dir,
     // Nothing of the machine that runs the tests may decide anything: no agent, no ssh_config, no inventory.
-    env: { PATH: process.env['PATH'] ?? '', HOME: home, USER: 'tester', TERM: 'xterm', ...options.env },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      HOME: home,
+      XDG_STATE_HOME: join(home, '.local/state'),
+      USER: 'tester',
+      TERM: 'xterm',
+      ...options.env,
+    },
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: options.limitMs ?? RUN_LIMIT_MS,
     killSignal: 'SIGKILL',
