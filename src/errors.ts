@@ -98,6 +98,12 @@ export class HactlErrors extends HactlError {
   }
 }
 
+/** Throws one error as it is, and several together; nothing where there are none. */
+export function throwAll(errors: readonly HactlError[]): void {
+  const [only] = errors
+  if (only !== undefined) throw errors.length === 1 ? only : new HactlErrors(errors)
+}
+
 /** One answer of the preflight, as it is shown. */
 export interface PreflightRow {
   readonly check: string

@@ -1,4 +1,4 @@
-import { HactlError, HactlErrors, asHactlError } from '../errors.ts'
+import { HactlError, HactlErrors, asHactlError, throwAll } from '../errors.ts'
 import type { Inventory, SshSettings } from '../inventory/inventory.ts'
 import type { AskPassphrase, ConnectTarget, Ports, Session } from '../ports.ts'
 import type { Secret } from '../secret.ts'
@@ -159,6 +159,7 @@ function inOrderOf<T>(names: Iterable<string>, found: ReadonlyMap<string, T>): M
 /** A connection lost while hactl only looks is like one that never stood (4): nothing was stopped part way. */
 function beforeAnyChange(error: HactlError): HactlError {
   if (error.exit !== 6) return error
+  if (error instanceof HactlErrors) return new HactlErrors(error.errors.map(beforeAnyChange))
   const { code, message: what, why, fix, server } = error
   return new HactlError({
     code,
@@ -171,9 +172,30 @@ function beforeAnyChange(error: HactlError): HactlError {
   })
 }
 
-/** Throws when any server could not be reached or read: one error as it is, several together. */
-export function assertAllIn(failures: readonly HactlError[]): void {
-  const [only] = failures
-  if (only === undefined) return
-  throw failures.length === 1 ? only : new HactlErrors(failures)
+/** For what only looks at servers. Throws as `look` does, but never that anything was stopped part way. */
+export async function onlyLooking<T>(look: () => Promise<T>): Promise<T> {
+  try {
+    return await look()
+  } catch (error) {
+    throw beforeAnyChange(asHactlError(error))
+  }
+}
+
+/** Reads something from every server, before anything is changed. Throws what went wrong on all of them together. */
+export async function readAll<T>(
+  sessions: ReadonlyMap<string, Session>,
+  forks: number,
+  read: (session: Session) => Promise<T>,
+): Promise<ReadonlyMap<string, T>> {
+  const found = new Map<string, T>()
+  const failures: HactlError[] = []
+  await forkMap([...sessions], forks, async ([name, session]) => {
+    try {
+      found.set(name, await read(session))
+    } catch (error) {
+      failures.push(beforeAnyChange(asHactlError(error)))
+    }
+  })
+  throwAll(failures)
+  return inOrderOf(sessions.keys(), found)
 }

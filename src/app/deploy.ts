@@ -1,17 +1,18 @@
 import type { EngineEvent } from '../engine/events.ts'
+import { throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
-import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { readCarried } from './carried.ts'
+import { type ConnectOptions, onlyLooking } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { formerMemberErrors, strangerError, strangers } from './members.ts'
-import { observeAndTell } from './observe-cluster.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { assertFit, assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from './preflight.ts'
+import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from './preflight.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
 import { type RollOutReport, rollOut } from './roll-out.ts'
+import { withServers } from './with-servers.ts'
 
 export interface DeployInput extends ConnectOptions {
   readonly inventoryPath: string
@@ -39,48 +40,35 @@ export async function deploy(
   assertCanFailOver(cluster)
   const carried = await readCarried(loaded, ports)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
-  const warn = (text: string) => onEvent({ kind: 'warning', text })
-  for (const text of loaded.secretWarnings) warn(text)
-  const targets = await targetsOf(loaded, input, ports, warn)
-  return withConnections(
-    targets,
-    input.forks,
-    ports,
-    session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
-    async (connections, observed) => {
-      assertAllIn(connections.failures)
-      const nodes = [...connections.sessions.keys()].flatMap(name => observed.get(name) ?? [])
-      assertFit(formerMemberErrors(cluster, nodes, input.forget))
-      const findings = preflightFindings(cluster, nodes, { minded: 'locks' })
-      const tryWire = () => wirePreflight(cluster, nodes, connections.sessions, ports, DEPLOY_WIRE, findings)
-      // Whoever has to mend something wants to know of all of it; where nothing is wrong, packages are fetched meanwhile.
-      const isFit = errorsOf(findings).length === 0
-      assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)
-      const result = planFor(loaded, playbook, observed, { adopt: input.adopt, reload: input.reload })
-      assertNothingForeign(result)
-      const { problems, unasked } = await strangers(loaded, input, observed, result.plan, ports)
-      if (problems.length > 0) throw strangerError(problems)
-      if (unasked.length > 0)
-        onEvent({ kind: 'warning', text: `${unasked.join(', ')} could not be asked whether it knows the servers that join` })
-      tellPlan(result.plan, onEvent)
-      const { confirm } = input
-      const { plan } = result
-      const report = await rollOut({
-        cluster,
-        plan,
-        command: 'deploy',
-        source: loaded.source,
-        ...(carried === undefined ? {} : { carried }),
-        playbook,
-        connections,
-        observed,
-        ports,
-        onEvent,
-        confirm,
-        ...(needsWire(nodes) ? { lastCheck: async () => assertNothingFailed(await tryWire(), () => {}) } : {}),
-      })
-      return { ...report, durationMs: ports.clock.monotonic() - startedMs }
-    },
-    server => onEvent({ kind: 'observe-started', server }),
-  )
+  for (const text of loaded.secretWarnings) onEvent({ kind: 'warning', text })
+  return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
+    throwAll(formerMemberErrors(cluster, nodes, input.forget))
+    const findings = preflightFindings(cluster, nodes, { minded: 'locks' })
+    const tryWire = () => onlyLooking(() => wirePreflight(cluster, nodes, connections.sessions, ports, DEPLOY_WIRE, findings))
+    // Whoever has to mend something wants to know of all of it; where nothing is wrong, packages are fetched meanwhile.
+    const isFit = errorsOf(findings).length === 0
+    assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)
+    const result = planFor(loaded, playbook, observed, { adopt: input.adopt, reload: input.reload })
+    assertNothingForeign(result)
+    const { problems, unasked } = await strangers(loaded, input, observed, result.plan, ports)
+    if (problems.length > 0) throw strangerError(problems)
+    if (unasked.length > 0)
+      onEvent({ kind: 'warning', text: `${unasked.join(', ')} could not be asked whether it knows the servers that join` })
+    tellPlan(result.plan, onEvent)
+    const report = await rollOut({
+      cluster,
+      plan: result.plan,
+      command: 'deploy',
+      source: loaded.source,
+      ...(carried === undefined ? {} : { carried }),
+      playbook,
+      connections,
+      observed,
+      ports,
+      onEvent,
+      confirm: input.confirm,
+      ...(needsWire(nodes) ? { lastCheck: async () => assertNothingFailed(await tryWire(), () => {}) } : {}),
+    })
+    return { ...report, durationMs: ports.clock.monotonic() - startedMs }
+  })
 }

@@ -1,7 +1,7 @@
 import { type HistoryEntry, listHistoryScript, parseHistory, type RecordedEntry } from '../engine/history.ts'
-import { HactlError } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
-import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { loadCluster } from './load.ts'
 
 const LIST_DEADLINE_MS = 15_000
@@ -23,7 +23,7 @@ export async function history(input: ConnectOptions & { readonly inventoryPath: 
     ports,
     session => listHistory(session, ports.signal),
     async (connections, results) => {
-      assertAllIn(connections.failures)
+      throwAll(connections.failures)
       return { entries: mergeEntries(results) }
     },
   )

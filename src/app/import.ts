@@ -5,14 +5,14 @@ import { type ImportedConf, importKeepalivedConfs } from '../domain/keepalived/i
 import { CHECK_SCRIPT, HAPROXY_CFG, KEEPALIVED_CONF } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import type { ProbeRequest } from '../engine/observe/script.ts'
-import { HactlError } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import { authPassIssue } from '../inventory/grammar.ts'
 import type { Inventory, InventoryServer, Issue, SshSettings } from '../inventory/inventory.ts'
 import { parseInventory } from '../inventory/parse.ts'
 import { renderInventory } from '../inventory/render.ts'
 import type { Ports } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
-import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { pathFrom } from './load.ts'
 import { observeAndTell } from './observe-cluster.ts'
 import type { AnsweredServer } from './setup.ts'
@@ -59,7 +59,7 @@ export async function importServers(input: ImportInput, ports: Ports, onEvent: (
     ports,
     session => observeAndTell(session, REQUEST, ports.clock, onEvent, ports.signal),
     async (connections, observed) => {
-      assertAllIn(connections.failures)
+      throwAll(connections.failures)
       return buildImport(servers, ssh, observed, input.output)
     },
     server => onEvent({ kind: 'observe-started', server }),

@@ -15,7 +15,7 @@ import { probeFromServer } from '../engine/probe-from-server.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
 import { sh } from '../engine/ssh/sh.ts'
-import { HactlError } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { type ConnectOptions, limitedServers } from './connect.ts'
@@ -23,7 +23,7 @@ import { probeTargetsFor } from './gates.ts'
 import { type LoadedCluster, loadCluster } from './load.ts'
 import { lockClaim } from './lock-claim.ts'
 import { probeRequestFor } from './observe-cluster.ts'
-import { assertFit, preflightErrors } from './preflight.ts'
+import { preflightErrors } from './preflight.ts'
 import { connectionsOn } from './verify-failover.ts'
 import { withServers } from './with-servers.ts'
 
@@ -77,7 +77,7 @@ export async function onServer<T>(input: MoveInput, ports: Ports, onEvent: OnEve
   assertKnown(loaded, input)
   const { cluster } = loaded
   return withServers(loaded, input, ports, onEvent, async ({ connections, nodes }) => {
-    assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
+    throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
     const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
     return work({ cluster, links, nodes, node: nodeOf(nodes, input.server), ports, onEvent })
   })

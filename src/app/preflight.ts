@@ -8,7 +8,7 @@ import { type Explained, type Facts, isAnyPeerSilent, wireFindings, wireLinksOf 
 import type { EngineEvent } from '../engine/events.ts'
 import { LOCK_EXPIRES_SECONDS, mayBeDead } from '../engine/lock.ts'
 import { mergeWire, observeWire, type WireTimes } from '../engine/wire/wire.ts'
-import { HactlError, HactlErrors, PreflightErrors, type PreflightRow } from '../errors.ts'
+import { HactlError, PreflightErrors, type PreflightRow } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { runIdFor } from './lock-claim.ts'
@@ -38,12 +38,6 @@ export function preflightErrors(cluster: Cluster, nodes: readonly ObservedNode[]
   const notRoot = nodes.flatMap(systemFindings).filter(one => one.check === 'root' && one.verdict === 'failed')
   const isRoot = (server: string) => !notRoot.some(one => one.server === server)
   return errorsOf([...notRoot, ...findings.filter(one => isRoot(one.server))])
-}
-
-export function assertFit(errors: readonly HactlError[]): void {
-  const [only] = errors
-  if (only === undefined) return
-  throw errors.length === 1 ? only : new HactlErrors(errors)
 }
 
 /** Everything about the servers that can be told from one look at each, before a deploy. */

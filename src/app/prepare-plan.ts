@@ -7,7 +7,7 @@ import { KEEPALIVED_CONF } from '../domain/paths.ts'
 import { assertPinsServed, expectedVersion, pinWarnings } from '../domain/packages.ts'
 import { type ChangeJudgement, type PlanResult, planCluster } from '../engine/plan.ts'
 import type { Playbook } from '../engine/playbook.ts'
-import { HactlError, HactlErrors } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import { MASK } from '../secret.ts'
 import type { Action, DesiredNode, ObservedNode } from '../state.ts'
 import type { LoadedCluster } from './load.ts'
@@ -93,7 +93,6 @@ function judgeChange(
 
 /** Throws E_FOREIGN_FILE with every diff where files stand in the way that hactl did not make. */
 export function assertNothingForeign(result: PlanResult): void {
-  if (result.foreign.length === 0) return
   const errors = result.foreign.map(({ server, file }) => {
     const mask = (text: string) => file.masks.reduce((masked, source) => masked.replace(new RegExp(source, 'gm'), `$1${MASK}`), text)
     const diff =
@@ -111,5 +110,5 @@ export function assertNothingForeign(result: PlanResult): void {
       fix: 'look at the difference; --adopt takes the file over',
     })
   })
-  throw errors.length === 1 ? errors[0] : new HactlErrors(errors)
+  throwAll(errors)
 }

@@ -4,13 +4,13 @@ import { type Member, memberLine } from '../domain/members.ts'
 import { RUN_DIR } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { withLock } from '../engine/lock.ts'
-import { HactlError } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { type LoadedCluster, loadCluster } from './load.ts'
 import { lockClaim, runIdFor } from './lock-claim.ts'
 import { holdersOf } from './observe-cluster.ts'
-import { assertFit, preflightErrors } from './preflight.ts'
+import { preflightErrors } from './preflight.ts'
 import { withServers } from './with-servers.ts'
 
 // apt may wait for its lock.
@@ -39,7 +39,7 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
   const loaded = await loadCluster(input.inventoryPath, ports)
   const { cluster } = loaded
   return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
-    assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
+    throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
     const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
     const staying = cluster.servers.filter(server => !observed.has(server.name))
     const servers = nodes.map(node => ({

@@ -10,7 +10,7 @@ import type { Playbook } from '../engine/playbook.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
-import type { Connections } from './connect.ts'
+import { type Connections, onlyLooking } from './connect.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import { lockClaim, runIdFor } from './lock-claim.ts'
 import { holdersOf } from './observe-cluster.ts'
@@ -51,7 +51,7 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
     complete: nodes.length === cluster.servers.length,
   })
   if (plan.waves.length === 0) {
-    await proveUnchanged(cluster, nodes, gates)
+    await onlyLooking(() => proveUnchanged(cluster, nodes, gates))
     await tidyUp(work, nodes)
   } else {
     if (!(await work.confirm(plan))) {
@@ -124,6 +124,7 @@ async function proveUnchanged(cluster: Cluster, nodes: readonly ObservedNode[], 
   ]
   try {
     for (const gate of problems.length > 0 ? (['services-healthy', 'one-holder'] as const) : []) await gates.pass(gate, servers)
+    await gates.pass('vip-answers', servers)
   } catch (error) {
     if (!(error instanceof HactlError) || error.code !== 'E_GATE') throw error
     throw new HactlError({
@@ -134,5 +135,4 @@ async function proveUnchanged(cluster: Cluster, nodes: readonly ObservedNode[], 
       cause: error,
     })
   }
-  await gates.pass('vip-answers', servers)
 }

@@ -4,18 +4,18 @@ import { nodeFactsFor } from '../domain/node-facts.ts'
 import { KEEPALIVED_CONF } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { parseSnapshot, type Snapshot, snapshotScript } from '../engine/history.ts'
-import { HactlError } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
-import { assertAllIn, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, readAll } from './connect.ts'
 import { chooseEntry, listHistory, mergeEntries } from './history.ts'
 import { loadCluster } from './load.ts'
-import { observeAndTell } from './observe-cluster.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { assertFit, preflightErrors } from './preflight.ts'
+import { preflightErrors } from './preflight.ts'
 import { assertNothingForeign, planTowards } from './prepare-plan.ts'
 import { type RollOutReport, rollOut } from './roll-out.ts'
+import { withServers } from './with-servers.ts'
 
 const SNAPSHOT_DEADLINE_MS = 30_000
 
@@ -44,62 +44,49 @@ export async function rollback(
   const startedMs = ports.clock.monotonic()
   const loaded = await loadCluster(input.inventoryPath, ports)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
-  const targets = await targetsOf(loaded, input, ports)
-  return withConnections(
-    targets,
-    input.forks,
-    ports,
-    async session => ({
-      node: await observeAndTell(session, loaded.cluster, ports.clock, onEvent, ports.signal),
-      entries: await listHistory(session, ports.signal),
-    }),
-    async (connections, seen) => {
-      assertAllIn(connections.failures)
-      const observed = new Map<string, ObservedNode>([...seen].map(([name, { node }]) => [name, node]))
-      assertFit(preflightErrors(loaded.cluster, [...observed.values()], { minded: 'locks' }))
-      const id = chooseEntry(mergeEntries(new Map([...seen].map(([name, { entries }]) => [name, entries]))), input.id)
-      const snapshots = await readSnapshots(connections.sessions, id, ports.signal)
-      for (const [name, snapshot] of snapshots) {
-        if (snapshot.id === undefined)
-          onEvent({ kind: 'warning', server: name, text: `it has no entry as old as ${id}, and stays as it is` })
-      }
-      const confs = new Map(
-        [...snapshots].flatMap(([name, { files }]) => {
-          const conf = files.find(file => file.path === KEEPALIVED_CONF)
-          return conf === undefined ? [] : [[name, conf.content] as const]
-        }),
-      )
-      const cluster = clusterAsConfigured(loaded.cluster, confs)
-      const facts = nodeFactsFor(cluster, Object.fromEntries(observed))
-      const desired = cluster.servers.flatMap(({ name }) => {
-        const own = facts[name]
-        const snapshot = snapshots.get(name)
-        return own === undefined || snapshot?.id === undefined ? [] : [desiredFromSnapshot(cluster, name, own, snapshot.files)]
-      })
-      const result = planTowards(cluster, desired, playbook, observed, { adopt: false, reload: false })
-      assertNothingForeign(result)
-      assertNobodyStaysBehind(
-        cluster.servers.map(({ name }) => name),
-        [...observed.values()],
-        result.plan,
-      )
-      tellPlan(result.plan, onEvent)
-      const report = await rollOut({
-        cluster,
-        plan: result.plan,
-        command: 'rollback',
-        source: `back to ${id}`,
-        playbook,
-        connections,
-        observed,
-        ports,
-        onEvent,
-        confirm: input.confirm,
-      })
-      return { ...report, id, durationMs: ports.clock.monotonic() - startedMs }
-    },
-    server => onEvent({ kind: 'observe-started', server }),
-  )
+  return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
+    const entries = await readAll(connections.sessions, input.forks, session => listHistory(session, ports.signal))
+    throwAll(preflightErrors(loaded.cluster, nodes, { minded: 'locks' }))
+    const id = chooseEntry(mergeEntries(entries), input.id)
+    const snapshots = await readAll(connections.sessions, input.forks, session => readSnapshot(session, id, ports.signal))
+    for (const [name, snapshot] of snapshots) {
+      if (snapshot.id === undefined) onEvent({ kind: 'warning', server: name, text: `it has no entry as old as ${id}, and stays as it is` })
+    }
+    const confs = new Map(
+      [...snapshots].flatMap(([name, { files }]) => {
+        const conf = files.find(file => file.path === KEEPALIVED_CONF)
+        return conf === undefined ? [] : [[name, conf.content] as const]
+      }),
+    )
+    const cluster = clusterAsConfigured(loaded.cluster, confs)
+    const facts = nodeFactsFor(cluster, Object.fromEntries(observed))
+    const desired = cluster.servers.flatMap(({ name }) => {
+      const own = facts[name]
+      const snapshot = snapshots.get(name)
+      return own === undefined || snapshot?.id === undefined ? [] : [desiredFromSnapshot(cluster, name, own, snapshot.files)]
+    })
+    const result = planTowards(cluster, desired, playbook, observed, { adopt: false, reload: false })
+    assertNothingForeign(result)
+    assertNobodyStaysBehind(
+      cluster.servers.map(({ name }) => name),
+      nodes,
+      result.plan,
+    )
+    tellPlan(result.plan, onEvent)
+    const report = await rollOut({
+      cluster,
+      plan: result.plan,
+      command: 'rollback',
+      source: `back to ${id}`,
+      playbook,
+      connections,
+      observed,
+      ports,
+      onEvent,
+      confirm: input.confirm,
+    })
+    return { ...report, id, durationMs: ports.clock.monotonic() - startedMs }
+  })
 }
 
 /**
@@ -121,25 +108,19 @@ function assertNobodyStaysBehind(goBack: readonly string[], nodes: readonly Obse
   })
 }
 
-async function readSnapshots(
-  sessions: ReadonlyMap<string, Session>,
-  id: string,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, Snapshot>> {
-  const read = await Promise.all(
-    [...sessions].map(async ([name, session]) => {
-      const result = await session.run(snapshotScript(id), {
-        label: `read the files of ${id}`,
-        deadlineMs: SNAPSHOT_DEADLINE_MS,
-        signal,
-        hasSecretOutput: true,
-      })
-      const snapshot = parseSnapshot(result.stdout)
-      if (snapshot === undefined) {
-        throw new HactlError({ code: 'E_PROBE_CUT', server: name, what: `the files of ${id} could not be read whole`, fix: 'run again' })
-      }
-      return [name, snapshot] as const
-    }),
-  )
-  return new Map(read)
+async function readSnapshot(session: Session, id: string, signal: AbortSignal): Promise<Snapshot> {
+  const result = await session.run(snapshotScript(id), {
+    label: `read the files of ${id}`,
+    deadlineMs: SNAPSHOT_DEADLINE_MS,
+    signal,
+    hasSecretOutput: true,
+  })
+  const snapshot = parseSnapshot(result.stdout)
+  if (snapshot !== undefined) return snapshot
+  throw new HactlError({
+    code: 'E_PROBE_CUT',
+    server: session.server,
+    what: `the files of ${id} could not be read whole`,
+    fix: 'run again',
+  })
 }

@@ -1,7 +1,8 @@
 import { observeNode } from '../engine/observe.ts'
 import { breakLock } from '../engine/lock.ts'
+import { throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type ConnectOptions, assertAllIn, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { probeRequestFor } from './observe-cluster.ts'
 
@@ -33,7 +34,7 @@ export async function unlock(input: UnlockInput, ports: Ports): Promise<UnlockRe
       return { name: session.server, lock, released }
     },
     async (connections, results) => {
-      assertAllIn(connections.failures)
+      throwAll(connections.failures)
       return { servers: loaded.cluster.servers.flatMap(server => results.get(server.name) ?? []) }
     },
   )

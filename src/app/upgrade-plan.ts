@@ -7,7 +7,7 @@ import { worstCaseOutage } from '../domain/vrrp/outage.ts'
 import type { UpgradeOutlook } from '../engine/apply/upgrade.ts'
 import { wavesFor } from '../engine/plan.ts'
 import { placeOf, type Playbook } from '../engine/playbook.ts'
-import { HactlError, HactlErrors } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import type { Action, FileResource, ObservedNode, Plan, ServerPlan, ServiceResource } from '../state.ts'
 import type { LoadedCluster } from './load.ts'
 import { holdersOf } from './observe-cluster.ts'
@@ -187,6 +187,5 @@ function assertNothingRemoved(outlooks: ReadonlyMap<string, UpgradeOutlook>): vo
           }),
         ],
   )
-  const [only] = errors
-  if (only !== undefined) throw errors.length === 1 ? only : new HactlErrors(errors)
+  throwAll(errors)
 }

@@ -19,7 +19,7 @@ import type { EngineEvent } from '../engine/events.ts'
 import type { HistoryEntry } from '../engine/history.ts'
 import type { Links } from '../engine/links.ts'
 import type { Playbook } from '../engine/playbook.ts'
-import { asHactlError, HactlError, HactlErrors } from '../errors.ts'
+import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import type { Ports, Script } from '../ports.ts'
 import type { Action, ObservedNode, Plan } from '../state.ts'
 import { lookAt } from './cluster-at-rest.ts'
@@ -84,8 +84,7 @@ async function fetchAll(turns: Turns, servers: readonly string[]): Promise<void>
     }),
   )
   const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [asHactlError(outcome.reason)] : []))
-  const [only] = errors
-  if (only !== undefined) throw errors.length === 1 ? only : new HactlErrors(errors)
+  throwAll(errors)
 }
 
 async function takeTurn(turns: Turns, server: string, gates: Gates, isLater: boolean): Promise<readonly Move[]> {

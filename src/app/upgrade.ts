@@ -8,22 +8,23 @@ import { runSteps } from '../engine/apply/steps.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { createLinks } from '../engine/links.ts'
 import { withLock } from '../engine/lock.ts'
-import { HactlError } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
-import { assertAllIn, type Connections, type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { readCarried } from './carried.ts'
+import { type Connections, type ConnectOptions, readAll } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { lockClaim, runIdFor } from './lock-claim.ts'
-import { holdersOf, observeAndTell } from './observe-cluster.ts'
+import { holdersOf } from './observe-cluster.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { assertFit, preflightErrors } from './preflight.ts'
+import { preflightErrors } from './preflight.ts'
 import type { MovedAddress } from './move.ts'
 import type { RollOutReport } from './roll-out.ts'
 import { planUpgrade } from './upgrade-plan.ts'
 import { runTurns } from './upgrade-turns.ts'
+import { withServers } from './with-servers.ts'
 
 // A slow line, and the lock held by somebody else for as long as apt may wait for it.
 const OUTLOOK_DEADLINE_MS = 900_000
@@ -57,73 +58,64 @@ export async function upgrade(
   assertCanFailOver(cluster)
   const carried = await readCarried(loaded, ports)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
-  return withConnections(
-    await targetsOf(loaded, input, ports),
-    input.forks,
-    ports,
-    session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
-    async (connections, observed) => {
-      assertAllIn(connections.failures)
-      const nodes = [...observed.values()]
-      assertFit(preflightErrors(cluster, nodes, { minded: 'locks' }))
-      assertFit(nodes.flatMap(undeployed))
-      const words = PACKAGES.map(name => (cluster.packages.pins[name] === undefined ? name : `${name}=${cluster.packages.pins[name]}`))
-      const outlooks = await askApt(connections, words, carried, ports, onEvent)
-      const { plan, trials } = planUpgrade(loaded, playbook, observed, outlooks)
-      tellPlan(plan, onEvent)
-      const turns = plan.waves.flat()
-      const report = (last: readonly ObservedNode[], moves: UpgradeReport['moves']): UpgradeReport => ({
-        plan,
-        servers: plan.servers.map(({ server, actions, unchanged }) => ({
-          name: server,
-          changed: actions.map(action => action.id),
-          unchanged: unchanged.length,
-        })),
-        holder: Object.fromEntries(
-          cluster.instances
-            .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
-            .map(address => [address, holdersOf(last, address)[0] ?? '']),
-        ),
-        moves,
-        durationMs: ports.clock.monotonic() - startedMs,
-      })
-      if (turns.length === 0) {
-        for (const text of plan.warnings) onEvent({ kind: 'note', text })
-        return report(nodes, [])
-      }
-      const problems = upgradeProblems(nodes)
-      if (problems.length > 0) throw notWell(problems)
-      if (!(await input.confirm(plan))) {
-        throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes upgrades without asking' })
-      }
-      const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
-      const runId = runIdFor(ports)
-      const claim = lockClaim('upgrade', ports, runId)
-      return withLock(
-        links.servers.map(server => links.current(server)),
-        claim,
-        ports.clock,
-        async () => {
-          onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
-          const history = { id: runId, owner: claim.owner, command: 'upgrade', source: loaded.source, cluster: cluster.name } as const
-          const isCarried = carried !== undefined
-          const run = { isCarried, cluster, plan, trials, outlooks, links, runId, lockId: claim.id, history, ports, onEvent }
-          const { moves, nodes: last } = await runTurns({ ...run, playbook, connections, observed })
-          return report(last, moves)
-        },
-        session => links.current(session.server),
-      )
+  return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
+    throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
+    throwAll(nodes.flatMap(undeployed))
+    const words = PACKAGES.map(name => (cluster.packages.pins[name] === undefined ? name : `${name}=${cluster.packages.pins[name]}`))
+    const outlooks = await askApt(input, connections, words, carried, ports, onEvent)
+    const { plan, trials } = planUpgrade(loaded, playbook, observed, outlooks)
+    tellPlan(plan, onEvent)
+    const turns = plan.waves.flat()
+    const report = (last: readonly ObservedNode[], moves: UpgradeReport['moves']): UpgradeReport => ({
+      plan,
+      servers: plan.servers.map(({ server, actions, unchanged }) => ({
+        name: server,
+        changed: actions.map(action => action.id),
+        unchanged: unchanged.length,
+      })),
+      holder: Object.fromEntries(
+        cluster.instances
+          .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+          .map(address => [address, holdersOf(last, address)[0] ?? '']),
+      ),
+      moves,
+      durationMs: ports.clock.monotonic() - startedMs,
+    })
+    if (turns.length === 0) {
+      for (const text of plan.warnings) onEvent({ kind: 'note', text })
+      return report(nodes, [])
+    }
+    const problems = upgradeProblems(nodes)
+    if (problems.length > 0) throw notWell(problems)
+    if (!(await input.confirm(plan))) {
+      throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes upgrades without asking' })
+    }
+    const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
+    const runId = runIdFor(ports)
+    const claim = lockClaim('upgrade', ports, runId)
+    return withLock(
+      links.servers.map(server => links.current(server)),
+      claim,
+      ports.clock,
+      async () => {
+        onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
+        const history = { id: runId, owner: claim.owner, command: 'upgrade', source: loaded.source, cluster: cluster.name } as const
+        const isCarried = carried !== undefined
+        const run = { isCarried, cluster, plan, trials, outlooks, links, runId, lockId: claim.id, history, ports, onEvent }
+        const { moves, nodes: last } = await runTurns({ ...run, playbook, connections, observed })
+        return report(last, moves)
+      },
+      session => links.current(session.server),
+    )
 
-      /** What a turn would make worse: whoever has none must be well, and the addresses must stand still. */
-      function upgradeProblems(seen: readonly ObservedNode[]): readonly string[] {
-        const others = seen.filter(node => !turns.includes(node.server) || outlooks.get(node.server)?.begun === 'no')
-        const ill = others.flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
-        const finishes = [...outlooks.values()].some(({ begun }) => begun !== 'no')
-        return [...ill, ...(finishes ? [] : restlessProblems(cluster, seen))]
-      }
-    },
-    server => onEvent({ kind: 'observe-started', server }),
-  )
+    /** What a turn would make worse: whoever has none must be well, and the addresses must stand still. */
+    function upgradeProblems(seen: readonly ObservedNode[]): readonly string[] {
+      const others = seen.filter(node => !turns.includes(node.server) || outlooks.get(node.server)?.begun === 'no')
+      const ill = others.flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
+      const finishes = [...outlooks.values()].some(({ begun }) => begun !== 'no')
+      return [...ill, ...(finishes ? [] : restlessProblems(cluster, seen))]
+    }
+  })
 }
 
 function undeployed(node: ObservedNode): readonly HactlError[] {
@@ -149,7 +141,8 @@ function notWell(why: readonly string[]): HactlError {
   })
 }
 
-async function askApt(
+function askApt(
+  input: UpgradeInput,
   connections: Connections,
   words: readonly string[],
   carried: readonly CarriedPackage[] | undefined,
@@ -162,26 +155,19 @@ async function askApt(
     title: 'refresh the package lists and look for newer versions',
     servers: [...connections.sessions.keys()],
   })
-  const outcomes = await Promise.allSettled(
-    [...connections.sessions].map(async ([server, session]) => {
-      if (carried !== undefined) await carryPackages(session, carried, undefined, ports.signal)
-      const said: string[] = []
-      await runSteps(session, outlookScript(words, carried !== undefined), {
-        label: 'look for newer versions',
-        deadlineMs: OUTLOOK_DEADLINE_MS,
-        tell: true,
-        failure: 'E_PACKAGE_UNAVAILABLE',
-        clock: ports.clock,
-        onEvent,
-        signal: ports.signal,
-        onDetail: line => said.push(line),
-      })
-      return [server, parseOutlook(said, PACKAGES)] as const
-    }),
-  )
-  const failed = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
-  const known = failed.filter((error): error is HactlError => error instanceof HactlError)
-  if (known.length < failed.length) throw failed.find(error => !(error instanceof HactlError))
-  assertFit(known)
-  return new Map(outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : [])))
+  return readAll(connections.sessions, input.forks, async session => {
+    if (carried !== undefined) await carryPackages(session, carried, undefined, ports.signal)
+    const said: string[] = []
+    await runSteps(session, outlookScript(words, carried !== undefined), {
+      label: 'look for newer versions',
+      deadlineMs: OUTLOOK_DEADLINE_MS,
+      tell: true,
+      failure: 'E_PACKAGE_UNAVAILABLE',
+      clock: ports.clock,
+      onEvent,
+      signal: ports.signal,
+      onDetail: line => said.push(line),
+    })
+    return parseOutlook(said, PACKAGES)
+  })
 }

@@ -8,7 +8,7 @@ import type { EngineEvent } from '../engine/events.ts'
 import { createLinks } from '../engine/links.ts'
 import { withLock } from '../engine/lock.ts'
 import { sh } from '../engine/ssh/sh.ts'
-import { asHactlError, HactlError } from '../errors.ts'
+import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { addressOf, carryOut, type Errand, notBegun, placeOf } from './carry-out-drill.ts'
@@ -19,7 +19,7 @@ import { assertReportsWritable, beginRun, type ReportWish, type WrittenReport, w
 import { loadCluster } from './load.ts'
 import { lockClaim } from './lock-claim.ts'
 import { holdersOf } from './observe-cluster.ts'
-import { assertFit, preflightErrors } from './preflight.ts'
+import { preflightErrors } from './preflight.ts'
 import { probeOrigin, probeTargetFor } from './probe-target.ts'
 import { withServers } from './with-servers.ts'
 
@@ -110,7 +110,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
   }
   return withServers(loaded, input, ports, onEvent, async ({ connections, nodes: seen }) => {
     const sessions = [...connections.sessions.values()]
-    assertFit(preflightErrors(cluster, seen, { minded: 'locks' }))
+    throwAll(preflightErrors(cluster, seen, { minded: 'locks' }))
     const links = createLinks(sessions, server => connections.reconnect(server))
     const rest = await settledCluster(seen, cluster, links, ports, onEvent)
     const { nodes } = rest

@@ -1,8 +1,13 @@
-/** How every command that works on servers begins: get into all of them, look at them, tell what was seen. */
+/**
+ * How every command that works on a cluster begins: get into all servers that --limit leaves, look at them, tell what was seen.
+ * Not so what must also do its work where a server is dead or not yet known: status (an unreachable server is part of its answer), unlock
+ * and history (they look at something else), import (it has no inventory yet). They go by withConnections.
+ */
 import type { EngineEvent } from '../engine/events.ts'
+import { throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
-import { assertAllIn, type ConnectOptions, type Connections, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, type Connections, targetsOf, withConnections } from './connect.ts'
 import type { LoadedCluster } from './load.ts'
 import { observeAndTell } from './observe-cluster.ts'
 
@@ -30,9 +35,8 @@ export async function withServers<T>(
     ports,
     session => observeAndTell(session, loaded.cluster, ports.clock, onEvent, ports.signal),
     async (connections, observed) => {
-      assertAllIn(connections.failures)
-      const nodes = [...connections.sessions.keys()].flatMap(name => observed.get(name) ?? [])
-      return work({ connections, observed, nodes })
+      throwAll(connections.failures)
+      return work({ connections, observed, nodes: [...observed.values()] })
     },
     server => onEvent({ kind: 'observe-started', server }),
   )

@@ -1,5 +1,5 @@
 /** Versions of the two packages: what an inventory pins, and what unattended-upgrades may do to them. */
-import { HactlError, HactlErrors } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import type { Issue } from '../inventory/inventory.ts'
 import type { ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
@@ -91,8 +91,7 @@ export function assertPinsServed(cluster: Cluster, nodes: readonly ObservedNode[
       return known.available.some(version => matchesPin(version, pin)) ? [] : [unserved(node.server, name, pin, known.available)]
     })
   })
-  const [only] = errors
-  if (only !== undefined) throw errors.length === 1 ? only : new HactlErrors(errors)
+  throwAll(errors)
 }
 
 function unserved(server: string, name: PackageName, pin: string, available: readonly string[]): HactlError {

@@ -1,4 +1,4 @@
-import { HactlError, HactlErrors, worstOf } from '../errors.ts'
+import { HactlError, HactlErrors, throwAll } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import type { Action, ObservedNode, Plan, Unit } from '../state.ts'
 import { fetchScript, type Install } from './apply/packages.ts'
@@ -311,7 +311,7 @@ async function onAll(servers: readonly string[], work: (server: string) => Promi
   if (errors.length === 0) return
   const known = errors.filter((error): error is HactlError => error instanceof HactlError)
   if (known.length < errors.length) throw errors.find(error => !(error instanceof HactlError))
-  throw known.length === 1 ? worstOf(known) : new HactlErrors(known)
+  throwAll(known)
 }
 
 async function run(

@@ -1,6 +1,7 @@
+import { throwAll } from '../../src/errors.ts'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { LoadedCluster } from '../../src/app/load.ts'
-import { assertFit, preflightErrors } from '../../src/app/preflight.ts'
+import { preflightErrors } from '../../src/app/preflight.ts'
 import type { Facts, ObservedNode } from '../../src/state.ts'
 import { clusterFor, NAMES } from '../support/model-cluster.ts'
 import { modelServer, observeModel } from '../support/model-server.ts'
@@ -79,5 +80,5 @@ test('with a server left out nobody is called a stranger: it may be that one', (
 
 test('all reasons of all servers are told together, and the gravest counts', () => {
   const bad = nodes().map(node => ({ ...node, facts: { ...node.facts, dpkg: false } }))
-  expect(() => assertFit(preflightErrors(loaded.cluster, bad, { minded: 'locks' }))).toThrow('3 problems')
+  expect(() => throwAll(preflightErrors(loaded.cluster, bad, { minded: 'locks' }))).toThrow('3 problems')
 })
