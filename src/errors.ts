@@ -98,6 +98,26 @@ export class HactlErrors extends HactlError {
   }
 }
 
+/** The same error where the servers are in another state than its code alone says. */
+export function withExit(error: HactlError, exit: number): HactlError {
+  const { code, message: what, why, fix, server } = error
+  return new HactlError({
+    code,
+    what,
+    why,
+    exit,
+    cause: error,
+    ...(fix === undefined ? {} : { fix }),
+    ...(server === undefined ? {} : { server }),
+  })
+}
+
+/** What says "nothing was changed" of itself says too little once something has been. */
+export function stoppedPartWay(error: HactlError): HactlError {
+  if (error.exit !== 4 && error.exit !== 5) return error
+  return error instanceof HactlErrors ? new HactlErrors(error.errors.map(stoppedPartWay)) : withExit(error, 6)
+}
+
 /** Throws one error as it is, and several together; nothing where there are none. */
 export function throwAll(errors: readonly HactlError[]): void {
   const [only] = errors

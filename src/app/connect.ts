@@ -1,4 +1,4 @@
-import { HactlError, HactlErrors, asHactlError, throwAll } from '../errors.ts'
+import { asHactlError, HactlError, HactlErrors, throwAll, withExit } from '../errors.ts'
 import type { Inventory, SshSettings } from '../inventory/inventory.ts'
 import type { AskPassphrase, ConnectTarget, Ports, Session } from '../ports.ts'
 import type { Secret } from '../secret.ts'
@@ -160,16 +160,7 @@ function inOrderOf<T>(names: Iterable<string>, found: ReadonlyMap<string, T>): M
 function beforeAnyChange(error: HactlError): HactlError {
   if (error.exit !== 6) return error
   if (error instanceof HactlErrors) return new HactlErrors(error.errors.map(beforeAnyChange))
-  const { code, message: what, why, fix, server } = error
-  return new HactlError({
-    code,
-    what,
-    why,
-    exit: 4,
-    cause: error,
-    ...(fix === undefined ? {} : { fix }),
-    ...(server === undefined ? {} : { server }),
-  })
+  return withExit(error, 4)
 }
 
 /** For what only looks at servers. Throws as `look` does, but never that anything was stopped part way. */

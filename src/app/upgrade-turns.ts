@@ -17,9 +17,9 @@ import {
 } from '../engine/apply/upgrade.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import type { HistoryEntry } from '../engine/history.ts'
-import type { Links } from '../engine/links.ts'
+import { isLoss, type Links } from '../engine/links.ts'
 import type { Playbook } from '../engine/playbook.ts'
-import { asHactlError, HactlError, throwAll } from '../errors.ts'
+import { asHactlError, HactlError, stoppedPartWay, throwAll } from '../errors.ts'
 import type { Ports, Script } from '../ports.ts'
 import type { Action, ObservedNode, Plan } from '../state.ts'
 import { lookAt } from './cluster-at-rest.ts'
@@ -57,7 +57,9 @@ export async function runTurns(turns: Turns): Promise<{ readonly moves: readonly
   const servers = plan.waves.flat()
   onEvent({ kind: 'stage-started', stage: 'prepare', title: 'download the packages and try them', servers })
   await fetchAll(turns, servers)
-  const gates = gatesFor(cluster, connections.sessions, observed, ports, onEvent, {
+  // What was begun is ended: an interrupt counts between two servers, and while addresses are about to leave.
+  const calm = { ...ports, signal: new AbortController().signal }
+  const gates = gatesFor(cluster, connections.sessions, observed, calm, onEvent, {
     heldBefore: true,
     complete: observed.size === cluster.servers.length,
   })
@@ -65,10 +67,13 @@ export async function runTurns(turns: Turns): Promise<{ readonly moves: readonly
   for (const [index, server] of servers.entries()) {
     assertNotInterrupted(ports.signal, server, index > 0)
     onEvent({ kind: 'wave-started', stage: 'upgrade', wave: index + 1, waves: servers.length, servers: [server] })
-    moves.push(...(await takeTurn(turns, server, gates, index > 0)))
+    const turn = takeTurn(turns, server, gates, calm).catch((error: unknown) => {
+      throw index > 0 ? stoppedPartWay(asHactlError(error)) : error
+    })
+    moves.push(...(await turn))
   }
   await gates.pass('one-holder', servers)
-  return { moves, nodes: await lookAt(cluster, turns.links, ports) }
+  return { moves, nodes: await lookAt(cluster, turns.links, calm) }
 }
 
 /** On all servers together: nothing that runs is touched, and nothing is installed. */
@@ -87,47 +92,53 @@ async function fetchAll(turns: Turns, servers: readonly string[]): Promise<void>
   throwAll(errors)
 }
 
-async function takeTurn(turns: Turns, server: string, gates: Gates, isLater: boolean): Promise<readonly Move[]> {
+async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports): Promise<readonly Move[]> {
   const { cluster, outlooks, ports, plan, lockId, runId } = turns
   const actions = actionsOf(plan, server)
-  // What was begun is ended: an interrupt counts between two servers, and while addresses are about to leave.
-  const calm = new AbortController().signal
   const before = await sceneOf(turns, server, ports)
   const wasDrained = isDrained(before.node) && outlooks.get(server)?.begun !== 'drained'
   const drains = tracksDrain(before.node) && !wasDrained
-  assertTakers(before, isLater)
+  assertTakers(before)
   await quietly(turns, server, markScript(lockId, drains ? 'drained' : 'begun'), 'note that the upgrade has begun here')
   const moves: Move[] = []
   if (drains && !isDrained(before.node)) {
-    const lowered = await lower(before, lockId, []).catch(async (error: unknown) => {
-      await quietly(turns, server, unmarkScript(), 'note that nothing was done here')
+    try {
+      const { vips, failure } = await lower(before, lockId, [])
+      if (failure !== undefined) throw failure
+      moves.push(...vips.map(vip => ({ ...vip, server })))
+    } catch (error) {
+      // Why the server was not lowered, and whether it still is, matters more than a mark that stays.
+      await quietly(turns, server, unmarkScript(), 'note that nothing was done here').catch(() => undefined)
       throw error
-    })
-    if (lowered.failure !== undefined) {
-      await quietly(turns, server, unmarkScript(), 'note that nothing was done here')
-      throw lowered.failure
     }
-    moves.push(...lowered.vips.map(vip => ({ ...vip, server })))
   }
   try {
+    const { signal } = calm
     if (!tracksDrain(before.node))
-      await steps(turns, server, stopKeepalivedScript(lockId), 'stop keepalived', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', calm)
-    await steps(turns, server, prepareScript(runId, lockId, actions, false), 'prepare', FETCH_DEADLINE_MS, 'E_COMMAND_FAILED', calm)
+      await steps(turns, server, stopKeepalivedScript(lockId), 'stop keepalived', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
+    await steps(turns, server, prepareScript(runId, lockId, actions, false), 'prepare', FETCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
     const change = switchScript(runId, lockId, actions, serviceScriptsFor(cluster, server))
-    await steps(turns, server, change, 'make the changes live', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', calm)
+    await steps(turns, server, change, 'make the changes live', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
     await gates.pass('services-healthy', [server])
+    await quietly(turns, server, finishScript({ ...turns.history, changed: actions.map(action => action.id) }), 'write the history')
   } catch (error) {
     throw await leftBehind(turns, server, drains, error)
   }
-  await quietly(turns, server, finishScript({ ...turns.history, changed: actions.map(action => action.id) }), 'write the history')
-  if (drains) {
-    const raised = await raise(await sceneOf(turns, server, { ...ports, signal: calm }), lockId)
-    moves.push(...raised.vips.map(vip => ({ ...vip, server })))
-    if (raised.failure !== undefined) throw raised.failure
-  }
+  if (drains) moves.push(...(await takeBack(turns, server, calm)))
   await quietly(turns, server, unmarkScript(), 'note that the upgrade has ended here')
   await gates.pass('vip-answers', [server])
   return moves
+}
+
+/** Gives an upgraded server its priority back. */
+async function takeBack(turns: Turns, server: string, calm: Ports): Promise<readonly Move[]> {
+  try {
+    const { vips, failure } = await raise(await sceneOf(turns, server, calm), turns.lockId)
+    if (failure !== undefined) throw failure
+    return vips.map(vip => ({ ...vip, server }))
+  } catch (error) {
+    throw stoppedPartWay(asHactlError(error))
+  }
 }
 
 async function sceneOf(turns: Turns, server: string, ports: Ports): Promise<Scene> {
@@ -139,7 +150,7 @@ async function sceneOf(turns: Turns, server: string, ports: Ports): Promise<Scen
 }
 
 /** Throws where the server holds an address that nobody could take over. */
-function assertTakers({ cluster, nodes, node }: Scene, isLater: boolean): void {
+function assertTakers({ cluster, nodes, node }: Scene): void {
   if (addressesOn(cluster, node).length === 0) return
   const why = takerProblems(cluster, nodes, node.server)
   if (why.length === 0) return
@@ -149,13 +160,14 @@ function assertTakers({ cluster, nodes, node }: Scene, isLater: boolean): void {
     what: `it was not upgraded: it holds ${addressesOn(cluster, node).join(', ')}`,
     why,
     fix: 'mend the servers named above, then hactl upgrade goes on here',
-    ...(isLater ? { exit: 6 } : {}),
   })
 }
 
 /** The error with what it left behind. What is installed is started, so that the server is at least a last resort. */
 async function leftBehind(turns: Turns, server: string, isLowered: boolean, thrown: unknown): Promise<HactlError> {
   const error = asHactlError(thrown)
+  // Without a connection nothing there could be started, nor the lock be released.
+  if (isLoss(error)) await turns.links.renew(turns.links.current(server)).catch(() => undefined)
   const started = await quietly(turns, server, startAgainScript(['haproxy', 'keepalived']), 'start what is installed').then(
     () => [],
     (fault: unknown) => [`haproxy and keepalived could not be started again: ${asHactlError(fault).message}`],
@@ -167,7 +179,7 @@ async function leftBehind(turns: Turns, server: string, isLowered: boolean, thro
     what: error.message,
     why: [...error.why, ...started, ...state, 'later servers keep the versions they had'],
     fix: `mend ${server}, then hactl upgrade finishes it and goes on${error.fix === undefined ? '' : `; ${error.fix}`}`,
-    exit: error.exit === 4 || error.exit === 5 ? 6 : error.exit,
+    exit: stoppedPartWay(error).exit,
     cause: error,
   })
 }

@@ -1,4 +1,4 @@
-import { HactlError, HactlErrors, throwAll } from '../errors.ts'
+import { asHactlError, HactlError, HactlErrors, stoppedPartWay, throwAll } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import type { Action, ObservedNode, Plan, Unit } from '../state.ts'
 import { fetchScript, type Install } from './apply/packages.ts'
@@ -235,25 +235,10 @@ async function restoreServers(input: ApplyInput, wave: readonly string[]): Promi
 }
 
 function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): unknown {
-  if (!(thrown instanceof HactlError)) return failures.length === 0 ? thrown : new HactlErrors(failures)
-  const errors = [...(thrown instanceof HactlErrors ? thrown.errors : [thrown]).map(stoppedPartWay), ...failures]
+  if (!(thrown instanceof HactlError) && failures.length === 0) return thrown
+  const errors = [...(thrown instanceof HactlErrors ? thrown.errors : [asHactlError(thrown)]).map(stoppedPartWay), ...failures]
   const [only] = errors
   return errors.length === 1 ? only : new HactlErrors(errors)
-}
-
-/** What says "nothing was changed" of itself says too little once a wave has begun. */
-function stoppedPartWay(error: HactlError): HactlError {
-  if (error.exit !== 4 && error.exit !== 5) return error
-  const { code, message: what, why, fix, server } = error
-  return new HactlError({
-    code,
-    what,
-    why,
-    exit: 6,
-    cause: error,
-    ...(fix === undefined ? {} : { fix }),
-    ...(server === undefined ? {} : { server }),
-  })
 }
 
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {

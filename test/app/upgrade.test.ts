@@ -1,0 +1,129 @@
+/** The whole of an upgrade: hactl's own functions and the scripts in a real shell, on three folders for servers. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { upgrade } from '../../src/app/upgrade.ts'
+import { HactlError } from '../../src/errors.ts'
+import { INVENTORY_PATH, PACKAGE_ROOT } from '../support/memory-ports.ts'
+import type { Ports } from '../../src/ports.ts'
+import { connectionLost } from '../support/remote.ts'
+import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
+import { copyOf, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
+
+// Hundreds of small processes: seconds on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+const NEWER = 'Inst haproxy [2.6.12-1] (2.6.12-2 Debian:12 [amd64])\n'
+const OFFSET = '/run/hactl/drain'
+
+describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
+  let cluster: ShellCluster
+  /** Deployed once; every test has a copy of it. */
+  let kept: ShellCluster
+
+  /** Names of servers, once for each connection. */
+  let connections: string[]
+
+  const run = () => {
+    const { remote } = cluster.ports
+    const counting: Ports['remote'] = {
+      connect: (target, signal) => {
+        connections.push(target.server)
+        return remote.connect(target, signal)
+      },
+    }
+    const input = { inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, confirm: async () => true }
+    return upgrade(input, { ...cluster.ports, remote: counting }, event => cluster.events.push(event), PACKAGE_ROOT)
+  }
+  const failure = async (): Promise<HactlError> => {
+    const thrown = await run().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (!(thrown instanceof HactlError)) throw new Error(`expected to fail, got ${String(thrown)}`)
+    return thrown
+  }
+  const server = (name: string): ShellServer => {
+    const found = cluster.servers.find(each => each.name === name)
+    if (found === undefined) throw new Error(name)
+    return found
+  }
+  /** A newer haproxy for these: backups, whose turn moves no address. */
+  const offer = (...names: readonly string[]) => {
+    for (const name of names) server(name).write('/world/apt-simulates', NEWER)
+  }
+  const mark = (name: string) => server(name).read('/var/lib/hactl/upgrading')
+
+  beforeAll(async () => {
+    kept = shellCluster()
+    await kept.deploy()
+  })
+  afterAll(() => kept.remove())
+  beforeEach(() => {
+    const next = shellCluster()
+    for (const from of kept.servers) copyOf(from, next.folder)
+    cluster = next
+    connections = []
+    return () => next.remove()
+  })
+
+  test('replaces the package on the servers that have a newer one, and leaves them as they were', async () => {
+    offer('srv-2', 'srv-3')
+    const report = await run()
+    expect(report.servers.map(({ changed }) => changed)).toEqual([[], ...Array(2).fill(['package/haproxy', 'service/haproxy'])])
+    expect([OFFSET, '/var/lib/hactl/upgrading', '/var/lib/hactl/lock/info'].map(path => server('srv-3').read(path)?.trim())).toEqual([
+      '0',
+      undefined,
+      undefined,
+    ])
+  })
+
+  test('that is interrupted in the middle of a turn ends that turn, and leaves the later servers alone: 130', async () => {
+    offer('srv-2', 'srv-3')
+    const turned = server('srv-3')
+    turned.after = ({ label }) => {
+      if (label !== 'make the changes live') return
+      turned.write('/world/haproxy-hangs', '')
+      cluster.abort.abort('SIGINT')
+    }
+    let looks = 0
+    turned.before = ({ label }) => {
+      // The gate has to wait once before haproxy answers.
+      if (cluster.abort.signal.aborted && label === 'read the facts of this server' && ++looks === 2) turned.remove('/world/haproxy-hangs')
+      return undefined
+    }
+    expect(await failure()).toMatchObject({ code: 'E_INTERRUPTED', exit: 130, message: 'interrupted before srv-2' })
+    expect(server('srv-3').read(OFFSET)?.trim()).toBe('0')
+    expect(mark('srv-3')).toBeUndefined()
+    expect(server('srv-2').ran).not.toContain('make the changes live')
+  })
+
+  test('that cannot lower a later server has changed the earlier ones: 6, not 5', async () => {
+    offer('srv-2', 'srv-3')
+    server('srv-2').before = ({ label }) => {
+      if (label === 'note that the upgrade has begun here')
+        throw new HactlError({ code: 'E_UNHEALTHY', server: 'srv-2', what: 'it is not well' })
+      return undefined
+    }
+    expect(await failure()).toMatchObject({ code: 'E_UNHEALTHY', exit: 6, server: 'srv-2' })
+  })
+
+  test('whose connection is lost in mid-turn starts what is installed through a new one, and says what stays', async () => {
+    offer('srv-3')
+    server('srv-3').after = ({ label }) => {
+      if (label === 'make the changes live') throw connectionLost('srv-3')
+    }
+    const error = await failure()
+    expect(error).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6, server: 'srv-3' })
+    expect(error.why).toContain('srv-3 stays drained, so that it takes no address')
+    expect(server('srv-3').ran).toContain('start what is installed')
+    expect(connections.filter(name => name === 'srv-3')).toHaveLength(2)
+  })
+
+  test('whose look at apt loses its connection has changed nothing: 4', async () => {
+    offer('srv-3')
+    server('srv-2').before = ({ label }) => {
+      if (label === 'look for newer versions') throw connectionLost('srv-2')
+      return undefined
+    }
+    expect(await failure()).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-2' })
+  })
+})
