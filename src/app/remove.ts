@@ -3,9 +3,10 @@ import { runSteps } from '../engine/apply/steps.ts'
 import { type Member, memberLine } from '../domain/members.ts'
 import { RUN_DIR } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
+import { assertNotInterrupted } from '../engine/interrupt.ts'
 import { withLock } from '../engine/lock.ts'
-import { HactlError, throwAll } from '../errors.ts'
-import type { Ports } from '../ports.ts'
+import { asHactlError, HactlError, stoppedPartWay, throwAll } from '../errors.ts'
+import type { Ports, Session } from '../ports.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { type LoadedCluster, loadCluster } from './load.ts'
 import { lockClaim, runIdFor } from './lock-claim.ts'
@@ -55,15 +56,22 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
     const holders = new Set(addresses.flatMap(address => holdersOf(nodes, address)))
     const order = [...connections.sessions.values()].sort((a, b) => Number(holders.has(a.server)) - Number(holders.has(b.server)))
     await withLock(order, claim, ports.clock, async () => {
-      for (const session of order) {
-        await runSteps(session, removeScript(claim.id, RUN_DIR), {
+      for (const [index, session] of order.entries()) {
+        const progress = progressOf(order, index)
+        const { server } = session
+        assertNotInterrupted(ports.signal, { what: `interrupted before ${server}`, why: progress, fix: 'hactl remove again goes on' })
+        const work = runSteps(session, removeScript(claim.id, RUN_DIR), {
           label: 'remove what hactl put there',
           deadlineMs: REMOVE_DEADLINE_MS,
           tell: true,
           failure: 'E_COMMAND_FAILED',
           clock: ports.clock,
           onEvent,
-          signal: ports.signal,
+          // A removal that is cut off leaves a server with half of everything: an interrupt counts between two of them.
+          signal: new AbortController().signal,
+        })
+        await work.catch((error: unknown) => {
+          throw stoppedAt(server, progress, error)
         })
       }
     })
@@ -71,6 +79,27 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
     const left = cluster.servers.filter(server => observed.has(server.name))
     if (staying.length > 0) await tellTheOthers(loaded, input, staying, left, ports, onEvent)
     return { servers: servers.map(({ name, files }) => ({ name, removed: files })) }
+  })
+}
+
+function progressOf(order: readonly Session[], index: number): readonly string[] {
+  const names = (sessions: readonly Session[]) => sessions.map(({ server }) => server).join(', ')
+  const done =
+    index === 0 ? 'nothing was taken away from any server before' : `nothing of hactl's is left on ${names(order.slice(0, index))}`
+  const left = order.slice(index + 1)
+  return left.length === 0 ? [done] : [done, `not touched: ${names(left)}`]
+}
+
+function stoppedAt(server: string, progress: readonly string[], thrown: unknown): HactlError {
+  const error = stoppedPartWay(asHactlError(thrown))
+  return new HactlError({
+    code: error.code,
+    server,
+    what: error.message,
+    why: [...error.why, ...progress],
+    fix: `hactl remove again goes on${error.fix === undefined ? '' : `; ${error.fix}`}`,
+    exit: error.exit,
+    cause: error,
   })
 }
 

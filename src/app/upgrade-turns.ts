@@ -17,6 +17,7 @@ import {
 } from '../engine/apply/upgrade.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import type { HistoryEntry } from '../engine/history.ts'
+import { assertNotInterrupted } from '../engine/interrupt.ts'
 import { isLoss, type Links } from '../engine/links.ts'
 import type { Playbook } from '../engine/playbook.ts'
 import { asHactlError, HactlError, stoppedPartWay, throwAll } from '../errors.ts'
@@ -65,7 +66,11 @@ export async function runTurns(turns: Turns): Promise<{ readonly moves: readonly
   })
   const moves: Move[] = []
   for (const [index, server] of servers.entries()) {
-    assertNotInterrupted(ports.signal, server, index > 0)
+    assertNotInterrupted(ports.signal, {
+      what: `interrupted before ${server}`,
+      why: [index > 0 ? `the servers before it were upgraded; ${server} and later ones were not touched` : 'no server was touched'],
+      fix: 'hactl upgrade goes on where it ended',
+    })
     onEvent({ kind: 'wave-started', stage: 'upgrade', wave: index + 1, waves: servers.length, servers: [server] })
     const turn = takeTurn(turns, server, gates, calm).catch((error: unknown) => {
       throw index > 0 ? stoppedPartWay(asHactlError(error)) : error
@@ -211,16 +216,5 @@ async function quietly(turns: Turns, server: string, script: Script, label: stri
     what: `${label}: ended with status ${result.code}`,
     why: result.stderr.trim().split('\n').slice(-3),
     fix: 'hactl upgrade goes on where it ended',
-  })
-}
-
-function assertNotInterrupted(signal: AbortSignal, next: string, isLater: boolean): void {
-  if (!signal.aborted) return
-  throw new HactlError({
-    code: 'E_INTERRUPTED',
-    what: `interrupted before ${next}`,
-    why: [isLater ? `the servers before it were upgraded; ${next} and later ones were not touched` : 'no server was touched'],
-    fix: 'hactl upgrade goes on where it ended',
-    exit: signal.reason === 'SIGTERM' ? 143 : 130,
   })
 }

@@ -30,10 +30,9 @@ export async function tellingChanges(
   }
 }
 
-const CHANGES = ['package/', 'file/', 'sysctl/', 'service/']
-/** Lists and archives that were fetched lie beside what runs. */
-const FETCHED = ['package/lists', 'package/download']
+// Others, such as apt/lists and check/haproxy.cfg, lie beside what runs.
+const CHANGES = ['package/', 'file/', 'sysctl/', 'firewall/', 'service/']
 
 function isChange(id: string): boolean {
-  return CHANGES.some(kind => id.startsWith(kind)) && !FETCHED.includes(id)
+  return CHANGES.some(kind => id.startsWith(kind))
 }

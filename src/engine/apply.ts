@@ -8,6 +8,7 @@ import { RUNS_DIR, runDir } from './apply/run-dir.ts'
 import { runSteps, type StepsOptions } from './apply/steps.ts'
 import type { EngineEvent } from './events.ts'
 import { announceScript, type HistoryEntry } from './history.ts'
+import { assertNotInterrupted, interruptedError } from './interrupt.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
 import { joinScripts } from './ssh/sh.ts'
 
@@ -155,7 +156,11 @@ async function fetchAll(input: ApplyInput, servers: readonly string[]): Promise<
 async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
   const { waves, changeClass } = input.plan
   for (const [index, wave] of waves.entries()) {
-    assertNotInterrupted(input.signal, wave)
+    assertNotInterrupted(input.signal, {
+      what: `interrupted before ${wave.join(', ')}`,
+      why: ['what was begun was finished or put back; later servers were not touched'],
+      fix: 'run hactl deploy again to finish',
+    })
     input.onEvent({ kind: 'wave-started', stage: stage.stage, wave: index + 1, waves: waves.length, servers: wave })
     try {
       if (wave.length > 1 && (changeClass === 'together' || changeClass === 'outage')) await switchTogether(input, wave)
@@ -173,12 +178,10 @@ async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
 function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown: unknown): unknown {
   const errors = thrown instanceof HactlErrors ? thrown.errors : [thrown]
   if (!signal.aborted || !errors.every(error => error instanceof HactlError && error.code === 'E_INTERRUPTED')) return thrown
-  return new HactlError({
-    code: 'E_INTERRUPTED',
+  return interruptedError(signal, {
     what: `interrupted while ${wave.join(', ')} changed`,
     why: [`${wave.join(', ')}: put back as before; servers that were done before keep the new configuration, later ones were not touched`],
     fix: 'run hactl deploy again to finish',
-    exit: signal.reason === 'SIGTERM' ? 143 : 130,
     cause: thrown,
   })
 }
@@ -275,17 +278,6 @@ function notRestored(runId: string, server: string, reason: unknown): HactlError
     why,
     fix: `on ${server}: copy the files from ${previous} back (its file "record" names their places), then systemctl reload haproxy keepalived`,
     cause: reason,
-  })
-}
-
-function assertNotInterrupted(signal: AbortSignal, next: readonly string[]): void {
-  if (!signal.aborted) return
-  throw new HactlError({
-    code: 'E_INTERRUPTED',
-    what: `interrupted before ${next.join(', ')}`,
-    why: ['what was begun was finished or put back; later servers were not touched'],
-    fix: 'run hactl deploy again to finish',
-    exit: signal.reason === 'SIGTERM' ? 143 : 130,
   })
 }
 

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
+import type { Ports } from '../../src/ports.ts'
 import { connectionLost } from '../support/remote.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { copyOf, fingerprint, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
@@ -262,6 +263,20 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
       code: 'E_UNHEALTHY',
       exit: 5,
       why: expect.arrayContaining([expect.stringContaining('srv-2')]),
+    })
+  })
+
+  test('with nothing to do whose address does not answer has stopped nothing part way: 5, not 6', async () => {
+    const probe: Ports['probe'] = async () => {
+      // Every probe takes a second of the clock's time: few of them fill what a cluster may need to settle.
+      await cluster.ports.clock.sleep(1000)
+      return { ok: false, tookMs: 1000, error: 'HTTP 503' }
+    }
+    Object.assign(cluster.ports, { probe })
+    expect(await failure(cluster.deploy())).toMatchObject({
+      code: 'E_UNHEALTHY',
+      exit: 5,
+      why: expect.arrayContaining(['192.0.2.200:80 does not answer (HTTP 503)']),
     })
   })
 

@@ -1,5 +1,6 @@
 /** Every drill on the fast profile, and that nothing survives any of them. Needs: any lab. Leaves: the fast profile, converged, nftables. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { SHIPPED_DRILLS } from '../../src/app/drills.ts'
 import {
   type DrillLine,
   expectExit,
@@ -16,21 +17,8 @@ import { ensureDeployed, liveFiles, residue, services, trackers, untilHeldBy } f
 /** Drills are about what happens; how fast it is under the load of a test machine is the benchmark's matter. */
 const PATIENT = ['--yes', '--json', '--max-outage', '8s']
 
-const HARMLESS = [
-  'reload-under-load',
-  'haproxy-stop',
-  'keepalived-stop',
-  'haproxy-kill',
-  'haproxy-hang',
-  'haproxy-crash-loop',
-  'cascade',
-  'link-down',
-  'keepalived-kill',
-  'partition-in',
-  'partition-out',
-  'partition',
-  'keepalived-hang',
-]
+const DESTRUCTIVE = ['reboot', 'server-dead']
+const HARMLESS = SHIPPED_DRILLS.filter(name => !DESTRUCTIVE.includes(name))
 
 const lab = openLab()
 let work: Workspace

@@ -122,7 +122,8 @@ describe('deploy', () => {
   test('that stops part way says what was changed where', async () => {
     const stops = {
       deploy: async (_input: unknown, _ports: unknown, onEvent: (event: EngineEvent) => void) => {
-        onEvent({ kind: 'action-done', server: 'srv-1', id: 'package/haproxy', title: 'install haproxy', durationMs: 8100 })
+        for (const id of ['apt/lists', 'package/haproxy', 'check/haproxy.cfg', 'firewall/rules'])
+          onEvent({ kind: 'action-done', server: 'srv-1', id, title: id, durationMs: 8100 })
         throw new HactlError({ code: 'E_COMMAND_FAILED', server: 'srv-2', what: 'installing haproxy failed' })
       },
     }
@@ -134,7 +135,7 @@ describe('deploy', () => {
       code: 'E_COMMAND_FAILED',
       server: 'srv-2',
       servers: [
-        { name: 'srv-1', changed: ['package/haproxy'] },
+        { name: 'srv-1', changed: ['package/haproxy', 'firewall/rules'] },
         { name: 'srv-2', code: 'E_COMMAND_FAILED' },
       ],
     })

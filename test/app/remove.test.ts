@@ -1,0 +1,81 @@
+/** The whole of a removal, on three folders for servers: how it stops part way, and goes on. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { remove } from '../../src/app/remove.ts'
+import { HactlError } from '../../src/errors.ts'
+import { INVENTORY_PATH } from '../support/memory-ports.ts'
+import { connectionLost } from '../support/remote.ts'
+import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
+import { copyOf, shellServerLacks } from '../support/shell-server.ts'
+
+// Hundreds of small processes: seconds on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+const LABEL = 'remove what hactl put there'
+
+describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
+  let cluster: ShellCluster
+  /** Deployed once; every test has a copy of it. */
+  let kept: ShellCluster
+
+  const run = () =>
+    remove({ inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, confirm: async () => true }, cluster.ports, event =>
+      cluster.events.push(event),
+    )
+  const failure = () =>
+    run().then(
+      () => Promise.reject(new Error('expected to fail')),
+      (error: unknown) => (error instanceof HactlError ? error : Promise.reject(error)),
+    )
+  const owned = () => cluster.servers.map(server => server.read('/var/lib/hactl/owned') !== undefined)
+
+  beforeAll(async () => {
+    kept = shellCluster()
+    await kept.deploy()
+  })
+  afterAll(() => kept.remove())
+  beforeEach(() => {
+    const next = shellCluster()
+    for (const from of kept.servers) copyOf(from, next.folder)
+    cluster = next
+    return () => next.remove()
+  })
+
+  test('that is interrupted ends on the server that it has begun, says how far it came, and goes on when it is run again', async () => {
+    for (const server of cluster.servers) {
+      server.before = ({ label, signal }) => {
+        if (label !== LABEL) return undefined
+        cluster.abort.abort('SIGTERM')
+        // As ssh does it: the command is stopped, and its script with it.
+        if (signal?.aborted === true) throw new HactlError({ code: 'E_INTERRUPTED', server: server.name, what: 'interrupted' })
+        return undefined
+      }
+    }
+    expect(await failure()).toMatchObject({
+      code: 'E_INTERRUPTED',
+      exit: 143,
+      message: 'interrupted before srv-3',
+      why: ["nothing of hactl's is left on srv-2", 'not touched: srv-1'],
+    })
+    expect(owned()).toEqual([true, false, true])
+    expect(cluster.servers.map(server => server.read('/var/lib/hactl/lock/info'))).toEqual([undefined, undefined, undefined])
+  })
+
+  test('that fails on one server says where it had been, and where not', async () => {
+    const [, , third] = cluster.servers
+    if (third === undefined) throw new Error('three servers')
+    third.before = ({ label }) => {
+      if (label === LABEL) throw connectionLost('srv-3')
+      return undefined
+    }
+    expect(await failure()).toMatchObject({
+      code: 'E_CONNECTION_LOST',
+      exit: 6,
+      server: 'srv-3',
+      why: expect.arrayContaining(["nothing of hactl's is left on srv-2", 'not touched: srv-1']),
+      fix: expect.stringMatching(/^hactl remove again goes on/),
+    })
+    third.before = () => undefined
+    await run()
+    expect(owned()).toEqual([false, false, false])
+  })
+})
