@@ -17,7 +17,7 @@ export interface FileThen {
 export function desiredFromSnapshot(cluster: Cluster, server: string, facts: NodeFacts, then: readonly FileThen[]): DesiredNode {
   const byPath = new Map(then.map(file => [file.path, file]))
   const now = desiredNode(cluster, server, facts)
-  const resources = now.resources.map((resource): Resource => {
+  const resources = now.resources.flatMap((resource): Resource | readonly Resource[] => {
     switch (resource.kind) {
       case 'file':
       case 'absent-file': {
@@ -32,9 +32,11 @@ export function desiredFromSnapshot(cluster: Cluster, server: string, facts: Nod
         const beside = (resource.loads ?? []).filter(path => path !== loaded.path).flatMap(path => byPath.get(path) ?? [])
         return { ...resource, loadedHash: haproxyLoadedHash(loaded.content, beside) }
       }
+      case 'firewall':
+        // Without its script there are no rules to be opened.
+        return byPath.has(resource.script) ? resource : []
       case 'package':
       case 'sysctl':
-      case 'firewall':
         return resource
     }
   })

@@ -62,3 +62,18 @@ describe.each([
     expect(shape(cluster)).toEqual(shape(then))
   })
 })
+
+test('opens no firewall by a script that was not there yet', () => {
+  const cluster = clusterWith({}, { firewall: 'open' })
+  const iptables = '*filter\n:INPUT DROP [0:0]\nCOMMIT\n'
+  const firewall = { ufw: undefined, firewalld: false, netfilterPersistent: false, nft: undefined, iptables, ufwRules: [] }
+  const facts = { ...known(factsOf(cluster)['srv-1']), firewall }
+  const today = desiredNode(cluster, 'srv-1', facts)
+  const kindsOf = (node: DesiredNode) => node.resources.filter(({ id }) => id.includes('firewall')).map(({ id, kind }) => `${kind} ${id}`)
+  const before = filesThen(today).filter(({ path }) => !path.includes('firewall'))
+  expect(kindsOf(desiredFromSnapshot(cluster, 'srv-1', facts, filesThen(today)))).toEqual(kindsOf(today))
+  expect(kindsOf(desiredFromSnapshot(cluster, 'srv-1', facts, before))).toEqual([
+    'absent-file file/firewall-unit',
+    'absent-file file/firewall',
+  ])
+})
