@@ -1,6 +1,8 @@
 /** What is wrong with a server or the cluster, judged by what runs. Pure: gates, status and the drills' refusal share it. */
-import type { ObservedNode } from '../state.ts'
+import type { ObservedInstance, ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
+import { contextOf } from './keepalived/lint-context.ts'
+import { KEEPALIVED_CONF } from './paths.ts'
 import { isDrained, TRACKER_FILES } from './trackers.ts'
 
 /**
@@ -20,9 +22,12 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
       const instance = node.instances.find(own => own.name === wanted.name)
       if (instance === undefined) {
         if (node.instances.length > 0) problems.push(`keepalived does not know ${wanted.name}`)
-      } else if (instance.state === 'FAULT' && isGivenUp(node)) continue
-      else if (instance.state !== 'MASTER' && instance.state !== 'BACKUP') problems.push(`${wanted.name} is in state ${instance.state}`)
-      else problems.push(...trackerProblems(cluster, wanted.name, node))
+      } else {
+        problems.push(...untrackedProblems(node, instance))
+        if (instance.state === 'FAULT' && isGivenUp(node)) continue
+        if (instance.state !== 'MASTER' && instance.state !== 'BACKUP') problems.push(`${wanted.name} is in state ${instance.state}`)
+        else problems.push(...trackerProblems(cluster, wanted.name, node))
+      }
     }
   }
   return problems
@@ -31,6 +36,33 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
 /** An offset below -253 is FAULT to keepalived: how a drain hands over where nobody preempts. */
 function isGivenUp(node: ObservedNode): boolean {
   return isDrained(node) && Number(node.trackers[TRACKER_FILES.drain]) < -253
+}
+
+/** keepalived's JSON quotes each word of a command and has the whole path of a script that was found through PATH. */
+function programOf(command: string): string {
+  const path = command.replace(/^['"]/, '').split(/['"\s]/)[0] ?? ''
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+/**
+ * Checks that an instance tracks by this server's own keepalived.conf and not by the daemon's view. keepalived leaves a check out that
+ * it cannot find, run or trust, tells its log, and holds the address without it (operations.md F12). What stands in files that are
+ * included, or on lines that hold for some servers only, is not judged. Track files are not in that view (vrrp_json.c up to 2.3.3).
+ */
+function untrackedProblems(node: ObservedNode, instance: ObservedInstance): readonly string[] {
+  const content = node.files[KEEPALIVED_CONF]?.content
+  if (content === undefined || /^\s*@/m.test(content)) return []
+  const { conf, instances } = contextOf(content)
+  if (conf.includes.length > 0 || conf.problems.length > 0) return []
+  const wanted = (instances.find(own => own.name === instance.name)?.trackers ?? []).filter(tracker => tracker.kind === 'script')
+  // As many as there should be are all of them, under whatever name keepalived runs them.
+  if (instance.trackScripts.length >= new Set(wanted.map(tracker => tracker.name)).size) return []
+  const tracked = new Set(instance.trackScripts.map(programOf))
+  const missing = wanted.filter(({ definition }) => definition === undefined || !tracked.has(programOf(definition.command)))
+  const names = (missing.length > 0 ? missing : wanted).map(tracker => tracker.name)
+  return [
+    `keepalived runs ${instance.name} without ${missing.length > 0 ? '' : 'one of '}${names.join(', ')}, which it should track: what that check finds moves no address (journalctl -u keepalived says why it was left out)`,
+  ]
 }
 
 /** keepalived's own effective priority against the tracker files: where they differ, its watch on them is dead (failover.md). */

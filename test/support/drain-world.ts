@@ -228,7 +228,7 @@ function answerOf(world: DrainWorld, server: string, holder: string | undefined,
     adver_int: 0.2,
     version: 3,
     vips: [`${VIP}/24 dev eth0`],
-    track_script: [],
+    track_script: ["'/usr/local/bin/haproxy-service-check.sh'"],
   }
   const trackers = ['haproxy_down 0', 'haproxy_offset 0', 'keepalived_offset 0', `drain ${world.drains.get(server) ?? 0}`]
   const parts: Record<string, string> = {

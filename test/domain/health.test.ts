@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { drillRefusals } from '../../src/domain/failover/drill.ts'
+import { nodeProblems } from '../../src/domain/health.ts'
+import { CHECK_NAME, renderKeepalivedConf } from '../../src/domain/keepalived/config.ts'
+import { KEEPALIVED_CONF } from '../../src/domain/paths.ts'
+import { parseProbe } from '../../src/engine/observe/parse.ts'
+import type { ObservedNode } from '../../src/state.ts'
+import { drainedNode } from '../support/drain-world.ts'
+import { PROBE_REQUEST } from '../support/probe-request.ts'
+import { classicWith, clusterWith, factsOf } from './example.ts'
+
+const recorded = (name: string) => readFileSync(join(import.meta.dirname, `../../fixtures/probes/${name}.txt`), 'utf8')
+const LEFT_OUT = expect.stringMatching(/^keepalived runs VRRP1 without chk_\w+, which it should track: /)
+
+function withConf(node: ObservedNode, content: string | undefined): ObservedNode {
+  const file = node.files[KEEPALIVED_CONF]
+  if (file === undefined) throw new Error('no keepalived.conf was recorded')
+  return { ...node, files: { ...node.files, [KEEPALIVED_CONF]: { ...file, content } } }
+}
+
+describe('a check that keepalived left out', () => {
+  // vrrp_json.c is alike in 2.1.5, 2.2.7 and 2.3.3: an empty list is not there at all.
+  test.each([
+    ['fast-holder', clusterWith()],
+    ['fast-backup', clusterWith()],
+    ['classic-holder', classicWith()],
+  ] as const)('is a problem of %s, which has none as it was recorded', (name, cluster) => {
+    const whole = recorded(name)
+    expect(nodeProblems(cluster, parseProbe('srv-1', whole, PROBE_REQUEST))).toEqual([])
+    const without = whole.replace(/"track_script":\[[^\]]*\],/, '')
+    expect(without).not.toBe(whole)
+    const node = parseProbe('srv-1', without, PROBE_REQUEST)
+    expect(nodeProblems(cluster, node)).toEqual([LEFT_OUT])
+    expect(drillRefusals(cluster, [node])).toContainEqual(expect.stringContaining('which it should track'))
+  })
+
+  test('is one of a drained server, too', () => {
+    const node = drainedNode(-254, 'FAULT', 254)
+    expect(nodeProblems(clusterWith(), node)).toEqual([])
+    const instances = node.instances.map(instance => ({ ...instance, trackScripts: [] }))
+    expect(nodeProblems(clusterWith(), { ...node, instances })).toEqual([LEFT_OUT])
+  })
+
+  test('is told by its own configuration, by what it runs and not by what the inventory would have', () => {
+    const cluster = clusterWith()
+    const node = drainedNode(0, 'BACKUP', 254)
+    const conf = renderKeepalivedConf(cluster, 'srv-1', factsOf(cluster)['srv-1'] ?? expect.fail())
+    const problems = (content: string | undefined, trackScripts: readonly string[]) =>
+      nodeProblems(cluster, { ...withConf(node, content), instances: node.instances.map(own => ({ ...own, trackScripts })) })
+    expect(problems(conf, [])).toEqual([LEFT_OUT])
+    expect(problems(conf, ['/usr/local/bin/haproxy-service-check.sh'])).toEqual([])
+    // Built by hand: no check at all, one found through PATH, one that is defined nowhere.
+    const untracked = conf.replace(/track_script \{[^}]*\}/, '')
+    expect(problems(untracked, [])).toEqual([])
+    const pidof = conf.replace(/script "[^"]*"/, 'script "pidof haproxy"')
+    expect(problems(pidof, ["/usr/bin/pidof' 'haproxy"])).toEqual([])
+    expect(problems(pidof, [])).toEqual([LEFT_OUT])
+    expect(problems(conf.replace(`vrrp_script ${CHECK_NAME}`, 'vrrp_script chk_other'), [])).toEqual([LEFT_OUT])
+    const two = conf.replace(/track_script \{/, 'track_script {\n chk_links\n')
+    expect(problems(two, ['/usr/local/bin/haproxy-service-check.sh'])).toEqual([expect.stringContaining('without chk_links,')])
+    // What cannot be read in full is not judged.
+    expect(problems(`include /etc/keepalived/conf.d/*.conf\n${conf}`, [])).toEqual([])
+    expect(problems(`@srv-2 vrrp_script x\n${conf}`, [])).toEqual([])
+    expect(problems(undefined, [])).toEqual([])
+  })
+})
