@@ -160,10 +160,11 @@ function breaksBeforeMakes({ cluster, instance, path }: Place): readonly Issue[]
   if (cluster.profile !== 'fast' || handOverOffset(cluster) === -253) return []
   const key = instance.nopreempt ? 'nopreempt' : instance.preemptDelayMs > 0 ? 'preempt_delay' : undefined
   if (key === undefined) return []
+  const what = cluster.instances.length === 1 ? 'the address' : "every instance's addresses"
   return [
     {
       path: `${path}.${key}`,
-      message: `a planned stop gives the address up before a backup has it: a request or two may fail where none would without ${key}`,
+      message: `a planned stop gives ${what} up before a backup has ${cluster.instances.length === 1 ? 'it' : 'them'}: a request or two may fail where none would without ${key}`,
       fix: `leave ${key} out: a crashing haproxy is damped without it`,
     },
   ]

@@ -1,6 +1,7 @@
 /** How long clients are without an answer, for every event that failover is there for. */
 import { CHECK_ASKS, CHECK_LIMIT_MS, CHECK_SPACING_MS } from '../haproxy/check-script.ts'
 import { handOverLimitMs } from '../hand-over.ts'
+import { handOverOffset } from '../trackers.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
 import { checkFailureKind, effectivePriorityOf, electionOf, homeOf, stopFailureKind } from './failover-table.ts'
 import type { FailureKind } from './failover-table.ts'
@@ -130,7 +131,8 @@ function fastBound(cluster: Cluster, instance: Instance, event: OutageEvent): Fo
   const takeover = takeoverOf(cluster, instance, 'fault')
   if (takeover === undefined) return 'there is no server that could take over'
   const announced = takeover.announcedMs
-  const breaksFirst = instance.nopreempt || instance.preemptDelayMs > 0
+  // One value is written for all instances of a server: where one cannot be handed over, none is.
+  const breaksFirst = handOverOffset(cluster) === -254
   switch (event) {
     case 'haproxy-stop':
     case 'keepalived-stop': {
@@ -181,6 +183,7 @@ export function worstCaseOutage(cluster: Cluster): readonly OutageBound[] {
     if (never !== undefined) return { event, expectedMs: undefined, worstMs: undefined, how: never }
     const found = bounds.filter(b => typeof b !== 'string')
     const worst = found.reduce((a, b) => (b.worstMs > a.worstMs ? b : a))
-    return { event, expectedMs: Math.round(worst.expectedMs), worstMs: Math.ceil(worst.worstMs), how: worst.how }
+    const expectedMs = Math.round(Math.max(...found.map(b => b.expectedMs)))
+    return { event, expectedMs, worstMs: Math.ceil(worst.worstMs), how: worst.how }
   })
 }

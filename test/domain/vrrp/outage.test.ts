@@ -42,6 +42,30 @@ describe('classic', () => {
 describe('fast', () => {
   test('expects no outage of a planned stop', () => {
     expect(boundOf(clusterWith(), 'haproxy-stop').expectedMs).toBe(0)
+  })
+
+  test('where one instance does not preempt, every planned stop breaks before it makes: one offset is written for all of them', () => {
+    const mixed = clusterWith(
+      {},
+      {
+        vrrp_instances: [
+          { name: 'A', virtual_router_id: 66, virtual_ipaddress: ['192.0.2.200/24'], nopreempt: true },
+          {
+            name: 'B',
+            virtual_router_id: 67,
+            virtual_ipaddress: ['192.0.2.201/24'],
+            priority: { 'srv-1': 190, 'srv-2': 250, 'srv-3': 130 },
+          },
+        ],
+      },
+    )
+    for (const event of ['haproxy-stop', 'keepalived-stop']) {
+      const { expectedMs, worstMs, how } = boundOf(mixed, event)
+      // The slower of the two: 190 takes B over.
+      expect(expectedMs).toBe(Math.round((200 * (256 - 190)) / 256))
+      expect(worstMs).toBeGreaterThan(expectedMs ?? 0)
+      expect(how).toContain('gives the address up')
+    }
     expect(boundOf(clusterWith(), 'keepalived-stop').expectedMs).toBe(0)
   })
 
