@@ -132,7 +132,12 @@ export interface ObservedInstance {
   readonly version: 2 | 3 | undefined
   readonly nopreempt: boolean
   readonly virtualAddresses: readonly string[]
+  /** The commands of the checks that it runs for this instance, as keepalived writes them. */
   readonly trackScripts: readonly string[]
+  /** Adverts that it sent and took since it started; undefined where it does not say. */
+  readonly adverts?: number
+  /** Adverts that it refused since it started, by keepalived's name for the reason; those that never happened are left out. */
+  readonly refusedAdverts?: Readonly<Record<string, number>>
 }
 
 export interface Facts {

@@ -1,6 +1,14 @@
 import type { Cluster } from '../domain/cluster-types.ts'
 import { certificatePaths } from '../domain/haproxy/read.ts'
-import { bootProblems, certificateProblems, holderProblems, nodeProblems, unsafeFolders } from '../domain/health.ts'
+import {
+  advertNotices,
+  bootProblems,
+  certificateProblems,
+  dropinProblems,
+  holderProblems,
+  nodeProblems,
+  unsafeFolders,
+} from '../domain/health.ts'
 import { drainsAtBoot, isDrained } from '../domain/trackers.ts'
 import type { HactlError } from '../errors.ts'
 import { worstOf } from '../errors.ts'
@@ -30,13 +38,16 @@ export interface ServerStatus {
   readonly drained: boolean
   /** Its next boot drains it (again). */
   readonly drainsAtBoot: boolean
+  /** Nothing is wrong with it: false makes the exit 5. Drift, a drain and a run that holds the lock are no illness. */
+  readonly healthy: boolean
+  /** What is wrong, then what one should know. */
   readonly problems: readonly string[]
 }
 
 export interface StatusReport {
   readonly servers: readonly ServerStatus[]
   readonly vips: readonly { readonly address: string; readonly holders: readonly string[] }[]
-  /** 0; 4 where a server could not be reached; 7 on split brain or no holder. */
+  /** 0; 7 on split brain or no holder, else 4 where a server could not be reached, else 5 where one is not healthy. */
   readonly exit: number
   readonly problems: readonly string[]
 }
@@ -71,7 +82,7 @@ export async function status(
       return {
         servers,
         vips: addresses.map(address => ({ address, holders: holdersOf(nodes, address) })),
-        exit: exitOf(connections.failures, holder),
+        exit: exitOf(connections.failures, holder, servers),
         // What cannot be compared because a server is out of sight is no news.
         problems: [...holder, ...formerMemberProblems(cluster, nodes), ...(complete ? drift.problems : []), ...errors.map(issueLine)],
       }
@@ -79,9 +90,10 @@ export async function status(
   )
 }
 
-function exitOf(failures: readonly HactlError[], holder: readonly string[]): number {
+function exitOf(failures: readonly HactlError[], holder: readonly string[], servers: readonly ServerStatus[]): number {
   if (holder.length > 0) return 7
-  return failures.length > 0 ? worstOf(failures).exit : 0
+  if (failures.length > 0) return worstOf(failures).exit
+  return servers.every(server => server.healthy) ? 0 : 5
 }
 
 // Drift is a warning here: what cannot be compared (an interface that is gone) must not hide the rest of the picture.
@@ -115,6 +127,7 @@ function serverStatus(
       drift: [],
       drained: false,
       drainsAtBoot: false,
+      healthy: false,
       problems: [
         failure === undefined ? 'could not be reached' : `${failure.message}${failure.fix === undefined ? '' : ` (${failure.fix})`}`,
       ],
@@ -125,6 +138,16 @@ function serverStatus(
   const own = node.facts.addresses.map(entry => entry.address)
   const first = node.instances[0]
   const { haproxy, keepalived } = node.services
+  const lock = lockNotice(node)
+  const problems = [
+    ...nodeProblems(cluster, node),
+    ...dropinProblems(node),
+    ...bootProblems(node),
+    ...unsafeFolders(node).map(({ what }) => `${what}: keepalived runs no check of haproxy from there`),
+    ...certificateProblems(node),
+    ...node.residue.map(unit => `${unit} is left over from a drill`),
+    ...(lock?.isDead === true ? [lock.text] : []),
+  ]
   return {
     name,
     reachable: true,
@@ -138,21 +161,20 @@ function serverStatus(
     ...(first === undefined ? {} : { effectivePriority: first.effectivePriority }),
     drained: isDrained(node),
     drainsAtBoot: drainsAtBoot(node),
+    healthy: problems.length === 0,
     problems: [
-      ...nodeProblems(cluster, node),
-      ...bootProblems(node),
-      ...unsafeFolders(node).map(({ what }) => `${what}: keepalived runs no check of haproxy from there`),
-      ...certificateProblems(node),
+      ...problems,
       ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: hactl undrain ${name}`] : []),
-      ...node.residue.map(unit => `${unit} is left over from a drill`),
-      ...lockProblems(node),
+      ...advertNotices(node),
+      ...(lock?.isDead === false ? [lock.text] : []),
     ],
   }
 }
 
-function lockProblems({ lock }: ObservedNode): readonly string[] {
-  if (lock === undefined) return []
+function lockNotice({ lock }: ObservedNode): { readonly isDead: boolean; readonly text: string } | undefined {
+  if (lock === undefined) return undefined
   const { owner, reason, ageSeconds } = lock
-  if (!mayBeDead(ageSeconds)) return [`locked by ${owner} for ${reason}`]
-  return [`the lock of ${owner} for ${reason} is left over (last sign of life ${ageSeconds} s ago): that run ended half way; hactl unlock`]
+  if (!mayBeDead(ageSeconds)) return { isDead: false, text: `locked by ${owner} for ${reason}` }
+  const text = `the lock of ${owner} for ${reason} is left over (last sign of life ${ageSeconds} s ago): that run ended half way; hactl unlock`
+  return { isDead: true, text }
 }

@@ -2,8 +2,8 @@
 import type { ObservedInstance, ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { contextOf } from './keepalived/lint-context.ts'
-import { KEEPALIVED_CONF } from './paths.ts'
-import { isDrained, TRACKER_FILES } from './trackers.ts'
+import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN } from './paths.ts'
+import { isDrained, TRACKER_FILES, tracksDrain } from './trackers.ts'
 
 /**
  * What is broken on this server; empty where nothing is. Worded to stand behind the server's name.
@@ -149,4 +149,43 @@ export function bootProblems(node: ObservedNode): readonly string[] {
   return Object.values(node.services)
     .filter(service => service.load === 'loaded' && service.unitFile !== 'enabled')
     .map(service => `${service.unit} is ${service.unitFile || 'not enabled'}: it does not start at boot`)
+}
+
+/** Drop-ins that are gone from a server whose keepalived waits for what they write: a stop then hands nothing over. */
+export function dropinProblems(node: ObservedNode): readonly string[] {
+  if (!tracksDrain(node)) return []
+  return [HAPROXY_DROPIN, KEEPALIVED_DROPIN]
+    .filter(path => node.files[path] === undefined)
+    .map(path => `${path} is missing: a stop hands nothing over, and keepalived is not told of a crash`)
+}
+
+/** Fewer refused adverts than this are what a change of all servers at once leaves behind, as is a smaller part of all adverts. */
+const REFUSED_TOLD = 30
+const REFUSED_PART = 0.01
+
+/** keepalived's counters, in the operator's words: what differs at whoever sent the advert. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  auth_failure: 'another auth_pass',
+  authtype_mismatch: 'another auth_type',
+  invalid_authtype: 'an unknown auth_type',
+  addr_list_err: 'other virtual addresses',
+  advert_interval_err: 'another advert_int',
+  packet_len_err: 'another length',
+  ip_ttl_err: 'a TTL other than 255',
+  invalid_type_rcvd: 'no advert at all',
+}
+
+/**
+ * Adverts with this instance's number that keepalived refused: somebody else has it, or a peer has other settings (operations.md F24,
+ * F26). The counters run since keepalived started, so this may be over: worth knowing, and no illness.
+ */
+export function advertNotices(node: ObservedNode): readonly string[] {
+  return node.instances.flatMap(({ name, virtualRouterId, adverts = 0, refusedAdverts = {} }) => {
+    const times = Object.values(refusedAdverts).reduce((sum, count) => sum + count, 0)
+    if (times < REFUSED_TOLD || times < adverts * REFUSED_PART) return []
+    const reasons = Object.entries(refusedAdverts).map(([key, count]) => `${count} with ${REFUSALS[key] ?? key}`)
+    return [
+      `since it started keepalived refused ${times} adverts for ${name} (${reasons.join(', ')}): another router on this network has virtual_router_id ${virtualRouterId}, or a server has other settings`,
+    ]
+  })
 }

@@ -154,3 +154,62 @@ describe('status tells of', () => {
     expect(script).toContain("for p in '/etc/ssl/site.pem' '/etc/ssl/more'; do")
   })
 })
+
+describe('the exit of status, for cron and monitoring, is', () => {
+  const lock = (age: number) =>
+    changed(/@@begin lock\n[^]*@@end lock/, `@@begin lock\nage ${age}\nid x\nowner ops@laptop\nreason deploy\n@@end lock`)
+  const certificate = (days: number) => withSection('certificates', `${days * 86_400} /etc/ssl/site.pem`)
+  const without = (path: string) =>
+    HOLDER.split('\n')
+      .filter(line => !line.endsWith(` ${path}`) || line.startsWith('@@'))
+      .join('\n')
+
+  test.each<[string, () => string]>([
+    ['haproxy does not answer', () => changed(/@@begin check\n0/, '@@begin check\n1')],
+    ["keepalived's watch is dead", () => withSection('watched', 'no')],
+    ['a tracker file is gone', () => changed('/run/hactl/haproxy_down 0\n', '')],
+    ['a drop-in is gone', () => without('/etc/systemd/system/haproxy.service.d/hactl.conf')],
+    ['a unit is disabled', () => changed('UnitFileState=enabled', 'UnitFileState=disabled')],
+    ['a certificate ends soon', () => certificate(3)],
+    ['a certificate has ended', () => certificate(-3)],
+    ['a dead run left its lock', () => lock(4000)],
+    [
+      'a drill left something',
+      () => changed(/@@begin residue\n[^]*@@end residue/, '@@begin residue\nhactl-undo-abcd.timer\n@@end residue'),
+    ],
+    ['keepalived left the check out', () => changed(/"track_script":\[[^\]]*\],/, '')],
+  ])('5 where %s', async (_what, answer) => {
+    const { report, first } = await look(answer())
+    expect(first?.problems).toHaveLength(1)
+    expect(first?.healthy).toBe(false)
+    expect(report.exit).toBe(5)
+  })
+
+  test.each<[string, () => string]>([
+    ['a run works just now', () => lock(3)],
+    ['a file differs from the inventory', () => changed('net.ipv4.ip_nonlocal_bind 1', 'net.ipv4.ip_nonlocal_bind 0')],
+    ['a certificate is good for long', () => certificate(90)],
+    ['many adverts were refused, now or long ago', () => changed('"auth_failure":0', '"auth_failure":812')],
+  ])('0 where %s', async (_what, answer) => {
+    const { report, first } = await look(answer())
+    expect(first?.healthy).toBe(true)
+    expect(report.exit).toBe(0)
+  })
+
+  test('7 before 5: nobody holds the address', async () => {
+    const { report } = await look(
+      changed(/inet 198\.18\.200\.200\/24/, 'inet 198.18.200.199/24').replace('@@begin check\n0', '@@begin check\n1'),
+    )
+    expect(report.exit).toBe(7)
+  })
+})
+
+test('adverts that keepalived refused point at a stranger with the same number, once they are more than a change leaves behind', async () => {
+  expect(await problemsOf(changed('"auth_failure":0', '"auth_failure":812'))).toEqual([
+    'since it started keepalived refused 812 adverts for VRRP1 (812 with another auth_pass): another router on this network has virtual_router_id 200, or a server has other settings',
+  ])
+  expect(await problemsOf(changed('"addr_list_err":0', '"addr_list_err":12'))).toEqual([])
+  expect(await problemsOf(changed('"addr_list_err":0', '"addr_list_err":99').replace(/"advert_sent":\d+/, '"advert_sent":9901'))).toEqual(
+    [],
+  )
+})

@@ -152,7 +152,15 @@ describe('on a converged cluster', () => {
   test('what somebody changed by hand is shown by status and mended by deploy', async () => {
     await lab.sh('srv-2', 'echo "# by hand" >>/etc/haproxy/haproxy.cfg; chmod 0644 /etc/keepalived/keepalived.conf')
     await lab.sh('srv-3', 'systemctl disable --quiet haproxy; sysctl -q -w net.ipv4.ip_nonlocal_bind=0')
-    const status = resultOf(await work.hactl(['status', '--json']))
+    const looked = await work.hactl(['status', '--json'])
+    // The disabled unit, not the drift.
+    expectExit(looked, 5)
+    const status = resultOf(looked)
+    expect(status.servers?.map(server => [server.name, server.problems?.length])).toEqual([
+      ['srv-1', 0],
+      ['srv-2', 0],
+      ['srv-3', 1],
+    ])
     const drift = (name: string) => status.servers?.find(server => server.name === name)?.drift.toSorted()
     expect(drift('srv-1')).toEqual([])
     expect(drift('srv-2')).toEqual(expect.arrayContaining(['file/haproxy.cfg', 'file/keepalived.conf']))

@@ -125,7 +125,9 @@ describe('the folder of the track files', () => {
     await setTracker('drain', -3)
     await pause(1000)
     expect(await priority()).toBe(254)
-    expect((await work.hactl(['status'])).stdout).toMatch(/srv-1: keepalived's watch on its track files is dead/)
+    const status = await work.hactl(['status'])
+    expectExit(status, 5)
+    expect(status.stdout).toMatch(/srv-1: keepalived's watch on its track files is dead/)
     await setTracker('drain', 0)
     const deploy = await work.hactl(['deploy', '--yes', '--json'])
     expectExit(deploy, 0)
@@ -135,7 +137,9 @@ describe('the folder of the track files', () => {
 
   test('gone altogether: status says so, deploy mends it', async () => {
     await home('rm -rf /run/hactl')
-    expect((await work.hactl(['status'])).stdout).toMatch(/srv-1: the track files .* are missing/)
+    const status = await work.hactl(['status'])
+    expectExit(status, 5)
+    expect(status.stdout).toMatch(/srv-1: the track files .* are missing/)
     expectExit(await work.hactl(['deploy', '--yes']), 0)
     await expectWatched()
   })

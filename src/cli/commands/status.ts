@@ -39,5 +39,5 @@ function outcome(report: StatusReport): Outcome {
     effective_priority: effectivePriority,
     drains_at_boot: drainsAtBoot,
   }))
-  return { exit: report.exit, result: { servers, vips: report.vips, problems: report.problems } }
+  return { exit: report.exit, result: { healthy: report.exit === 0, servers, vips: report.vips, problems: report.problems } }
 }

@@ -349,9 +349,31 @@ export function parseInstances(text: string): ObservedInstance[] {
         nopreempt: data['nopreempt'] === true,
         virtualAddresses: strings('vips').map(vip => (vip.split(' ')[0] ?? '').replace(/\/\d+$/, '')),
         trackScripts: strings('track_script').map(script => script.replace(/^'|'$/g, '')),
+        ...parseAdverts(isRecord(entry) ? entry['stats'] : undefined),
       },
     ]
   })
+}
+
+/** keepalived, vrrp_check_packet(): what makes an advert count as none. */
+const REFUSALS = [
+  'packet_len_err',
+  'advert_interval_err',
+  'ip_ttl_err',
+  'invalid_type_rcvd',
+  'addr_list_err',
+  'invalid_authtype',
+  'authtype_mismatch',
+  'auth_failure',
+] as const
+
+function parseAdverts(stats: unknown): Pick<ObservedInstance, 'adverts' | 'refusedAdverts'> {
+  if (!isRecord(stats)) return {}
+  const count = (key: string) => Number(stats[key] ?? 0) || 0
+  return {
+    adverts: count('advert_rcvd') + count('advert_sent'),
+    refusedAdverts: Object.fromEntries(REFUSALS.map(key => [key, count(key)] as const).filter(([, times]) => times > 0)),
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -158,7 +158,9 @@ describe('status', () => {
 
   test('--json gives the servers in snake_case', async () => {
     const { result } = await runLine(['status', '--json'], { app: { status: async () => HEALTHY } })
-    expect(result()).toMatchObject({ command: 'status', exit: 0 })
+    expect(result()).toMatchObject({ command: 'status', exit: 0, healthy: true })
+    const split = await runLine(['status', '--json'], { app: { status: async () => SPLIT } })
+    expect(split.result()).toMatchObject({ exit: 7, healthy: false })
     expect(result()['servers']).toEqual([
       {
         name: 'srv-1',
@@ -172,6 +174,7 @@ describe('status', () => {
         effective_priority: 254,
         drained: false,
         drains_at_boot: false,
+        healthy: true,
       },
       expect.objectContaining({ name: 'srv-2', effective_priority: null }),
     ])
