@@ -46,7 +46,9 @@ describe('a check that keepalived left out', () => {
   test('is told by its own configuration, by what it runs and not by what the inventory would have', () => {
     const cluster = clusterWith()
     const node = drainedNode(0, 'BACKUP', 254)
-    const conf = renderKeepalivedConf(cluster, 'srv-1', factsOf(cluster)['srv-1'] ?? expect.fail())
+    const facts = factsOf(cluster)['srv-1']
+    if (facts === undefined) throw new Error('no facts of srv-1')
+    const conf = renderKeepalivedConf(cluster, 'srv-1', facts)
     const problems = (content: string | undefined, trackScripts: readonly string[]) =>
       nodeProblems(cluster, { ...withConf(node, content), instances: node.instances.map(own => ({ ...own, trackScripts })) })
     expect(problems(conf, [])).toEqual([LEFT_OUT])
