@@ -2,7 +2,7 @@ import { addressesOn, renderDrainTmpfiles, restlessProblems, takerProblems, take
 import { nodeProblems } from '../domain/health.ts'
 import { DRAIN_TMPFILES_CONF } from '../domain/paths.ts'
 import { drainsAtBoot, handOverOffset, isDrained, TRACKER_FILES, tracksDrain, writeTrackerShell } from '../domain/trackers.ts'
-import { lockGuard } from '../engine/lock.ts'
+import { lockGuard, lockLost } from '../engine/lock.ts'
 import { base64Literal, sh } from '../engine/ssh/sh.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, Script } from '../ports.ts'
@@ -195,6 +195,8 @@ printf %s ${base64Literal(renderDrainTmpfiles(cluster))} | base64 -d >${temp} &&
     { label: 'make the drain outlive a reboot', deadlineMs: FILE_DEADLINE_MS },
   )
   if (result.code === 0) return
+  const lost = lockLost(result, node.server, 'make the drain outlive a reboot', 6)
+  if (lost !== undefined) throw lost
   throw new HactlError({
     code: 'E_COMMAND_FAILED',
     server: node.server,

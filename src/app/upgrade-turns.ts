@@ -19,6 +19,7 @@ import type { EngineEvent } from '../engine/events.ts'
 import type { HistoryEntry } from '../engine/history.ts'
 import { assertNotInterrupted } from '../engine/interrupt.ts'
 import { isLoss, type Links } from '../engine/links.ts'
+import { lockLost } from '../engine/lock.ts'
 import type { Playbook } from '../engine/playbook.ts'
 import { asHactlError, HactlError, stoppedPartWay, throwAll } from '../errors.ts'
 import type { Ports, Script } from '../ports.ts'
@@ -210,6 +211,8 @@ async function steps(
 async function quietly(turns: Turns, server: string, script: Script, label: string): Promise<void> {
   const result = await turns.links.current(server).run(script, { label, deadlineMs: SHORT_DEADLINE_MS })
   if (result.code === 0) return
+  const lost = lockLost(result, server, label, 5)
+  if (lost !== undefined) throw lost
   throw new HactlError({
     code: 'E_COMMAND_FAILED',
     server,

@@ -4,6 +4,7 @@ import type { Clock, Script } from '../ports.ts'
 import type { ProbeSample, Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
+import { lockLost } from './lock.ts'
 import { BASELINE_LIMIT_MS, startWatchers, type Watchers } from './watchers.ts'
 
 const BASELINE_MS = 1000
@@ -131,7 +132,8 @@ async function changeAndWatch(run: MoveRun, watch: Watching): Promise<readonly s
     problems = await lookUntil(run, watch, run.limitMs, now => run.moveProblems(watch.samplesOf, now), gate)
     if (problems.length === 0) problems = await run.verify()
   } catch (thrown) {
-    await takeBack(run, thrown)
+    // Without the lock nothing was changed, and whoever has it now may have lowered the server on purpose.
+    if (!(thrown instanceof HactlError && thrown.code === 'E_LOCKED')) await takeBack(run, thrown)
     throw thrown
   }
   const durationMs = clock.monotonic() - startedMs
@@ -147,11 +149,14 @@ async function send(run: MoveRun, change: Change, signal: AbortSignal | undefine
   const { server } = run
   const result = await run.links.current(server).run(change.script, { label: change.title, deadlineMs: CHANGE_DEADLINE_MS, signal })
   if (result.code === 0) return
+  const lost = lockLost(result, server, change.title, 5)
+  if (lost !== undefined) throw lost
   throw new HactlError({
     code: 'E_COMMAND_FAILED',
     server,
     what: `"${change.title}" ended with status ${result.code}`,
     why: result.stderr.trim().split('\n').slice(-3),
+    fix: `see what ${server} says: journalctl -n 50; hactl status shows where the addresses are`,
   })
 }
 

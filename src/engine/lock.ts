@@ -1,5 +1,5 @@
 import { HactlError } from '../errors.ts'
-import type { Clock, Script, Session } from '../ports.ts'
+import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import { LOCK_LOST_STATUS } from './apply/report.ts'
 import { STATE_DIR } from './observe/script.ts'
 import { sh } from './ssh/sh.ts'
@@ -131,6 +131,19 @@ function releaseScript(id: string): Script {
 export function lockGuard(id: string): Script {
   return sh`grep -qxF ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null || exit ${LOCK_LOST_STATUS}
 touch ${LOCK_DIR}/beat`
+}
+
+/** E_LOCKED where lockGuard ended a script that did nothing else; undefined for any other end. `exit`: 6 unless nothing was changed before. */
+export function lockLost(result: CommandResult, server: string, label: string, exit: 5 | 6): HactlError | undefined {
+  if (result.code !== LOCK_LOST_STATUS) return undefined
+  return new HactlError({
+    code: 'E_LOCKED',
+    server,
+    what: 'the lock of this run was broken by somebody else',
+    why: [`nothing was done in this step: ${label}`],
+    fix: 'see who works on this cluster, then run again',
+    exit,
+  })
 }
 
 async function beat(sessions: () => readonly Session[], claim: LockClaim, clock: Clock, stop: AbortSignal): Promise<void> {

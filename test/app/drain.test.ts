@@ -52,6 +52,13 @@ describe('drain', () => {
     expect(world.events).toContainEqual(expect.objectContaining({ kind: 'restored', server: 'srv-1' }))
   })
 
+  test('takes nothing back once somebody broke the lock: nothing was changed, and what stands there is theirs', async () => {
+    const world = drainWorld()
+    world.isLockBroken = true
+    await expect(world.drain('srv-1')).rejects.toMatchObject({ code: 'E_LOCKED', exit: 5, server: 'srv-1' })
+    expect(world.writes).toEqual([])
+  })
+
   test('takes the offset back when it is interrupted', async () => {
     const world = drainWorld()
     world.takeoverMs = undefined

@@ -61,6 +61,8 @@ export interface DrainWorld {
   lostProbes: number
   isReachedByController: boolean
   confirms: boolean
+  /** Somebody broke this run's lock meanwhile: a script that asks for it does nothing. */
+  isLockBroken: boolean
   /** Called when a write reaches a server, before it takes effect; may throw or lose a connection. */
   beforeWrite: (write: Write, server: string) => void
   drain(server: string, over?: Partial<DrainInput>): Promise<MoveReport>
@@ -121,11 +123,12 @@ export function drainWorld(): DrainWorld {
         },
       },
       { when: /^ss -Htn state established src '192\.0\.2\.200' \| wc -l$/, reply: () => ({ stdout: '7\n' }) },
-      { when: /^grep -qx 'id [0-9a-f]+' .*(rm -rf|&& touch \S+; :$)/, reply: () => ({}) },
+      { when: /^grep -qxF 'id [0-9a-f]+' .*(rm -rf|&& touch \S+; :$)/, reply: () => ({}) },
       {
         when: /hactl-drain|run\/hactl\/\.drain/,
         reply: async ({ script }): Promise<Partial<CommandResult>> => {
           await clock.sleep(1)
+          if (world.isLockBroken && script.includes('exit 97')) return { code: 97 }
           written(server)(script)
           return {}
         },
@@ -204,6 +207,7 @@ export function drainWorld(): DrainWorld {
     lostProbes: 0,
     isReachedByController: true,
     confirms: true,
+    isLockBroken: false,
     beforeWrite: () => undefined,
     drain: (server, over) =>
       clock.settle(drain({ ...input(server), persist: false, force: false, ...over }, ports(), event => world.events.push(event))),

@@ -2,7 +2,7 @@
 import type { Script, Session } from '../../ports.ts'
 import { HactlError } from '../../errors.ts'
 import { base64Literal, joinScripts, sh } from '../ssh/sh.ts'
-import { lockGuard } from '../lock.ts'
+import { lockGuard, lockLost } from '../lock.ts'
 import { APT_CONF, DOWNLOADS } from './packages.ts'
 
 /** A part of a file per command: small enough for every sshd's and shell's buffers. */
@@ -40,6 +40,8 @@ export async function carryPackages(
   const run = async (script: Script, label: string) => {
     const result = await session.run(joinScripts([guard, script]), { label, deadlineMs: PART_DEADLINE_MS, signal })
     if (result.code === 0) return
+    const lost = lockLost(result, session.server, label, 5)
+    if (lost !== undefined) throw lost
     throw new HactlError({
       code: 'E_PACKAGE_UNAVAILABLE',
       server: session.server,

@@ -1,7 +1,8 @@
 import { HactlError } from '../../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../../ports.ts'
 import type { EngineEvent } from '../events.ts'
-import { LOCK_LOST_STATUS, parseStepLine } from './report.ts'
+import { lockLost } from '../lock.ts'
+import { parseStepLine } from './report.ts'
 import { FILE_CHANGED_STATUS } from './switch.ts'
 
 export interface StepsOptions {
@@ -76,16 +77,8 @@ export async function runSteps(session: Session, script: Script, options: StepsO
   }
   const result = await session.run(script, { label, deadlineMs, signal, onLine })
   if (result.code === 0) return result
-  if (result.code === LOCK_LOST_STATUS) {
-    throw new HactlError({
-      code: 'E_LOCKED',
-      server,
-      what: 'the lock of this run was broken by somebody else',
-      why: [`nothing was done in this step: ${label}`],
-      fix: 'see who works on this cluster, then run again',
-      exit: 6,
-    })
-  }
+  const lost = lockLost(result, server, label, 6)
+  if (lost !== undefined) throw lost
   if (result.code === FILE_CHANGED_STATUS) {
     throw new HactlError({
       code: 'E_CHANGED_MEANWHILE',

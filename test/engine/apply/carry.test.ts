@@ -62,7 +62,7 @@ describe.skipIf(lacks !== undefined)('on a server', () => {
   })
 
   test('nothing is sent once the lock belongs to somebody else', async () => {
-    await expect(carry([HAPROXY], 'lock-2')).rejects.toMatchObject({ code: 'E_PACKAGE_UNAVAILABLE' })
+    await expect(carry([HAPROXY], 'lock-2')).rejects.toMatchObject({ code: 'E_LOCKED', exit: 5 })
     expect(server.read(`${FOLDER}/haproxy_2.6.12-1_amd64.deb`)).toBeUndefined()
   })
 
