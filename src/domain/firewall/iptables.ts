@@ -3,17 +3,22 @@ import type { Chain, Condition, Network, Rule, Verdict } from './chains.ts'
 
 const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, igmp: 2, tcp: 6, udp: 17, esp: 50, ah: 51, vrrp: 112, 'ipv6-icmp': 58 }
 
-export function parseIptablesSave(text: string): readonly Chain[] {
+/** undefined where the table was cut off: what is missing may be the rule that lets everything in. */
+export function parseIptablesSave(text: string): readonly Chain[] | undefined {
   const chains = new Map<string, { readonly policy: string; readonly rules: Rule[] }>()
   let table = ''
+  let isWhole = true
   for (const line of text.split('\n')) {
     if (line.startsWith('*')) table = line.slice(1).trim()
     if (table !== 'filter') continue
+    isWhole = line === 'COMMIT'
+    if (isWhole) table = ''
     const head = /^:(\S+) (\S+)/.exec(line)
     if (head !== null) chains.set(head[1] ?? '', { policy: head[2] ?? '-', rules: [] })
     const rule = /^-A (\S+) ?(.*)$/.exec(line)
     if (rule !== null) chains.get(rule[1] ?? '')?.rules.push(ruleOf(wordsOf(rule[2] ?? '')))
   }
+  if (!isWhole) return undefined
   return [...chains].map(([name, { policy, rules }]) => ({
     origin: 'iptables',
     family: 'ip',

@@ -56,6 +56,7 @@ export function peersOf(cluster: Cluster, server: string, instanceName: string, 
 /** All chains that iptables, ufw and nft have made; undefined where the rules are there and cannot be read. */
 export function chainsOf(firewall: ObservedFirewall): readonly Chain[] | undefined {
   const legacy = firewall.iptables === undefined ? [] : parseIptablesSave(firewall.iptables)
+  if (legacy === undefined) return undefined
   if (firewall.nft === undefined || firewall.nft.trim() === '') return legacy
   const nft = parseNftRuleset(firewall.nft)
   if (nft === undefined) return undefined

@@ -12,7 +12,7 @@ const OUT: Packet = { hook: 'output', protocol: 112, source: '192.0.2.12', desti
 const isBlocked = (chains: readonly Chain[], packet: Packet) => blockingChains(chains, packet).length > 0
 
 describe.each([
-  ['ufw, by iptables-save', parseIptablesSave(fixture('ufw.iptables-save'))],
+  ['ufw, by iptables-save', parseIptablesSave(fixture('ufw.iptables-save')) ?? []],
   ['nftables with a policy of drop', parseNftRuleset(fixture('nftables-policy-drop.json')) ?? []],
 ])('%s', (_, chains) => {
   test.for<[string, Packet, boolean]>([
@@ -34,7 +34,8 @@ describe.each([
 
 describe('rules of iptables', () => {
   const input = (policy: string, ...rules: string[]) =>
-    parseIptablesSave(`*nat\n:INPUT DROP [0:0]\nCOMMIT\n*filter\n:INPUT ${policy} [0:0]\n:mine - [0:0]\n${rules.join('\n')}\nCOMMIT\n`)
+    parseIptablesSave(`*nat\n:INPUT DROP [0:0]\nCOMMIT\n*filter\n:INPUT ${policy} [0:0]\n:mine - [0:0]\n${rules.join('\n')}\nCOMMIT\n`) ??
+    []
 
   test.for<[string, string, readonly string[], boolean]>([
     ['an open policy lets everything in', 'ACCEPT', [], false],
@@ -104,4 +105,10 @@ test("the tables that iptables keeps in nftables are judged by iptables' own wor
   expect(blockingChains(both, vrrp('192.0.2.11')).map(chain => chain.name)).toEqual(['in'])
   expect(chainsOf({ ...more, nft: '{', iptables: undefined })).toBeUndefined()
   expect(chainsOf({ ...more, nft: undefined, iptables: undefined })).toEqual([])
+})
+
+test('a table that was cut off is not judged: the rule that lets everything in may be missing', () => {
+  const more = { ufw: undefined, firewalld: false, netfilterPersistent: false, ufwRules: [], nft: undefined }
+  expect(chainsOf({ ...more, iptables: '*filter\n:INPUT DROP [0:0]\n-A INPUT -p icmp -j ACCE' })).toBeUndefined()
+  expect(chainsOf({ ...more, iptables: '*filter\n:INPUT DROP [0:0]\nCOMMIT\n*nat\n:PREROUTING ACC' })).toHaveLength(1)
 })

@@ -31,7 +31,7 @@ const told = (findings: readonly Finding[]) =>
   findings.flatMap(one => (one.verdict === 'passed' ? [] : [`${one.server} ${one.check} ${one.verdict} ${one.error?.code ?? ''}`.trim()]))
 const judged = (nodes: readonly ObservedNode[]) => preflightFindings(loaded.cluster, nodes, { minded: 'locks' })
 const nginx = { address: undefined, families: [4] as const, port: 80, process: 'nginx' }
-const drop = '*filter\n:INPUT DROP [0:0]\n-A INPUT -s 192.0.2.11/32 -p vrrp -j ACCEPT\n'
+const drop = '*filter\n:INPUT DROP [0:0]\n-A INPUT -s 192.0.2.11/32 -p vrrp -j ACCEPT\nCOMMIT\n'
 
 describe('before a deploy', () => {
   test.for<[string, () => ObservedNode[], readonly string[]]>([
@@ -132,7 +132,7 @@ describe('on the wire', () => {
       peers: ['192.0.2.11', '192.0.2.13'],
       mayRefuse: false,
     })
-    const [behind] = withSecond({ firewall: { ...NO_FIREWALL, iptables: '*filter\n:OUTPUT DROP [0:0]\n' } }).filter(
+    const [behind] = withSecond({ firewall: { ...NO_FIREWALL, iptables: '*filter\n:OUTPUT DROP [0:0]\nCOMMIT\n' } }).filter(
       node => node.server === 'srv-2',
     )
     if (behind === undefined) throw new Error('no srv-2')
