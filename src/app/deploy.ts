@@ -50,10 +50,9 @@ export async function deploy(
     assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)
     const result = planFor(loaded, playbook, observed, { adopt: input.adopt, reload: input.reload })
     assertNothingForeign(result)
-    const { problems, unasked } = await strangers(loaded, input, observed, result.plan, ports)
+    const { problems, doubts } = await strangers(loaded, input, observed, result.plan, ports)
     if (problems.length > 0) throw strangerError(problems)
-    if (unasked.length > 0)
-      onEvent({ kind: 'warning', text: `${unasked.join(', ')} could not be asked whether it knows the servers that join` })
+    for (const text of doubts) onEvent({ kind: 'warning', text })
     tellPlan(result.plan, onEvent)
     const report = await rollOut({
       cluster,

@@ -41,7 +41,7 @@ export function formerMemberErrors(cluster: Cluster, nodes: readonly ObservedNod
 
 /**
  * Servers that --limit leaves out, run keepalived, and do not know a server that is about to join: one sentence each. They are looked at for
- * this, and for nothing else; one that does not answer is named in `unasked`.
+ * this, and for nothing else; one that does not answer is named in `doubts`.
  */
 export async function strangers(
   loaded: LoadedCluster,
@@ -49,7 +49,7 @@ export async function strangers(
   observed: ReadonlyMap<string, ObservedNode>,
   plan: Plan,
   ports: Ports,
-): Promise<{ readonly problems: readonly string[]; readonly unasked: readonly string[] }> {
+): Promise<{ readonly problems: readonly string[]; readonly doubts: readonly string[] }> {
   const { cluster } = loaded
   const joining = plan.servers.flatMap(({ server, actions }) => {
     const node = observed.get(server)
@@ -59,14 +59,14 @@ export async function strangers(
   })
   const leftOut = cluster.servers.map(({ name }) => name).filter(name => !observed.has(name))
   if (joining.length === 0 || leftOut.length === 0 || cluster.instances.every(({ unicastPeers }) => unicastPeers === 'none'))
-    return { problems: [], unasked: [] }
+    return { problems: [], doubts: [] }
   return withConnections(
     await targetsOf(loaded, { ...options, limit: leftOut }, ports),
     options.forks,
     ports,
     session => observeNode(session, probeRequestFor(cluster), ports.signal),
     async (_, seen) => ({
-      unasked: leftOut.filter(name => !seen.has(name)),
+      doubts: leftOut.flatMap(name => (seen.has(name) ? [] : [`${name} could not be asked whether it knows the servers that join`])),
       problems: leftOut.flatMap(name => {
         const node = seen.get(name)
         if (node?.services.keepalived.active !== 'active') return []
