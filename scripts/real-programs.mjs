@@ -1,44 +1,56 @@
-// haproxy, keepalived and systemd-analyze for the tests that feed them rendered files: Debian's own, unpacked into a
-// folder, not installed. Installing would start services and change a developer's machine.
+// haproxy, keepalived, systemd-analyze and chromium for the tests that feed them rendered files: Debian's own, unpacked into
+// a folder, not installed. Installing would start services and change a developer's machine.
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root, run } from './bootstrap.mjs'
 
 const MINUTE_MS = 60_000
-const PROGRAMS = { haproxy: 'usr/sbin/haproxy', keepalived: 'usr/sbin/keepalived', 'systemd-analyze': 'usr/bin/systemd-analyze' }
-const PACKAGES = ['haproxy', 'keepalived', 'systemd']
+/** Each group is had whole or not at all, and on its own: a machine without room for a browser still has the daemons. */
+const GROUPS = [
+  {
+    name: 'real-programs',
+    programs: { haproxy: 'usr/sbin/haproxy', keepalived: 'usr/sbin/keepalived', 'systemd-analyze': 'usr/bin/systemd-analyze' },
+    packages: ['haproxy', 'keepalived', 'systemd'],
+    tryWith: undefined,
+  },
+  {
+    name: 'real-browser',
+    programs: { chromium: 'usr/lib/chromium/chromium' },
+    packages: ['chromium', 'chromium-common', 'fonts-liberation'],
+    // What is unpacked only may lack something that an installation would have brought: then it is as good as not there.
+    tryWith: ['--headless', '--no-sandbox', '--disable-gpu', '--dump-dom', 'about:blank'],
+  },
+]
 
 const quiet = { capture: true, timeoutMs: 5 * MINUTE_MS }
-const folder = join(root, 'node_modules/.cache/real-programs')
 
-/** Environment that tells the tests where the programs stand; empty where this machine has them, or cannot get them: then the tests say so. */
+/** Environment that tells the tests where the programs stand; without those that this machine has, or cannot get: then the tests say so. */
 export async function realPrograms() {
-  const lookup = await run(
-    'sh',
-    [
-      '-c',
-      Object.keys(PROGRAMS)
-        .map(name => `command -v ${name}`)
-        .join(' && '),
-    ],
-    {
-      ...quiet,
-      env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
-    },
-  )
-  if (lookup.code === 0) return {}
-  const wrappers = Object.keys(PROGRAMS).map(name => [name, join(folder, name)])
-  if (!wrappers.every(([, path]) => existsSync(path)) && !(await unpack())) return {}
-  return Object.fromEntries(wrappers.map(([name, path]) => [`HACTL_${name.toUpperCase().replaceAll('-', '_')}`, path]))
+  const found = {}
+  for (const group of GROUPS) Object.assign(found, await programsOf(group))
+  return found
 }
 
-async function unpack() {
+async function programsOf({ name, programs, packages, tryWith }) {
+  const names = Object.keys(programs)
+  const lookup = await run('sh', ['-c', names.map(program => `command -v ${program}`).join(' && ')], {
+    ...quiet,
+    env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+  })
+  if (lookup.code === 0) return {}
+  const folder = join(root, 'node_modules/.cache', name)
+  const wrappers = names.map(program => [program, join(folder, program)])
+  if (!wrappers.every(([, path]) => existsSync(path)) && !(await unpack(folder, programs, packages, tryWith))) return {}
+  return Object.fromEntries(wrappers.map(([program, path]) => [`HACTL_${program.toUpperCase().replaceAll('-', '_')}`, path]))
+}
+
+async function unpack(folder, programs, packages, tryWith) {
   try {
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(join(folder, 'debs/partial'), { recursive: true })
     const archives = join(folder, 'debs')
     const download = ['-q', '-y', '--no-install-recommends', '--reinstall', '--download-only', '-o', `Dir::Cache::archives=${archives}/`]
-    const fetchAll = () => run('apt-get', [...download, '-o', 'APT::Sandbox::User=root', 'install', ...PACKAGES], quiet)
+    const fetchAll = () => run('apt-get', [...download, '-o', 'APT::Sandbox::User=root', 'install', ...packages], quiet)
     if ((await fetchAll()).code !== 0) {
       await run('apt-get', ['-q', 'update'], quiet)
       if ((await fetchAll()).code !== 0) return false
@@ -54,11 +66,22 @@ async function unpack() {
     /\.so(\.|$)/.test(entry.name),
   )
   const path = [...new Set(libraries.map(entry => entry.parentPath))].join(':')
-  for (const [name, program] of Object.entries(PROGRAMS)) {
+  const fonts = join(folder, 'fonts.conf')
+  writeFileSync(fonts, `<fontconfig><dir>${folder}/root/usr/share/fonts</dir><cachedir>${folder}/fonts</cachedir></fontconfig>\n`)
+  for (const [name, program] of Object.entries(programs)) {
     const wrapper = join(folder, name)
-    writeFileSync(wrapper, `#!/bin/sh\nLD_LIBRARY_PATH='${path}' exec '${join(folder, 'root', program)}' "$@"\n`)
+    writeFileSync(
+      wrapper,
+      `#!/bin/sh\nexport LD_LIBRARY_PATH='${path}' FONTCONFIG_FILE='${fonts}'\nexec '${join(folder, 'root', program)}' "$@"\n`,
+    )
     chmodSync(wrapper, 0o755)
   }
   rmSync(join(folder, 'debs'), { recursive: true, force: true })
+  if (tryWith === undefined) return true
+  for (const name of Object.keys(programs)) {
+    if ((await run(join(folder, name), tryWith, { ...quiet, timeoutMs: MINUTE_MS })).code === 0) continue
+    rmSync(folder, { recursive: true, force: true })
+    return false
+  }
   return true
 }

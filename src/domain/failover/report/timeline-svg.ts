@@ -95,17 +95,23 @@ function bandRow(scale: Scale, interruptions: readonly Interruption[]): readonly
     const content = span.gap.toMs === undefined ? 'to the end' : formatMs(span.gap.toMs - span.fromMs)
     const middle = (Math.max(0, scale.at(span.fromMs)) + Math.min(100, scale.at(span.toMs))) / 2
     const half = ((content.length * LETTER_PX) / NARROW_PX) * 50
-    const place = Math.min(100 - half, Math.max(half, middle))
-    const isFree = taken.every(other => place + half < other.from || place - half > other.to)
-    if (!isFree) return []
-    taken.push({ from: place - half, to: place + half })
-    return [{ x: `${round(place)}%`, content }]
+    // Against an edge it is held by that end: letters are as wide as the reader's own font makes them.
+    const [x, anchor, from] =
+      middle < 2 * half
+        ? ([0, 'start', 0] as const)
+        : middle > 100 - 2 * half
+          ? ([100, 'end', 100 - 2 * half] as const)
+          : ([middle, 'middle', middle - half] as const)
+    const to = from + 2 * half
+    if (taken.some(other => to >= other.from && from <= other.to)) return []
+    taken.push({ from, to })
+    return [{ x: `${round(x)}%`, anchor, content }]
   })
   return [
     {
       height: MARK_PX,
       label: y => nameOf('name', y + 12, 'outage'),
-      plot: y => told.map(({ x, content }) => text('value halo gap', x, y + 12, 'middle', content)).join(''),
+      plot: y => told.map(({ x, anchor, content }) => text('value halo gap', x, y + 12, anchor, content)).join(''),
     },
   ]
 }

@@ -81,6 +81,8 @@ describe.skipIf(chromium === undefined)(`the HTML report in a browser${missing}`
 })
 
 function findChromium(): string | undefined {
+  const given = process.env['HACTL_CHROMIUM']
+  if (given !== undefined) return given
   const names = ['chromium', 'chromium-browser', 'google-chrome']
   const folders = (process.env['PATH'] ?? '').split(delimiter)
   return folders
