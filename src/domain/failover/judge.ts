@@ -275,7 +275,9 @@ function notesOn(
     notes.push(`${to} took over; by keepalived's own priorities it should have been ${about.predicted}`)
   }
   if (!about.goesHome && failback !== undefined && failback !== about.from) {
-    notes.push(`${about.vip} stays on ${failback}: this cluster does not preempt`)
+    notes.push(
+      `${about.vip} stays on ${failback}: this cluster does not preempt; hactl drain ${failback} and hactl undrain ${failback} bring it home`,
+    )
   }
   if (about.boots === true)
     notes.push(
