@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expectExit, expectRefusal, labInventory, openWorkspace, resultOf, type Run, type Workspace } from './support/hactl.ts'
 import { openLab, until } from './support/lab.ts'
 import { expectNoHole, startPoller } from './support/poller.ts'
-import { services, snapshots, untilHeldBy } from './support/servers.ts'
+import { installOlder, services, snapshots, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
 // apt refreshes its lists in most of these: on a busy machine that takes minutes.
@@ -17,13 +17,6 @@ const SLOW = { timeout: 300_000 }
 let work: Workspace
 /** What the repositories have; every server begins with the same package under a lower version and with another conffile. */
 let newest = ''
-
-// The same package, repacked: what a server has that was installed some time ago. A tilde sorts before everything (deb-version(7)).
-const installOlder = (name: string) => `
-cd "$(mktemp -d)" && apt-get -q download ${name} >/dev/null 2>&1 && dpkg-deb -R ${name}_*.deb old
-sed -i 's/^Version: .*/&~e2e/' old/DEBIAN/control && echo '# as it was packaged then' >>old/etc/default/${name}
-dpkg-deb -Zgzip -z1 -b old older.deb >/dev/null
-NEEDRESTART_SUSPEND=1 DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends --allow-downgrades -o Dpkg::Options::=--force-confold ./older.deb >/dev/null 2>&1`
 
 const FIRST = `apt-get -q update >/dev/null
 ${installOlder('haproxy')}

@@ -1,48 +1,27 @@
 /** Runs load-process.ts beside a test. */
-import { spawn } from 'node:child_process'
-import { join } from 'node:path'
-import { root } from './lab.ts'
+import { type Beside, startBeside } from './beside.ts'
 
-const LIMIT_SECONDS = 240
-
+/** What the clients saw. An answer is one with status 200, whole and within 5 s. */
 export interface Loaded {
-  readonly requests: number
-  /** Of these, on connections that are kept open. */
-  readonly keptOpen: number
-  /** Why requests on a connection of their own got no answer, or none but an error. */
-  readonly lost: readonly string[]
-  /** Connections that ended within an answer. */
-  readonly cut: readonly string[]
-  /** Kept connections that were closed before any byte of an answer: every client asks again. */
-  readonly retries: number
-  /** Common names of the certificates that were shown. */
+  readonly newAnswered: number
+  /** Requests on a connection of their own that could not be made, or got no answer. */
+  readonly newFailed: number
+  /** The same on a connection that was there already, and was closed before the answer was whole. */
+  readonly newCut: number
+  readonly keptAnswered: number
+  /** Kept connections that were closed before any byte of an answer: the request was sent again on a new one, as every client does. */
+  readonly keptRetried: number
+  /** Kept connections that were closed within an answer. */
+  readonly keptCut: number
+  /** Requests of the clients that keep theirs which got no answer, on new connections either. */
+  readonly keptFailed: number
+  /** What those were told that got no whole answer, each once. */
+  readonly errors: readonly string[]
+  /** Common names of the certificates that were shown, in the order of their first appearance. */
   readonly certificates: readonly string[]
 }
 
-export interface Load {
-  stop(): Promise<Loaded>
-}
-
-/** Asks until stopped; resolves once the first requests are about to be sent. */
-export async function startLoad(url: string): Promise<Load> {
-  const child = spawn(process.execPath, [join(root, 'test/e2e/support/load-process.ts'), url, String(LIMIT_SECONDS)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  let out = ''
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', code => reject(new Error(`the load ended with ${code}`)))
-    child.stdout.on('data', (chunk: Buffer) => {
-      out += chunk.toString('utf8')
-      if (out.startsWith('ready\n')) resolve()
-    })
-  })
-  return {
-    stop: async () => {
-      const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
-      child.stdin.end()
-      await closed
-      return JSON.parse(out.slice('ready\n'.length)) as Loaded
-    },
-  }
+/** Asks all of these until stopped. */
+export function startLoad(...urls: readonly string[]): Promise<Beside<Loaded>> {
+  return startBeside('load-process.ts', ...urls)
 }

@@ -1,14 +1,14 @@
 /**
  * The independent judge of an outage: a process of its own that asks the virtual address with a new connection every 20 ms and gives each
- * its time. It shares no line with hactl. argv: URL, seconds until it ends by itself, ms that an answer may take. Ends when its stdin does,
+ * its time. It shares no line with hactl. argv: seconds until it ends by itself, URL, ms that an answer may take. Ends when its stdin does,
  * then prints all samples.
  */
 import { request } from 'node:http'
 
 const SPACING_MS = 20
-const url = process.argv[2] ?? ''
-const endMs = performance.now() + Number(process.argv[3] ?? 60) * 1000
-const limitMs = Number(process.argv[4] ?? 1000)
+const [seconds = '60', url = '', limit = '1000'] = process.argv.slice(2)
+const endMs = performance.now() + Number(seconds) * 1000
+const limitMs = Number(limit)
 
 interface Asked {
   readonly sentMs: number

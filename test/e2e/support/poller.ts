@@ -1,9 +1,5 @@
 /** Runs poller-process.ts beside a test and judges what it saw. */
-import { spawn } from 'node:child_process'
-import { join } from 'node:path'
-import { root } from './lab.ts'
-
-const LIMIT_SECONDS = 240
+import { type Beside, startBeside } from './beside.ts'
 
 export interface Polled {
   readonly probes: number
@@ -18,10 +14,6 @@ export interface Polled {
   readonly errors: readonly string[]
 }
 
-export interface Poller {
-  stop(): Promise<Polled>
-}
-
 interface Asked {
   readonly sentMs: number
   readonly ok: boolean
@@ -30,26 +22,9 @@ interface Asked {
 }
 
 /** Polls until stopped; resolves once the first probe is about to be sent. `answerLimitMs`: after so long an answer counts as lost. */
-export async function startPoller(address: string, answerLimitMs = 1000): Promise<Poller> {
-  const words = [join(root, 'test/e2e/support/poller-process.ts'), `http://${address}/`, String(LIMIT_SECONDS), String(answerLimitMs)]
-  const child = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] })
-  let out = ''
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', code => reject(new Error(`the poller ended with ${code}`)))
-    child.stdout.on('data', (chunk: Buffer) => {
-      out += chunk.toString('utf8')
-      if (out.startsWith('ready\n')) resolve()
-    })
-  })
-  return {
-    stop: async () => {
-      const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
-      child.stdin.end()
-      await closed
-      return judge(JSON.parse(out.slice('ready\n'.length)) as readonly Asked[])
-    },
-  }
+export async function startPoller(address: string, answerLimitMs = 1000): Promise<Beside<Polled>> {
+  const polling = await startBeside<readonly Asked[]>('poller-process.ts', `http://${address}/`, String(answerLimitMs))
+  return { stop: async () => judge(await polling.stop()) }
 }
 
 function judge(samples: readonly Asked[]): Polled {

@@ -86,3 +86,21 @@ export async function ensureDeployed(lab: Lab, workspace: Workspace, env: Readon
 export async function untilHeldBy(lab: Lab, server: string, limitMs = 20_000): Promise<void> {
   await until(`${server} alone holds ${lab.vip}`, limitMs, async () => (await lab.holders()).join() === server)
 }
+
+/** A certificate for this name with its key, made on a server: neither is in the tree. */
+export function makePem(lab: Lab, name: string): Promise<string> {
+  const openssl = `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=${name}`
+  return lab.sh('srv-1', `cd $(mktemp -d) && ${openssl} -keyout key -out crt 2>/dev/null && cat crt key`)
+}
+
+/**
+ * Shell lines: the package that the repositories have, repacked under a lower version and with another conffile, is installed in its
+ * place: what a server has that was set up some time ago. A tilde sorts before everything (deb-version(7)).
+ */
+export function installOlder(name: string): string {
+  return `
+cd "$(mktemp -d)" && apt-get -q download ${name} >/dev/null 2>&1 && dpkg-deb -R ${name}_*.deb old
+sed -i 's/^Version: .*/&~e2e/' old/DEBIAN/control && echo '# as it was packaged then' >>old/etc/default/${name}
+dpkg-deb -Zgzip -z1 -b old older.deb >/dev/null
+NEEDRESTART_SUSPEND=1 DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends --allow-downgrades -o Dpkg::Options::=--force-confold ./older.deb >/dev/null 2>&1`
+}

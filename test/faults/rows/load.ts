@@ -1,64 +1,65 @@
-/** Roll-outs under load: configurations, certificates, keepalived's settings, and the way back. */
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+/** Roll-outs under load: configurations, certificates, keepalived's settings, the way back, and newer packages. */
 import { connect } from 'node:tls'
-import { type Json, labHaproxy, vrrpInstance } from '../../e2e/support/hactl.ts'
-import { local, pause, root, SERVERS, watchHolders } from '../../e2e/support/lab.ts'
-import { inventoryOf, isHung, liveConfig, nextConfig, RUN_DEADLINE_MS, told } from '../cluster.ts'
-import type { Row, World } from '../row.ts'
+import { type Json, labHaproxy, type Run, vrrpInstance } from '../../e2e/support/hactl.ts'
+import { pause, SERVERS, until, watchHolders } from '../../e2e/support/lab.ts'
+import { type Loaded, startLoad } from '../../e2e/support/load.ts'
+import { installOlder, makePem, untilHeldBy } from '../../e2e/support/servers.ts'
+import { inventoryOf, isHung, liveConfig, nextConfig, RUN_DEADLINE_MS, told, wounds } from '../cluster.ts'
+import type { Row, Tried, World } from '../row.ts'
 
-const CERTIFICATE = '/etc/ssl/private/faults.pem'
-const LIMIT_SECONDS = 180
+const CERTIFICATE = '/etc/haproxy/faults.pem'
 /** The load before and after, in ms: a roll-out has no edges then. */
 const QUIET_MS = 500
+/** An upgrade takes the servers in turn, each with an installation. */
+const UPGRADE_DEADLINE_MS = 240_000
 
-interface Load {
-  readonly newAnswered: number
-  readonly newFailed: number
-  readonly tlsAnswered: number
-  readonly tlsFailed: number
-  readonly keptAnswered: number
-  readonly keptRetried: number
-  readonly keptCut: number
-  readonly keptFailed: number
-  readonly errors: readonly string[]
+/** What the servers should be. */
+interface Wish {
+  readonly config: number
+  readonly certificate: number
+  /** garp_master_refresh: goes to one server after the other. */
+  readonly refresh: number
+  /** A second address: goes to all servers together. */
+  readonly hasSecond: boolean
 }
 
-async function startLoad(address: string): Promise<{ readonly stop: () => Promise<Load> }> {
-  const child = spawn(process.execPath, [join(root, 'test/faults/load-process.ts'), address, String(LIMIT_SECONDS)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  let out = ''
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', code => reject(new Error(`the load ended with ${code}`)))
-    child.stdout.on('data', (chunk: Buffer) => {
-      out += chunk.toString('utf8')
-      if (out.startsWith('ready\n')) resolve()
-    })
-  })
-  return {
-    stop: async () => {
-      const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
-      child.stdin.end()
-      await closed
-      return JSON.parse(out.slice('ready\n'.length)) as Load
-    },
-  }
+interface Kind {
+  readonly name: string
+  readonly argv: readonly string[]
+  /** What the inventory says from now on. */
+  readonly next: (wish: Wish) => Wish
+  /** The address leaves its holder and comes back. */
+  readonly moves?: true
+  /** What there is before the load begins: packages that are older, or a deploy to go back from. */
+  readonly before?: { readonly older: readonly string[] } | { readonly deploy: (wish: Wish) => Wish }
 }
 
-async function putCertificate(world: World, number: number): Promise<void> {
-  const key = join(world.work.dir, 'tls.key')
-  const pem = join(world.work.dir, 'tls.crt')
-  const words = `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=c${number}.example.com`.split(' ')
-  const made = await local('openssl', [...words, '-keyout', key, '-out', pem])
-  if (made.code !== 0) throw new Error(`openssl: ${made.stderr}`)
-  const text = Buffer.from(readFileSync(pem, 'utf8') + readFileSync(key, 'utf8')).toString('base64')
-  await world.lab.everywhere(
-    `umask 077; mkdir -p /etc/ssl/private; echo ${text} | base64 -d >${CERTIFICATE}.new && mv ${CERTIFICATE}.new ${CERTIFICATE}`,
-  )
-}
+const same = (wish: Wish) => wish
+const upgrade = (name: string, ...older: readonly string[]): Kind => ({
+  name,
+  argv: ['upgrade'],
+  next: same,
+  moves: true,
+  before: { older },
+})
+
+const KINDS: readonly Kind[] = [
+  { name: 'a new configuration', argv: ['deploy'], next: wish => ({ ...wish, config: nextConfig() }) },
+  { name: 'a new certificate', argv: ['deploy'], next: wish => ({ ...wish, certificate: wish.certificate + 1 }) },
+  { name: "keepalived's settings, one server after the other", argv: ['deploy'], next: wish => ({ ...wish, refresh: wish.refresh + 1 }) },
+  { name: "keepalived's settings, all servers together", argv: ['deploy'], next: wish => ({ ...wish, hasSecond: !wish.hasSecond }) },
+  {
+    name: 'a rollback of both',
+    argv: ['rollback'],
+    next: same,
+    before: { deploy: wish => ({ ...wish, config: nextConfig(), hasSecond: !wish.hasSecond }) },
+  },
+  upgrade('a newer haproxy', 'haproxy'),
+  upgrade('a newer keepalived', 'keepalived'),
+  upgrade('newer packages of both', 'haproxy', 'keepalived'),
+]
+
+const commonName = (wish: Wish) => `c${wish.certificate}.example.com`
 
 /** The name on the certificate that a server shows. */
 function certificateOf(host: string): Promise<string | undefined> {
@@ -74,14 +75,10 @@ function certificateOf(host: string): Promise<string | undefined> {
   })
 }
 
-interface Wish {
-  readonly config: number
-  readonly refresh: number
-}
-
-function inventory(world: World, { config, refresh }: Wish): Json {
+function inventory(world: World, { config, refresh, hasSecond }: Wish): Json {
+  const { lab } = world
   return inventoryOf(world, config, {
-    haproxy: labHaproxy(world.lab, {
+    haproxy: labHaproxy(lab, {
       frontends: [
         {
           name: 'web',
@@ -92,11 +89,36 @@ function inventory(world: World, { config, refresh }: Wish): Json {
         },
       ],
     }),
-    vrrp_instances: [vrrpInstance(world.lab, { advert_int: 1, garp_master_refresh: refresh })],
+    certificates: [{ file: 'faults.pem', path: CERTIFICATE }],
+    vrrp_instances: [
+      vrrpInstance(lab, {
+        advert_int: 1,
+        garp_master_refresh: refresh,
+        virtual_ipaddress: [`${lab.vip}/24`, ...(hasSecond ? [`${lab.prefix}.201/24`] : [])],
+      }),
+    ],
   })
 }
 
-const KINDS = ['a new configuration', 'a new certificate', 'new keepalived settings', 'a rollback'] as const
+function judge(kind: Kind, seen: Loaded, moves: readonly string[], ended: Run): Pick<Tried, 'probes' | 'lost' | 'broken' | 'counts'> {
+  const broken = ended.exit === 0 ? [] : [`${kind.name}: ${told(ended)}`]
+  const takers = moves.flatMap(move => /(\S+) has it$/.exec(move)?.[1] ?? [])
+  if (takers.join() !== (kind.moves ? 'srv-2,srv-1' : '')) broken.push(`${kind.name}: the address moved: ${moves.join(', ')}`)
+  const cut = seen.newCut + seen.keptCut
+  const failed = seen.newFailed + seen.keptFailed
+  const lost = kind.moves ? failed : failed + cut
+  if (lost > 0) broken.push(`${kind.name}: ${seen.errors.join(', ')}`)
+  return {
+    probes: seen.newAnswered + seen.newCut + seen.keptAnswered + seen.keptCut + failed,
+    lost,
+    broken,
+    counts: {
+      [kind.name]: 1,
+      [`kept-alive connections closed between two requests, the address ${kind.moves ? 'moving' : 'staying'}`]: seen.keptRetried,
+      [`connections cut, the address ${kind.moves ? 'moving' : 'staying'}`]: cut,
+    },
+  }
+}
 
 export const load: Row = {
   name: 'load',
@@ -104,55 +126,60 @@ export const load: Row = {
   times: 10,
   open: async world => {
     const { lab, work } = world
-    let certificate = 1
-    await putCertificate(world, certificate)
-    let wish: Wish = { config: nextConfig(), refresh: 30 }
-    const run = (...words: string[]) => work.hactl([...words, '--yes', '--json'], { limitMs: RUN_DEADLINE_MS })
-    work.writeInventory(inventory(world, wish))
-    const first = await run('deploy')
-    if (first.exit !== 0) throw new Error(`the set-up failed: ${told(first)}`)
+    let wish: Wish = { config: nextConfig(), certificate: 1, refresh: 30, hasSecond: false }
+    const run = (argv: readonly string[], limitMs = RUN_DEADLINE_MS) => work.hactl([...argv, '--yes', '--json'], { limitMs })
+    const want = async (next: Wish) => {
+      if (next.certificate !== wish.certificate) work.write('faults.pem', await makePem(lab, commonName(next)))
+      work.writeInventory(inventory(world, next))
+      wish = next
+    }
+    const deploy = async (next: Wish) => {
+      await want(next)
+      const deployed = await run(['deploy', '--adopt'])
+      if (deployed.exit !== 0) throw new Error(`the set-up failed: ${told(deployed)}`)
+    }
+    work.write('faults.pem', await makePem(lab, commonName(wish)))
     return {
       attempt: async n => {
         const kind = KINDS[(n - 1) % KINDS.length] ?? KINDS[0]
-        const broken: string[] = []
-        const [loading, holders] = [await startLoad(lab.vip), await watchHolders(lab)]
+        if (kind === undefined) throw new Error('there are no kinds')
+        const { before } = kind
+        const wasWished = wish
+        // The try before may have ended with servers that were made anew.
+        await deploy(wish)
+        if (before !== undefined && 'deploy' in before) await deploy(before.deploy(wish))
+        if (before !== undefined && 'older' in before) {
+          await lab.everywhere(before.older.map(installOlder).join('\n'))
+          await untilHeldBy(lab, 'srv-1', 60_000)
+          await until('the cluster is well again', 60_000, async () => (await run(['status'])).exit === 0)
+        }
+        // The way back leads to what was wished before.
+        if (before !== undefined && 'deploy' in before) await want(wasWished)
+        else await want(kind.next(wish))
+        const [loading, holders] = [await startLoad(`http://${lab.vip}/`, `https://${lab.vip}/`), await watchHolders(lab)]
         await pause(QUIET_MS)
-        if (kind === 'a new configuration') wish = { ...wish, config: nextConfig() }
-        if (kind === 'new keepalived settings') wish = { ...wish, refresh: wish.refresh + 1 }
-        if (kind === 'a new certificate') await putCertificate(world, ++certificate)
-        work.writeInventory(inventory(world, wish))
-        const ended = await (kind === 'a rollback'
-          ? run('rollback')
-          : kind === 'a new certificate'
-            ? run('deploy', '--reload')
-            : run('deploy'))
+        const ended = await run(kind.argv, kind.moves ? UPGRADE_DEADLINE_MS : RUN_DEADLINE_MS)
         await pause(QUIET_MS)
         const [seen, held] = [await loading.stop(), await holders.stop()]
-        if (ended.exit !== 0) broken.push(`${kind}: ${told(ended)}`)
-        for (const server of SERVERS) {
-          const shown = await certificateOf(lab.host(server))
-          if (shown !== `c${certificate}.example.com`)
-            broken.push(`${server} shows the certificate ${shown ?? 'nothing'}, not c${certificate}`)
-        }
-        if (held.moves.length > 0) broken.push(`the address moved: ${held.moves.join(', ')}`)
-        broken.push(...seen.errors)
+        const { broken, ...found } = judge(kind, seen, held.moves, ended)
+        const shown = await Promise.all(SERVERS.map(server => certificateOf(lab.host(server))))
+        const older = await lab.everywhere("dpkg-query -W -f='${Version}\\n' haproxy keepalived | grep -c e2e || true")
         return {
-          probes:
-            seen.newAnswered + seen.newFailed + seen.tlsAnswered + seen.tlsFailed + seen.keptAnswered + seen.keptFailed + seen.keptCut,
-          lost: seen.newFailed + seen.tlsFailed + seen.keptFailed + seen.keptCut,
-          broken,
+          ...found,
+          broken: [
+            ...broken,
+            ...(await wounds(world, [wish.config], true)),
+            ...shown.flatMap((name, at) =>
+              name === commonName(wish) ? [] : [`${SERVERS[at]} shows the certificate ${name ?? 'nothing'}, not ${commonName(wish)}`],
+            ),
+            ...older.flatMap((count, at) => (count.trim() === '0' ? [] : [`${SERVERS[at]} has kept older packages`])),
+          ],
           hung: isHung(ended) ? [told(ended)] : [],
-          counts: {
-            [kind]: 1,
-            'kept-alive connections closed before any byte of an answer, the request sent again': seen.keptRetried,
-            'answers cut': seen.keptCut,
-          },
         }
       },
       close: async () => {
         work.writeInventory(inventoryOf(world, liveConfig()))
-        await run('deploy')
-        await lab.everywhere(`rm -f ${CERTIFICATE}`)
+        await run(['deploy'])
       },
     }
   },
