@@ -60,6 +60,16 @@ function answerShell(cluster: Cluster): readonly string[] {
   return ['here=$(ip -o addr show);', ...each]
 }
 
+/**
+ * Shell: ends connections to addresses that are not here any more. What they carried has failed when the address left, but this server
+ * would hold on to them for a quarter of an hour (tcp_retries2, tcp(7)); when the address comes back in that time, a client that uses the
+ * port of one again gets no answer, not even a refusal. Where the kernel cannot end them (CONFIG_INET_DIAG_DESTROY, ss(8)) they stay.
+ */
+function closeShell(addresses: readonly string[]): string {
+  const each = addresses.map(a => `*" ${a}/"*) ;; *) ss -K -H -t state connected src "${a.includes(':') ? `[${a}]` : a}"`)
+  return each.map(test => `case "$(ip -o addr show)" in ${test} >/dev/null 2>&1;; esac`).join('; ')
+}
+
 /** Shell for ExecStopPost: the routes of a hand-over that was itself killed. A server that keeps one answers for the next holder. */
 export function stopAnsweringShell(cluster: Cluster): string {
   return `{ ${routesShell('del', addressesOf(cluster))}; } 2>/dev/null`
@@ -76,6 +86,7 @@ export function handOverShell(cluster: Cluster, tracker: Tracker, guard: string)
     `${writeTrackerShell(tracker, handOverOffset(cluster))};`,
     waitShell(handOverLimitMs(cluster)),
     `if holds; then echo 'no other server took the address over: stopping all the same' >&2; else sleep ${HAND_OVER_GRACE_MS / 1000}; fi;`,
+    `${closeShell(addressesOf(cluster))};`,
     stopAnsweringShell(cluster),
   ]
 }
@@ -92,7 +103,8 @@ export function takeAwayShell(cluster: Cluster): readonly string[] {
     waitShell(Math.ceil(takenMs)),
     `for a in ${addressesOf(cluster).join(' ')}; do`,
     'ip -o addr show to "$a" | while read -r n dev family cidr rest; do ip addr del "$cidr" dev "${dev%%@*}"; done;',
-    'done',
+    'done;',
+    closeShell(addressesOf(cluster)),
   ]
 }
 
@@ -108,7 +120,7 @@ export function keepAnsweringShell(addresses: readonly string[], limitMs: number
   const patterns = addresses.map(a => `*" ${a}/"*`).join('|')
   const until = [
     `n=0; while case "$(ip -o addr show)" in ${patterns}) [ $n -lt ${Math.ceil(limitMs / POLL_MS)} ];; *) false;; esac; do sleep ${POLL_MS / 1000}; n=$((n+1)); done`,
-    `sleep ${HAND_OVER_GRACE_MS / 1000}; ${routes('del')}`,
+    `sleep ${HAND_OVER_GRACE_MS / 1000}; ${closeShell(addresses)}; ${routes('del')}`,
   ]
   return `${routes('replace')}; systemd-run --quiet --collect --unit=${KEEP_ANSWERING_UNIT} /bin/sh -c '${until.join('; ')}' || { ${routes('del')}; }; :`
 }

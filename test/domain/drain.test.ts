@@ -45,6 +45,8 @@ test('the old holder answers by local routes, one per address and family, which 
   )
   // Once by the service, once where it could not be started.
   expect(shell.match(/ip route del local 192\.0\.2\.200 dev lo metric 9 table local/g)).toHaveLength(2)
+  // A connection that is left here would be in the way of a later one from the same port when the address comes back.
+  expect(shell).toMatch(/sleep 0\.3; .*ss -K [^;]* src "192\.0\.2\.200" .*ss -K [^;]* src "\[2001:db8::200\]" .*; ip route del /)
   expect(spawnSync('sh', ['-n'], { input: shell, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
 })
 

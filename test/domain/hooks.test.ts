@@ -19,6 +19,7 @@ beforeEach(() => {
   play('systemctl', 'echo "systemctl $*" >> "$LOG"; case "$*" in *is-active*) exit 0;; esac')
   play('systemd-run', 'echo "systemd-run $*" >> "$LOG"')
   play('ip', 'echo "1: eth0 inet 192.0.2.11/24 scope global eth0"')
+  play('ss', 'echo "ss $*" >> "$LOG"')
   // A clock that only sleep moves, by 20 ms.
   writeFileSync(join(folder, 'uptime'), '4711.00 9000.00\n')
   writeFileSync(join(folder, 'ticks'), '471100\n')
@@ -88,7 +89,19 @@ describe('before haproxy stops', () => {
       `ip route replace ${route}`,
       'sleep 0.02',
       'sleep 0.3',
+      // While they can still be told: a client must not wait on a connection that is nobody's.
+      'ss -K -H -t state connected src 192.0.2.200',
       `ip route del ${route}`,
+    ])
+  })
+
+  test('connections end only where their address has left', () => {
+    holdsAddress(1_000_000)
+    expect(stop().filter(l => l.startsWith('ss'))).toEqual([])
+    expect(run(renderKeepalivedDropin(clusterWith()), 'ExecStopPost').filter(l => l.startsWith('ss'))).toEqual([])
+    holdsAddress(0)
+    expect(run(renderKeepalivedDropin(clusterWith()), 'ExecStopPost').filter(l => l.startsWith('ss'))).toEqual([
+      'ss -K -H -t state connected src 192.0.2.200',
     ])
   })
 
@@ -227,10 +240,10 @@ describe('around keepalived', () => {
     play('ip', 'echo "ip $*" >> "$LOG"; echo "7: vlan5@eth0 inet 192.0.2.200/24 scope global secondary vlan5"')
     const called = run(unit, 'ExecStopPost')
     expect(called.filter(l => l.startsWith('sleep'))).toHaveLength(40)
-    expect(called.at(-1)).toBe('ip addr del 192.0.2.200/24 dev vlan5')
+    expect(called.at(-2)).toBe('ip addr del 192.0.2.200/24 dev vlan5')
   })
 
   test('a keepalived that took its address with it is waited for by nobody', () => {
-    expect(run(unit, 'ExecStopPost')).toEqual([])
+    expect(run(unit, 'ExecStopPost').filter(l => l.startsWith('sleep'))).toEqual([])
   })
 })
