@@ -8,8 +8,8 @@ import { OWN_TOOLS } from './switch.ts'
 
 /**
  * Takes away from one server what hactl put there, and gives back what stood there before: files of its record (one edited by hand since
- * is kept beside as .edited), the sysctl's old value, packages that hactl installed. keepalived goes first, so that the address has left
- * before haproxy stops.
+ * is kept beside as .edited), the sysctl's old value, units as they were, packages that hactl installed (what those depend on stays: apt-get
+ * autoremove takes it). keepalived goes first, so that the address has left before haproxy stops. What was cut off is done again.
  */
 export function removeScript(lockId: string, runDirectory: string): Script {
   return joinScripts([
@@ -22,16 +22,19 @@ export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 original_of() { printf '%s/original/%s' "$state" "$(printf %s "$1" | tr / _)"; }
 gives_back() { [ -e "$(original_of "$1")" ]; }
 installed() { grep -qx "$1" "$state/installed" 2>/dev/null; }
+# was UNIT PATTERN: how it was before hactl's first change, "active enabled"; older versions of hactl kept no record of it.
+was() { grep -qE "^$1 $2\$" "$state/original/units" 2>/dev/null; }
+was_stopped() { was "$1" '(inactive|failed|deactivating) .*'; }
 
 step service/keepalived ${'stop keepalived'}
-grep -q ' /etc/keepalived/keepalived.conf$' "$state/owned" 2>/dev/null && ! gives_back /etc/keepalived/keepalived.conf && systemctl stop keepalived 2>/dev/null
+grep -q ' /etc/keepalived/keepalived.conf$' "$state/owned" 2>/dev/null && { was_stopped keepalived || ! gives_back /etc/keepalived/keepalived.conf; } && systemctl stop keepalived 2>/dev/null
 done_ service/keepalived
 
 step files ${'remove files, and put back what was there before'}
 [ -e "$state/owned" ] && while read -r sum path; do
-  if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ]; then cp -p -- "$path" "$path.edited"; echo "$path was edited by hand: kept as $path.edited"; fi
-  case "$path" in (${OWN_TOOLS}*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac
   original=$(original_of "$path")
+  if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ] && ! cmp -s -- "$path" "$original"; then cp -p -- "$path" "$path.edited"; echo "$path was edited by hand: kept as $path.edited"; fi
+  case "$path" in (${OWN_TOOLS}*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac
   if [ -e "$original" ]; then cp -p -- "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail files "$path could not be put back"
   else rm -f -- "$path"; fi
   # The folder of a drop-in was hactl's too; others, even when empty, belong to the system.
@@ -51,8 +54,9 @@ systemctl daemon-reload
 for unit in haproxy keepalived; do
   installed $unit && continue
   conf=/etc/haproxy/haproxy.cfg; [ $unit = keepalived ] && conf=/etc/keepalived/keepalived.conf
+  was $unit '.* disabled' && systemctl disable --quiet $unit 2>/dev/null
   systemctl is-active --quiet $unit || continue
-  if [ -s $conf ]; then systemctl reload $unit; else systemctl stop $unit; fi
+  if [ -s $conf ] && ! was_stopped $unit; then systemctl reload $unit; else systemctl stop $unit; fi
 done
 rm -rf ${runDirectory} ${DOWNLOADS}
 done_ services
@@ -65,13 +69,15 @@ if [ -n "$purge" ]; then
   [ -e "$state/owned" ] && while read -r sum path; do
     original=$(original_of "$path")
     [ -e "$original" ] || continue
-    dpkg-query -W -f='\${Conffiles}\n' $purge 2>/dev/null | grep -qF " $path $(md5sum -- "$original" | cut -c1-32)" || echo "$path"
+    dpkg-query -W -f='\${Conffiles}\n' $purge 2>/dev/null | grep -qF " $path $(md5sum -- "$original" | cut -c1-32)" || echo "$(stat -c '%a %u:%g' -- "\${path%/*}" 2>/dev/null || echo 755 0:0) $path"
   done <"$state/owned" >"$state/theirs"
   # shellcheck disable=SC2086: a list of the two fixed names above.
   systemctl disable --quiet$(printf ' %s.service' $purge) 2>/dev/null
   setsid -w apt-get purge -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 $purge >"$state/remove.log" 2>&1 || { tail -n 10 "$state/remove.log"; fail packages 'apt-get purge failed'; }
-  [ -e "$state/theirs" ] && while read -r path; do
-    mkdir -p -- "\${path%/*}" && cp -p -- "$(original_of "$path")" "$path" || fail packages "$path could not be put back"
+  [ -e "$state/theirs" ] && while read -r mode owner path; do
+    folder="\${path%/*}"
+    [ -d "$folder" ] || { mkdir -p -- "$folder" && chown "$owner" "$folder" && chmod "$mode" "$folder"; }
+    cp -p -- "$(original_of "$path")" "$path" || fail packages "$path could not be put back"
   done <"$state/theirs"
   done_ packages
 fi

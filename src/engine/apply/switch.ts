@@ -102,7 +102,11 @@ function preconditionScript(action: Action): Script {
 }
 
 function rememberUnitScript(unit: Unit): Script {
-  return sh`grep -q ${`^unit ${unit} `} "$run/previous/record" 2>/dev/null || echo unit ${unit} "$(systemctl is-active ${unit} 2>/dev/null || :)" "$(systemctl is-enabled ${unit} 2>/dev/null | grep . || echo unknown)" "$(cat "$state"/loaded/${unit} 2>/dev/null)" >>"$run/previous/record" || fail ${`service/${unit}`} ${'how it was could not be noted (disk full?)'}`
+  const state = sh`"$(systemctl is-active ${unit} 2>/dev/null || :)" "$(systemctl is-enabled ${unit} 2>/dev/null | grep . || echo unknown)"`
+  return sh`
+# What it was before hactl's first change, kept for good: hactl remove gives it back. With files of hactl's there it is too late for that.
+[ -e "$state/owned" ] || grep -q ${`^${unit} `} "$state/original/units" 2>/dev/null || { mkdir -p -m 0700 "$state/original" && echo ${unit} ${state} >>"$state/original/units"; } || fail ${`service/${unit}`} ${'how it was could not be noted (disk full?)'}
+grep -q ${`^unit ${unit} `} "$run/previous/record" 2>/dev/null || echo unit ${unit} ${state} "$(cat "$state"/loaded/${unit} 2>/dev/null)" >>"$run/previous/record" || fail ${`service/${unit}`} ${'how it was could not be noted (disk full?)'}`
 }
 
 function actionScript(runId: string, action: Action, services: Readonly<Record<Unit, ServiceScripts>>): Script {

@@ -28,4 +28,45 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
       cluster.remove()
     }
   })
+
+  test('lets packages that were there before, and their units, be what they were', async () => {
+    const cluster = shellCluster()
+    try {
+      const [running, idle] = cluster.servers
+      if (running === undefined || idle === undefined) throw new Error('three servers')
+      for (const server of [running, idle]) {
+        for (const [name, version] of [
+          ['haproxy', '2.6.12-1'],
+          ['keepalived', '1:2.2.7-1'],
+        ] as const) {
+          server.write(`/world/packages/${name}`, `${version}\n`)
+          server.write(`/world/units/${name}/known`, '')
+        }
+        server.write('/etc/haproxy/haproxy.cfg', '# mine\n')
+        server.write('/etc/keepalived/keepalived.conf', '! mine\n')
+      }
+      for (const name of ['haproxy', 'keepalived'])
+        for (const state of ['active', 'enabled']) running.write(`/world/units/${name}/${state}`, '')
+      await cluster.deploy({ adopt: true })
+      const states = (server: typeof running) =>
+        ['haproxy', 'keepalived'].map(name =>
+          ['active', 'enabled'].filter(state => server.read(`/world/units/${name}/${state}`) !== undefined).join(' '),
+        )
+      expect([states(running), states(idle)]).toEqual([Array(2).fill('active enabled'), Array(2).fill('active enabled')])
+      for (const server of [running, idle]) {
+        server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
+        // As after a removal that was cut off: what it put back is no edit of anybody's.
+        server.write('/etc/haproxy/haproxy.cfg', '# mine\n')
+        const done = await server.session.run(removeScript(LOCK_ID, '/run/hactl'), { label: 'remove', deadlineMs: 10_000 })
+        expect(done).toMatchObject({ code: 0 })
+        expect(server.read('/etc/haproxy/haproxy.cfg')).toBe('# mine\n')
+        expect(server.read('/etc/haproxy/haproxy.cfg.edited')).toBeUndefined()
+        expect(server.read('/world/packages/haproxy')).toBe('2.6.12-1\n')
+      }
+      expect([states(running), states(idle)]).toEqual([Array(2).fill('active enabled'), Array(2).fill('')])
+      expect(running.read('/world/units/keepalived/loaded')).toBe('! mine\n')
+    } finally {
+      cluster.remove()
+    }
+  })
 })
