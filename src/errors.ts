@@ -86,6 +86,18 @@ export class HactlError extends Error {
   }
 }
 
+/** A file of this machine that is there and cannot be taken: a folder, a device, too large, not for this user. */
+export class UnusableFile extends Error {
+  /** In an operator's words, without the path: "it is a folder". */
+  readonly reason: string
+
+  constructor(path: string, reason: string, cause?: unknown) {
+    super(`${path} cannot be read: ${reason}`, { cause })
+    this.name = 'UnusableFile'
+    this.reason = reason
+  }
+}
+
 /** Several servers failed: all of them are reported, the most serious decides the exit status. */
 export class HactlErrors extends HactlError {
   readonly errors: readonly HactlError[]

@@ -13,6 +13,9 @@ export interface Script {
  */
 export type AskPassphrase = (path: string, isAgain: boolean) => Promise<Secret | undefined>
 
+/** What of a server's settings an operator may have to correct, as the inventory calls it below the server. */
+export type TargetSetting = 'host' | 'ssh.user' | 'ssh.port' | 'ssh.identity_file' | 'ssh.proxy_jump'
+
 /** How to reach one server. What is undefined is taken from ssh_config, then OpenSSH's defaults. */
 export interface ConnectTarget {
   /** The inventory's name of the server: used in every message. */
@@ -34,6 +37,8 @@ export interface ConnectTarget {
   readonly askPassphrase?: AskPassphrase | undefined
   /** Where in the inventory this server stands, for messages: "servers[1]". */
   readonly inventoryPath: string
+  /** Where there is no inventory yet (import): how the operator gave each setting. */
+  readonly given?: Readonly<Record<TargetSetting, string>> | undefined
   /** Bound for TCP connect + handshake + authentication, in ms; the time that the operator takes to answer does not count. */
   readonly connectTimeoutMs: number
 }
@@ -90,8 +95,11 @@ export interface Clock {
 }
 
 export interface Files {
-  /** undefined where there is no such file; other errors throw. */
-  read(path: string): Promise<Buffer | undefined>
+  /**
+   * undefined where there is no such file. Throws UnusableFile for a folder, a device, one that is larger than `maxBytes` (16 MiB unless
+   * told) or that may not be read. A pipe or a terminal is read to its end, once: E_INTERRUPTED when `signal` aborts meanwhile.
+   */
+  read(path: string, options?: { readonly maxBytes?: number; readonly signal?: AbortSignal }): Promise<Buffer | undefined>
   /** Atomic: temp file in the same folder, fsync, rename. mode as in 0o600. */
   write(path: string, text: string, mode: number): Promise<void>
   exists(path: string): Promise<boolean>

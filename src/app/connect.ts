@@ -13,11 +13,15 @@ export interface ConnectOptions {
   readonly timeoutMs: number
   readonly becomePassword?: Secret | undefined
   readonly askPassphrase?: AskPassphrase | undefined
+  /** Called once inventory and names are found to be in order; throws what else stands against going to the servers. */
+  readonly beforeConnecting?: (() => void) | undefined
 }
 
 /** The part of an inventory that says how to reach its servers. */
 export interface Reachable extends Pick<LoadedCluster, 'baseDir' | 'path'> {
   readonly inventory: Pick<Inventory, 'servers' | 'ssh' | 'become' | 'become_password'>
+  /** By server, where there is no inventory to correct: see ConnectTarget. */
+  readonly given?: ReadonlyMap<string, NonNullable<ConnectTarget['given']>>
 }
 
 /** What happened when a server was asked in. */
@@ -45,12 +49,13 @@ export async function targetsOf(
   warn: (text: string) => void = () => {},
 ): Promise<ReadonlyMap<string, ConnectTarget>> {
   const { inventory, baseDir } = loaded
+  const wanted = limitedServers(loaded, options.limit)
+  options.beforeConnecting?.()
   const common: Secret | undefined =
     options.becomePassword ??
     (inventory.become_password === undefined
       ? undefined
       : await secretOf(inventory.become_password, 'become_password', baseDir, ports, warn))
-  const wanted = limitedServers(loaded, options.limit)
   const targets = new Map<string, ConnectTarget>()
   for (const [index, server] of inventory.servers.entries()) {
     if (!wanted.includes(server.name)) continue
@@ -73,6 +78,7 @@ export async function targetsOf(
       becomePassword: own ?? common,
       askPassphrase: options.askPassphrase,
       inventoryPath: `servers[${index}]`,
+      given: loaded.given?.get(server.name),
       connectTimeoutMs: options.timeoutMs,
     })
   }

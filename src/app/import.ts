@@ -12,7 +12,7 @@ import { parseInventory } from '../inventory/parse.ts'
 import { renderInventory } from '../inventory/render.ts'
 import type { Ports } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
-import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, type Reachable, targetsOf, withConnections } from './connect.ts'
 import { pathFrom } from './load.ts'
 import { observeAndTell } from './observe-cluster.ts'
 import type { AnsweredServer } from './setup.ts'
@@ -52,7 +52,7 @@ export async function importServers(input: ImportInput, ports: Ports, onEvent: (
   const servers = input.servers.map(serverOf)
   const { ssh, forConnecting } = sshOf(input, ports)
   const inventory = { servers, ...(forConnecting === undefined ? {} : { ssh: forConnecting }) }
-  const targets = await targetsOf({ inventory, baseDir: ports.cwd, path: 'the command line' }, input, ports)
+  const targets = await targetsOf({ inventory, baseDir: ports.cwd, path: 'the command line', given: givenOf(input) }, input, ports)
   return withConnections(
     targets,
     input.forks,
@@ -63,6 +63,22 @@ export async function importServers(input: ImportInput, ports: Ports, onEvent: (
       return buildImport(servers, ssh, observed, input.output)
     },
     server => onEvent({ kind: 'observe-started', server }),
+  )
+}
+
+/** How the command line calls what an inventory would say. */
+function givenOf({ servers }: ImportInput): NonNullable<Reachable['given']> {
+  return new Map(
+    servers.map(({ name, host }) => [
+      name,
+      {
+        host: `the host ${host} on the command line`,
+        'ssh.port': `the port of ${host} on the command line`,
+        'ssh.user': '--ssh-user',
+        'ssh.identity_file': '--identity-file',
+        'ssh.proxy_jump': 'ProxyJump for it',
+      },
+    ]),
   )
 }
 

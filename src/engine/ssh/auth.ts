@@ -1,6 +1,7 @@
 /** Which keys to offer to a host, in which order, and what became of each: public keys only, as from a file or an agent. */
 import ssh2 from 'ssh2'
 import type { AnyAuthMethod, AuthHandlerMiddleware, OpenSSHAgent, ParsedKey } from 'ssh2'
+import { UnusableFile } from '../../errors.ts'
 import type { AskPassphrase, Files } from '../../ports.ts'
 import type { Hop } from './settings.ts'
 
@@ -208,7 +209,7 @@ async function readKeyFile(path: string, files: Files): Promise<KeyFile> {
   try {
     bytes = await files.read(path)
   } catch (cause) {
-    return { kind: 'unusable', path, reason: `cannot be read (${cause instanceof Error ? cause.message : String(cause)})` }
+    return { kind: 'unusable', path, reason: `cannot be read (${cause instanceof UnusableFile ? cause.reason : String(cause)})` }
   }
   if (bytes === undefined) {
     // The private half may live in an agent or a token only: then <path>.pub names it.

@@ -6,6 +6,7 @@ import type { AuthPlan } from './auth.ts'
 import { judgeSudo, noiseOf } from './become.ts'
 import type { ExecOutcome } from './exec.ts'
 import type { Hop } from './settings.ts'
+import { settingName } from './setting-name.ts'
 
 /** Why a connection attempt ended before ssh2 had an opinion. */
 export class ConnectTimeout extends Error {
@@ -50,7 +51,10 @@ function authError({ target, hop, isJump, peer, plan, cause }: ConnectFailure): 
   const port = hop.port === 22 ? '' : `-p ${hop.port} `
   const [locked] = plan?.encrypted ?? []
   const unlock = locked === undefined ? [] : [`ssh-add ${locked} (without an agent: eval "$(ssh-agent)" first)`]
-  const install = [`ssh-copy-id ${port}${hop.user}@${hop.host}`, `set ${target.inventoryPath}.ssh.identity_file in inventory.yml`]
+  const install = [
+    `ssh-copy-id ${port}${hop.user}@${hop.host}`,
+    `set ${settingName(target, 'ssh.identity_file')}${target.given === undefined ? ' in inventory.yml' : ''}`,
+  ]
   return new HactlError({
     code: 'E_SSH_AUTH',
     server: target.server,
@@ -67,9 +71,9 @@ function unreachable({ target, hop, isJump, peer, cause }: ConnectFailure): Hact
   const checks: Readonly<Record<string, readonly [what: string, fix: string]>> = {
     ECONNREFUSED: [
       'nothing listens there',
-      `check that sshd runs and listens on port ${hop.port} (${target.inventoryPath}.ssh.port), and the firewall`,
+      `check that sshd runs and listens on port ${hop.port} (${settingName(target, 'ssh.port')}), and the firewall`,
     ],
-    ENOTFOUND: [`the name ${hop.host} does not resolve`, `check ${isJump ? 'the jump host' : `${target.inventoryPath}.host`} and your DNS`],
+    ENOTFOUND: [`the name ${hop.host} does not resolve`, `check ${isJump ? 'the jump host' : settingName(target, 'host')} and your DNS`],
     EAI_AGAIN: [`the name ${hop.host} does not resolve just now`, 'check your DNS'],
     EHOSTUNREACH: ['there is no way to that host', 'check that the server is up, and the routes in between'],
     ENETUNREACH: ['there is no route to that network', 'check the routes and the VPN of this machine'],
@@ -191,12 +195,13 @@ export function runError(
 function sudoError(kind: ReturnType<typeof judgeSudo>, stderr: string, target: ConnectTarget, user: string): HactlError {
   const make = (what: string, fix: string) =>
     new HactlError({ code: 'E_SUDO', server: target.server, what, why: tailLines(noiseOf(stderr)), fix })
-  const ask = `run again with --ask-become-pass (-K), or set ${target.inventoryPath}.become_password`
+  const orKey = target.given === undefined ? `, or set ${target.inventoryPath}.become_password` : ''
+  const ask = `run again with --ask-become-pass (-K)${orKey}`
   switch (kind) {
     case 'not-installed':
       return make(
         `"${user}" is not root, and sudo is not installed`,
-        `install sudo on the server, or set ${target.inventoryPath}.ssh.user to root`,
+        `install sudo on the server, or set ${settingName(target, 'ssh.user')} to root`,
       )
     case 'needs-password':
       return make(`sudo wants a password for "${user}"`, ask)
@@ -205,7 +210,7 @@ function sudoError(kind: ReturnType<typeof judgeSudo>, stderr: string, target: C
     case 'not-allowed':
       return make(
         `sudo does not let "${user}" become root`,
-        `on the server: usermod -aG sudo ${user}; or set ${target.inventoryPath}.ssh.user to a user who may`,
+        `on the server: usermod -aG sudo ${user}; or set ${settingName(target, 'ssh.user')} to a user who may`,
       )
     case 'needs-terminal':
       return make(`sudo wants a terminal for "${user}"`, `in sudoers on the server: Defaults:${user} !requiretty`)

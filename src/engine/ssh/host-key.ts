@@ -92,7 +92,7 @@ async function readEntries(path: string, target: ConnectTarget, files: Files): P
       code: 'E_SSH_HOST_KEY',
       server: target.server,
       what: `${path} cannot be read, so no host key can be checked`,
-      why: [String(cause)],
+      why: [cause instanceof Error ? cause.message : String(cause)],
       fix: `make ${path} readable for your user`,
       cause,
     })
@@ -180,7 +180,7 @@ function refusalOf(
             ? []
             : [`${place(verdict.authority)} names a certificate authority for it, but hactl cannot check host certificates`]),
         ],
-        `${scan}, and compare its fingerprint with the server's console; or set ${target.inventoryPath}.ssh.host_key_checking: accept-new`,
+        `${scan}, and compare its fingerprint with the server's console; or ${target.given === undefined ? `set ${target.inventoryPath}.ssh.host_key_checking: accept-new` : 'name a file that has it: --known-hosts'}`,
       )
   }
 }

@@ -26,6 +26,8 @@ export interface SshRemoteDeps {
   readonly files: Files
   readonly localCommand: LocalCommand
   readonly clock?: Pick<Clock, 'now' | 'monotonic'>
+  /** Called with what is doubtful, once each. */
+  readonly warn?: (text: string) => void
   /** Called once per command that ran or failed. */
   readonly log?: (entry: SshLogEntry) => void
   /** Login name on this machine. */
@@ -69,7 +71,12 @@ function configFileIn(home: string): string | undefined {
 /** Sessions over SSH. Reads ssh_config by `ssh -G`, checks every host key, and offers keys from files and the agent. */
 export function createSshRemote(deps: SshRemoteDeps): Remote {
   const clock = deps.clock ?? systemClock
-  const hopsFor = createSettings({ ...deps, localUser: deps.localUser ?? userInfo().username, configFile: configFileIn(deps.home) })
+  const hopsFor = createSettings({
+    ...deps,
+    localUser: deps.localUser ?? userInfo().username,
+    configFile: configFileIn(deps.home),
+    onNoSsh: () => tellOfConfig(deps),
+  })
   const keyRing = createKeyRing({ files: deps.files, home: deps.home })
   const questions = createQuestionTimer(clock)
 
@@ -95,6 +102,12 @@ export function createSshRemote(deps: SshRemoteDeps): Remote {
       }
     },
   }
+}
+
+async function tellOfConfig({ files, home, warn }: SshRemoteDeps): Promise<void> {
+  const path = join(home, '.ssh', 'config')
+  if (warn === undefined || !(await files.exists(path).catch(() => false))) return
+  warn(`${path} is not obeyed: there is no ssh on PATH to ask what it says; install OpenSSH's client, or say it all in the inventory`)
 }
 
 function startAttempt(

@@ -1,6 +1,7 @@
 /** How to reach a host: what the inventory says, else what `ssh -G` says, else OpenSSH's defaults (ssh_config(5)). */
 import { HactlError } from '../../errors.ts'
 import type { ConnectTarget, LocalCommand } from '../../ports.ts'
+import { settingName } from './setting-name.ts'
 
 /** One SSH server on the way: the target itself, or a jump host. Nothing optional is left. */
 export interface Hop {
@@ -34,6 +35,8 @@ export interface SettingsDeps {
   readonly localCommand: LocalCommand
   /** The ssh_config to read in place of those that ssh finds by itself; undefined: ssh's choice. */
   readonly configFile?: string | undefined
+  /** Called once where there is no ssh to ask, so that nobody obeys ssh_config. */
+  readonly onNoSsh?: (() => Promise<void>) | undefined
 }
 
 /** The keywords of ssh_config for one host; a keyword may have several values. */
@@ -45,11 +48,16 @@ const MAX_HOPS = 8
 /** A function that finds the hops to a target, the target last; asks `ssh -G` once per host, user and port. */
 export function createSettings(deps: SettingsDeps): (target: ConnectTarget) => Promise<readonly Hop[]> {
   const cache = new Map<string, Promise<SshConfig>>()
+  let told: Promise<void> | undefined
+  const withoutSsh = async (): Promise<SshConfig> => {
+    await (told ??= deps.onNoSsh?.())
+    return new Map()
+  }
   const configFor = (host: string, user: string | undefined, port: number | undefined, target: ConnectTarget) => {
     const key = JSON.stringify([host, user, port])
     const cached = cache.get(key)
     if (cached !== undefined) return cached
-    const asked = askSsh(deps, host, user, port, target)
+    const asked = askSsh(deps, withoutSsh, host, user, port, target)
     cache.set(key, asked)
     return asked
   }
@@ -86,7 +94,9 @@ function jumpsOf(fromInventory: string | undefined, config: SshConfig, target: C
     throw invalid(
       target,
       'ssh_config reaches this host through a ProxyCommand, which hactl does not run',
-      `set ${target.inventoryPath}.ssh.proxy_jump, or ProxyJump in ssh_config`,
+      target.given === undefined
+        ? `set ${settingName(target, 'ssh.proxy_jump')}, or ProxyJump in ssh_config`
+        : 'set ProxyJump in ssh_config',
     )
   }
   if (text === 'none') return []
@@ -106,19 +116,20 @@ function parseJump(text: string, target: ConnectTarget): JumpSpec {
 // OpenSSH refuses much the same (ssh.c, valid_hostname and valid_ruser): these words end up in argv of ssh and in messages to copy.
 function assertSpec(spec: JumpSpec, target: ConnectTarget): JumpSpec {
   if (!/^[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,252}$/.test(spec.host)) {
-    throw invalid(target, `"${spec.host}" is not a host name or an address`, `correct ${target.inventoryPath}.host`)
+    throw invalid(target, `"${spec.host}" is not a host name or an address`, `correct ${settingName(target, 'host')}`)
   }
   if (spec.user !== undefined && !/^[A-Za-z0-9_.][A-Za-z0-9_.@+\\-]{0,127}\$?$/.test(spec.user)) {
-    throw invalid(target, `"${spec.user}" is not a user name`, `correct ${target.inventoryPath}.ssh.user`)
+    throw invalid(target, `"${spec.user}" is not a user name`, `correct ${settingName(target, 'ssh.user')}`)
   }
   if (spec.port !== undefined && (!Number.isInteger(spec.port) || spec.port < 1 || spec.port > 65_535)) {
-    throw invalid(target, `${spec.port} is not a port`, `correct ${target.inventoryPath}.ssh.port`)
+    throw invalid(target, `${spec.port} is not a port`, `correct ${settingName(target, 'ssh.port')}`)
   }
   return spec
 }
 
 async function askSsh(
   { localCommand, configFile }: SettingsDeps,
+  withoutSsh: () => Promise<SshConfig>,
   host: string,
   user: string | undefined,
   port: number | undefined,
@@ -134,11 +145,11 @@ async function askSsh(
   try {
     answer = await localCommand(argv, { timeoutMs: 10_000 })
   } catch (cause) {
-    if (isMissing(cause)) return new Map()
+    if (isMissing(cause)) return withoutSsh()
     throw configError(target, [String(cause)], cause)
   }
   // 127: a LocalCommand that reports a missing program as a shell does.
-  if (answer.code === 127) return new Map()
+  if (answer.code === 127) return withoutSsh()
   if (answer.code !== 0) throw configError(target, answer.stderr.trim().split('\n').slice(-4))
   return parseSshConfig(answer.stdout)
 }

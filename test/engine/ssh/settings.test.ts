@@ -236,3 +236,17 @@ describe('words that ssh or a shell could misread are refused', () => {
     expect(asked.join()).not.toMatch(/ProxyCommand|id$/)
   })
 })
+
+test('a missing ssh is told once, as nobody then obeys ssh_config', async () => {
+  let told = 0
+  const onNoSsh = async () => void (told += 1)
+  const settings = createSettings({ env: {}, home: '/home/op', localUser: 'op', localCommand: noSsh, onNoSsh })
+  await Promise.all([settings(target()), settings(target({ host: 'srv-2.example.com' }))])
+  expect(told).toBe(1)
+})
+
+test('what has to be corrected is called as it was given where there is no inventory', async () => {
+  const given = { host: 'the host on the command line', 'ssh.user': '', 'ssh.port': '', 'ssh.identity_file': '', 'ssh.proxy_jump': '' }
+  expect((await refusal(hopsOf(target({ host: '-bad' })))).fix).toBe('correct servers[0].host')
+  expect((await refusal(hopsOf(target({ host: '-bad', given })))).fix).toBe('correct the host on the command line')
+})
