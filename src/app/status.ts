@@ -31,8 +31,8 @@ export interface ServerStatus {
   readonly holds: readonly string[]
   readonly haproxy: string
   readonly keepalived: string
-  /** Ids of resources that differ from the inventory. */
-  readonly drift: readonly string[]
+  /** Ids of resources that differ from the inventory; undefined where that could not be found out. */
+  readonly drift: readonly string[] | undefined
   readonly effectivePriority?: number
   /** Lowered by its operator (hactl drain): it holds no address while another server can. */
   readonly drained: boolean
@@ -47,6 +47,8 @@ export interface ServerStatus {
 export interface StatusReport {
   readonly servers: readonly ServerStatus[]
   readonly vips: readonly { readonly address: string; readonly holders: readonly string[] }[]
+  /** Servers of the cluster that were not looked at: left out by --limit, or out of reach. Any of them may hold an address. */
+  readonly unseen: readonly string[]
   /** 0; 7 on split brain or no holder, else 4 where a server could not be reached, else 5 where one is not healthy. */
   readonly exit: number
   readonly problems: readonly string[]
@@ -72,7 +74,7 @@ export async function status(
       const nodes = [...observed.values()]
       const drift = driftOf(() => planFor(loaded, playbook, observed, { adopt: false, reload: false }))
       const servers = [...targets.keys()].map(name =>
-        serverStatus(cluster, name, observed.get(name), connections.failures, drift.byServer.get(name) ?? []),
+        serverStatus(cluster, name, observed.get(name), connections.failures, drift.byServer.get(name)),
       )
       const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
       const complete = nodes.length === cluster.servers.length
@@ -81,6 +83,7 @@ export async function status(
       const { errors } = clusterIssues(cluster)
       return {
         servers,
+        unseen: cluster.servers.map(({ name }) => name).filter(name => !observed.has(name)),
         vips: addresses.map(address => ({ address, holders: holdersOf(nodes, address) })),
         exit: exitOf(connections.failures, holder, servers),
         // What cannot be compared because a server is out of sight is no news.
@@ -113,7 +116,7 @@ function serverStatus(
   name: string,
   node: ObservedNode | undefined,
   failures: readonly HactlError[],
-  drift: readonly string[],
+  drift: readonly string[] | undefined,
 ): ServerStatus {
   if (node === undefined) {
     const failure = failures.find(error => error.server === name)
@@ -124,7 +127,7 @@ function serverStatus(
       holds: [],
       haproxy: 'unknown',
       keepalived: 'unknown',
-      drift: [],
+      drift: undefined,
       drained: false,
       drainsAtBoot: false,
       healthy: false,

@@ -99,6 +99,7 @@ export const HEALTHY: StatusReport = {
     },
   ],
   vips: [{ address: '192.0.2.200', holders: ['srv-1'] }],
+  unseen: [],
   exit: 0,
   problems: [],
 }
@@ -111,6 +112,7 @@ export const SPLIT: StatusReport = {
     problems: server.name === 'srv-2' ? ['hears no adverts'] : [],
   })),
   vips: [{ address: '192.0.2.200', holders: ['srv-1', 'srv-2'] }],
+  unseen: [],
   exit: 7,
   problems: ['srv-1 and srv-2 hold 192.0.2.200'],
 }

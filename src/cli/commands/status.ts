@@ -39,5 +39,6 @@ function outcome(report: StatusReport): Outcome {
     effective_priority: effectivePriority,
     drains_at_boot: drainsAtBoot,
   }))
-  return { exit: report.exit, result: { healthy: report.exit === 0, servers, vips: report.vips, problems: report.problems } }
+  const { vips, unseen, problems } = report
+  return { exit: report.exit, result: { healthy: report.exit === 0, servers, vips, unseen, problems } }
 }

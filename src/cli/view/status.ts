@@ -12,7 +12,7 @@ export function renderStatus(report: StatusReport, style: Style): string {
     server.holds.join(' ') || '-',
     server.haproxy,
     server.keepalived,
-    server.drift.length === 0 ? 'none' : server.drift.join(' '),
+    server.drift === undefined ? '-' : server.drift.length === 0 ? 'none' : server.drift.join(' '),
   ])
   const [head = '', ...body] = table(
     [['server', 'state', 'priority', 'holds', 'haproxy', 'keepalived', 'drift'], ...rows].map(row => row.map(printable)),
@@ -24,14 +24,17 @@ export function renderStatus(report: StatusReport, style: Style): string {
     lines.push(isFine ? line : style.red(line))
   }
   lines.push('')
-  for (const { address, holders } of report.vips) lines.push(renderVip(address, holders, style))
+  for (const { address, holders } of report.vips) lines.push(renderVip(address, holders, report, style))
   const problems = renderStatusProblems(report, style)
   if (problems.length > 0) lines.push('', ...problems)
   return `${lines.join('\n')}\n`
 }
 
-function renderVip(address: string, holders: readonly string[], style: Style): string {
+function renderVip(address: string, holders: readonly string[], { servers, unseen }: StatusReport, style: Style): string {
   if (holders.length === 1) return `${address} is held by ${holders[0]}`
+  if (holders.length === 0 && !servers.some(server => server.reachable)) return style.red(`it is unknown who holds ${address}`)
+  if (holders.length === 0 && unseen.length > 0)
+    return style.red(`${address} is held by none of the servers seen; not seen: ${unseen.join(', ')}`)
   if (holders.length === 0) return style.red(`${address} is held by NOBODY`)
   return style.red(`${address} is held by ${holders.join(' AND ')}: split brain`)
 }
