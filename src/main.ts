@@ -7,10 +7,12 @@ import { isatty } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
 import { createApp } from './app/app.ts'
-import { run } from './cli/run.ts'
+import { run, tellFault } from './cli/run.ts'
 import { commandLogPath, createCommandLog } from './command-log.ts'
-import type { LocalCommand, Ports, Remote } from './ports.ts'
-import { runLocalCommand, systemClock, systemConnectionKeeper, systemFiles, systemProber } from './system.ts'
+import { HactlError } from './errors.ts'
+import type { LocalCommand, Ports, Remote, Terminal } from './ports.ts'
+import { runLocalCommand, systemClock, systemConnectionKeeper, systemProber } from './system.ts'
+import { systemFiles } from './system/files.ts'
 
 const ANOTHER_SIGNAL_MS = 10_000
 const LINGER_MS = 2000
@@ -22,6 +24,8 @@ if (process.argv.includes('--no-color')) process.env['NO_COLOR'] = '1'
 
 const controller = new AbortController()
 const impatience = new AbortController()
+/** Streams that take nothing any more. */
+const isLost = new Set<string>()
 let lastSignalAt = Number.NEGATIVE_INFINITY
 
 /** The first signal stops the run, which then undoes what it has begun; the second is told so; the third, soon after, ends the process. */
@@ -39,13 +43,65 @@ function onSignal(name: 'SIGINT' | 'SIGTERM'): void {
 
 process.on('SIGINT', () => onSignal('SIGINT'))
 process.on('SIGTERM', () => onSignal('SIGTERM'))
-// Something thrown where nobody could catch it must not skip an undo: it stops the run like a signal does.
-process.on('uncaughtException', error => controller.abort(error))
-// The reader of a pipe may leave early (hactl plan | head); the work goes on.
-for (const stream of [process.stdout, process.stderr]) {
+const argv = process.argv.slice(2)
+const terminal: Terminal = {
+  // Asked by number: the getters of process would open the streams.
+  stdinIsTTY: isatty(0),
+  stdoutIsTTY: isatty(1),
+  stderrIsTTY: isatty(2),
+  get columns() {
+    if (isatty(1)) return process.stdout.columns
+    return isatty(2) ? process.stderr.columns : 0
+  },
+  writeOut: text => void process.stdout.write(text),
+  writeErr: text => void process.stderr.write(text),
+}
+
+let phase: 'before' | 'running' | 'over' = 'before'
+let stray: unknown
+
+/** What was thrown where nobody could catch it: during a run it stops that like a signal does, as it must not skip an undo. */
+function onStray(error: unknown): void {
+  stray ??= error
+  switch (phase) {
+    case 'before':
+      // Nothing has begun, and what was to begin it is broken.
+      return void process.exit(tellFault(error, argv, { env: process.env, terminal }))
+    case 'running':
+      return controller.abort(error)
+    case 'over':
+      return tellLeftOver()
+  }
+}
+
+/** A run that ended well all the same did not say all that it should have. */
+function tellLeftOver(): void {
+  if (stray === undefined || process.exitCode !== 0) return
+  process.exitCode = tellFault(stray, argv, { env: process.env, terminal })
+}
+
+process.on('uncaughtException', onStray)
+for (const [stream, name] of [
+  [process.stdout, 'stdout'],
+  [process.stderr, 'stderr'],
+] as const) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+    // The reader of a pipe may leave early (hactl plan | head); the work goes on.
+    if (error.code === 'EPIPE' || isLost.has(name)) return
+    isLost.add(name)
+    onStray(
+      new HactlError({ code: 'E_INTERNAL', what: `${name} cannot be written: ${error.message}`, fix: 'see where it goes', cause: error }),
+    )
   })
+}
+
+/** Throws E_USAGE where it was deleted meanwhile. */
+function currentFolder(): string {
+  try {
+    return process.cwd()
+  } catch (cause) {
+    throw new HactlError({ code: 'E_USAGE', what: 'the current folder does not exist any more', fix: 'cd to one that does', cause })
+  }
 }
 
 let remote: Remote | undefined
@@ -62,10 +118,11 @@ const ports: Ports = {
         home: homedir(),
         files: systemFiles,
         localCommand,
-        log: createCommandLog(commandLogPath(process.argv.slice(2), process.env, homedir(), process.cwd(), systemClock.now()), why =>
+        log: createCommandLog(commandLogPath(argv, process.env, homedir(), currentFolder(), systemClock.now()), why =>
           process.stderr.write(`${why}\n`),
         ),
         clock: systemClock,
+        warn: text => terminal.writeErr(`warning: ${text}\n`),
       })
       return remote.connect(target, signal)
     },
@@ -75,25 +132,17 @@ const ports: Ports = {
   probe: systemProber,
   keepConnection: systemConnectionKeeper,
   localCommand,
-  terminal: {
-    // Asked by number: the getters of process would open the streams.
-    stdinIsTTY: isatty(0),
-    stdoutIsTTY: isatty(1),
-    stderrIsTTY: isatty(2),
-    get columns() {
-      if (isatty(1)) return process.stdout.columns
-      return isatty(2) ? process.stderr.columns : 0
-    },
-    writeOut: text => void process.stdout.write(text),
-    writeErr: text => void process.stderr.write(text),
-  },
+  terminal,
   env: process.env,
-  cwd: process.cwd(),
+  get cwd() {
+    return currentFolder()
+  },
   home: homedir(),
   signal: controller.signal,
 }
 
-process.exitCode = await run(process.argv.slice(2), ports, {
+phase = 'running'
+process.exitCode = await run(argv, ports, {
   app: createApp(packageRoot),
   prompter: async () => {
     const { createPrompter } = await import('./cli/wizard/inquirer.ts')
@@ -105,5 +154,7 @@ process.exitCode = await run(process.argv.slice(2), ports, {
   version: packageJson.version,
   packageRoot,
 })
+phase = 'over'
+tellLeftOver()
 // A connection or a child that somebody forgot must not keep a finished run alive; the timer itself keeps nothing alive.
 setTimeout(() => process.exit(), LINGER_MS).unref()

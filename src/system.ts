@@ -1,15 +1,12 @@
-/** The real clock, files, prober and local commands, over node: built-ins. No decisions are made here. */
+/** The real clock, prober and local commands, over node: built-ins. No decisions are made here. */
 import { spawn } from 'node:child_process'
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
-import { randomUUID } from 'node:crypto'
-import { access, constants, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { connect, isIP, type Socket } from 'node:net'
-import { basename, dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { kill } from 'node:process'
 import type { ConnectionOptions, SecureContext } from 'node:tls'
 import { HactlError } from './errors.ts'
-import type { Clock, ConnectionKeeper, Files, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
+import type { Clock, ConnectionKeeper, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -28,74 +25,6 @@ export const systemClock: Clock = {
       }, ms)
       signal?.addEventListener('abort', onAbort, { once: true })
     }),
-}
-
-export const systemFiles: Files = {
-  read: async path => {
-    try {
-      return await readFile(path)
-    } catch (error) {
-      if (isMissing(error)) return undefined
-      throw error
-    }
-  },
-  write: async (path, text, mode) => {
-    const staged = join(dirname(path), `.${basename(path)}.${randomUUID()}`)
-    try {
-      const file = await open(staged, 'wx', mode)
-      try {
-        await file.writeFile(text)
-        // open() obeys the umask; what the caller asked for counts.
-        await file.chmod(mode)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
-      await rename(staged, path)
-    } catch (error) {
-      await rm(staged, { force: true })
-      throw error
-    }
-  },
-  exists: async path => {
-    try {
-      await access(path)
-      return true
-    } catch (error) {
-      if (isMissing(error)) return false
-      throw error
-    }
-  },
-  mode: async path => {
-    try {
-      return (await stat(path)).mode & 0o7777
-    } catch (error) {
-      if (isMissing(error)) return undefined
-      throw error
-    }
-  },
-  list: async path => {
-    try {
-      return (await readdir(path)).toSorted()
-    } catch (error) {
-      if (isMissing(error)) return undefined
-      throw error
-    }
-  },
-  whyNotWritable: async path => {
-    const folder = dirname(path)
-    try {
-      await access(folder, constants.W_OK | constants.X_OK)
-      if (!(await stat(folder)).isDirectory()) return `${folder} is not a folder`
-      return (await stat(path)).isDirectory() ? 'it is a folder' : undefined
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined
-      if (code === 'ENOENT') return (await systemFiles.exists(folder)) ? undefined : `there is no folder ${folder}`
-      if (code === 'EACCES' || code === 'EPERM') return `you may not write into ${folder}`
-      if (code === 'EROFS') return `${folder} is on a file system that is read-only`
-      return error instanceof Error ? error.message : String(error)
-    }
-  },
 }
 
 function isMissing(error: unknown): boolean {

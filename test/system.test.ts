@@ -1,11 +1,9 @@
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { ProbeTarget } from '../src/ports.ts'
-import { runLocalCommand, systemClock, systemConnectionKeeper, systemFiles, systemProber } from '../src/system.ts'
+import { runLocalCommand, systemClock, systemConnectionKeeper, systemProber } from '../src/system.ts'
 
 const open: Server[] = []
 
@@ -116,45 +114,6 @@ describe('a probe', () => {
   test.for(['/x y', '/x\r\nHost: evil', ''])('never sends the path %j', async path => {
     const port = await http(() => expect.unreachable())
     expect(await systemProber(target(port, { path }))).toMatchObject({ ok: false })
-  })
-})
-
-describe('files', () => {
-  test('are written whole, with the mode asked for, and leave nothing beside them', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'hactl-'))
-    try {
-      const path = join(folder, 'a.yml')
-      await systemFiles.write(path, 'one', 0o644)
-      await systemFiles.write(path, 'two', 0o640)
-      expect(readFileSync(path, 'utf8')).toBe('two')
-      expect(statSync(path).mode & 0o777).toBe(0o640)
-      expect(readdirSync(folder)).toEqual(['a.yml'])
-      expect(await systemFiles.exists(path)).toBe(true)
-      expect(await systemFiles.read(join(folder, 'none'))).toBeUndefined()
-      expect(await systemFiles.exists(join(folder, 'none'))).toBe(false)
-      await expect(systemFiles.write(join(folder, 'none', 'x'), '', 0o600)).rejects.toThrow('ENOENT')
-      await expect(systemFiles.read(folder)).rejects.toThrow('EISDIR')
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
-  })
-})
-
-describe('a path to write to', () => {
-  test('is fine where its folder is there, whether the file is or not; else it is said why not', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'hactl-'))
-    try {
-      const path = join(folder, 'a.html')
-      expect(await systemFiles.whyNotWritable(path)).toBeUndefined()
-      await systemFiles.write(path, 'one', 0o644)
-      expect(await systemFiles.whyNotWritable(path)).toBeUndefined()
-      expect(readdirSync(folder)).toEqual(['a.html'])
-      expect(await systemFiles.whyNotWritable(folder)).toBe('it is a folder')
-      expect(await systemFiles.whyNotWritable(join(folder, 'none', 'a.html'))).toBe(`there is no folder ${join(folder, 'none')}`)
-      expect(await systemFiles.whyNotWritable(join(path, 'a.html'))).toContain(path)
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
   })
 })
 

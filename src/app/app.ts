@@ -1,7 +1,7 @@
 /** hactl's table of contents: one function per intention, each loaded only when it is asked for. */
 import type { EngineEvent } from '../engine/events.ts'
 import type { Ports } from '../ports.ts'
-import type { CheckReport } from './check.ts'
+import type { CheckInput, CheckReport } from './check.ts'
 import type { CheckServersInput } from './check-servers.ts'
 import type { DeployInput, DeployReport } from './deploy.ts'
 import type { HistoryReport } from './history.ts'
@@ -21,8 +21,7 @@ type OnEvent = (event: EngineEvent) => void
 /** `packageRoot`: the folder of hactl's own package.json and playbooks/. */
 export function createApp(packageRoot: string) {
   return {
-    check: async (input: { readonly inventoryPath: string }, ports: Ports): Promise<CheckReport> =>
-      (await import('./check.ts')).check(input, ports),
+    check: async (input: CheckInput, ports: Ports): Promise<CheckReport> => (await import('./check.ts')).check(input, ports),
     checkConf: async (path: string, ports: Ports) => (await import('./check.ts')).checkConf(path, ports),
     checkServers: async (input: CheckServersInput, ports: Ports, onEvent: OnEvent) =>
       (await import('./check-servers.ts')).checkServers(input, ports, onEvent),

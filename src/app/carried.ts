@@ -5,6 +5,7 @@ import { packageFolderIssues } from '../domain/packages.ts'
 import type { CarriedPackage } from '../engine/apply/carry.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
+import { readInput, whyUnread } from './input-file.ts'
 import { invalidInventory, type LoadedCluster } from './load.ts'
 
 /** Together they travel in one run to every server: what is larger is no pair of packages with what they need. */
@@ -27,8 +28,16 @@ export async function readCarried(
   const packages: CarriedPackage[] = []
   let total = 0
   for (const fileName of carried.files ?? []) {
-    const content = await ports.files.read(join(carried.folder, fileName))
-    if (content === undefined) continue
+    const path = join(carried.folder, fileName)
+    const file = await readInput(path, ports, LIMIT_BYTES)
+    if (file.kind === 'absent') continue
+    if (file.kind === 'unusable')
+      throw new HactlError({
+        code: 'E_INVENTORY_INVALID',
+        what: `packages.from: ${whyUnread(path, file)}`,
+        fix: 'leave only packages in it that your user may read',
+      })
+    const content = file.bytes
     total += content.length
     if (total > LIMIT_BYTES)
       throw new HactlError({

@@ -6,6 +6,8 @@ import { worstCaseOutage } from '../domain/vrrp/outage.ts'
 import { HactlError } from '../errors.ts'
 import type { Issue } from '../inventory/inventory.ts'
 import type { Ports } from '../ports.ts'
+import { limitedServers } from './connect.ts'
+import { MAX_TEXT_BYTES, readInput, whyUnread } from './input-file.ts'
 import { clusterOf, invalidInventory, readInventory } from './load.ts'
 
 export interface CheckReport {
@@ -27,10 +29,17 @@ export interface CheckReport {
   }[]
 }
 
-/** Judges an inventory without a network and without its secrets. Throws E_INVENTORY_MISSING and E_INVENTORY_INVALID. */
-export async function check(input: { readonly inventoryPath: string }, ports: Ports): Promise<CheckReport> {
+export interface CheckInput {
+  readonly inventoryPath: string
+  /** The whole cluster is judged all the same; a name that it does not have is refused as everywhere. */
+  readonly limit: readonly string[]
+}
+
+/** Judges an inventory without a network and without its secrets. Throws E_INVENTORY_MISSING, E_INVENTORY_INVALID and E_USAGE. */
+export async function check(input: CheckInput, ports: Ports): Promise<CheckReport> {
   const read = await readInventory(input.inventoryPath, ports)
   if (read.inventory === undefined) throw invalidInventory(read)
+  limitedServers({ inventory: read.inventory, path: read.path }, input.limit)
   const cluster = clusterOf(read, read.inventory, () => undefined)
   const issues = clusterIssues(cluster)
   return {
@@ -49,13 +58,13 @@ export async function checkConf(
   path: string,
   ports: Ports,
 ): Promise<{ readonly errors: readonly Issue[]; readonly warnings: readonly Issue[] }> {
-  const bytes = await ports.files.read(path)
-  if (bytes === undefined) {
+  const file = await readInput(path, ports, MAX_TEXT_BYTES)
+  if (file.kind !== 'read') {
     throw new HactlError({
       code: 'E_INVENTORY_MISSING',
-      what: `there is no file ${path}`,
+      what: whyUnread(path, file),
       fix: 'name the keepalived.conf to be judged: hactl check --conf FILE',
     })
   }
-  return lintKeepalivedConf(bytes.toString('utf8'))
+  return lintKeepalivedConf(file.bytes.toString('utf8'))
 }

@@ -6,7 +6,7 @@ import { assertCanFailOver } from './assert-can-fail-over.ts'
 import { readCarried } from './carried.ts'
 import { type ConnectOptions, onlyLooking } from './connect.ts'
 import { loadCluster } from './load.ts'
-import { formerMemberErrors, strangerError, strangers } from './members.ts'
+import { assertForgettable, formerMemberErrors, strangerError, strangers } from './members.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from './preflight.ts'
@@ -38,6 +38,7 @@ export async function deploy(
   const loaded = await loadCluster(input.inventoryPath, ports)
   const { cluster } = loaded
   assertCanFailOver(cluster)
+  assertForgettable(cluster, input.forget)
   const carried = await readCarried(loaded, ports)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
   for (const text of loaded.secretWarnings) onEvent({ kind: 'warning', text })

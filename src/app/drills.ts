@@ -6,7 +6,9 @@ import { parseDrill } from '../engine/drill-file.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { DrillFile } from '../state/drill.ts'
+import { MAX_TEXT_BYTES, readInput, whyUnread } from './input-file.ts'
 import { pathFrom } from './load.ts'
+import { missingPlaybook } from './playbooks.ts'
 
 export const DEFAULT_DRILL = 'haproxy-stop'
 
@@ -42,23 +44,25 @@ export async function loadDrills(
   choice: DrillChoice,
   events: readonly string[],
   packageRoot: string,
-  ports: Pick<Ports, 'files' | 'cwd' | 'home'>,
+  ports: Pick<Ports, 'files' | 'signal' | 'cwd' | 'home'>,
 ): Promise<readonly DrillFile[]> {
   const names = choice.all ? SHIPPED_DRILLS : choice.drills.length === 0 ? [DEFAULT_DRILL] : choice.drills
   const vocabulary = { disturbances: DISTURBANCES, events }
   const drills = await Promise.all(
     names.map(async name => {
       const path = isPath(name) ? pathFrom(ports.cwd, name, ports.home) : join(packageRoot, 'playbooks', 'drills', `${name}.yml`)
-      const bytes = isPath(name) || SHIPPED_DRILLS.includes(name) ? await ports.files.read(path) : undefined
-      if (bytes === undefined) {
-        const meant = isPath(name) ? undefined : nearestWord(name, SHIPPED_DRILLS)
-        throw new HactlError({
-          code: 'E_USAGE',
-          what: `there is no drill ${name}`,
-          fix: `${meant === undefined ? '' : `did you mean ${meant}? `}one of: ${SHIPPED_DRILLS.join(', ')}; or the path of a file of your own (./my-drill.yml)`,
-        })
-      }
-      return parseDrill(bytes.toString('utf8'), path, vocabulary)
+      const isShipped = !isPath(name) && SHIPPED_DRILLS.includes(name)
+      const file = isPath(name) || isShipped ? await readInput(path, ports, MAX_TEXT_BYTES) : undefined
+      if (file?.kind === 'read') return parseDrill(file.bytes.toString('utf8'), path, vocabulary)
+      if (isShipped) throw missingPlaybook(path)
+      if (file?.kind === 'unusable')
+        throw new HactlError({ code: 'E_USAGE', what: whyUnread(path, file), fix: 'name a file that your user may read' })
+      const meant = isPath(name) ? undefined : nearestWord(name, SHIPPED_DRILLS)
+      throw new HactlError({
+        code: 'E_USAGE',
+        what: `there is no drill ${name}`,
+        fix: `${meant === undefined ? '' : `did you mean ${meant}? `}one of: ${SHIPPED_DRILLS.join(', ')}; or the path of a file of your own (./my-drill.yml)`,
+      })
     }),
   )
   if (choice.destructive) return drills

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Certificate, Cluster, PackageFolder } from '../domain/cluster-types.ts'
 import { buildCluster } from '../domain/cluster.ts'
+import { configFileIssues } from '../domain/haproxy/config-file.ts'
 import { HactlError } from '../errors.ts'
 import type { Inventory, Issue } from '../inventory/inventory.ts'
 import { authPassDoubt } from '../inventory/doubts.ts'
@@ -10,6 +11,7 @@ import { resolveSecret } from '../inventory/secrets.ts'
 import type { SecretSource } from '../inventory/secret-source.ts'
 import type { Ports } from '../ports.ts'
 import type { Secret } from '../secret.ts'
+import { type InputFile, MAX_TEXT_BYTES, readInput, whyUnread } from './input-file.ts'
 
 /** An inventory that was read, and what its author should know about it. */
 export interface ReadInventory {
@@ -39,47 +41,49 @@ export interface LoadedCluster {
 
 /** Reads an inventory and the haproxy.cfg it names. Throws E_INVENTORY_MISSING; everything else wrong is an issue. */
 export async function readInventory(path: string, ports: Ports): Promise<ReadInventory> {
-  const bytes = await ports.files.read(path)
-  if (bytes === undefined) {
+  const file = await readInput(path, ports, MAX_TEXT_BYTES)
+  if (file.kind !== 'read') {
     throw new HactlError({
       code: 'E_INVENTORY_MISSING',
-      what: `there is no inventory at ${path}`,
+      what: file.kind === 'absent' ? `there is no inventory at ${path}` : `${path} cannot be read as an inventory: ${file.why}`,
       fix: 'name one (hactl check FILE, or set HACTL_INVENTORY), or make one: hactl setup',
     })
   }
-  const baseDir = dirname(resolve(path))
+  const { bytes } = file
+  const baseDir = isStream(path) ? ports.cwd : dirname(resolve(path))
   const parsed = parseInventory(bytes.toString('utf8'), path)
   const issues = [...parsed.issues]
+  const doubts: Issue[] = []
   let haproxyConfig: ReadInventory['haproxyConfig']
   const configPath = parsed.haproxyConfig
   if (configPath !== undefined) {
     const absolute = pathFrom(baseDir, configPath, ports.home)
-    const config = await ports.files.read(absolute).catch((error: unknown) => error)
-    if (Buffer.isBuffer(config)) {
-      const text = config.toString('utf8')
-      if (Buffer.from(text, 'utf8').equals(config)) haproxyConfig = { text, path: absolute }
+    const config = await readInput(absolute, ports)
+    if (config.kind === 'read') {
+      const text = config.bytes.toString('utf8')
+      if (Buffer.from(text, 'utf8').equals(config.bytes)) haproxyConfig = { text, path: absolute }
       else issues.push({ path: 'haproxy.config', message: `${configPath} is not UTF-8 text`, fix: 'save it as UTF-8' })
-    } else {
-      const why = config instanceof Error ? config.message : `there is no file ${absolute}`
-      issues.push({ path: 'haproxy.config', message: why, fix: 'paths are relative to the folder of the inventory' })
-    }
+      const { errors, warnings } = configFileIssues(text, configPath)
+      issues.push(...(haproxyConfig === undefined ? [] : errors))
+      doubts.push(...warnings)
+    } else issues.push({ path: 'haproxy.config', message: whyUnread(absolute, config), fix: fixFor(config) })
   }
   const certificates: Certificate[] = []
   for (const [index, { file, path: onServer }] of (parsed.inventory?.certificates ?? []).entries()) {
     const absolute = pathFrom(baseDir, file, ports.home)
-    const read = await ports.files.read(absolute).catch((error: unknown) => error)
+    const read = await readInput(absolute, ports)
     const issue = (message: string, fix: string) => issues.push({ path: `certificates[${index}].file`, message, fix })
-    if (Buffer.isBuffer(read)) {
-      const text = read.toString('utf8')
+    if (read.kind === 'read') {
+      const text = read.bytes.toString('utf8')
       if (/^-----BEGIN CERTIFICATE-----\r?$/m.test(text) && /^-----BEGIN [A-Z ]*PRIVATE KEY-----\r?$/m.test(text))
         certificates.push({ path: onServer, text })
       else issue(`${file} does not hold a certificate and its private key`, 'cat site.crt chain.crt site.key >site.pem')
-    } else issue(read instanceof Error ? read.message : `there is no file ${absolute}`, 'paths are relative to the folder of the inventory')
+    } else issue(whyUnread(absolute, read), fixFor(read))
   }
   return {
     inventory: issues.length > 0 ? undefined : parsed.inventory,
     issues,
-    warnings: parsed.warnings,
+    warnings: [...parsed.warnings, ...doubts],
     haproxyConfig,
     certificates,
     packageFolder: await packageFolderOf(parsed.inventory, baseDir, ports),
@@ -87,6 +91,15 @@ export async function readInventory(path: string, ports: Ports): Promise<ReadInv
     baseDir,
     source: `${basename(path)} ${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`,
   }
+}
+
+/** Standard input or what a shell's <(...) became: it has no folder of its own. */
+function isStream(path: string): boolean {
+  return path === '/dev/stdin' || path.startsWith('/dev/fd/') || path.startsWith('/proc/')
+}
+
+function fixFor({ kind }: InputFile): string {
+  return kind === 'absent' ? 'paths are relative to the folder of the inventory' : 'name a file that you may read'
 }
 
 /** Whether it is what a deploy needs is judged apart: who drains a server or looks at it needs no packages. */
@@ -141,7 +154,7 @@ export function secretOf(source: SecretSource, key: string, baseDir: string, por
     key,
     env: ports.env,
     home: ports.home,
-    readFile: file => ports.files.read(file),
+    readFile: file => ports.files.read(file, { signal: ports.signal, maxBytes: MAX_TEXT_BYTES }),
     fileMode: async file => ports.files.mode?.(file),
     warn,
     localCommand: ports.localCommand,

@@ -24,6 +24,18 @@ export function formerMemberProblems(cluster: Cluster, nodes: readonly ObservedN
   )
 }
 
+/** Throws E_USAGE where a server is to be forgotten that the inventory has. */
+export function assertForgettable(cluster: Cluster, forget: readonly string[]): void {
+  const present = cluster.servers.map(({ name }) => name).filter(name => forget.includes(name))
+  if (present.length === 0) return
+  throw new HactlError({
+    code: 'E_USAGE',
+    what: `--forget names ${present.join(', ')}, which the inventory has`,
+    why: ['it is for former members that are gone for good; no server was contacted'],
+    fix: 'take the server out of the inventory first, or leave --forget out',
+  })
+}
+
 /** `forget`: names of those that the operator says are gone. */
 export function formerMemberErrors(cluster: Cluster, nodes: readonly ObservedNode[], forget: readonly string[]): readonly HactlError[] {
   return formerMembers(cluster, nodes)

@@ -1,5 +1,6 @@
 /** What a drill asks through a virtual address. */
 import { isIP } from 'node:net'
+import { canonicalAddress } from '../domain/addresses.ts'
 import type { Cluster, Instance } from '../domain/cluster-types.ts'
 import { HactlError } from '../errors.ts'
 import type { ProbeTarget } from '../ports.ts'
@@ -9,7 +10,7 @@ export const PROBE_LIMIT_MS = 1000
 
 /**
  * The cluster's own probe on the instance's first address; or a URL instead. The name in a URL is only what is asked for (Host, SNI):
- * the probe still goes to the virtual address. A URL with an IP address goes there. Throws E_USAGE.
+ * the probe still goes to the virtual address. A URL with an IP address goes there, which must be one of the cluster's. Throws E_USAGE.
  */
 export function probeTargetFor(cluster: Cluster, instance: Instance, url: string | undefined): ProbeTarget {
   const address = instance.virtualAddresses[0]?.address ?? ''
@@ -18,6 +19,7 @@ export function probeTargetFor(cluster: Cluster, instance: Instance, url: string
   const parsed = urlOf(url)
   const isHttps = parsed.protocol === 'https:'
   const hostname = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(hostname) !== 0) assertVirtual(hostname, cluster)
   return {
     address: isIP(hostname) === 0 ? address : hostname,
     port: parsed.port === '' ? (isHttps ? 443 : 80) : Number(parsed.port),
@@ -27,6 +29,19 @@ export function probeTargetFor(cluster: Cluster, instance: Instance, url: string
     status: undefined,
     timeoutMs: PROBE_LIMIT_MS,
   }
+}
+
+/** Whatever else answers, its silence says nothing about a failover: every drill would pass. */
+function assertVirtual(hostname: string, cluster: Cluster): void {
+  const own = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+  const asked = canonicalAddress(hostname)?.address
+  if (asked !== undefined && own.includes(asked)) return
+  throw new HactlError({
+    code: 'E_USAGE',
+    what: `--probe asks ${hostname}, which is no virtual address of this cluster`,
+    why: ['a failover could not be seen from there', 'no server was contacted'],
+    fix: `ask one of ${own.join(', ')}; a name in its place is sent as the Host header, and the virtual address is asked`,
+  })
 }
 
 function urlOf(text: string): URL {

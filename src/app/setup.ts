@@ -14,6 +14,9 @@ import {
 } from '../inventory/grammar.ts'
 import { parseInventory } from '../inventory/parse.ts'
 import { renderInventory } from '../inventory/render.ts'
+import type { Ports } from '../ports.ts'
+import { readInput, whyUnread } from './input-file.ts'
+import { pathFrom } from './load.ts'
 
 export interface AnsweredServer {
   readonly name: string
@@ -52,6 +55,15 @@ export interface SetupAnswers {
   readonly identityFile: string | undefined
   readonly knownHosts: string | undefined
   readonly emails: readonly string[]
+}
+
+/** What check would refuse of the haproxy.cfg that the answers name; undefined where nothing, or where they name none. */
+export async function configDoubt({ haproxy }: SetupAnswers, folder: string, ports: Ports): Promise<Issue | undefined> {
+  if (haproxy.kind !== 'config') return undefined
+  const path = pathFrom(folder, haproxy.path, ports.home)
+  const file = await readInput(path, ports)
+  if (file.kind === 'read') return undefined
+  return { path: 'haproxy.config', message: whyUnread(path, file), fix: 'hactl check refuses the inventory until it is there' }
 }
 
 /** The inventory as commented text, and everything wrong or doubtful in it. */

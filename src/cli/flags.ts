@@ -22,13 +22,25 @@ export function flagsFrom(values: Readonly<Record<string, unknown>>): Flags {
     },
     list: name => {
       const value = values[name]
-      return Array.isArray(value) ? value.filter(item => typeof item === 'string') : []
+      return Array.isArray(value) ? value.flat().filter(item => typeof item === 'string') : []
     },
   }
 }
 
 export function usageError(what: string, fix: string): HactlError {
   return new HactlError({ code: 'E_USAGE', what, fix })
+}
+
+/**
+ * Names, separated by commas. An empty one is refused: `--limit "$SERVER"` with the variable unset must not come to mean every server.
+ */
+export function nameList(value: string, flag: string): readonly string[] {
+  const names = value.split(',').map(name => name.trim())
+  if (!names.includes('')) return names
+  throw usageError(
+    `${flag} ${value.trim() === '' ? 'was given no name' : `holds an empty name: ${JSON.stringify(value)}`}`,
+    `name servers, as in ${flag} srv-1,srv-2, or leave ${flag} out; a shell variable in it may be unset`,
+  )
 }
 
 /** A whole number within bounds. */

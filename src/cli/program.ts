@@ -1,10 +1,16 @@
 import type { CommandSpec, FlagSpec } from './command.ts'
-import { durationMs, oneOf, probeUrl, reportFile, unitDurationMs, wholeNumber } from './flags.ts'
+import { durationMs, nameList, oneOf, probeUrl, reportFile, unitDurationMs, wholeNumber } from './flags.ts'
 
 /** Flags that every command takes, before or after its name. */
 export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   { flags: '-i, --inventory <FILE>', about: 'the inventory (default: $HACTL_INVENTORY, then ./inventory.yml)', completes: 'file' },
-  { flags: '-l, --limit <SERVER,...>', about: 'only these servers', repeat: true, completes: 'server' },
+  {
+    flags: '-l, --limit <SERVER,...>',
+    about: 'only these servers (not with verify-failover: a drill needs to see all)',
+    repeat: true,
+    parse: nameList,
+    completes: 'server',
+  },
   { flags: '-y, --yes', about: 'answer yes to every question' },
   { flags: '--json', about: 'one JSON object per line on stdout, the result last; text goes to stderr' },
   { flags: '-v, --verbose', about: 'say more: unchanged things, causes of errors' },
@@ -130,7 +136,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       { flags: '--adopt', about: 'take over files that hactl did not make' },
       { flags: '--reload', about: 'reload the services although nothing changed' },
-      { flags: '--forget <SERVER,...>', about: 'former members that are gone for good', repeat: true },
+      { flags: '--forget <SERVER,...>', about: 'former members that are gone for good', repeat: true, parse: nameList },
     ],
     examples: ['hactl deploy', 'hactl deploy edge.yml --yes --json'],
     load: async () => (await import('./commands/deploy.ts')).deploy,
@@ -150,13 +156,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       { flags: '-d, --drill <NAME>', about: 'which failure (default: haproxy-stop)', repeat: true },
       { flags: '--all', about: 'every drill that kills or reboots no server' },
-      { flags: '--destructive', about: 'with --all: those too' },
+      { flags: '--destructive', about: 'with --all or --drill: those too' },
       {
         flags: '--max-outage <TIME>',
         about: 'longest outage that passes (default: the worst case of check + 10 %)',
         parse: unitDurationMs,
       },
-      { flags: '--probe <URL>', about: "what to ask instead of the inventory's probe", parse: probeUrl },
+      {
+        flags: '--probe <URL>',
+        about: "what to ask instead of the inventory's probe: a virtual address, or a name, which goes into the Host header",
+        parse: probeUrl,
+      },
       {
         flags: '--from <WHERE>',
         about: 'controller, or a server: where the probes come from (repeatable: the worst counts)',

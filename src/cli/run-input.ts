@@ -9,6 +9,9 @@ import { usageError } from './flags.ts'
 /** Which inventory: the argument, -i, $HACTL_INVENTORY, ./inventory.yml, in this order; absolute. */
 export function inventoryPath({ argument, flags, ports }: CommandContext): string {
   const flag = flags.text('inventory')
+  if (argument === '' || flag === '') {
+    throw usageError('the name of the inventory is empty', 'name a file, or leave the name out; a shell variable may be unset')
+  }
   if (argument !== undefined && flag !== undefined && resolve(ports.cwd, argument) !== resolve(ports.cwd, flag)) {
     throw usageError(`two inventories were given: ${argument} and -i ${flag}`, 'give one of them')
   }
@@ -22,7 +25,7 @@ export async function runInput(context: CommandContext): Promise<RunInput> {
   const { flags } = context
   const input = {
     inventoryPath: inventoryPath(context),
-    limit: flags.list('limit').flatMap(list => list.split(',').filter(name => name !== '')),
+    limit: flags.list('limit'),
     forks: flags.number('forks') ?? 8,
     timeoutMs: flags.number('timeout') ?? 20_000,
     verbose: context.output.verbose,
@@ -62,15 +65,17 @@ export function notInteractive(what: string, fix: string): HactlError {
   return new HactlError({ code: 'E_NOT_INTERACTIVE', what: `${what} cannot be asked for: stdin or stderr is no terminal`, fix })
 }
 
-/** Throws E_NOT_INTERACTIVE before any server is contacted where a question will come that nobody can answer. */
-export function assertCanAsk(context: CommandContext): void {
-  if (context.flags.on('yes') || context.interactive) return
-  throw notInteractive('the confirmation', 'give --yes to answer it beforehand')
+/** runInput for a command that will ask: where nobody can answer, E_NOT_INTERACTIVE comes before any server is contacted. */
+export async function askingInput(
+  context: CommandContext,
+  message?: string,
+): Promise<RunInput & { readonly beforeConnecting: () => void }> {
+  return { ...(await runInput(context)), beforeConnecting: () => assertAnswerable(context, message) }
 }
 
-/** For commands that must not even connect where nobody can answer: throws what confirmed() would. */
-export function assertAnswerable(context: CommandContext, message: string): void {
-  if (!context.flags.on('yes') && !context.interactive) throw notInteractive(`"${message}"`, 'give --yes to answer it beforehand')
+function assertAnswerable({ flags, interactive }: CommandContext, message?: string): void {
+  if (flags.on('yes') || interactive) return
+  throw notInteractive(message === undefined ? 'the confirmation' : `"${message}"`, 'give --yes to answer it beforehand')
 }
 
 /** The answer to a yes/no question that stands between the operator and a change; --yes is an answer. */

@@ -45,9 +45,19 @@ export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks
     output.object({ event: 'result', command, exit: outcome.exit, ...outcome.result })
     return outcome.exit
   }
-  const error = classify(outcome.thrown, ports.signal)
+  return tellError(classify(outcome.thrown, ports.signal), command, output, outcome.result)
+}
+
+/** Tells what was thrown where no run() could catch it, as run() tells of everything else; gives the exit status. */
+export function tellFault(thrown: unknown, argv: readonly string[], ports: Pick<Ports, 'env' | 'terminal'>): number {
+  const noTree = () => Promise.reject(new Error('a fault is told without a drawing'))
+  const output = createOutput(outputSettings(argv, ports), ports.terminal, noTree)
+  return tellError(asHactlError(thrown), commandOf(argv), output)
+}
+
+function tellError(error: HactlError, command: string, output: Output, soFar: Readonly<Record<string, unknown>> = {}): number {
   output.problem(renderError(error, { columns: output.errorColumns, verbose: output.verbose, style: output.errorStyle }))
-  output.object({ event: 'result', command, exit: error.exit, ...withServers(errorResult(error), outcome.result) })
+  output.object({ event: 'result', command, exit: error.exit, ...withServers(errorResult(error), soFar) })
   return error.exit
 }
 
@@ -96,7 +106,7 @@ async function perform(argv: readonly string[], ports: Ports, hooks: RunHooks, o
 }
 
 // Read before argv is parsed, because a usage error must already obey them.
-function outputSettings(argv: readonly string[], ports: Ports): Parameters<typeof createOutput>[0] {
+function outputSettings(argv: readonly string[], ports: Pick<Ports, 'env'>): Parameters<typeof createOutput>[0] {
   const end = argv.indexOf('--')
   const words = end < 0 ? argv : argv.slice(0, end)
   // -vq is -v -q; letters that take a value (-i, -l, -d) never stand in such a group.

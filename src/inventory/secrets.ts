@@ -1,6 +1,6 @@
 /** From where a secret is to its value. No error shows a value, what a command printed, or the command, whose words may hold one. */
 import { isAbsolute, join } from 'node:path'
-import { asHactlError, HactlError } from '../errors.ts'
+import { asHactlError, HactlError, UnusableFile } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import type { SecretSource } from './secret-source.ts'
 
@@ -52,7 +52,10 @@ function fromEnvironment(name: string, deps: SecretDeps): string {
 async function fromFile(file: string, deps: SecretDeps): Promise<string> {
   const path = absolutePath(file, deps)
   const bytes = await deps.readFile(path).catch((thrown: unknown) => {
-    throw refuse(deps, `the file ${path} cannot be read`, 'let your user read it', thrown)
+    const error = asHactlError(thrown)
+    if (error.code === 'E_INTERRUPTED') throw error
+    const why = thrown instanceof UnusableFile ? `: ${thrown.reason}` : ''
+    throw refuse(deps, `the file ${path} cannot be read${why}`, 'name a file that your user may read', thrown)
   })
   if (bytes === undefined)
     throw refuse(deps, `there is no file ${path}`, "write the secret into it; paths are relative to the inventory's folder")

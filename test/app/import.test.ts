@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { basename } from 'node:path'
 import { check } from '../../src/app/check.ts'
 import { type ImportInput, type ImportReport, importServers } from '../../src/app/import.ts'
+import { HactlError } from '../../src/errors.ts'
+import type { Ports } from '../../src/ports.ts'
 import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
 import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
@@ -91,6 +93,19 @@ describe.skipIf(lacks !== undefined)('servers that hactl set up', () => {
   })
 })
 
+test('a server that cannot be reached is called as it was on the command line', async () => {
+  let host: string | undefined
+  const connect: Ports['remote']['connect'] = async target => {
+    host = target.given?.host
+    throw new HactlError({ code: 'E_SSH_UNREACHABLE', what: 'cannot be reached' })
+  }
+  const servers = [{ name: 'x', host: 'x.example.com', user: undefined, port: undefined }]
+  const input = { servers, output: INVENTORY_PATH, sshUser: undefined, identityFile: undefined, knownHosts: undefined }
+  const asked = importServers({ ...input, limit: [], forks: 1, timeoutMs: 1000 }, memoryPorts(new Map(), { remote: { connect } }), () => {})
+  await expect(asked).rejects.toMatchObject({ code: 'E_SSH_UNREACHABLE' })
+  expect(host).toBe('the host x.example.com on the command line')
+})
+
 describe.skipIf(lacks !== undefined)('a cluster written by hand', () => {
   let cluster: ShellCluster
   beforeAll(() => {
@@ -125,7 +140,7 @@ describe.skipIf(lacks !== undefined)('a cluster written by hand', () => {
     expect(inventory?.text).toContain('{ name: srv-1, host: 192.0.2.11, ssh: { user: ops, port: 2222 } }')
     expect(inventory?.text).toMatch(/user: deploy\n\s+identity_file: keys\/id\n\s+known_hosts: ~\/\.ssh\/known_hosts/)
     const files = new Map(report.files.map(file => [basename(file.path), file.text]))
-    const checked = await check({ inventoryPath: INVENTORY_PATH }, memoryPorts(files))
+    const checked = await check({ inventoryPath: INVENTORY_PATH, limit: [] }, memoryPorts(files))
     expect(checked).toMatchObject({ errors: [], profile: 'classic', servers: ['srv-1', 'srv-2'] })
   })
 

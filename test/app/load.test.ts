@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { targetsOf } from '../../src/app/connect.ts'
+import { check, checkConf } from '../../src/app/check.ts'
+import { type ConnectOptions, targetsOf } from '../../src/app/connect.ts'
 import { loadCluster, readInventory } from '../../src/app/load.ts'
+import { HactlError, UnusableFile } from '../../src/errors.ts'
 import type { Ports } from '../../src/ports.ts'
 import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
 
@@ -46,6 +48,100 @@ describe('an inventory with several kinds of mistakes', () => {
     const text = JSON.stringify(inventory('secret', { haproxy: { config: '-f' } }))
     const { issues } = await readInventory(INVENTORY_PATH, portsWith({ 'inventory.yml': text }))
     expect(issues.map(issue => issue.path)).toEqual(['haproxy.config'])
+  })
+})
+
+describe('a file that is there and cannot be read', () => {
+  /** Ports for which each of these paths is unusable. */
+  const without = (files: Readonly<Record<string, string>>, ...unusable: string[]) => {
+    const ports = portsWith(files)
+    const read: Ports['files']['read'] = async (path, options) => {
+      if (unusable.includes(path)) throw new UnusableFile(path, 'it is a folder')
+      return ports.files.read(path, options)
+    }
+    return { ...ports, files: { ...ports.files, read } }
+  }
+
+  test('is told as such where it is the inventory, or a keepalived.conf to be judged', async () => {
+    const ports = without({}, INVENTORY_PATH)
+    const what = `${INVENTORY_PATH} cannot be read as an inventory: it is a folder`
+    await expect(readInventory(INVENTORY_PATH, ports)).rejects.toMatchObject({ code: 'E_INVENTORY_MISSING', message: what })
+    const conf = { exit: 3, message: `${INVENTORY_PATH} cannot be read: it is a folder` }
+    await expect(checkConf(INVENTORY_PATH, ports)).rejects.toMatchObject(conf)
+  })
+
+  test('is an issue of the inventory that names it', async () => {
+    const certificates = [{ file: 'site.pem', path: '/etc/haproxy/site.pem' }]
+    const text = JSON.stringify(inventory({ file: 'vrrp' }, { certificates }))
+    const ports = without({ 'inventory.yml': text, ...CONFIG }, '/inventory/haproxy.cfg', '/inventory/site.pem')
+    expect((await readInventory(INVENTORY_PATH, ports)).issues).toEqual([
+      { path: 'haproxy.config', message: '/inventory/haproxy.cfg cannot be read: it is a folder', fix: 'name a file that you may read' },
+      { path: 'certificates[0].file', message: '/inventory/site.pem cannot be read: it is a folder', fix: 'name a file that you may read' },
+    ])
+  })
+
+  test('is said of a secret', async () => {
+    const ports = without({ 'inventory.yml': JSON.stringify(inventory({ file: 'vrrp' })), ...CONFIG }, '/inventory/vrrp')
+    await expect(loadCluster(INVENTORY_PATH, ports)).rejects.toMatchObject({
+      code: 'E_SECRET',
+      message: 'vrrp_instances VRRP1: auth_pass: the file /inventory/vrrp cannot be read: it is a folder',
+    })
+  })
+
+  test('does not hide an interrupt', async () => {
+    const read = () => Promise.reject(new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted' }))
+    const ports = portsWith({})
+    await expect(readInventory(INVENTORY_PATH, { ...ports, files: { ...ports.files, read } })).rejects.toMatchObject({ exit: 130 })
+  })
+})
+
+describe('a haproxy.cfg of the operator', () => {
+  const judged = async (config: string) => {
+    const ports = portsWith({ 'inventory.yml': JSON.stringify(inventory({ env: 'P' })), 'haproxy.cfg': config })
+    const { issues, warnings } = await readInventory(INVENTORY_PATH, ports)
+    return {
+      issues: issues.map(({ message }) => message),
+      warnings: warnings.flatMap(({ path, message }) => (path === 'haproxy.config' ? [message] : [])),
+    }
+  }
+
+  test.for([
+    ['', 'haproxy.cfg is empty'],
+    ['\n \n', 'haproxy.cfg is empty'],
+    ['garbage here\n', 'haproxy.cfg has no section of a haproxy.cfg: no global, defaults, frontend or listen'],
+  ] as const)('%j is refused for what it is', async ([config, message]) => {
+    expect(await judged(config)).toEqual({ issues: [message], warnings: [] })
+  })
+
+  test('whose last line has no line feed is doubtful: haproxy takes it for a cut one', async () => {
+    expect(await judged(CONFIG['haproxy.cfg'])).toEqual({ issues: [], warnings: [] })
+    expect(await judged(CONFIG['haproxy.cfg'].trimEnd())).toEqual({
+      issues: [],
+      warnings: ['the last line of haproxy.cfg has no line feed: haproxy takes the file for a cut one and refuses it'],
+    })
+  })
+})
+
+describe('servers to be gone to', () => {
+  const targets = async (over: Partial<ConnectOptions>) => {
+    const files = { 'inventory.yml': JSON.stringify(inventory({ env: 'P' })), ...CONFIG }
+    const ports = portsWith(files, { env: { P: 'secret' } })
+    return targetsOf(await loadCluster(INVENTORY_PATH, ports), { ...OPTIONS, ...over }, ports)
+  }
+  const beforeConnecting = () => {
+    throw new HactlError({ code: 'E_NOT_INTERACTIVE', what: 'nobody can be asked' })
+  }
+
+  test('are known by name before it matters that nobody can be asked', async () => {
+    await expect(targets({ limit: ['nobody'], beforeConnecting })).rejects.toMatchObject({ code: 'E_USAGE' })
+    await expect(targets({ beforeConnecting })).rejects.toMatchObject({ code: 'E_NOT_INTERACTIVE' })
+  })
+
+  test('are known to check, too', async () => {
+    const ports = portsWith({ 'inventory.yml': JSON.stringify(inventory({ env: 'P' })), ...CONFIG })
+    const what = '--limit names nobody, which /inventory/inventory.yml does not have'
+    await expect(check({ inventoryPath: INVENTORY_PATH, limit: ['srv-1', 'nobody'] }, ports)).rejects.toMatchObject({ message: what })
+    expect((await check({ inventoryPath: INVENTORY_PATH, limit: ['srv-1'] }, ports)).servers).toEqual(['srv-1', 'srv-2'])
   })
 })
 

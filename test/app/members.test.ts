@@ -81,6 +81,8 @@ describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
     expect(error.fix).toMatch(/hactl remove --limit srv-3 .*hactl deploy --forget srv-3/)
     expect(switched()).toEqual(before)
     await cluster.deploy({ forget: ['srv-3'] })
+    const present = await refusal(cluster.deploy({ forget: ['srv-1'] }))
+    expect(present).toMatchObject({ code: 'E_USAGE', message: '--forget names srv-1, which the inventory has' })
     // And is not asked again.
     await cluster.deploy()
     expect((await cluster.plan(cluster.servers.slice(0, 2))).plan.waves).toEqual([])

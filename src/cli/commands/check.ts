@@ -1,5 +1,6 @@
 import { relative, resolve } from 'node:path'
 import type { Command, CommandContext, Outcome } from '../command.ts'
+import { usageError } from '../flags.ts'
 import { inventoryPath, runInput } from '../run-input.ts'
 import { renderCheck } from '../view/check.ts'
 import { renderIssues } from '../view/issues.ts'
@@ -8,15 +9,26 @@ import { renderPreflight } from '../view/preflight.ts'
 import { count } from '../view/style.ts'
 
 export const check: Command = async context => {
-  const conf = context.flags.text('conf')
-  return conf === undefined ? checkInventory(context) : checkConf(context, resolve(context.ports.cwd, conf))
+  const { argument, flags, ports } = context
+  const conf = flags.text('conf')
+  if (conf === undefined) return checkInventory(context)
+  if (conf === '') throw usageError('the name for --conf is empty', 'name a keepalived.conf; a shell variable may be unset')
+  const [beside] = [
+    ...(argument === undefined ? [] : [`the inventory ${JSON.stringify(argument)}`]),
+    ...(flags.text('inventory') === undefined ? [] : ['-i']),
+    ...(flags.on('servers') ? ['--servers'] : []),
+    ...(flags.list('limit').length === 0 ? [] : ['--limit']),
+  ]
+  if (beside !== undefined)
+    throw usageError(`--conf judges one file by itself: ${beside} has no part in it`, `leave out --conf or ${beside}`)
+  return checkConf(context, resolve(ports.cwd, conf))
 }
 
 async function checkInventory(context: CommandContext): Promise<Outcome> {
-  const { app, output, ports } = context
+  const { app, flags, output, ports } = context
   const path = inventoryPath(context)
   const shown = relative(ports.cwd, path)
-  const report = await app.check({ inventoryPath: path }, ports)
+  const report = await app.check({ inventoryPath: path, limit: flags.list('limit') }, ports)
   const { errors, warnings, cluster, profile, servers, table, outages } = report
   const exit = errors.length > 0 ? 3 : 0
   if (output.quiet) printIssues(context, shown, errors, warnings)
@@ -32,7 +44,7 @@ async function checkInventory(context: CommandContext): Promise<Outcome> {
     outages: outages.map(snakeKeys),
   }
   if (errors.length > 0) return { exit, result: { ...refusal(errors.length), ...result } }
-  if (!context.flags.on('servers')) return { exit, result }
+  if (!flags.on('servers')) return { exit, result }
   const checks = await app.checkServers(await runInput(context), ports, output.event)
   await output.settle()
   output.text(renderPreflight(checks, output.style, output.columns))

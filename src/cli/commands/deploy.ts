@@ -1,18 +1,17 @@
 import type { Plan } from '../../state.ts'
 import { tellingChanges } from '../changed-so-far.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { assertCanAsk, confirmed, runInput } from '../run-input.ts'
+import { confirmed, askingInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'
 import { planObjects, renderPlan } from '../view/plan.ts'
 
 export const deploy: Command = async context => {
   const { app, output, ports, flags } = context
-  assertCanAsk(context)
   const input = {
-    ...(await runInput(context)),
+    ...(await askingInput(context)),
     adopt: flags.on('adopt'),
     reload: flags.on('reload'),
-    forget: flags.list('forget').flatMap(list => list.split(',')),
+    forget: flags.list('forget'),
     confirm: (plan: Plan) => showAndAsk(context, plan),
   }
   return tellingChanges(context, async onEvent => {

@@ -1,7 +1,7 @@
 import type { MoveReport } from '../../app/drain.ts'
 import type { MoveAnnouncement } from '../../app/move.ts'
 import type { Command, CommandContext, Outcome } from '../command.ts'
-import { assertAnswerable, confirmed, runInput } from '../run-input.ts'
+import { askingInput, confirmed } from '../run-input.ts'
 import { moveObject, renderMove, renderMoveAnnouncement } from '../view/drain.ts'
 
 export const drain: Command = async context => {
@@ -14,9 +14,8 @@ export const drain: Command = async context => {
 export async function moveInput(context: CommandContext, verb: 'Drain' | 'Undrain') {
   const server = context.argument ?? ''
   const question = `${verb} ${server} now?`
-  assertAnswerable(context, question)
   return {
-    ...(await runInput({ ...context, argument: undefined })),
+    ...(await askingInput({ ...context, argument: undefined }, question)),
     server,
     confirm: async (what: MoveAnnouncement) => {
       await context.output.settle()

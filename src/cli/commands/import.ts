@@ -1,9 +1,12 @@
 import { dirname, relative, resolve } from 'node:path'
 import type { Command } from '../command.ts'
 import { usageError } from '../flags.ts'
+import { assertNew, assertWritable } from '../output-file.ts'
 import { runInput } from '../run-input.ts'
 import { issueText } from '../view/issues.ts'
 import { printable } from '../view/style.ts'
+
+const ELSEWHERE = 'give another --output'
 
 /** Reads what runs on servers and writes files on this machine only; named so because import is a word of the language. */
 export const importCommand: Command = async context => {
@@ -14,19 +17,16 @@ export const importCommand: Command = async context => {
     if ('problem' in answer) throw usageError(answer.problem, 'hactl import --help shows examples')
     return answer.value
   })
+  const twice = servers.find(({ name }, at) => servers.findIndex(other => other.name === name) < at)
+  if (twice !== undefined) throw usageError(`two servers are called ${twice.name}`, 'name each server once, as in srv-1=HOST srv-2=HOST')
   const checked = (flag: string, kind: 'user' | 'path', text: string | undefined) => {
     const problem = text === undefined ? undefined : answerProblem[kind](text)
     if (problem !== undefined) throw usageError(`${flag}: ${problem}`, 'hactl import --help shows examples')
     return text
   }
   const path = resolve(ports.cwd, flags.text('output') ?? flags.text('inventory') ?? 'inventory.yml')
-  const refuseExisting = async (file: string) => {
-    if (flags.on('force') || !(await ports.files.exists(file))) return
-    throw usageError(`${file} exists already`, 'give another --output, or --force to overwrite it')
-  }
-  await refuseExisting(path)
-  const whyNot = await ports.files.whyNotWritable(path)
-  if (whyNot !== undefined) throw usageError(`${path} cannot be written: ${whyNot}`, 'give another --output')
+  await assertWritable(path, context, ELSEWHERE)
+  await assertNew(path, context, ELSEWHERE)
   const report = await app.importServers(
     {
       ...(await runInput(context)),
@@ -40,7 +40,7 @@ export const importCommand: Command = async context => {
     output.event,
   )
   await output.settle()
-  for (const file of report.files) await refuseExisting(file.path)
+  for (const file of report.files) await assertNew(file.path, context, ELSEWHERE)
   // The inventory last: what it names is there already.
   for (const file of report.files.toReversed()) await ports.files.write(file.path, file.text, file.mode)
   const shown = (file: string) => relative(ports.cwd, file)

@@ -1,11 +1,10 @@
 import type { RemoveAnnouncement } from '../../app/remove.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { assertCanAsk, runInput } from '../run-input.ts'
+import { askingInput } from '../run-input.ts'
 
 export const remove: Command = async context => {
   const { app, output, ports } = context
-  assertCanAsk(context)
-  const input = { ...(await runInput(context)), confirm: (what: RemoveAnnouncement) => askForName(context, what) }
+  const input = { ...(await askingInput(context)), confirm: (what: RemoveAnnouncement) => askForName(context, what) }
   const { servers } = await app.remove(input, ports, event => output.event(event))
   await output.settle()
   output.text(

@@ -1,15 +1,14 @@
 import type { Plan } from '../../state.ts'
 import { tellingChanges } from '../changed-so-far.ts'
 import type { Command } from '../command.ts'
-import { assertCanAsk, runInput } from '../run-input.ts'
+import { askingInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'
 import { showAndAsk } from './deploy.ts'
 
 export const rollback: Command = async context => {
   const { app, output, ports } = context
-  assertCanAsk(context)
   const input = {
-    ...(await runInput({ ...context, argument: undefined })),
+    ...(await askingInput({ ...context, argument: undefined })),
     id: context.argument,
     confirm: (plan: Plan) => showAndAsk(context, plan, 'Go back to this?'),
   }

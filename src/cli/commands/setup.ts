@@ -2,22 +2,25 @@ import { basename, dirname, relative, resolve } from 'node:path'
 import type { SetupAnswers } from '../../app/setup.ts'
 import { HactlError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { usageError } from '../flags.ts'
+import { assertNew, assertWritable } from '../output-file.ts'
 import { confirmed, notInteractive } from '../run-input.ts'
 import { issueText } from '../view/issues.ts'
 import { discover } from '../wizard/discover.ts'
 import { answersFromFlags, askAnswers, missingFlags, withDefaults, type AnswerGrammar } from '../wizard/questions.ts'
 
+const ELSEWHERE = 'give another file'
+
 export const setup: Command = async context => {
   const { argument, flags, output, ports } = context
   const path = resolve(ports.cwd, argument ?? flags.text('inventory') ?? 'inventory.yml')
+  await assertWritable(path, context, ELSEWHERE)
   const exists = await ports.files.exists(path)
-  if (exists && !flags.on('force') && (flags.on('yes') || !context.interactive)) {
-    throw usageError(`${path} exists already`, 'give another file, or --force to overwrite it')
-  }
-  const { answerProblem, buildInventory, parseBackendAnswer, parseServerAnswer } = await import('../../app/setup.ts')
+  if (flags.on('yes') || !context.interactive) await assertNew(path, context, ELSEWHERE)
+  const { answerProblem, buildInventory, configDoubt, parseBackendAnswer, parseServerAnswer } = await import('../../app/setup.ts')
   const answers = await collect(context, dirname(path), { server: parseServerAnswer, backend: parseBackendAnswer, problem: answerProblem })
-  const { text, issues, warnings } = buildInventory(answers)
+  const { text, issues, warnings: doubts } = buildInventory(answers)
+  const noConfig = await configDoubt(answers, dirname(path), ports)
+  const warnings = noConfig === undefined ? doubts : [...doubts, noConfig]
   if (issues.length > 0) {
     throw new HactlError({
       code: 'E_USAGE',

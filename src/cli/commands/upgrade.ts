@@ -1,16 +1,15 @@
 import type { Plan } from '../../state.ts'
 import { tellingChanges } from '../changed-so-far.ts'
 import type { Command } from '../command.ts'
-import { assertCanAsk, runInput } from '../run-input.ts'
+import { askingInput } from '../run-input.ts'
 import { movedObject } from '../view/drain.ts'
 import { renderUpgrade } from '../view/upgrade.ts'
 import { showAndAsk } from './deploy.ts'
 
 export const upgrade: Command = async context => {
   const { app, output, ports } = context
-  assertCanAsk(context)
   const input = {
-    ...(await runInput(context)),
+    ...(await askingInput(context)),
     confirm: (plan: Plan) => showAndAsk(context, plan, 'Upgrade, one server after the other?'),
   }
   return tellingChanges(context, async onEvent => {

@@ -4,7 +4,7 @@ import type { DrillAnnouncement, VerifyInput } from '../../app/verify-failover.t
 import { HactlError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { usageError } from '../flags.ts'
-import { assertCanAsk, confirmed, runInput } from '../run-input.ts'
+import { confirmed, askingInput } from '../run-input.ts'
 import { renderError } from '../view/error.ts'
 import { renderAnnouncement, renderVerify, verifyObject } from '../view/verify.ts'
 
@@ -12,7 +12,8 @@ export const verifyFailover: Command = async context => {
   const { app, flags, output, ports } = context
   const drills = flags.list('drill')
   if (flags.on('all') && drills.length > 0) throw usageError('--all and --drill exclude each other', 'give one of them')
-  assertCanAsk(context)
+  if (flags.on('destructive') && !flags.on('all') && drills.length === 0)
+    output.event({ kind: 'warning', text: '--destructive has no effect without --all or --drill: haproxy-stop alone is run' })
   const report = await app.verifyFailover({ ...(await verifyInput(context)), drills }, ports, output.event)
   await output.settle()
   // --quiet speaks of problems only, and a failed drill is one.
@@ -48,7 +49,7 @@ async function verifyInput(context: CommandContext): Promise<Omit<VerifyInput, '
   const reports = flags.list('report').map(file => resolve(ports.cwd, file))
   const [maxOutageMs, probe] = [flags.number('maxOutage'), flags.text('probe')]
   return {
-    ...(await runInput(context)),
+    ...(await askingInput(context)),
     all: flags.on('all'),
     destructive: flags.on('destructive'),
     ...(maxOutageMs === undefined ? {} : { maxOutageMs }),

@@ -340,6 +340,14 @@ describe('verify-failover', () => {
   })
 })
 
+test('verify-failover --destructive by itself is said to have no effect', async () => {
+  const app = { verifyFailover: async () => ({ drills: [PASSED], maxOutageMs: 900, exit: 0, problems: [] }) }
+  const said = async (...flags: string[]) => (await runLine(['verify-failover', '-y', ...flags], { app })).err
+  expect(await said('--destructive')).toContain('--destructive has no effect without --all or --drill')
+  expect(await said('--destructive', '--all')).not.toContain('no effect')
+  expect(await said('--destructive', '--drill', 'reboot')).not.toContain('no effect')
+})
+
 describe('check', () => {
   const report = {
     cluster: 'edge',

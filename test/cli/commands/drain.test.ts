@@ -3,7 +3,7 @@ import type { MoveReport } from '../../../src/app/drain.ts'
 import { HactlError } from '../../../src/errors.ts'
 import { scriptedPrompter } from '../../support/prompter.ts'
 import { fakeTerminal } from '../../support/terminal.ts'
-import { runLine } from '../command-line.ts'
+import { runLine, type Scene } from '../command-line.ts'
 import { HEALTHY } from '../samples.ts'
 
 const MOVED: MoveReport = {
@@ -66,7 +66,13 @@ describe('drain', () => {
   })
 
   test('without a terminal and without --yes it does not even connect', async () => {
-    const { exit, err } = await runLine(['drain', 'srv-1'])
+    const app: Scene['app'] = {
+      drain: async input => {
+        input.beforeConnecting?.()
+        throw new Error('it connected')
+      },
+    }
+    const { exit, err } = await runLine(['drain', 'srv-1'], { app })
     expect(exit).toBe(3)
     expect(err).toContain('E_NOT_INTERACTIVE')
   })

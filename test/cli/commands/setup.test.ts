@@ -50,6 +50,29 @@ describe('setup without a terminal', () => {
     expect(files.written.size).toBe(0)
   })
 
+  test('is refused a file that cannot be written, with --force too, before anything is asked', async () => {
+    const files = { ...fakeFiles(), whyNotWritable: async () => 'there is no folder /home/ops/edge' }
+    for (const flags of [['--yes'], ['--yes', '--force'], []]) {
+      const { exit, err } = await runLine(['setup', ...flags, ...THREE, ...VIP], { ports: { files } })
+      expect(exit).toBe(3)
+      expect(err).toContain(`${PATH} cannot be written: there is no folder /home/ops/edge`)
+    }
+    expect(files.written.size).toBe(0)
+  })
+
+  test('warns of a haproxy.cfg that is not there', async () => {
+    const config = ['--config', 'mine.cfg']
+    const { exit, out, result } = await runLine(['setup', '--yes', '--json', ...THREE, ...VIP, ...config], {
+      ports: { files: fakeFiles() },
+    })
+    expect(exit).toBe(0)
+    expect(out).not.toBe('')
+    expect(result()['warnings']).toEqual([expect.stringContaining('there is no file /home/ops/edge/mine.cfg')])
+    const files = fakeFiles({ '/home/ops/edge/mine.cfg': 'frontend f\n' })
+    const there = await runLine(['setup', '--yes', '--json', ...THREE, ...VIP, ...config], { ports: { files } })
+    expect(there.result()['warnings']).toEqual([])
+  })
+
   test('never overwrites without --force', async () => {
     const files = fakeFiles({ [PATH]: 'mine' })
     const { exit, err } = await runLine(['setup', '--yes', ...THREE, ...VIP], { ports: { files } })

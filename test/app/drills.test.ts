@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { loadDrills } from '../../src/app/drills.ts'
+import { UnusableFile } from '../../src/errors.ts'
+import { memoryPorts, PACKAGE_ROOT } from '../support/memory-ports.ts'
+
+const chosen = (...drills: string[]) => ({ drills, all: false, destructive: false })
+
+test('a package without its drills is said to be broken, and no name to be wrong', async () => {
+  await expect(loadDrills(chosen(), [], '/nowhere', memoryPorts(new Map()))).rejects.toMatchObject({
+    code: 'E_PLAYBOOK_INVALID',
+    message: 'there is no playbook at /nowhere/playbooks/drills/haproxy-stop.yml',
+  })
+  await expect(loadDrills(chosen('haproxy-stopp'), [], PACKAGE_ROOT, memoryPorts(new Map()))).rejects.toMatchObject({
+    code: 'E_USAGE',
+    fix: expect.stringContaining('did you mean haproxy-stop?'),
+  })
+})
+
+test('a drill of the operator that is a folder is said to be one', async () => {
+  const ports = memoryPorts(new Map())
+  const read = (path: string) => Promise.reject(new UnusableFile(path, 'it is a folder'))
+  await expect(loadDrills(chosen('./own.yml'), [], PACKAGE_ROOT, { ...ports, files: { ...ports.files, read } })).rejects.toMatchObject({
+    code: 'E_USAGE',
+    message: '/inventory/own.yml cannot be read: it is a folder',
+  })
+})
