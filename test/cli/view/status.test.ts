@@ -8,6 +8,7 @@ const away = {
   ...HEALTHY.servers[0],
   name: 'srv-1',
   reachable: false,
+  healthy: false,
   state: 'unknown',
   holds: [],
   haproxy: 'unknown',
