@@ -30,6 +30,13 @@ import { TRACKER_FILES, TRACKERS, writeTrackerShell } from './trackers.ts'
 
 /** haproxy may bind the address on servers that do not hold it (operations.md F41). */
 const NONLOCAL_BIND = 'net.ipv4.ip_nonlocal_bind'
+const NONLOCAL_BIND_6 = 'net.ipv6.ip_nonlocal_bind'
+
+/** The kernel parameters that are 1 on every server of this cluster. */
+export function kernelParameters(cluster: Cluster): readonly string[] {
+  const hasIpv6 = cluster.instances.some(instance => instance.virtualAddresses.some(({ family }) => family === 6))
+  return hasIpv6 ? [NONLOCAL_BIND, NONLOCAL_BIND_6] : [NONLOCAL_BIND]
+}
 
 const KEEPALIVED_MASKS = ['(auth_pass[ \\t]+)(\\S+)']
 /** `stats auth USER:PASSWORD`, `user NAME [insecure-]password PASSWORD`, credentials in an http_auth header or a server's password. */
@@ -145,8 +152,14 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       ? { kind: 'absent-file', id: 'file/unattended-upgrades', path: UNATTENDED_CONF }
       : file('file/unattended-upgrades', UNATTENDED_CONF, renderUnattendedConf()),
     file('file/members', MEMBERS, renderMembers(cluster), { mode: '0600' }),
-    file('file/sysctl', SYSCTL_CONF, `${GENERATED_LINE}\n${NONLOCAL_BIND} = 1\n`),
-    { kind: 'sysctl', id: `sysctl/${NONLOCAL_BIND}`, key: NONLOCAL_BIND, value: '1' },
+    file(
+      'file/sysctl',
+      SYSCTL_CONF,
+      `${GENERATED_LINE}\n${kernelParameters(cluster)
+        .map(key => `${key} = 1\n`)
+        .join('')}`,
+    ),
+    ...kernelParameters(cluster).map(key => ({ kind: 'sysctl', id: `sysctl/${key}`, key, value: '1' }) as const),
     file('file/check-script', CHECK_SCRIPT, renderCheckScript(cluster), {
       mode: '0755',
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },

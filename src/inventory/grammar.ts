@@ -92,7 +92,7 @@ function isPort(text: string): boolean {
 }
 
 /** HOST:PORT with an IPv6 address in brackets; the parts, or undefined. */
-function splitHostPort(text: string): { readonly host: string; readonly port: string | undefined } | undefined {
+export function splitHostPort(text: string): { readonly host: string; readonly port: string | undefined } | undefined {
   const bracketed = /^\[([0-9A-Fa-f:.]+)\](?::(\d+))?$/.exec(text)
   if (bracketed !== null) return familyOf(bracketed[1] ?? '') === 6 ? { host: bracketed[1] ?? '', port: bracketed[2] } : undefined
   const plain = /^([^:]*)(?::(\d+))?$/.exec(text)

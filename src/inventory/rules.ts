@@ -2,10 +2,12 @@
 import { normalHost } from './address.ts'
 import type { InventoryDraft } from './draft.ts'
 import type { Finding } from './findings.ts'
+import { splitHostPort } from './grammar.ts'
 import { owner, repeated } from './repeated.ts'
 import type { Entry } from './repeated.ts'
 import { nearestWord, someOf } from './suggest.ts'
 import { instancesOf, vipsOf, VRRP_RULES } from './vrrp-rules.ts'
+import type { YamlPath } from '../yaml.ts'
 
 export type Rule = (inventory: InventoryDraft) => readonly Finding[]
 
@@ -76,8 +78,24 @@ function hostsAreNotVirtual(inventory: InventoryDraft): readonly Finding[] {
       isVip(address) ? [[...path, 'unicast_peer', at]] : [],
     ),
   ])
+  const logins = [
+    { ssh: inventory.ssh, path: ['ssh'] as YamlPath },
+    ...(inventory.servers ?? []).map((server, at) => ({ ssh: server?.ssh, path: ['servers', at, 'ssh'] as YamlPath })),
+  ]
+  const hops = logins.flatMap(({ ssh, path }) =>
+    (ssh?.proxy_jump ?? '').split(',').some(hop => isVip(splitHostPort(hop.slice(hop.lastIndexOf('@') + 1))?.host))
+      ? [
+          {
+            path: [...path, 'proxy_jump'],
+            message: 'goes through a virtual address: the way to the servers is cut when it moves',
+            fix: 'go through a host that does not move',
+          },
+        ]
+      : [],
+  )
   return [
     ...hosts,
+    ...hops,
     ...sources.map(path => ({
       path,
       message: 'is a virtual address: adverts must come from an address that stays',

@@ -4,9 +4,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { probeRequestFor } from '../../src/app/observe-cluster.ts'
 import { desiredNode, MANAGED_PATHS } from '../../src/domain/desired.ts'
+import { nodeFactsFor } from '../../src/domain/node-facts.ts'
+import { parsePlaybook, placeOf } from '../../src/engine/playbook.ts'
 import type { FileResource } from '../../src/state.ts'
-import { classicWith, clusterWith, factsOfServer, HAPROXY } from './example.ts'
+import { parseYaml } from '../../src/yaml.ts'
+import { addresses, classicWith, clusterWith, factsOfServer, HAPROXY, observed } from './example.ts'
 
 const desired = (cluster = clusterWith(), server = 'srv-1') => desiredNode(cluster, server, factsOfServer(cluster, server)).resources
 const fileOf = (id: string, cluster = clusterWith()): FileResource => {
@@ -52,6 +56,25 @@ describe('what hactl wants on a server', () => {
         .map(r => r.id),
     ).toEqual(['file/tmpfiles', 'file/haproxy-dropin', 'file/keepalived-dropin'])
     expect(desired().filter(r => r.kind === 'absent-file')).toEqual([])
+  })
+
+  test('lets haproxy bind an IPv6 address that another server holds, only where there is one', () => {
+    const facts = nodeFactsFor(
+      clusterWith({ virtual_ipaddress: ['2001:db8::200/64'] }),
+      Object.fromEntries([1, 2, 3].map(n => [`srv-${n}`, observed(addresses(`eth0 192.0.2.1${n}/24`, `eth0 2001:db8::1${n}/64`))])),
+    )['srv-1']
+    if (facts === undefined) throw new Error('no facts of srv-1')
+    const wanted = desiredNode(clusterWith({ virtual_ipaddress: ['2001:db8::200/64'] }), 'srv-1', facts).resources
+    const keys = ['net.ipv4.ip_nonlocal_bind', 'net.ipv6.ip_nonlocal_bind']
+    expect(wanted.flatMap(r => (r.kind === 'sysctl' ? [`${r.key} = ${r.value}`] : []))).toEqual(keys.map(key => `${key} = 1`))
+    expect(wanted.flatMap(r => (r.id === 'file/sysctl' && r.kind === 'file' ? r.content.split('\n').slice(1, -1) : []))).toEqual(
+      keys.map(key => `${key} = 1`),
+    )
+    const path = join(import.meta.dirname, '../../playbooks/deploy.yml')
+    const playbook = parsePlaybook(parseYaml(readFileSync(path, 'utf8')).value, path)
+    expect(keys.map(key => placeOf(playbook, `sysctl/${key}`))).toEqual([expect.any(Number), expect.any(Number)])
+    expect(probeRequestFor(clusterWith({ virtual_ipaddress: ['2001:db8::200/64'] })).sysctls).toEqual(keys)
+    expect(fileOf('file/sysctl').content.split('\n').slice(1)).toEqual(['net.ipv4.ip_nonlocal_bind = 1', ''])
   })
 
   test('stays within the closed list of paths', () => {
