@@ -158,6 +158,8 @@ export interface Facts {
   /** ms since the epoch on the server's clock when it answered. */
   readonly clockMs: number
   readonly freeVarKiB: number
+  /** cloud-init still sets the server up. */
+  readonly cloudInitRuns?: boolean
 }
 
 export interface ObservedPackage {
@@ -198,6 +200,8 @@ export interface ObservedNode {
   readonly certificates: readonly { readonly path: string; readonly secondsLeft: number | undefined }[]
   /** Runs that keep something on this server: unless one works just now, they ended half way. */
   readonly leftRuns: readonly string[]
+  /** Virtual addresses that the server's own network configuration has as well, and the files they stand in. */
+  readonly staticAddresses?: readonly { readonly address: string; readonly path: string }[]
   /** Who answered for a virtual address that no keepalived looks after on this server. */
   readonly neighbours: readonly Neighbour[]
   /** TCP sockets that listen; undefined where it cannot be told. */

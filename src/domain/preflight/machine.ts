@@ -120,6 +120,8 @@ function diskFinding(node: ObservedNode): Finding {
 }
 
 function dpkgFinding(node: ObservedNode): Finding {
+  if (node.facts.cloudInitRuns === true)
+    return warning('dpkg', node.server, 'cloud-init still sets it up, and may install packages', 'wait: cloud-init status --wait')
   if (!node.dpkgBroken) return passed('dpkg', node.server, 'whole')
   return mustInstall(node)
     ? warning('dpkg', node.server, 'an installation was cut off; deploy finishes it first', 'or now: dpkg --configure -a')

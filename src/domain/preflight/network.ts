@@ -3,7 +3,7 @@ import type { Listener, ObservedNode } from '../../state.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { type Bind, readBinds } from '../haproxy/read.ts'
 import { interfaceErrors } from '../node-facts.ts'
-import { failed, failedBy, type Finding, passed, unknown } from './finding.ts'
+import { failed, failedBy, type Finding, passed, unknown, warning } from './finding.ts'
 
 export function interfaceFindings(cluster: Cluster, nodes: readonly ObservedNode[]): readonly Finding[] {
   const errors = interfaceErrors(cluster, new Map(nodes.map(node => [node.server, node])))
@@ -67,9 +67,17 @@ export function addressFindings(cluster: Cluster, nodes: readonly ObservedNode[]
     })
   return nodes.flatMap((node): Finding[] => {
     const { server } = node
+    const fixed = (node.staticAddresses ?? []).map(({ address, path }) =>
+      warning(
+        'address',
+        server,
+        `${path} gives it the virtual address ${address} at boot, whoever is master: two servers would answer for it`,
+        `take ${address} out of ${path}`,
+      ),
+    )
     const own = strangers.filter(one => one.by.includes(server))
-    if (own.length === 0) return [passed('address', server, 'nobody else answers for the virtual addresses')]
-    return own.map(({ address, linkAddress, by }) => {
+    if (own.length === 0) return fixed.length > 0 ? fixed : [passed('address', server, 'nobody else answers for the virtual addresses')]
+    const taken = own.map(({ address, linkAddress, by }): Finding => {
       // With servers left out, the answer may come from one of them.
       if (!isComplete) return unknown('address', server, `${linkAddress} has ${address}: a server left out, or a stranger`)
       const what = `the virtual address ${address} is already in use by another machine`
@@ -83,5 +91,6 @@ export function addressFindings(cluster: Cluster, nodes: readonly ObservedNode[]
         fix: `free it, or choose another address; ${linkAddress} is the MAC address of the machine that has it`,
       })
     })
+    return [...taken, ...fixed]
   })
 }

@@ -46,6 +46,7 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     certificates: parseCertificates(text('certificates')),
     leftRuns: linesOf(text('runs')),
     neighbours: parseNeighbours(text('neighbours')),
+    ...(sections.has('static') ? { staticAddresses: parseStatic(text('static'), request.virtualAddresses) } : {}),
     ...(sections.has('listeners') ? { listeners: linesOf(text('listeners')).flatMap(parseListener) } : {}),
     ...(sections.has('firewall') ? { firewall: parseFirewall(sections) } : {}),
   }
@@ -133,6 +134,7 @@ function parseFacts(factsText: string, osText: string, addressText: string, link
     linkAddresses: linesOf(linkText).flatMap(line => /link\/ether ([0-9a-f:]{17})/.exec(line)?.[1] ?? []),
     clockMs: Number(fact.get('clock') ?? 0),
     freeVarKiB: Number(fact.get('free') ?? 0),
+    ...(fact.get('cloud-init') === 'runs' ? { cloudInitRuns: true } : {}),
   }
 }
 
@@ -149,6 +151,17 @@ function parseAddress(line: string): InterfaceAddress[] {
       prefix: prefix === undefined ? (family === 'inet6' ? 128 : 32) : Number(prefix),
     },
   ]
+}
+
+// grep(1) -H: "/etc/netplan/50-vip.yaml:      - 192.0.2.200/24". In all of these files # begins a comment, in NetworkManager's and networkd's ; too.
+function parseStatic(text: string, addresses: readonly string[]): readonly { readonly address: string; readonly path: string }[] {
+  const found = linesOf(text).flatMap(line => {
+    const [path, setting] = splitOnce(line, ':')
+    if (/^\s*[#;]/.test(setting)) return []
+    const words = setting.split(/[^0-9A-Fa-f.:]+/)
+    return addresses.filter(address => words.includes(address)).map(address => ({ address, path }))
+  })
+  return found.filter((one, at) => found.findIndex(other => other.address === one.address && other.path === one.path) === at)
 }
 
 function parseNeighbours(text: string): Neighbour[] {

@@ -79,6 +79,7 @@ read -r v </etc/machine-id 2>/dev/null && echo "machine-id $v"
 echo "boot-id $(cat /proc/sys/kernel/random/boot_id)"
 echo "hostname $(cat /proc/sys/kernel/hostname)"
 [ -d /run/systemd/system ] && echo "systemd yes"
+[ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] && echo "cloud-init runs"
 command -v dpkg-query >/dev/null && echo "dpkg yes"
 echo "container $(systemd-detect-virt -c 2>/dev/null || :)"
 echo "clock $(date +%s%3N)"
@@ -96,6 +97,19 @@ e addresses
 b links
 ip -o link show 2>/dev/null
 e links
+
+# Where the system itself would put a virtual address at boot, whoever is master.
+n=; set --
+for v in ${request.virtualAddresses}; do set -- "$@" -e "$v"; done
+set -- "$@" --
+for f in /etc/network/interfaces /etc/network/interfaces.d/* /etc/netplan/*.yaml /etc/systemd/network/*.network /etc/NetworkManager/system-connections/*; do
+  [ -f "$f" ] && n=y && set -- "$@" "$f"
+done
+if [ -n "$n" ] && [ "$1" = -e ]; then
+  b static
+  grep -HwF "$@" 2>/dev/null
+  e static
+fi
 
 b packages
 dpkg-query -W -f='\${Package} \${db:Status-Status} \${Version}\n' ${request.packages} 2>/dev/null

@@ -50,6 +50,12 @@ describe('before a deploy', () => {
     ['a clock a minute behind', () => withSecond({ clockAheadMs: -60_000 }), ['srv-2 clock warning']],
     ['a clock a day behind, where apt must work', () => withSecond({ clockAheadMs: -86_400_000 }), ['srv-2 clock failed E_CLOCK']],
     ["the controller's own clock is wrong", () => fine().map(node => ({ ...node, clockAheadMs: 86_400_000 })), []],
+    ['cloud-init that is not done yet', () => withSecond({}, { cloudInitRuns: true }), ['srv-2 dpkg warning']],
+    [
+      'a virtual address that the system itself sets up',
+      () => withSecond({ staticAddresses: [{ address: '192.0.2.200', path: '/etc/netplan/50-vip.yaml' }] }),
+      ['srv-2 address warning'],
+    ],
     ['an installation that was cut off', () => withSecond({ dpkgBroken: true }), ['srv-2 dpkg warning']],
     ['a clone that kept its machine id', () => withSecond({}, { machineId: 'srv-1' }), ['srv-2 machine warning']],
     [
