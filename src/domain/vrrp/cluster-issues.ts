@@ -4,6 +4,7 @@
  */
 import type { Issue } from '../../inventory/inventory.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
+import { unreachedAddresses } from '../haproxy/reach.ts'
 import { handOverOffset } from '../trackers.ts'
 import {
   checkFailureKind,
@@ -301,6 +302,7 @@ export function clusterIssues(cluster: Cluster): ClusterIssues {
     warnings: [
       ...checkTiming(cluster),
       ...mail(cluster),
+      ...unreachedAddresses(cluster),
       ...each([
         cascadeGaps,
         hangByWeight,
