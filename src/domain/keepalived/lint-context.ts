@@ -11,11 +11,11 @@ export interface Finding {
   readonly fix: string
 }
 
-/** A vrrp_script or a track file, by its definition. */
+/** A vrrp_script, a track file or a tracked process, by its definition. */
 export interface Definition {
   readonly name: string
   readonly node: ConfNode
-  /** The script's command or the file's path. */
+  /** The script's command, the file's path, or the process. */
   readonly command: string
   readonly weight: number | undefined
 }
@@ -30,6 +30,15 @@ export interface TrackerUse {
   readonly definition: Definition | undefined
 }
 
+/** What else an instance may track with a weight: an interface, or a process by its vrrp_track_process. */
+export interface OtherTracker {
+  readonly kind: 'process' | 'interface'
+  readonly name: string
+  readonly line: number
+  /** keepalived's default is 0 for both. */
+  readonly weight: number
+}
+
 export interface InstanceContext {
   readonly name: string
   readonly path: string
@@ -37,13 +46,23 @@ export interface InstanceContext {
   readonly version: 2 | 3
   readonly addresses: readonly { readonly address: string; readonly family: 4 | 6; readonly line: number }[]
   readonly trackers: readonly TrackerUse[]
+  readonly otherTrackers: readonly OtherTracker[]
   /** What keepalived tells instances of one host apart by. */
   readonly identity: string
   readonly has: (keyword: string) => boolean
   readonly lineOf: (keyword: string) => number
 }
 
+export type InstanceRule = (instance: InstanceContext, context: LintContext) => readonly Finding[]
+
+/** A finding at one keyword of an instance, by its line. */
+export function instanceFinding(instance: InstanceContext, key: string, message: string, fix: string, error = false): Finding {
+  return { error, path: `${instance.path}.${key}`, line: instance.lineOf(key), message, fix }
+}
+
 export interface LintContext {
+  /** The lines of the file, as they stand there. */
+  readonly lines: readonly string[]
   readonly conf: KeepalivedConf
   readonly global: (keyword: string) => ConfNode | undefined
   readonly instances: readonly InstanceContext[]
@@ -74,6 +93,14 @@ function trackersOf(instance: ConfNode, kind: TrackerUse['kind'], known: readonl
   })
 }
 
+function otherTrackersOf(instance: ConfNode, kind: OtherTracker['kind'], known: readonly Definition[]): readonly OtherTracker[] {
+  return listOf(instance, `track_${kind}`).map(({ words, line }) => {
+    const own = words.indexOf('weight')
+    const weight = own < 0 ? known.find(d => d.name === words[0])?.weight : Number(words[own + 1])
+    return { kind, name: words[0] ?? '', line, weight: weight ?? 0 }
+  })
+}
+
 /** Reads the file for the rules. */
 export function contextOf(text: string): LintContext {
   const conf = parseKeepalivedConf(text)
@@ -81,6 +108,7 @@ export function contextOf(text: string): LintContext {
   const global = (keyword: string): ConfNode | undefined => globals.map(g => child(g, keyword)).find(n => n !== undefined)
   const scripts = definitions(conf, ['vrrp_script'], 'script')
   const files = definitions(conf, ['track_file', 'vrrp_track_file'], 'file')
+  const processes = definitions(conf, ['track_process', 'vrrp_track_process'], 'process')
   const instances = conf.nodes
     .filter(n => n.words[0] === 'vrrp_instance')
     .map((node): InstanceContext => {
@@ -96,10 +124,11 @@ export function contextOf(text: string): LintContext {
         version: (valueOf(node, 'version') ?? global('vrrp_version')?.words[1]) === '3' ? 3 : 2,
         addresses,
         trackers: [...trackersOf(node, 'script', scripts), ...trackersOf(node, 'file', files)],
+        otherTrackers: [...otherTrackersOf(node, 'process', processes), ...otherTrackersOf(node, 'interface', [])],
         identity: `${valueOf(node, 'interface')} ${valueOf(node, 'virtual_router_id')} ${addresses[0]?.family ?? 4}`,
         has: keyword => child(node, keyword) !== undefined,
         lineOf: keyword => child(node, keyword)?.line ?? node.line,
       }
     })
-  return { conf, global, instances, scripts, files }
+  return { lines: text.split('\n'), conf, global, instances, scripts, files }
 }

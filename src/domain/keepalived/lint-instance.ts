@@ -1,17 +1,13 @@
 /** Lint rules about one vrrp_instance. */
-import { canonicalAddress } from '../addresses.ts'
+import { RUN_DIR } from '../paths.ts'
 import { PRIORITY_MAX } from '../vrrp/priority.ts'
-import type { Finding, InstanceContext, LintContext } from './lint-context.ts'
+import type { Finding, InstanceContext, InstanceRule as Rule, LintContext } from './lint-context.ts'
+import { instanceFinding as finding } from './lint-context.ts'
+import { NETWORK_RULES } from './lint-network.ts'
 import { child, listOf, valueOf } from './parse.ts'
-
-type Rule = (instance: InstanceContext, context: LintContext) => readonly Finding[]
 
 /** keepalived.conf(5): what holds where the keyword is missing. */
 const DEFAULT_PRIORITY = 100
-
-function finding(instance: InstanceContext, key: string, message: string, fix: string, error = false): Finding {
-  return { error, path: `${instance.path}.${key}`, line: instance.lineOf(key), message, fix }
-}
 
 function priorityOf(instance: InstanceContext): number {
   return Number(valueOf(instance.node, 'priority') ?? DEFAULT_PRIORITY)
@@ -130,6 +126,42 @@ const weights: Rule = instance => {
     })
 }
 
+/** With nopreempt whoever only lowers its priority keeps the address (operations.md F4), whatever lowered it. */
+const nopreemptBesideWeights: Rule = instance => {
+  if (!instance.has('nopreempt')) return []
+  const others = instance.otherTrackers
+    .filter(tracker => tracker.weight !== 0)
+    .map(tracker => ({
+      error: true,
+      path: `${instance.path}.track_${tracker.kind}`,
+      line: tracker.line,
+      message: `with nopreempt a backup never takes over from a master that only lowers its priority (${tracker.name}, weight ${tracker.weight})`,
+      fix: 'set the weight to 0, or remove nopreempt',
+    }))
+  // A file can give the address up all the same, by a value below -253, as hactl's own do.
+  const files = instance.trackers
+    .filter(tracker => tracker.kind === 'file' && tracker.weight !== 0 && tracker.definition?.command.startsWith(`${RUN_DIR}/`) !== true)
+    .map(tracker => ({
+      path: `${instance.path}.track_file`,
+      line: tracker.line,
+      message: `with nopreempt a value of ${tracker.name} moves nothing unless it is below -253 with its weight of ${tracker.weight}: a lower priority is not enough`,
+      fix: 'set the weight to 0, or remove nopreempt',
+    }))
+  return [...others, ...files]
+}
+
+const processes: Rule = instance => {
+  if (!instance.has('track_process')) return []
+  return [
+    finding(
+      instance,
+      'track_process',
+      'works by kernel events that a container does not get: there every server goes to FAULT and nobody holds the address; it sees no hung haproxy either',
+      'track a script that asks haproxy',
+    ),
+  ]
+}
+
 const preemption: Rule = instance => {
   const found: Finding[] = []
   const master = valueOf(instance.node, 'state') === 'MASTER'
@@ -152,49 +184,6 @@ const adverts: Rule = instance => {
   if (seconds < 0.2)
     return [finding(instance, 'advert_int', `${text} s: a master short of CPU loses the address without cause`, 'use 0.2 or more')]
   return []
-}
-
-const authentication: Rule = instance => {
-  const block = child(instance.node, 'authentication')
-  if (block === undefined) return []
-  if (instance.version === 3)
-    return [
-      finding(
-        instance,
-        'authentication',
-        'VRRPv3 has none: keepalived ignores it',
-        'remove it, and use unicast_peer with vrrp_check_unicast_src',
-      ),
-    ]
-  const found = [
-    finding(
-      instance,
-      'authentication',
-      'the password travels in plain text and keeps no attacker out',
-      'let a firewall take IP protocol 112 from the other servers only',
-    ),
-  ]
-  // Its length only: the password itself is in no message.
-  if ((valueOf(block, 'auth_pass') ?? '').length > 8)
-    found.push(finding(instance, 'authentication', 'auth_pass is cut off after 8 characters', 'use at most 8'))
-  return found
-}
-
-const unicast: Rule = instance => {
-  const peers = listOf(instance.node, 'unicast_peer').map(p => p.words[0] ?? '')
-  if (peers.length === 0) return []
-  const source = valueOf(instance.node, 'unicast_src_ip')
-  if (source === undefined)
-    return [
-      finding(instance, 'unicast_peer', 'no unicast_src_ip: keepalived takes the first address of the interface', 'set unicast_src_ip'),
-    ]
-  if (peers.includes(source))
-    return [finding(instance, 'unicast_peer', `holds this server's own address ${source}`, 'list the other servers only')]
-  const family = instance.addresses[0]?.family
-  const other = [source, ...peers].find(a => family !== undefined && canonicalAddress(a)?.family !== family)
-  return other === undefined
-    ? []
-    : [finding(instance, 'unicast_peer', `${other} is not of the virtual address's family`, 'use addresses of one family', true)]
 }
 
 /** A backup does not hold the address, so a check that goes through it fails everywhere but on the master. */
@@ -255,10 +244,11 @@ const RULES: readonly Rule[] = [
   priority,
   trackers,
   weights,
+  nopreemptBesideWeights,
+  processes,
   preemption,
   adverts,
-  authentication,
-  unicast,
+  ...NETWORK_RULES,
   checkThroughAddress,
   habits,
 ]

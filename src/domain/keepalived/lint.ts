@@ -5,6 +5,7 @@
  */
 import type { Issue } from '../../inventory/inventory.ts'
 import { canonicalAddress } from '../addresses.ts'
+import { RUN_DIR } from '../paths.ts'
 import { instanceRules } from './lint-instance.ts'
 import type { Finding, LintContext } from './lint-context.ts'
 import { contextOf } from './lint-context.ts'
@@ -154,7 +155,8 @@ function fileRules({ files }: LintContext): readonly Finding[] {
         message: 'no weight: the default is 1, the value is added to the priority instead of failing the server',
         fix: 'write the weight that you mean (0: any value but 0 is a failure)',
       })
-    if (/^(\/var)?\/run\/[^/]+\//.test(file))
+    // hactl ships what makes its own folder.
+    if (/^(\/var)?\/run\/[^/]+\//.test(file) && !file.startsWith(`${RUN_DIR}/`))
       found.push({
         path: `track_file ${name}.file`,
         line: node.line,

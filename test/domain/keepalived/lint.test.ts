@@ -65,6 +65,7 @@ describe("the article's keepalived.conf", () => {
       'vrrp_instance VRRP1.garp_master_refresh',
       'vrrp_instance VRRP1.state',
       'vrrp_instance VRRP1.authentication',
+      'vrrp_instance VRRP1.virtual_ipaddress',
       'vrrp_instance VRRP1.track_script',
     ])
     expect(warnings.every(w => w.fix !== undefined && w.line !== undefined)).toBe(true)
@@ -84,6 +85,26 @@ describe('errors', () => {
     ['priority 255', changed('priority 100', 'priority 255'), '255 makes keepalived drop every check'],
     ['priority 254 with a positive weight', changed('priority 100', 'priority 254'), 'the address never moves'],
     ['nopreempt with a weight', changed('advert_int 1', 'nopreempt'), 'never takes over'],
+    [
+      'nopreempt with a weighted interface',
+      changed('advert_int 1', 'nopreempt\ntrack_interface {\n eth1 weight -20\n}').replace('weight 5', 'weight 0'),
+      '(eth1, weight -20)',
+    ],
+    [
+      'nopreempt with a weighted process',
+      `${changed('advert_int 1', 'nopreempt\ntrack_process {\n ha\n}').replace('weight 5', 'weight 0')}vrrp_track_process ha {\n process haproxy\n weight 10\n}\n`,
+      '(ha, weight 10)',
+    ],
+    [
+      'its own address among the peers',
+      changed('advert_int 1', 'unicast_src_ip 192.0.2.11\nunicast_peer {\n192.0.2.11\n192.0.2.12\n}'),
+      "this server's own address",
+    ],
+    [
+      'the virtual address among the peers',
+      changed('advert_int 1', 'unicast_src_ip 192.0.2.11\nunicast_peer {\n192.0.2.200\n192.0.2.12\n}'),
+      'holds the virtual address 192.0.2.200',
+    ],
     [
       'a check that is not defined',
       changed(/track_script \{\n.*\n/, 'track_script {\n chk_haproxy\n'),
@@ -129,10 +150,15 @@ describe('warnings', () => {
       'a hung haproxy keeps the address',
     ],
     [
-      'its own address among the peers',
-      changed('advert_int 1', 'unicast_src_ip 192.0.2.11\nunicast_peer {\n192.0.2.11\n192.0.2.12\n}'),
-      "this server's own address",
+      'nopreempt with a weighted file of somebody',
+      `${changed('advert_int 1', 'nopreempt\ntrack_file {\n low\n}').replace('weight 5', 'weight 0').replace('MASTER', 'BACKUP')}track_file low {\n file "/etc/low"\n weight 2\n}\n`,
+      'moves nothing unless it is below -253',
     ],
+    ['a process that is tracked', changed('advert_int 1', 'track_process {\n ha\n}'), 'nobody holds the address'],
+    ['strict_mode', changed('advert_int 1', 'strict_mode on'), 'answers nobody'],
+    ['no_accept', changed('advert_int 1', 'no_accept'), 'answers nobody'],
+    ['no prefix length', ARTICLE, '192.0.2.200 has no prefix length: keepalived takes /32'],
+    ['a password with the mark of a comment', changed('pass1234', 'ab!cdef'), 'auth_pass ends at its ! or #'],
     ['haproxy stopped on a backup', changed('advert_int 1', 'notify_backup "systemctl stop haproxy"'), 'starts or stops haproxy'],
     ['a password in VRRPv3', changed('advert_int 1', 'version 3'), 'VRRPv3 has none'],
     ['an included file', `${ARTICLE}include more.conf\n`, 'is not read here'],
@@ -147,4 +173,18 @@ test('no message shows the password', () => {
   const { errors, warnings } = lintKeepalivedConf(changed('pass1234', 'secretsecret'))
   expect(JSON.stringify([errors, warnings])).not.toContain('secret')
   expect(warnings.some(w => w.message.includes('cut off'))).toBe(true)
+})
+
+test.each([
+  ['a password in quotes', changed('pass1234', '"ab!cdef"'), 'auth_pass ends'],
+  ['a comment behind the password', changed('pass1234', 'pass1234 # ours'), 'auth_pass ends'],
+  ['strict_mode off', changed('advert_int 1', 'strict_mode off'), 'answers nobody'],
+  ['a prefix length', changed('192.0.2.200', '192.0.2.200/24'), 'no prefix length'],
+])('nothing is said of %s', (_what, text, message) => {
+  expect([...errorsOf(text), ...warningsOf(text)].join('\n')).not.toContain(message)
+})
+
+test('the folder of track files that hactl itself makes at boot is no matter, nor are its offsets where nobody preempts', () => {
+  for (const cluster of [clusterWith(), clusterWith({ nopreempt: true })])
+    expect(warningsOf(renderKeepalivedConf(cluster, 'srv-1', factsOfServer(cluster, 'srv-1')))).toEqual([])
 })
