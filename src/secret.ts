@@ -16,6 +16,11 @@ export class Secret {
     return this.#value
   }
 
+  /** A text in which somebody else may have written the value, such as a log, without it. */
+  hiddenIn(text: string): string {
+    return this.#value === '' ? text : text.replaceAll(this.#value, MASK)
+  }
+
   toString(): string {
     return MASK
   }

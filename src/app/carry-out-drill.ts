@@ -115,7 +115,7 @@ export async function carryOut(errand: Errand, cluster: Cluster, links: Links, p
   const samples: Sample[] = []
   const account = async (verdict: Verdict): Promise<CarriedOut> => {
     // An interrupted run reads no journals any more.
-    const journals = errand.isReported && !ports.signal.aborted ? await readJournals(links, beganMs, ports) : []
+    const journals = errand.isReported && !ports.signal.aborted ? await readJournals(cluster, links, beganMs, ports) : []
     return { title: drill.title, verdict, about, asked: askedOf(errand.target), samples, journals, isUnhealthy: false }
   }
   const scene = { disturbance, server, rounds, nodes, samples, cluster, links, ports, onEvent }

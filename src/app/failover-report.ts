@@ -95,12 +95,15 @@ export function askedOf({ kind, address, port, path }: ProbeTarget): string {
   return `${kind}://${host}:${port}${kind === 'tcp' ? '' : path.replace(/[?#].*$/, '')}`
 }
 
-/** What all servers logged since `beganMs` of the monotonic clock. */
-export function readJournals(
+/** What all servers logged since `beganMs` of the monotonic clock, without the passwords that the inventory knows. */
+export async function readJournals(
+  { instances }: Pick<Cluster, 'instances'>,
   links: Links,
   beganMs: number,
   { clock, signal }: Pick<Ports, 'clock' | 'signal'>,
 ): Promise<readonly ServerJournal[]> {
   const windowMs = clock.monotonic() - beganMs
-  return Promise.all(links.servers.map(server => readJournal(links.current(server), windowMs, signal)))
+  const hide = (text: string) => instances.reduce((shown, { authentication }) => authentication?.pass.hiddenIn(shown) ?? shown, text)
+  const journals = await Promise.all(links.servers.map(server => readJournal(links.current(server), windowMs, signal)))
+  return journals.map(journal => ({ ...journal, lines: journal.lines.map(line => ({ ...line, message: hide(line.message) })) }))
 }

@@ -50,10 +50,16 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
 }
 
 /**
- * What keepalived logs, what systemd (process 1) logs about either, and what haproxy logs except its requests: those go to syslog at
- * level info (6), hundreds a second, and would push everything else out of the window. Matches of one field are alternatives,
- * those of several must all hold, and + begins another group (journalctl(1)). One line more than is kept tells that there were more.
+ * For journalctl: what keepalived logs, what systemd (process 1) logs about either, and what haproxy logs except its requests: those go to
+ * syslog at level info (6), hundreds a second, would push everything else out of the window, and are nobody else's business. Matches of one
+ * field are alternatives, those of several must all hold, and + begins another group (journalctl(1)).
  */
+export const JOURNAL_MATCHES = sh`_SYSTEMD_UNIT=keepalived.service + \
+  _PID=1 UNIT=keepalived.service UNIT=haproxy.service + \
+  _SYSTEMD_UNIT=haproxy.service _TRANSPORT=stdout + \
+  _SYSTEMD_UNIT=haproxy.service PRIORITY=0 PRIORITY=1 PRIORITY=2 PRIORITY=3 PRIORITY=4 PRIORITY=5`
+
+/** One line more than is kept tells that there were more. */
 export function journalScript(windowMs: number): Script {
   return sh`for try in 1 2 3 4 5; do
   read -r before _ </proc/uptime
@@ -62,7 +68,7 @@ export function journalScript(windowMs: number): Script {
   echo "clock $now $before $after"
 done
 exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE,SYSLOG_IDENTIFIER --lines=${MOST_LINES + 1} \
-  --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1}))   _SYSTEMD_UNIT=keepalived.service +   _PID=1 UNIT=keepalived.service UNIT=haproxy.service +   _SYSTEMD_UNIT=haproxy.service _TRANSPORT=stdout +   _SYSTEMD_UNIT=haproxy.service PRIORITY=0 PRIORITY=1 PRIORITY=2 PRIORITY=3 PRIORITY=4 PRIORITY=5`
+  --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1})) ${JOURNAL_MATCHES}`
 }
 
 interface ClockReading {

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { askedOf, assertReportsWritable, beginRun, writeReports } from '../../src/app/failover-report.ts'
+import { askedOf, assertReportsWritable, beginRun, readJournals, writeReports } from '../../src/app/failover-report.ts'
 import type { Cluster } from '../../src/domain/cluster-types.ts'
+import type { Links } from '../../src/engine/links.ts'
 import type { Files } from '../../src/ports.ts'
+import { Secret } from '../../src/secret.ts'
 import { accountOf, runOf } from '../domain/failover/report/runs.ts'
 import { manualClock } from '../support/clock.ts'
+import { fakeSession } from '../support/remote.ts'
 import { fakeFiles } from '../support/terminal.ts'
 
 const wish = (...paths: string[]) => ({ paths, version: '1.2.3' })
@@ -85,4 +88,23 @@ test.for([
   [{ kind: 'tcp', address: '192.0.2.200', port: 5432, path: '/' }, 'tcp://192.0.2.200:5432'],
 ] as const)('%j was asked as %s', ([target, asked]) => {
   expect(askedOf({ ...target, timeoutMs: 1000 })).toBe(asked)
+})
+
+test('what the servers logged is read without the passwords that the inventory knows', async () => {
+  const line = {
+    __REALTIME_TIMESTAMP: '1700000000000000',
+    SYSLOG_IDENTIFIER: 'Keepalived',
+    MESSAGE: 'Auth data = k33pal1v, again k33pal1v',
+  }
+  const session = fakeSession('srv-1', [
+    { when: /journalctl/, reply: ({ emit }) => (emit('clock 1700000000000 10.0 10.0'), emit(JSON.stringify(line)), { code: 0 }) },
+  ])
+  const instances = [{ authentication: { type: 'PASS', pass: new Secret('k33pal1v') } }, { authentication: undefined }] as const
+  const links = { servers: ['srv-1'], current: () => session } as unknown as Links
+  const clock = manualClock()
+  const [journal] = await readJournals({ instances } as unknown as Cluster, links, clock.monotonic(), {
+    clock,
+    signal: new AbortController().signal,
+  })
+  expect(journal?.lines.map(({ message }) => message)).toEqual(['Auth data = ***, again ***'])
 })
