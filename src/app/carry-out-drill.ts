@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../domain/cluster-types.ts'
 import { disturbanceFor } from '../domain/failover/disturbances.ts'
 import { whyNobodyTook } from '../domain/failover/diagnosis.ts'
-import { drillLimits, DRILL_UNITS, expectationText, goesHome, predictLast } from '../domain/failover/drill.ts'
+import { drillLimits, DRILL_UNITS, expectationText, goesHome, isTakerCertain, predictLast } from '../domain/failover/drill.ts'
 import { type DrillCase, judgeDrill, type Verdict } from '../domain/failover/judge.ts'
 import type { DrillAccount } from '../domain/failover/report/record.ts'
 import { baselineProblems, failbackIsSettled, nextToDisturb, secondFaults, takeoverIsSettled } from '../domain/failover/settled.ts'
@@ -101,6 +101,7 @@ export async function carryOut(errand: Errand, cluster: Cluster, links: Links, p
     vip,
     from,
     predicted,
+    isTakerCertain: drill.on === 'holder' && isTakerCertain(nodes, instance),
     expect,
     maxOutageMs,
     goesHome: goesHome(nodes, instance.name, from),

@@ -1,9 +1,9 @@
 /** What a drill disturbs and how that is undone, when it may begin, who should take over, and how long each phase may last. */
 import type { ObservedInstance, ObservedNode } from '../../state.ts'
 import type { DrillExpectation, DrillFile } from '../../state/drill.ts'
-import type { Cluster } from '../cluster-types.ts'
+import type { Cluster, Instance } from '../cluster-types.ts'
 import { holderProblems, nodeProblems } from '../health.ts'
-import { isDrained } from '../trackers.ts'
+import { isDrained, TRACKER_FILES } from '../trackers.ts'
 
 /** What this drill asks for on a cluster of this profile. */
 export function expectationFor(drill: DrillFile, profile: Cluster['profile']): DrillExpectation {
@@ -80,6 +80,18 @@ export function predictTaker(nodes: readonly ObservedNode[], instance: string, f
     .sort((a, b) => b.priority - a.priority)
   const [first, second] = fit
   return first === undefined || first.priority === second?.priority ? undefined : first.server
+}
+
+/**
+ * Whether predictTaker's answer must hold: backups preempt at once, and none has an offset of a hook, which goes by itself and would change
+ * its priority before or while the drill runs.
+ */
+export function isTakerCertain(nodes: readonly ObservedNode[], instance: Pick<Instance, 'name' | 'nopreempt' | 'preemptDelayMs'>): boolean {
+  if (instance.nopreempt || instance.preemptDelayMs > 0) return false
+  const offsets = [TRACKER_FILES.haproxy_offset, TRACKER_FILES.keepalived_offset]
+  return nodes.every(
+    node => instanceOf(node, instance.name)?.nopreempt === false && offsets.every(path => (Number(node.trackers[path] ?? 0) || 0) === 0),
+  )
 }
 
 /** Whether the address will go back to `from`: it has the highest priority and preempts. */

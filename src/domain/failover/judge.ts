@@ -14,6 +14,8 @@ export interface DrillCase {
   readonly from: string
   /** Who should take over, by keepalived's own priorities; undefined where nobody could tell. */
   readonly predicted: string | undefined
+  /** True: no other server may keep the address from the predicted one, so that a drill in which it never had it has failed. */
+  readonly isTakerCertain?: boolean
   readonly expect: DrillExpectation
   /** The longest interruption that passes, in ms; undefined: any. */
   readonly maxOutageMs: number | undefined
@@ -98,6 +100,7 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
   const intervals = holdIntervals(samples, about.vip)
   const takers = takersOf(about, samples, intervals, disturbedMs, undoneMs)
   const to = about.onEach === true && takers.some(taker => taker.to === undefined) ? undefined : takers.at(-1)?.to
+  const other = otherTaker(about, to, intervals, disturbedMs, undoneMs)
   const outageMs = wholeMs(outageOf(probes, { fromMs: disturbedMs, toMs: undoneMs }))
   const failbackOutageMs = wholeMs(outageOf(probes, { fromMs: undoneMs, toMs: Infinity }))
   const { holders } = holdersAt(samples, about.vip, about.servers, lastHolderAt(samples))
@@ -111,6 +114,7 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
       ? stopped
       : [
           ...takers.flatMap(taker => takerFindings(about, taker, record.diagnosis)),
+          ...(other?.isWrong === true ? [{ code: 'E_FAILOVER_UNWANTED', text: other.text } as const] : []),
           ...outageFindings(about, takers, outageMs),
           ...holderFindings(about, intervals, disturbedMs, undoneMs),
           ...movesFindings(about, intervals),
@@ -139,7 +143,11 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
     restored: unrestored.length === 0,
     reasons: findings.map(finding => finding.text),
     findings,
-    notes: [...notesOn(about, record, takers, failback, intervals), ...errorNotes(about, probes)],
+    notes: [
+      ...(other?.isWrong === false || (other !== undefined && stopped.length > 0) ? [other.text] : []),
+      ...notesOn(about, record, takers, failback, intervals),
+      ...errorNotes(about, probes),
+    ],
   }
 }
 
@@ -192,6 +200,26 @@ function takerFindings(about: DrillCase, { from, to }: Taker, diagnosis: string 
       return [{ code: 'E_FAILOVER_UNWANTED', text: `${to} took ${vip} over, although it should have stayed on ${from}` }]
     case 'either':
       return []
+  }
+}
+
+/**
+ * Another server than the predicted one took over. Backups whose turns lie close may both take the address, and the one that should have
+ * it then takes it from the other: it is wrong where that one never had it, and nothing could keep it from doing so.
+ */
+function otherTaker(
+  about: DrillCase,
+  to: string | undefined,
+  intervals: readonly HoldInterval[],
+  disturbedMs: number,
+  undoneMs: number,
+): { readonly text: string; readonly isWrong: boolean } | undefined {
+  const { isTakerCertain = false, onEach = false, expect, predicted } = about
+  if (to === undefined || predicted === undefined || to === predicted) return undefined
+  const had = intervals.some(({ server, fromMs, toMs }) => server === predicted && fromMs < undoneMs && toMs >= disturbedMs)
+  return {
+    text: `${to} took over; by keepalived's own priorities it should have been ${predicted}`,
+    isWrong: isTakerCertain && !onEach && expect.taker === 'next' && expect.holders === 1 && !had,
   }
 }
 
@@ -269,11 +297,7 @@ function notesOn(
   intervals: readonly HoldInterval[],
 ): readonly string[] {
   const notes: string[] = []
-  const to = takers.at(-1)?.to
   if (about.onEach === true) notes.push(`${about.vip} went ${[about.from, ...takers.map(taker => taker.to ?? 'nowhere')].join(' -> ')}`)
-  if (to !== undefined && about.predicted !== undefined && to !== about.predicted) {
-    notes.push(`${to} took over; by keepalived's own priorities it should have been ${about.predicted}`)
-  }
   if (!about.goesHome && failback !== undefined && failback !== about.from) {
     notes.push(
       `${about.vip} stays on ${failback}: this cluster does not preempt; hactl drain ${failback} and hactl undrain ${failback} bring it home`,

@@ -9,6 +9,7 @@ import {
   expectationFor,
   expectationText,
   goesHome,
+  isTakerCertain,
   predictLast,
   predictTaker,
   splitBrains,
@@ -259,4 +260,15 @@ describe('every shipped drill', () => {
     const disturbance = disturbanceFor(drill.disturb, { interface: 'eth0', vip: VIP })
     for (const text of [disturbance?.script, disturbance?.undo, disturbance?.confirm, disturbance?.byHand]) expect(text).toMatch(/\S/)
   })
+})
+
+test('who takes over is certain where backups preempt at once and no hook has lowered one of them', () => {
+  const instance = { name: 'VRRP1', nopreempt: false, preemptDelayMs: 0 }
+  const lowered = healthy.map(known => ({ ...known, trackers: { '/run/hactl/haproxy_offset': known.server === 'srv-2' ? '-253' : '0' } }))
+  expect(isTakerCertain(healthy, instance)).toBe(true)
+  expect(isTakerCertain(healthy, { ...instance, nopreempt: true })).toBe(false)
+  expect(isTakerCertain(healthy, { ...instance, preemptDelayMs: 20_000 })).toBe(false)
+  expect(isTakerCertain(lowered, instance)).toBe(false)
+  // What runs, not what is written.
+  expect(isTakerCertain([...healthy.slice(0, 2), node('srv-3', { priority: 103, nopreempt: true })], instance)).toBe(false)
 })
