@@ -1,10 +1,10 @@
-import { forgetMembersScript, forgetStateScript, removeScript } from '../engine/apply/remove.ts'
+import { forgetMembersScript, forgetStateScript, hasMembersScript, removeScript } from '../engine/apply/remove.ts'
 import { runSteps } from '../engine/apply/steps.ts'
 import { type Member, memberLine } from '../domain/members.ts'
 import { RUN_DIR } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { assertNotInterrupted } from '../engine/interrupt.ts'
-import { withLock } from '../engine/lock.ts'
+import { type LockClaim, withLock } from '../engine/lock.ts'
 import { asHactlError, HactlError, stoppedPartWay, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
@@ -16,7 +16,9 @@ import { withServers } from './with-servers.ts'
 
 // apt may wait for its lock.
 const REMOVE_DEADLINE_MS = 900_000
-const FORGET_DEADLINE_MS = 15_000
+const SHORT_DEADLINE_MS = 15_000
+// A change that outlived its connection is waited for.
+const FORGET_DEADLINE_MS = 120_000
 
 export interface RemoveInput extends ConnectOptions {
   readonly inventoryPath: string
@@ -75,9 +77,11 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
         })
       }
     })
-    await Promise.allSettled(order.map(session => session.run(forgetStateScript(), { label: 'forget this server', deadlineMs: 15_000 })))
+    await Promise.allSettled(
+      order.map(session => session.run(forgetStateScript(), { label: 'forget this server', deadlineMs: SHORT_DEADLINE_MS })),
+    )
     const left = cluster.servers.filter(server => observed.has(server.name))
-    if (staying.length > 0) await tellTheOthers(loaded, input, staying, left, ports, onEvent)
+    if (staying.length > 0) await tellTheOthers(loaded, input, staying, left, claim, ports, onEvent)
     return { servers: servers.map(({ name, files }) => ({ name, removed: files })) }
   })
 }
@@ -109,6 +113,7 @@ async function tellTheOthers(
   input: RemoveInput,
   staying: readonly Member[],
   left: readonly Member[],
+  claim: LockClaim,
   ports: Ports,
   onEvent: (event: EngineEvent) => void,
 ): Promise<void> {
@@ -117,13 +122,15 @@ async function tellTheOthers(
     input.forks,
     ports,
     async session => {
-      const lines = left.map(memberLine)
-      const { code } = await session.run(forgetMembersScript(lines), {
-        label: 'forget who left',
-        deadlineMs: FORGET_DEADLINE_MS,
-        signal: ports.signal,
+      const { signal } = ports
+      // Without a list there is nothing to tell, and a lock would leave its traces where hactl has none.
+      const look = await session.run(hasMembersScript(), { label: 'look for a list of members', deadlineMs: SHORT_DEADLINE_MS, signal })
+      if (look.code !== 0) return true
+      return withLock([session], claim, ports.clock, async () => {
+        const forget = forgetMembersScript(claim.id, left.map(memberLine))
+        const { code } = await session.run(forget, { label: 'forget who left', deadlineMs: FORGET_DEADLINE_MS, signal })
+        return code === 0
       })
-      return code === 0
     },
     async (_, told) => {
       for (const { name } of staying) {

@@ -91,10 +91,12 @@ describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
   test('whose member was removed goes on without it', async () => {
     cluster.files.set('inventory.yml', INVENTORY)
     await cluster.deploy()
-    for (const { session } of cluster.servers.slice(0, 2)) {
-      const { code } = await session.run(forgetMembersScript(['srv-3 192.0.2.13']), { label: 'forget', deadlineMs: 5000 })
+    for (const server of cluster.servers.slice(0, 2)) {
+      server.write('/var/lib/hactl/lock/info', 'id lock-1\n')
+      const { code } = await server.session.run(forgetMembersScript('lock-1', ['srv-3 192.0.2.13']), { label: 'forget', deadlineMs: 5000 })
       expect(code).toBe(0)
     }
+    for (const server of cluster.servers.slice(0, 2)) server.remove('/var/lib/hactl/lock')
     // Still in the inventory it is wanted again; gone from there, its peers forget it.
     expect(
       (await cluster.plan(cluster.servers.slice(0, 1))).plan.servers[0]?.actions.map(({ id, ...more }) => [

@@ -1,11 +1,16 @@
 /** The whole of a removal, on three folders for servers: how it stops part way, and goes on. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { remove } from '../../src/app/remove.ts'
 import { HactlError } from '../../src/errors.ts'
 import { INVENTORY_PATH } from '../support/memory-ports.ts'
 import { connectionLost } from '../support/remote.ts'
 import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
-import { copyOf, shellServerLacks } from '../support/shell-server.ts'
+import { copyOf, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
 
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -17,8 +22,8 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
   /** Deployed once; every test has a copy of it. */
   let kept: ShellCluster
 
-  const run = () =>
-    remove({ inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, confirm: async () => true }, cluster.ports, event =>
+  const run = (limit: readonly string[] = []) =>
+    remove({ inventoryPath: INVENTORY_PATH, limit, forks: 8, timeoutMs: 1000, confirm: async () => true }, cluster.ports, event =>
       cluster.events.push(event),
     )
   const failure = () =>
@@ -77,5 +82,42 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
     third.before = () => undefined
     await run()
     expect(owned()).toEqual([false, false, false])
+  })
+
+  test('tells those that stay while nobody else changes them', async () => {
+    const [first, second] = cluster.servers
+    if (first === undefined || second === undefined) throw new Error('three servers')
+    const members = (server: ShellServer) => server.read('/var/lib/hactl/members')
+    const before = members(second)
+    // A deploy limited to it.
+    second.write('/var/lib/hactl/lock/info', 'id other\nowner ops@laptop\nreason deploy\n')
+    // A switch that outlived its connection, as the removal begins to wait for its end.
+    const mutex = join(first.root, 'var/lib/hactl/switch.mutex')
+    const holder = spawn('flock', [mutex, 'sh', '-c', 'echo held; read -r _'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    await once(holder.stdout, 'data')
+    const asked = () => (first.read('/world/flock.log') ?? '').split('\n').filter(line => line.endsWith(' 8')).length
+    const askedBefore = asked()
+    let isTold = false
+    const done = run(['srv-3']).finally(() => {
+      isTold = true
+    })
+    while (asked() === askedBefore && !isTold) await sleep(20)
+    expect(members(first)).toBe(before)
+    holder.stdin.end('\n')
+    await done
+    expect(members(first)).not.toContain('srv-3')
+    expect(members(second)).toBe(before)
+    expect(cluster.events).toContainEqual({
+      kind: 'warning',
+      server: 'srv-2',
+      text: expect.stringMatching(/^it could not be told, .*hactl deploy --forget srv-3/),
+    })
+    expect(first.read('/var/lib/hactl/lock/info')).toBeUndefined()
+  })
+
+  test('leaves no traces where hactl has nothing any more', async () => {
+    await run(['srv-3'])
+    await run(['srv-2'])
+    expect(existsSync(join(cluster.servers[2]?.root ?? '', 'var/lib/hactl'))).toBe(false)
   })
 })

@@ -4,7 +4,7 @@ import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
 import { DOWNLOADS } from './packages.ts'
 import { STEP_FUNCTIONS } from './report.ts'
-import { OWN_TOOLS } from './switch.ts'
+import { ALONE, OWN_TOOLS } from './switch.ts'
 
 /**
  * Takes away from one server what hactl put there, and gives back what stood there before: files of its record (one edited by hand since
@@ -94,13 +94,22 @@ export function forgetStateScript(): Script {
   return sh`rm -f ${`${STATE_DIR}/lock.mutex`}; rmdir ${STATE_DIR} 2>/dev/null; :`
 }
 
+/** Ends with status 0 where this server has a list of members. */
+export function hasMembersScript(): Script {
+  return sh`[ -e ${`${STATE_DIR}/members`} ]`
+}
+
 /** On a server that stays: these lines are taken out of its list of members, and the list remains hactl's own. */
-export function forgetMembersScript(lines: readonly string[]): Script {
-  return sh`
-list=${`${STATE_DIR}/members`}; owned=${`${STATE_DIR}/owned`}
+export function forgetMembersScript(lockId: string, lines: readonly string[]): Script {
+  return joinScripts([
+    STEP_FUNCTIONS,
+    lockGuard(lockId),
+    sh`state=${STATE_DIR}; list="$state/members"; owned="$state/owned"; umask 077`,
+    ALONE,
+    sh`
 [ -e "$list" ] || exit 0
-umask 077
 printf '%s\n' ${lines} | grep -vxF -f - "$list" >"$list.hactl-new"
 sum=$(sha256sum -- "$list.hactl-new" | cut -c1-64)
-{ grep -v "  $list\$" "$owned"; printf '%s  %s\n' "$sum" "$list"; } >"$owned.new" && mv -f "$owned.new" "$owned" && mv -f "$list.hactl-new" "$list"`
+{ grep -v "  $list\$" "$owned"; printf '%s  %s\n' "$sum" "$list"; } >"$owned.new" && mv -f "$owned.new" "$owned" && mv -f "$list.hactl-new" "$list"`,
+  ])
 }

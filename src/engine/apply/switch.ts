@@ -66,7 +66,7 @@ export function switchScript(
 export const OWN_TOOLS = '/usr/local/sbin/hactl-'
 
 // A switch outlives its connection: nothing may be put back, or changed by a later run, while it is still at work.
-const ALONE = sh`
+export const ALONE = sh`
 exec 8>"$state/switch.mutex"
 flock -w ${ALONE_WITHIN_SECONDS} 8 || fail run ${'another change of this server has not ended yet'}`
 
