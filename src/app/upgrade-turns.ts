@@ -21,7 +21,7 @@ import { assertNotInterrupted } from '../engine/interrupt.ts'
 import { isLoss, type Links } from '../engine/links.ts'
 import { lockLost } from '../engine/lock.ts'
 import type { Playbook } from '../engine/playbook.ts'
-import { asHactlError, HactlError, stoppedPartWay, throwAll } from '../errors.ts'
+import { asHactlError, HactlError, stoppedPartWay, throwAll, withExit } from '../errors.ts'
 import type { Ports, Script } from '../ports.ts'
 import type { Action, ObservedNode, Plan } from '../state.ts'
 import { lookAt } from './cluster-at-rest.ts'
@@ -33,6 +33,8 @@ import type { UpgradePlan } from './upgrade-plan.ts'
 
 const FETCH_DEADLINE_MS = 1_200_000
 const SWITCH_DEADLINE_MS = 120_000
+// systemd waits for a start, and there are two.
+const START_DEADLINE_MS = 60_000
 const SHORT_DEADLINE_MS = 15_000
 
 type Move = MovedAddress & { readonly server: string }
@@ -48,6 +50,8 @@ export interface Turns extends UpgradePlan {
   readonly isCarried: boolean
   readonly runId: string
   readonly lockId: string
+  /** Called before packages are installed on a server: from then on what was downloaded there is its installation's. */
+  readonly onInstall: (server: string) => void
   readonly history: Omit<HistoryEntry, 'changed'>
   readonly ports: Ports
   readonly onEvent: (event: EngineEvent) => void
@@ -94,8 +98,14 @@ async function fetchAll(turns: Turns, servers: readonly string[]): Promise<void>
       await steps(turns, server, trial, 'try the new versions', SWITCH_DEADLINE_MS, 'E_CONFIG_REFUSED', turns.ports.signal)
     }),
   )
-  const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [asHactlError(outcome.reason)] : []))
+  const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [beforeAnyInstall(asHactlError(outcome.reason))] : []))
   throwAll(errors)
+}
+
+/** Nothing was installed: a lost connection is like one that never stood (4), and what a server says against it no more than that (5). */
+function beforeAnyInstall(error: HactlError): HactlError {
+  if (error.exit !== 6) return error
+  return withExit(error, isLoss(error) ? 4 : 5)
 }
 
 async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports): Promise<readonly Move[]> {
@@ -122,6 +132,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
     const { signal } = calm
     if (!tracksDrain(before.node))
       await steps(turns, server, stopKeepalivedScript(lockId), 'stop keepalived', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
+    if (actions.some(action => action.kind === 'install-package')) turns.onInstall(server)
     await steps(turns, server, prepareScript(runId, lockId, actions, false), 'prepare', FETCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
     const change = switchScript(runId, lockId, actions, serviceScriptsFor(cluster, server))
     await steps(turns, server, change, 'make the changes live', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
@@ -174,7 +185,13 @@ async function leftBehind(turns: Turns, server: string, isLowered: boolean, thro
   const error = asHactlError(thrown)
   // Without a connection nothing there could be started, nor the lock be released.
   if (isLoss(error)) await turns.links.renew(turns.links.current(server)).catch(() => undefined)
-  const started = await quietly(turns, server, startAgainScript(['haproxy', 'keepalived']), 'start what is installed').then(
+  const started = await quietly(
+    turns,
+    server,
+    startAgainScript(['haproxy', 'keepalived']),
+    'start what is installed',
+    START_DEADLINE_MS,
+  ).then(
     () => [],
     (fault: unknown) => [`haproxy and keepalived could not be started again: ${asHactlError(fault).message}`],
   )
@@ -208,8 +225,8 @@ async function steps(
 }
 
 /** A short command whose success is all that matters. */
-async function quietly(turns: Turns, server: string, script: Script, label: string): Promise<void> {
-  const result = await turns.links.current(server).run(script, { label, deadlineMs: SHORT_DEADLINE_MS })
+async function quietly(turns: Turns, server: string, script: Script, label: string, deadlineMs = SHORT_DEADLINE_MS): Promise<void> {
+  const result = await turns.links.current(server).run(script, { label, deadlineMs })
   if (result.code === 0) return
   const lost = lockLost(result, server, label, 5)
   if (lost !== undefined) throw lost

@@ -4,12 +4,13 @@ import { HAPROXY_CFG, KEEPALIVED_CONF } from '../domain/paths.ts'
 import { PACKAGES } from '../domain/packages.ts'
 import { type CarriedPackage, carryPackages } from '../engine/apply/carry.ts'
 import { outlookScript, parseOutlook, type UpgradeOutlook } from '../engine/apply/upgrade.ts'
+import { clearDownloadsScript } from '../engine/apply/packages.ts'
 import { runSteps } from '../engine/apply/steps.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { createLinks } from '../engine/links.ts'
 import { withLock } from '../engine/lock.ts'
 import { HactlError, throwAll } from '../errors.ts'
-import type { Ports } from '../ports.ts'
+import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
 import { readCarried } from './carried.ts'
@@ -28,6 +29,7 @@ import { withServers } from './with-servers.ts'
 
 // A slow line, and the lock held by somebody else for as long as apt may wait for it.
 const OUTLOOK_DEADLINE_MS = 900_000
+const CLEAR_DEADLINE_MS = 15_000
 
 export interface UpgradeInput extends ConnectOptions {
   readonly inventoryPath: string
@@ -61,6 +63,20 @@ export async function upgrade(
   return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
     throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
     throwAll(nodes.flatMap(undeployed))
+    const installedOn = new Set<string>()
+    try {
+      return await upgradeAll(connections, observed, nodes, server => installedOn.add(server))
+    } finally {
+      await clearDownloads([...connections.sessions.values()].filter(({ server }) => !installedOn.has(server)))
+    }
+  })
+
+  async function upgradeAll(
+    connections: Connections,
+    observed: ReadonlyMap<string, ObservedNode>,
+    nodes: readonly ObservedNode[],
+    onInstall: (server: string) => void,
+  ): Promise<UpgradeReport> {
     const words = PACKAGES.map(name => (cluster.packages.pins[name] === undefined ? name : `${name}=${cluster.packages.pins[name]}`))
     const outlooks = await askApt(input, connections, words, carried, ports, onEvent)
     const { plan, trials } = planUpgrade(loaded, playbook, observed, outlooks)
@@ -101,7 +117,7 @@ export async function upgrade(
         onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
         const history = { id: runId, owner: claim.owner, command: 'upgrade', source: loaded.source, cluster: cluster.name } as const
         const isCarried = carried !== undefined
-        const run = { isCarried, cluster, plan, trials, outlooks, links, runId, lockId: claim.id, history, ports, onEvent }
+        const run = { isCarried, cluster, plan, trials, outlooks, links, runId, lockId: claim.id, onInstall, history, ports, onEvent }
         const { moves, nodes: last } = await runTurns({ ...run, playbook, connections, observed })
         return report(last, moves)
       },
@@ -115,7 +131,13 @@ export async function upgrade(
       const finishes = [...outlooks.values()].some(({ begun }) => begun !== 'no')
       return [...ill, ...(finishes ? [] : restlessProblems(cluster, seen))]
     }
-  })
+  }
+}
+
+/** Where nothing was installed nothing waits for it any longer: carried packages alone may be 200 MiB. The next run would clear it, too. */
+async function clearDownloads(sessions: readonly Session[]): Promise<void> {
+  const options = { label: 'clear the downloads away', deadlineMs: CLEAR_DEADLINE_MS }
+  await Promise.allSettled(sessions.map(session => session.run(clearDownloadsScript(), options)))
 }
 
 function undeployed(node: ObservedNode): readonly HactlError[] {

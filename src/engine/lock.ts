@@ -4,7 +4,7 @@ import { LOCK_LOST_STATUS } from './apply/report.ts'
 import { STATE_DIR } from './observe/script.ts'
 import { sh } from './ssh/sh.ts'
 
-const LOCK_DIR = `${STATE_DIR}/lock`
+export const LOCK_DIR = `${STATE_DIR}/lock`
 /** Two missed heartbeats and a bit; with the beat below, a dead run's lock is free again within 30 s. */
 export const LOCK_EXPIRES_SECONDS = 25
 const BEAT_MS = 8_000

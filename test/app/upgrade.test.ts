@@ -12,6 +12,7 @@ import { copyOf, type ShellServer, shellServerLacks } from '../support/shell-ser
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const NEWER = 'Inst haproxy [2.6.12-1] (2.6.12-2 Debian:12 [amd64])\n'
+const WAITING = '/var/cache/apt/hactl/haproxy_2.6.12-2_amd64.deb'
 const OFFSET = '/run/hactl/drain'
 
 describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
@@ -22,7 +23,7 @@ describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
   /** Names of servers, once for each connection. */
   let connections: string[]
 
-  const run = () => {
+  const run = (confirm = async () => true) => {
     const { remote } = cluster.ports
     const counting: Ports['remote'] = {
       connect: (target, signal) => {
@@ -30,7 +31,7 @@ describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
         return remote.connect(target, signal)
       },
     }
-    const input = { inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, confirm: async () => true }
+    const input = { inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, confirm }
     return upgrade(input, { ...cluster.ports, remote: counting }, event => cluster.events.push(event), PACKAGE_ROOT)
   }
   const failure = async (): Promise<HactlError> => {
@@ -108,13 +109,16 @@ describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
 
   test('whose connection is lost in mid-turn starts what is installed through a new one, and says what stays', async () => {
     offer('srv-3')
-    server('srv-3').after = ({ label }) => {
+    let startWithinMs = 0
+    server('srv-3').after = ({ label, deadlineMs }) => {
       if (label === 'make the changes live') throw connectionLost('srv-3')
+      if (label === 'start what is installed') startWithinMs = deadlineMs
     }
     const error = await failure()
     expect(error).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6, server: 'srv-3' })
     expect(error.why).toContain('srv-3 stays drained, so that it takes no address')
     expect(server('srv-3').ran).toContain('start what is installed')
+    expect(startWithinMs).toBe(60_000)
     expect(connections.filter(name => name === 'srv-3')).toHaveLength(2)
   })
 
@@ -125,5 +129,50 @@ describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
       return undefined
     }
     expect(await failure()).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-2' })
+  })
+
+  test.for([['fetch the packages'], ['try the new versions']] as const)(
+    'that loses a connection before anything is installed has changed nothing: 4, of %s',
+    async ([lost]) => {
+      offer('srv-2', 'srv-3')
+      server('srv-2').before = ({ label }) => {
+        if (label === lost) throw connectionLost('srv-2')
+        return undefined
+      }
+      expect(await failure()).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-2' })
+      expect(cluster.servers.flatMap(({ ran }) => ran)).not.toContain('prepare')
+    },
+  )
+
+  const waiting = () => cluster.servers.map(each => each.read(WAITING) !== undefined)
+  /** What an outlook leaves there where packages were carried. */
+  const carries = () => {
+    for (const each of cluster.servers)
+      each.after = ({ label }) => {
+        if (label === 'look for newer versions') each.write(WAITING, 'deb')
+      }
+  }
+
+  test.for([
+    ['nothing to do', []],
+    ['a refusal', ['srv-3']],
+  ] as const)('that ends with %s leaves no packages on the servers', async ([, offered]) => {
+    offer(...offered)
+    carries()
+    await run(async () => false).catch(() => undefined)
+    expect(waiting()).toEqual([false, false, false])
+  })
+
+  test('that fails on one server leaves no packages on the later ones, and to an installation what it may still read', async () => {
+    offer('srv-2', 'srv-3')
+    server('srv-3').before = ({ label }) => {
+      if (label !== 'prepare') return undefined
+      for (const each of cluster.servers) each.write(WAITING, 'deb')
+      // Somebody broke the lock and took it.
+      server('srv-1').write('/var/lib/hactl/lock/info', 'id other\n')
+      throw connectionLost('srv-3')
+    }
+    expect(await failure()).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6 })
+    expect(waiting()).toEqual([true, false, true])
   })
 })

@@ -1,6 +1,6 @@
 import type { Script } from '../../ports.ts'
 import type { Action } from '../../state.ts'
-import { lockGuard } from '../lock.ts'
+import { LOCK_DIR, lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
 import { STEP_FUNCTIONS } from './report.ts'
@@ -54,6 +54,12 @@ function wordsFor(installs: readonly Install[]): readonly string[] {
 export function installOptions(installs: readonly Install[]): Script {
   const replaces = installs.some(install => install.from !== undefined)
   return sh`-y --no-install-recommends ${replaces ? sh`--allow-downgrades` : sh``} ${OPTIONS}`
+}
+
+/** Clears away what waits for an installation that does not come; not while a run holds the lock, whose packages they would be. */
+export function clearDownloadsScript(): Script {
+  return sh`exec 9>${`${STATE_DIR}/lock.mutex`} && flock -w 5 9 || exit 1
+[ -d ${LOCK_DIR} ] || rm -rf ${DOWNLOADS}`
 }
 
 /** Says what the repositories of this server have. apt-cache(8), madison: "haproxy | 2.6.12-1 | http://...". */
@@ -127,7 +133,7 @@ export function installLines(runId: string, installs: readonly Install[], finish
 apt_log=${`${runDir(runId)}/apt.log`}
 ${APT_FUNCTIONS}
 release() { for hold in ${holds}; do rm -f "$hold"; rmdir "\${hold%/*}" 2>/dev/null; done; systemctl daemon-reload; }
-apt_failed() { apt_complaints; release; fail "$1" "apt-get ended with status $2"; }
+apt_failed() { apt_complaints; release; rm -rf ${DOWNLOADS}; fail "$1" "apt-get ended with status $2"; }
 for hold in ${holds}; do mkdir -p "\${hold%/*}" && printf '[Unit]\nConditionPathExists=/nowhere\n' >"$hold"; done
 ${finishDpkg || fresh.length < names.length ? sh`systemctl daemon-reload` : sh`:`}
 ${finishDpkg ? sh`step package/dpkg ${'finish the interrupted package installation'}; dpkg --force-confdef --force-confold --configure -a >>"$apt_log" 2>&1 || apt_failed package/dpkg $?; done_ package/dpkg` : sh`:`}
