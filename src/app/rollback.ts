@@ -1,10 +1,10 @@
 import { clusterAsConfigured } from '../domain/keepalived/as-configured.ts'
-import { desiredFromSnapshot } from '../domain/desired-from-snapshot.ts'
+import { certificatesLeftOut, desiredFromSnapshot } from '../domain/desired-from-snapshot.ts'
 import { nodeFactsFor } from '../domain/node-facts.ts'
 import { KEEPALIVED_CONF } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { parseSnapshot, type Snapshot, snapshotScript } from '../engine/history.ts'
-import { HactlError, throwAll } from '../errors.ts'
+import { asHactlError, HactlError, HactlErrors, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import { type ConnectOptions, readAll } from './connect.ts'
@@ -84,6 +84,9 @@ export async function rollback(
       ports,
       onEvent,
       confirm: input.confirm,
+    }).catch((error: unknown) => {
+      const leftOut = (server: string) => certificatesLeftOut(loaded.cluster, snapshots.get(server)?.files ?? [])
+      throw withCertificatesNamed(asHactlError(error), leftOut)
     })
     return { ...report, id, durationMs: ports.clock.monotonic() - startedMs }
   })
@@ -105,6 +108,22 @@ function assertNobodyStaysBehind(goBack: readonly string[], nodes: readonly Obse
     what: `${behind.join(' and ')} came after this entry and cannot go back with the others: both sides would hold the addresses`,
     why: plan.warnings,
     fix: `hactl remove --limit ${first} first, or change the inventory and deploy it`,
+  })
+}
+
+/** HAProxy refuses the configuration of then for a certificate that is no longer there: its own words do not say how to get it back. */
+function withCertificatesNamed(error: HactlError, leftOut: (server: string) => readonly string[]): HactlError {
+  if (error instanceof HactlErrors) return new HactlErrors(error.errors.map(each => withCertificatesNamed(each, leftOut)))
+  const { code, message: what, why, server } = error
+  const paths = server === undefined ? [] : leftOut(server)
+  if (code !== 'E_CONFIG_REFUSED' || server === undefined || paths.length === 0) return error
+  return new HactlError({
+    code,
+    server,
+    what,
+    why: [...why, ...paths.map(path => `${path} was shipped then, and certificates: in the inventory no longer lists it`)],
+    fix: `put ${paths.join(' and ')} back into certificates: (its content comes from the history), then roll back again; nothing that runs was touched on any server`,
+    cause: error,
   })
 }
 

@@ -3,7 +3,7 @@ import type { DesiredNode, FileResource, Resource } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { desiredNode, haproxyLoadedHash } from './desired.ts'
 import type { NodeFacts } from './node-facts.ts'
-import { HAPROXY_CFG, KEEPALIVED_CONF } from './paths.ts'
+import { HAPROXY_CFG, KEEPALIVED_CONF, MANAGED_PATHS } from './paths.ts'
 
 export interface FileThen {
   readonly path: string
@@ -41,6 +41,14 @@ export function desiredFromSnapshot(cluster: Cluster, server: string, facts: Nod
     }
   })
   return { server, resources }
+}
+
+/** Certificates of then that its haproxy.cfg reads and that the inventory no longer lists: nothing says what they should be now. */
+export function certificatesLeftOut(cluster: Cluster, then: readonly FileThen[]): readonly string[] {
+  const config = then.find(({ path }) => path === HAPROXY_CFG)?.content ?? ''
+  const known = new Set([...MANAGED_PATHS, ...cluster.certificates.map(({ path }) => path)])
+  // A bind may name the folder.
+  return then.flatMap(({ path }) => (!known.has(path) && config.includes(path.slice(0, path.lastIndexOf('/'))) ? [path] : []))
 }
 
 function fileOf(id: string, file: FileThen, today: FileResource | undefined): FileResource {

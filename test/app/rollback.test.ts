@@ -1,9 +1,10 @@
 /** The whole of a rollback, on three folders for servers. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { rollback } from '../../src/app/rollback.ts'
+import { HactlErrors } from '../../src/errors.ts'
 import { INVENTORY_PATH, PACKAGE_ROOT } from '../support/memory-ports.ts'
 import { connectionLost } from '../support/remote.ts'
-import { haproxyCfg, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
+import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
 
 // Hundreds of small processes: seconds on a busy machine.
@@ -47,5 +48,39 @@ describe.skipIf(shellServerLacks() !== undefined)('a rollback', () => {
     const { servers } = await run()
     expect(servers.map(({ changed }) => changed)).toEqual(Array(3).fill(['file/haproxy.cfg', 'service/haproxy']))
     expect(cluster.servers.map(server => server.read('/etc/haproxy/haproxy.cfg'))).toEqual(Array(3).fill(haproxyCfg('one')))
+  })
+
+  test('to a certificate that is neither there nor listed any more says how to get it back, and then does', async () => {
+    const path = '/etc/haproxy/certs/site.pem'
+    const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nk\n-----END PRIVATE KEY-----\n'
+    const listed = `${INVENTORY}certificates:\n  - { file: site.pem, path: ${path} }\n`
+    const withTls = haproxyCfg('tls').replace('bind :80', `bind :443 ssl crt ${path}`)
+    cluster.files.set('site.pem', pem)
+    cluster.files.set('inventory.yml', listed)
+    cluster.files.set('haproxy.cfg', withTls)
+    await cluster.deploy()
+    cluster.files.set('inventory.yml', INVENTORY)
+    cluster.files.set('haproxy.cfg', haproxyCfg('three'))
+    await cluster.deploy()
+    for (const server of cluster.servers) {
+      server.remove(path)
+      server.write('/world/haproxy-needs', path)
+    }
+    const refused: unknown = await run().catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(HactlErrors)
+    expect(refused instanceof HactlErrors && refused.errors[0]).toMatchObject({
+      code: 'E_CONFIG_REFUSED',
+      exit: 5,
+      why: expect.arrayContaining([`${path} was shipped then, and certificates: in the inventory no longer lists it`]),
+      fix: expect.stringContaining(`put ${path} back into certificates:`),
+    })
+    cluster.files.set('inventory.yml', listed)
+    cluster.files.set('site.pem', pem.replace('MIIB', 'MIIC'))
+    // The stand-in does not follow to the staged copy that haproxy reads now.
+    for (const server of cluster.servers) server.remove('/world/haproxy-needs')
+    await run()
+    expect(cluster.servers.map(server => [server.read('/etc/haproxy/haproxy.cfg'), server.read(path)])).toEqual(
+      Array(3).fill([withTls, pem]),
+    )
   })
 })
