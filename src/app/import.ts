@@ -117,9 +117,10 @@ export function buildImport(
   const haproxyText = source === undefined ? undefined : configs.found.get(source.name)
   const differing = servers.filter(({ name }) => configs.found.has(name) && configs.found.get(name) !== haproxyText).map(({ name }) => name)
   const hasSecret = holdsPassword(haproxyText ?? '')
-  const secrets = [...imported.authentication].map(([instance, { pass }]) => ({
+  const secretNames = secretNamesFor([...imported.authentication.keys()])
+  const secrets = [...imported.authentication].map(([instance, { pass }], index) => ({
     instance,
-    path: join(folder, `vrrp-${instance.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.secret`),
+    path: join(folder, secretNames[index] ?? ''),
     text: `${pass.reveal()}\n`,
     isRefused: authPassIssue(pass.reveal()) !== undefined,
   }))
@@ -160,6 +161,18 @@ export function buildImport(
     issues,
     warnings,
   }
+}
+
+/** A file name for each instance's password: no two alike, also where upper and lower case are one. */
+function secretNamesFor(instances: readonly string[]): readonly string[] {
+  const taken = new Set<string>()
+  return instances.map(instance => {
+    const plain = `vrrp-${instance.replaceAll(/[^A-Za-z0-9._-]/g, '_')}`
+    let name = plain
+    for (let more = 2; taken.has(name.toLowerCase()); more++) name = `${plain}-${more}`
+    taken.add(name.toLowerCase())
+    return `${name}.secret`
+  })
 }
 
 /** The order of the servers is their rank: by the priority in the first instance, as today. */

@@ -149,6 +149,21 @@ describe.skipIf(lacks !== undefined)('a cluster written by hand', () => {
     expect(report.files[0]?.text).toContain('identity_file: ../keys/id')
   })
 
+  test('keeps the passwords of instances apart whose names differ only in what no file is called by', async () => {
+    const one = conf(100, 'BACKUP').replace(
+      'virtual_ipaddress',
+      'authentication {\n auth_type PASS\n auth_pass first\n }\n virtual_ipaddress',
+    )
+    const two = one.slice(one.indexOf('vrrp_instance')).replace('VI_1', 'VI:1').replace('66', '67').replace('first', 'second')
+    cluster.servers[0]?.write('/etc/keepalived/keepalived.conf', one + two)
+    const { files } = await importServers({ ...input, servers: servers.slice(0, 1) }, cluster.ports, () => {})
+    expect(files.slice(2).map(file => [basename(file.path), file.text])).toEqual([
+      ['vrrp-VI_1.secret', 'first\n'],
+      ['vrrp-VI_1-2.secret', 'second\n'],
+    ])
+    expect(files[0]?.text).toContain('auth_pass: { file: vrrp-VI_1-2.secret }')
+  })
+
   function conf(priority: number, state: string): string {
     return `vrrp_script chk_haproxy {
     script "pidof haproxy"
