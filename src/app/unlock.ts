@@ -1,8 +1,8 @@
 import { observeNode } from '../engine/observe.ts'
 import { breakLock } from '../engine/lock.ts'
-import { throwAll } from '../errors.ts'
+import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, forkMap, targetsOf, withConnections } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { probeRequestFor } from './observe-cluster.ts'
 
@@ -28,14 +28,18 @@ export async function unlock(input: UnlockInput, ports: Ports): Promise<UnlockRe
     targets,
     input.forks,
     ports,
-    async session => {
-      const { lock } = await observeNode(session, probeRequestFor(loaded.cluster), ports.signal)
-      const released = lock !== undefined && (await breakLock(session, input.force))
-      return { name: session.server, lock, released }
-    },
-    async (connections, results) => {
-      throwAll(connections.failures)
-      return { servers: loaded.cluster.servers.flatMap(server => results.get(server.name) ?? []) }
+    session => observeNode(session, probeRequestFor(loaded.cluster), ports.signal),
+    async ({ sessions, failures }, observed) => {
+      const broken = await forkMap([...observed], input.forks, async ([name, { lock }]) => {
+        const session = sessions.get(name)
+        if (lock === undefined || session === undefined) return { name, lock, released: false }
+        return breakLock(session, input.force).then(
+          released => ({ name, lock, released }),
+          (error: unknown) => asHactlError(error),
+        )
+      })
+      throwAll([...failures, ...broken.flatMap(each => (each instanceof HactlError ? [each] : []))])
+      return { servers: broken.flatMap(each => (each instanceof HactlError ? [] : [each])) }
     },
   )
 }
