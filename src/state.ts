@@ -131,6 +131,8 @@ export interface ObservedInstance {
   readonly advertIntMs: number
   readonly version: 2 | 3 | undefined
   readonly nopreempt: boolean
+  /** preempt_delay: it lets a lower one keep the address for a while; false where it does not say. */
+  readonly delaysPreempt?: boolean
   readonly virtualAddresses: readonly string[]
   /** The commands of the checks that it runs for this instance, as keepalived writes them. */
   readonly trackScripts: readonly string[]

@@ -89,9 +89,10 @@ export function predictTaker(nodes: readonly ObservedNode[], instance: string, f
 export function isTakerCertain(nodes: readonly ObservedNode[], instance: Pick<Instance, 'name' | 'nopreempt' | 'preemptDelayMs'>): boolean {
   if (instance.nopreempt || instance.preemptDelayMs > 0) return false
   const offsets = [TRACKER_FILES.haproxy_offset, TRACKER_FILES.keepalived_offset]
-  return nodes.every(
-    node => instanceOf(node, instance.name)?.nopreempt === false && offsets.every(path => (Number(node.trackers[path] ?? 0) || 0) === 0),
-  )
+  return nodes.every(node => {
+    const own = instanceOf(node, instance.name)
+    return own?.nopreempt === false && own.delaysPreempt !== true && offsets.every(path => (Number(node.trackers[path] ?? 0) || 0) === 0)
+  })
 }
 
 /** Whether the address will go back to `from`: it has the highest priority and preempts. */

@@ -360,6 +360,7 @@ export function parseInstances(text: string): ObservedInstance[] {
         advertIntMs: Math.round(number('adver_int') * 1000),
         version: version === 2 || version === 3 ? version : undefined,
         nopreempt: data['nopreempt'] === true,
+        ...(number('preempt_delay') > 0 ? { delaysPreempt: true } : {}),
         virtualAddresses: strings('vips').map(vip => (vip.split(' ')[0] ?? '').replace(/\/\d+$/, '')),
         trackScripts: strings('track_script').map(script => script.replace(/^'|'$/g, '')),
         ...parseAdverts(isRecord(entry) ? entry['stats'] : undefined),

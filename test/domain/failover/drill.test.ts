@@ -16,6 +16,7 @@ import {
 } from '../../../src/domain/failover/drill.ts'
 import { splitVerdict } from '../../../src/domain/failover/unjudged.ts'
 import { parseDrill } from '../../../src/engine/drill-file.ts'
+import { parseInstances } from '../../../src/engine/observe/parse.ts'
 import type { ObservedInstance, ObservedNode } from '../../../src/state.ts'
 
 const VIP = '198.51.100.200'
@@ -24,6 +25,7 @@ interface NodeChange {
   readonly priority: number
   readonly state?: ObservedInstance['state']
   readonly nopreempt?: boolean
+  readonly delaysPreempt?: boolean | undefined
   readonly holds?: boolean
   readonly haproxy?: string
   readonly keepalived?: string
@@ -77,6 +79,7 @@ function node(server: string, change: NodeChange): ObservedNode {
         advertIntMs: 1000,
         version: 2,
         nopreempt,
+        ...(change.delaysPreempt === undefined ? {} : { delaysPreempt: change.delaysPreempt }),
         virtualAddresses: [VIP],
         trackScripts: [],
       },
@@ -271,4 +274,8 @@ test('who takes over is certain where backups preempt at once and no hook has lo
   expect(isTakerCertain(lowered, instance)).toBe(false)
   // What runs, not what is written.
   expect(isTakerCertain([...healthy.slice(0, 2), node('srv-3', { priority: 103, nopreempt: true })], instance)).toBe(false)
+  const [byHand] = parseInstances('[{ "data": { "iname": "VRRP1", "preempt_delay": 20 } }]')
+  expect(isTakerCertain([...healthy.slice(0, 2), node('srv-3', { priority: 103, delaysPreempt: byHand?.delaysPreempt })], instance)).toBe(
+    false,
+  )
 })
