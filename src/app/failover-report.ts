@@ -7,6 +7,7 @@ import type { Links } from '../engine/links.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
 import type { ServerJournal } from '../state/drill.ts'
+import { withoutPasswords } from './without-passwords.ts'
 
 export interface ReportWish {
   /** Absolute; the ending says which kind: .html, .json, .xml (JUnit), .md. */
@@ -97,13 +98,15 @@ export function askedOf({ kind, address, port, path }: ProbeTarget): string {
 
 /** What all servers logged since `beganMs` of the monotonic clock, without the passwords that the inventory knows. */
 export async function readJournals(
-  { instances }: Pick<Cluster, 'instances'>,
+  cluster: Pick<Cluster, 'instances'>,
   links: Links,
   beganMs: number,
   { clock, signal }: Pick<Ports, 'clock' | 'signal'>,
 ): Promise<readonly ServerJournal[]> {
   const windowMs = clock.monotonic() - beganMs
-  const hide = (text: string) => instances.reduce((shown, { authentication }) => authentication?.pass.hiddenIn(shown) ?? shown, text)
   const journals = await Promise.all(links.servers.map(server => readJournal(links.current(server), windowMs, signal)))
-  return journals.map(journal => ({ ...journal, lines: journal.lines.map(line => ({ ...line, message: hide(line.message) })) }))
+  return journals.map(journal => ({
+    ...journal,
+    lines: journal.lines.map(line => ({ ...line, message: withoutPasswords(cluster, line.message) })),
+  }))
 }

@@ -11,6 +11,7 @@ import type { Ports, ProbeTarget, Session } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { probeRequestFor } from './observe-cluster.ts'
 import { probeFromServer } from '../engine/probe-from-server.ts'
+import { withoutPasswords } from './without-passwords.ts'
 
 const LOOK_EVERY_MS = 50
 // A look younger than this is as good as a new one: gates that follow each other share it.
@@ -157,7 +158,7 @@ export function gatesFor(
         const script = sh`journalctl -q -n ${JOURNAL_LINES} -o cat ${JOURNAL_MATCHES} 2>/dev/null | grep -v 'Printing VRRP as json'`
         const result = await session?.run(script, { label: 'read the journal', deadlineMs: JOURNAL_DEADLINE_MS }).catch(() => undefined)
         const lines = (result?.stdout ?? '').split('\n').filter(line => line.trim() !== '')
-        return lines.slice(-JOURNAL_SHOWN).map(line => `${server}: ${line}`)
+        return lines.slice(-JOURNAL_SHOWN).map(line => `${server}: ${withoutPasswords(cluster, line)}`)
       }),
     )
     return told.flat()

@@ -6,6 +6,7 @@ import { type LoadedCluster, loadCluster } from '../../src/app/load.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import type { ProbeAnswer } from '../../src/ports.ts'
 import { type ManualClock, manualClock } from '../support/clock.ts'
+import { Secret } from '../../src/secret.ts'
 import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
 import { type FakeSession, fakeSession } from '../support/remote.ts'
 
@@ -58,7 +59,7 @@ function world(): World {
       name,
       fakeSession(name, [
         { when: /@@begin/, reply: () => ({ stdout: says.get(name) ?? '' }) },
-        { when: /journalctl/, reply: () => ({ stdout: 'haproxy says why\n' }) },
+        { when: /journalctl/, reply: () => ({ stdout: 'haproxy says why\n(Line 7) auth_pass hunter22 is odd\n' }) },
         { when: /198\.18\.200\.200/, reply: () => (self.fromServer === 'ok' ? { stdout: 'HTTP/1.1 200 OK\n' } : { code: 1 }) },
       ]),
     ]),
@@ -78,7 +79,9 @@ function world(): World {
         return self.probe
       }
       const ports = memoryPorts(new Map(), { clock, probe, signal: abort.signal })
-      return gatesFor(loaded.cluster, sessions, new Map(), ports, event => events.push(event), options)
+      const authentication = { type: 'PASS', pass: new Secret('hunter22') } as const
+      const cluster = { ...loaded.cluster, instances: loaded.cluster.instances.map(instance => ({ ...instance, authentication })) }
+      return gatesFor(cluster, sessions, new Map(), ports, event => events.push(event), options)
     },
   }
   return self
@@ -117,7 +120,7 @@ describe('the gate services-healthy', () => {
     await expect(it.clock.settle(it.gates().pass('services-healthy', ['srv-2']))).rejects.toMatchObject({
       code: 'E_GATE',
       exit: 6,
-      why: ['srv-2: haproxy does not answer its check', 'srv-2: haproxy says why'],
+      why: ['srv-2: haproxy does not answer its check', 'srv-2: haproxy says why', 'srv-2: (Line 7) auth_pass *** is odd'],
     })
     expect(it.clock.monotonic() - startedMs).toBeGreaterThan(settleLimitMs(loaded.cluster))
     expect(it.clock.monotonic() - startedMs).toBeLessThan(settleLimitMs(loaded.cluster) + 1000)
