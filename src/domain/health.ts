@@ -2,7 +2,7 @@
 import type { ObservedInstance, ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { contextOf } from './keepalived/lint-context.ts'
-import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN } from './paths.ts'
+import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, RUN_DIR } from './paths.ts'
 import { isDrained, TRACKER_FILES, tracksDrain } from './trackers.ts'
 
 /**
@@ -69,6 +69,8 @@ function untrackedProblems(node: ObservedNode, instance: ObservedInstance): read
 export function trackerProblems(cluster: Cluster, name: string, node: ObservedNode): readonly string[] {
   const instance = node.instances.find(own => own.name === name)
   if (cluster.profile !== 'fast' || instance === undefined) return []
+  // Where the inventory says fast and the server does not run it yet, that is drift.
+  if (node.files[KEEPALIVED_CONF]?.content?.includes(RUN_DIR) === false) return []
   const missing = Object.entries(TRACKER_FILES).filter(([, path]) => node.trackers[path] === undefined)
   if (missing.length > 0)
     return [`the track files ${missing.map(([file]) => file).join(', ')} are missing: keepalived no longer hears of haproxy`]

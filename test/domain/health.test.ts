@@ -68,3 +68,11 @@ describe('a check that keepalived left out', () => {
     expect(problems(undefined, [])).toEqual([])
   })
 })
+
+test('a server that does not run fast yet is not ill for lack of its track files', () => {
+  const node = { ...parseProbe('srv-1', recorded('classic-holder'), PROBE_REQUEST), trackers: {}, trackersWatched: false }
+  expect(nodeProblems(clusterWith(), node)).toEqual([])
+  const conf = node.files[KEEPALIVED_CONF]?.content ?? ''
+  const watching = withConf(node, `${conf}\nvrrp_track_file drain {\n file /run/hactl/drain\n}\n`)
+  expect(nodeProblems(clusterWith(), watching)).toEqual([expect.stringMatching(/^the track files .* are missing/)])
+})
