@@ -33,7 +33,7 @@ const PROBE = { port: 443, tls: true, host: 'www.example.com', path: '/ready', s
 beforeAll(async () => {
   work = openWorkspace(labInventory(lab))
   await lab.heal()
-  const make = 'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=www.example.com'
+  const make = 'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 -subj /CN=www.example.com'
   work.write('lab.pem', await lab.sh('srv-1', `cd $(mktemp -d) && ${make} -keyout key -out crt 2>/dev/null && cat crt key`))
   work.writeInventory(inventory(PROBE))
   await ensureDeployed(lab, work)

@@ -89,7 +89,7 @@ export async function untilHeldBy(lab: Lab, server: string, limitMs = 20_000): P
 
 /** A certificate for this name with its key, made on a server: neither is in the tree. */
 export function makePem(lab: Lab, name: string): Promise<string> {
-  const openssl = `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=${name}`
+  const openssl = `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 -subj /CN=${name}`
   return lab.sh('srv-1', `cd $(mktemp -d) && ${openssl} -keyout key -out crt 2>/dev/null && cat crt key`)
 }
 
