@@ -17,6 +17,7 @@ const LOOK_EVERY_MS = 50
 // A look younger than this is as good as a new one: gates that follow each other share it.
 const FRESH_MS = 300
 const PROBE_LIMIT_MS = 1000
+const FIRST_LOOKS = 3
 const JOURNAL_LINES = 30
 const JOURNAL_SHOWN = 6
 const JOURNAL_DEADLINE_MS = 10_000
@@ -120,12 +121,19 @@ export function gatesFor(
 
   const lookFirst = async (): Promise<void> => {
     if (!options.heldBefore) return
-    for (const target of probeTargetsFor(cluster)) {
-      const [problem] = await silent([target])
-      if (problem === undefined) continue
-      silentBefore.add(target.address)
-      onEvent({ kind: 'note', text: `${problem} before anything is changed: it is asked again when all is done` })
-    }
+    await Promise.all(
+      probeTargetsFor(cluster).map(async target => {
+        let problem: string | undefined
+        // One lost packet must not take the gate away from an address that answers.
+        for (let tries = 0; tries < FIRST_LOOKS; tries++) {
+          if (tries > 0) await clock.sleep(LOOK_EVERY_MS, ports.signal)
+          problem = (await silent([target]))[0]
+          if (problem === undefined) return
+        }
+        silentBefore.add(target.address)
+        onEvent({ kind: 'note', text: `${problem ?? ''} before anything is changed: it is asked again when all is done` })
+      }),
+    )
   }
 
   // While a better server is about to take the address back, nothing is proven yet.

@@ -30,7 +30,12 @@ export async function unlock(input: UnlockInput, ports: Ports): Promise<UnlockRe
     ports,
     session => observeNode(session, probeRequestFor(loaded.cluster), ports.signal),
     async ({ sessions, failures }, observed) => {
-      const broken = await forkMap([...observed], input.forks, async ([name, { lock }]) => {
+      // In the inventory's order, whoever answered first.
+      const seen = loaded.cluster.servers.flatMap(({ name }) => {
+        const node = observed.get(name)
+        return node === undefined ? [] : [{ name, lock: node.lock }]
+      })
+      const broken = await forkMap(seen, input.forks, async ({ name, lock }) => {
         const session = sessions.get(name)
         if (lock === undefined || session === undefined) return { name, lock, released: false }
         return breakLock(session, input.force).then(

@@ -213,6 +213,18 @@ describe('the gate vip-answers', () => {
     await expect(it.clock.settle(gates.pass('vip-answers', ['srv-1', 'srv-2']))).rejects.toMatchObject({ code: 'E_GATE' })
   })
 
+  test('calls no address silent for one probe that got lost', async () => {
+    const it = world()
+    it.probe = { ok: false, tookMs: 1000, error: 'no answer in 1000 ms' }
+    const gates = it.gates()
+    const looking = gates.lookFirst()
+    await it.clock.advance(0)
+    it.probe = { ok: true, tookMs: 1 }
+    await it.clock.settle(looking)
+    expect(it.probes).toBe(2)
+    expect(it.events).toEqual([])
+  })
+
   test('demands after each server what answered before', async () => {
     const it = world()
     const gates = it.gates()
