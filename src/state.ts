@@ -183,6 +183,8 @@ export interface ObservedNode {
   /** apt's package lists are missing or older than a day. */
   readonly aptListsStale: boolean
   readonly files: Readonly<Record<string, ObservedFile | undefined>>
+  /** Files that hactl's record on this server names, there or not; undefined where hactl keeps nothing there at all. */
+  readonly ownedPaths?: readonly string[]
   readonly services: Readonly<Record<Unit, ObservedService>>
   readonly sysctls: Readonly<Record<string, string | undefined>>
   readonly instances: readonly ObservedInstance[]

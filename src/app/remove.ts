@@ -45,18 +45,23 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
     throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
     const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
     const staying = cluster.servers.filter(server => !observed.has(server.name))
-    const servers = nodes.map(node => ({
-      name: node.server,
-      files: Object.values(node.files).flatMap(file => (file?.ownedSha256 === undefined ? [] : [file.path])),
-    }))
-    if (servers.every(server => server.files.length === 0)) return { servers: servers.map(({ name }) => ({ name, removed: [] })) }
+    const left = cluster.servers.filter(server => observed.has(server.name))
+    const claim = lockClaim('remove', ports, runIdFor(ports))
+    const servers = nodes.map(node => ({ name: node.server, files: node.ownedPaths ?? [] }))
+    const report = { servers: servers.map(({ name, files }) => ({ name, removed: files })) }
+    const touched = new Set(nodes.flatMap(node => (node.ownedPaths === undefined ? [] : [node.server])))
+    if (touched.size === 0) {
+      // A removal that was cut off may have come so far, and no further.
+      if (staying.length > 0) await tellTheOthers(loaded, input, staying, left, claim, ports, onEvent)
+      return report
+    }
     if (!(await input.confirm({ cluster: cluster.name, servers, addresses: staying.length > 0 ? [] : addresses }))) {
       throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes removes without asking' })
     }
-    const runId = runIdFor(ports)
-    const claim = lockClaim('remove', ports, runId)
     const holders = new Set(addresses.flatMap(address => holdersOf(nodes, address)))
-    const order = [...connections.sessions.values()].sort((a, b) => Number(holders.has(a.server)) - Number(holders.has(b.server)))
+    const order = [...connections.sessions.values()]
+      .filter(({ server }) => touched.has(server))
+      .sort((a, b) => Number(holders.has(a.server)) - Number(holders.has(b.server)))
     await withLock(order, claim, ports.clock, async () => {
       for (const [index, session] of order.entries()) {
         const progress = progressOf(order, index)
@@ -80,9 +85,8 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
     await Promise.allSettled(
       order.map(session => session.run(forgetStateScript(), { label: 'forget this server', deadlineMs: SHORT_DEADLINE_MS })),
     )
-    const left = cluster.servers.filter(server => observed.has(server.name))
     if (staying.length > 0) await tellTheOthers(loaded, input, staying, left, claim, ports, onEvent)
-    return { servers: servers.map(({ name, files }) => ({ name, removed: files })) }
+    return report
   })
 }
 
@@ -117,17 +121,22 @@ async function tellTheOthers(
   ports: Ports,
   onEvent: (event: EngineEvent) => void,
 ): Promise<void> {
+  const lines = left.map(memberLine)
   await withConnections(
     await targetsOf(loaded, { ...input, limit: staying.map(({ name }) => name) }, ports),
     input.forks,
     ports,
     async session => {
       const { signal } = ports
-      // Without a list there is nothing to tell, and a lock would leave its traces where hactl has none.
-      const look = await session.run(hasMembersScript(), { label: 'look for a list of members', deadlineMs: SHORT_DEADLINE_MS, signal })
+      // Where they stand in no list there is nothing to tell, and a lock would leave its traces where hactl has none.
+      const look = await session.run(hasMembersScript(lines), {
+        label: 'look for a list of members',
+        deadlineMs: SHORT_DEADLINE_MS,
+        signal,
+      })
       if (look.code !== 0) return true
       return withLock([session], claim, ports.clock, async () => {
-        const forget = forgetMembersScript(claim.id, left.map(memberLine))
+        const forget = forgetMembersScript(claim.id, lines)
         const { code } = await session.run(forget, { label: 'forget who left', deadlineMs: FORGET_DEADLINE_MS, signal })
         return code === 0
       })

@@ -26,11 +26,25 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
     remove({ inventoryPath: INVENTORY_PATH, limit, forks: 8, timeoutMs: 1000, confirm: async () => true }, cluster.ports, event =>
       cluster.events.push(event),
     )
-  const failure = () =>
-    run().then(
+  const failure = (limit?: readonly string[]) =>
+    run(limit).then(
       () => Promise.reject(new Error('expected to fail')),
       (error: unknown) => (error instanceof HactlError ? error : Promise.reject(error)),
     )
+  /** A switch on this server that outlived its connection. */
+  const hold = async (server: ShellServer) => {
+    const mutex = join(server.root, 'var/lib/hactl/switch.mutex')
+    const holder = spawn('flock', [mutex, 'sh', '-c', 'echo held; read -r _'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    await once(holder.stdout, 'data')
+    const asked = () => (server.read('/world/flock.log') ?? '').split('\n').filter(line => line.endsWith(' 8')).length
+    const askedBefore = asked()
+    const isWaitedFor = async () => {
+      const endMs = performance.now() + 20_000
+      while (asked() === askedBefore && performance.now() < endMs) await sleep(20)
+      expect(asked()).toBeGreaterThan(askedBefore)
+    }
+    return { isWaitedFor, release: () => holder.stdin.end('\n') }
+  }
   const owned = () => cluster.servers.map(server => server.read('/var/lib/hactl/owned') !== undefined)
 
   beforeAll(async () => {
@@ -91,19 +105,11 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
     const before = members(second)
     // A deploy limited to it.
     second.write('/var/lib/hactl/lock/info', 'id other\nowner ops@laptop\nreason deploy\n')
-    // A switch that outlived its connection, as the removal begins to wait for its end.
-    const mutex = join(first.root, 'var/lib/hactl/switch.mutex')
-    const holder = spawn('flock', [mutex, 'sh', '-c', 'echo held; read -r _'], { stdio: ['pipe', 'pipe', 'inherit'] })
-    await once(holder.stdout, 'data')
-    const asked = () => (first.read('/world/flock.log') ?? '').split('\n').filter(line => line.endsWith(' 8')).length
-    const askedBefore = asked()
-    let isTold = false
-    const done = run(['srv-3']).finally(() => {
-      isTold = true
-    })
-    while (asked() === askedBefore && !isTold) await sleep(20)
+    const held = await hold(first)
+    const done = run(['srv-3'])
+    await held.isWaitedFor()
     expect(members(first)).toBe(before)
-    holder.stdin.end('\n')
+    held.release()
     await done
     expect(members(first)).not.toContain('srv-3')
     expect(members(second)).toBe(before)
@@ -113,6 +119,79 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
       text: expect.stringMatching(/^it could not be told, .*hactl deploy --forget srv-3/),
     })
     expect(first.read('/var/lib/hactl/lock/info')).toBeUndefined()
+  })
+
+  test('waits on a server for a switch that outlived its connection, and does nothing where the lock is lost meanwhile', async () => {
+    const second = cluster.servers[1]
+    if (second === undefined) throw new Error('three servers')
+    const held = await hold(second)
+    const done = failure()
+    await held.isWaitedFor()
+    expect(second.read('/etc/haproxy/haproxy.cfg')).toContain('# one')
+    // Its connection was silent for so long that somebody else works there now.
+    second.write('/var/lib/hactl/lock/info', 'id other\nowner ops@laptop\nreason deploy\n')
+    held.release()
+    expect(await done).toMatchObject({ code: 'E_LOCKED', server: 'srv-2' })
+    expect(second.read('/etc/haproxy/haproxy.cfg')).toContain('# one')
+    second.remove('/var/lib/hactl/lock')
+    await run()
+    expect(owned()).toEqual([false, false, false])
+  })
+
+  test('that died when its files and packages were gone is ended by the next one, which then tells those that stay', async () => {
+    const third = cluster.servers[2]
+    if (third === undefined) throw new Error('three servers')
+    const members = () => cluster.servers.slice(0, 2).map(server => server.read('/var/lib/hactl/members')?.includes('srv-3'))
+    third.prelude = `find() { kill -9 $$; }`
+    expect(await failure(['srv-3'])).toMatchObject({ code: 'E_CONNECTION_LOST' })
+    expect(third.read('/etc/haproxy/haproxy.cfg')).toBeUndefined()
+    third.prelude = ''
+    third.remove('/var/lib/hactl/lock')
+    const report = await run(['srv-3'])
+    expect(report.servers[0]?.removed).toContain('/etc/haproxy/haproxy.cfg')
+    expect(existsSync(join(third.root, 'var/lib/hactl'))).toBe(false)
+    expect(members()).toEqual([false, false])
+  })
+
+  test('that died before it told those that stay does so when it is run again', async () => {
+    const [first, second] = cluster.servers
+    if (first === undefined || second === undefined) throw new Error('three servers')
+    for (const server of [first, second])
+      server.before = ({ label }) => {
+        if (label === 'look for a list of members') throw connectionLost(server.name)
+        return undefined
+      }
+    await run(['srv-3'])
+    expect(first.read('/var/lib/hactl/members')).toContain('srv-3')
+    for (const server of [first, second]) server.before = () => undefined
+    await run(['srv-3'])
+    for (const server of [first, second]) expect(server.read('/var/lib/hactl/members')).not.toContain('srv-3')
+  })
+
+  test('takes away what a deploy installed that got no further than that', async () => {
+    const bare = shellCluster()
+    try {
+      for (const server of bare.servers) server.write('/var/lib/hactl/installed', 'haproxy\nkeepalived\n')
+      for (const server of bare.servers) for (const name of ['haproxy', 'keepalived']) server.write(`/world/packages/${name}`, '1\n')
+      cluster = bare
+      await run()
+      expect(bare.servers.map(server => server.read('/world/packages/haproxy'))).toEqual([undefined, undefined, undefined])
+      expect(existsSync(join(bare.servers[0]?.root ?? '', 'var/lib/hactl'))).toBe(false)
+    } finally {
+      bare.remove()
+    }
+  })
+
+  test('leaves a server alone that hactl never changed, though its haproxy is another', async () => {
+    const first = cluster.servers[0]
+    if (first === undefined) throw new Error('three servers')
+    first.remove('/var/lib/hactl')
+    first.remove('/world/systemctl.log')
+    first.remove('/etc/haproxy/haproxy.cfg')
+    await run()
+    expect(first.ran).not.toContain(LABEL)
+    expect(first.read('/world/systemctl.log') ?? '').not.toMatch(/^(stop|reload|disable)/m)
+    expect(existsSync(join(first.root, 'var/lib/hactl'))).toBe(false)
   })
 
   test('leaves no traces where hactl has nothing any more', async () => {

@@ -24,7 +24,7 @@ async function askForName(context: CommandContext, what: RemoveAnnouncement): Pr
   output.important(
     [
       'This takes away what hactl put on these servers, and the packages that it installed:',
-      ...what.servers.map(({ name, files }) => `  ${name}: ${files.join(' ')}`),
+      ...what.servers.map(({ name, files }) => `  ${name}: ${files.length === 0 ? 'no files' : files.join(' ')}`),
       ...(what.addresses.length === 0
         ? []
         : [`nobody will hold ${what.addresses.join(', ')} afterwards, unless an older configuration that is put back does`]),

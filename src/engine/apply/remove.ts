@@ -15,9 +15,11 @@ export function removeScript(lockId: string, runDirectory: string): Script {
   return joinScripts([
     STEP_FUNCTIONS,
     lockGuard(lockId),
+    sh`trap '' PIPE HUP; state=${STATE_DIR}`,
+    ALONE,
+    // It may have waited for a switch that outlived its run, until its own lock was gone.
+    lockGuard(lockId),
     sh`
-trap '' PIPE HUP
-state=${STATE_DIR}
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 original_of() { printf '%s/original/%s' "$state" "$(printf %s "$1" | tr / _)"; }
 gives_back() { [ -e "$(original_of "$1")" ]; }
@@ -83,8 +85,9 @@ if [ -n "$purge" ]; then
 fi
 
 step state ${'forget this server'}
-# What the lock release looks for goes last; the folder is not needed after it.
-find "$state" -mindepth 1 -maxdepth 1 ! -name lock ! -name lock.mutex -exec rm -rf {} +
+# The lists of what there was go last: cut off before, the next removal still sees that this one has not ended. The lock is released later.
+find "$state" -mindepth 1 -maxdepth 1 ! -name lock ! -name lock.mutex ! -name owned ! -name installed -exec rm -rf {} +
+rm -f "$state/owned" "$state/installed"
 done_ state`,
   ])
 }
@@ -94,9 +97,9 @@ export function forgetStateScript(): Script {
   return sh`rm -f ${`${STATE_DIR}/lock.mutex`}; rmdir ${STATE_DIR} 2>/dev/null; :`
 }
 
-/** Ends with status 0 where this server has a list of members. */
-export function hasMembersScript(): Script {
-  return sh`[ -e ${`${STATE_DIR}/members`} ]`
+/** Ends with status 0 where this server's list of members has any of these lines. */
+export function hasMembersScript(lines: readonly string[]): Script {
+  return sh`printf '%s\n' ${lines} | grep -qxF -f - ${`${STATE_DIR}/members`} 2>/dev/null`
 }
 
 /** On a server that stays: these lines are taken out of its list of members, and the list remains hactl's own. */

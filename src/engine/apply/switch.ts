@@ -53,6 +53,8 @@ export function switchScript(
     lockGuard(lockId),
     sh`run=${runDir(runId)}; state=${STATE_DIR}; units_read=; umask 077; mkdir -p "$run/previous" "$state/loaded"; umask 022`,
     ALONE,
+    // Whoever took the lock while this waited has looked at a server without these changes.
+    lockGuard(lockId),
     sh`[ -e "$run/undone" ] && fail run ${'this run was already put back'}`,
     ...settled.map(preconditionScript),
     ...[...touchedUnits, ...forget].map(rememberUnitScript),

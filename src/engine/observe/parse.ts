@@ -34,6 +34,7 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     dpkgBroken: text('updates').trim() !== '' || text('audit').trim() !== '',
     aptListsStale: sections.has('lists') && text('lists').trim() === '',
     files: parseFiles(sections, request.paths, owned),
+    ...(text('record').trim() === '' ? {} : { ownedPaths: [...owned.keys()] }),
     services: parseServices(text('services'), text('loaded')),
     sysctls: Object.fromEntries(linesOf(text('sysctls')).map(line => splitOnce(line, ' '))),
     instances: parseInstances(text('instances')),

@@ -135,6 +135,10 @@ b owned
 cat ${`${STATE_DIR}/owned`} 2>/dev/null
 e owned
 
+b record
+ls -1A ${STATE_DIR} 2>/dev/null | grep -v '^lock'
+e record
+
 b conffiles
 dpkg-query -W -f='\${Conffiles}\n' ${request.packages} 2>/dev/null
 e conffiles
