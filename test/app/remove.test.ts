@@ -138,19 +138,23 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
     expect(owned()).toEqual([false, false, false])
   })
 
-  test('that died when its files and packages were gone is ended by the next one, which then tells those that stay', async () => {
+  test.for([
+    ['its files', 'mv() { command mv "$@"; case "$*" in (*given-back) kill -9 $$ ;; esac; }'],
+    ['its packages', 'setsid() { command setsid "$@"; kill -9 $$; }'],
+    ['all but its own record', 'find() { rm -rf "$state/original" "$state/given-back"; kill -9 $$; }'],
+  ] as const)('that died behind %s is ended by the next one, which then tells those that stay', async ([, prelude]) => {
     const third = cluster.servers[2]
     if (third === undefined) throw new Error('three servers')
-    const members = () => cluster.servers.slice(0, 2).map(server => server.read('/var/lib/hactl/members')?.includes('srv-3'))
-    third.prelude = `find() { kill -9 $$; }`
+    third.prelude = prelude
     expect(await failure(['srv-3'])).toMatchObject({ code: 'E_CONNECTION_LOST' })
-    expect(third.read('/etc/haproxy/haproxy.cfg')).toBeUndefined()
+    // As a real purge does.
+    if (third.read('/world/packages/haproxy') === undefined) third.remove('/etc/haproxy')
     third.prelude = ''
     third.remove('/var/lib/hactl/lock')
-    const report = await run(['srv-3'])
-    expect(report.servers[0]?.removed).toContain('/etc/haproxy/haproxy.cfg')
+    await run(['srv-3'])
+    expect(['/etc/haproxy/haproxy.cfg', '/world/packages/haproxy'].map(path => third.read(path))).toEqual([undefined, undefined])
     expect(existsSync(join(third.root, 'var/lib/hactl'))).toBe(false)
-    expect(members()).toEqual([false, false])
+    expect(cluster.servers.slice(0, 2).map(server => server.read('/var/lib/hactl/members')?.includes('srv-3'))).toEqual([false, false])
   })
 
   test('that died before it told those that stay does so when it is run again', async () => {

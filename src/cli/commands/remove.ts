@@ -10,7 +10,7 @@ export const remove: Command = async context => {
   output.text(
     servers
       .map(({ name, removed }) =>
-        removed.length === 0 ? `${name}: nothing of hactl's is there` : `${name}: ${removed.length} files removed`,
+        removed.length === 0 ? `${name}: no files of hactl's are there` : `${name}: ${removed.length} files removed`,
       )
       .join('\n'),
   )

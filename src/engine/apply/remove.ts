@@ -37,12 +37,14 @@ step files ${'remove files, and put back what was there before'}
   original=$(original_of "$path")
   if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ] && ! cmp -s -- "$path" "$original"; then cp -p -- "$path" "$path.edited"; echo "$path was edited by hand: kept as $path.edited"; fi
   case "$path" in (${OWN_TOOLS}*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac
-  if [ -e "$original" ]; then cp -p -- "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail files "$path could not be put back"
+  if [ -e "$original" ]; then [ -d "\${path%/*}" ] || mkdir -p -- "\${path%/*}"; cp -p -- "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail files "$path could not be put back"
   else rm -f -- "$path"; fi
   # The folder of a drop-in was hactl's too; others, even when empty, belong to the system.
   case "$path" in (/etc/systemd/system/*.service.d/*) rmdir -- "\${path%/*}" 2>/dev/null ;; esac
 done <"$state/owned"
 rm -f /etc/tmpfiles.d/hactl-drain.conf
+# A removal that was cut off later is not to do this again: what it gave back may be gone since, with its package.
+[ ! -e "$state/owned" ] || { rm -f "$state/theirs" && mv -f "$state/owned" "$state/given-back"; }
 done_ files
 
 if [ -s "$state/original/sysctl" ]; then
@@ -63,31 +65,37 @@ done
 rm -rf ${runDirectory} ${DOWNLOADS}
 done_ services
 
+known() { case $(dpkg-query -W -f='\${db:Status-Status}' "$1" 2>/dev/null) in ('' | not-installed) return 1 ;; esac; }
 purge=
-for name in haproxy keepalived; do installed $name && purge="$purge $name"; done
+for name in haproxy keepalived; do installed $name && known $name && purge="$purge $name"; done
 if [ -n "$purge" ]; then
   step packages "remove$purge"
-  # A purge takes its package's configuration files along, also where somebody's own stood there first.
-  [ -e "$state/owned" ] && while read -r sum path; do
+  # apt-get refuses to work where dpkg was cut off. While somebody else works this fails, and apt-get waits for them.
+  for f in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$f" ] || { setsid -w dpkg --force-confdef --force-confold --configure -a >"$state/remove.log" 2>&1; break; }; done
+  # A purge takes its package's configuration files along, also where somebody's own stood there first. Once it has begun, nothing tells them apart.
+  [ -e "$state/theirs" ] || { [ -e "$state/given-back" ] && while read -r sum path; do
     original=$(original_of "$path")
     [ -e "$original" ] || continue
     dpkg-query -W -f='\${Conffiles}\n' $purge 2>/dev/null | grep -qF " $path $(md5sum -- "$original" | cut -c1-32)" || echo "$(stat -c '%a %u:%g' -- "\${path%/*}" 2>/dev/null || echo 755 0:0) $path"
-  done <"$state/owned" >"$state/theirs"
+  done <"$state/given-back" >"$state/theirs.new" && mv -f "$state/theirs.new" "$state/theirs"; }
   # shellcheck disable=SC2086: a list of the two fixed names above.
   systemctl disable --quiet$(printf ' %s.service' $purge) 2>/dev/null
   setsid -w apt-get purge -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 $purge >"$state/remove.log" 2>&1 || { tail -n 10 "$state/remove.log"; fail packages 'apt-get purge failed'; }
-  [ -e "$state/theirs" ] && while read -r mode owner path; do
-    folder="\${path%/*}"
-    [ -d "$folder" ] || { mkdir -p -- "$folder" && chown "$owner" "$folder" && chmod "$mode" "$folder"; }
-    cp -p -- "$(original_of "$path")" "$path" || fail packages "$path could not be put back"
-  done <"$state/theirs"
+  # One whose removal was cut off is only removed by that: its configuration files stay.
+  left=$(dpkg-query -W -f='\${db:Status-Status} \${Package}\n' $purge 2>/dev/null | sed -n 's/^config-files //p')
+  [ -z "$left" ] || setsid -w dpkg --purge $left >>"$state/remove.log" 2>&1 || { tail -n 10 "$state/remove.log"; fail packages 'dpkg --purge failed'; }
   done_ packages
 fi
+[ -e "$state/theirs" ] && while read -r mode owner path; do
+  folder="\${path%/*}"
+  [ -d "$folder" ] || { mkdir -p -- "$folder" && chown "$owner" "$folder" && chmod "$mode" "$folder"; }
+  cp -p -- "$(original_of "$path")" "$path" || fail packages "$path could not be put back"
+done <"$state/theirs"
 
 step state ${'forget this server'}
-# The lists of what there was go last: cut off before, the next removal still sees that this one has not ended. The lock is released later.
-find "$state" -mindepth 1 -maxdepth 1 ! -name lock ! -name lock.mutex ! -name owned ! -name installed -exec rm -rf {} +
-rm -f "$state/owned" "$state/installed"
+# The lock is released later. What says that there is still something to do goes last.
+find "$state" -mindepth 1 -maxdepth 1 ! -name lock ! -name lock.mutex ! -name installed -exec rm -rf {} +
+rm -f "$state/installed"
 done_ state`,
   ])
 }
