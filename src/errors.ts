@@ -111,7 +111,7 @@ export class HactlErrors extends HactlError {
 }
 
 /** The same error where the servers are in another state than its code alone says. */
-export function withExit(error: HactlError, exit: number): HactlError {
+function withExit(error: HactlError, exit: number): HactlError {
   const { code, message: what, why, fix, server } = error
   return new HactlError({
     code,
@@ -128,6 +128,25 @@ export function withExit(error: HactlError, exit: number): HactlError {
 export function stoppedPartWay(error: HactlError): HactlError {
   if (error.exit !== 4 && error.exit !== 5) return error
   return error instanceof HactlErrors ? new HactlErrors(error.errors.map(stoppedPartWay)) : withExit(error, 6)
+}
+
+/**
+ * "Stopped part way" (6) says too much while nothing has been changed: a lost connection is then like one that never stood (4), and what a
+ * server says against the work is no more than that (5).
+ */
+export function beforeAnyChange(error: HactlError): HactlError {
+  if (error.exit !== 6) return error
+  if (error instanceof HactlErrors) return new HactlErrors(error.errors.map(beforeAnyChange))
+  return withExit(error, error.code === 'E_CONNECTION_LOST' || error.code === 'E_COMMAND_TIMEOUT' ? 4 : 5)
+}
+
+/** For what changes nothing. Throws as `look` does, but never that anything was stopped part way. */
+export async function onlyLooking<T>(look: () => Promise<T>): Promise<T> {
+  try {
+    return await look()
+  } catch (error) {
+    throw beforeAnyChange(asHactlError(error))
+  }
 }
 
 /** Throws one error as it is, and several together; nothing where there are none. */

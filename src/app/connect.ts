@@ -1,4 +1,4 @@
-import { asHactlError, HactlError, HactlErrors, throwAll, withExit } from '../errors.ts'
+import { asHactlError, beforeAnyChange, HactlError, throwAll } from '../errors.ts'
 import type { Inventory, SshSettings } from '../inventory/inventory.ts'
 import type { AskPassphrase, ConnectTarget, Ports, Session } from '../ports.ts'
 import type { Secret } from '../secret.ts'
@@ -160,22 +160,6 @@ function inOrderOf<T>(names: Iterable<string>, found: ReadonlyMap<string, T>): M
   const ordered = new Map<string, T>()
   for (const name of names) if (found.has(name)) ordered.set(name, found.get(name) as T)
   return ordered
-}
-
-/** A connection lost while hactl only looks is like one that never stood (4): nothing was stopped part way. */
-function beforeAnyChange(error: HactlError): HactlError {
-  if (error.exit !== 6) return error
-  if (error instanceof HactlErrors) return new HactlErrors(error.errors.map(beforeAnyChange))
-  return withExit(error, 4)
-}
-
-/** For what only looks at servers. Throws as `look` does, but never that anything was stopped part way. */
-export async function onlyLooking<T>(look: () => Promise<T>): Promise<T> {
-  try {
-    return await look()
-  } catch (error) {
-    throw beforeAnyChange(asHactlError(error))
-  }
 }
 
 /** Reads something from every server, before anything is changed. Throws what went wrong on all of them together. */

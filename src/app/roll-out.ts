@@ -7,10 +7,10 @@ import type { EngineEvent } from '../engine/events.ts'
 import type { HistoryEntry } from '../engine/history.ts'
 import { mayBeDead, withLock } from '../engine/lock.ts'
 import type { Playbook } from '../engine/playbook.ts'
-import { HactlError } from '../errors.ts'
+import { HactlError, onlyLooking } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
-import { type Connections, onlyLooking } from './connect.ts'
+import type { Connections } from './connect.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import { lockClaim, runIdFor } from './lock-claim.ts'
 import { holdersOf } from './observe-cluster.ts'
@@ -66,7 +66,7 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
       ports.clock,
       async () => {
         onEvent({ kind: 'lock-taken', id: claim.id, servers: [...connections.sessions.keys()] })
-        await gates.lookFirst()
+        await onlyLooking(gates.lookFirst)
         await applyPlan({
           plan,
           playbook: work.playbook,

@@ -21,7 +21,7 @@ import { assertNotInterrupted } from '../engine/interrupt.ts'
 import { isLoss, type Links } from '../engine/links.ts'
 import { lockLost } from '../engine/lock.ts'
 import type { Playbook } from '../engine/playbook.ts'
-import { asHactlError, HactlError, stoppedPartWay, throwAll, withExit } from '../errors.ts'
+import { asHactlError, beforeAnyChange, HactlError, onlyLooking, stoppedPartWay, throwAll } from '../errors.ts'
 import type { Ports, Script } from '../ports.ts'
 import type { Action, ObservedNode, Plan } from '../state.ts'
 import { lookAt } from './cluster-at-rest.ts'
@@ -98,24 +98,19 @@ async function fetchAll(turns: Turns, servers: readonly string[]): Promise<void>
       await steps(turns, server, trial, 'try the new versions', SWITCH_DEADLINE_MS, 'E_CONFIG_REFUSED', turns.ports.signal)
     }),
   )
-  const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [beforeAnyInstall(asHactlError(outcome.reason))] : []))
+  const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [beforeAnyChange(asHactlError(outcome.reason))] : []))
   throwAll(errors)
-}
-
-/** Nothing was installed: a lost connection is like one that never stood (4), and what a server says against it no more than that (5). */
-function beforeAnyInstall(error: HactlError): HactlError {
-  if (error.exit !== 6) return error
-  return withExit(error, isLoss(error) ? 4 : 5)
 }
 
 async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports): Promise<readonly Move[]> {
   const { cluster, outlooks, ports, plan, lockId, runId } = turns
   const actions = actionsOf(plan, server)
-  const before = await sceneOf(turns, server, ports)
+  const before = await onlyLooking(() => sceneOf(turns, server, ports))
   const wasDrained = isDrained(before.node) && outlooks.get(server)?.begun !== 'drained'
   const drains = tracksDrain(before.node) && !wasDrained
   assertTakers(before)
-  await quietly(turns, server, markScript(lockId, drains ? 'drained' : 'begun'), 'note that the upgrade has begun here')
+  const mark = markScript(lockId, drains ? 'drained' : 'begun')
+  await onlyLooking(() => quietly(turns, server, mark, 'note that the upgrade has begun here'))
   const moves: Move[] = []
   if (drains && !isDrained(before.node)) {
     try {

@@ -1,4 +1,4 @@
-import { asHactlError, HactlError, HactlErrors, stoppedPartWay, throwAll } from '../errors.ts'
+import { asHactlError, HactlError, HactlErrors, onlyLooking, stoppedPartWay, throwAll } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import type { Action, ObservedNode, Plan, Unit } from '../state.ts'
 import { fetchScript, type Install } from './apply/packages.ts'
@@ -100,8 +100,14 @@ async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
   const servers = changingServers(input)
   if (servers.length === 0) return
   input.onEvent({ kind: 'stage-started', stage: stage.stage, title: 'install packages and check the new files', servers })
-  const outcomes = await Promise.allSettled([fetchAll(input, servers), input.lastCheck?.()])
+  const outcomes = await Promise.allSettled([onlyLooking(() => fetchAll(input, servers)), input.lastCheck?.()])
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  const isInstalling = servers.some(server => actionsOf(input, server).some(action => action.kind === 'install-package'))
+  const prepare = () => prepareEach(input, servers)
+  await (isInstalling ? prepare() : onlyLooking(prepare))
+}
+
+async function prepareEach(input: ApplyInput, servers: readonly string[]): Promise<void> {
   await onAll(servers, async server => {
     const script = joinScripts([
       prepareScript(input.runId, input.lockId, actionsOf(input, server), input.observed.get(server)?.dpkgBroken ?? false),

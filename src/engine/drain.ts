@@ -1,5 +1,5 @@
 /** Moves addresses on purpose and measures it: watch, change one thing on one server, watch until they have moved; else take it back. */
-import { asHactlError, HactlError } from '../errors.ts'
+import { asHactlError, HactlError, onlyLooking } from '../errors.ts'
 import type { Clock, Script } from '../ports.ts'
 import type { ProbeSample, Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
@@ -72,7 +72,7 @@ export interface MoveOutcome {
 export async function runMove(run: MoveRun): Promise<MoveOutcome> {
   const watch = startWatching(run)
   try {
-    await seeBaseline(run, watch)
+    await onlyLooking(() => seeBaseline(run, watch))
     const problems = await changeAndWatch(run, watch)
     return { problems, samplesOf: watch.samplesOf }
   } finally {
@@ -123,7 +123,7 @@ async function changeAndWatch(run: MoveRun, watch: Watching): Promise<readonly s
   const { clock, server, title } = run
   // An interrupt during the baseline must not let the change begin.
   await clock.sleep(0, run.signal)
-  await run.prepare()
+  await onlyLooking(run.prepare)
   const startedMs = clock.monotonic()
   const gate = { gate: 'move', title, servers: [server] }
   let problems: readonly string[]

@@ -1,4 +1,4 @@
-import { HactlError } from '../errors.ts'
+import { HactlError, onlyLooking } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import { LOCK_LOST_STATUS } from './apply/report.ts'
 import { STATE_DIR } from './observe/script.ts'
@@ -38,7 +38,7 @@ export async function withLock<T>(
   const asked: Session[] = []
   const take = (session: Session) => {
     asked.push(session)
-    return takeLock(session, claim)
+    return onlyLooking(() => takeLock(session, claim))
   }
   try {
     const [first, ...rest] = sessions

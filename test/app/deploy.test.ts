@@ -186,6 +186,27 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
     expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-2' })
   })
 
+  test.for([
+    ['take the lock', 4],
+    ['fetch the packages', 4],
+    ['prepare', 6],
+  ] as const)('that installs and loses a connection: of %s it ends with %i', async ([lost, exit]) => {
+    const bare = shellCluster()
+    try {
+      const second = bare.servers[1]
+      if (second === undefined) throw new Error('three servers')
+      second.before = ({ label }) => {
+        if (label === lost) throw connectionLost('srv-2')
+        return undefined
+      }
+      expect(await failure(bare.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit, server: 'srv-2' })
+      expect(bare.servers.map(each => each.read('/var/lib/hactl/lock/info'))).toEqual([undefined, undefined, undefined])
+      if (exit === 4) expect(bare.servers.map(each => each.read('/world/packages/haproxy'))).toEqual([undefined, undefined, undefined])
+    } finally {
+      bare.remove()
+    }
+  })
+
   test('whose connection is lost in the middle of a switch puts that server back through a new one', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
     const before = fingerprints()

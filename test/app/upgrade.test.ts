@@ -131,6 +131,21 @@ describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
     expect(await failure()).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-2' })
   })
 
+  test.for([['take the lock'], ['note that the upgrade has begun here'], ['read the facts of this server']] as const)(
+    'that loses a connection before its first turn has changed anything ends with 4, of %s',
+    async ([lost]) => {
+      offer('srv-2', 'srv-3')
+      let isAtWork = false
+      server('srv-3').before = ({ label }) => {
+        isAtWork ||= label === 'try the new versions' || label === 'take the lock'
+        if (isAtWork && label === lost) throw connectionLost('srv-3')
+        return undefined
+      }
+      expect(await failure()).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-3' })
+      expect(cluster.servers.flatMap(({ ran }) => ran)).not.toContain('prepare')
+    },
+  )
+
   test.for([['fetch the packages'], ['try the new versions']] as const)(
     'that loses a connection before anything is installed has changed nothing: 4, of %s',
     async ([lost]) => {

@@ -115,6 +115,8 @@ b packages
 dpkg-query -W -f='\${Package} \${db:Status-Status} \${Version}\n' ${request.packages} 2>/dev/null
 e packages
 
+# Somebody installs just now: what looks half done is not broken, and apt waits for its lock (proc_locks(5)).
+dpkg_works() { grep -qs ":$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none) " /proc/locks; }
 installed=$(dpkg-query -W -f='\${db:Status-Status}\n' ${request.packages} 2>/dev/null | grep -cx installed)
 if [ "$installed" -lt ${request.packages.length} ]; then
   b candidates
@@ -124,11 +126,11 @@ if [ "$installed" -lt ${request.packages.length} ]; then
   find /var/lib/apt/lists -maxdepth 1 -name '*Release' -mmin -${LISTS_FRESH_MINUTES} -print 2>/dev/null | head -n 1
   e lists
   b audit
-  dpkg --audit 2>/dev/null | head -n 5
+  dpkg_works || dpkg --audit 2>/dev/null | head -n 5
   e audit
 fi
 b updates
-for f in /var/lib/dpkg/updates/[0-9]*; do [ -e "$f" ] && echo "$f"; done
+dpkg_works || for f in /var/lib/dpkg/updates/[0-9]*; do [ -e "$f" ] && echo "$f"; done
 e updates
 
 b owned
