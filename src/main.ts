@@ -132,6 +132,8 @@ const ports: Ports = {
   probe: systemProber,
   keepConnection: systemConnectionKeeper,
   localCommand,
+  // Its library is large: loaded by the first download.
+  download: async (url, options) => (await import('./system/download.ts')).systemDownload(url, options),
   terminal,
   env: process.env,
   get cwd() {

@@ -151,6 +151,23 @@ export interface LocalCommand {
   (argv: readonly string[], options: { timeoutMs: number; stdin?: string }): Promise<{ code: number; stdout: string; stderr: string }>
 }
 
+export type Downloaded =
+  | { readonly kind: 'whole'; readonly content: Buffer }
+  /** HTTP 3xx; an absolute URL. */
+  | { readonly kind: 'moved'; readonly to: string }
+  /** HTTP 404 or 410. */
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'failed'; readonly why: string }
+
+/**
+ * One file by GET over http or https, through the proxy that http_proxy, https_proxy and no_proxy name. Follows no redirect. `timeoutMs`
+ * bounds each wait for the other side, not the whole. Rejects with E_INTERRUPTED when `signal` aborts.
+ */
+export type Download = (
+  url: string,
+  options: { readonly maxBytes: number; readonly timeoutMs: number; readonly signal?: AbortSignal },
+) => Promise<Downloaded>
+
 export interface Terminal {
   readonly stdinIsTTY: boolean
   readonly stdoutIsTTY: boolean
@@ -168,6 +185,7 @@ export interface Ports {
   /** undefined: no long-lived connections are watched. */
   readonly keepConnection?: ConnectionKeeper
   readonly localCommand: LocalCommand
+  readonly download: Download
   readonly terminal: Terminal
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string

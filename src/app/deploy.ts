@@ -3,10 +3,10 @@ import { onlyLooking, throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
-import { readCarried } from './carried.ts'
 import type { ConnectOptions } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { assertForgettable, formerMemberErrors, strangerError, strangers } from './members.ts'
+import { packageSourceOf } from './package-source.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from './preflight.ts'
@@ -39,7 +39,7 @@ export async function deploy(
   const { cluster } = loaded
   assertCanFailOver(cluster)
   assertForgettable(cluster, input.forget)
-  const carried = await readCarried(loaded, ports)
+  const packages = await packageSourceOf(loaded, ports, onEvent)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
   for (const text of loaded.secretWarnings) onEvent({ kind: 'warning', text })
   return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
@@ -60,7 +60,7 @@ export async function deploy(
       plan: result.plan,
       command: 'deploy',
       source: loaded.source,
-      ...(carried === undefined ? {} : { carried }),
+      packages,
       playbook,
       connections,
       observed,

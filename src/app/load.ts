@@ -105,7 +105,7 @@ function fixFor({ kind }: InputFile): string {
 /** Whether it is what a deploy needs is judged apart: who drains a server or looks at it needs no packages. */
 async function packageFolderOf(inventory: Inventory | undefined, baseDir: string, ports: Ports): Promise<PackageFolder | undefined> {
   const from = inventory?.packages?.from
-  if (from === undefined) return undefined
+  if (from === undefined || from === 'controller') return undefined
   const folder = pathFrom(baseDir, from, ports.home)
   const names = await ports.files.list(folder).catch(() => undefined)
   return { folder, files: names?.filter(name => name.endsWith('.deb')) }

@@ -2,13 +2,13 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import { holderProblems, nodeProblems } from '../domain/health.ts'
 import { serviceScriptsFor } from '../domain/service-scripts.ts'
 import { applyPlan, finishDeadRuns } from '../engine/apply.ts'
-import { type CarriedPackage, carryPackages } from '../engine/apply/carry.ts'
+import type { PackageSource } from '../engine/apply/package-source.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import type { HistoryEntry } from '../engine/history.ts'
 import { mayBeDead, withLock } from '../engine/lock.ts'
 import type { Playbook } from '../engine/playbook.ts'
 import { HactlError, onlyLooking } from '../errors.ts'
-import type { Ports, Session } from '../ports.ts'
+import type { Ports } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import type { Connections } from './connect.ts'
 import { type Gates, gatesFor } from './gates.ts'
@@ -23,8 +23,8 @@ export interface RollOut {
   /** Stands in the history beside the command: the inventory, or the entry that was gone back to. */
   readonly source: string
   readonly playbook: Playbook
-  /** Packages for servers whose apt reaches no mirror; undefined: apt fetches its own. */
-  readonly carried?: readonly CarriedPackage[]
+  /** For servers whose apt reaches no mirror; undefined: apt fetches by itself. */
+  readonly packages?: PackageSource | undefined
   readonly connections: Connections
   readonly observed: ReadonlyMap<string, ObservedNode>
   readonly ports: Ports
@@ -59,7 +59,6 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
     }
     const runId = runIdFor(ports)
     const claim = lockClaim(work.command, ports, runId)
-    const { carried } = work
     await withLock(
       [...connections.sessions.values()],
       claim,
@@ -76,7 +75,7 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
           runId,
           history: { owner: claim.owner, command: work.command, source: work.source },
           lockId: claim.id,
-          ...(carried === undefined ? {} : { carry: (session: Session) => carryPackages(session, carried, claim.id, ports.signal) }),
+          ...(work.packages === undefined ? {} : { packages: work.packages }),
           services: server => serviceScriptsFor(cluster, server),
           clock: ports.clock,
           onEvent,

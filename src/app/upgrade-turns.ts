@@ -3,6 +3,7 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import { addressesOn, takerProblems } from '../domain/drain.ts'
 import { serviceScriptsFor } from '../domain/service-scripts.ts'
 import { isDrained, tracksDrain } from '../domain/trackers.ts'
+import type { PackageSource } from '../engine/apply/package-source.ts'
 import { fetchScript, type Install } from '../engine/apply/packages.ts'
 import { prepareScript } from '../engine/apply/prepare.ts'
 import { runSteps, type StepsOptions } from '../engine/apply/steps.ts'
@@ -46,8 +47,8 @@ export interface Turns extends UpgradePlan {
   readonly connections: Connections
   readonly links: Links
   readonly observed: ReadonlyMap<string, ObservedNode>
-  /** The packages were brought to the servers already. */
-  readonly isCarried: boolean
+  /** undefined: apt on the servers fetches by itself. */
+  readonly packages: PackageSource | undefined
   readonly runId: string
   readonly lockId: string
   /** Called before packages are installed on a server: from then on what was downloaded there is its installation's. */
@@ -92,14 +93,25 @@ async function fetchAll(turns: Turns, servers: readonly string[]): Promise<void>
     servers.map(async server => {
       const installs = actionsOf(turns.plan, server).filter((action): action is Install => action.kind === 'install-package')
       if (installs.length === 0) return
-      const fetch = fetchScript(turns.runId, turns.lockId, installs, { refreshLists: false, download: true, carried: turns.isCarried })
-      await steps(turns, server, fetch, 'fetch the packages', FETCH_DEADLINE_MS, 'E_PACKAGE_UNAVAILABLE', turns.ports.signal)
+      await fetch(turns, server, installs)
       const trial = trialScript(turns.runId, turns.lockId, turns.trials.get(server) ?? [])
       await steps(turns, server, trial, 'try the new versions', SWITCH_DEADLINE_MS, 'E_CONFIG_REFUSED', turns.ports.signal)
     }),
   )
   const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [beforeAnyChange(asHactlError(outcome.reason))] : []))
   throwAll(errors)
+}
+
+async function fetch(turns: Turns, server: string, installs: readonly Install[]): Promise<void> {
+  const { packages, runId, lockId } = turns
+  // What lay in a folder is there since apt was asked; what is fetched here comes when apt asks for it.
+  const close = packages?.kind === 'controller' ? await packages.open(turns.links.current(server), lockId) : undefined
+  try {
+    const script = fetchScript(runId, lockId, installs, { refreshLists: false, download: true, isBrought: packages !== undefined })
+    await steps(turns, server, script, 'fetch the packages', FETCH_DEADLINE_MS, 'E_PACKAGE_UNAVAILABLE', turns.ports.signal)
+  } finally {
+    await close?.()
+  }
 }
 
 async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports): Promise<readonly Move[]> {

@@ -2,7 +2,7 @@ import { restlessProblems } from '../domain/drain.ts'
 import { nodeProblems } from '../domain/health.ts'
 import { HAPROXY_CFG, KEEPALIVED_CONF } from '../domain/paths.ts'
 import { PACKAGES } from '../domain/packages.ts'
-import { type CarriedPackage, carryPackages } from '../engine/apply/carry.ts'
+import type { PackageSource } from '../engine/apply/package-source.ts'
 import { outlookScript, parseOutlook, type UpgradeOutlook } from '../engine/apply/upgrade.ts'
 import { clearDownloadsScript } from '../engine/apply/packages.ts'
 import { runSteps } from '../engine/apply/steps.ts'
@@ -13,13 +13,13 @@ import { HactlError, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
-import { readCarried } from './carried.ts'
 import { type Connections, type ConnectOptions, readAll } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { lockClaim, runIdFor } from './lock-claim.ts'
 import { holdersOf } from './observe-cluster.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
+import { packageSourceOf } from './package-source.ts'
 import { preflightErrors } from './preflight.ts'
 import type { MovedAddress } from './move.ts'
 import type { RollOutReport } from './roll-out.ts'
@@ -58,7 +58,7 @@ export async function upgrade(
   const loaded = await loadCluster(input.inventoryPath, ports)
   const { cluster } = loaded
   assertCanFailOver(cluster)
-  const carried = await readCarried(loaded, ports)
+  const packages = await packageSourceOf(loaded, ports, onEvent)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
   return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
     throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
@@ -78,7 +78,7 @@ export async function upgrade(
     onInstall: (server: string) => void,
   ): Promise<UpgradeReport> {
     const words = PACKAGES.map(name => (cluster.packages.pins[name] === undefined ? name : `${name}=${cluster.packages.pins[name]}`))
-    const outlooks = await askApt(input, connections, words, carried, ports, onEvent)
+    const outlooks = await askApt(input, connections, words, packages, ports, onEvent)
     const { plan, trials } = planUpgrade(loaded, playbook, observed, outlooks)
     tellPlan(plan, onEvent)
     const turns = plan.waves.flat()
@@ -116,8 +116,7 @@ export async function upgrade(
       async () => {
         onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
         const history = { id: runId, owner: claim.owner, command: 'upgrade', source: loaded.source, cluster: cluster.name } as const
-        const isCarried = carried !== undefined
-        const run = { isCarried, cluster, plan, trials, outlooks, links, runId, lockId: claim.id, onInstall, history, ports, onEvent }
+        const run = { packages, cluster, plan, trials, outlooks, links, runId, lockId: claim.id, onInstall, history, ports, onEvent }
         const { moves, nodes: last } = await runTurns({ ...run, playbook, connections, observed })
         return report(last, moves)
       },
@@ -134,7 +133,7 @@ export async function upgrade(
   }
 }
 
-/** Where nothing was installed nothing waits for it any longer: carried packages alone may be 200 MiB. The next run would clear it, too. */
+/** Where nothing was installed nothing waits for it any longer: packages from a folder alone may be 200 MiB. The next run would clear it, too. */
 async function clearDownloads(sessions: readonly Session[]): Promise<void> {
   const options = { label: 'clear the downloads away', deadlineMs: CLEAR_DEADLINE_MS }
   await Promise.allSettled(sessions.map(session => session.run(clearDownloadsScript(), options)))
@@ -167,7 +166,7 @@ function askApt(
   input: UpgradeInput,
   connections: Connections,
   words: readonly string[],
-  carried: readonly CarriedPackage[] | undefined,
+  packages: PackageSource | undefined,
   ports: Ports,
   onEvent: (event: EngineEvent) => void,
 ): Promise<ReadonlyMap<string, UpgradeOutlook>> {
@@ -178,18 +177,22 @@ function askApt(
     servers: [...connections.sessions.keys()],
   })
   return readAll(connections.sessions, input.forks, async session => {
-    if (carried !== undefined) await carryPackages(session, carried, undefined, ports.signal)
-    const said: string[] = []
-    await runSteps(session, outlookScript(words, carried !== undefined), {
-      label: 'look for newer versions',
-      deadlineMs: OUTLOOK_DEADLINE_MS,
-      tell: true,
-      failure: 'E_PACKAGE_UNAVAILABLE',
-      clock: ports.clock,
-      onEvent,
-      signal: ports.signal,
-      onDetail: line => said.push(line),
-    })
-    return parseOutlook(said, PACKAGES)
+    const close = await packages?.open(session, undefined)
+    try {
+      const said: string[] = []
+      await runSteps(session, outlookScript(words, packages !== undefined), {
+        label: 'look for newer versions',
+        deadlineMs: OUTLOOK_DEADLINE_MS,
+        tell: true,
+        failure: 'E_PACKAGE_UNAVAILABLE',
+        clock: ports.clock,
+        onEvent,
+        signal: ports.signal,
+        onDetail: line => said.push(line),
+      })
+      return parseOutlook(said, PACKAGES)
+    } finally {
+      await close?.()
+    }
   })
 }

@@ -99,6 +99,8 @@ export interface Cluster {
     readonly pins: Readonly<Record<'haproxy' | 'keepalived', string | undefined>>
     /** The folder on the operator's machine that holds the packages; undefined: the servers' own repositories. */
     readonly carried: PackageFolder | undefined
+    /** The controller fetches what the servers' apt asks for, from the known archives and from these hosts; undefined: they fetch it. */
+    readonly fetched: { readonly mirrors: readonly string[] } | undefined
     /** True: unattended-upgrades may replace both packages whenever it runs. */
     readonly unattendedUpgrades: boolean
   }

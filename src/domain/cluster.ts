@@ -219,6 +219,7 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
     packages: {
       pins: { haproxy: inventory.packages?.haproxy, keepalived: inventory.packages?.keepalived },
       carried: resolved.packageFolder,
+      fetched: inventory.packages?.from === 'controller' ? { mirrors: inventory.packages.mirrors ?? [] } : undefined,
       unattendedUpgrades: inventory.packages?.unattended_upgrades ?? false,
     },
     probe: buildProbe(inventory, text),

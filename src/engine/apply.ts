@@ -1,6 +1,7 @@
 import { asHactlError, HactlError, HactlErrors, onlyLooking, stoppedPartWay, throwAll } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import type { Action, ObservedNode, Plan, Unit } from '../state.ts'
+import type { PackageSource } from './apply/package-source.ts'
 import { fetchScript, type Install } from './apply/packages.ts'
 import { prepareScript } from './apply/prepare.ts'
 import { finishDeadRunScript, finishScript, restoreScript, type ServiceScripts, switchScript } from './apply/switch.ts'
@@ -30,8 +31,8 @@ export interface ApplyInput {
   readonly services: (server: string) => Readonly<Record<Unit, ServiceScripts>>
   readonly clock: Clock
   readonly onEvent: (event: EngineEvent) => void
-  /** Brings the packages to a server before it installs any; undefined: its apt fetches them. */
-  readonly carry?: (session: Session) => Promise<void>
+  /** undefined: apt on the servers fetches packages by itself. */
+  readonly packages?: PackageSource
   /** Waits until the gate holds for these servers, or throws E_GATE. */
   readonly passGate: (gate: GateName, servers: readonly string[]) => Promise<void>
   /** Asked while packages are fetched: nothing is changed where it throws. */
@@ -100,11 +101,16 @@ async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
   const servers = changingServers(input)
   if (servers.length === 0) return
   input.onEvent({ kind: 'stage-started', stage: stage.stage, title: 'install packages and check the new files', servers })
-  const outcomes = await Promise.allSettled([onlyLooking(() => fetchAll(input, servers)), input.lastCheck?.()])
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   const isInstalling = servers.some(server => actionsOf(input, server).some(action => action.kind === 'install-package'))
   const prepare = () => prepareEach(input, servers)
-  await (isInstalling ? prepare() : onlyLooking(prepare))
+  const opened: (() => Promise<void>)[] = []
+  try {
+    const outcomes = await Promise.allSettled([onlyLooking(() => fetchAll(input, servers, opened)), input.lastCheck?.()])
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    await (isInstalling ? prepare() : onlyLooking(prepare))
+  } finally {
+    await Promise.allSettled(opened.map(close => close()))
+  }
 }
 
 async function prepareEach(input: ApplyInput, servers: readonly string[]): Promise<void> {
@@ -136,9 +142,9 @@ function withVersionsKnown(thrown: unknown, actions: readonly Action[]): unknown
 
 /**
  * Every server has its packages at hand before any is changed: a version that nobody serves stops the run here. Where no server has any of
- * them yet, nothing can be disturbed, and the installation itself may find that out: one more apt-get would cost a tenth of a first deploy.
+ * them yet and its lists are new, the installation itself may find that out: one more apt-get would cost a tenth of a first deploy.
  */
-async function fetchAll(input: ApplyInput, servers: readonly string[]): Promise<void> {
+async function fetchAll(input: ApplyInput, servers: readonly string[], opened: (() => Promise<void>)[]): Promise<void> {
   const isInstalledAnywhere = [...input.observed.values()].some(node =>
     Object.values(node.packages).some(one => one.installed !== undefined),
   )
@@ -147,14 +153,14 @@ async function fetchAll(input: ApplyInput, servers: readonly string[]): Promise<
     if (installs.length === 0) return
     const observed = input.observed.get(server)
     const session = input.sessions.get(server)
-    if (session !== undefined) await input.carry?.(session)
-    const isCarried = input.carry !== undefined
-    const script = fetchScript(input.runId, input.lockId, installs, {
-      carried: isCarried,
-      refreshLists: isCarried || (observed?.aptListsStale ?? true),
-      // apt refuses to plan on a half-finished installation: that is finished first, in the step that may change something.
-      download: !(observed?.dpkgBroken ?? false) && (isInstalledAnywhere || isCarried || installs.some(({ pin }) => pin !== undefined)),
-    })
+    const { packages } = input
+    if (session !== undefined && packages !== undefined) opened.push(await packages.open(session, input.lockId))
+    const isBrought = packages !== undefined
+    const refreshLists = packages?.kind === 'folder' || (observed?.aptListsStale ?? true)
+    // apt refuses to plan on a half-finished installation: that is finished first, in the step that may change something.
+    const mayDownload = !(observed?.dpkgBroken ?? false)
+    const asksFirst = isInstalledAnywhere || isBrought || !refreshLists || installs.some(({ pin }) => pin !== undefined)
+    const script = fetchScript(input.runId, input.lockId, installs, { isBrought, refreshLists, download: mayDownload && asksFirst })
     await run(input, server, script, 'fetch the packages', PREPARE_DEADLINE_MS, true, 'E_PACKAGE_UNAVAILABLE')
   })
 }

@@ -131,6 +131,15 @@ export function probeHostIssue(text: string): string | undefined {
   return isValid ? undefined : 'must be a host name, and a port after a colon where one is needed'
 }
 
+/** A repository's host as in sources.list(5), without the scheme and the path. */
+export function mirrorIssue(text: string): string | undefined {
+  const target = splitHostPort(text)
+  const isValid = target !== undefined && isHost(target.host) && (target.port === undefined || isPort(target.port))
+  return isValid
+    ? undefined
+    : 'must be the host of a repository, and a port after a colon where it is not the usual one: mirror.example.com'
+}
+
 export const urlPathIssue = pattern(
   /^\/[A-Za-z0-9._~%=?@:,+/-]{0,1023}$/,
   'must be the path of a URL: it begins with / and holds no spaces, quotes or &',

@@ -120,8 +120,10 @@ export interface InventoryPackages {
   /** A version as apt has it, or its beginning and an asterisk. */
   readonly haproxy?: string
   readonly keepalived?: string
-  /** Folder with .deb files on the operator's machine, relative to the inventory's. */
+  /** "controller", or a folder with .deb files on the operator's machine, relative to the inventory's. */
   readonly from?: string
+  /** HOST or HOST:PORT. */
+  readonly mirrors?: readonly string[]
   readonly unattended_upgrades?: boolean
 }
 

@@ -23,6 +23,7 @@ export const RULES: readonly Rule[] = [
   backendsExist,
   proxyNamesAreUnique,
   certificatesAreApart,
+  mirrorsAreAskedByTheController,
 ]
 
 function serverNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
@@ -209,4 +210,10 @@ function certificatesAreApart(inventory: InventoryDraft): readonly Finding[] {
     ),
     ...taken.map(({ value, path }) => ({ path, message: `${value} is a file of hactl's own`, fix: 'such as /etc/haproxy/site.pem' })),
   ]
+}
+
+function mirrorsAreAskedByTheController({ packages }: InventoryDraft): readonly Finding[] {
+  if (packages?.mirrors === undefined || packages.from === 'controller') return []
+  const message = 'says from where hactl fetches packages, and the servers fetch for themselves'
+  return [{ path: ['packages', 'mirrors'], part: 'key', message, fix: 'add from: controller, or leave mirrors out' }]
 }

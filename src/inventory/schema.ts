@@ -15,6 +15,7 @@ import {
   type Grammar,
   hostIssue,
   interfaceIssue,
+  mirrorIssue,
   nameIssue,
   pathIssue,
   serverFileIssue,
@@ -264,7 +265,18 @@ const packages = section({
   keepalived: optional(text(versionIssue).meta(doc('Version to install; Debian counts it from 1: as in "1:2.2.*".', "apt's candidate"))),
   from: optional(
     text(pathIssue).meta(
-      doc('Folder here with .deb files, carried to the servers and installed there, dependencies too.', "the servers' own repositories"),
+      doc(
+        "For servers whose apt reaches no mirror. controller: hactl fetches on your machine what each server's apt asks for, once, and carries it over SSH. A folder here: its .deb files are carried and installed, dependencies too (./controller for one of that name).",
+        "the servers' own way to their repositories",
+      ),
+    ),
+  ),
+  mirrors: optional(
+    list(text(mirrorIssue), 100).meta(
+      doc(
+        'With from: controller, further hosts (HOST or HOST:PORT) that hactl may fetch from.',
+        'the public archives of Debian and Ubuntu',
+      ),
     ),
   ),
   unattended_upgrades: optional(

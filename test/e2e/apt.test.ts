@@ -201,3 +201,41 @@ test('a server whose apt reaches no mirror gets its packages from a folder here,
     await lab.sh('srv-3', 'mv /root/sources.list /etc/apt/')
   }
 })
+
+test('servers without a way to any mirror get what their apt asks for through hactl: a first deploy, and an upgrade', SLOW, async () => {
+  // Whatever the mirrors of this lab are: hactl is told of them, as an operator tells of his own.
+  const asked = await lab.sh('srv-1', "apt-get indextargets --format '$(REPO_URI)' | sort -u")
+  const mirrors = [...new Set(asked.trim().split('\n'))].map(uri => new URL(uri).host)
+  work.writeInventory(labInventory(lab, { packages: { from: 'controller', mirrors } }))
+  await lab.sh('srv-2', `${installOlder('haproxy')}`)
+  const CUT =
+    'ip route show default >/root/e2e-route; while ip route del default 2>/dev/null; do :; done; rm -rf /var/lib/apt/lists/*; ! timeout 20 apt-get -q -o Acquire::Retries=0 -o Acquire::http::Timeout=2 -o Acquire::https::Timeout=2 update -o APT::Update::Error-Mode=any >/dev/null 2>&1'
+  await lab.sh('srv-3', 'DEBIAN_FRONTEND=noninteractive apt-get -qy purge haproxy keepalived >/dev/null 2>&1')
+  await lab.everywhere(CUT)
+  try {
+    const deployed = await work.hactl(['deploy', '--yes', '--json'])
+    expectExit(deployed, 0)
+    expect(changedBy(deployed)?.[2]).toEqual(expect.arrayContaining(['package/haproxy', 'package/keepalived', 'service/haproxy']))
+    expect(deployed.lines).toContainEqual(
+      expect.objectContaining({
+        event: 'note',
+        server: 'srv-3',
+        text: expect.stringMatching(/^fetched here for its apt, and carried over: \d+ files/),
+      }),
+    )
+    await untilHeldBy(lab, 'srv-1')
+    const poller = await startPoller(lab.vip)
+    const upgraded = await upgrade()
+    expectNoHole(await poller.stop())
+    expectExit(upgraded, 0)
+    expect(changedBy(upgraded)).toEqual([[], ['package/haproxy', 'service/haproxy'], []])
+    expect(await versions()).toEqual(Array(3).fill(newest))
+    // apt asks its own repositories, whose signatures it has checked, and knows them afterwards.
+    expect(await lab.everywhere('ls /var/lib/apt/lists | grep -c Release; ls -A /var/cache/apt/hactl 2>/dev/null || true')).toEqual(
+      Array(3).fill(expect.stringMatching(/^[1-9]\d*\n$/)),
+    )
+    expect((await work.hactl(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
+  } finally {
+    await lab.everywhere('while read -r route; do ip route add $route; done </root/e2e-route; rm /root/e2e-route')
+  }
+})

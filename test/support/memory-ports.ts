@@ -27,6 +27,7 @@ export function memoryPorts(files: ReadonlyMap<string, string>, more: Partial<Po
     },
     probe: unexpected('a probe'),
     localCommand: unexpected('a local command'),
+    download: unexpected('a download'),
     terminal: { stdinIsTTY: false, stdoutIsTTY: false, stderrIsTTY: false, columns: 80, writeOut: () => {}, writeErr: () => {} },
     env: { USER: 'ops' },
     cwd: '/inventory',

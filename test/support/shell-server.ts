@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { HactlError } from '../../src/errors.ts'
 import type { CommandResult, RunOptions, Script, Session } from '../../src/ports.ts'
 import { connectionLost } from './remote.ts'
 
@@ -148,18 +149,25 @@ function runScript(server: ShellServer, script: Script, options: RunOptions): Pr
     })
     let stdout = ''
     let stderr = ''
+    let unfinished = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
+      const lines = `${unfinished}${text}`.split('\n')
+      unfinished = lines.pop() ?? ''
+      for (const line of lines) options.onLine?.(line.replaceAll(root, ''))
     })
+    const onAbort = () => child.kill()
+    options.signal?.addEventListener('abort', onAbort, { once: true })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text
     })
     child.on('error', reject)
     child.on('close', code => {
+      options.signal?.removeEventListener('abort', onAbort)
+      if (options.signal?.aborted === true)
+        return reject(new HactlError({ code: 'E_INTERRUPTED', server: server.name, what: options.label }))
       if (code === null) return reject(connectionLost(server.name))
-      stdout = stdout.replaceAll(root, '')
-      for (const line of options.onLine === undefined ? [] : stdout.split('\n').slice(0, -1)) options.onLine?.(line)
-      resolve({ code, stdout, stderr: stderr.replaceAll(root, ''), durationMs: 1 })
+      resolve({ code, stdout: stdout.replaceAll(root, ''), stderr: stderr.replaceAll(root, ''), durationMs: 1 })
     })
   })
 }

@@ -67,6 +67,7 @@ export function fakePorts(
     clock: manualClock(),
     probe: unexpected('a probe'),
     localCommand: unexpected('a local command'),
+    download: unexpected('a download'),
     env: {},
     cwd: '/home/ops/edge',
     home: '/home/ops',

@@ -52,13 +52,18 @@ export async function carryPackages(
   }
   await run(sh`rm -rf ${DOWNLOADS} && mkdir -p ${`${DOWNLOADS}/partial`} ${`${DOWNLOADS}/lists/partial`}`, 'make room for the packages')
   for (const { fileName, content } of packages) {
-    const path = pathOf(fileName)
-    for (let at = 0; at < content.length; at += PART_BYTES) {
-      const part = content.subarray(at, at + PART_BYTES)
-      await run(sh`printf %s ${base64Literal(part, { mask: true })} | base64 -d >>${path}`, `carry ${fileName}`)
-    }
+    for (const part of partScripts(content, pathOf(fileName))) await run(part, `carry ${fileName}`)
   }
   await run(indexScript(packages), 'make the packages a repository')
+}
+
+/** One after the other they write `content` to the end of the file at `path`; at least one. */
+export function partScripts(content: Buffer, path: string): readonly Script[] {
+  const count = Math.max(1, Math.ceil(content.length / PART_BYTES))
+  return Array.from({ length: count }, (_, index) => {
+    const part = content.subarray(index * PART_BYTES, (index + 1) * PART_BYTES)
+    return sh`printf %s ${base64Literal(part, { mask: true })} | base64 -d >>${path}`
+  })
 }
 
 // A percent sign in a repository's file name would be decoded by apt, and a colon means an epoch.

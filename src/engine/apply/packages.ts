@@ -15,7 +15,7 @@ const APT_LOCK_SECONDS = 600
 /** What hactl downloads waits here, apart from apt's own cache, which others empty at their own times. */
 export const DOWNLOADS = '/var/cache/apt/hactl'
 
-/** There where packages were carried to the server: apt then knows no other repository. */
+/** There where packages are brought to the server: how apt gets at them. */
 export const APT_CONF = `${DOWNLOADS}/apt.conf`
 
 /**
@@ -29,7 +29,10 @@ const OPTIONS = sh`-q -o DPkg::Lock::Timeout=${APT_LOCK_SECONDS} -o Dpkg::Option
 export const APT_FUNCTIONS = sh`
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none LC_ALL=C
 [ -e ${APT_CONF} ] && export APT_CONFIG=${APT_CONF}
-apt_complaints() { grep -E '^(E|W|Err[^ ]*|dpkg): ' "$apt_log" | tail -n 10 | grep . || tail -n 15 "$apt_log"; }
+# Why a repository gave nothing stands indented below its "Err:3 http://..."; E: and W: need not repeat it.
+apt_complaints() {
+  awk '/^(E|W|dpkg): / || (err && sub(/^ +/, "")) { if (!seen[$0]++) print } { err = /^Err:/ }' "$apt_log" | tail -n 10 | grep . || tail -n 15 "$apt_log"
+}
 # tell_lock: who holds a lock of apt's now, for the operator; to wait for it is apt's own business.
 # proc_locks(5): "1: POSIX  ADVISORY  WRITE PID MAJOR:MINOR:INODE START END"; a waiting one has an arrow before POSIX.
 tell_lock() {
@@ -91,34 +94,45 @@ done_ apt/lists`
 
 /**
  * Downloads what is to be installed and installs nothing. A version that no repository has, or a mirror that does not answer, is found
- * out here: before anything is changed on any server.
+ * out here: before anything is changed on any server. `isBrought`: the packages, or the way to them, are there already (PackageSource).
  */
 export function fetchScript(
   runId: string,
   lockId: string,
   installs: readonly Install[],
-  options: { readonly refreshLists: boolean; readonly download: boolean; readonly carried: boolean },
+  options: { readonly refreshLists: boolean; readonly download: boolean; readonly isBrought: boolean },
 ): Script {
   return joinScripts([
     STEP_FUNCTIONS,
     lockGuard(lockId),
     sh`umask 077; mkdir -p ${runDir(runId)}/staged; umask 022; apt_log=${`${runDir(runId)}/fetch.log`}`,
-    options.carried ? sh`:` : sh`rm -rf ${DOWNLOADS}`,
+    options.isBrought ? sh`:` : sh`rm -rf ${DOWNLOADS}`,
     APT_FUNCTIONS,
     sh`downloads`,
     options.refreshLists ? refreshLines(false) : sh`:`,
-    options.download
-      ? sh`step apt/download ${`download ${installs.map(install => install.name).join(' and ')}`}
+    options.download ? downloadLines(installs, options.refreshLists) : sh`:`,
+  ])
+}
+
+/** A list that is some hours old may name a file that its mirror has replaced since: it is refreshed before this counts as a failure. */
+function downloadLines(installs: readonly Install[], isRefreshed: boolean): Script {
+  const names = installs.map(install => install.name)
+  const again = sh`if [ $rc -ne 0 ]; then
+${refreshLines(false)}
+download; rc=$?
+fi`
+  return sh`
+download() { setsid -w apt-get install --download-only ${installOptions(installs)} ${wordsFor(installs)} >>"$apt_log" 2>&1; }
+step apt/download ${`download ${names.join(' and ')}`}
 tell_lock
-setsid -w apt-get install --download-only ${installOptions(installs)} ${wordsFor(installs)} >>"$apt_log" 2>&1; rc=$?
+download; rc=$?
+${isRefreshed ? sh`:` : again}
 if [ $rc -ne 0 ]; then
   apt_complaints
-  ${versionsShell(installs.map(install => install.name))}
+  ${versionsShell(names)}
   fail apt/download "apt-get cannot get $(printf '%s ' ${wordsFor(installs)})"
 fi
 done_ apt/download`
-      : sh`:`,
-  ])
 }
 
 /**

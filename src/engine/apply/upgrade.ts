@@ -28,13 +28,13 @@ export interface UpgradeOutlook {
 }
 
 /** Refreshes the package lists and asks apt what it would do; installs nothing. `words` as apt-get takes them: "haproxy=2.6.*".
- * `carried`: the packages were brought there before. */
-export function outlookScript(words: readonly string[], carried: boolean): Script {
+ * `isBrought`: the packages, or the way to them, are there already. */
+export function outlookScript(words: readonly string[], isBrought: boolean): Script {
   const names = words.map(word => word.replace(/=.*/, ''))
   return joinScripts([
     STEP_FUNCTIONS,
     sh`apt_log=$(mktemp) || exit 1; trap ${'rm -f "$apt_log"'} EXIT`,
-    carried ? sh`:` : sh`rm -rf ${DOWNLOADS}`,
+    isBrought ? sh`:` : sh`rm -rf ${DOWNLOADS}`,
     APT_FUNCTIONS,
     sh`downloads`,
     refreshLines(true),

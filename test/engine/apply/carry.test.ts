@@ -75,7 +75,7 @@ describe.skipIf(lacks !== undefined)('on a server', () => {
       reason: 'not installed',
     } as const
     const fetch = (isCarried: boolean) =>
-      server.session.run(fetchScript('run-1', 'lock-1', [install], { refreshLists: true, download: true, carried: isCarried }), {
+      server.session.run(fetchScript('run-1', 'lock-1', [install], { refreshLists: true, download: true, isBrought: isCarried }), {
         label: 'fetch the packages',
         deadlineMs: 10_000,
       })

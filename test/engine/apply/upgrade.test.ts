@@ -108,28 +108,56 @@ describe.skipIf(lacks !== undefined)('the scripts', () => {
 
   test('only remark on it before a first installation, where apt may have what it needs', async () => {
     server.write('/world/apt-update-says', 'W: Failed to fetch http://mirror.example.com/InRelease  Could not connect\n')
-    await run(fetchScript('run-1', 'lock-1', [install()], { refreshLists: true, download: true, carried: false }))
+    await run(fetchScript('run-1', 'lock-1', [install()], { refreshLists: true, download: true, isBrought: false }))
     expect(events).toContainEqual({ kind: 'note', server: 'srv-1', text: expect.stringMatching(/^not every mirror answered: W: Failed/) })
   })
 
   test('ask for a downgrade only where a package is replaced', async () => {
-    await run(fetchScript('run-1', 'lock-1', [install({ pin: '2.6.*' })], { refreshLists: false, download: true, carried: false }))
+    await run(fetchScript('run-1', 'lock-1', [install({ pin: '2.6.*' })], { refreshLists: false, download: true, isBrought: false }))
     expect(asked()).toMatch(/--download-only .*haproxy=2\.6\.\*$/m)
     expect(asked()).not.toContain('--allow-downgrades')
     await run(
       fetchScript('run-1', 'lock-1', [install({ from: '2.8.1-1', pin: '2.6.12-1' })], {
         refreshLists: false,
         download: true,
-        carried: false,
+        isBrought: false,
       }),
     )
     expect(asked()).toMatch(/--allow-downgrades .*haproxy=2\.6\.12-1$/m)
   })
 
+  test('refresh lists whose package the mirror has replaced since, and ask again', async () => {
+    server.write('/world/apt-lists-old', 'E: Failed to fetch http://mirror.example.com/haproxy_2.6.11.deb  404  Not Found\n')
+    await run(fetchScript('run-1', 'lock-1', [install()], { refreshLists: false, download: true, isBrought: false }))
+    expect(asked().match(/^(?:update|install --download-only|install )/gm)).toHaveLength(3)
+    expect(asked()).toMatch(/^install .*--download-only[^]*\nupdate [^]*\ninstall .*--download-only/)
+  })
+
+  test('do not ask a third time', async () => {
+    server.write('/world/apt-fails', 'E: Failed to fetch http://mirror.example.com/haproxy_2.6.11.deb  404  Not Found\n')
+    const script = fetchScript('run-1', 'lock-1', [install()], { refreshLists: false, download: true, isBrought: false })
+    await expect(run(script)).rejects.toMatchObject({
+      code: 'E_PACKAGE_UNAVAILABLE',
+      why: [expect.stringContaining('404  Not Found'), expect.any(String)],
+    })
+    expect(asked().match(/--download-only/g)).toHaveLength(2)
+  })
+
+  test('tell why a repository gave nothing, which apt says apart from its errors', async () => {
+    server.write(
+      '/world/apt-fails',
+      'Err:3 http://mirror.example.com bookworm Release\n  no route to it\nReading package lists...\n  not this\nE: The repository has no Release file.\n',
+    )
+    const script = fetchScript('run-1', 'lock-1', [install()], { refreshLists: true, download: true, isBrought: false })
+    await expect(run(script)).rejects.toMatchObject({
+      why: ['no route to it', 'E: The repository has no Release file.', expect.any(String)],
+    })
+  })
+
   test('say what the repositories have where the wanted version is not there', async () => {
     server.write('/world/apt-fails', "E: Version '2.8.*' for 'haproxy' was not found\n")
     server.write('/world/apt-madison', 'haproxy | 2.6.12-1 | http://mirror.example.com bookworm/main amd64 Packages\n')
-    const script = fetchScript('run-1', 'lock-1', [install({ pin: '2.8.*' })], { refreshLists: false, download: true, carried: false })
+    const script = fetchScript('run-1', 'lock-1', [install({ pin: '2.8.*' })], { refreshLists: false, download: true, isBrought: false })
     await expect(run(script)).rejects.toMatchObject({
       code: 'E_PACKAGE_UNAVAILABLE',
       server: 'srv-1',

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { readCarried } from '../../src/app/carried.ts'
+import { describe, expect, test } from 'vitest'
+import { packageSourceOf, readCarried } from '../../src/app/package-source.ts'
 import { check } from '../../src/app/check.ts'
 import { loadCluster } from '../../src/app/load.ts'
 import { plan } from '../../src/app/plan.ts'
@@ -10,7 +10,7 @@ import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from '../support/memory-por
 const WHOLE = ['haproxy_2.6.12-1_amd64.deb', 'keepalived_1%3a2.2.7-1_amd64.deb']
 
 /** An operator whose folder holds these; undefined: there is none. Nobody is connected to. */
-function operator(names: readonly string[] | undefined, packages: Readonly<Record<string, string>> = { from: 'debs' }) {
+function operator(names: readonly string[] | undefined, packages: Readonly<Record<string, string | readonly string[]>> = { from: 'debs' }) {
   const inventory = JSON.stringify(inventoryWith({}, { packages }))
   const ports = memoryPorts(new Map([['inventory.yml', inventory], ...(names ?? []).map(name => [`debs/${name}`, name] as const)]))
   const files = { ...ports.files, list: async (path: string) => (path === '/inventory/debs' ? names : undefined) }
@@ -62,4 +62,43 @@ test('nothing is wrong with a whole folder, nor for who only looks at the server
     [],
   )
   await expect(loadCluster(INVENTORY_PATH, operator(undefined))).resolves.not.toBeInstanceOf(HactlError)
+})
+
+describe('packages that the controller fetches', () => {
+  test('need no folder, and check has nothing against them', async () => {
+    const controller = operator(undefined, { from: 'controller' })
+    expect((await check({ inventoryPath: INVENTORY_PATH, limit: [] }, controller)).errors).toEqual([])
+    expect(await packageSourceOf(await loadCluster(INVENTORY_PATH, controller), controller, () => {})).toMatchObject({ kind: 'controller' })
+  })
+
+  test('come from a folder of that name where a path says so', async () => {
+    const ports = { ...operator(undefined, { from: './controller' }) }
+    await expect(packageSourceOf(await loadCluster(INVENTORY_PATH, ports), ports, () => {})).rejects.toMatchObject({
+      code: 'E_INVENTORY_INVALID',
+      why: [expect.stringContaining('/inventory/controller')],
+    })
+  })
+
+  const refusal = (packages: Readonly<Record<string, string | readonly string[]>>) =>
+    check({ inventoryPath: INVENTORY_PATH, limit: [] }, operator(WHOLE, packages)).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+
+  test('mirrors without them would be asked by nobody', async () => {
+    expect(await refusal({ from: 'debs', mirrors: ['mirror.example.com'] })).toMatchObject({
+      code: 'E_INVENTORY_INVALID',
+      why: [expect.stringMatching(/packages\.mirrors.*servers fetch for themselves.*add from: controller/s)],
+    })
+  })
+
+  test.for(['http://mirror.example.com', 'mirror.example.com/debian', 'mirror.example.com:0', '*.example.com', ''])(
+    'a mirror is a host, and a port where it is not the usual one: %s',
+    async mirror => {
+      expect(await refusal({ from: 'controller', mirrors: [mirror] })).toMatchObject({
+        code: 'E_INVENTORY_INVALID',
+        why: [expect.stringMatching(/packages\.mirrors\[0\].*must be the host of a repository/s)],
+      })
+    },
+  )
 })

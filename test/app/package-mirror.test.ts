@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest'
+import { openPackageMirror } from '../../src/app/package-mirror.ts'
+import type { Download, Downloaded } from '../../src/ports.ts'
+
+const INDEX = 'http://deb.debian.org/debian/dists/bookworm/InRelease'
+const whole = (text: string): Downloaded => ({ kind: 'whole', content: Buffer.from(text) })
+
+/** The world as seen from here: answers by URL, in order where there are several. */
+function world(answers: Readonly<Record<string, readonly Downloaded[]>>, mirrors: readonly string[] = []) {
+  const asked: string[] = []
+  const left = new Map(Object.entries(answers).map(([url, all]) => [url, [...all]]))
+  const download: Download = async url => {
+    asked.push(url)
+    const all = left.get(url) ?? []
+    return (all.length > 1 ? all.shift() : all[0]) ?? { kind: 'missing' }
+  }
+  return { asked, fetch: openPackageMirror(mirrors, download, new AbortController().signal) }
+}
+
+test('a file that several servers ask for is fetched once', async () => {
+  const { asked, fetch } = world({ [INDEX]: [whole('Origin: Debian')] })
+  const all = await Promise.all([fetch(INDEX), fetch(INDEX)])
+  all.push(await fetch(INDEX))
+  expect(all).toEqual(Array(3).fill(whole('Origin: Debian')))
+  expect(asked).toEqual([INDEX])
+})
+
+test('what failed is asked for again, and what came then is kept', async () => {
+  const { asked, fetch } = world({ [INDEX]: [{ kind: 'failed', why: 'ECONNRESET' }, whole('Origin: Debian')] })
+  expect(await fetch(INDEX)).toEqual({ kind: 'failed', why: 'ECONNRESET', isFinal: false })
+  expect(await fetch(INDEX)).toMatchObject({ kind: 'whole' })
+  await fetch(INDEX)
+  expect(asked).toHaveLength(2)
+})
+
+test("a file that is not there is said so in apt's words: it goes on without some of them", async () => {
+  expect(await world({}).fetch(INDEX)).toEqual({ kind: 'failed', why: '404  Not Found', isFinal: true })
+})
+
+describe('a mirror that moved', () => {
+  test('is followed to a host that may be asked', async () => {
+    const there = 'https://mirror.example.com/debian/InRelease'
+    const { asked, fetch } = world({ [INDEX]: [{ kind: 'moved', to: there }], [there]: [whole('here')] }, ['mirror.example.com'])
+    expect(await fetch(INDEX)).toEqual(whole('here'))
+    expect(asked).toEqual([INDEX, there])
+  })
+
+  test('is not followed into a network where a server has nothing to ask', async () => {
+    const { asked, fetch } = world({ [INDEX]: [{ kind: 'moved', to: 'http://169.254.169.254/latest/' }] })
+    expect(await fetch(INDEX)).toMatchObject({ kind: 'failed', why: expect.stringContaining('169.254.169.254'), isFinal: true })
+    expect(asked).toEqual([INDEX])
+  })
+
+  test('in a circle is given up', async () => {
+    const { asked, fetch } = world({ [INDEX]: [{ kind: 'moved', to: INDEX }] })
+    expect(await fetch(INDEX)).toMatchObject({ kind: 'failed', isFinal: true })
+    expect(asked.length).toBeLessThan(10)
+  })
+})
+
+test('a host that is not named is never asked', async () => {
+  const { asked, fetch } = world({})
+  expect(await fetch('http://intranet.example.com/secret')).toMatchObject({
+    kind: 'failed',
+    why: expect.stringContaining('packages.mirrors'),
+  })
+  expect(asked).toEqual([])
+})
+
+test('names are encoded for the mirror, and kept by what the server calls them', async () => {
+  const url = 'http://deb.debian.org/pool/x_1+b2_amd64.deb'
+  const { fetch } = world({ [url.replace('+', '%2B')]: [whole('deb')] })
+  expect(await fetch(url)).toEqual(whole('deb'))
+})
