@@ -104,11 +104,12 @@ async function tidyUp({ command, connections, observed, ports, onEvent }: RollOu
   const left = nodes.filter(node => node.leftRuns.length > 0 || (node.lock !== undefined && mayBeDead(node.lock.ageSeconds)))
   if (left.length === 0) return
   const { sessions } = connections
+  const claim = lockClaim(command, ports, runIdFor(ports))
   await withLock(
     [...sessions.values()],
-    lockClaim(command, ports, runIdFor(ports)),
+    claim,
     ports.clock,
-    () => finishDeadRuns({ sessions, observed, clock: ports.clock, onEvent, servers: left.map(node => node.server) }),
+    () => finishDeadRuns({ sessions, observed, lockId: claim.id, clock: ports.clock, onEvent, servers: left.map(node => node.server) }),
     session => sessions.get(session.server) ?? session,
   )
   onEvent({ kind: 'note', text: `${left.map(node => node.server).join(', ')}: cleared away what a run that died had left` })

@@ -144,7 +144,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
     const change = switchScript(runId, lockId, actions, serviceScriptsFor(cluster, server))
     await steps(turns, server, change, 'make the changes live', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
     await gates.pass('services-healthy', [server])
-    await quietly(turns, server, finishScript({ ...turns.history, changed: actions.map(action => action.id) }), 'write the history')
+    await quietly(turns, server, finishScript({ ...turns.history, changed: actions.map(action => action.id) }, lockId), 'write the history')
   } catch (error) {
     throw await leftBehind(turns, server, drains, error)
   }

@@ -53,19 +53,26 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
     else await prove(input, stage)
   }
   await onAll(changingServers(input), async server => {
-    await run(uninterrupted(input), server, finishScript(historyEntry(input, server)), 'write the history', SWITCH_DEADLINE_MS, false)
+    await run(
+      uninterrupted(input),
+      server,
+      finishScript(historyEntry(input, server), input.lockId),
+      'write the history',
+      SWITCH_DEADLINE_MS,
+      false,
+    )
   })
   await finishDeadRuns({ ...input, servers: input.plan.servers.filter(server => server.actions.length === 0).map(server => server.server) })
 }
 
-/** Records what runs that died had finished on these servers, and clears away what they left. Asks for the lock to be held. */
+/** Records what runs that died had finished on these servers, and clears away what they left. */
 export async function finishDeadRuns(
-  input: Pick<ApplyInput, 'sessions' | 'observed' | 'clock' | 'onEvent'> & { readonly servers: readonly string[] },
+  input: Pick<ApplyInput, 'sessions' | 'observed' | 'clock' | 'onEvent' | 'lockId'> & { readonly servers: readonly string[] },
 ): Promise<void> {
   const left = input.servers.filter(server => (input.observed.get(server)?.leftRuns.length ?? 0) > 0)
   await onAll(left, async server => {
     const calm = { ...input, signal: new AbortController().signal }
-    await run(calm, server, finishDeadRunScript(), 'clear away what a dead run left', SWITCH_DEADLINE_MS, false)
+    await run(calm, server, finishDeadRunScript(input.lockId), 'clear away what a dead run left', SWITCH_DEADLINE_MS, false)
   })
 }
 
@@ -251,14 +258,18 @@ async function restoreServers(input: ApplyInput, wave: readonly string[]): Promi
 
 function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): unknown {
   if (!(thrown instanceof HactlError) && failures.length === 0) return thrown
-  const errors = [...(thrown instanceof HactlErrors ? thrown.errors : [asHactlError(thrown)]).map(stoppedPartWay), ...failures]
+  const reasons = (thrown instanceof HactlErrors ? thrown.errors : [asHactlError(thrown)]).map(stoppedPartWay)
+  // Where the lock was lost, the undo met the same as the change itself.
+  const isTold = (failure: HactlError) =>
+    reasons.some(({ code, server }) => failure.code === 'E_LOCKED' && code === 'E_LOCKED' && server === failure.server)
+  const errors = [...reasons, ...failures.filter(failure => !isTold(failure))]
   const [only] = errors
   return errors.length === 1 ? only : new HactlErrors(errors)
 }
 
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {
   const calm = uninterrupted(input)
-  const script = restoreScript(input.runId, input.services(server))
+  const script = restoreScript(input.runId, { id: input.lockId, owner: input.history.owner }, input.services(server))
   const restore = (session: ApplyInput) => run(session, server, script, 'put the previous files back', SWITCH_DEADLINE_MS, true)
   try {
     await restore(calm)
@@ -271,6 +282,17 @@ async function restoreServer(input: ApplyInput, server: string): Promise<void> {
 }
 
 function notRestored(runId: string, server: string, reason: unknown): HactlError {
+  if (reason instanceof HactlError && reason.code === 'E_LOCKED') {
+    return new HactlError({
+      code: 'E_LOCKED',
+      server,
+      what: 'nothing was put back there: another run has taken the lock over',
+      why: ['this run showed no sign of life for too long, and the other one builds on what it found'],
+      fix: `see that the other run ends well: hactl status; then hactl history says what ${server} has`,
+      exit: 6,
+      cause: reason,
+    })
+  }
   const why = reason instanceof HactlError ? [reason.message, ...reason.why] : [String(reason)]
   const previous = `${RUNS_DIR}/${runId}/previous`
   if (reason instanceof HactlError && (reason.code === 'E_CONNECTION_LOST' || reason.exit === 4)) {

@@ -12,6 +12,7 @@ const BEAT_MS = 8_000
 const CLOCK_SET_BACK_SECONDS = 10
 const LOCK_DEADLINE_MS = 25_000
 const BUSY_STATUS = 96
+const MUTEX = `${STATE_DIR}/lock.mutex`
 
 export interface LockClaim {
   /** Unique for this run. */
@@ -107,7 +108,7 @@ function takeScript(claim: LockClaim): Script {
 umask 077
 mkdir -p ${STATE_DIR} || exit 1
 ${LOCK_AGE}
-exec 9>${`${STATE_DIR}/lock.mutex`} || exit 1
+exec 9>${MUTEX} || exit 1
 flock -w 5 9 || exit 1
 if ! mkdir ${LOCK_DIR} 2>/dev/null; then
   [ -d ${LOCK_DIR} ] || { mkdir ${LOCK_DIR}; exit 1; }
@@ -130,6 +131,20 @@ function releaseScript(id: string): Script {
 /** Ends a script with LOCK_LOST_STATUS unless this run still holds the lock; counts as a heartbeat. */
 export function lockGuard(id: string): Script {
   return sh`grep -qxF ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null || exit ${LOCK_LOST_STATUS}
+touch ${LOCK_DIR}/beat`
+}
+
+/**
+ * As lockGuard, for an undo: where the lock was broken and nobody has taken it since, it is taken again. `evidence`: a file that is there
+ * as long as no other run has ended well on this server, which clears it away.
+ */
+export function lockGuardForUndo({ id, owner }: Pick<LockClaim, 'id' | 'owner'>, evidence: string): Script {
+  return sh`
+if ! grep -qxF ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null; then
+  exec 9>${MUTEX} && flock -w 5 9 && [ -e ${evidence} ] && mkdir ${LOCK_DIR} 2>/dev/null || exit ${LOCK_LOST_STATUS}
+  printf 'id %s\nowner %s\nreason %s\n' ${id} ${owner} 'an undo' >${LOCK_DIR}/info
+  exec 9>&-
+fi
 touch ${LOCK_DIR}/beat`
 }
 
@@ -165,7 +180,7 @@ export async function breakLock(session: Session, force: boolean): Promise<boole
     sh`
 [ -d ${LOCK_DIR} ] || exit 0
 ${force ? sh`` : LOCK_AGE}
-exec 9>${`${STATE_DIR}/lock.mutex`}; flock -w 5 9 || exit 1
+exec 9>${MUTEX}; flock -w 5 9 || exit 1
 ${force ? sh`age=${LOCK_EXPIRES_SECONDS + 1}` : LOCK_AGE_NOW}
 if [ "$age" -gt ${LOCK_EXPIRES_SECONDS} ]; then rm -rf ${LOCK_DIR}; else exit ${BUSY_STATUS}; fi`,
     { label: 'break the lock', deadlineMs: LOCK_DEADLINE_MS },

@@ -131,6 +131,24 @@ describe('a wave that fails', () => {
     expect(world.events.filter(event => event.kind === 'restored')).toMatchObject([{ server: 'srv-2' }, { server: 'srv-3' }])
   })
 
+  test('is left as it is, and needs no hands, where another run has taken the lock over', async () => {
+    const world = applyWorld()
+    world.before = (step, server) =>
+      step === 'gate' && server.endsWith('srv-2')
+        ? Promise.reject(new HactlError({ code: 'E_GATE', what: 'it still did not hold' }))
+        : step === 'restore'
+          ? { code: 97 }
+          : undefined
+    const error = await outcome(world)
+    expect(error.exit).toBe(6)
+    expect((error as HactlErrors).errors.map(each => [each.code, each.server])).toEqual([
+      ['E_GATE', undefined],
+      ['E_LOCKED', 'srv-2'],
+      ['E_LOCKED', 'srv-3'],
+    ])
+    expect(world.events.filter(event => event.kind === 'restored')).toEqual([])
+  })
+
   test('counts as stopped part way whatever its gate met: earlier servers are changed', async () => {
     const world = applyWorld()
     breakAt(world, 'gate vip-answers srv-2', new HactlError({ code: 'E_PROBE_CUT', server: 'srv-2', what: 'cut', why: ['w'], fix: 'f' }))

@@ -125,7 +125,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
       return run(server, prepareScript(RUN_ID, LOCK_ID, actions, false), 'prepare')
     },
     switch: async (server, actions) => run(server, switchScript(RUN_ID, LOCK_ID, actions, await services(server)), 'switch'),
-    restore: async server => run(server, restoreScript(RUN_ID, await services(server)), 'restore'),
+    restore: async server => run(server, restoreScript(RUN_ID, { id: LOCK_ID, owner: 'ops@laptop' }, await services(server)), 'restore'),
     async settle(server) {
       const actions = (await self.plan([server])).plan.servers[0]?.actions ?? []
       const prepared = await self.prepare(server, actions)

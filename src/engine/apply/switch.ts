@@ -1,7 +1,7 @@
 import type { Script } from '../../ports.ts'
 import type { Action, Unit } from '../../state.ts'
 import { type HistoryEntry, recordScript, settleScript } from '../history.ts'
-import { lockGuard } from '../lock.ts'
+import { type LockClaim, lockGuard, lockGuardForUndo } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
 import { constantShell } from './constant.ts'
@@ -50,11 +50,11 @@ export function switchScript(
   return joinScripts([
     STEP_FUNCTIONS,
     RECORD_FUNCTIONS,
-    lockGuard(lockId),
-    sh`run=${runDir(runId)}; state=${STATE_DIR}; units_read=; umask 077; mkdir -p "$run/previous" "$state/loaded"; umask 022`,
+    sh`run=${runDir(runId)}; state=${STATE_DIR}; units_read=`,
     ALONE,
     // Whoever took the lock while this waited has looked at a server without these changes.
     lockGuard(lockId),
+    sh`umask 077; mkdir -p "$run/previous" "$state/loaded"; umask 022`,
     sh`[ -e "$run/undone" ] && fail run ${'this run was already put back'}`,
     ...settled.map(preconditionScript),
     ...[...touchedUnits, ...forget].map(rememberUnitScript),
@@ -207,9 +207,14 @@ function newPath(path: string): string {
 /**
  * Puts back, from the record of this run, what the switch replaced on this server: files, ownership, kernel parameters, stamps, and the
  * services as they were (running ones reload the old file, those that did not run are stopped, those not enabled are so again). Safe to
- * run twice, and on a full disk: what did not change needs no room.
+ * run twice, and on a full disk: what did not change needs no room. Does nothing where another run has taken the lock over: it builds on
+ * what it found, and may have changed it since.
  */
-export function restoreScript(runId: string, services: Readonly<Record<Unit, ServiceScripts>>): Script {
+export function restoreScript(
+  runId: string,
+  lock: Pick<LockClaim, 'id' | 'owner'>,
+  services: Readonly<Record<Unit, ServiceScripts>>,
+): Script {
   const unitScript = (unit: Unit): Script => sh`
 if grep -q ${`^unit ${unit} `} "$record"; then
   step ${`service/${unit}`} ${`put ${unit} back as it was`}
@@ -233,10 +238,11 @@ fi`
     STEP_FUNCTIONS,
     sh`
 trap '' PIPE HUP
-run=${runDir(runId)}; state=${STATE_DIR}; record="$run/previous/record"; failed=0
-umask 077; mkdir -p "$run"; umask 022`,
+run=${runDir(runId)}; state=${STATE_DIR}; record="$run/previous/record"; failed=0`,
     ALONE,
+    lockGuardForUndo(lock, `${runDir(runId)}/previous/record`),
     sh`
+umask 077; mkdir -p "$run"; umask 022
 : >"$run/undone"
 [ -e "$record" ] || exit 0
 rm -rf "$run/staged"
@@ -270,11 +276,11 @@ done_ files`,
 }
 
 /** After a run that proved itself: nothing staged, nothing kept but its entry in the history, of no earlier run that failed either. */
-export function finishScript(entry: HistoryEntry): Script {
-  return joinScripts([recordScript(entry), sh`rm -rf ${RUNS_DIR}`])
+export function finishScript(entry: HistoryEntry, lockId: string): Script {
+  return joinScripts([lockGuard(lockId), recordScript(entry), sh`rm -rf ${RUNS_DIR}`])
 }
 
 /** The same on a server where this run had nothing to do and an earlier one had died. */
-export function finishDeadRunScript(): Script {
-  return joinScripts([sh`state=${STATE_DIR}`, ALONE, settleScript(RUNS_DIR)])
+export function finishDeadRunScript(lockId: string): Script {
+  return joinScripts([sh`state=${STATE_DIR}`, ALONE, lockGuard(lockId), settleScript(RUNS_DIR)])
 }

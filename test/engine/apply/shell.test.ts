@@ -1,6 +1,7 @@
 /** The scripts of a deploy in a real shell, one situation after the other. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { prepareScript } from '../../../src/engine/apply/prepare.ts'
+import { finishDeadRunScript, finishScript } from '../../../src/engine/apply/switch.ts'
 import type { Action } from '../../../src/state.ts'
 import { haproxyCfg, INVENTORY, LOCK_ID, RUN_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
@@ -134,6 +135,54 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     const before = fingerprint(server.root)
     expect(await cluster.switch(server, actions)).toMatchObject({ code: 97 })
     expect(fingerprint(server.root)).toBe(before)
+  })
+
+  test("put nothing back once the lock is somebody else's, who builds on what was found", async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    await cluster.switch(server, actions)
+    server.write('/var/lib/hactl/lock/info', 'id lock2\nowner somebody\n')
+    server.write(CFG, haproxyCfg('of the other run'))
+    const before = fingerprint(server.root)
+    expect(await cluster.restore(server)).toMatchObject({ code: 97 })
+    expect(fingerprint(server.root)).toBe(before)
+    expect(server.read('/var/lib/hactl/lock/info')).toContain('id lock2')
+  })
+
+  test('are put back although somebody broke the lock, as long as nobody else has it', async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    await cluster.switch(server, actions)
+    server.remove('/var/lib/hactl/lock')
+    expect(await cluster.restore(server)).toMatchObject({ code: 0 })
+    expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
+    // It is this run's again, and free when that ends.
+    expect(server.read('/var/lib/hactl/lock/info')).toContain(`id ${LOCK_ID}\n`)
+  })
+
+  test('put nothing back where another run has come and gone since', async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    await cluster.switch(server, actions)
+    server.remove('/var/lib/hactl/lock')
+    server.remove('/var/lib/hactl/runs')
+    server.write(CFG, haproxyCfg('of the other run'))
+    expect(await cluster.restore(server)).toMatchObject({ code: 97 })
+    expect(server.read(CFG)).toBe(haproxyCfg('of the other run'))
+    expect(server.read('/var/lib/hactl/lock/info')).toBeUndefined()
+  })
+
+  test("write no history, and clear away no other run's way back, once the lock is somebody else's", async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    await cluster.switch(server, actions)
+    server.write('/var/lib/hactl/lock/info', 'id lock2\nowner somebody\n')
+    const entry = { id: RUN_ID, owner: 'ops@laptop', command: 'deploy', cluster: 'edge', source: 'inventory.yml', changed: [] } as const
+    for (const script of [finishScript(entry, LOCK_ID), finishDeadRunScript(LOCK_ID)]) {
+      expect(await server.session.run(script, { label: 'finish', deadlineMs: 10_000 })).toMatchObject({ code: 97 })
+    }
+    expect(server.read(`/var/lib/hactl/runs/${RUN_ID}/previous/record`)).toContain(CFG)
+    expect(server.read(`/var/lib/hactl/history/${RUN_ID}/meta.json`)).toBeUndefined()
   })
 
   test('load a restored file again: somebody may have loaded what stood there by hand', async () => {
