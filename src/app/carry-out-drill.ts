@@ -80,7 +80,14 @@ export function placeOf({ drill, instance }: Errand, nodes: readonly ObservedNod
  * Looks at the servers as they are now, runs the drill where they are well, and judges it. What runDrill throws comes back as `fault`
  * with what was seen until then, but a baseline that is not good: that is a refusal. Throws what looking at the servers throws.
  */
-export async function carryOut(errand: Errand, cluster: Cluster, links: Links, ports: Ports, onEvent: OnEvent): Promise<CarriedOut> {
+export async function carryOut(
+  errand: Errand,
+  cluster: Cluster,
+  lockId: string,
+  links: Links,
+  ports: Ports,
+  onEvent: OnEvent,
+): Promise<CarriedOut> {
   const { drill, expect, instance, maxOutageMs } = errand
   const restMs = settleLimitMs(cluster)
   const rest = await settledCluster(await lookAt(cluster, links, ports), cluster, links, ports, onEvent, restMs)
@@ -119,7 +126,7 @@ export async function carryOut(errand: Errand, cluster: Cluster, links: Links, p
     const journals = errand.isReported && !ports.signal.aborted ? await readJournals(cluster, links, beganMs, ports) : []
     return { title: drill.title, verdict, about, asked: askedOf(errand.target), samples, journals, isUnhealthy: false }
   }
-  const scene = { disturbance, server, rounds, nodes, samples, cluster, links, ports, onEvent }
+  const scene = { disturbance, server, rounds, nodes, samples, cluster, lockId, links, ports, onEvent }
   let outcome: DrillOutcome
   try {
     outcome = await runDrill(drillRun(about, errand, scene))
@@ -139,17 +146,19 @@ interface Scene {
   readonly nodes: readonly ObservedNode[]
   readonly samples: Sample[]
   readonly cluster: Cluster
+  readonly lockId: string
   readonly links: Links
   readonly ports: Ports
   readonly onEvent: OnEvent
 }
 
 function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
-  const { disturbance, server, rounds, nodes, samples, cluster, links, ports, onEvent } = scene
+  const { disturbance, server, rounds, nodes, samples, cluster, lockId, links, ports, onEvent } = scene
   const { lastsMs = 0, boots = false } = disturbance
   const { keepConnection, clock } = ports
   return {
     id: randomBytes(4).toString('hex'),
+    lockId,
     drill: about.drill,
     disturbance,
     server,

@@ -132,7 +132,7 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
         const accounts: DrillAccount[] = []
         try {
           for (const errand of errands) {
-            const account = await carryOut(errand, cluster, links, ports, onEvent)
+            const account = await carryOut(errand, cluster, claim.id, links, ports, onEvent)
             accounts.push(account)
             if (account.fault !== undefined) throw account.fault.thrown
             // What is not as it was must be seen to before anything else is disturbed; nor is a cluster that does not come to rest.

@@ -1,11 +1,12 @@
 /** Carries out one drill: watch, arm the undo, disturb, watch, undo, watch. The undo runs on every way out. */
 import { HactlError } from '../errors.ts'
-import type { Clock } from '../ports.ts'
+import type { Clock, Script } from '../ports.ts'
 import type { ConnectionSample, Disturbance, DrillState, ProbeSample, Sample } from '../state/drill.ts'
 import { type DrillStateWatch, observeDrillState } from './drill-state.ts'
-import { armUndo, disarmUndo, type UndoPlan, undoDisturbance } from './drill-undo.ts'
+import { armUndo, disarmUndo, type UndoPlan, undoDisturbance, undoUnit } from './drill-undo.ts'
 import type { DrillEvent, RemarkEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
+import { lockGuard, lockLost } from './lock.ts'
 import { sh } from './ssh/sh.ts'
 import { lookUntil, startWatching, type Watching } from './drill-watch.ts'
 import { BASELINE_LIMIT_MS } from './watchers.ts'
@@ -14,6 +15,8 @@ const BASELINE_MS = 1000
 export interface DrillRun {
   /** Short and random: part of the undo timer's name. */
   readonly id: string
+  /** Of the lock that is held: without it nothing is disturbed any more. */
+  readonly lockId: string
   /** The drill's name, for events. */
   readonly drill: string
   readonly disturbance: Disturbance
@@ -133,8 +136,9 @@ async function disturbAndUndo(run: DrillRun, watch: Watching, isStopped: (nowMs:
     for (let round = 0; round < run.rounds; round++) {
       const server = round === 0 ? run.server : run.decide.nextToDisturb(watch.samples, clock.monotonic())
       if (server === undefined) break
-      armed.push(await arm(run, watch, server, round))
-      const isSettled = await disturb(run, watch, server, isStopped)
+      const one = await arm(run, watch, server, round)
+      armed.push(one)
+      const isSettled = await disturb(run, watch, one.plan, isStopped)
       if (isStopped(clock.monotonic())) break
       if (!isSettled) {
         diagnosis = await run.diagnose?.(server).catch(() => undefined)
@@ -189,14 +193,15 @@ async function undo(run: DrillRun, { plan, armedMs }: Armed, earlier: unknown): 
 }
 
 /** Disturbs and watches until the takeover has settled, a second fault shows, or the limit has passed; false for the last. */
-async function disturb(run: DrillRun, watch: Watching, server: string, isStopped: (nowMs: number) => boolean): Promise<boolean> {
+async function disturb(run: DrillRun, watch: Watching, plan: UndoPlan, isStopped: (nowMs: number) => boolean): Promise<boolean> {
   const { disturbance, limits } = run
+  const { server } = plan
   // An interrupt while the timer was armed must not let the disturbance begin.
   await run.clock.sleep(0, run.signal)
   let command: { readonly fault: unknown } | undefined
   watch.mark('disturbed', server)
   run.onEvent({ kind: 'drill-disturbed', drill: run.drill, server, title: `${disturbance.title} on ${server}` })
-  runDisturbance(run, server).then(
+  runDisturbance(run, plan).then(
     () => (command = { fault: undefined }),
     (fault: unknown) => (command = { fault }),
   )
@@ -211,15 +216,26 @@ async function disturb(run: DrillRun, watch: Watching, server: string, isStopped
   })
 }
 
-async function runDisturbance(run: DrillRun, server: string): Promise<void> {
+/** A controller that slept since it armed the undo may have lost the lock, and the timer has gone off: then there is no way back. */
+function disturbScript({ disturbance, lockId }: DrillRun, plan: UndoPlan): Script {
+  const timer = `${undoUnit(plan.id)}.timer`
+  return sh`${lockGuard(lockId)}
+systemctl is-active --quiet ${timer} || { echo the undo timer has gone off already: nothing was disturbed >&2; exit 1; }
+/bin/sh -c ${disturbance.script}`
+}
+
+async function runDisturbance(run: DrillRun, plan: UndoPlan): Promise<void> {
   const { disturbance } = run
+  const { server } = plan
   try {
-    const result = await run.links.current(server).run(sh`/bin/sh -c ${disturbance.script}`, {
+    const result = await run.links.current(server).run(disturbScript(run, plan), {
       label: disturbance.title,
       deadlineMs: run.limits.takeoverMs,
       signal: run.signal,
     })
     if (result.code === 0) return
+    const lost = lockLost(result, server, disturbance.title, 6)
+    if (lost !== undefined) throw lost
     throw new HactlError({
       code: 'E_COMMAND_FAILED',
       server,

@@ -157,6 +157,13 @@ test('a disturbance that ends with an error is undone, because nobody knows how 
   expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
 })
 
+test('a run whose lock somebody else took over while it slept disturbs nothing', async () => {
+  const world = drillWorld()
+  world.before = step => (step === 'disturb' ? { code: 97 } : undefined)
+  expect(await faultOf(world)).toMatchObject({ code: 'E_LOCKED', exit: 6, server: 'srv-1' })
+  expect(world.haproxyRuns).toBe(true)
+})
+
 describe('a connection lost', () => {
   test('while it disturbs is opened anew for the undo', async () => {
     const world = drillWorld()

@@ -107,7 +107,8 @@ export function drillWorld(): DrillWorld {
         }),
       },
       {
-        when: /^\/bin\/sh -c 'systemctl stop haproxy\.service'$/,
+        // Never without the lock, nor where the undo has gone off already.
+        when: /^grep -qxF 'id lock1' .* exit 97\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop haproxy\.service'$/s,
         reply: does('disturb', () => {
           setRunning(false)
           return undefined
@@ -147,6 +148,7 @@ export function drillWorld(): DrillWorld {
     before: () => undefined,
     run: {
       id: 'abcd',
+      lockId: 'lock1',
       drill: 'haproxy-stop',
       disturbance,
       server: 'srv-1',
