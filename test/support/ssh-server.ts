@@ -69,6 +69,10 @@ export interface SshServerOptions {
   readonly refusedSessions?: number
   /** How many TCP connections are cut before a word is said. */
   readonly droppedConnections?: number
+  /** Ways to log in that it wants after a key as well. */
+  readonly wantsMore?: readonly 'password'[]
+  /** Says this, and closes the connection of who has shown the right key. */
+  readonly closesAtLogin?: string
 }
 
 export interface SshServer {
@@ -99,58 +103,64 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   let refusals = options.refusedSessions ?? 0
   let drops = options.droppedConnections ?? 0
 
-  const ssh = new ssh2.Server({ hostKeys: hostKeys.map(k => k.private) }, connection => {
-    connection.on('error', () => undefined)
-    connection.on('authentication', context => {
-      const methods = [...(options.methods ?? ['publickey' as const])]
-      if (context.method !== 'publickey') return context.reject(methods)
-      const known = (options.authorized ?? []).find(k => k.parsed.getPublicSSH().equals(context.key.data))
-      if (context.signature === undefined) offered.push(`${context.username} ${context.key.data.toString('base64')}`)
-      if (known === undefined) return context.reject(methods)
-      if (context.signature === undefined) return context.accept()
-      const verified = known.parsed.verify(context.blob ?? Buffer.alloc(0), context.signature, context.hashAlgo)
-      return verified === true ? context.accept() : context.reject(methods)
-    })
-    connection.on('ready', () => {
-      connection.on('session', (accept, reject) => {
-        if (refusals > 0) {
-          refusals--
-          return reject()
-        }
-        const session = accept()
-        let child: ReturnType<typeof spawn> | undefined
-        session.on('signal', (_accept, _reject, info) => {
-          if (child?.pid !== undefined) tryKill(-child.pid, `SIG${info.name}` as NodeJS.Signals)
-        })
-        session.on('exec', (acceptExec, _reject, info) => {
-          const channel = acceptExec()
-          commands.push(info.command)
-          channel.on('error', () => undefined)
-          const runShell = (command = info.command) => {
-            child = spawn('/bin/sh', ['-c', command], { env: { PATH: process.env['PATH'], HOME: '/', ...options.env }, detached: true })
-            children.add(child)
-            maxRunning = Math.max(maxRunning, ++running)
-            child.once('exit', () => running--)
-            bridge(child, channel, options.chunkBytes)
+  const ssh = new ssh2.Server(
+    { hostKeys: hostKeys.map(k => k.private), ...(options.closesAtLogin === undefined ? {} : { banner: options.closesAtLogin }) },
+    connection => {
+      connection.on('error', () => undefined)
+      connection.on('authentication', context => {
+        const methods = [...(options.methods ?? ['publickey' as const])]
+        if (context.method !== 'publickey') return context.reject(methods)
+        const known = (options.authorized ?? []).find(k => k.parsed.getPublicSSH().equals(context.key.data))
+        if (context.signature === undefined) offered.push(`${context.username} ${context.key.data.toString('base64')}`)
+        if (known === undefined) return context.reject(methods)
+        if (context.signature === undefined) return context.accept()
+        const verified = known.parsed.verify(context.blob ?? Buffer.alloc(0), context.signature, context.hashAlgo)
+        if (verified !== true) return context.reject(methods)
+        if (options.wantsMore !== undefined) return context.reject([...options.wantsMore], true)
+        if (options.closesAtLogin !== undefined) return connection.end()
+        return context.accept()
+      })
+      connection.on('ready', () => {
+        connection.on('session', (accept, reject) => {
+          if (refusals > 0) {
+            refusals--
+            return reject()
           }
-          const socket = [...sockets].at(-1)
-          if (options.onExec === undefined || socket === undefined) runShell()
-          else options.onExec({ command: info.command, channel, connection, socket, runShell })
+          const session = accept()
+          let child: ReturnType<typeof spawn> | undefined
+          session.on('signal', (_accept, _reject, info) => {
+            if (child?.pid !== undefined) tryKill(-child.pid, `SIG${info.name}` as NodeJS.Signals)
+          })
+          session.on('exec', (acceptExec, _reject, info) => {
+            const channel = acceptExec()
+            commands.push(info.command)
+            channel.on('error', () => undefined)
+            const runShell = (command = info.command) => {
+              child = spawn('/bin/sh', ['-c', command], { env: { PATH: process.env['PATH'], HOME: '/', ...options.env }, detached: true })
+              children.add(child)
+              maxRunning = Math.max(maxRunning, ++running)
+              child.once('exit', () => running--)
+              bridge(child, channel, options.chunkBytes)
+            }
+            const socket = [...sockets].at(-1)
+            if (options.onExec === undefined || socket === undefined) runShell()
+            else options.onExec({ command: info.command, channel, connection, socket, runShell })
+          })
+        })
+        connection.on('tcpip', (accept, reject, info) => {
+          const onward = connect({ port: info.destPort, host: info.destIP, noDelay: true })
+          onward.once('error', () => reject())
+          onward.once('connect', () => {
+            const channel = accept()
+            inner.add(onward)
+            onward.on('error', () => undefined)
+            channel.on('error', () => undefined)
+            onward.pipe(channel).pipe(onward)
+          })
         })
       })
-      connection.on('tcpip', (accept, reject, info) => {
-        const onward = connect({ port: info.destPort, host: info.destIP, noDelay: true })
-        onward.once('error', () => reject())
-        onward.once('connect', () => {
-          const channel = accept()
-          inner.add(onward)
-          onward.on('error', () => undefined)
-          channel.on('error', () => undefined)
-          onward.pipe(channel).pipe(onward)
-        })
-      })
-    })
-  })
+    },
+  )
 
   // The TCP side is ours, so that tests can cut, reset and silence it.
   const tcp = createServer({ noDelay: true }, socket => {
@@ -295,6 +305,30 @@ export function makeController(more: Partial<SshRemoteDeps> = {}, sshConfig?: (a
 
 export function knownHostsLine(port: number, key: KeyPair): string {
   return `[127.0.0.1]:${port} ${key.parsed.type} ${key.parsed.getPublicSSH().toString('base64')}\n`
+}
+
+/** An agent that lists these keys (in wire format), whatever they are, and signs with none. */
+export async function startListingAgent(dir: string, keys: readonly Buffer[]): Promise<{ socket: string; close: () => void }> {
+  const socket = join(dir, 'listing-agent.sock')
+  const string = (bytes: Buffer) => Buffer.concat([uint32(bytes.length), bytes])
+  const answer = Buffer.concat([
+    Buffer.from([12]),
+    uint32(keys.length),
+    ...keys.flatMap(key => [string(key), string(Buffer.from('a comment'))]),
+  ])
+  const server = createServer(stream => {
+    stream.on('error', () => undefined)
+    stream.on('data', () => stream.write(string(answer)))
+  })
+  server.listen(socket)
+  await once(server, 'listening')
+  return { socket, close: () => server.close() }
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
 }
 
 /** An agent on a unix socket. `refuses`: keys that it lists but does not sign with. */

@@ -3,6 +3,8 @@ import ssh2 from 'ssh2'
 import type { AnyAuthMethod, AuthHandlerMiddleware, OpenSSHAgent, ParsedKey } from 'ssh2'
 import { UnusableFile } from '../../errors.ts'
 import type { AskPassphrase, Files } from '../../ports.ts'
+import { listAgentKeys, unusableKind } from './agent-list.ts'
+import { keyTypeOf } from './known-hosts.ts'
 import type { Hop } from './settings.ts'
 
 const { utils } = ssh2
@@ -30,6 +32,8 @@ export interface AuthPlan {
   readonly skipped: readonly string[]
   /** Ways to log in that the server named in its last answer; undefined while it named none. */
   wanted(): readonly string[] | undefined
+  /** Whether the server took a key, and then wanted something more. */
+  wantsMore(): boolean
   /** Agent keys (base64 of the wire format) that the agent would not sign with. */
   readonly unsigned: ReadonlySet<string>
   /** Encrypted keys that were not offered, as in messages. */
@@ -72,13 +76,16 @@ export function createKeyRing(deps: AuthDeps): KeyRing {
   }
 
   return async (hop, refusedByAgent, unlocking) => {
-    const [agentKeys, files] = await Promise.all([
+    const [agentKeys, files, certificates] = await Promise.all([
       listAgentKeys(hop.agent),
       Promise.all(hop.identityFiles.map(path => remembered(cache, path, () => readKeyFile(path, deps.files)))),
+      certificatesOf(hop, deps.files),
     ])
     const skipped: string[] = []
     if (typeof agentKeys === 'string') skipped.push(agentKeys)
-    const inAgent = (typeof agentKeys === 'string' ? [] : agentKeys).filter(key => !refusedByAgent.has(idOf(key.getPublicSSH())))
+    else for (const type of agentKeys.others) skipped.push(`${type} from the agent, ${unusableKind(type) ?? 'which hactl cannot use'}`)
+    for (const path of certificates) skipped.push(`${tilde(path, deps.home)}, ${unusableKind('-cert-')}`)
+    const inAgent = (typeof agentKeys === 'string' ? [] : agentKeys.usable).filter(key => !refusedByAgent.has(idOf(key.getPublicSSH())))
     for (const id of refusedByAgent) skipped.push(`the agent would not sign with its key ${shortId(id)}`)
     const unsigned = new Set<string>()
     const offers: Offer[] = []
@@ -147,14 +154,16 @@ export function createKeyRing(deps: AuthDeps): KeyRing {
   }
 }
 
-function planOf(offers: readonly Offer[], username: string): Pick<AuthPlan, 'handler' | 'tried' | 'wanted'> {
+function planOf(offers: readonly Offer[], username: string): Pick<AuthPlan, 'handler' | 'tried' | 'wanted' | 'wantsMore'> {
   const tried: string[] = []
   let at = 0
   let wanted: readonly string[] | undefined
-  const handler: AuthHandlerMiddleware = (methodsLeft: readonly string[] | null, _partial, answer) => {
+  let wantsMore = false
+  const handler: AuthHandlerMiddleware = (methodsLeft: readonly string[] | null, partial: boolean | null, answer) => {
     // ssh2 takes false for "no more", whatever its types say.
     const next = answer as (method: AnyAuthMethod | false) => void
     if (methodsLeft !== null) wanted = methodsLeft
+    if (partial === true) wantsMore = true
     const offer = offers[at++]
     // With no key at all the server may still let the user in: some authenticate by the network alone.
     if (offer === undefined) return next(offers.length === 0 && at === 1 ? { type: 'none', username } : false)
@@ -168,21 +177,7 @@ function planOf(offers: readonly Offer[], username: string): Pick<AuthPlan, 'han
         return next({ type: 'agent', username, agent: offer.agent })
     }
   }
-  return { handler, tried: () => tried, wanted: () => wanted }
-}
-
-/** The agent's keys; or, where it does not answer, why. */
-function listAgentKeys(socket: string | undefined): Promise<readonly ParsedKey[] | string> {
-  if (socket === undefined) return Promise.resolve([])
-  return new Promise(resolve => {
-    const agent = new ssh2.OpenSSHAgent(socket)
-    // A hung agent must not hang the deployment.
-    const timer = setTimeout(() => resolve(`the agent at ${socket} did not answer in 5 s`), 5_000)
-    agent.getIdentities((error, keys) => {
-      clearTimeout(timer)
-      resolve(error ? `the agent at ${socket} does not answer` : ((keys ?? []) as ParsedKey[]))
-    })
-  })
+  return { handler, tried: () => tried, wanted: () => wanted, wantsMore: () => wantsMore }
 }
 
 /** The agent, as one that holds only these keys (in this order), and that notes the keys it would not sign with. */
@@ -224,11 +219,20 @@ async function readKeyFile(path: string, files: Files): Promise<KeyFile> {
   if (/no passphrase given/.test(key.message)) {
     return { kind: 'locked', path, publicKey: publicPartOf(text) ?? (await readPublic(`${path}.pub`, files)), text }
   }
+  const kind = unusableKind(keyTypeOf(publicPartOf(text) ?? Buffer.alloc(0)))
   return {
     kind: 'unusable',
     path,
-    reason: /\bsk-|key type/.test(key.message) ? 'is of a type that hactl cannot use' : 'is not a private key',
+    reason:
+      kind !== undefined ? `is ${kind}` : /key type/.test(key.message) ? 'is of a type that hactl cannot use' : 'is not a private key',
   }
+}
+
+/** Certificates beside the keys or named in ssh_config: with them ssh may get in where hactl does not. */
+async function certificatesOf(hop: Hop, files: Files): Promise<readonly string[]> {
+  const paths = [...new Set([...hop.certificateFiles, ...hop.identityFiles.map(path => `${path}-cert.pub`)])]
+  const there = await Promise.all(paths.map(path => files.exists(path).catch(() => false)))
+  return paths.filter((_, index) => there[index])
 }
 
 async function readPublic(path: string, files: Files): Promise<Buffer | undefined> {

@@ -5,7 +5,7 @@ import type { ConnectTarget } from '../../ports.ts'
 import type { AuthPlan } from './auth.ts'
 import { judgeSudo, noiseOf } from './become.ts'
 import type { ExecOutcome } from './exec.ts'
-import type { Hop } from './settings.ts'
+import { type Hop, sshCommand } from './settings.ts'
 import { settingName } from './setting-name.ts'
 
 /** Why a connection attempt ended before ssh2 had an opinion. */
@@ -16,10 +16,24 @@ export class ConnectTimeout extends Error {
   }
 }
 
+/** The server took the key, or was about to, and closed the connection: so sshd tells that PAM lets the user not in. */
+export class LoginClosed extends Error {
+  /** What it said before, for users to read. */
+  readonly banner: string
+
+  constructor(banner: string, cause: unknown) {
+    super('the connection was closed during the login', { cause })
+    this.name = 'LoginClosed'
+    this.banner = banner
+  }
+}
+
 export interface ConnectFailure {
   readonly target: ConnectTarget
   /** Where it failed: the target or a jump host. */
   readonly hop: Hop
+  /** The jump hosts before it, first hop first. */
+  readonly before: readonly Hop[]
   readonly isJump: boolean
   /** Address and port as far as known. */
   readonly peer: string
@@ -31,10 +45,22 @@ export interface ConnectFailure {
 export function connectError(failure: ConnectFailure): HactlError {
   const { cause } = failure
   if (cause instanceof HactlError) return cause
+  if (cause instanceof LoginClosed) return loginClosed(failure, cause)
   const level = levelOf(cause)
   // 2: SSH_DISCONNECT_PROTOCOL_ERROR, with which sshd ends a connection that has offered MaxAuthTries keys.
   if (level === 'client-authentication' || level === 'agent' || codeOf(cause) === 2) return authError(failure)
   return unreachable(failure)
+}
+
+function loginClosed({ target, hop, isJump, peer, plan }: ConnectFailure, cause: LoginClosed): HactlError {
+  return new HactlError({
+    code: 'E_SSH_AUTH',
+    server: target.server,
+    what: `${isJump ? `jump host ${hop.alias}` : 'the server'} closed the connection when user "${hop.user}" logged in`,
+    why: [`tried ${listed(plan?.tried() ?? [])} (${peer})`, ...tailLines(cause.banner).map(line => `it said: ${line.trim()}`)],
+    fix: 'see what its sshd logs (journalctl -u ssh): the account may be locked or expired, or /run/nologin be there, as while a server boots',
+    cause,
+  })
 }
 
 function authError({ target, hop, isJump, peer, plan, cause }: ConnectFailure): HactlError {
@@ -46,9 +72,20 @@ function authError({ target, hop, isJump, peer, plan, cause }: ConnectFailure): 
     tried.length > 0 ? `tried ${listed(tried)} (${peer})` : `there is no usable key (${peer})`,
     ...skipped.map(s => `not tried: ${s}`),
   ]
-  if (wanted !== undefined && !wanted.includes('publickey')) why.push(`the server lets users in by ${listed(wanted)} only; hactl uses keys`)
+  if (wanted !== undefined && !wanted.includes('publickey') && plan?.wantsMore() !== true)
+    why.push(`the server lets users in by ${listed(wanted)} only; hactl uses keys`)
   if (codeOf(cause) === 2) why.push(`the server stopped listening: ${textOf(cause)}`)
   const port = hop.port === 22 ? '' : `-p ${hop.port} `
+  if (plan?.wantsMore() === true) {
+    return new HactlError({
+      code: 'E_SSH_AUTH',
+      server: target.server,
+      what: `a key alone does not let ${who} in: the server wants ${listed(wanted ?? [])} as well`,
+      why,
+      fix: `let this user in by key alone: AuthenticationMethods publickey in sshd_config, under Match User ${hop.user}`,
+      cause,
+    })
+  }
   const [locked] = plan?.encrypted ?? []
   const unlock = locked === undefined ? [] : [`ssh-add ${locked} (without an agent: eval "$(ssh-agent)" first)`]
   const install = [
@@ -66,12 +103,28 @@ function authError({ target, hop, isJump, peer, plan, cause }: ConnectFailure): 
   })
 }
 
-function unreachable({ target, hop, isJump, peer, cause }: ConnectFailure): HactlError {
-  const code = codeOf(cause)
+/** What an OpenSSH jump host says where it could not connect onwards, as the error of the system call (sshd's channels.c: strerror). */
+const ONWARD: Readonly<Record<string, string>> = {
+  'Connection refused': 'ECONNREFUSED',
+  'No route to host': 'EHOSTUNREACH',
+  'Network is unreachable': 'ENETUNREACH',
+  'Connection timed out': 'ETIMEDOUT',
+  'Name or service not known': 'ENOTFOUND',
+  'Temporary failure in name resolution': 'EAI_AGAIN',
+}
+/** What ssh2 knows of each kind, the newest of each. */
+const OLDER_ALGORITHMS = 'curve25519-sha256 in KexAlgorithms, aes256-gcm@openssh.com in Ciphers, hmac-sha2-256-etm@openssh.com in MACs'
+/** RFC 4254, 5.1: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED. */
+const PROHIBITED = 1
+
+function unreachable({ target, hop, before, isJump, peer, cause }: ConnectFailure): HactlError {
+  const onward = before.length > 0 && cause instanceof Error ? /Channel open failure: (.*)/.exec(cause.message)?.[1] : undefined
+  const code = (onward === undefined ? undefined : ONWARD[onward]) ?? codeOf(cause)
+  const last = before.at(-1)
   const checks: Readonly<Record<string, readonly [what: string, fix: string]>> = {
     ECONNREFUSED: [
       'nothing listens there',
-      `check that sshd runs and listens on port ${hop.port} (${settingName(target, 'ssh.port')}), and the firewall`,
+      `check that sshd runs and listens on port ${hop.port}${isJump ? ' there' : ` (${settingName(target, 'ssh.port')})`}, and the firewall`,
     ],
     ENOTFOUND: [`the name ${hop.host} does not resolve`, `check ${isJump ? 'the jump host' : settingName(target, 'host')} and your DNS`],
     EAI_AGAIN: [`the name ${hop.host} does not resolve just now`, 'check your DNS'],
@@ -80,17 +133,25 @@ function unreachable({ target, hop, isJump, peer, cause }: ConnectFailure): Hact
     ECONNRESET: ['the connection was cut before a login', 'check sshd on the server: MaxStartups, and its log'],
   }
   const timedOut = cause instanceof ConnectTimeout || code === 'ETIMEDOUT' || levelOf(cause) === 'client-timeout'
+  const algorithms = /no matching (.+)/.exec(textOf(cause))?.[1]
   const [reason, fix] =
-    typeof code === 'string' && checks[code] !== undefined
-      ? checks[code]
-      : timedOut
-        ? [textOf(cause), `check that the server is up and that no firewall drops port ${hop.port}; --timeout gives it longer`]
-        : [textOf(cause), `run: ssh ${hop.port === 22 ? '' : `-p ${hop.port} `}${hop.user}@${hop.host}, and see what it says`]
+    onward !== undefined && cause instanceof Error && 'reason' in cause && cause.reason === PROHIBITED
+      ? [
+          'it does not pass this connection on',
+          'let it: AllowTcpForwarding, and PermitOpen where it is set, in sshd_config of the jump host',
+        ]
+      : algorithms !== undefined
+        ? [`the server and hactl have no ${algorithms} in common`, `let its sshd_config allow an older one as well: ${OLDER_ALGORITHMS}`]
+        : typeof code === 'string' && checks[code] !== undefined
+          ? checks[code]
+          : timedOut
+            ? [textOf(cause), `check that the server is up and that no firewall drops port ${hop.port}; --timeout gives it longer`]
+            : [textOf(cause), `run: ${sshCommand(hop, before)}, and see what it says`]
   return new HactlError({
     code: 'E_SSH_UNREACHABLE',
     server: target.server,
     what: `${isJump ? `jump host ${peer}` : peer} cannot be reached`,
-    why: [reason],
+    why: [onward === undefined || last === undefined ? reason : `jump host ${last.alias}: ${reason}`],
     fix,
     cause,
   })
@@ -182,6 +243,14 @@ export function runError(
     case 'wrong-password':
       return sudoError('wrong-password', '', target, user)
     case 'no-shell':
+      if (/(?:password|account) (?:has|is) expired|Password change required/i.test(outcome.stderr)) {
+        return make(
+          'E_SSH_AUTH',
+          `the password of "${user}" has expired: the server runs no command before it is changed`,
+          tailLines(noiseOf(outcome.stderr)),
+          `log in as "${user}" by hand and set a new one; or, for a user who logs in by key only, on the server: chage -M -1 ${user}`,
+        )
+      }
       if (outcome.isSudo) return sudoError(outcome.isStuck ? 'other' : judgeSudo(outcome.stderr), outcome.stderr, target, user)
       return make(
         'E_SSH_CONFIG',

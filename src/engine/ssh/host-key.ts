@@ -8,7 +8,7 @@ import type { ConnectTarget, Files } from '../../ports.ts'
 import { tilde } from './auth.ts'
 import type { HostKeyVerdict, KnownHost } from './known-hosts.ts'
 import { entriesFor, fingerprint, judgeHostKey, keyTypeOf, knownHostsName, parseKnownHosts, renderKnownHost } from './known-hosts.ts'
-import type { Hop } from './settings.ts'
+import { type Hop, sshCommand } from './settings.ts'
 
 /** The check for one connection. */
 export interface HostKeyCheck {
@@ -35,8 +35,14 @@ const ALGORITHMS: readonly { readonly keyType: string; readonly algorithm: Serve
 // Two connections to the same new host must not append its key twice.
 const appending = new Map<string, Promise<void>>()
 
-/** Reads the hop's known_hosts files. Throws E_SSH_HOST_KEY where one cannot be read. */
-export async function loadHostKeyCheck(hop: Hop, target: ConnectTarget, files: Files, home: string): Promise<HostKeyCheck> {
+/** Reads the hop's known_hosts files; `via`: the hops before it. Throws E_SSH_HOST_KEY where one cannot be read. */
+export async function loadHostKeyCheck(
+  hop: Hop,
+  via: readonly Hop[],
+  target: ConnectTarget,
+  files: Files,
+  home: string,
+): Promise<HostKeyCheck> {
   const paths = [...hop.userKnownHosts, ...hop.globalKnownHosts]
   const entries = (await Promise.all(paths.map(path => readEntries(path, target, files)))).flat()
   const names = hop.hostKeyAlias === undefined ? namesOf(hop) : [hop.hostKeyAlias.toLowerCase()]
@@ -54,7 +60,7 @@ export async function loadHostKeyCheck(hop: Hop, target: ConnectTarget, files: F
       const verdict = judgeHostKey(entries, names, key)
       const isNew = verdict.kind === 'unknown' && target.hostKeyChecking === 'accept-new' && hop.userKnownHosts.length > 0
       if (verdict.kind !== 'known' && !isNew) {
-        refused = refusalOf(verdict, key, names[0] ?? hop.host, hop, target, home)
+        refused = refusalOf(verdict, key, names[0] ?? hop.host, hop, via, target, home)
         return false
       }
       if (isNew) fresh = key
@@ -137,6 +143,7 @@ function refusalOf(
   key: Buffer,
   name: string,
   hop: Hop,
+  via: readonly Hop[],
   target: ConnectTarget,
   home: string,
 ): HactlError {
@@ -145,7 +152,11 @@ function refusalOf(
   const place = (entry: KnownHost) => `${tilde(entry.file, home)}:${entry.line}`
   const make = (what: string, why: readonly string[], fix: string) =>
     new HactlError({ code: 'E_SSH_HOST_KEY', server: target.server, what, why, fix })
-  const scan = `ssh-keyscan ${hop.port === 22 ? '' : `-p ${hop.port} `}${hop.host} >> ${file}`
+  const renamed = hop.hostKeyAlias === undefined ? '' : `| sed 's/^[^ ]*/${name}/' `
+  const scan = `ssh-keyscan ${hop.port === 22 ? '' : `-p ${hop.port} `}${hop.host} ${renamed}>> ${file}`
+  // ssh-keyscan goes through no jump host.
+  const options = ['-o', `UserKnownHostsFile=${file}`, ...(hop.hostKeyAlias === undefined ? [] : ['-o', `HostKeyAlias=${name}`])]
+  const ask = sshCommand(hop, via, options)
   const forget = (entry: KnownHost) => `ssh-keygen -R '${name}' -f ${tilde(entry.file, home)}`
   switch (verdict.kind) {
     case 'changed':
@@ -156,13 +167,13 @@ function refusalOf(
           `offered  ${offered}`,
           'either the server was installed anew, or somebody stands between you and it',
         ],
-        `compare the offered fingerprint with the server's console; if it is right: ${forget(verdict.entry)}, then ${scan}`,
+        `compare the offered fingerprint with the server's console; if it is right: ${forget(verdict.entry)}, then ${via.length === 0 ? scan : ask}`,
       )
     case 'other-type':
       return make(
         `the host key of ${name} is of a type that is not known for it`,
         [`known    ${verdict.entry.keyType} ${fingerprint(verdict.entry.key)} (${place(verdict.entry)})`, `offered  ${offered}`],
-        `compare the offered fingerprint with the server's console; if it is right: ${scan}`,
+        `compare the offered fingerprint with the server's console; if it is right: ${via.length === 0 ? scan : `${ask} -o HostKeyAlgorithms=${keyTypeOf(key)}`}`,
       )
     case 'revoked':
       return make(
@@ -180,7 +191,7 @@ function refusalOf(
             ? []
             : [`${place(verdict.authority)} names a certificate authority for it, but hactl cannot check host certificates`]),
         ],
-        `${scan}, and compare its fingerprint with the server's console; or ${target.given === undefined ? `set ${target.inventoryPath}.ssh.host_key_checking: accept-new` : 'name a file that has it: --known-hosts'}`,
+        `${via.length === 0 ? `${scan}, and compare its fingerprint` : `${ask}, and compare the fingerprint that it asks about`} with the server's console; or ${target.given === undefined ? `set ${target.inventoryPath}.ssh.host_key_checking: accept-new` : 'name a file that has it: --known-hosts'}`,
       )
   }
 }

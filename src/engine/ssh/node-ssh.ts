@@ -9,7 +9,7 @@ import { HactlError } from '../../errors.ts'
 import type { AskPassphrase, Clock, ConnectTarget, Files, LocalCommand, Remote, Session } from '../../ports.ts'
 import type { AuthPlan, KeyRing } from './auth.ts'
 import { createKeyRing } from './auth.ts'
-import { ConnectTimeout, codeOf, connectError, settingsTimeout } from './failure.ts'
+import { ConnectTimeout, LoginClosed, codeOf, connectError, settingsTimeout } from './failure.ts'
 import { loadHostKeyCheck } from './host-key.ts'
 import type { SshLogEntry } from './session.ts'
 import { createSession } from './session.ts'
@@ -44,6 +44,7 @@ const RETRY_MS = [100, 400]
 
 /** ssh2's own words for it. */
 const DROPPED = 'Connection lost before handshake'
+const CLOSED = 'No response from server'
 
 const systemClock: Pick<Clock, 'now' | 'monotonic'> = { now: () => Date.now(), monotonic: () => performance.now() }
 
@@ -87,8 +88,8 @@ export function createSshRemote(deps: SshRemoteDeps): Remote {
       try {
         const hops = await unlessAborted(hopsFor(target), attempt.signal)
         for (const hop of hops) {
-          const isJump = hop !== hops.at(-1)
-          open.push(await openHop(hop, open.at(-1)?.client, isJump, target, attempt, deps, keyRing, questions.timed(target.askPassphrase)))
+          const way: Way = { hop, before: hops.slice(0, open.length), isJump: hop !== hops.at(-1) }
+          open.push(await openHop(way, open.at(-1)?.client, target, attempt, deps, keyRing, questions.timed(target.askPassphrase)))
         }
         const last = open.at(-1)
         const hop = hops.at(-1)
@@ -141,16 +142,23 @@ function startAttempt(
   }
 }
 
+interface Way {
+  readonly hop: Hop
+  /** The jump hosts on the way to it, first hop first. */
+  readonly before: readonly Hop[]
+  readonly isJump: boolean
+}
+
 async function openHop(
-  hop: Hop,
+  way: Way,
   via: Client | undefined,
-  isJump: boolean,
   target: ConnectTarget,
   attempt: Attempt,
   deps: SshRemoteDeps,
   keyRing: KeyRing,
   ask: AskPassphrase | undefined,
 ): Promise<OpenHop> {
+  const { hop, before } = way
   const refusedByAgent = new Set<string>()
   let unlockedKeys = 0
   const waits = [...RETRY_MS]
@@ -163,7 +171,10 @@ async function openHop(
     try {
       // While the network answers, the keys are read.
       const [check, offered] = await unlessAborted(
-        Promise.all([loadHostKeyCheck(hop, target, deps.files, deps.home), keyRing(hop, refusedByAgent, { ask, keys: unlockedKeys })]),
+        Promise.all([
+          loadHostKeyCheck(hop, before, target, deps.files, deps.home),
+          keyRing(hop, refusedByAgent, { ask, keys: unlockedKeys }),
+        ]),
         attempt.signal,
       )
       plan = offered
@@ -184,7 +195,7 @@ async function openHop(
       }
       const waitMs = isDropped(cause) && !attempt.signal.aborted ? waits.shift() : undefined
       if (waitMs === undefined) {
-        const error = connectError({ target, hop, isJump, peer, plan, cause })
+        const error = connectError({ target, ...way, peer, plan, cause })
         if (error.code !== 'E_SSH_AUTH' || plan?.canUnlockMore !== true || attempt.signal.aborted) throw error
         // Nobody is asked while a connection waits: sshd closes it after its LoginGraceTime.
         unlockedKeys += 1
@@ -223,6 +234,10 @@ async function handshake(
   client?.once('handshake', () => {
     isProven = true
   })
+  let banner = ''
+  client?.on('banner', text => {
+    banner = text
+  })
   const record = async () => {
     if (isProven) await check.record()
   }
@@ -235,7 +250,9 @@ async function handshake(
     client?.destroy()
     // The key stays accepted even where the login fails, as with ssh; that it could not be written matters less than the login.
     await record().catch(() => undefined)
-    throw check.refusal() ?? cause
+    // node-ssh's words for a connection that was closed in the middle of it.
+    const isClosed = isProven && cause instanceof Error && cause.message === CLOSED && plan.tried().length > 0
+    throw check.refusal() ?? (isClosed ? new LoginClosed(banner, cause) : cause)
   }
 }
 

@@ -16,6 +16,8 @@ export interface Hop {
   /** The identity file was named in the inventory: it comes before the agent's keys. */
   readonly identityIsExplicit: boolean
   readonly identitiesOnly: boolean
+  /** Absolute paths of ssh_config's CertificateFile. */
+  readonly certificateFiles: readonly string[]
   /** Socket of the agent. */
   readonly agent: string | undefined
   /** Absolute paths; the first is where new keys are added. */
@@ -191,6 +193,7 @@ function hopFor(spec: JumpSpec, config: SshConfig, target: ConnectTarget, deps: 
     identityFiles: target.identityFile === undefined ? configured : [target.identityFile, ...(isJump ? configured : [])],
     identityIsExplicit: target.identityFile !== undefined,
     identitiesOnly: first(config, 'identitiesonly') === 'yes',
+    certificateFiles: (config.get('certificatefile') ?? []).filter(p => p !== 'none').map(path),
     agent: agentOf(first(config, 'identityagent'), path, deps.env),
     userKnownHosts: target.knownHosts === undefined ? paths('userknownhostsfile', '~/.ssh/known_hosts') : [target.knownHosts],
     globalKnownHosts: paths('globalknownhostsfile', '/etc/ssh/ssh_known_hosts'),
@@ -198,6 +201,18 @@ function hopFor(spec: JumpSpec, config: SshConfig, target: ConnectTarget, deps: 
     hashKnownHosts: first(config, 'hashknownhosts') === 'yes',
     family: family === 'inet' ? 4 : family === 'inet6' ? 6 : 0,
   }
+}
+
+/** The command by which an operator reaches the same host; `options`: more of ssh's. */
+export function sshCommand(hop: Hop, via: readonly Hop[], options: readonly string[] = []): string {
+  const jumps = via.map(({ user, host, port }) => `${user}@${host.includes(':') ? `[${host}]` : host}${port === 22 ? '' : `:${port}`}`)
+  const words = [
+    ...(jumps.length === 0 ? [] : ['-J', jumps.join(',')]),
+    ...(hop.port === 22 ? [] : ['-p', String(hop.port)]),
+    ...options,
+    `${hop.user}@${hop.host}`,
+  ]
+  return `ssh ${words.join(' ')}`
 }
 
 function agentOf(setting: string | undefined, path: (text: string) => string, env: SettingsDeps['env']): string | undefined {

@@ -12,7 +12,7 @@ import { HactlError } from '../../../src/errors.ts'
 import type { AskPassphrase, ConnectTarget, Session } from '../../../src/ports.ts'
 import { Secret } from '../../../src/secret.ts'
 import type { Controller, KeyPair, SshServer, SshServerOptions } from '../../support/ssh-server.ts'
-import { knownHostsLine, makeController, makeKey, startAgent, startSshServer } from '../../support/ssh-server.ts'
+import { knownHostsLine, makeController, makeKey, startAgent, startListingAgent, startSshServer } from '../../support/ssh-server.ts'
 
 const userKey = makeKey()
 const otherKey = makeKey()
@@ -27,6 +27,7 @@ const plainHop = {
   identityFiles: [],
   identityIsExplicit: false,
   identitiesOnly: false,
+  certificateFiles: [],
   agent: undefined,
   userKnownHosts: [],
   globalKnownHosts: [],
@@ -190,6 +191,12 @@ describe('host keys', () => {
     expect(
       (await connect(server, {}, { localCommand: () => Promise.resolve({ code: 0, stdout: 'hostkeyalias edge\n', stderr: '' }) })).peer,
     ).toBe(`127.0.0.1:${server.port}`)
+    controller.sshFile('known_hosts', '')
+    // What ssh-keyscan prints bears the address.
+    const failure = await failureOf(
+      connect(server, {}, { localCommand: () => Promise.resolve({ code: 0, stdout: 'hostkeyalias edge\n', stderr: '' }) }),
+    )
+    expect(failure.fix).toContain(`ssh-keyscan -p ${server.port} 127.0.0.1 | sed 's/^[^ ]*/edge/' >> ~/.ssh/known_hosts`)
   })
 })
 
@@ -382,6 +389,49 @@ describe('keys', () => {
     expect((await failureOf(connect(server))).why.join()).toContain('the server lets users in by password only')
   })
 
+  test('a server that takes the key and wants more is not said to have refused it', async () => {
+    const server = await serve({ wantsMore: ['password'] })
+    setUp(server)
+    const failure = await failureOf(connect(server, { user: 'deploy' }))
+    expect(failure).toMatchObject({ code: 'E_SSH_AUTH', exit: 4 })
+    expect(failure.message).toBe('a key alone does not let user "deploy" in: the server wants password as well')
+    expect(failure.fix).toContain('AuthenticationMethods')
+  })
+
+  test('a server that closes the connection at the login, as sshd does where PAM says no, was reached', async () => {
+    const server = await serve({ closesAtLogin: 'System is booting up.\n' })
+    setUp(server)
+    const failure = await failureOf(connect(server, { user: 'deploy' }))
+    expect(failure).toMatchObject({ code: 'E_SSH_AUTH', exit: 4, message: 'the server closed the connection when user "deploy" logged in' })
+    expect(failure.why).toContain('it said: System is booting up.')
+    expect(failure.fix).toContain('journalctl -u ssh')
+  })
+
+  test('certificates and security keys, which ssh may get in with, are named as what hactl cannot use', async () => {
+    const server = await serve()
+    setUp(server, otherKey)
+    controller.sshFile('id_ed25519-cert.pub', 'ssh-ed25519-cert-v01@openssh.com AAAA\n')
+    controller.sshFile('token', securityKeyFile())
+    const wire = (text: string) => Buffer.concat([Buffer.from([0, 0, 0, text.length]), Buffer.from(text)])
+    const agent = await startListingAgent(controller.home, [
+      blob(makeKey()),
+      wire('ssh-ed25519-cert-v01@openssh.com'),
+      wire('sk-ssh-ed25519@openssh.com'),
+    ])
+    cleanups.push(agent.close)
+    const env = { SSH_AUTH_SOCK: agent.socket }
+    expect((await failureOf(connect(server, {}, { env }))).why).toEqual([
+      `tried 1 key from the agent and ~/.ssh/id_ed25519 (127.0.0.1:${server.port})`,
+      'not tried: ssh-ed25519-cert-v01@openssh.com from the agent, a certificate: hactl logs in with plain keys only',
+      'not tried: sk-ssh-ed25519@openssh.com from the agent, a security key (FIDO), which hactl cannot use',
+      'not tried: ~/.ssh/id_ed25519-cert.pub, a certificate: hactl logs in with plain keys only',
+    ])
+    const token = join(controller.home, '.ssh/token')
+    expect((await failureOf(connect(server, { identityFile: token }))).why).toContain(
+      'not tried: ~/.ssh/token is a security key (FIDO), which hactl cannot use',
+    )
+  })
+
   test('RSA and ECDSA keys log in as well', async () => {
     for (const kind of ['rsa', 'ecdsa'] as const) {
       const key = makeKey(kind)
@@ -444,7 +494,7 @@ describe('reaching the server', () => {
   ])('%s is told in words', async ([code, words]) => {
     const cause = new AggregateError([Object.assign(new Error(`connect ${code}`), { code })])
     const target = controller.target({ port: 22 }, { host: 'srv-1.example.com' })
-    const error = connectError({ target, hop: plainHop, isJump: false, peer: 'srv-1.example.com:22', plan: undefined, cause })
+    const error = connectError({ target, hop: plainHop, before: [], isJump: false, peer: 'srv-1.example.com:22', plan: undefined, cause })
     expect(error.code).toBe('E_SSH_UNREACHABLE')
     expect(textOf(error)).toContain(words)
   })
@@ -454,6 +504,7 @@ describe('reaching the server', () => {
     const error = connectError({
       target: controller.target({ port: 22 }),
       hop: plainHop,
+      before: [],
       isJump: false,
       peer: '192.0.2.11:22',
       plan: undefined,
@@ -461,6 +512,14 @@ describe('reaching the server', () => {
     })
     expect(error.code).toBe('E_SSH_AUTH')
     expect(error.why.join()).toContain('Too many authentication failures')
+  })
+
+  test('a server with which hactl has no algorithm in common is told which kind, and some that hactl knows', () => {
+    const cause = new Error('Handshake failed: no matching key exchange algorithm')
+    const target = controller.target({ port: 22 })
+    const error = connectError({ target, hop: plainHop, before: [], isJump: false, peer: '192.0.2.11:22', plan: undefined, cause })
+    expect(error.why).toEqual(['the server and hactl have no key exchange algorithm in common'])
+    expect(error.fix).toContain('curve25519-sha256')
   })
 
   test('an abort ends the attempt at once', async () => {
@@ -517,4 +576,50 @@ describe('jump hosts', () => {
     const failure = await failureOf(connect(gone, { proxyJump: `127.0.0.1:${jump.port}` }))
     expect(failure).toMatchObject({ code: 'E_SSH_UNREACHABLE', message: `127.0.0.1:${gone.port} cannot be reached` })
   })
+
+  test.for([
+    ['Connection refused', 2, 'jump host bastion: nothing listens there', 'sshd'],
+    ['open failed', 1, 'jump host bastion: it does not pass this connection on', 'AllowTcpForwarding'],
+    [
+      'something else',
+      2,
+      'jump host bastion: (SSH) Channel open failure: something else',
+      'run: ssh -J jim@bastion:2222 root@srv-1.example.com',
+    ],
+  ] as const)('what one says of the way onwards, %s, is told as its word', ([said, reason, why, fix]) => {
+    const cause = Object.assign(new Error(`(SSH) Channel open failure: ${said}`), { reason })
+    const before = [{ ...plainHop, alias: 'bastion', host: 'bastion', port: 2222, user: 'jim' }]
+    const target = controller.target({ port: 22 })
+    const error = connectError({ target, hop: plainHop, before, isJump: false, peer: 'srv-1.example.com:22', plan: undefined, cause })
+    expect(error).toMatchObject({ code: 'E_SSH_UNREACHABLE', why: [why] })
+    expect(error.fix).toContain(fix)
+  })
+
+  test('an unknown key behind one is asked for through it, where ssh-keyscan cannot go', async () => {
+    const [jump, last] = [await serve(), await serve({ hostKeys: [otherKey] })]
+    controller.sshFile('known_hosts', knownHostsLine(jump.port, hostKey))
+    controller.sshFile('id_ed25519', userKey.private)
+    const failure = await failureOf(connect(last, { proxyJump: `jim@127.0.0.1:${jump.port}`, user: 'ops' }))
+    expect(failure.fix).toContain(
+      `ssh -J jim@127.0.0.1:${jump.port} -p ${last.port} -o UserKnownHostsFile=~/.ssh/known_hosts ops@127.0.0.1, and compare the fingerprint`,
+    )
+    expect(failure.fix).not.toContain('keyscan')
+  })
 })
+
+/** The head of a private key file whose key lives in a token: all that is read of it. */
+function securityKeyFile(): string {
+  const string = (text: string | Buffer) => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(text.length)
+    return Buffer.concat([length, Buffer.from(text)])
+  }
+  const body = Buffer.concat([
+    Buffer.from('openssh-key-v1\0'),
+    ...['none', 'none', ''].map(string),
+    Buffer.from([0, 0, 0, 1]),
+    string(Buffer.concat([string('sk-ssh-ed25519@openssh.com'), string(Buffer.alloc(32, 1)), string('ssh:')])),
+    string(Buffer.alloc(64, 2)),
+  ])
+  return `-----BEGIN OPENSSH PRIVATE KEY-----\n${body.toString('base64')}\n-----END OPENSSH PRIVATE KEY-----\n`
+}

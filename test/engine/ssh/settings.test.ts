@@ -51,6 +51,7 @@ describe('without an ssh client', () => {
         identityFiles: ['/home/op/.ssh/id_ed25519', '/home/op/.ssh/id_ecdsa', '/home/op/.ssh/id_rsa'],
         identityIsExplicit: false,
         identitiesOnly: false,
+        certificateFiles: [],
         agent: '/run/agent',
         userKnownHosts: ['/home/op/.ssh/known_hosts'],
         globalKnownHosts: ['/etc/ssh/ssh_known_hosts'],
@@ -74,6 +75,7 @@ hostname 192.0.2.11
 port 2222
 identitiesonly yes
 identityfile ~/.ssh/edge
+certificatefile ~/.ssh/edge-cert.pub
 identityfile %d/.ssh/%h-%r
 identityagent \${XDG_RUNTIME_DIR}/agent
 userknownhostsfile ~/.ssh/known_hosts /home/op/.ssh/known_hosts2
@@ -93,6 +95,7 @@ stricthostkeychecking false
         user: 'deploy',
         identityFiles: ['/home/op/.ssh/edge', '/home/op/.ssh/192.0.2.11-deploy'],
         identitiesOnly: true,
+        certificateFiles: ['/home/op/.ssh/edge-cert.pub'],
         agent: '/run/op/agent',
         userKnownHosts: ['/home/op/.ssh/known_hosts', '/home/op/.ssh/known_hosts2'],
         globalKnownHosts: ['/etc/ssh/ssh_known_hosts'],
