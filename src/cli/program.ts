@@ -25,9 +25,8 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   { flags: '--forks <N>', about: 'how many servers to work on at once', parse: wholeNumber(1, 64), fallback: '8' },
   {
     flags: '--timeout <S>',
-    about: 'how long getting into one server may take: seconds, or with a unit',
+    about: 'how long getting into one server may take: seconds, or with a unit (default: 20; with --watch 4)',
     parse: durationMs,
-    fallback: '20',
   },
 ]
 

@@ -4,19 +4,23 @@ import { runInput } from '../run-input.ts'
 import { renderStatus, renderStatusProblems } from '../view/status.ts'
 
 const WATCH_EVERY_MS = 2000
+/** Who watches wants to see what the living servers do, not to wait 20 s for a dead one at every look. */
+const WATCH_CONNECT_MS = 4000
 const CLEAR_SCREEN = '\u001B[H\u001B[2J'
 
 export const status: Command = async context => {
   const { app, flags, output, ports } = context
   const input = await runInput(context)
-  const look = () => app.status(input, ports)
   if (!flags.on('watch')) {
-    const report = await look()
+    const report = await app.status(input, ports)
     show(context, report)
     return outcome(report)
   }
+  const hurried = flags.number('timeout') === undefined ? { ...input, timeoutMs: WATCH_CONNECT_MS } : input
   for (;;) {
-    const report = await look()
+    const report = await app.status(hurried, ports)
+    // An interrupted look shows servers as out of reach that are not.
+    if (ports.signal.aborted) await ports.clock.sleep(0, ports.signal)
     if (output.json) output.object({ event: 'status', ...outcome(report).result })
     else {
       if (ports.terminal.stdoutIsTTY) ports.terminal.writeOut(CLEAR_SCREEN)

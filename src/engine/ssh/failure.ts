@@ -248,7 +248,7 @@ export function runError(
           'E_SSH_AUTH',
           `the password of "${user}" has expired: the server runs no command before it is changed`,
           tailLines(noiseOf(outcome.stderr)),
-          `log in as "${user}" by hand and set a new one; or, for a user who logs in by key only, on the server: chage -M -1 ${user}`,
+          `log in as "${user}" by hand and set a new one; or, for a user who logs in by key only, on the server: chage -M -1 -d "$(date +%F)" ${user}`,
         )
       }
       if (outcome.isSudo) return sudoError(outcome.isStuck ? 'other' : judgeSudo(outcome.stderr), outcome.stderr, target, user)

@@ -180,13 +180,12 @@ describe('status', () => {
     ])
   })
 
-  test('--watch looks again until it is interrupted', async () => {
-    let looks = 0
+  test('--watch looks again until it is interrupted, and shows no look that was', async () => {
+    const timeouts: number[] = []
     const controller = new AbortController()
     const app = {
-      status: async () => {
-        looks += 1
-        if (looks === 3) controller.abort('SIGINT')
+      status: async ({ timeoutMs }: { timeoutMs: number }) => {
+        if (timeouts.push(timeoutMs) === 3) controller.abort('SIGINT')
         return HEALTHY
       },
     }
@@ -199,8 +198,12 @@ describe('status', () => {
     }
     const { exit, objects } = await runLine(['status', '--watch', '--json'], { app, ports: { clock, signal: controller.signal } })
     expect(exit).toBe(130)
-    expect(objects().filter(object => object['event'] === 'status')).toHaveLength(3)
+    expect(objects().filter(object => object['event'] === 'status')).toHaveLength(2)
     expect(objects().at(-1)).toMatchObject({ event: 'result', exit: 130 })
+    // A dead server must not hold up every look; --timeout says otherwise.
+    expect(timeouts).toEqual([4000, 4000, 4000])
+    await runLine(['status', '--watch', '--timeout', '30'], { app, ports: { clock, signal: controller.signal } })
+    expect(timeouts[3]).toBe(30_000)
   })
 })
 
