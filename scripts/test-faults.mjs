@@ -7,6 +7,8 @@ const HOURS_MS = 3_600_000
 
 await main(async () => {
   await bootstrap()
+  const wrong = await run('node', ['test/faults/main.ts', '--check', ...process.argv.slice(2)], { timeoutMs: 60_000 })
+  if (wrong.code !== 0) return 1
   return await withLab(async () => {
     // The Node of the development tools: it runs TypeScript as it is.
     const { code } = await run('node', ['test/faults/main.ts', ...process.argv.slice(2)], { timeoutMs: 10 * HOURS_MS })

@@ -1,5 +1,5 @@
 import type { Cluster } from '../domain/cluster-types.ts'
-import { certificatePaths } from '../domain/haproxy/read.ts'
+import { certificateNames } from '../domain/haproxy/read.ts'
 import {
   advertNotices,
   bootProblems,
@@ -64,7 +64,7 @@ export async function status(
   const { cluster } = loaded
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
   const targets = await targetsOf(loaded, input, ports)
-  const request = { ...probeRequestFor(cluster), certificates: certificatePaths(cluster.haproxyConfig.text) }
+  const request = { ...probeRequestFor(cluster), certificates: certificateNames(cluster.haproxyConfig.text) }
   return withConnections(
     targets,
     input.forks,

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { certificatePaths } from '../../src/domain/haproxy/read.ts'
+import { certificateNames } from '../../src/domain/haproxy/read.ts'
 import { parseProbe } from '../../src/engine/observe/parse.ts'
 import { probeScript } from '../../src/engine/observe/script.ts'
 
@@ -28,7 +28,14 @@ test.skipIf(lacks)(
     }
     make(join(folder, 'site.pem'), 30)
     make(join(nested, 'b.pem'), 400)
+    make(join(folder, 'listed.pem'), 50)
+    make(join(folder, 'relative.pem'), 60)
     writeFileSync(join(folder, 'empty.pem'), '')
+    const list = join(folder, "a list'; touch pwned; '")
+    writeFileSync(
+      list,
+      `# none.pem\n\n  ${folder}/listed.pem [alpn h2 ssl-min-ver TLSv1.2] *.example.com !x.example.com\n@store/site\n$(id).pem\nrelative.pem`,
+    )
     const request = {
       packages: [],
       paths: [],
@@ -37,7 +44,11 @@ test.skipIf(lacks)(
       trackers: [],
       checkScript: '/nowhere/check',
       virtualAddresses: [],
-      certificates: [join(folder, 'site.pem'), join(folder, 'empty.pem'), nested, join(folder, 'gone.pem')],
+      certificates: {
+        paths: [join(folder, 'site.pem'), join(folder, 'empty.pem'), nested, join(folder, 'gone.pem')],
+        lists: [list, join(folder, 'gone.list')],
+        base: folder,
+      },
     }
     const { stdout } = spawnSync('sh', ['-c', probeScript(request).raw], { encoding: 'utf8', cwd: folder })
     const days = parseProbe('srv-1', stdout, request).certificates.map(({ path, secondsLeft }) => [
@@ -49,6 +60,10 @@ test.skipIf(lacks)(
       [join(folder, 'empty.pem'), undefined],
       [join(nested, 'b.pem'), 400],
       [join(folder, 'gone.pem'), undefined],
+      [join(folder, 'listed.pem'), 50],
+      [join(folder, '$(id).pem'), undefined],
+      [join(folder, 'relative.pem'), 60],
+      [join(folder, 'gone.list'), undefined],
     ])
   },
   PATIENCE_MS,
@@ -65,11 +80,30 @@ backend app
     server app-1 192.0.2.111:443 ssl crt client.pem
     http-request set-header X-Note crt
 `
-  expect(certificatePaths(cfg)).toEqual([
-    '/etc/ssl/private/site.pem',
-    '/etc/ssl/other.pem',
-    '/etc/ssl/with a space.pem',
-    '/etc/ssl/private/client.pem',
-  ])
-  expect(certificatePaths('frontend web\n    bind :443 ssl crt site.pem\n')).toEqual([])
+  expect(certificateNames(cfg)).toEqual({
+    paths: ['/etc/ssl/private/site.pem', '/etc/ssl/other.pem', '/etc/ssl/with a space.pem', '/etc/ssl/private/client.pem'],
+    lists: [],
+    base: '/etc/ssl/private',
+  })
+  const none = { paths: [], lists: [], base: undefined }
+  expect(certificateNames('frontend web\n    bind :443 ssl crt site.pem crt-list sites\n')).toEqual(none)
+})
+
+test('so are lists of them, and what a crt-store loads, from a base of its own where it has one', () => {
+  const cfg = `global
+    crt-base /etc/ssl/private
+crt-store
+    load crt site.pem key site.key alias site
+crt-store more
+    crt-base /etc/ssl/more
+    load crt "b.pem"
+frontend web
+    bind :443 ssl crt-list /etc/haproxy/sites crt @more/b.pem
+    bind :8443 ssl crt-list sites
+`
+  expect(certificateNames(cfg)).toEqual({
+    paths: ['/etc/ssl/private/site.pem', '/etc/ssl/more/b.pem'],
+    lists: ['/etc/haproxy/sites'],
+    base: '/etc/ssl/private',
+  })
 })

@@ -1,7 +1,7 @@
 /**
  * What faults cost, on the lab. Started by scripts/test-faults.mjs, which brings the lab up:
  *   npm run test:faults -- [--only ROW,...] [-n TIMES] [--seed N] [--minutes N] [--write]
- * Without -n every row is tried as often as the table promises, and docs/reliability.md gets the figures.
+ * --check only says what is wrong with these words, before the lab is there. Without -n every row is tried as often as the table promises, and docs/reliability.md gets the figures.
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,12 +19,16 @@ const MINUTE_MS = 60_000
 /** Every row in so many parts, one row after the other: a run whose time is up has tried them all. */
 const ROUNDS = 5
 
+const USAGE = `npm run test:faults -- [--only ROW,...] [-n TIMES] [--seed N] [--minutes N] [--write]
+rows: ${ROWS.map(row => row.name).join(', ')}`
+
 interface Settings {
   readonly rows: readonly Row[]
   readonly times: number | undefined
   readonly seed: number
   readonly minutes: number
   readonly writes: boolean
+  readonly isCheck: boolean
 }
 
 function settings(): Settings {
@@ -35,6 +39,7 @@ function settings(): Settings {
       seed: { type: 'string', default: '1' },
       minutes: { type: 'string', default: '180' },
       write: { type: 'boolean', default: false },
+      check: { type: 'boolean', default: false },
     },
   })
   const names = values.only?.split(',')
@@ -51,6 +56,7 @@ function settings(): Settings {
     seed: whole(values.seed, 0, 4_294_967_295),
     minutes: whole(values.minutes, 1, 600),
     writes: values.write || values.times === undefined,
+    isCheck: values.check,
   }
 }
 
@@ -92,7 +98,15 @@ async function runRow(row: Row, from: number, to: number, tries: Tried[], world:
 }
 
 async function main(): Promise<number> {
-  const { rows, times, seed, minutes, writes } = settings()
+  let chosen: Settings
+  try {
+    chosen = settings()
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`)
+    return 1
+  }
+  const { rows, times, seed, minutes, writes, isCheck } = chosen
+  if (isCheck) return 0
   const lab = openLab()
   const endMs = performance.now() + minutes * MINUTE_MS
   const log = (text: string) => appendFileSync(join(root, '.lab/faults.log'), `${new Date().toISOString()} ${text}\n`)

@@ -158,17 +158,43 @@ export function readBinds(text: string): readonly Bind[] {
   return binds
 }
 
-/** The certificates, and folders of them, that the file names: `crt` of bind and server lines. Lists of them (crt-list) are not read. */
-export function certificatePaths(text: string): readonly string[] {
+/** Where the certificates of a configuration stand. All paths are absolute; of relative ones without a crt-base HAProxy knows more than we. */
+export interface CertificateNames {
+  /** Certificates, and folders of them. */
+  readonly paths: readonly string[]
+  /** Lists of certificates (crt-list), to be read on the server. */
+  readonly lists: readonly string[]
+  /** global's crt-base, where relative names in a list begin. */
+  readonly base: string | undefined
+}
+
+/**
+ * What `crt` and `crt-list` of bind and server lines name, and `crt` of a crt-store's load lines (configuration.txt 3.0, 3.11).
+ */
+export function certificateNames(text: string): CertificateNames {
   const sections = parseHaproxySections(text)
-  const base = sections
-    .filter(section => section.kind === 'global')
-    .flatMap(section => section.lines)
-    .find(({ words }) => words[0] === 'crt-base')?.words[1]
-  const named = sections
-    .flatMap(section => section.lines)
-    .filter(({ words }) => words[0] === 'bind' || words[0] === 'server' || words[0] === 'default-server')
-    .flatMap(({ words }) => words.flatMap((word, at) => (word === 'crt' && words[at + 1] !== undefined ? [words[at + 1] ?? ''] : [])))
-  const absolute = named.flatMap(path => (path.startsWith('/') ? [path] : base?.startsWith('/') === true ? [`${base}/${path}`] : []))
-  return [...new Set(absolute)]
+  const baseOf = (section: Section | undefined) => section?.lines.findLast(({ words }) => words[0] === 'crt-base')?.words[1]
+  const base = baseOf(sections.findLast(section => section.kind === 'global' && baseOf(section) !== undefined))
+  // A list's own name does not begin at crt-base, what stands in it does.
+  const named = (keyword: string, begin: string | undefined) =>
+    sections.flatMap(section => {
+      const isStore = section.kind === 'crt-store'
+      const from = isStore ? (baseOf(section) ?? begin) : begin
+      return section.lines
+        .filter(({ words }) => (isStore ? ['load'] : ['bind', 'server', 'default-server']).includes(words[0] ?? ''))
+        .flatMap(({ words }) => words.flatMap((word, at) => (word === keyword ? words.slice(at + 1, at + 2) : [])))
+        .flatMap(path => absoluteFrom(from, path))
+    })
+  return {
+    paths: [...new Set(named('crt', base))],
+    lists: [...new Set(named('crt-list', undefined))],
+    base: base?.startsWith('/') === true ? base : undefined,
+  }
+}
+
+function absoluteFrom(base: string | undefined, path: string): readonly string[] {
+  // "@store/name" is a certificate that a load line has named.
+  if (path.startsWith('@')) return []
+  if (path.startsWith('/')) return [path]
+  return base?.startsWith('/') === true ? [`${base}/${path}`] : []
 }

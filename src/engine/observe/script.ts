@@ -24,8 +24,8 @@ export interface ProbeRequest {
   readonly trackers: readonly string[]
   /** Absolute path of the check script; asked with the argument "once". */
   readonly checkScript: string
-  /** Certificates, and folders of them, whose end is asked of openssl. */
-  readonly certificates?: readonly string[]
+  /** Certificates, folders and lists of them (crt-list), whose end is asked of openssl. `base`: where relative names in a list begin. */
+  readonly certificates?: { readonly paths: readonly string[]; readonly lists: readonly string[]; readonly base: string | undefined }
   /** Virtual addresses: who answers for them is asked, where no keepalived looks after them here. */
   readonly virtualAddresses: readonly string[]
 }
@@ -232,7 +232,7 @@ fi
 b folders
 stat -L -c '%a %U %G %s %n' -- ${foldersAbove(request.checkScript)} 2>/dev/null
 e folders
-${certificatesScript(request.certificates ?? [])}
+${certificatesScript(request.certificates)}
 b lock
 if [ -d ${STATE_DIR}/lock ]; then
   echo "age $(( $(date +%s) - $(stat -c %Y ${STATE_DIR}/lock/beat 2>/dev/null || stat -c %Y ${STATE_DIR}/lock 2>/dev/null || date +%s) ))"
@@ -278,20 +278,34 @@ function foldersAbove(path: string): readonly string[] {
 /** So many files of a folder are asked: each costs a process. */
 const CERTIFICATES_PER_FOLDER = 100
 
-/** Seconds until the end of each certificate by the server's own clock; of a file with several, that of the first, which is the server's. */
-function certificatesScript(paths: readonly string[]): Script {
-  if (paths.length === 0) return sh`:`
+/**
+ * Seconds until the end of each certificate by the server's own clock; of a file with several, that of the first, which is the server's.
+ * crt-list, configuration.txt 5.1: "FILE [OPTIONS] FILTER...", # begins a comment.
+ */
+function certificatesScript(certificates: ProbeRequest['certificates']): Script {
+  const { paths, lists, base } = certificates ?? { paths: [], lists: [], base: undefined }
+  if (paths.length + lists.length === 0) return sh`:`
   return sh`
 if command -v openssl >/dev/null; then
   b certificates
   end_of() { end=$(openssl x509 -noout -enddate -in "$1" 2>/dev/null) && end=$(date -d "\${end#*=}" +%s) && echo "$((end - $(date +%s))) $1"; }
-  for p in ${paths}; do
-    if [ -d "$p" ]; then
+  ends_of() {
+    if [ -d "$1" ]; then
       n=0
-      for f in "$p"/*; do n=$((n + 1)); [ $n -le ${CERTIFICATES_PER_FOLDER} ] || break; end_of "$f"; done
+      for f in "$1"/*; do n=$((n + 1)); [ $n -le ${CERTIFICATES_PER_FOLDER} ] || break; end_of "$f"; done
     else
-      end_of "$p" || echo "none $p"
+      end_of "$1" || echo "none $1"
     fi
+  }
+  for p in ${paths}; do ends_of "$p"; done
+  for l in ${lists}; do
+    [ -r "$l" ] || { echo "none $l"; continue; }
+    m=0
+    while read -r p _ || [ -n "$p" ]; do
+      case $p in '' | '#'* | @*) continue ;; /*) ;; *) ${base === undefined ? sh`continue` : sh`p=${base}/$p`} ;; esac
+      m=$((m + 1)); [ $m -le ${CERTIFICATES_PER_FOLDER} ] || break
+      ends_of "$p"
+    done <"$l"
   done
   e certificates
 fi`
