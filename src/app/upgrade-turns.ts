@@ -200,7 +200,10 @@ async function leftBehind(turns: Turns, server: string, isLowered: boolean, thro
     START_DEADLINE_MS,
   ).then(
     () => [],
-    (fault: unknown) => [`haproxy and keepalived could not be started again: ${asHactlError(fault).message}`],
+    (fault: unknown) => {
+      const { message, why } = asHactlError(fault)
+      return [`what is installed could not be started again: ${[message, ...why].join('; ')}`]
+    },
   )
   const state = isLowered ? [`${server} stays drained, so that it takes no address`] : []
   return new HactlError({

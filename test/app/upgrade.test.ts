@@ -122,6 +122,24 @@ describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
     expect(connections.filter(name => name === 'srv-3')).toHaveLength(2)
   })
 
+  test('whose installation is cut off lets its units come up again, and says which of them does not', async () => {
+    offer('srv-3')
+    const third = server('srv-3')
+    const hold = (unit: string) => third.read(`/run/systemd/system/${unit}.service.d/hactl-hold.conf`)
+    third.before = ({ label }) => {
+      third.prelude = label === 'prepare' ? 'setsid() { kill -9 $$; }' : ''
+      if (label !== 'start what is installed') return undefined
+      expect(hold('haproxy')).toBeDefined()
+      third.remove('/world/units/haproxy/active')
+      third.write('/world/units/haproxy/fail-start', '')
+      return undefined
+    }
+    const error = await failure()
+    expect(error).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6, server: 'srv-3' })
+    expect(error.why).toContainEqual(expect.stringMatching(/^what is installed could not be started again: .*haproxy is not active/))
+    expect(hold('haproxy')).toBeUndefined()
+  })
+
   test('whose look at apt loses its connection has changed nothing: 4', async () => {
     offer('srv-3')
     server('srv-2').before = ({ label }) => {

@@ -7,7 +7,7 @@ import { joinScripts, sh } from '../ssh/sh.ts'
 import { APT_FUNCTIONS, DOWNLOADS, installOptions, refreshLines, versionsShell } from './packages.ts'
 import { stageScript, validateScript } from './prepare.ts'
 import { STEP_FUNCTIONS } from './report.ts'
-import { runDir } from './run-dir.ts'
+import { holdPath, runDir } from './run-dir.ts'
 
 type WriteFile = Extract<Action, { kind: 'write-file' }>
 
@@ -121,7 +121,18 @@ done_ service/keepalived-stop`,
   ])
 }
 
-/** After a turn that failed: what is installed runs, so that the server is not lost for good. It still takes no address. */
+/**
+ * After a turn that failed: what is installed runs, so that the server is not lost for good. It still takes no address. An installation that
+ * was cut off holds its units back: they would not come up again after a crash either.
+ */
 export function startAgainScript(units: readonly Unit[]): Script {
-  return sh`for unit in ${units}; do systemctl is-active --quiet "$unit" || systemctl start "$unit"; done; :`
+  return sh`
+held=; rc=0
+for hold in ${units.map(holdPath)}; do [ ! -e "$hold" ] || { rm -f "$hold"; rmdir "\${hold%/*}" 2>/dev/null; held=yes; }; done
+[ -z "$held" ] || systemctl daemon-reload
+for unit in ${units}; do
+  systemctl is-active --quiet "$unit" || systemctl start "$unit"
+  systemctl is-active --quiet "$unit" || { echo "$unit is not active" >&2; rc=1; }
+done
+exit $rc`
 }
