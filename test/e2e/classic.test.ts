@@ -3,9 +3,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CLASSIC_ENV, classicInventory, expectExit, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
 import { openLab, SERVERS, until, watchHolders } from './support/lab.ts'
 import { startPoller } from './support/poller.ts'
-import { ensureDeployed, residue, services, snapshots, untilHeldBy } from './support/servers.ts'
+import { ensureDeployed, installOlder, residue, services, snapshots, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
+// For what installs packages: seconds, on a busy machine minutes.
+const PATIENCE_MS = 300_000
 let work: Workspace
 const classic = (argv: readonly string[]) => work.hactl(argv, { env: CLASSIC_ENV })
 
@@ -143,6 +145,30 @@ test('--max-outage 1ms: the failover is too slow for that, exit 7, and the servi
   const units = await lab.everywhere('systemctl is-active haproxy keepalived')
   expect(units).toEqual(SERVERS.map(() => 'active\nactive\n'))
   await untilHeldBy(lab, 'srv-1')
+})
+
+test('upgrade: with no track file to hand over by, keepalived says goodbye, and the address is away no longer than was said', {
+  timeout: PATIENCE_MS,
+}, async () => {
+  await lab.sh('srv-1', installOlder('haproxy'))
+  const version = () => lab.sh('srv-1', "dpkg-query -W -f='${Version}' haproxy")
+  expect(await version()).toMatch(/~e2e$/)
+  await untilHeldBy(lab, 'srv-1')
+  const poller = await startPoller(lab.vip)
+  const run = await work.hactl(['upgrade', '--yes', '--json'], { env: CLASSIC_ENV, limitMs: PATIENCE_MS })
+  const seen = await poller.stop()
+  expectExit(run, 0)
+  const saidMs = run.lines.find(line => line.event === 'plan-ready')?.outage_ms ?? 0
+  expect(saidMs).toBeGreaterThan(0)
+  expect(seen.outageMs).toBeLessThan(saidMs + 2000)
+  expect(resultOf(run).servers?.map(({ changed }) => changed)).toEqual([
+    ['package/haproxy', 'service/haproxy', 'service/keepalived'],
+    [],
+    [],
+  ])
+  expect(await version()).not.toMatch(/~e2e$/)
+  await untilHeldBy(lab, 'srv-1')
+  expect((await classic(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
 })
 
 test('back to fast: it says its seconds again, and nothing of the article is left', async () => {

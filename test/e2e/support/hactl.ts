@@ -27,6 +27,7 @@ export interface Line {
   readonly wave?: number
   readonly diff?: string
   readonly action?: string
+  readonly outage_ms?: number
 }
 
 export interface Changed {
