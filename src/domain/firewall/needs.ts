@@ -57,7 +57,8 @@ export function peersOf(cluster: Cluster, server: string, instanceName: string, 
 export function chainsOf(firewall: ObservedFirewall): readonly Chain[] | undefined {
   const legacy = firewall.iptables === undefined ? [] : parseIptablesSave(firewall.iptables)
   if (legacy === undefined) return undefined
-  if (firewall.nft === undefined || firewall.nft.trim() === '') return legacy
+  // firewalld has always rules: where none are seen they could not be read.
+  if (firewall.nft === undefined || firewall.nft.trim() === '') return firewall.firewalld && legacy.length === 0 ? undefined : legacy
   const nft = parseNftRuleset(firewall.nft)
   if (nft === undefined) return undefined
   // iptables of today keeps its rules in nftables, in a form that only it reads back.
@@ -74,11 +75,30 @@ export interface Blocked {
   readonly need: Need
   readonly chain: Chain
   readonly flavour: Flavour
+  /** firewalld's zone that the packet comes in by; undefined where it shows nowhere. */
+  readonly zone?: string | undefined
 }
 
 /** Every need that surely does not pass, in every chain that stops it. */
 export function blockedNeeds(firewall: ObservedFirewall, chains: readonly Chain[], needs: readonly Need[]): readonly Blocked[] {
-  return needs.flatMap(need => blockingChains(chains, need.packet).map(chain => ({ need, chain, flavour: flavourOf(firewall, chain) })))
+  const link = needs.find(need => need.packet.interface !== undefined)?.packet.interface
+  return needs.flatMap(need =>
+    blockingChains(chains, need.packet).map(chain => {
+      const flavour = flavourOf(firewall, chain)
+      const zone = flavour === 'firewalld' ? zoneOf(chains, need.packet.interface ?? link) : undefined
+      return { need, chain, flavour, zone }
+    }),
+  )
+}
+
+/** The zone of an interface: firewalld sends what comes in by it to a chain of that name, and the rest to the default zone's. */
+function zoneOf(chains: readonly Chain[], link: string | undefined): string | undefined {
+  const rules = chains.filter(({ name }) => /^(?:filter_)?INPUT_ZONES$/.test(name)).flatMap(chain => chain.rules)
+  const rule = rules.find(({ conditions }) =>
+    conditions.every(one => one.kind === 'in-interface' && (link === undefined || one.names.includes(link))),
+  )
+  const { verdict } = rule ?? {}
+  return verdict?.kind === 'goto' || verdict?.kind === 'jump' ? /^(?:filter_)?IN_([A-Za-z0-9_-]+)$/.exec(verdict.chain)?.[1] : undefined
 }
 
 function flavourOf(firewall: ObservedFirewall, chain: Chain): Flavour {
@@ -94,16 +114,36 @@ export function ufwKnowsVrrp(version: string): boolean {
 
 /** What an operator types to let these through, now and after a boot. */
 export function openingCommands(firewall: ObservedFirewall, blocked: readonly Blocked[]): readonly string[] {
-  return [...new Set(blocked.map(one => openingCommand(firewall, one)))]
+  const kept = blocked.filter(one => one.flavour === 'firewalld')
+  const others = blocked.flatMap(one => (one.flavour === 'firewalld' ? [] : [openingCommand(firewall, one, one.flavour)]))
+  return [...(kept.length > 0 ? firewalldCommands(kept) : []), ...new Set(others)]
 }
 
-function openingCommand(firewall: ObservedFirewall, { need, chain, flavour }: Blocked): string {
+/** firewall-cmd(1): what is permanent counts from the next reload on. What goes out is stopped by policies only. */
+function firewalldCommands(blocked: readonly Blocked[]): readonly string[] {
+  const zones = [...new Set(blocked.filter(({ need }) => need.packet.hook === 'input').map(({ zone }) => zone))]
+  const added = zones.map(zone => {
+    const words = blocked.flatMap(({ need: { packet }, zone: own }) =>
+      own === zone && packet.hook === 'input' ? [firewalldWord(packet)] : [],
+    )
+    return `firewall-cmd --permanent${zone === undefined ? '' : ` --zone=${zone}`} ${[...new Set(words)].join(' ')}`
+  })
+  const isOutwards = blocked.some(({ need }) => need.packet.hook === 'output')
+  return [
+    ...(added.length > 0 ? [`${added.join(' && ')} && firewall-cmd --reload`] : []),
+    ...(isOutwards ? ['firewall-cmd --list-all-policies shows what stops VRRP on its way out'] : []),
+  ]
+}
+
+function firewalldWord({ protocol, port, source = '' }: Packet): string {
+  return protocol === VRRP
+    ? `--add-rich-rule='rule family=ipv4 source address=${source} protocol value=vrrp accept'`
+    : `--add-port=${port}/tcp`
+}
+
+function openingCommand(firewall: ObservedFirewall, { need, chain }: Blocked, flavour: Exclude<Flavour, 'firewalld'>): string {
   const { hook, protocol, port, source = '', destination = '' } = need.packet
   switch (flavour) {
-    case 'firewalld':
-      return protocol === VRRP
-        ? `firewall-cmd --permanent --add-rich-rule='rule protocol value="vrrp" accept' && firewall-cmd --reload`
-        : `firewall-cmd --permanent --add-port=${port}/tcp && firewall-cmd --reload`
     case 'ufw':
       if (protocol !== VRRP) return `ufw allow ${port}/tcp`
       if (ufwKnowsVrrp(firewall.ufw ?? ''))

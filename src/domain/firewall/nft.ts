@@ -110,6 +110,12 @@ function conditionOf(left: JsonObject, right: Json): readonly Condition[] {
   }
   if (meta === 'iifname' || meta === 'iif') return named('in-interface', right)
   if (meta === 'oifname' || meta === 'oif') return named('out-interface', right)
+  // Nothing that begins a conversation with this server itself was sent elsewhere before.
+  if (textOf(objectOf(left['ct'])['key']) === 'status') {
+    return hasUnknown(right) || !each(right).every(one => one === 'dnat' || one === 'snat')
+      ? [{ kind: 'other' }]
+      : [{ kind: 'state', states: each(right).map(textOf) }]
+  }
   if (textOf(objectOf(left['ct'])['key']) === 'state') return [{ kind: 'state', states: each(right).map(textOf) }]
   if (protocol === 'ip6' || protocol === 'icmp' || protocol === 'icmpv6') return [{ kind: 'protocol', protocols: [] }]
   if (protocol === 'ip' && (field === 'saddr' || field === 'daddr')) {

@@ -19,10 +19,11 @@ export function firewallFinding(cluster: Cluster, node: ObservedNode, facts: Nod
   const titles = [...new Set(blocked.map(one => one.need.title))]
   const flavours = [...new Set(blocked.map(one => one.flavour))]
   const what = `its firewall (${flavours.join(', ')}) stops ${titles.join(', ')}`
-  const opening = cluster.firewall === 'open' ? openingFor(firewall, needs) : undefined
-  if (opening?.kind === 'open') return passed('firewall', server, `${what}: ${WILL_BE_OPENED}`)
+  const opening = openingFor(firewall, needs)
+  const isMeant = cluster.firewall === 'open'
+  if (isMeant && opening.kind === 'open') return passed('firewall', server, `${what}: ${WILL_BE_OPENED}`)
   const commands = openingCommands(firewall, blocked).join('; ')
-  const fix = opening === undefined ? `firewall: open in the inventory does it, or type: ${commands}` : commands
+  const fix = opening.kind === 'open' ? `firewall: open in the inventory does it, or type: ${commands}` : commands
   // Where keepalived already works, a rule added since is for the operator to judge: what runs may pass as "established".
   const works = node.services.keepalived.active === 'active'
   if (works || !blocked.some(one => one.need.isVital)) return warning('firewall', server, what, fix)
@@ -31,7 +32,7 @@ export function firewallFinding(cluster: Cluster, node: ObservedNode, facts: Nod
   ]
   const why = [
     `no rule of ${where.join(' and ')} lets it pass`,
-    ...(opening?.kind === 'impossible' ? [`hactl does not open it: ${opening.why}`] : []),
+    ...(isMeant && opening.kind === 'impossible' ? [`hactl does not open it: ${opening.why}`] : []),
   ]
   return failed('firewall', { code: 'E_FIREWALL', server, what, why, fix })
 }

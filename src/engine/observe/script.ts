@@ -14,6 +14,12 @@ const LISTS_FRESH_MINUTES = 24 * 60
 /** A ruleset larger than this is not judged. */
 export const RULES_LIMIT_BYTES = 524_288
 
+/** What `nft -j list ruleset` prints, by libnftables' own module for Python (py/nftables.py of nftables). */
+const NFT_RULESET = `import nftables
+n = nftables.Nftables()
+n.set_json_output(True)
+print(n.cmd('list ruleset')[1])`
+
 /** What one probe of a server shall look at. */
 export interface ProbeRequest {
   readonly packages: readonly string[]
@@ -211,13 +217,18 @@ e listeners
 
 b firewall
 command -v ufw >/dev/null && grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf 2>/dev/null && echo "ufw $(dpkg-query -W -f='\${Version}' ufw 2>/dev/null)"
-[ -x /usr/sbin/firewalld ] && systemctl --quiet is-active firewalld && echo firewalld
+firewalld=; [ -x /usr/sbin/firewalld ] && systemctl --quiet is-active firewalld && firewalld=yes && echo firewalld
 [ -e /usr/sbin/netfilter-persistent ] && echo netfilter-persistent
 [ -e /etc/systemd/system/multi-user.target.wants/hactl-firewall.service ] && echo opens-at-boot
 e firewall
 if command -v nft >/dev/null; then
   b nft
   timeout 3 nft -j list ruleset 2>/dev/null | head -c ${RULES_LIMIT_BYTES}
+  e nft
+elif [ -n "$firewalld" ]; then
+  # It needs no nft, but the library of it, for the Python that it is written in.
+  b nft
+  timeout 3 python3 -c ${NFT_RULESET} 2>/dev/null | head -c ${RULES_LIMIT_BYTES}
   e nft
 fi
 if command -v iptables-save >/dev/null; then

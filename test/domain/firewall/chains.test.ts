@@ -32,6 +32,25 @@ describe.each([
   })
 })
 
+describe('firewalld', () => {
+  const chains = parseNftRuleset(fixture('firewalld.json')) ?? []
+
+  test.for<[string, Packet, boolean]>([
+    ['VRRP from nobody passes, although what was sent elsewhere before would', vrrp('192.0.2.11'), true],
+    ['the port of a service that is on in its zone passes', tcp(22), false],
+    ['another port does not', tcp(80), true],
+    ['what goes out passes', OUT, false],
+  ])('%s', ([, packet, expected]) => {
+    expect(isBlocked(chains, packet)).toBe(expected)
+  })
+
+  test('whose rules cannot be read is not taken for one that has none', () => {
+    const none = { ufw: undefined, netfilterPersistent: false, ufwRules: [], iptables: undefined }
+    for (const nft of [undefined, '']) expect(chainsOf({ ...none, firewalld: true, nft })).toBeUndefined()
+    expect(chainsOf({ ...none, firewalld: false, nft: undefined })).toEqual([])
+  })
+})
+
 describe('rules of iptables', () => {
   const input = (policy: string, ...rules: string[]) =>
     parseIptablesSave(`*nat\n:INPUT DROP [0:0]\nCOMMIT\n*filter\n:INPUT ${policy} [0:0]\n:mine - [0:0]\n${rules.join('\n')}\nCOMMIT\n`) ??

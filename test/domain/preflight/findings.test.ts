@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { LoadedCluster } from '../../../src/app/load.ts'
 import { preflightFindings, rowsOf } from '../../../src/app/preflight.ts'
@@ -99,9 +100,14 @@ describe('what would open a firewall', () => {
     ['iptables', { iptables: drop }, /iptables -I INPUT -p 112 -s 192\.0\.2\.13 -j ACCEPT/],
     ['nftables', { nft: chain('filter') }, /nft insert rule inet filter in ip saddr 192\.0\.2\.11 ip protocol 112 accept/],
     [
-      'firewalld',
+      'firewalld, by the zone of the interface',
+      { firewalld: true, nft: readFileSync(new URL('../../../fixtures/firewalls/firewalld.json', import.meta.url), 'utf8') },
+      /^firewall-cmd --permanent --zone=public --add-rich-rule='rule family=ipv4 source address=192\.0\.2\.11 protocol value=vrrp accept' --add-rich-rule='[^']*192\.0\.2\.13[^']*' --add-port=80\/tcp && firewall-cmd --reload$/,
+    ],
+    [
+      'firewalld, where its zones do not show',
       { firewalld: true, nft: chain('firewalld') },
-      /firewall-cmd --permanent --add-rich-rule='rule protocol value="vrrp" accept'/,
+      /^firewall-cmd --permanent --add-rich-rule='rule family=ipv4 /,
     ],
   ])('%s', ([, firewall, expected]) => {
     expect(fixOf(firewall)).toMatch(expected)
