@@ -138,7 +138,7 @@ function firewalldCommands(blocked: readonly Blocked[]): readonly string[] {
 function firewalldWord({ protocol, port, source = '' }: Packet): string {
   return protocol === VRRP
     ? `--add-rich-rule='rule family=ipv4 source address=${source} protocol value=vrrp accept'`
-    : `--add-port=${port}/tcp`
+    : `--add-rich-rule='rule port port=${port} protocol=tcp accept'`
 }
 
 function openingCommand(firewall: ObservedFirewall, { need, chain }: Blocked, flavour: Exclude<Flavour, 'firewalld'>): string {

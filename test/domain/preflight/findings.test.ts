@@ -102,7 +102,7 @@ describe('what would open a firewall', () => {
     [
       'firewalld, by the zone of the interface',
       { firewalld: true, nft: readFileSync(new URL('../../../fixtures/firewalls/firewalld.json', import.meta.url), 'utf8') },
-      /^firewall-cmd --permanent --zone=public --add-rich-rule='rule family=ipv4 source address=192\.0\.2\.11 protocol value=vrrp accept' --add-rich-rule='[^']*192\.0\.2\.13[^']*' --add-port=80\/tcp && firewall-cmd --reload$/,
+      /^firewall-cmd --permanent --zone=public --add-rich-rule='rule family=ipv4 source address=192\.0\.2\.11 protocol value=vrrp accept' --add-rich-rule='[^']*192\.0\.2\.13[^']*' --add-rich-rule='rule port port=80 protocol=tcp accept' && firewall-cmd --reload$/,
     ],
     [
       'firewalld, where its zones do not show',
