@@ -93,7 +93,7 @@ export function holderProblems(cluster: Cluster, nodes: readonly ObservedNode[])
       .map(node => node.server)
     return instance.virtualAddresses.flatMap(vip => {
       const holders = nodes.filter(node => node.facts.addresses.some(own => own.address === vip.address)).map(node => node.server)
-      if (holders.length === 0) return [`nobody holds ${vip.address}`]
+      if (holders.length === 0) return [`nobody holds ${vip.address}`, ...takenAway(masters, instance.name, vip.address)]
       if (holders.length > 1) return [`${holders.join(' and ')} hold ${vip.address}`]
       if (masters.length !== 1 || masters[0] !== holders[0])
         return [`${holders[0]} holds ${vip.address}, but ${masters.join(' and ') || 'nobody'} is master of ${instance.name}`]
@@ -119,6 +119,14 @@ export function movingProblems(cluster: Cluster, nodes: readonly ObservedNode[])
 }
 
 const DAY_SECONDS = 86_400
+/** keepalived adds an address once: what another program takes off an interface stays away until it is started again. */
+function takenAway(masters: readonly string[], instance: string, address: string): readonly string[] {
+  return masters.map(
+    server =>
+      `${server} is master of ${instance} and does not have ${address}: something took it away, or keepalived could not add it (journalctl -u keepalived); systemctl restart keepalived on ${server}`,
+  )
+}
+
 /** A certificate nearer to its end than this is told: who renews automatically does so 30 days before. */
 export const CERTIFICATE_WARNING_DAYS = 21
 

@@ -201,6 +201,11 @@ describe('the exit of status, for cron and monitoring, is', () => {
       changed(/inet 198\.18\.200\.200\/24/, 'inet 198.18.200.199/24').replace('@@begin check\n0', '@@begin check\n1'),
     )
     expect(report.exit).toBe(7)
+    // keepalived does not notice that a program which manages the network took it.
+    expect(report.problems).toEqual([
+      'nobody holds 198.18.200.200',
+      expect.stringMatching(/^srv-1 is master of VRRP1 and does not have 198\.18\.200\.200: .*; systemctl restart keepalived on srv-1$/),
+    ])
   })
 })
 
