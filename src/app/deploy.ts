@@ -5,7 +5,7 @@ import type { Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
 import type { ConnectOptions } from './connect.ts'
 import { loadCluster } from './load.ts'
-import { assertForgettable, formerMemberErrors, strangerError, strangers } from './members.ts'
+import { assertForgettable, formerMemberErrors, strangers } from './members.ts'
 import { packageSourceOf } from './package-source.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
@@ -51,8 +51,8 @@ export async function deploy(
     assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)
     const result = planFor(loaded, playbook, observed, { adopt: input.adopt, reload: input.reload })
     assertNothingForeign(result)
-    const { problems, doubts } = await strangers(loaded, input, observed, result.plan, ports)
-    if (problems.length > 0) throw strangerError(problems)
+    const { errors, doubts } = await strangers(loaded, input, observed, result.plan, ports)
+    throwAll(errors)
     for (const text of doubts) onEvent({ kind: 'warning', text })
     tellPlan(result.plan, onEvent)
     const report = await rollOut({

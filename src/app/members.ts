@@ -1,6 +1,6 @@
 /** What is asked of a cluster before its members change: nobody may be left behind who still speaks, nobody join whom its peers do not know. */
 import type { Cluster } from '../domain/cluster-types.ts'
-import { instancesUnknownTo } from '../domain/keepalived/peers.ts'
+import { instancesUnknownTo, refusalsBetween } from '../domain/keepalived/peers.ts'
 import { formerMembers, type Member } from '../domain/members.ts'
 import { KEEPALIVED_CONF } from '../domain/paths.ts'
 import { observeNode } from '../engine/observe.ts'
@@ -51,9 +51,17 @@ export function formerMemberErrors(cluster: Cluster, nodes: readonly ObservedNod
     )
 }
 
+/** A server as it is to speak: with what, and with what until now; undefined where it says nothing yet. */
+interface Speaker {
+  readonly server: string
+  readonly conf: string
+  readonly before: string | undefined
+}
+
 /**
- * Servers that --limit leaves out, run keepalived, and do not know a server that is about to join: one sentence each. They are looked at for
- * this, and for nothing else; one that does not answer is named in `doubts`.
+ * Whether servers that --limit leaves out and that run keepalived would be left behind: they do not know a server that is about to join, or
+ * would refuse the adverts of one that changes what peers compare. They are looked at for this, and for nothing else; one that does not
+ * answer is named in `doubts`.
  */
 export async function strangers(
   loaded: LoadedCluster,
@@ -61,35 +69,47 @@ export async function strangers(
   observed: ReadonlyMap<string, ObservedNode>,
   plan: Plan,
   ports: Ports,
-): Promise<{ readonly problems: readonly string[]; readonly doubts: readonly string[] }> {
+): Promise<{ readonly errors: readonly HactlError[]; readonly doubts: readonly string[] }> {
   const { cluster } = loaded
-  const joining = plan.servers.flatMap(({ server, actions }) => {
+  const speakers = plan.servers.flatMap(({ server, actions }): readonly Speaker[] => {
     const node = observed.get(server)
-    if (node === undefined || node.services.keepalived.active === 'active') return []
-    const conf = confAfter(node, actions)
-    return conf !== undefined && actions.some(action => action.id === 'service/keepalived') ? [{ server, conf }] : []
+    const conf = node === undefined ? undefined : confAfter(node, actions)
+    if (node === undefined || conf === undefined || !actions.some(action => action.id === 'service/keepalived')) return []
+    return [{ server, conf, before: node.services.keepalived.active === 'active' ? node.files[KEEPALIVED_CONF]?.content : undefined }]
   })
   const leftOut = cluster.servers.map(({ name }) => name).filter(name => !observed.has(name))
-  if (joining.length === 0 || leftOut.length === 0 || cluster.instances.every(({ unicastPeers }) => unicastPeers === 'none'))
-    return { problems: [], doubts: [] }
+  const isCompared = plan.changeClass === 'together' || plan.changeClass === 'outage'
+  if (leftOut.length === 0 || !(isCompared || speakers.some(({ before }) => before === undefined))) return { errors: [], doubts: [] }
   return withConnections(
     await targetsOf(loaded, { ...options, limit: leftOut }, ports),
     options.forks,
     ports,
     session => observeNode(session, probeRequestFor(cluster), ports.signal),
-    async (_, seen) => ({
-      doubts: leftOut.flatMap(name => (seen.has(name) ? [] : [`${name} could not be asked whether it knows the servers that join`])),
-      problems: leftOut.flatMap(name => {
+    async (_, seen) => {
+      const running = leftOut.flatMap(name => {
         const node = seen.get(name)
-        if (node?.services.keepalived.active !== 'active') return []
-        const running = node.files[KEEPALIVED_CONF]?.content ?? ''
-        return joining.flatMap(({ server, conf }) => {
-          const unknown = instancesUnknownTo(running, conf)
-          return unknown.length === 0 ? [] : [`${name} does not know ${server} (${unknown.join(', ')}), and sends it no adverts`]
-        })
-      }),
-    }),
+        return node?.services.keepalived.active === 'active' ? [{ name, conf: node.files[KEEPALIVED_CONF]?.content ?? '' }] : []
+      })
+      const unknown = running.flatMap(({ name, conf }) =>
+        speakers.flatMap(({ server, conf: own, before }) => {
+          const instances = before === undefined ? instancesUnknownTo(conf, own) : []
+          return instances.length === 0 ? [] : [`${name} does not know ${server} (${instances.join(', ')}), and sends it no adverts`]
+        }),
+      )
+      const refused = running.flatMap(({ name, conf }) => speakers.flatMap(speaker => refusedBy(name, conf, speaker)))
+      return {
+        doubts: leftOut.flatMap(name => (seen.has(name) ? [] : [`${name} could not be asked whether it goes along with this change`])),
+        errors: unknown.length > 0 ? [strangerError(unknown)] : refused.length > 0 ? [leftBehindError(refused)] : [],
+      }
+    },
   )
+}
+
+/** Where the two do not get on as it is, the change makes nothing worse: it may be the first half of mending it. */
+function refusedBy(name: string, running: string, { server, conf, before }: Speaker): readonly string[] {
+  const reasons = refusalsBetween(running, conf)
+  if (reasons.length === 0 || (before !== undefined && refusalsBetween(running, before).length > 0)) return []
+  return [`${name} runs on with what ${server} is to give up: ${reasons.join('; ')}`]
 }
 
 function confAfter(node: ObservedNode, actions: readonly Action[]): string | undefined {
@@ -97,7 +117,16 @@ function confAfter(node: ObservedNode, actions: readonly Action[]): string | und
   return write?.kind === 'write-file' ? write.after : node.files[KEEPALIVED_CONF]?.content
 }
 
-export function strangerError(problems: readonly string[]): HactlError {
+function leftBehindError(problems: readonly string[]): HactlError {
+  return new HactlError({
+    code: 'E_UNKNOWN_TO_PEERS',
+    what: 'servers that --limit leaves out would refuse the adverts of those that it names: both sides would hold the addresses',
+    why: problems,
+    fix: 'run it without --limit: peers change together; a server that cannot change has its keepalived stopped first',
+  })
+}
+
+function strangerError(problems: readonly string[]): HactlError {
   return new HactlError({
     code: 'E_UNKNOWN_TO_PEERS',
     what: 'a server would join whom its peers do not know: it would hold the addresses beside their master',

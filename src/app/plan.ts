@@ -33,8 +33,13 @@ export async function plan(
     assertNothingFailed(preflightFindings(loaded.cluster, nodes, { minded: 'no-locks' }), onEvent)
     const result = planFor(loaded, playbook, observed, { adopt: input.adopt ?? false, reload: input.reload ?? false })
     assertNothingForeign(result)
-    const { problems, doubts } = await strangers(loaded, input, observed, result.plan, ports)
-    const warnings = [...result.plan.warnings, ...formerMemberProblems(loaded.cluster, nodes), ...problems, ...doubts]
+    const { errors, doubts } = await strangers(loaded, input, observed, result.plan, ports)
+    const warnings = [
+      ...result.plan.warnings,
+      ...formerMemberProblems(loaded.cluster, nodes),
+      ...errors.flatMap(error => error.why),
+      ...doubts,
+    ]
     const made = { ...result.plan, warnings }
     tellPlan(made, onEvent)
     return { plan: made, observed: nodes }

@@ -59,6 +59,21 @@ describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
     expect((await cluster.plan()).plan.waves).toEqual([])
   })
 
+  test('refuses a change that peers compare where --limit leaves one out that runs, and makes it where that one is stopped', async () => {
+    const changed = TWO_SERVERS.replace('virtual_router_id: 66,', 'virtual_router_id: 66, version: 2, advert_int: 1,')
+    cluster.files.set('inventory.yml', changed)
+    const before = switched()
+    const error = await refusal(cluster.deploy({ limit: ['srv-1'] }))
+    expect(error).toMatchObject({ code: 'E_UNKNOWN_TO_PEERS', exit: 5 })
+    expect(error.why).toEqual([expect.stringMatching(/^srv-2 runs on with what srv-1 is to give up: VRRP1: another VRRP version/)])
+    expect(switched()).toEqual(before)
+    cluster.servers[1]?.remove('/world/units/keepalived/active')
+    await cluster.deploy({ limit: ['srv-1'] })
+    // It catches up: what it gives up is what nobody else has any more.
+    await cluster.deploy({ limit: ['srv-2'] })
+    expect((await cluster.plan(cluster.servers.slice(0, 2))).plan.waves).toEqual([])
+  })
+
   test('puts a newcomer that cannot join back, and keeps what runs', async () => {
     cluster.files.set('inventory.yml', INVENTORY)
     const third = cluster.servers[2]

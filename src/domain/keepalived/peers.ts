@@ -1,5 +1,5 @@
 /** Whether two servers' keepalived.conf files let them hear each other. Pure. */
-import { viewsOf } from './classify.ts'
+import { type InstanceView, viewsOf } from './classify.ts'
 
 /**
  * Instances of `newcomer` (a keepalived.conf) whose adverts go one by one and whom the server with `running` does not know: it would send
@@ -14,4 +14,35 @@ export function instancesUnknownTo(running: string, newcomer: string): readonly 
       return peer === undefined || !peer.peers.split(' ').includes(own.sourceAddress)
     })
     .map(own => own.name)
+}
+
+/**
+ * Why servers with these two keepalived.conf files would refuse or never hear each other's adverts, so that both hold the addresses
+ * (operations.md F24): one sentence per instance. Empty where they agree, or share nothing, or a file cannot be read in full.
+ */
+export function refusalsBetween(one: string, other: string): readonly string[] {
+  const there = viewsOf(other) ?? []
+  return (viewsOf(one) ?? []).flatMap(own => {
+    const peer =
+      there.find(view => view.virtualRouterId === own.virtualRouterId && view.family === own.family) ??
+      there.find(view => view.addresses.split(' ').some(address => own.addresses.split(' ').includes(address)))
+    const differences = peer === undefined ? [] : differencesOf(own, peer)
+    return differences.length === 0 ? [] : [`${own.name}: ${differences.join(', ')}`]
+  })
+}
+
+function differencesOf(one: InstanceView, other: InstanceView): readonly string[] {
+  const found: string[] = []
+  if (one.virtualRouterId !== other.virtualRouterId) found.push('another virtual_router_id')
+  if (one.version !== other.version) found.push('another VRRP version')
+  if (one.mode !== other.mode) found.push(one.mode === 'unicast' || other.mode === 'unicast' ? 'unicast on one side only' : 'another group')
+  else if (one.mode === 'unicast' && !(knows(one, other) && knows(other, one))) found.push('it is no unicast_peer')
+  if (one.addresses !== other.addresses) found.push('other virtual addresses')
+  if (one.authentication !== other.authentication) found.push('another authentication')
+  if (one.advertMs !== other.advertMs && (one.version === 2 || other.version === 2)) found.push('another advert_int')
+  return found
+}
+
+function knows(one: InstanceView, other: InstanceView): boolean {
+  return one.peers.split(' ').includes(other.sourceAddress)
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { renderKeepalivedConf } from '../../../src/domain/keepalived/config.ts'
-import { instancesUnknownTo } from '../../../src/domain/keepalived/peers.ts'
+import { instancesUnknownTo, refusalsBetween } from '../../../src/domain/keepalived/peers.ts'
 import { classicWith, clusterWith, factsOfServer, inventoryWith } from '../example.ts'
 
 const { servers } = inventoryWith()
@@ -22,4 +22,34 @@ test('a file that is missing, cannot be read, or has another router knows nobody
 
 test('where adverts are multicast everybody hears everybody', () => {
   expect(instancesUnknownTo(conf(classicWith(), 'srv-1'), conf(classicWith(), 'srv-3'))).toEqual([])
+})
+
+test.for([
+  ['another router number', { virtual_router_id: 67 }, 'another virtual_router_id'],
+  ['another address', { virtual_ipaddress: ['192.0.2.201/24'] }, 'other virtual addresses'],
+  ['multicast', { unicast_peer: false }, 'unicast on one side only'],
+  ['another interval where the master tells it', { advert_int: 0.5 }, undefined],
+  ['another priority', { priority: { 'srv-1': 200 } }, undefined],
+] as const)('servers of one cluster refuse each other where one of them has %s, or do not', ([, change, reason]) => {
+  const found = refusalsBetween(conf(three, 'srv-1'), conf(clusterWith(change), 'srv-2'))
+  expect(found).toEqual(reason === undefined ? [] : [`VRRP1: ${reason}`])
+})
+
+test('profiles refuse each other for all that differs, and version 2 for its interval alone', () => {
+  expect(refusalsBetween(conf(three, 'srv-1'), conf(classicWith(), 'srv-2')).join()).toMatch(/VRRP version.*unicast on one side only/)
+  expect(refusalsBetween(conf(classicWith(), 'srv-1'), conf(classicWith({ advert_int: 2 }), 'srv-2'))).toEqual([
+    'VRRP1: another advert_int',
+  ])
+})
+
+test('nobody is refused by who shares nothing, or whose file cannot be read in full', () => {
+  expect(refusalsBetween(conf(three, 'srv-1'), 'include other.conf\n')).toEqual([])
+  const apart = clusterWith({ virtual_router_id: 67, virtual_ipaddress: ['192.0.2.201/24'] })
+  expect(refusalsBetween(conf(three, 'srv-1'), conf(apart, 'srv-2'))).toEqual([])
+})
+
+test('a peer list that leaves one of the two out cuts them apart, from either side', () => {
+  expect(refusalsBetween(conf(three, 'srv-1'), conf(two, 'srv-1'))).toEqual(['VRRP1: it is no unicast_peer'])
+  expect(refusalsBetween(conf(two, 'srv-1'), conf(three, 'srv-3'))).toEqual(['VRRP1: it is no unicast_peer'])
+  expect(refusalsBetween(conf(three, 'srv-3'), conf(two, 'srv-1'))).toEqual(['VRRP1: it is no unicast_peer'])
 })

@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest'
+import { renderDeploy } from '../../../src/cli/view/deploy.ts'
+import { styleFor } from '../../../src/cli/view/style.ts'
+import type { DeployReport } from '../../../src/app/deploy.ts'
+
+test('an address that a server holds which --limit left out is not said to be held by nothing', () => {
+  const report: Pick<DeployReport, 'servers' | 'holder' | 'durationMs'> = {
+    servers: [{ name: 'srv-2', changed: [], unchanged: 14 }],
+    holder: { '192.0.2.200': '', '192.0.2.201': 'srv-2' },
+    durationMs: 1000,
+  }
+  const text = renderDeploy(report as DeployReport, styleFor(false))
+  expect(text).toContain('192.0.2.200 is held by none of the servers looked at\n')
+  expect(text).toContain('192.0.2.201 is held by srv-2\n')
+})
