@@ -234,9 +234,11 @@ export interface ObservedFirewall {
   readonly nft: string | undefined
   /** iptables-save; undefined where there is none. */
   readonly iptables: string | undefined
+  /** ip6tables-save; undefined where there is none. */
+  readonly ip6tables?: string | undefined
   /** hactl's own unit that opens it is enabled. */
   readonly opensAtBoot?: boolean
-  /** The "### tuple ###" lines of ufw's user.rules: its rules with their comments. */
+  /** The "### tuple ###" lines of ufw's user.rules and user6.rules: its rules with their comments. */
   readonly ufwRules: readonly string[]
 }
 

@@ -155,7 +155,7 @@ export function gatesFor(
         return []
       }
     }
-    return [`${target.address}:${target.port} does not answer (${error})`]
+    return [`${target.address.includes(':') ? `[${target.address}]` : target.address}:${target.port} does not answer (${error})`]
   }
 
   // The journal explains what a gate only sees.

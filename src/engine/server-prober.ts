@@ -2,6 +2,7 @@
 import { HactlError } from '../errors.ts'
 import type { Clock, ProbeTarget, Script, Session } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
+import { hostOf } from './probe-from-server.ts'
 import { PROBE_INTERVAL_MS } from './prober.ts'
 import { sh } from './ssh/sh.ts'
 
@@ -86,7 +87,7 @@ while ((my $now = now()) - $start < $bound) {
   exit 1 if !defined $pid;
   ask($now) if $pid == 0;
 }
-' ${target.address} ${target.port} ${target.kind} ${target.path} ${target.host ?? target.address} ${target.status ?? 'any'} ${limitSeconds} ${PROBE_INTERVAL_MS} ${boundMs}`
+' ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${target.status ?? 'any'} ${limitSeconds} ${PROBE_INTERVAL_MS} ${boundMs}`
 }
 
 function parseProbeLine(line: string): Pick<ProbeSample, 'sentMs' | 'tookMs' | 'ok' | 'error'> | undefined {

@@ -1,8 +1,10 @@
 /** Packet filter rules as far as hactl must understand them: can this packet pass? What is not understood is "perhaps", never "no". Pure. */
 import { canonicalAddress, isInNetwork } from '../addresses.ts'
 
-/** A packet that begins a conversation; what is undefined may be anything. IPv4 only. */
+/** A packet that begins a conversation; what is undefined may be anything. */
 export interface Packet {
+  /** 4 where it does not say. */
+  readonly family?: 4 | 6
   readonly hook: 'input' | 'output'
   /** 6: TCP; 112: VRRP. */
   readonly protocol: number
@@ -19,6 +21,7 @@ export interface Network {
 }
 
 export type Condition = (
+  | { readonly kind: 'family'; readonly families: readonly (4 | 6)[] }
   | { readonly kind: 'protocol'; readonly protocols: readonly number[] }
   | { readonly kind: 'port'; readonly ranges: readonly (readonly [number, number])[] }
   | { readonly kind: 'source' | 'destination'; readonly networks: readonly Network[] }
@@ -70,6 +73,8 @@ function answerOf(condition: Condition, packet: Packet): Answer {
 function knownAnswer(condition: Condition, packet: Packet): Answer {
   const is = (claim: boolean): Answer => (claim ? 'yes' : 'no')
   switch (condition.kind) {
+    case 'family':
+      return is(condition.families.includes(packet.family ?? 4))
     case 'protocol':
       return is(condition.protocols.includes(packet.protocol))
     case 'port': {
@@ -152,12 +157,14 @@ function outcomesOf(chain: Chain, all: readonly Chain[], packet: Packet, depth: 
 
 /** The base chains in which this packet surely ends; empty where it passes, or may. */
 export function blockingChains(chains: readonly Chain[], packet: Packet): readonly Chain[] {
-  return chains.filter(chain => chain.hook === packet.hook && chain.family !== 'ip6' && !outcomesOf(chain, chains, packet, 0).has('accept'))
+  return chains.filter(chain => meets(chain, packet) && !outcomesOf(chain, chains, packet, 0).has('accept'))
 }
 
 /** True where it is certain that the packet passes every chain. */
 export function passesSurely(chains: readonly Chain[], packet: Packet): boolean {
-  return chains
-    .filter(chain => chain.hook === packet.hook && chain.family !== 'ip6')
-    .every(chain => !outcomesOf(chain, chains, packet, 0).has('drop'))
+  return chains.filter(chain => meets(chain, packet)).every(chain => !outcomesOf(chain, chains, packet, 0).has('drop'))
+}
+
+function meets(chain: Chain, packet: Packet): boolean {
+  return chain.hook === packet.hook && chain.family !== (packet.family === 6 ? 'ip' : 'ip6')
 }

@@ -1,10 +1,10 @@
-/** iptables-save(8) -> chains, of its filter table. What is not known becomes a condition that may hold. Pure. */
+/** iptables-save(8), ip6tables-save(8) -> chains, of its filter table. What is not known becomes a condition that may hold. Pure. */
 import type { Chain, Condition, Network, Rule, Verdict } from './chains.ts'
 
 const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, igmp: 2, tcp: 6, udp: 17, esp: 50, ah: 51, vrrp: 112, 'ipv6-icmp': 58 }
 
 /** undefined where the table was cut off: what is missing may be the rule that lets everything in. */
-export function parseIptablesSave(text: string): readonly Chain[] | undefined {
+export function parseIptablesSave(text: string, family: 'ip' | 'ip6' = 'ip'): readonly Chain[] | undefined {
   const chains = new Map<string, { readonly policy: string; readonly rules: Rule[] }>()
   let table = ''
   let isWhole = true
@@ -21,7 +21,7 @@ export function parseIptablesSave(text: string): readonly Chain[] | undefined {
   if (!isWhole) return undefined
   return [...chains].map(([name, { policy, rules }]) => ({
     origin: 'iptables',
-    family: 'ip',
+    family,
     table: 'filter',
     name,
     hook: name === 'INPUT' ? 'input' : name === 'OUTPUT' ? 'output' : undefined,
@@ -113,7 +113,7 @@ function verdictOf(target: string, isGoto: boolean): Verdict {
 
 function networkOf(text: string): Network {
   const [address = '', prefix] = text.split('/')
-  return { address, prefix: prefix === undefined ? 32 : Number(prefix) }
+  return { address, prefix: prefix === undefined ? (address.includes(':') ? 128 : 32) : Number(prefix) }
 }
 
 function rangeOf(text: string): readonly [number, number] {

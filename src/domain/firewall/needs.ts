@@ -11,6 +11,9 @@ import { parseNftRuleset } from './nft.ts'
 /** VRRP's protocol number and multicast group (RFC 5798 sections 5.1.1.4 and 5.1.1.2.1). */
 export const VRRP = 112
 export const VRRP_GROUP = '224.0.0.18'
+const VRRP_GROUP_V6 = 'ff02::12'
+/** By multicast, IPv6 routers speak from the address that the interface has given itself (RFC 5798 section 5.1.2.1). */
+export const LINK_LOCAL = 'fe80::/10'
 
 /** Something that must pass, and in whose words. */
 export interface Need {
@@ -21,29 +24,37 @@ export interface Need {
   readonly isVital: boolean
 }
 
-/** IPv4 only: of IPv6 the rules are not judged. */
 export function firewallNeeds(cluster: Cluster, server: string, facts: NodeFacts): readonly Need[] {
   const needs = new Map<string, Need>()
-  const add = (title: string, packet: Packet, isVital: boolean) => needs.set(title, { title, packet, isVital })
+  const add = (title: string, packet: Packet, isVital: boolean) => needs.set(`${packet.family ?? 4} ${title}`, { title, packet, isVital })
   for (const instance of cluster.instances) {
-    if (instance.virtualAddresses[0]?.family !== 4) continue
-    const own = facts.srcIp[instance.name]?.[server]
+    const family = instance.virtualAddresses[0]?.family ?? 4
+    const multicast = instance.unicastPeers === 'none'
+    const group = family === 4 ? VRRP_GROUP : VRRP_GROUP_V6
+    // Which address the peers' interfaces have given themselves is not known.
+    const known = (address: string | undefined) => (multicast && family === 6 ? undefined : address)
+    const own = known(facts.srcIp[instance.name]?.[server])
     const link = facts.interface[instance.name]
     for (const peer of peersOf(cluster, server, instance.name, facts)) {
-      const multicast = instance.unicastPeers === 'none'
+      const source = known(peer)
       add(
-        `VRRP from ${peer}`,
-        { hook: 'input', protocol: VRRP, source: peer, destination: multicast ? VRRP_GROUP : own, interface: link },
+        `VRRP from ${source ?? LINK_LOCAL}`,
+        { family, hook: 'input', protocol: VRRP, source, destination: multicast ? group : own, interface: link },
         true,
       )
-      const target = multicast ? VRRP_GROUP : peer
-      add(`VRRP to ${target}`, { hook: 'output', protocol: VRRP, source: own, destination: target, interface: link }, true)
+      const target = multicast ? group : peer
+      add(`VRRP to ${target}`, { family, hook: 'output', protocol: VRRP, source: own, destination: target, interface: link }, true)
     }
   }
+  const hasV6 = cluster.instances.some(({ virtualAddresses }) => virtualAddresses.some(({ family }) => family === 6))
   for (const bind of readBinds(cluster.haproxyConfig.text)) {
-    if (bind.loopback || bind.address?.includes(':') === true) continue
+    const isV6 = bind.address?.includes(':') === true
+    if (bind.loopback) continue
     const { port } = bind
-    add(`TCP to port ${port}`, { hook: 'input', protocol: 6, port, destination: bind.address }, port === cluster.probe.port)
+    const tcp = { hook: 'input', protocol: 6, port, destination: bind.address } as const
+    if (!isV6) add(`TCP to port ${port}`, { ...tcp, family: 4 }, port === cluster.probe.port)
+    // Where nobody is told an IPv6 address, nobody misses its port.
+    if (hasV6 && (isV6 || bind.address === undefined)) add(`TCP to port ${port}`, { ...tcp, family: 6 }, port === cluster.probe.port)
   }
   return [...needs.values()]
 }
@@ -55,15 +66,19 @@ export function peersOf(cluster: Cluster, server: string, instanceName: string, 
 
 /** All chains that iptables, ufw and nft have made; undefined where the rules are there and cannot be read. */
 export function chainsOf(firewall: ObservedFirewall): readonly Chain[] | undefined {
-  const legacy = firewall.iptables === undefined ? [] : parseIptablesSave(firewall.iptables)
-  if (legacy === undefined) return undefined
+  const v4 = firewall.iptables === undefined ? [] : parseIptablesSave(firewall.iptables)
+  const v6 = firewall.ip6tables === undefined ? [] : parseIptablesSave(firewall.ip6tables, 'ip6')
+  if (v4 === undefined || v6 === undefined) return undefined
+  const legacy = [...v4, ...v6]
   // firewalld has always rules: where none are seen they could not be read.
   if (firewall.nft === undefined || firewall.nft.trim() === '') return firewall.firewalld && legacy.length === 0 ? undefined : legacy
   const nft = parseNftRuleset(firewall.nft)
   if (nft === undefined) return undefined
   // iptables of today keeps its rules in nftables, in a form that only it reads back.
   const isTheirs = (chain: Chain) =>
-    legacy.length > 0 && chain.table === 'filter' && chain.family === 'ip' && nft.some(one => isBeside(one, chain) && one.name === 'INPUT')
+    chain.table === 'filter' &&
+    legacy.some(one => one.family === chain.family) &&
+    nft.some(one => isBeside(one, chain) && one.name === 'INPUT')
   return [...legacy, ...nft.filter(chain => !isTheirs(chain))]
 }
 
@@ -101,6 +116,11 @@ function zoneOf(chains: readonly Chain[], link: string | undefined): string | un
   return verdict?.kind === 'goto' || verdict?.kind === 'jump' ? /^(?:filter_)?IN_([A-Za-z0-9_-]+)$/.exec(verdict.chain)?.[1] : undefined
 }
 
+/** As its own program calls it. */
+export function chainTitle({ origin, family, table, name }: Chain): string {
+  return origin === 'nft' ? `${family} ${table} ${name}` : family === 'ip6' ? `ip6tables ${name}` : name
+}
+
 function flavourOf(firewall: ObservedFirewall, chain: Chain): Flavour {
   if (firewall.firewalld && (chain.table === 'firewalld' || chain.origin === 'iptables')) return 'firewalld'
   if (firewall.ufw !== undefined && chain.origin === 'iptables') return 'ufw'
@@ -135,35 +155,37 @@ function firewalldCommands(blocked: readonly Blocked[]): readonly string[] {
   ]
 }
 
-function firewalldWord({ protocol, port, source = '' }: Packet): string {
+function firewalldWord({ family = 4, protocol, port, source = LINK_LOCAL }: Packet): string {
   return protocol === VRRP
-    ? `--add-rich-rule='rule family=ipv4 source address=${source} protocol value=vrrp accept'`
+    ? `--add-rich-rule='rule family=ipv${family} source address=${source} protocol value=vrrp accept'`
     : `--add-rich-rule='rule port port=${port} protocol=tcp accept'`
 }
 
 function openingCommand(firewall: ObservedFirewall, { need, chain }: Blocked, flavour: Exclude<Flavour, 'firewalld'>): string {
-  const { hook, protocol, port, source = '', destination = '' } = need.packet
+  const { family = 4, hook, protocol, port, source = LINK_LOCAL, destination = '' } = need.packet
+  const six = family === 6 ? '6' : ''
   switch (flavour) {
     case 'ufw':
       if (protocol !== VRRP) return `ufw allow ${port}/tcp`
       if (ufwKnowsVrrp(firewall.ufw ?? ''))
         return hook === 'input' ? `ufw allow proto vrrp from ${source}` : `ufw allow out proto vrrp to ${destination}`
       return hook === 'input'
-        ? `put "-A ufw-before-input -p 112 -s ${source} -j ACCEPT" above COMMIT in /etc/ufw/before.rules, then ufw reload`
-        : `put "-A ufw-before-output -p 112 -d ${destination} -j ACCEPT" above COMMIT in /etc/ufw/before.rules, then ufw reload`
+        ? `put "-A ufw${six}-before-input -p 112 -s ${source} -j ACCEPT" above COMMIT in /etc/ufw/before${six}.rules, then ufw reload`
+        : `put "-A ufw${six}-before-output -p 112 -d ${destination} -j ACCEPT" above COMMIT in /etc/ufw/before${six}.rules, then ufw reload`
     case 'nftables':
       return `nft insert rule ${chain.family} ${chain.table} ${chain.name} ${nftMatch(need.packet)} accept (and the same in /etc/nftables.conf)`
     case 'iptables':
-      return `iptables -I ${chain.name} ${iptablesMatch(need.packet)} -j ACCEPT (and save it, as netfilter-persistent save does)`
+      return `ip${six}tables -I ${chain.name} ${iptablesMatch(need.packet)} -j ACCEPT (and save it, as netfilter-persistent save does)`
   }
 }
 
-export function nftMatch({ hook, protocol, port, source = '', destination = '' }: Packet): string {
+export function nftMatch({ family, hook, protocol, port, source = LINK_LOCAL, destination = '' }: Packet): string {
   if (protocol !== VRRP) return `tcp dport ${port}`
+  if (family === 6) return `${hook === 'input' ? `ip6 saddr ${source}` : `ip6 daddr ${destination}`} meta l4proto 112`
   return hook === 'input' ? `ip saddr ${source} ip protocol 112` : `ip daddr ${destination} ip protocol 112`
 }
 
-export function iptablesMatch({ hook, protocol, port, source = '', destination = '' }: Packet): string {
+export function iptablesMatch({ hook, protocol, port, source = LINK_LOCAL, destination = '' }: Packet): string {
   if (protocol !== VRRP) return `-p tcp --dport ${port}`
   return hook === 'input' ? `-p 112 -s ${source}` : `-p 112 -d ${destination}`
 }

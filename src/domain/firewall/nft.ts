@@ -96,17 +96,24 @@ function compare(left: Json, right: Json, op: string): readonly Condition[] {
   return known.map((condition, index) => (negated && index === known.length - 1 ? { ...condition, negated } : condition))
 }
 
+const V4: Condition = { kind: 'family', families: [4] }
+const V6: Condition = { kind: 'family', families: [6] }
+/** As `meta nfproto` and `meta protocol` call them. */
+const FAMILY_NAMES = { 4: ['ipv4', 'ip'], 6: ['ipv6', 'ip6'] } as const
+
 function conditionOf(left: JsonObject, right: Json): readonly Condition[] {
   const meta = textOf(objectOf(left['meta'])['key'])
   const payload = objectOf(left['payload'])
   const [protocol, field] = [textOf(payload['protocol']), textOf(payload['field'])]
-  if (meta === 'l4proto' || (protocol === 'ip' && field === 'protocol')) {
+  const of: readonly Condition[] = protocol === 'ip' ? [V4] : protocol === 'ip6' ? [V6] : []
+  if (meta === 'l4proto' || (protocol === 'ip' && field === 'protocol') || (protocol === 'ip6' && field === 'nexthdr')) {
     const numbers = each(right).map(one => (typeof one === 'number' ? one : (PROTOCOLS[textOf(one)] ?? -1)))
-    return hasUnknown(right) ? [{ kind: 'other' }] : [{ kind: 'protocol', protocols: numbers }]
+    return [...of, hasUnknown(right) ? { kind: 'other' } : { kind: 'protocol', protocols: numbers }]
   }
-  if (meta === 'nfproto') {
+  if (meta === 'nfproto' || meta === 'protocol') {
     const names = each(right).map(textOf)
-    return [{ kind: 'protocol', protocols: names.includes('ipv4') ? [6, 17, 112] : [] }]
+    const families = ([4, 6] as const).filter(family => names.some(name => (FAMILY_NAMES[family] as readonly string[]).includes(name)))
+    return [{ kind: 'family', families }]
   }
   if (meta === 'iifname' || meta === 'iif') return named('in-interface', right)
   if (meta === 'oifname' || meta === 'oif') return named('out-interface', right)
@@ -117,11 +124,11 @@ function conditionOf(left: JsonObject, right: Json): readonly Condition[] {
       : [{ kind: 'state', states: each(right).map(textOf) }]
   }
   if (textOf(objectOf(left['ct'])['key']) === 'state') return [{ kind: 'state', states: each(right).map(textOf) }]
-  if (protocol === 'ip6' || protocol === 'icmp' || protocol === 'icmpv6') return [{ kind: 'protocol', protocols: [] }]
-  if (protocol === 'ip' && (field === 'saddr' || field === 'daddr')) {
+  if (protocol === 'icmp' || protocol === 'icmpv6') return [{ kind: 'protocol', protocols: [] }]
+  if (of.length > 0 && (field === 'saddr' || field === 'daddr')) {
     const networks = each(right).flatMap(networkOf)
     const kind = field === 'saddr' ? 'source' : 'destination'
-    return networks.length < each(right).length ? [{ kind: 'other' }] : [{ kind, networks }]
+    return [...of, networks.length < each(right).length ? { kind: 'other' } : { kind, networks }]
   }
   if (protocol === 'tcp' || protocol === 'udp' || protocol === 'th') {
     const first: readonly Condition[] = protocol === 'th' ? [] : [{ kind: 'protocol', protocols: [PROTOCOLS[protocol] ?? 0] }]
@@ -129,7 +136,7 @@ function conditionOf(left: JsonObject, right: Json): readonly Condition[] {
     if (field !== 'dport' || ranges.length < each(right).length) return [...first, { kind: 'other' }]
     return [...first, { kind: 'port', ranges }]
   }
-  return [{ kind: 'other' }]
+  return [...of, { kind: 'other' }]
 }
 
 function named(kind: 'in-interface' | 'out-interface', right: Json): readonly Condition[] {
@@ -159,6 +166,7 @@ function rangeOf(value: Json): readonly (readonly [number, number])[] {
 
 function networkOf(value: Json): readonly Network[] {
   if (typeof value === 'string' && /^[0-9.]+$/.test(value)) return [{ address: value, prefix: 32 }]
+  if (typeof value === 'string' && /^[0-9a-f:.]*:[0-9a-f:.]*$/.test(value)) return [{ address: value, prefix: 128 }]
   const prefix = objectOf(objectOf(value)['prefix'])
   const length = prefix['len']
   return typeof length === 'number' ? [{ address: textOf(prefix['addr']), prefix: length }] : []

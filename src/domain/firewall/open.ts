@@ -2,7 +2,7 @@
 import type { ObservedFirewall } from '../../state.ts'
 import { FIREWALL_SCRIPT, FIREWALL_UNIT, GENERATED_LINE } from '../paths.ts'
 import { type Chain, type Packet, type Rule, RULE_COMMENT } from './chains.ts'
-import { type Blocked, blockedNeeds, chainsOf, iptablesMatch, type Need, nftMatch, ufwKnowsVrrp, VRRP } from './needs.ts'
+import { type Blocked, blockedNeeds, chainsOf, iptablesMatch, LINK_LOCAL, type Need, nftMatch, ufwKnowsVrrp, VRRP } from './needs.ts'
 
 export type Opening =
   /** Nothing stands in the way. */
@@ -43,7 +43,7 @@ export function openingFor(firewall: ObservedFirewall, needs: readonly Need[]): 
   const isKept = blocked.every(one => one.flavour === 'ufw')
   const isOpen =
     blockedNeeds(firewall, chains, needs).length === 0 &&
-    ownRuleCount(firewall, chains) === new Set(blocked.map(ruleKey)).size &&
+    ownRuleCount(firewall, chains) === new Set(blocked.map(ruleOf)).size &&
     (isKept || firewall.opensAtBoot === true)
   return {
     kind: 'open',
@@ -54,10 +54,15 @@ export function openingFor(firewall: ObservedFirewall, needs: readonly Need[]): 
   }
 }
 
-const ruleKey = ({ chain, need, flavour }: Blocked) => `${flavour} ${flavour === 'ufw' ? '' : `${chain.table} ${chain.name}`} ${need.title}`
+/** What is inserted for it: one rule may let both families through. */
+function ruleOf({ chain, need: { packet }, flavour }: Blocked): string {
+  if (flavour === 'ufw') return ufwRule(packet)
+  return `${chain.family} ${chain.table} ${chain.name} ${flavour === 'nftables' ? nftMatch(packet) : iptablesMatch(packet)}`
+}
 
 function ownRuleCount(firewall: ObservedFirewall, chains: readonly Chain[]): number {
-  return chains.flatMap(chain => chain.rules.filter(isMarked)).length + ownTuples(firewall).length
+  const added = ownTuples(firewall).map(line => line.replaceAll('::/0', '0.0.0.0/0'))
+  return chains.flatMap(chain => chain.rules.filter(isMarked)).length + new Set(added).size
 }
 
 const isMarked = (rule: Rule) => rule.comment === RULE_COMMENT
@@ -69,7 +74,7 @@ function ownTuples(firewall: ObservedFirewall): readonly string[] {
 /** The chains as they would be without hactl's own rules. */
 function withoutOwnRules(firewall: ObservedFirewall, chains: readonly Chain[]): readonly Chain[] {
   const tuples = ownTuples(firewall).map(line => line.split(' '))
-  const isUfws = (chain: Chain, rule: Rule) => chain.name.startsWith('ufw-user-') && tuples.some(tuple => isTupleOf(tuple, rule))
+  const isUfws = (chain: Chain, rule: Rule) => /^ufw6?-user-/.test(chain.name) && tuples.some(tuple => isTupleOf(tuple, rule))
   return chains.map(chain => ({ ...chain, rules: chain.rules.filter(rule => !isMarked(rule) && !isUfws(chain, rule)) }))
 }
 
@@ -77,29 +82,32 @@ function withoutOwnRules(firewall: ObservedFirewall, chains: readonly Chain[]): 
 function isTupleOf(tuple: readonly string[], rule: Rule): boolean {
   const [, , , , protocol, port, destination, , source] = tuple
   const has = (kind: 'source' | 'destination') => rule.conditions.flatMap(one => (one.kind === kind ? one.networks : []))[0]?.address
-  const isAll = (text: string | undefined) => text === undefined || text === '0.0.0.0/0'
+  const addressIn = (text: string | undefined) =>
+    text === undefined || text === '0.0.0.0/0' || text === '::/0' ? undefined : text.split('/')[0]
   const protocols = rule.conditions.flatMap(one => (one.kind === 'protocol' ? one.protocols : []))
   const ports = rule.conditions.flatMap(one => (one.kind === 'port' ? one.ranges.map(([from]) => String(from)) : []))
   return (
     protocols[0] === (protocol === 'vrrp' ? VRRP : 6) &&
     (ports[0] ?? 'any') === port &&
-    (isAll(source) ? undefined : source) === has('source') &&
-    (isAll(destination) ? undefined : destination) === has('destination')
+    addressIn(source) === has('source') &&
+    addressIn(destination) === has('destination')
   )
 }
 
 /** As `ufw show added` writes it. */
-function ufwRule({ hook, protocol, port, source, destination }: Packet): string {
+function ufwRule({ hook, protocol, port, source = LINK_LOCAL, destination }: Packet): string {
   if (protocol !== VRRP) return `allow ${port}/tcp`
   return hook === 'input' ? `allow from ${source} proto vrrp` : `allow out to ${destination} proto vrrp`
 }
 
 function renderScript(blocked: readonly Blocked[]): string {
   const of = (flavour: Blocked['flavour']) => blocked.filter(one => one.flavour === flavour)
-  const [ufw, nft, iptables] = [of('ufw'), of('nftables'), of('iptables')]
+  const [ufw, nft] = [of('ufw'), of('nftables')]
+  const iptables = (family: string) => of('iptables').filter(({ chain }) => chain.family === family)
   const parts = [
     ...(nft.length > 0 ? [nftPart(nft)] : []),
-    ...(iptables.length > 0 ? [iptablesPart(iptables)] : []),
+    ...(iptables('ip').length > 0 ? [iptablesPart('iptables', iptables('ip'))] : []),
+    ...(iptables('ip6').length > 0 ? [iptablesPart('ip6tables', iptables('ip6'))] : []),
     ...(ufw.length > 0 ? [ufwPart(ufw)] : []),
   ]
   const call = (verb: string) => parts.map(({ name }) => `${name}_${verb}`).join(' && ')
@@ -152,20 +160,20 @@ nft_close() { nft_forget | nft -f -; }`,
   }
 }
 
-function iptablesPart(blocked: readonly Blocked[]): Part {
+function iptablesPart(program: 'iptables' | 'ip6tables', blocked: readonly Blocked[]): Part {
   const rules = new Set(blocked.map(({ chain, need }) => `${chain.name} ${iptablesMatch(need.packet)}`))
-  const insert = (rule: string) => `iptables -w 5 -I ${rule} -m comment --comment ${RULE_COMMENT} -j ACCEPT`
+  const insert = (rule: string) => `${program} -w 5 -I ${rule} -m comment --comment ${RULE_COMMENT} -j ACCEPT`
   return {
-    name: 'iptables',
+    name: program,
     text: `
-iptables_own() { iptables -w 5 -S | sed -n '/ --comment "*${RULE_COMMENT}"* /s/^-A //p' | tr -d '"'; }
-iptables_forget() { printf '%s\\n' "$1" | while read -r rule; do [ -z "$rule" ] || iptables -w 5 -D $rule; done; }
-iptables_open() {
-  old=$(iptables_own)
+${program}_own() { ${program} -w 5 -S | sed -n '/ --comment "*${RULE_COMMENT}"* /s/^-A //p' | tr -d '"'; }
+${program}_forget() { printf '%s\\n' "$1" | while read -r rule; do [ -z "$rule" ] || ${program} -w 5 -D $rule; done; }
+${program}_open() {
+  old=$(${program}_own)
   ${[...rules].map(insert).join(' &&\n  ')} &&
-  iptables_forget "$old"
+  ${program}_forget "$old"
 }
-iptables_close() { iptables_forget "$(iptables_own)"; }`,
+${program}_close() { ${program}_forget "$(${program}_own)"; }`,
   }
 }
 

@@ -1,7 +1,7 @@
 /** Is a server's packet filter in the way? Judged by its rules alone: what passes by itself is seen on the wire. Pure. */
 import type { ObservedNode } from '../../state.ts'
 import type { Cluster } from '../cluster-types.ts'
-import { blockedNeeds, chainsOf, firewallNeeds, openingCommands } from '../firewall/needs.ts'
+import { blockedNeeds, chainsOf, chainTitle, firewallNeeds, openingCommands } from '../firewall/needs.ts'
 import { openingFor } from '../firewall/open.ts'
 import type { NodeFacts } from '../node-facts.ts'
 import { failed, type Finding, passed, unknown, warning } from './finding.ts'
@@ -27,9 +27,7 @@ export function firewallFinding(cluster: Cluster, node: ObservedNode, facts: Nod
   // Where keepalived already works, a rule added since is for the operator to judge: what runs may pass as "established".
   const works = node.services.keepalived.active === 'active'
   if (works || !blocked.some(one => one.need.isVital)) return warning('firewall', server, what, fix)
-  const where = [
-    ...new Set(blocked.map(one => `${one.chain.origin === 'nft' ? `${one.chain.family} ${one.chain.table} ` : ''}${one.chain.name}`)),
-  ]
+  const where = [...new Set(blocked.map(one => chainTitle(one.chain)))]
   const why = [
     `no rule of ${where.join(' and ')} lets it pass`,
     ...(isMeant && opening.kind === 'impossible' ? [`hactl does not open it: ${opening.why}`] : []),

@@ -17,7 +17,7 @@ export function wireLinksOf(cluster: Cluster, node: ObservedNode, facts: Facts, 
   const own = facts[server]
   if (own === undefined) return []
   const chains = node.firewall === undefined ? undefined : chainsOf(node.firewall)
-  const outwards = firewallNeeds(cluster, server, own).filter(need => need.packet.hook === 'output')
+  const outwards = firewallNeeds(cluster, server, own).filter(({ packet }) => packet.hook === 'output' && packet.family !== 6)
   const mayRefuse = chains === undefined || outwards.some(need => !passesSurely(chains, need.packet))
   const links = cluster.instances.flatMap((instance): WireLink[] => {
     const address = own.srcIp[instance.name]?.[server]

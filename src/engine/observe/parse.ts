@@ -191,6 +191,7 @@ function parseFirewall(sections: ReadonlyMap<string, string>): ObservedFirewall 
     opensAtBoot: lines.includes('opens-at-boot'),
     nft: sections.get('nft'),
     iptables: sections.get('iptables'),
+    ip6tables: sections.get('ip6tables'),
     ufwRules: linesOf(sections.get('ufw-rules') ?? ''),
   }
 }

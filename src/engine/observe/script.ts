@@ -235,8 +235,13 @@ if command -v iptables-save >/dev/null; then
   b iptables
   timeout 3 iptables-save 2>/dev/null | head -c ${RULES_LIMIT_BYTES}
   e iptables
+  if command -v ip6tables-save >/dev/null; then
+    b ip6tables
+    timeout 3 ip6tables-save 2>/dev/null | head -c ${RULES_LIMIT_BYTES}
+    e ip6tables
+  fi
   b ufw-rules
-  grep '^### tuple' /etc/ufw/user.rules 2>/dev/null
+  grep -h '^### tuple' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null
   e ufw-rules
 fi
 

@@ -32,6 +32,60 @@ describe.each([
   })
 })
 
+describe('IPv6', () => {
+  const vrrp6 = (source?: string): Packet => ({
+    family: 6,
+    hook: 'input',
+    protocol: 112,
+    source,
+    destination: '2001:db8::12',
+    interface: 'eth0',
+  })
+  const tcp6 = (port: number): Packet => ({ family: 6, hook: 'input', protocol: 6, port })
+  const ip6tables = (...rules: readonly string[]) =>
+    parseIptablesSave(`*filter\n:INPUT DROP [0:0]\n${rules.join('\n')}\nCOMMIT\n`, 'ip6') ?? []
+
+  test.for<[string, readonly string[], Packet, boolean]>([
+    ['a policy of drop stops VRRP', [], vrrp6('2001:db8::11'), true],
+    ['and nothing of IPv4', [], vrrp('192.0.2.11'), false],
+    ['a rule for the peer lets it in', ['-A INPUT -s 2001:db8::11/128 -p vrrp -j ACCEPT'], vrrp6('2001:db8::11'), false],
+    ['one for another does not', ['-A INPUT -s 2001:db8::13/128 -p vrrp -j ACCEPT'], vrrp6('2001:db8::11'), true],
+    ['who speaks by multicast may be in any rule', ['-A INPUT -s fe80::/10 -p vrrp -j ACCEPT'], vrrp6(), false],
+    ['a port that is open passes', ['-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT'], tcp6(80), false],
+  ])('ip6tables: %s', ([, rules, packet, expected]) => {
+    expect(isBlocked(ip6tables(...rules), packet)).toBe(expected)
+  })
+
+  test.for<[string, unknown, Packet, boolean]>([
+    ['a rule for the protocol is one for both families', { meta: { key: 'l4proto' } }, vrrp6('2001:db8::11'), false],
+    ["a rule for IPv4's protocol field is not", { payload: { protocol: 'ip', field: 'protocol' } }, vrrp6('2001:db8::11'), true],
+    ["IPv6's next header is its own", { payload: { protocol: 'ip6', field: 'nexthdr' } }, vrrp6('2001:db8::11'), false],
+    ['and not one for IPv4', { payload: { protocol: 'ip6', field: 'nexthdr' } }, vrrp('192.0.2.11'), true],
+  ])('nftables: %s', ([, left, packet, expected]) => {
+    const chain = { family: 'inet', table: 'filter', name: 'input', type: 'filter', hook: 'input', prio: 0, policy: 'drop' }
+    const expr = [{ match: { op: '==', left, right: 112 } }, { accept: null }]
+    const rules = { nftables: [{ chain }, { rule: { family: 'inet', table: 'filter', chain: 'input', expr } }] }
+    expect(isBlocked(parseNftRuleset(JSON.stringify(rules)) ?? [], packet)).toBe(expected)
+  })
+
+  test.for<[string, readonly unknown[], boolean]>([
+    ['the peer', ['2001:db8::11'], false],
+    ['its network', [{ prefix: { addr: '2001:db8::', len: 64 } }], false],
+    ['another', ['2001:db8::13'], true],
+  ])('nftables: a rule for %s', ([, set, expected]) => {
+    const chain = { family: 'ip6', table: 'filter', name: 'input', type: 'filter', hook: 'input', prio: 0, policy: 'drop' }
+    const expr = [{ match: { op: '==', left: { payload: { protocol: 'ip6', field: 'saddr' } }, right: { set } } }, { accept: null }]
+    const rules = { nftables: [{ chain }, { rule: { family: 'ip6', table: 'filter', chain: 'input', expr } }] }
+    expect(isBlocked(parseNftRuleset(JSON.stringify(rules)) ?? [], vrrp6('2001:db8::11'))).toBe(expected)
+  })
+
+  test('the rules that firewalld has for both families stop it too', () => {
+    const chains = parseNftRuleset(fixture('firewalld.json')) ?? []
+    expect(isBlocked(chains, vrrp6('2001:db8::11'))).toBe(true)
+    expect(isBlocked(chains, tcp6(22))).toBe(false)
+  })
+})
+
 describe('firewalld', () => {
   const chains = parseNftRuleset(fixture('firewalld.json')) ?? []
 

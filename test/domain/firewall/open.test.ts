@@ -127,3 +127,77 @@ test('where all of it passes there is nothing to open', () => {
   expect(openingFor(NONE, NEEDS)).toEqual({ kind: 'none' })
   expect(openingFor(NFT, [from('192.0.2.11')])).toEqual({ kind: 'none' })
 })
+
+describe('IPv6', () => {
+  const source = '2001:db8::11'
+  const needs: readonly Need[] = [
+    {
+      packet: { family: 6, hook: 'input', protocol: 112, source, destination: '2001:db8::12', interface: 'eth0' },
+      title: `VRRP from ${source}`,
+      isVital: true,
+    },
+    { ...port(80), packet: { ...port(80).packet, family: 4 } },
+    { ...port(80), packet: { ...port(80).packet, family: 6 } },
+  ]
+  const drop = (own: string) => `*filter\n:INPUT DROP [0:0]\n${own}COMMIT\n`
+  const inet = (...rules: readonly unknown[]) =>
+    JSON.stringify({
+      nftables: [
+        { chain: { family: 'inet', table: 'filter', name: 'input', type: 'filter', hook: 'input', prio: 0, policy: 'drop' } },
+        ...rules.map(expr => ({ rule: { family: 'inet', table: 'filter', chain: 'input', comment: 'hactl', expr } })),
+      ],
+    })
+  const is = (left: unknown, right: unknown) => ({ match: { op: '==', left, right } })
+  const [VRRP6, PORT] = [
+    [is({ payload: { protocol: 'ip6', field: 'saddr' } }, source), is({ meta: { key: 'l4proto' } }, 112), { accept: null }],
+    [is({ payload: { protocol: 'tcp', field: 'dport' } }, 80), { accept: null }],
+  ]
+  const ownPort = '-A INPUT -p tcp -m tcp --dport 80 -m comment --comment hactl -j ACCEPT\n'
+  const ownVrrp = `-A INPUT -s ${source}/128 -p vrrp -m comment --comment hactl -j ACCEPT\n`
+  const inUfw = (six: '' | '6', own: string) =>
+    `*filter\n:INPUT DROP [0:0]\n:ufw${six}-user-input - [0:0]\n-A INPUT -j ufw${six}-user-input\n${own}COMMIT\n`
+
+  test.for<[string, ObservedFirewall, readonly string[], ObservedFirewall]>([
+    [
+      'nftables, whose one rule opens a port for both families',
+      { ...NONE, nft: inet() },
+      [`ip6 saddr ${source} meta l4proto 112 accept`, 'tcp dport 80 accept'],
+      { ...NONE, nft: inet(VRRP6, PORT), opensAtBoot: true },
+    ],
+    [
+      'ip6tables beside iptables',
+      { ...NONE, iptables: drop(''), ip6tables: drop('') },
+      [
+        `ip6tables -w 5 -I INPUT -p 112 -s ${source} `,
+        'ip6tables -w 5 -I INPUT -p tcp --dport 80 ',
+        ' iptables -w 5 -I INPUT -p tcp --dport 80 ',
+      ],
+      { ...NONE, iptables: drop(ownPort), ip6tables: drop(ownVrrp + ownPort), opensAtBoot: true },
+    ],
+    [
+      'ufw',
+      { ...UFW, iptables: inUfw('', ''), ip6tables: inUfw('6', '') },
+      [`allow from ${source} proto vrrp`, 'allow 80/tcp'],
+      {
+        ...UFW,
+        iptables: inUfw('', '-A ufw-user-input -p tcp -m tcp --dport 80 -j ACCEPT\n'),
+        ip6tables: inUfw(
+          '6',
+          `-A ufw6-user-input -s ${source}/128 -p vrrp -j ACCEPT\n-A ufw6-user-input -p tcp -m tcp --dport 80 -j ACCEPT\n`,
+        ),
+        ufwRules: [
+          '### tuple ### allow tcp 80 0.0.0.0/0 any 0.0.0.0/0 in comment=686163746c',
+          `### tuple ### allow vrrp any ::/0 any ${source} in comment=686163746c`,
+          '### tuple ### allow tcp 80 ::/0 any ::/0 in comment=686163746c',
+        ],
+      },
+    ],
+  ])('is opened in %s, and left alone once it is', ([, shut, rules, open]) => {
+    const opening = openingFor(shut, needs)
+    if (opening.kind !== 'open') throw new Error(JSON.stringify(opening))
+    for (const rule of rules) expect(opening.script).toContain(rule)
+    expect(opening.isOpen).toBe(false)
+    expect(() => execFileSync('sh', ['-n'], { input: opening.script })).not.toThrow()
+    expect(openingFor(open, needs)).toMatchObject({ kind: 'open', isOpen: true, script: opening.script })
+  })
+})
