@@ -5,7 +5,7 @@ import type { Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
 import type { ConnectOptions } from './connect.ts'
 import { loadCluster } from './load.ts'
-import { assertForgettable, formerMemberErrors, strangers } from './members.ts'
+import { assertForgettable, assertNoStrangers, formerMemberErrors } from './members.ts'
 import { packageSourceOf } from './package-source.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
@@ -51,9 +51,7 @@ export async function deploy(
     assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)
     const result = planFor(loaded, playbook, observed, { adopt: input.adopt, reload: input.reload })
     assertNothingForeign(result)
-    const { errors, doubts } = await strangers(loaded, input, observed, result.plan, ports)
-    throwAll(errors)
-    for (const text of doubts) onEvent({ kind: 'warning', text })
+    await assertNoStrangers(loaded, input, observed, result.plan, ports, onEvent)
     tellPlan(result.plan, onEvent)
     const report = await rollOut({
       cluster,

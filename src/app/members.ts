@@ -4,7 +4,8 @@ import { instancesUnknownTo, refusalsBetween } from '../domain/keepalived/peers.
 import { formerMembers, type Member } from '../domain/members.ts'
 import { KEEPALIVED_CONF } from '../domain/paths.ts'
 import { observeNode } from '../engine/observe.ts'
-import { HactlError } from '../errors.ts'
+import type { EngineEvent } from '../engine/events.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { Action, ObservedNode, Plan } from '../state.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
@@ -103,6 +104,20 @@ export async function strangers(
       }
     },
   )
+}
+
+/** strangers() as a refusal: throws E_UNKNOWN_TO_PEERS (5); servers that could not be asked are warned of. */
+export async function assertNoStrangers(
+  loaded: LoadedCluster,
+  options: ConnectOptions,
+  observed: ReadonlyMap<string, ObservedNode>,
+  plan: Plan,
+  ports: Ports,
+  onEvent: (event: EngineEvent) => void,
+): Promise<void> {
+  const { errors, doubts } = await strangers(loaded, options, observed, plan, ports)
+  throwAll(errors)
+  for (const text of doubts) onEvent({ kind: 'warning', text })
 }
 
 /** Where the two do not get on as it is, the change makes nothing worse: it may be the first half of mending it. */

@@ -10,7 +10,7 @@ import type { ObservedNode, Plan } from '../state.ts'
 import { type ConnectOptions, readAll } from './connect.ts'
 import { chooseEntry, listHistory, mergeEntries } from './history.ts'
 import { loadCluster } from './load.ts'
-import { strangers } from './members.ts'
+import { assertNoStrangers } from './members.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { preflightErrors } from './preflight.ts'
@@ -73,9 +73,7 @@ export async function rollback(
       nodes,
       result.plan,
     )
-    const { errors, doubts } = await strangers(loaded, input, observed, result.plan, ports)
-    throwAll(errors)
-    for (const text of doubts) onEvent({ kind: 'warning', text })
+    await assertNoStrangers(loaded, input, observed, result.plan, ports, onEvent)
     tellPlan(result.plan, onEvent)
     const report = await rollOut({
       cluster,

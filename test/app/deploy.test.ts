@@ -1,12 +1,13 @@
 /** The whole of a deploy: hactl's own functions from the inventory's text to the scripts in a real shell, on three folders for servers. */
 import { existsSync, readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { HactlError, HactlErrors } from '../../src/errors.ts'
+import { describe, expect, test, vi } from 'vitest'
+import { type HactlError, HactlErrors } from '../../src/errors.ts'
 import type { Ports } from '../../src/ports.ts'
+import { deployedCluster, failureOf, serverOf } from '../support/deployed.ts'
 import { connectionLost } from '../support/remote.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
-import { copyOf, fingerprint, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
+import { fingerprint, shellServerLacks } from '../support/shell-server.ts'
 
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -16,42 +17,14 @@ if (lacks !== undefined) process.stderr.write(`the tests of a whole deploy do no
 
 describe.skipIf(lacks !== undefined)('a deploy', () => {
   let cluster: ShellCluster
-  /** Deployed once; every test has a copy of it. */
-  let kept: ShellCluster
+  deployedCluster(next => (cluster = next))
 
-  const failure = async (run: Promise<unknown>): Promise<HactlError> => {
-    const thrown = await run.then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    if (!(thrown instanceof HactlError)) throw new Error(`expected to fail, got ${String(thrown)}`)
-    return thrown
-  }
-  const server = (name: string): ShellServer => {
-    const found = cluster.servers.find(each => each.name === name)
-    if (found === undefined) throw new Error(name)
-    return found
-  }
+  const server = (name: string) => serverOf(cluster, name)
   const fingerprints = () => cluster.servers.map(({ root }) => fingerprint(root))
   const ran = () => cluster.servers.map(each => each.ran)
   const locks = () => cluster.servers.map(each => each.read('/var/lib/hactl/lock/info'))
   const NO_LOCKS = [undefined, undefined, undefined]
   const changedFiles = () => cluster.events.filter(event => event.kind === 'wave-started').map(event => event.servers)
-
-  beforeAll(async () => {
-    kept = shellCluster()
-    await kept.deploy()
-  })
-  afterAll(() => kept.remove())
-  beforeEach(() => {
-    const next = shellCluster()
-    for (const each of next.servers) {
-      const from = kept.servers.find(({ name }) => name === each.name)
-      if (from !== undefined) copyOf(from, next.folder)
-    }
-    cluster = next
-    return () => next.remove()
-  })
 
   test('of a cluster that is as wanted takes no lock, runs nothing but the look, and says who holds the address', async () => {
     const before = fingerprints()
@@ -73,7 +46,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
         return undefined
       }
     }
-    await failure(cluster.deploy())
+    await failureOf(cluster.deploy())
     const left = cluster.servers.map(each => readdirSync(join(each.root, 'var/lib/hactl/runs')))
     expect(left.map(runs => runs.length)).toEqual([1, 1, 1])
     for (const each of cluster.servers) {
@@ -102,7 +75,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('it cannot be loaded'))
     const entries = () => cluster.servers.map(each => readdirSync(join(each.root, 'var/lib/hactl/history')))
     const before = entries()
-    await failure(cluster.deploy())
+    await failureOf(cluster.deploy())
     cluster.files.set('haproxy.cfg', haproxyCfg('one'))
     await cluster.deploy()
     expect(entries()).toEqual(before)
@@ -123,14 +96,14 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
   test('that is declined changes nothing and takes no lock', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
     const before = fingerprints()
-    expect(await failure(cluster.deploy({ confirm: async () => false }))).toMatchObject({ code: 'E_DECLINED', exit: 3 })
+    expect(await failureOf(cluster.deploy({ confirm: async () => false }))).toMatchObject({ code: 'E_DECLINED', exit: 3 })
     expect(fingerprints()).toEqual(before)
   })
 
   test("of a file that its checker refuses touches nothing on any server: 5, with the checker's own words", async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('this is refused'))
     const before = fingerprints()
-    const error = await failure(cluster.deploy())
+    const error = await failureOf(cluster.deploy())
     expect(error.exit).toBe(5)
     expect((error as HactlErrors).errors).toMatchObject(
       ['srv-1', 'srv-2', 'srv-3'].map(name => ({
@@ -146,7 +119,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
   test('of a file that is accepted but cannot be loaded stops at the first backup and puts it back', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('this cannot be loaded'))
     const before = fingerprints()
-    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6, server: 'srv-3' })
+    expect(await failureOf(cluster.deploy())).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6, server: 'srv-3' })
     expect(changedFiles()).toEqual([['srv-3']])
     expect(fingerprints()).toEqual(before)
     expect(locks()).toEqual(NO_LOCKS)
@@ -161,7 +134,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
   test('over a file that somebody else made is refused with the difference, in which no password stands', async () => {
     server('srv-2').write('/etc/keepalived/keepalived.conf', 'vrrp_instance X {\n    auth_pass s3cr3t\n}\n')
     server('srv-2').write('/var/lib/hactl/owned', '')
-    const error = await failure(cluster.deploy())
+    const error = await failureOf(cluster.deploy())
     const all = error instanceof HactlErrors ? error.errors : [error]
     expect(all.every(each => each.code === 'E_FOREIGN_FILE' && each.exit === 5 && each.server === 'srv-2')).toBe(true)
     expect(all.flatMap(each => each.why).join('\n')).toContain('-    auth_pass ***')
@@ -172,7 +145,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
     cluster.files.set('inventory.yml', INVENTORY.replace('name: srv-3', 'name: srv-9'))
     const before = fingerprints()
-    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_SSH_UNREACHABLE', exit: 4, server: 'srv-9' })
+    expect(await failureOf(cluster.deploy())).toMatchObject({ code: 'E_SSH_UNREACHABLE', exit: 4, server: 'srv-9' })
     expect(fingerprints()).toEqual(before)
     const report = await cluster.deploy({ limit: ['srv-2'] })
     expect(report.servers).toMatchObject([{ name: 'srv-2', changed: ['file/members', 'file/haproxy.cfg', 'service/haproxy'] }])
@@ -183,7 +156,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
     server('srv-2').before = () => {
       throw connectionLost('srv-2')
     }
-    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-2' })
+    expect(await failureOf(cluster.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-2' })
   })
 
   test.for([
@@ -199,7 +172,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
         if (label === lost) throw connectionLost('srv-2')
         return undefined
       }
-      expect(await failure(bare.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit, server: 'srv-2' })
+      expect(await failureOf(bare.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit, server: 'srv-2' })
       expect(bare.servers.map(each => each.read('/var/lib/hactl/lock/info'))).toEqual([undefined, undefined, undefined])
       expect(bare.servers.map(each => each.read('/world/packages/haproxy') !== undefined)).toEqual(installed)
     } finally {
@@ -216,7 +189,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
       isLost = true
       throw connectionLost('srv-3')
     }
-    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6, server: 'srv-3' })
+    expect(await failureOf(cluster.deploy())).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6, server: 'srv-3' })
     expect(fingerprints()).toEqual(before)
   })
 
@@ -252,14 +225,14 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
       if (label === 'make the changes live') cluster.abort.abort('SIGINT')
     }
     const before = fingerprints()
-    expect(await failure(cluster.deploy())).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+    expect(await failureOf(cluster.deploy())).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
     expect(fingerprints().slice(0, 2)).toEqual(before.slice(0, 2))
     expect(locks()).toEqual(NO_LOCKS)
   })
 
   test('of a file that was edited between the question and the answer is refused, and the edit stays', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
-    const error = await failure(
+    const error = await failureOf(
       cluster.deploy({
         confirm: async () => {
           server('srv-3').write('/etc/haproxy/haproxy.cfg', '# just now\n')
@@ -280,7 +253,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
       await cluster.ports.clock.sleep(1000)
       return undefined
     }
-    expect(await failure(cluster.deploy())).toMatchObject({
+    expect(await failureOf(cluster.deploy())).toMatchObject({
       code: 'E_UNHEALTHY',
       exit: 5,
       why: expect.arrayContaining([expect.stringContaining('srv-2')]),
@@ -294,7 +267,7 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
       return { ok: false, tookMs: 1000, error: 'HTTP 503' }
     }
     Object.assign(cluster.ports, { probe })
-    expect(await failure(cluster.deploy())).toMatchObject({
+    expect(await failureOf(cluster.deploy())).toMatchObject({
       code: 'E_UNHEALTHY',
       exit: 5,
       why: expect.arrayContaining(['192.0.2.200:80 does not answer (HTTP 503)']),

@@ -1,9 +1,9 @@
 /** Servers that join a running cluster and leave it: the whole of a deploy, on three folders for servers. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { forgetMembersScript } from '../../src/engine/apply/remove.ts'
-import { HactlError } from '../../src/errors.ts'
-import { INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
-import { copyOf, shellServerLacks } from '../support/shell-server.ts'
+import { deployedCluster, failureOf } from '../support/deployed.ts'
+import { INVENTORY, type ShellCluster } from '../support/shell-cluster.ts'
+import { shellServerLacks } from '../support/shell-server.ts'
 
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -13,31 +13,10 @@ const TWO_SERVERS = INVENTORY.replace(THIRD, '')
 
 describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
   let cluster: ShellCluster
-  /** srv-1 and srv-2 deployed, srv-3 bare; every test has a copy of it. */
-  let kept: ShellCluster
-  const refusal = async (run: Promise<unknown>): Promise<HactlError> => {
-    const thrown = await run.then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    if (!(thrown instanceof HactlError)) throw new Error(`expected to fail, got ${String(thrown)}`)
-    return thrown
-  }
+  // srv-3 is bare.
+  deployedCluster(next => (cluster = next), TWO_SERVERS)
   const switched = () => cluster.servers.map(({ ran }) => ran.filter(label => label === 'make the changes live').length)
   const waves = () => cluster.events.flatMap(event => (event.kind === 'wave-started' ? [event.servers] : []))
-
-  beforeAll(async () => {
-    kept = shellCluster()
-    kept.files.set('inventory.yml', TWO_SERVERS)
-    await kept.deploy()
-  })
-  afterAll(() => kept.remove())
-  beforeEach(() => {
-    const next = shellCluster()
-    for (const from of kept.servers) copyOf(from, next.folder)
-    cluster = next
-    return () => next.remove()
-  })
 
   test('lets a server join only once the others know it', async () => {
     cluster.files.set('inventory.yml', INVENTORY)
@@ -49,7 +28,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
   test('refuses a server that --limit would let join alone, and changes nothing', async () => {
     cluster.files.set('inventory.yml', INVENTORY)
     const before = switched()
-    const error = await refusal(cluster.deploy({ limit: ['srv-3'] }))
+    const error = await failureOf(cluster.deploy({ limit: ['srv-3'] }))
     expect(error).toMatchObject({ code: 'E_UNKNOWN_TO_PEERS', exit: 5 })
     expect(error.why).toEqual(['srv-1', 'srv-2'].map(name => expect.stringMatching(new RegExp(`^${name} does not know srv-3`))))
     expect(switched()).toEqual(before)
@@ -63,7 +42,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
     const changed = TWO_SERVERS.replace('virtual_router_id: 66,', 'virtual_router_id: 66, version: 2, advert_int: 1,')
     cluster.files.set('inventory.yml', changed)
     const before = switched()
-    const error = await refusal(cluster.deploy({ limit: ['srv-1'] }))
+    const error = await failureOf(cluster.deploy({ limit: ['srv-1'] }))
     expect(error).toMatchObject({ code: 'E_UNKNOWN_TO_PEERS', exit: 5 })
     expect(error.why).toEqual([expect.stringMatching(/^srv-2 runs on with what srv-1 is to give up: VRRP1: another VRRP version/)])
     expect(switched()).toEqual(before)
@@ -80,7 +59,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
     if (third === undefined) throw new Error('three servers')
     third.before = ({ label }) =>
       label === 'make the changes live' ? { code: 1, stdout: '@@fail service/keepalived no\n', stderr: '' } : undefined
-    expect(await refusal(cluster.deploy())).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6, server: 'srv-3' })
+    expect(await failureOf(cluster.deploy())).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6, server: 'srv-3' })
     expect(third.read('/world/units/keepalived/active')).toBeUndefined()
     expect(cluster.servers.slice(0, 2).map(each => each.read('/world/units/keepalived/active'))).not.toContain(undefined)
   })
@@ -90,13 +69,13 @@ describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
     await cluster.deploy()
     cluster.files.set('inventory.yml', TWO_SERVERS)
     const before = switched()
-    const error = await refusal(cluster.deploy())
+    const error = await failureOf(cluster.deploy())
     expect(error).toMatchObject({ code: 'E_FORMER_MEMBER', exit: 5 })
     expect(error.message).toContain('srv-3 (192.0.2.13)')
     expect(error.fix).toMatch(/hactl remove --limit srv-3 .*hactl deploy --forget srv-3/)
     expect(switched()).toEqual(before)
     await cluster.deploy({ forget: ['srv-3'] })
-    const present = await refusal(cluster.deploy({ forget: ['srv-1'] }))
+    const present = await failureOf(cluster.deploy({ forget: ['srv-1'] }))
     expect(present).toMatchObject({ code: 'E_USAGE', message: '--forget names srv-1, which the inventory has' })
     // And is not asked again.
     await cluster.deploy()

@@ -4,13 +4,14 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { remove } from '../../src/app/remove.ts'
 import { HactlError } from '../../src/errors.ts'
 import { INVENTORY_PATH } from '../support/memory-ports.ts'
+import { deployedCluster, failureOf } from '../support/deployed.ts'
 import { connectionLost } from '../support/remote.ts'
 import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
-import { copyOf, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
+import { type ShellServer, shellServerLacks } from '../support/shell-server.ts'
 
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -19,18 +20,13 @@ const LABEL = 'remove what hactl put there'
 
 describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
   let cluster: ShellCluster
-  /** Deployed once; every test has a copy of it. */
-  let kept: ShellCluster
+  deployedCluster(next => (cluster = next))
 
   const run = (limit: readonly string[] = []) =>
     remove({ inventoryPath: INVENTORY_PATH, limit, forks: 8, timeoutMs: 1000, confirm: async () => true }, cluster.ports, event =>
       cluster.events.push(event),
     )
-  const failure = (limit?: readonly string[]) =>
-    run(limit).then(
-      () => Promise.reject(new Error('expected to fail')),
-      (error: unknown) => (error instanceof HactlError ? error : Promise.reject(error)),
-    )
+  const failure = (limit?: readonly string[]) => failureOf(run(limit))
   /** A switch on this server that outlived its connection. */
   const hold = async (server: ShellServer) => {
     const mutex = join(server.root, 'var/lib/hactl/switch.mutex')
@@ -46,18 +42,6 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
     return { isWaitedFor, release: () => holder.stdin.end('\n') }
   }
   const owned = () => cluster.servers.map(server => server.read('/var/lib/hactl/owned') !== undefined)
-
-  beforeAll(async () => {
-    kept = shellCluster()
-    await kept.deploy()
-  })
-  afterAll(() => kept.remove())
-  beforeEach(() => {
-    const next = shellCluster()
-    for (const from of kept.servers) copyOf(from, next.folder)
-    cluster = next
-    return () => next.remove()
-  })
 
   test('that is interrupted ends on the server that it has begun, says how far it came, and goes on when it is run again', async () => {
     for (const server of cluster.servers) {

@@ -1,12 +1,13 @@
 /** The whole of an upgrade: hactl's own functions and the scripts in a real shell, on three folders for servers. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { upgrade } from '../../src/app/upgrade.ts'
 import { HactlError } from '../../src/errors.ts'
 import { INVENTORY_PATH, PACKAGE_ROOT } from '../support/memory-ports.ts'
 import type { Ports } from '../../src/ports.ts'
+import { deployedCluster, failureOf, serverOf } from '../support/deployed.ts'
 import { connectionLost } from '../support/remote.ts'
-import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
-import { copyOf, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
+import type { ShellCluster } from '../support/shell-cluster.ts'
+import { shellServerLacks } from '../support/shell-server.ts'
 
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -17,8 +18,10 @@ const OFFSET = '/run/hactl/drain'
 
 describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
   let cluster: ShellCluster
-  /** Deployed once; every test has a copy of it. */
-  let kept: ShellCluster
+  deployedCluster(next => {
+    cluster = next
+    connections = []
+  })
 
   /** Names of servers, once for each connection. */
   let connections: string[]
@@ -34,37 +37,13 @@ describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
     const input = { inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, confirm }
     return upgrade(input, { ...cluster.ports, remote: counting }, event => cluster.events.push(event), PACKAGE_ROOT)
   }
-  const failure = async (): Promise<HactlError> => {
-    const thrown = await run().then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    if (!(thrown instanceof HactlError)) throw new Error(`expected to fail, got ${String(thrown)}`)
-    return thrown
-  }
-  const server = (name: string): ShellServer => {
-    const found = cluster.servers.find(each => each.name === name)
-    if (found === undefined) throw new Error(name)
-    return found
-  }
+  const failure = () => failureOf(run())
+  const server = (name: string) => serverOf(cluster, name)
   /** A newer haproxy for these: backups, whose turn moves no address. */
   const offer = (...names: readonly string[]) => {
     for (const name of names) server(name).write('/world/apt-simulates', NEWER)
   }
   const mark = (name: string) => server(name).read('/var/lib/hactl/upgrading')
-
-  beforeAll(async () => {
-    kept = shellCluster()
-    await kept.deploy()
-  })
-  afterAll(() => kept.remove())
-  beforeEach(() => {
-    const next = shellCluster()
-    for (const from of kept.servers) copyOf(from, next.folder)
-    cluster = next
-    connections = []
-    return () => next.remove()
-  })
 
   test('replaces the package on the servers that have a newer one, and leaves them as they were', async () => {
     offer('srv-2', 'srv-3')

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
 import { interrupted } from '../support/clock.ts'
 import { type ApplyWorld, applyWorld, SERVERS } from '../support/apply-world.ts'
+import { failureOf } from '../support/deployed.ts'
 import type { Action } from '../../src/state.ts'
 import { connectionLost, unreachable } from '../support/remote.ts'
 
@@ -18,14 +19,7 @@ function breakAt(world: ApplyWorld, where: string, how: Error | { readonly code:
   }
 }
 
-async function outcome(world: ApplyWorld, changeClass?: 'local' | 'together'): Promise<HactlError> {
-  const thrown = await world.apply(changeClass).then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  if (!(thrown instanceof HactlError)) throw new Error(`expected to fail, got ${String(thrown)}`)
-  return thrown
-}
+const outcome = (world: ApplyWorld, changeClass?: 'local' | 'together') => failureOf(world.apply(changeClass))
 
 const steps = (world: ApplyWorld, word: string) => world.log.filter(entry => entry.startsWith(word))
 
