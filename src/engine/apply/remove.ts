@@ -4,7 +4,7 @@ import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
 import { DOWNLOADS } from './packages.ts'
 import { STEP_FUNCTIONS } from './report.ts'
-import { ALONE, OWN_TOOLS } from './switch.ts'
+import { ALONE, LINKED, OWN_TOOLS } from './switch.ts'
 
 /**
  * Takes away from one server what hactl put there, and gives back what stood there before: files of its record (one edited by hand since
@@ -23,6 +23,7 @@ export function removeScript(lockId: string, runDirectory: string): Script {
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 original_of() { printf '%s/original/%s' "$state" "$(printf %s "$1" | tr / _)"; }
 gives_back() { [ -e "$(original_of "$1")" ]; }
+${LINKED}
 installed() { grep -qx "$1" "$state/installed" 2>/dev/null; }
 # was UNIT PATTERN: how it was before hactl's first change, "active enabled"; older versions of hactl kept no record of it.
 was() { grep -qE "^$1 $2\$" "$state/original/units" 2>/dev/null; }
@@ -37,7 +38,7 @@ step files ${'remove files, and put back what was there before'}
   original=$(original_of "$path")
   if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ] && ! cmp -s -- "$path" "$original"; then cp -p -- "$path" "$path.edited"; echo "$path was edited by hand: kept as $path.edited"; fi
   case "$path" in (${OWN_TOOLS}*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac
-  if [ -e "$original" ]; then [ -d "\${path%/*}" ] || mkdir -p -- "\${path%/*}"; cp -p -- "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail files "$path could not be put back"
+  if [ -e "$original" ]; then [ -d "\${path%/*}" ] || mkdir -p -- "\${path%/*}"; cp -p -- "$original" "$path.hactl-new" && linked "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail files "$path could not be put back"
   else rm -f -- "$path"; fi
   # The folder of a drop-in was hactl's too; others, even when empty, belong to the system.
   case "$path" in (/etc/systemd/system/*.service.d/*) rmdir -- "\${path%/*}" 2>/dev/null ;; esac
@@ -89,7 +90,8 @@ fi
 [ -e "$state/theirs" ] && while read -r mode owner path; do
   folder="\${path%/*}"
   [ -d "$folder" ] || { mkdir -p -- "$folder" && chown "$owner" "$folder" && chmod "$mode" "$folder"; }
-  cp -p -- "$(original_of "$path")" "$path" || fail packages "$path could not be put back"
+  original=$(original_of "$path")
+  cp -p -- "$original" "$path.hactl-new" && linked "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail packages "$path could not be put back"
 done <"$state/theirs"
 
 step state ${'forget this server'}

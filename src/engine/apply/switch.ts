@@ -67,6 +67,9 @@ export function switchScript(
 /** Scripts of hactl's own that do something when they are called with "open", and undo it with "close": before they go. */
 export const OWN_TOOLS = '/usr/local/sbin/hactl-'
 
+/** linked COPY PATH: PATH becomes the link that was noted beside its COPY, if one was. What that leads to is its owner's. */
+export const LINKED = sh`linked() { [ ! -e "$1.link" ] || ln -sfT -- "$(cat "$1.link")" "$2"; }`
+
 // A switch outlives its connection: nothing may be put back, or changed by a later run, while it is still at work.
 export const ALONE = sh`
 exec 8>"$state/switch.mutex"
@@ -83,16 +86,18 @@ pristine() { dpkg-query -W -f='\${Conffiles}\n' haproxy keepalived 2>/dev/null |
 own() {
   { grep -v "  $1\$" "$state/owned" 2>/dev/null; [ -z "$2" ] || printf '%s  %s\n' "$2" "$1"; } >"$state/owned.new" && mv -f "$state/owned.new" "$state/owned"
 }
+# link PATH COPY: where a link at PATH leads, noted beside its COPY, which has the content: a rename over PATH takes the link away.
+link() { [ ! -L "$1" ] || readlink -- "$1" >"$2.link"; }
 # original PATH: what stood there before hactl's first change, kept for good: hactl remove gives it back.
 original() {
   [ -e "$1" ] && ! grep -q "  $1\$" "$state/owned" 2>/dev/null || return 0
   o="$state/original/$(printf %s "$1" | tr / _)"
-  [ -e "$o" ] || { mkdir -p -m 0700 "$state/original" && cp -p -- "$1" "$o.new" && sync "$o.new" && mv -f "$o.new" "$o"; }
+  [ -e "$o" ] || { mkdir -p -m 0700 "$state/original" && link "$1" "$o" && cp -p -- "$1" "$o.new" && sync "$o.new" && mv -f "$o.new" "$o"; }
 }
 # keep PATH COPY: remembers what stands at PATH, once a run.
 keep() {
   grep -q "^file . $1 " "$run/previous/record" 2>/dev/null && return
-  if [ -e "$1" ]; then cp -p -- "$1" "$2" || return 1; printf 'file + %s %s\n' "$1" "$2"; else printf 'file - %s -\n' "$1"; fi >>"$run/previous/record" || return 1
+  if [ -e "$1" ]; then link "$1" "$2" && cp -p -- "$1" "$2" || return 1; printf 'file + %s %s\n' "$1" "$2"; else printf 'file - %s -\n' "$1"; fi >>"$run/previous/record" || return 1
   original "$1" || return 1
   [ -e "$run/previous/owned" ] || { [ ! -e "$state/owned" ] && : >"$run/previous/owned"; } || cp -p "$state/owned" "$run/previous/owned"
 }`
@@ -247,6 +252,7 @@ umask 077; mkdir -p "$run"; umask 022
 [ -e "$record" ] || exit 0
 rm -rf "$run/staged"
 step files ${'put the previous files back'}
+${LINKED}
 while read -r word mark path copy; do
   case "$word" in
     file) ;;
@@ -254,10 +260,10 @@ while read -r word mark path copy; do
     *) continue ;;
   esac
   rm -f "$path.hactl-new"
-  if [ "$mark" = + ] && cmp -s "$copy" "$path"; then
+  if [ "$mark" = + ] && [ ! -e "$copy.link" ] && cmp -s "$copy" "$path"; then
     chown --reference="$copy" "$path" && chmod --reference="$copy" "$path" || failed=1
   elif [ "$mark" = + ]; then
-    cp -p -- "$copy" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || { failed=1; echo "$path could not be put back; its copy is $copy"; }
+    cp -p -- "$copy" "$path.hactl-new" && linked "$copy" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || { failed=1; echo "$path could not be put back; its copy is $copy"; }
     case "$path" in (${OWN_TOOLS}*) "$path" open >/dev/null 2>&1 </dev/null ;; esac
   else
     case "$path" in (${OWN_TOOLS}*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac

@@ -1,4 +1,6 @@
 /** The whole of a removal on a folder for a server: what stood there before comes back, and nothing else stays. */
+import { readlinkSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { removeScript } from '../../../src/engine/apply/remove.ts'
 import { LOCK_ID, shellCluster } from '../../support/shell-cluster.ts'
@@ -24,6 +26,28 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
       expect(server.read('/etc/haproxy/haproxy.cfg')).toBe(text)
       expect(server.read('/etc/keepalived/keepalived.conf')).toBeUndefined()
       expect(server.read('/var/lib/hactl/owned')).toBeUndefined()
+    } finally {
+      cluster.remove()
+    }
+  })
+
+  test('gives back a link, whose file hactl never wrote to, as it leads', async () => {
+    const cluster = shellCluster()
+    try {
+      const server = cluster.servers[1]
+      if (server === undefined) throw new Error('three servers')
+      server.write('/srv/lb/haproxy.cfg', '# mine\n')
+      server.write('/etc/haproxy/keep', '')
+      symlinkSync('../../srv/lb/haproxy.cfg', join(server.root, 'etc/haproxy/haproxy.cfg'))
+      await cluster.deploy({ adopt: true })
+      expect(server.read('/etc/haproxy/haproxy.cfg')).toContain('# one')
+      expect(server.read('/srv/lb/haproxy.cfg')).toBe('# mine\n')
+      server.write('/srv/lb/haproxy.cfg', '# mine, newer\n')
+      server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
+      const done = await server.session.run(removeScript(LOCK_ID, '/run/hactl'), { label: 'remove', deadlineMs: 10_000 })
+      expect(done).toMatchObject({ code: 0 })
+      expect(readlinkSync(join(server.root, 'etc/haproxy/haproxy.cfg'))).toBe('../../srv/lb/haproxy.cfg')
+      expect(server.read('/etc/haproxy/haproxy.cfg')).toBe('# mine, newer\n')
     } finally {
       cluster.remove()
     }

@@ -1,4 +1,6 @@
 /** The scripts of a deploy in a real shell, one situation after the other. */
+import { readlinkSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { prepareScript } from '../../../src/engine/apply/prepare.ts'
 import { finishDeadRunScript, finishScript } from '../../../src/engine/apply/switch.ts'
@@ -270,6 +272,19 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     await cluster.restore(server)
     expect(await cluster.restore(server)).toMatchObject({ code: 0 })
     expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
+  })
+
+  test('put a link back where one stood', async () => {
+    server.write('/srv/lb/haproxy.cfg', '# mine\n')
+    server.remove(CFG)
+    symlinkSync('../../srv/lb/haproxy.cfg', join(server.root, CFG))
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    await cluster.switch(server, actions)
+    expect(server.read(CFG)).toBe(haproxyCfg('two'))
+    await cluster.restore(server)
+    expect(readlinkSync(join(server.root, CFG))).toBe('../../srv/lb/haproxy.cfg')
+    expect(server.read('/srv/lb/haproxy.cfg')).toBe('# mine\n')
   })
 
   test('put nothing back where nothing was begun', async () => {
