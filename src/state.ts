@@ -99,6 +99,8 @@ export interface ObservedFile {
   readonly mode: string
   readonly owner: string
   readonly group: string
+  /** Where it leads, if it is a symbolic link: all else here is of the file at its end. */
+  readonly linkTo?: string | undefined
   /** undefined when larger than the probe carries (256 KiB) or not valid UTF-8. */
   readonly content: string | undefined
   /** The package's conffile, unchanged since it was installed. */

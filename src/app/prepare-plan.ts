@@ -105,9 +105,9 @@ export function assertNothingForeign(result: PlanResult): void {
     return new HactlError({
       code: 'E_FOREIGN_FILE',
       server,
-      what: `${file.path} is there, and hactl did not make it`,
+      what: `${file.path} is there${file.linkTo === undefined ? '' : `, a link to ${file.linkTo}`}, and hactl did not make it`,
       why: diff,
-      fix: 'look at the difference; --adopt takes the file over',
+      fix: `look at the difference; --adopt takes the file over${file.linkTo === undefined ? '' : ': a file takes the place of the link, and what it leads to stays as it is'}`,
     })
   })
   throwAll(errors)

@@ -30,6 +30,8 @@ export type ServerDiff = ServerPlan & {
 
 export interface ForeignFile {
   readonly path: string
+  /** Where it leads, if it is a symbolic link. */
+  readonly linkTo: string | undefined
   readonly before: string | undefined
   readonly after: string
   readonly masks: readonly string[]
@@ -117,7 +119,7 @@ function diffFile(resource: FileResource, observed: ObservedNode, options: DiffO
   if (present.ownedSha256 === undefined) {
     if (present.pristineConffile) return write("replaces the package's own untouched file")
     if (options.adopt) return write('takes over a file that hactl did not make')
-    return { foreign: { path, before: present.content, after: resource.content, masks } }
+    return { foreign: { path, linkTo: present.linkTo, before: present.content, after: resource.content, masks } }
   }
   return write(present.ownedSha256 === present.sha256 ? 'content differs' : 'edited by hand since the last deploy')
 }

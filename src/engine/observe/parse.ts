@@ -241,6 +241,7 @@ function parseFiles(
   const text = (name: string) => sections.get(name) ?? ''
   const sums = checksumsOf(text('sums'))
   const md5 = checksumsOf(text('md5'))
+  const links = new Map(linesOf(text('links')).map(line => splitOnce(line, ' ')))
   const shipped = new Map(
     linesOf(text('conffiles')).flatMap(line => {
       const match = /^ ?(\/\S+) ([0-9a-f]{32})/.exec(line)
@@ -265,6 +266,7 @@ function parseFiles(
           path,
           sha256,
           ...stat,
+          ...(links.has(path) ? { linkTo: links.get(path) } : {}),
           content: decodeContent(sections.get(`content ${path}`)),
           pristineConffile: md5sum !== undefined && shipped.get(path) === md5sum,
           ownedSha256: owned.get(path),

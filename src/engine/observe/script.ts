@@ -157,6 +157,9 @@ if [ $# -gt 0 ]; then
   b stats
   stat -L -c '%a %U %G %s %n' -- "$@"
   e stats
+  b links
+  for f in "$@"; do [ ! -L "$f" ] || echo "$f $(readlink -- "$f")"; done
+  e links
   b sums
   sha256sum -- "$@"
   e sums

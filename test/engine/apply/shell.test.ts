@@ -278,7 +278,11 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     server.write('/srv/lb/haproxy.cfg', '# mine\n')
     server.remove(CFG)
     symlinkSync('../../srv/lb/haproxy.cfg', join(server.root, CFG))
-    const actions = await actionsFor(server)
+    server.write('/var/lib/hactl/owned', '')
+    expect((await cluster.plan([server])).foreign).toMatchObject([
+      { file: { path: CFG, linkTo: '../../srv/lb/haproxy.cfg', before: '# mine\n' } },
+    ])
+    const actions = (await cluster.plan([server], { adopt: true, reload: false })).plan.servers[0]?.actions ?? []
     await cluster.prepare(server, actions)
     await cluster.switch(server, actions)
     expect(server.read(CFG)).toBe(haproxyCfg('two'))
