@@ -1,5 +1,5 @@
 /** The log of every command on every server, on the controller: one JSON object per line, secrets masked, readable by its owner only. */
-import { appendFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { SshLogEntry } from './engine/ssh/session.ts'
 
@@ -37,7 +37,7 @@ export function createCommandLog(path: string, onFailure: (why: string) => void)
     if (state === 'failed') return
     try {
       if (state === 'new') {
-        mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+        makeFolders(dirname(path))
         pruneDaily(path, entry.startedAtMs)
         state = 'open'
       }
@@ -48,6 +48,18 @@ export function createCommandLog(path: string, onFailure: (why: string) => void)
       state = 'failed'
       onFailure(`the log ${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`)
     }
+  }
+}
+
+// Not mkdirSync's own recursion: that never ends where a folder is there and takes no other (/proc, the root of an automounter).
+function makeFolders(path: string): void {
+  if (existsSync(path)) return
+  makeFolders(dirname(path))
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another run made it meanwhile.
+    if (!existsSync(path)) throw error
   }
 }
 

@@ -35,6 +35,12 @@ test('the log is one file a day in the state folder, unless --log names another'
   expect(commandLogPath(['plan', '--log=/tmp/x'], env, '/home/ops', '/srv', NOON)).toBe('/tmp/x')
 })
 
+test('a folder that takes no other is told, and does not stop the work', () => {
+  const told: string[] = []
+  createCommandLog('/proc/hactl/log/2026-11-22.jsonl', why => told.push(why))(entry)
+  expect(told).toEqual([expect.stringContaining('/proc/hactl/log/2026-11-22.jsonl cannot be written: ENOENT')])
+})
+
 test('every command is one line, in a file that only its owner can read', () => {
   const path = join(folder(), 'deep/log/2026-11-22.jsonl')
   const log = createCommandLog(path, why => expect.fail(why))

@@ -1,5 +1,6 @@
 /** Is this the host that we know? Reads known_hosts for one hop, judges the key it offers, and records a new one where told to. */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { ServerHostKeyAlgorithm } from 'ssh2'
@@ -116,7 +117,7 @@ async function append(
   const before = await readEntries(path, target, files)
   if (judgeHostKey(before, names, key).kind === 'known') return
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await makeFolders(dirname(path))
     const last = (await files.read(path))?.at(-1)
     const line = renderKnownHost(names[0] ?? '', key, hash ? randomBytes(20) : undefined)
     const file = await open(path, 'a', 0o600)
@@ -136,6 +137,15 @@ async function append(
       cause,
     })
   }
+}
+
+// mkdir's own recursion never ends where a folder is there and takes no other (/proc, the root of an automounter).
+async function makeFolders(path: string): Promise<void> {
+  if (existsSync(path)) return
+  await makeFolders(dirname(path))
+  await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
+    if (!existsSync(path)) throw error
+  })
 }
 
 function refusalOf(
