@@ -154,11 +154,12 @@ export function unsafeFolders(node: ObservedNode): readonly { readonly path: str
   })
 }
 
-/** A unit that is on now and off after the next boot. */
+/** A unit that is on now and off after the next boot, or after its next stop. */
 export function bootProblems(node: ObservedNode): readonly string[] {
-  return Object.values(node.services)
-    .filter(service => service.load === 'loaded' && service.unitFile !== 'enabled')
-    .map(service => `${service.unit} is ${service.unitFile || 'not enabled'}: it does not start at boot`)
+  return Object.values(node.services).flatMap(({ unit, load, unitFile }) => {
+    if (load === 'masked') return [`${unit} is masked: once it stops, nothing starts it again (systemctl unmask ${unit})`]
+    return load === 'loaded' && unitFile !== 'enabled' ? [`${unit} is ${unitFile || 'not enabled'}: it does not start at boot`] : []
+  })
 }
 
 /** Drop-ins that are gone from a server whose keepalived waits for what they write: a stop then hands nothing over. */

@@ -102,6 +102,12 @@ describe('status tells of', () => {
     ])
   })
 
+  test('a unit that was masked while it runs: nothing starts it again', async () => {
+    const { report, first } = await look(changed(/LoadState=loaded(?=[^]*Id=keepalived|[^]*$)/, 'LoadState=masked'))
+    expect(first?.problems).toEqual([expect.stringMatching(/^(haproxy|keepalived) is masked: once it stops, nothing starts it again/)])
+    expect(report.exit).toBe(5)
+  })
+
   test('a lock that a dead run left behind, and how to be rid of it', async () => {
     const lock = (age: number) =>
       changed(/@@begin lock\n[^]*@@end lock/, `@@begin lock\nage ${age}\nid x\nowner ops@laptop\nreason deploy\n@@end lock`)
