@@ -97,13 +97,23 @@ export async function runSteps(session: Session, script: Script, options: StepsO
       fix: `mend what apt-get update says on ${server}, or packages: in the inventory; nothing was installed on any server`,
     })
   }
+  // dash says "I/O error" of a write without room, coreutils the words of errno(3) for ENOSPC and EDQUOT.
+  const isFull = failed === undefined && lines.some(line => /I\/O error|No space left on device|Disk quota exceeded/.test(line))
   const refusedFile = failure === 'E_CONFIG_REFUSED' && failed?.id.startsWith('check/') === true
   throw new HactlError({
     code: refusedFile ? 'E_CONFIG_REFUSED' : 'E_COMMAND_FAILED',
     server,
     what:
-      failed === undefined ? `${label}: ended with status ${result.code}` : refusedFile ? failed.reason : `${failed.id}: ${failed.reason}`,
+      failed === undefined
+        ? `${label}: ended with status ${result.code}${isFull ? ' (disk full?)' : ''}`
+        : refusedFile
+          ? failed.reason
+          : `${failed.id}: ${failed.reason}`,
     why: lines.slice(-12),
-    fix: refusedFile ? 'mend the configuration; nothing that runs was touched on any server' : `see what ${server} says: journalctl -n 50`,
+    fix: refusedFile
+      ? 'mend the configuration; nothing that runs was touched on any server'
+      : isFull
+        ? `look at the disk of ${server} (df -h), make room, and run it again`
+        : `see what ${server} says: journalctl -n 50`,
   })
 }

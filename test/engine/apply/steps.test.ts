@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import { runSteps } from '../../../src/engine/apply/steps.ts'
+import { sh } from '../../../src/engine/ssh/sh.ts'
+import { manualClock } from '../../support/clock.ts'
+import { failureOf } from '../../support/deployed.ts'
+
+/** What comes of a script that ended so. */
+const ended = (stderr: string, stdout = '') =>
+  failureOf(
+    runSteps(
+      {
+        server: 'srv-1',
+        peer: 'srv-1.example.com:22',
+        run: async (_script, { onLine }) => {
+          for (const line of stdout.split('\n')) onLine?.(line)
+          return { code: 1, stdout, stderr, durationMs: 1 }
+        },
+        close: async () => {},
+      },
+      sh`:`,
+      {
+        label: 'prepare',
+        deadlineMs: 1000,
+        tell: false,
+        failure: 'E_COMMAND_FAILED',
+        clock: manualClock(),
+        onEvent: () => {},
+        signal: new AbortController().signal,
+      },
+    ),
+  )
+
+test.for([
+  '/bin/sh: 27: printf: printf: I/O error\n',
+  'mkdir: cannot create directory: No space left on device\n',
+  'cp: Disk quota exceeded\n',
+])('a script that ended for want of room is told as that, whichever tool says so: %s', async stderr => {
+  const error = await ended(stderr)
+  expect(error).toMatchObject({ code: 'E_COMMAND_FAILED', why: [stderr.trim()], fix: expect.stringMatching(/disk of srv-1 \(df -h\)/) })
+  expect(error.message).toBe('prepare: ended with status 1 (disk full?)')
+})
+
+test('one that ended otherwise is not, nor one that has said why', async () => {
+  for (const error of [await ended('sh: 3: foo: not found\n'), await ended('I/O error\n', '@@step a b\n@@fail a refused')])
+    expect(`${error.message} ${error.fix}`).not.toMatch(/disk/)
+})
