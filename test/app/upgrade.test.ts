@@ -175,6 +175,20 @@ describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
     expect(waiting()).toEqual([false, false, false])
   })
 
+  test('that meets another run leaves it the packages that it has brought', async () => {
+    const third = server('srv-3')
+    third.before = ({ label }) => {
+      if (label !== 'look for newer versions') return undefined
+      // It took the lock just now.
+      third.write('/var/lib/hactl/lock/info', 'id other\nowner ops@laptop\nreason deploy\n')
+      third.write(WAITING, 'deb')
+      return undefined
+    }
+    offer('srv-2', 'srv-3')
+    expect(await failure()).toMatchObject({ code: 'E_LOCKED', exit: 5, server: 'srv-3' })
+    expect(waiting()).toEqual([false, false, true])
+  })
+
   test('that fails on one server leaves no packages on the later ones, and to an installation what it may still read', async () => {
     offer('srv-2', 'srv-3')
     server('srv-3').before = ({ label }) => {

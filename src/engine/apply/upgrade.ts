@@ -4,7 +4,7 @@ import type { Action, Unit } from '../../state.ts'
 import { lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
-import { APT_FUNCTIONS, DOWNLOADS, installOptions, refreshLines, versionsShell } from './packages.ts'
+import { APT_FUNCTIONS, clearDownloadsScript, DOWNLOADS, installOptions, refreshLines, versionsShell } from './packages.ts'
 import { stageScript, validateScript } from './prepare.ts'
 import { STEP_FUNCTIONS } from './report.ts'
 import { holdPath, runDir } from './run-dir.ts'
@@ -34,7 +34,8 @@ export function outlookScript(words: readonly string[], isBrought: boolean): Scr
   return joinScripts([
     STEP_FUNCTIONS,
     sh`apt_log=$(mktemp) || exit 1; trap ${'rm -f "$apt_log"'} EXIT`,
-    isBrought ? sh`:` : sh`rm -rf ${DOWNLOADS}`,
+    // No lock is held yet: somebody else may be about to install what waits there.
+    isBrought ? sh`:` : sh`( ${clearDownloadsScript()} )`,
     APT_FUNCTIONS,
     sh`downloads`,
     refreshLines(true),
