@@ -57,7 +57,10 @@ export function planUpgrade(
     )
     return { server: server.server, actions, unchanged: server.unchanged.filter(({ id }) => !isDone.has(id)) }
   })
-  const turns = servers.filter(server => server.actions.length > 0).map(server => server.server)
+  // A turn that died behind its last change has still to be ended.
+  const turns = servers
+    .filter(({ server, actions }) => actions.length > 0 || (outlooks.get(server)?.begun ?? 'no') !== 'no')
+    .map(({ server }) => server)
   const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
   const holders = [...new Set(addresses.flatMap(address => holdersOf(observed.values(), address)))]
   const waves = wavesFor(

@@ -118,6 +118,11 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
   const { cluster, outlooks, ports, plan, lockId, runId } = turns
   const actions = actionsOf(plan, server)
   const before = await onlyLooking(() => sceneOf(turns, server, ports))
+  if (actions.length === 0) {
+    const moves = outlooks.get(server)?.begun === 'drained' && isDrained(before.node) ? await takeBack(turns, server, calm) : []
+    await endTurn(turns, server, gates)
+    return moves
+  }
   const wasDrained = isDrained(before.node) && outlooks.get(server)?.begun !== 'drained'
   const drains = tracksDrain(before.node) && !wasDrained
   assertTakers(before)
@@ -149,9 +154,13 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
     throw await leftBehind(turns, server, drains, error)
   }
   if (drains) moves.push(...(await takeBack(turns, server, calm)))
+  await endTurn(turns, server, gates)
+  return moves
+}
+
+async function endTurn(turns: Turns, server: string, gates: Gates): Promise<void> {
   await quietly(turns, server, unmarkScript(), 'note that the upgrade has ended here')
   await gates.pass('vip-answers', [server])
-  return moves
 }
 
 /** Gives an upgraded server its priority back. */
@@ -205,7 +214,8 @@ async function leftBehind(turns: Turns, server: string, isLowered: boolean, thro
       return [`what is installed could not be started again: ${[message, ...why].join('; ')}`]
     },
   )
-  const state = isLowered ? [`${server} stays drained, so that it takes no address`] : []
+  const unless = started.length > 0 ? ', unless it boots anew' : ''
+  const state = isLowered ? [`${server} stays drained, so that it takes no address${unless}`] : []
   return new HactlError({
     code: error.code,
     server,

@@ -193,6 +193,10 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
   if (service.active !== 'active') {
     steps.push('start', 'stamp')
     reasons.push(service.active === 'failed' ? 'failed' : 'not running')
+  } else if (before.some(action => action.kind === 'install-package' && action.name === resource.unit)) {
+    // What was cut off is installed anew: that stops the unit, or leaves it with the program of before.
+    steps.push('start', 'stamp')
+    reasons.push('its package is installed')
   } else {
     const missing = (resource.runtimeFiles ?? []).filter(path => observed.trackers[path] === undefined)
     if (service.loadedHash !== resource.loadedHash) {

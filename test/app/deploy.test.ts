@@ -180,6 +180,22 @@ describe.skipIf(lacks !== undefined)('a deploy', () => {
     }
   })
 
+  test('of a package whose installation was cut off, while its program still runs, installs it and lets it run', async () => {
+    const second = server('srv-2')
+    for (const name of ['haproxy', 'keepalived']) second.remove(`/world/packages/${name}`)
+    // Where its package is installed anew, keepalived is stopped.
+    second.after = ({ label }) => {
+      if (label === 'prepare') second.remove('/world/units/keepalived/active')
+    }
+    const report = await cluster.deploy()
+    expect(report.servers.map(({ changed }) => changed)).toEqual([
+      [],
+      ['package/haproxy', 'package/keepalived', 'service/haproxy', 'service/keepalived'],
+      [],
+    ])
+    expect(['haproxy', 'keepalived'].map(name => second.read(`/world/units/${name}/active`))).toEqual(['', ''])
+  })
+
   test('whose connection is lost in the middle of a switch puts that server back through a new one', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
     const before = fingerprints()

@@ -119,6 +119,24 @@ describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
     expect(hold('haproxy')).toBeUndefined()
   })
 
+  test('that died behind its last change is ended by the next one: no longer drained, and no mark of it', async () => {
+    offer('srv-3')
+    const third = server('srv-3')
+    const dead = new Set(['give srv-3 its priority back', 'note that the upgrade has ended here', 'release the lock'])
+    third.before = ({ label }) => {
+      if (dead.has(label)) throw connectionLost('srv-3')
+      return undefined
+    }
+    await failure()
+    expect([third.read(OFFSET)?.trim(), mark('srv-3')?.trim()]).toEqual(['-253', 'drained'])
+    third.before = () => undefined
+    third.remove('/var/lib/hactl/lock')
+    third.remove('/world/apt-simulates')
+    const report = await run()
+    expect(report.servers.flatMap(({ changed }) => changed)).toEqual([])
+    expect([third.read(OFFSET)?.trim(), mark('srv-3')]).toEqual(['0', undefined])
+  })
+
   test('whose look at apt loses its connection has changed nothing: 4', async () => {
     offer('srv-3')
     server('srv-2').before = ({ label }) => {

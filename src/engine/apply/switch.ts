@@ -55,7 +55,7 @@ export function switchScript(
     // Whoever took the lock while this waited has looked at a server without these changes.
     lockGuard(lockId),
     sh`umask 077; mkdir -p "$run/previous" "$state/loaded"; umask 022`,
-    sh`[ -e "$run/undone" ] && fail run ${'this run was already put back'}`,
+    sh`[ ! -e "$run/undone" ] || fail run ${'this run was already put back'}`,
     ...settled.map(preconditionScript),
     ...[...touchedUnits, ...forget].map(rememberUnitScript),
     // Forget before writing: a crash between the write and the reload must look like "not loaded", never like "loaded".
