@@ -147,7 +147,12 @@ export function installLines(runId: string, installs: readonly Install[], finish
 apt_log=${`${runDir(runId)}/apt.log`}
 ${APT_FUNCTIONS}
 release() { for hold in ${holds}; do rm -f "$hold"; rmdir "\${hold%/*}" 2>/dev/null; done; systemctl daemon-reload; }
-apt_failed() { apt_complaints; release; rm -rf ${DOWNLOADS}; fail "$1" "apt-get ended with status $2"; }
+# Noted before: an installation that dies half way is hactl's all the same, and what somebody else's was cut off never becomes hactl's.
+own=${`${STATE_DIR}/installed`}; fresh=${fresh.join(' ')}
+absent() { case $(dpkg-query -W -f='\${db:Status-Status}' "$1" 2>/dev/null) in ('' | not-installed | config-files) ;; (*) return 1 ;; esac; }
+for name in $fresh; do absent "$name" && ! grep -qx "$name" "$own" 2>/dev/null && echo "$name" >>"$own"; done
+disown() { for name in $fresh; do absent "$name" && { grep -vx "$name" "$own" >"$own.new"; mv -f "$own.new" "$own"; }; done; }
+apt_failed() { apt_complaints; release; disown; rm -rf ${DOWNLOADS}; fail "$1" "apt-get ended with status $2"; }
 for hold in ${holds}; do mkdir -p "\${hold%/*}" && printf '[Unit]\nConditionPathExists=/nowhere\n' >"$hold"; done
 ${finishDpkg || fresh.length < names.length ? sh`systemctl daemon-reload` : sh`:`}
 ${finishDpkg ? sh`step package/dpkg ${'finish the interrupted package installation'}; dpkg --force-confdef --force-confold --configure -a >>"$apt_log" 2>&1 || apt_failed package/dpkg $?; done_ package/dpkg` : sh`:`}
@@ -160,7 +165,6 @@ tell_lock
 setsid -w apt-get install ${installOptions(installs)} ${wordsFor(installs)} >>"$apt_log" 2>&1 || apt_failed ${installs[0]?.id ?? 'package'} $?
 release
 rm -rf ${DOWNLOADS}
-${fresh.length > 0 ? sh`printf '%s\n' ${fresh} >>${`${STATE_DIR}/installed`}` : sh`:`}
 ${joinScripts(
   installs.map(install => sh`dpkg-query -W -f=${'${Version}\\n'} ${install.name}; done_ ${install.id}`),
   '\n',

@@ -80,6 +80,21 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     fresh.remove('/world/apt-hangs')
     expect(await cluster.settle(fresh)).toMatchObject({ code: 0 })
     expect(await actionsFor(fresh)).toEqual([])
+    expect(fresh.read('/var/lib/hactl/installed')).toBe('haproxy\nkeepalived\n')
+  })
+
+  test('do not take a package for their own that was there, half installed, before them; nor one that apt could not install', async () => {
+    const fresh = cluster.copy(bare)
+    const own = () => fresh.read('/var/lib/hactl/installed')
+    const actions = await actionsFor(fresh)
+    fresh.write('/world/apt-fails', 'E: no\n')
+    await cluster.prepare(fresh, actions)
+    expect(own()).toBe('')
+    fresh.remove('/world/apt-fails')
+    // As dpkg would say "half-installed" of it.
+    fresh.write('/world/packages/haproxy', '2.6.12-1\n')
+    expect(await cluster.prepare(fresh, actions)).toMatchObject({ code: 0 })
+    expect(own()).toBe('keepalived\n')
   })
 
   test('recover where the killed installation itself went on to its end', async () => {
