@@ -79,6 +79,10 @@ if [ -n "$purge" ]; then
     [ -e "$original" ] || continue
     dpkg-query -W -f='\${Conffiles}\n' $purge 2>/dev/null | grep -qF " $path $(md5sum -- "$original" | cut -c1-32)" || echo "$(stat -c '%a %u:%g' -- "\${path%/*}" 2>/dev/null || echo 755 0:0) $path"
   done <"$state/given-back" >"$state/theirs.new" && mv -f "$state/theirs.new" "$state/theirs"; }
+  # dpkg removes the file that a link in place of a conffile leads to, which nobody gave it: links stand aside meanwhile.
+  dpkg-query -W -f='\${Conffiles}\n' $purge 2>/dev/null | while read -r path rest; do
+    [ ! -L "$path" ] || { printf '%s %s\n' "$path" "$(readlink -- "$path")" >>"$state/links" && sync "$state/links" && rm -f -- "$path"; } || exit 1
+  done || fail packages 'the links in place of configuration files could not be noted (disk full?)'
   # shellcheck disable=SC2086: a list of the two fixed names above.
   systemctl disable --quiet$(printf ' %s.service' $purge) 2>/dev/null
   setsid -w apt-get purge -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 $purge >"$state/remove.log" 2>&1 || { tail -n 10 "$state/remove.log"; fail packages 'apt-get purge failed'; }
@@ -93,6 +97,10 @@ fi
   original=$(original_of "$path")
   cp -p -- "$original" "$path.hactl-new" && linked "$original" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || fail packages "$path could not be put back"
 done <"$state/theirs"
+[ -e "$state/links" ] && while read -r path target; do
+  mkdir -p -- "\${path%/*}" && ln -sfT -- "$target" "$path" || fail packages "$path could not be put back: it was a link to $target"
+  rm -f -- "$path.dpkg-new"
+done <"$state/links"
 
 step state ${'forget this server'}
 # The lock is released later. What says that there is still something to do goes last.
