@@ -74,6 +74,11 @@ if [ -n "$purge" ]; then
   # apt-get refuses to work where dpkg was cut off. While somebody else works this fails, and apt-get waits for them.
   for f in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$f" ] || { setsid -w dpkg --force-confdef --force-confold --configure -a >"$state/remove.log" 2>&1; break; }; done
   # A purge takes its package's configuration files along, also where somebody's own stood there first. Once it has begun, nothing tells them apart.
+  # Where a first deploy installed the package and came no further, what stands in place of its file is somebody's own as well.
+  own=/etc/haproxy/haproxy.cfg
+  if [ ! -e "$state/theirs" ] && [ -f "$own" ] && ! grep -q "  $own\$" "$state/given-back" 2>/dev/null && ! dpkg-query -W -f='\${Conffiles}\n' $purge 2>/dev/null | grep -qF " $own $(md5sum -- "$own" | cut -c1-32)"; then
+    mkdir -p -m 0700 "$state/original" && cp -p -- "$own" "$(original_of "$own")" && printf 'own  %s\n' "$own" >>"$state/given-back" || fail packages "$own could not be kept (disk full?)"
+  fi
   [ -e "$state/theirs" ] || { [ -e "$state/given-back" ] && while read -r sum path; do
     original=$(original_of "$path")
     [ -e "$original" ] || continue

@@ -31,6 +31,26 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
     }
   })
 
+  test("leaves somebody's own haproxy.cfg, which a first deploy that came no further than its packages never replaced", async () => {
+    const cluster = shellCluster()
+    try {
+      const server = cluster.servers[1]
+      if (server === undefined) throw new Error('three servers')
+      server.write('/etc/haproxy/haproxy.cfg', '# mine\n')
+      server.before = ({ label }) =>
+        label === 'make the changes live' ? { code: 1, stdout: '@@fail service/haproxy no\n', stderr: '' } : undefined
+      await expect(cluster.deploy({ adopt: true })).rejects.toThrow()
+      expect(server.read('/world/packages/haproxy')).toBeDefined()
+      server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
+      const done = await server.session.run(removeScript(LOCK_ID, '/run/hactl'), { label: 'remove', deadlineMs: 10_000 })
+      expect(done).toMatchObject({ code: 0 })
+      expect(server.read('/world/packages/haproxy')).toBeUndefined()
+      expect(server.read('/etc/haproxy/haproxy.cfg')).toBe('# mine\n')
+    } finally {
+      cluster.remove()
+    }
+  })
+
   test('gives back a link, whose file hactl never wrote to, as it leads', async () => {
     const cluster = shellCluster()
     try {
