@@ -124,7 +124,7 @@ function addressUnobserved(instance: Instance, server: ClusterServer, networks: 
   throw new HactlError({
     code: 'E_NO_INTERFACE',
     server: server.name,
-    what: `${server.name}: its address on the network of ${instance.name} is not known`,
+    what: `its address on the network of ${instance.name} is not known`,
     why: [`it was not asked, and its host ${server.host} is not an address on that network`],
     fix: `set vrrp_instances: ${instance.name}: unicast_src_ip: { ${server.name}: ADDRESS }`,
   })

@@ -201,7 +201,9 @@ function refusalOf(
             ? []
             : [`${place(verdict.authority)} names a certificate authority for it, but hactl cannot check host certificates`]),
         ],
-        `${via.length === 0 ? `${scan}, and compare its fingerprint` : `${ask}, and compare the fingerprint that it asks about`} with the server's console; or ${target.given === undefined ? `set ${target.inventoryPath}.ssh.host_key_checking: accept-new` : 'name a file that has it: --known-hosts'}`,
+        hop.userKnownHosts.length === 0
+          ? `no file keeps keys of your own here (UserKnownHostsFile in ssh_config): ${target.given === undefined ? `set ${target.inventoryPath}.ssh.known_hosts to one` : 'name one that has it: --known-hosts'}`
+          : `${via.length === 0 ? `${scan}, and compare its fingerprint` : `${ask}, and compare the fingerprint that it asks about`} with the server's console; or ${target.given === undefined ? `set ${target.inventoryPath}.ssh.host_key_checking: accept-new` : 'name a file that has it: --known-hosts'}`,
       )
   }
 }

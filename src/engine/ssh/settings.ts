@@ -195,7 +195,10 @@ function hopFor(spec: JumpSpec, config: SshConfig, target: ConnectTarget, deps: 
     identitiesOnly: first(config, 'identitiesonly') === 'yes',
     certificateFiles: (config.get('certificatefile') ?? []).filter(p => p !== 'none').map(path),
     agent: agentOf(first(config, 'identityagent'), path, deps.env),
-    userKnownHosts: target.knownHosts === undefined ? paths('userknownhostsfile', '~/.ssh/known_hosts') : [target.knownHosts],
+    // What keeps nothing knows nobody: a new key written there would be new again the next time, and a changed one never noticed.
+    userKnownHosts: (target.knownHosts === undefined ? paths('userknownhostsfile', '~/.ssh/known_hosts') : [target.knownHosts]).filter(
+      path => path !== '/dev/null',
+    ),
     globalKnownHosts: paths('globalknownhostsfile', '/etc/ssh/ssh_known_hosts'),
     hostKeyAlias: first(config, 'hostkeyalias'),
     hashKnownHosts: first(config, 'hashknownhosts') === 'yes',

@@ -148,6 +148,18 @@ describe('host keys', () => {
     }
   })
 
+  test('accept-new accepts nothing where what it accepts is not kept: the next key would be as welcome', async () => {
+    const server = await serve()
+    setUp(server)
+    const localCommand = () => Promise.resolve({ code: 0, stdout: 'userknownhostsfile /dev/null\n', stderr: '' })
+    for (const knownHosts of [undefined, '/dev/null']) {
+      const target = { hostKeyChecking: 'accept-new', ...(knownHosts === undefined ? {} : { knownHosts }) } as const
+      const failure = await failureOf(connect(server, target, { localCommand }))
+      expect(failure).toMatchObject({ code: 'E_SSH_HOST_KEY', message: `the host key of [127.0.0.1]:${server.port} is not known` })
+      expect(failure.fix).toContain('set servers[0].ssh.known_hosts')
+    }
+  })
+
   test('a new key that cannot be written down is not accepted', async () => {
     const server = await serve()
     setUp(server)
