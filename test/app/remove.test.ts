@@ -161,8 +161,11 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
     try {
       for (const server of bare.servers) server.write('/var/lib/hactl/installed', 'haproxy\nkeepalived\n')
       for (const server of bare.servers) for (const name of ['haproxy', 'keepalived']) server.write(`/world/packages/${name}`, '1\n')
+      const hold = '/run/systemd/system/haproxy.service.d/hactl-hold.conf'
+      bare.servers[0]?.write(hold, '[Unit]\nConditionPathExists=/nowhere\n')
       cluster = bare
       await run()
+      expect(bare.servers[0]?.read(hold)).toBeUndefined()
       expect(bare.servers.map(server => server.read('/world/packages/haproxy'))).toEqual([undefined, undefined, undefined])
       expect(existsSync(join(bare.servers[0]?.root ?? '', 'var/lib/hactl'))).toBe(false)
     } finally {

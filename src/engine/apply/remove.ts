@@ -4,6 +4,7 @@ import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
 import { DOWNLOADS } from './packages.ts'
 import { STEP_FUNCTIONS } from './report.ts'
+import { holdPath } from './run-dir.ts'
 import { ALONE, LINKED, OWN_TOOLS } from './switch.ts'
 
 /**
@@ -55,6 +56,8 @@ if [ -s "$state/original/sysctl" ]; then
 fi
 
 step services ${'let haproxy and keepalived run what is there now'}
+# Left behind by an installation that was cut off: nobody's haproxy would start.
+for hold in ${['haproxy', 'keepalived'].map(holdPath)}; do rm -f "$hold"; rmdir "\${hold%/*}" 2>/dev/null; done
 systemctl daemon-reload
 for unit in haproxy keepalived; do
   installed $unit && continue
