@@ -39,7 +39,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
       server.write('/etc/haproxy/haproxy.cfg', '# mine\n')
       server.before = ({ label }) =>
         label === 'make the changes live' ? { code: 1, stdout: '@@fail service/haproxy no\n', stderr: '' } : undefined
-      await expect(cluster.deploy({ adopt: true })).rejects.toThrow()
+      await expect(cluster.deploy({ adopt: true })).rejects.toMatchObject({ code: 'E_COMMAND_FAILED' })
       expect(server.read('/world/packages/haproxy')).toBeDefined()
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
       const done = await server.session.run(removeScript(LOCK_ID, '/run/hactl'), { label: 'remove', deadlineMs: 10_000 })
