@@ -65,16 +65,8 @@ export async function withLock<T>(
 async function takeLock(session: Session, claim: LockClaim): Promise<void> {
   const result = await session.run(takeScript(claim), { label: 'take the lock', deadlineMs: LOCK_DEADLINE_MS })
   if (result.code === 0) return
-  if (result.code === BUSY_STATUS) {
-    const value = (key: string) => new RegExp(`^${key} (.*)$`, 'm').exec(result.stdout)?.[1] ?? 'unknown'
-    throw new HactlError({
-      code: 'E_LOCKED',
-      server: session.server,
-      what: `another run of hactl works on this cluster: ${value('owner')}, ${value('reason')}`,
-      why: [`its last sign of life was ${value('age')} s ago; a dead run's lock is free after ${LOCK_EXPIRES_SECONDS} s`],
-      fix: 'wait for it to end; hactl unlock breaks the lock of a run that is surely dead',
-    })
-  }
+  const busy = lockedByOther(result, session.server)
+  if (busy !== undefined) throw busy
   throw new HactlError({
     code: 'E_UNHEALTHY',
     server: session.server,
@@ -102,6 +94,13 @@ lock_age
 
 const LOCK_AGE_NOW = sh`lock_age; [ "$age" -ge 0 ] || age=${LOCK_EXPIRES_SECONDS + 1}`
 
+/** After LOCK_AGE: says whose it is, where its owner lives. */
+const END_WHERE_ALIVE = sh`${LOCK_AGE_NOW}
+if [ "$age" -le ${LOCK_EXPIRES_SECONDS} ]; then
+  echo "age $age"; cat ${LOCK_DIR}/info 2>/dev/null
+  exit ${BUSY_STATUS}
+fi`
+
 /** flock(1) makes "is it stale? then break it and take it" one step, so that two runs cannot both break it. */
 function takeScript(claim: LockClaim): Script {
   return sh`
@@ -112,11 +111,7 @@ exec 9>${MUTEX} || exit 1
 flock -w 5 9 || exit 1
 if ! mkdir ${LOCK_DIR} 2>/dev/null; then
   [ -d ${LOCK_DIR} ] || { mkdir ${LOCK_DIR}; exit 1; }
-  ${LOCK_AGE_NOW}
-  if [ "$age" -le ${LOCK_EXPIRES_SECONDS} ]; then
-    echo "age $age"; cat ${LOCK_DIR}/info 2>/dev/null
-    exit ${BUSY_STATUS}
-  fi
+  ${END_WHERE_ALIVE}
 fi
 printf 'id %s\nowner %s\nreason %s\n' ${claim.id} ${claim.owner} ${claim.reason} >${LOCK_DIR}/info && : >${LOCK_DIR}/beat && exit 0
 # Without its owner's name nobody could release it: a full disk leaves no lock.
@@ -146,6 +141,28 @@ if ! grep -qxF ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null; then
   exec 9>&-
 fi
 touch ${LOCK_DIR}/beat`
+}
+
+/** Ends a script where a living run has the lock. A look that holds none touches nothing of that run's. */
+export function freeGuard(): Script {
+  return sh`
+if [ -d ${LOCK_DIR} ]; then
+  ${LOCK_AGE}
+  ${END_WHERE_ALIVE}
+fi`
+}
+
+/** E_LOCKED (5), naming the owner, where freeGuard or the taking of the lock ended a script; undefined for any other end. */
+export function lockedByOther(result: CommandResult, server: string): HactlError | undefined {
+  if (result.code !== BUSY_STATUS) return undefined
+  const value = (key: string) => new RegExp(`^${key} (.*)$`, 'm').exec(result.stdout)?.[1] ?? 'unknown'
+  return new HactlError({
+    code: 'E_LOCKED',
+    server,
+    what: `another run of hactl works on this cluster: ${value('owner')}, ${value('reason')}`,
+    why: [`its last sign of life was ${value('age')} s ago; a dead run's lock is free after ${LOCK_EXPIRES_SECONDS} s`],
+    fix: 'wait for it to end; hactl unlock breaks the lock of a run that is surely dead',
+  })
 }
 
 /** E_LOCKED where lockGuard ended a script that did nothing else; undefined for any other end. `exit`: 6 unless nothing was changed before. */

@@ -2,7 +2,7 @@
 import type { Script, Session } from '../../ports.ts'
 import { HactlError } from '../../errors.ts'
 import { base64Literal, joinScripts, sh } from '../ssh/sh.ts'
-import { lockGuard, lockLost } from '../lock.ts'
+import { freeGuard, lockedByOther, lockGuard, lockLost } from '../lock.ts'
 import { APT_CONF, DOWNLOADS } from './packages.ts'
 
 /** A part of a file per command: small enough for every sshd's and shell's buffers. */
@@ -28,7 +28,7 @@ const CONF = [
 
 /**
  * Sends the packages and has apt on that server take them for its repository, until the installation has ended. Throws E_LOCKED where a
- * lock is given that is no longer ours, E_PACKAGE_UNAVAILABLE where a file did not arrive as it was sent, and what Session.run throws.
+ * lock is given that is no longer ours, or none is given and another run has it, E_PACKAGE_UNAVAILABLE where a file did not arrive as it was sent, and what Session.run throws.
  */
 export async function carryPackages(
   session: Session,
@@ -36,11 +36,11 @@ export async function carryPackages(
   lockId: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const guard = lockId === undefined ? sh`:` : lockGuard(lockId)
+  const guard = lockId === undefined ? freeGuard() : lockGuard(lockId)
   const run = async (script: Script, label: string) => {
     const result = await session.run(joinScripts([guard, script]), { label, deadlineMs: PART_DEADLINE_MS, signal })
     if (result.code === 0) return
-    const lost = lockLost(result, session.server, label, 5)
+    const lost = lockedByOther(result, session.server) ?? lockLost(result, session.server, label, 5)
     if (lost !== undefined) throw lost
     throw new HactlError({
       code: 'E_PACKAGE_UNAVAILABLE',

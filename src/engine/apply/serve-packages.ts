@@ -6,7 +6,7 @@
 import type { Script, Session } from '../../ports.ts'
 import { asHactlError, HactlError } from '../../errors.ts'
 import { joinScripts, sh } from '../ssh/sh.ts'
-import { lockGuard, lockLost } from '../lock.ts'
+import { freeGuard, lockedByOther, lockGuard, lockLost } from '../lock.ts'
 import { partScripts } from './carry.ts'
 import { APT_CONF, DOWNLOADS } from './packages.ts'
 
@@ -80,14 +80,14 @@ export async function servePackages(
   fetch: (url: string) => Promise<Fetched>,
   lockId: string | undefined,
 ): Promise<() => Promise<Served>> {
-  const guard = lockId === undefined ? sh`:` : lockGuard(lockId)
+  const guard = lockId === undefined ? freeGuard() : lockGuard(lockId)
   const { server } = session
   const stop = new AbortController()
   let [files, bytes] = [0, 0]
   const run = async (script: Script, label: string) => {
     const result = await session.run(joinScripts([guard, script]), { label, deadlineMs: PART_DEADLINE_MS, signal: stop.signal })
     if (result.code === 0) return
-    throw lockLost(result, server, label, 5) ?? noRoom(server, label, result.stderr)
+    throw lockedByOther(result, server) ?? lockLost(result, server, label, 5) ?? noRoom(server, label, result.stderr)
   }
 
   const tell = (name: string, ending: 'failed' | 'later', why: string) => {
@@ -134,7 +134,10 @@ export async function servePackages(
     const script = joinScripts([guard, relayScript()])
     relay = session
       .run(script, { label, deadlineMs: RELAY_DEADLINE_MS, signal: stop.signal, onLine })
-      .then(result => reject(lockLost(result, server, label, 5) ?? noRoom(server, label, result.stderr)), reject)
+      .then(
+        result => reject(lockedByOther(result, server) ?? lockLost(result, server, label, 5) ?? noRoom(server, label, result.stderr)),
+        reject,
+      )
   })
   return async () => {
     stop.abort()

@@ -1,6 +1,6 @@
 /** Packages carried to a server, by the real scripts in a real shell. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -64,6 +64,19 @@ describe.skipIf(lacks !== undefined)('on a server', () => {
   test('nothing is sent once the lock belongs to somebody else', async () => {
     await expect(carry([HAPROXY], 'lock-2')).rejects.toMatchObject({ code: 'E_LOCKED', exit: 5 })
     expect(server.read(`${FOLDER}/haproxy_2.6.12-1_amd64.deb`)).toBeUndefined()
+  })
+
+  test('without a lock, what another run brought is left alone while that run lives', async () => {
+    server.write(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`, 'Package: haproxy\n')
+    server.write('/var/lib/hactl/lock/info', 'id lock-2\nowner ops@laptop\nreason deploy\n')
+    server.write('/var/lib/hactl/lock/beat', '')
+    const look = () => carryPackages(server.session, [HAPROXY], undefined, new AbortController().signal)
+    await expect(look()).rejects.toMatchObject({ code: 'E_LOCKED', exit: 5, message: expect.stringContaining('ops@laptop, deploy') })
+    expect(server.read(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`)).toBeDefined()
+    // Its owner has died long ago.
+    utimesSync(join(server.root, 'var/lib/hactl/lock/beat'), 1_000_000, 1_000_000)
+    await look()
+    expect(server.read(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`)).toBeUndefined()
   })
 
   test('apt asks the carried packages where there are any, and its own mirrors where there are none', async () => {
