@@ -241,7 +241,7 @@ function parseFiles(
   const text = (name: string) => sections.get(name) ?? ''
   const sums = checksumsOf(text('sums'))
   const md5 = checksumsOf(text('md5'))
-  const links = new Map(linesOf(text('links')).map(line => splitOnce(line, ' ')))
+  const links = new Map(linesOf(text('symlinks')).map(line => splitOnce(line, ' ')))
   const shipped = new Map(
     linesOf(text('conffiles')).flatMap(line => {
       const match = /^ ?(\/\S+) ([0-9a-f]{32})/.exec(line)

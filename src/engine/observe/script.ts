@@ -157,9 +157,9 @@ if [ $# -gt 0 ]; then
   b stats
   stat -L -c '%a %U %G %s %n' -- "$@"
   e stats
-  b links
+  b symlinks
   for f in "$@"; do [ ! -L "$f" ] || echo "$f $(readlink -- "$f")"; done
-  e links
+  e symlinks
   b sums
   sha256sum -- "$@"
   e sums
