@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import type { DrillCase } from '../../../src/domain/failover/judge.ts'
+import { restorationFindings } from '../../../src/domain/failover/restoration.ts'
+
+const ABOUT = { drill: 'haproxy-stop', vip: '192.0.2.200', from: 'srv-1' } as DrillCase
+const state = (server: string) => ({ server, units: { haproxy: 'active' }, holds: [], residue: [] })
+
+test('whatever is not as it was before comes with what to do about it', () => {
+  const record = { samples: [], before: [state('srv-1'), state('srv-2')], after: [{ ...state('srv-1'), units: { haproxy: 'failed' } }] }
+  const texts = (holders: readonly string[]) => restorationFindings(ABOUT, record, holders).map(({ text }) => text)
+  expect(texts([])).toEqual([
+    'srv-1: haproxy was active and is failed: systemctl start haproxy',
+    'srv-2 could not be asked how it stands after the drill: get it back, then hactl status --limit srv-2',
+    'nobody holds 192.0.2.200 after the drill: hactl status names who is not well',
+    '192.0.2.200 does not answer after the drill: hactl status names who is not well',
+  ])
+  // The one that had it before keeps it.
+  expect(texts(['srv-1', 'srv-2'])).toContain('srv-1 and srv-2 hold 192.0.2.200 after the drill: systemctl restart keepalived on srv-2')
+})
