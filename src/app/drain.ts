@@ -2,7 +2,7 @@ import { addressesOn, renderDrainTmpfiles, restlessProblems, takerProblems, take
 import { nodeProblems } from '../domain/health.ts'
 import { DRAIN_TMPFILES_CONF } from '../domain/paths.ts'
 import { drainsAtBoot, handOverOffset, isDrained, TRACKER_FILES, tracksDrain, writeTrackerShell } from '../domain/trackers.ts'
-import { lockGuard, lockLost } from '../engine/lock.ts'
+import { lockGuard, lockGuardUnlessTaken, lockLost } from '../engine/lock.ts'
 import { base64Literal, sh } from '../engine/ssh/sh.ts'
 import { HactlError, onlyLooking } from '../errors.ts'
 import type { Ports, Script } from '../ports.ts'
@@ -101,7 +101,8 @@ export async function lower(scene: Scene, lockId: string, costs: readonly string
     change: { title: `lower ${server}`, script: guarded(lockId, writeTrackerShell('drain', handOverOffset(cluster))) },
     takeBack: {
       title: `give ${server} its priority back`,
-      script: sh`/bin/sh -c ${writeTrackerShell('drain', 0)}`,
+      script: sh`${lockGuardUnlessTaken(lockId)}
+/bin/sh -c ${writeTrackerShell('drain', 0)}`,
       byHand: writeTrackerShell('drain', 0),
     },
     isForced: costs.length > 0,

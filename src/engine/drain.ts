@@ -179,6 +179,7 @@ async function takeBack(run: MoveRun, earlier: unknown): Promise<void> {
         await clock.sleep(RETRY_PAUSE_MS)
         continue
       }
+      if (thrown instanceof HactlError && thrown.code === 'E_LOCKED') throw notBesideAnother(run, earlier)
       throw new HactlError({
         code: 'E_UNDO_FAILED',
         server,
@@ -189,6 +190,18 @@ async function takeBack(run: MoveRun, earlier: unknown): Promise<void> {
       })
     }
   }
+}
+
+/** Whoever has the lock now may be about to work on a server that is lowered. */
+function notBesideAnother({ server, change }: MoveRun, earlier: unknown): HactlError {
+  return new HactlError({
+    code: 'E_UNDO_FAILED',
+    server,
+    what: `"${change.title}" was not taken back on ${server}: another run has taken the lock over`,
+    why: ['this run showed no sign of life for too long, and the other one may want the server as it is'],
+    fix: `when that run has ended: hactl status; hactl undrain ${server} gives it its priority back`,
+    cause: earlier,
+  })
 }
 
 /** Looks at the samples until nothing is missing any more or the limit has passed; what is missing then. */

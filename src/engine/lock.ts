@@ -143,6 +143,11 @@ fi
 touch ${LOCK_DIR}/beat`
 }
 
+/** As lockGuard, for an undo that may go on without the lock, but not beside a run that has it now. */
+export function lockGuardUnlessTaken(id: string): Script {
+  return sh`[ ! -e ${LOCK_DIR}/info ] || grep -qxF ${`id ${id}`} ${LOCK_DIR}/info || exit ${LOCK_LOST_STATUS}`
+}
+
 /** Ends a script where a living run has the lock. A look that holds none touches nothing of that run's. */
 export function freeGuard(): Script {
   return sh`

@@ -59,6 +59,23 @@ describe('drain', () => {
     expect(world.writes).toEqual([])
   })
 
+  test('takes the offset back where the lock is gone, but not beside a run that has it now', async () => {
+    const world = drainWorld()
+    world.takeoverMs = undefined
+    world.beforeWrite = () => void (world.isLockBroken = true)
+    await world.drain('srv-1')
+    expect(world.writes).toEqual(['drain -253 srv-1', 'drain 0 srv-1'])
+    const other = drainWorld()
+    other.takeoverMs = undefined
+    other.beforeWrite = () => void (other.isLockTaken = true)
+    await expect(other.drain('srv-1')).rejects.toMatchObject({
+      code: 'E_UNDO_FAILED',
+      exit: 8,
+      fix: expect.stringContaining('hactl undrain srv-1'),
+    })
+    expect(other.writes).toEqual(['drain -253 srv-1'])
+  })
+
   test('takes the offset back when it is interrupted', async () => {
     const world = drainWorld()
     world.takeoverMs = undefined

@@ -63,6 +63,8 @@ export interface DrainWorld {
   confirms: boolean
   /** Somebody broke this run's lock meanwhile: a script that asks for it does nothing. */
   isLockBroken: boolean
+  /** And another run has it. */
+  isLockTaken: boolean
   /** Called when a write reaches a server, before it takes effect; may throw or lose a connection. */
   beforeWrite: (write: Write, server: string) => void
   drain(server: string, over?: Partial<DrainInput>): Promise<MoveReport>
@@ -128,7 +130,8 @@ export function drainWorld(): DrainWorld {
         when: /hactl-drain|run\/hactl\/\.drain/,
         reply: async ({ script }): Promise<Partial<CommandResult>> => {
           await clock.sleep(1)
-          if (world.isLockBroken && script.includes('exit 97')) return { code: 97 }
+          const isForAnybody = script.startsWith('[ ! -e ')
+          if (script.includes('exit 97') && (isForAnybody ? world.isLockTaken : world.isLockBroken)) return { code: 97 }
           written(server)(script)
           return {}
         },
@@ -208,6 +211,7 @@ export function drainWorld(): DrainWorld {
     isReachedByController: true,
     confirms: true,
     isLockBroken: false,
+    isLockTaken: false,
     beforeWrite: () => undefined,
     drain: (server, over) =>
       clock.settle(drain({ ...input(server), persist: false, force: false, ...over }, ports(), event => world.events.push(event))),
