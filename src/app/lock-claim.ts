@@ -10,8 +10,12 @@ export function lockClaim(reason: string, ports: Ports, id: string): LockClaim {
   return { id, owner: `${plain(user)}@${plain(hostname())}`, reason }
 }
 
-/** Names a run: the time in UTC first, so that history sorts by age; random last, so that two runs never share a folder. */
+/**
+ * Names a run: the time in UTC first, so that history sorts by age, to the millisecond, which the three digits behind the dash tell; random
+ * last, so that two runs never share a folder.
+ */
 export function runIdFor(ports: Ports): string {
-  const time = new Date(ports.clock.now()).toISOString().replace(/[-:]|[.]\d+/g, '')
-  return `${time}-${randomBytes(3).toString('hex')}`
+  const now = new Date(ports.clock.now())
+  const time = now.toISOString().replace(/[-:]|[.]\d+/g, '')
+  return `${time}-${now.getUTCMilliseconds().toString(16).padStart(3, '0')}${randomBytes(2).toString('hex').slice(1)}`
 }

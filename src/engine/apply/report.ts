@@ -14,6 +14,8 @@ export type StepLine =
 
 /** Exit statuses by which a script tells what stopped it, apart from a failed step (1). */
 export const LOCK_LOST_STATUS = 97
+/** The server goes down: what failed says nothing of what was tried. */
+export const STOPPING_STATUS = 99
 
 export function parseStepLine(line: string): StepLine {
   if (line.startsWith('@@note ')) return { kind: 'note', text: line.slice('@@note '.length) }
@@ -29,4 +31,6 @@ export function parseStepLine(line: string): StepLine {
 export const STEP_FUNCTIONS = sh`
 step() { printf '@@step %s %s\n' "$1" "$2"; }
 done_() { printf '@@done %s\n' "$1"; }
-fail() { printf '@@fail %s %s\n' "$1" "$2"; exit 1; }`
+# systemd starts and reloads nothing any more once it is told to shut down (systemctl(1), is-system-running).
+unless_stopping() { [ "$(systemctl is-system-running 2>/dev/null)" != stopping ] || exit ${STOPPING_STATUS}; }
+fail() { printf '@@fail %s %s\n' "$1" "$2"; unless_stopping; exit 1; }`

@@ -2,7 +2,7 @@ import { HactlError } from '../../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../../ports.ts'
 import type { EngineEvent } from '../events.ts'
 import { lockLost } from '../lock.ts'
-import { parseStepLine } from './report.ts'
+import { parseStepLine, STOPPING_STATUS } from './report.ts'
 import { FILE_CHANGED_STATUS } from './switch.ts'
 
 export interface StepsOptions {
@@ -85,6 +85,15 @@ export async function runSteps(session: Session, script: Script, options: StepsO
       server,
       what: `${failed?.id ?? 'a file'} was changed by somebody between the look and the change`,
       fix: 'look at the plan again: hactl plan',
+    })
+  }
+  if (result.code === STOPPING_STATUS) {
+    throw new HactlError({
+      code: 'E_CONNECTION_LOST',
+      server,
+      what: `${label}: the server is shutting down`,
+      why: failed === undefined ? [] : [`${failed.id}: ${failed.reason}`],
+      fix: 'run it again when the server is back: hactl looks at what is there before it changes anything',
     })
   }
   const lines = [...(failed?.detail ?? detail), ...result.stderr.trim().split('\n')].filter(line => line.trim() !== '')

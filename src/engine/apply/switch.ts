@@ -277,7 +277,7 @@ systemctl daemon-reload
 done_ files`,
     unitScript('haproxy'),
     unitScript('keepalived'),
-    sh`exit $failed`,
+    sh`[ $failed = 0 ] || unless_stopping; exit $failed`,
   ])
 }
 

@@ -243,6 +243,17 @@ describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
     expect(server.read('/var/lib/hactl/loaded/haproxy')).toBeUndefined()
   })
 
+  test('say that the server goes down where that is why something failed: neither the change nor its undo is to blame', async () => {
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    server.write('/world/stopping', '')
+    server.write('/world/haproxy-hangs', '')
+    expect((await cluster.switch(server, actions)).code).toBe(99)
+    expect((await cluster.restore(server)).code).toBe(99)
+    server.remove('/world/stopping')
+    expect((await cluster.restore(server)).code).toBe(1)
+  })
+
   test('stop again what did not run before', async () => {
     const fresh = cluster.copy(bare)
     const actions = await actionsFor(fresh)

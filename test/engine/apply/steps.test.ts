@@ -5,7 +5,7 @@ import { manualClock } from '../../support/clock.ts'
 import { failureOf } from '../../support/deployed.ts'
 
 /** What comes of a script that ended so. */
-const ended = (stderr: string, stdout = '') =>
+const ended = (stderr: string, stdout = '', code = 1) =>
   failureOf(
     runSteps(
       {
@@ -13,7 +13,7 @@ const ended = (stderr: string, stdout = '') =>
         peer: 'srv-1.example.com:22',
         run: async (_script, { onLine }) => {
           for (const line of stdout.split('\n')) onLine?.(line)
-          return { code: 1, stdout, stderr, durationMs: 1 }
+          return { code, stdout, stderr, durationMs: 1 }
         },
         close: async () => {},
       },
@@ -43,4 +43,13 @@ test.for([
 test('one that ended otherwise is not, nor one that has said why', async () => {
   for (const error of [await ended('sh: 3: foo: not found\n'), await ended('I/O error\n', '@@step a b\n@@fail a refused')])
     expect(`${error.message} ${error.fix}`).not.toMatch(/disk/)
+})
+
+test('one that a server ended which goes down counts as a connection that is lost', async () => {
+  expect(await ended('', '@@step service/haproxy start haproxy\n@@fail service/haproxy systemctl start failed', 99)).toMatchObject({
+    code: 'E_CONNECTION_LOST',
+    exit: 6,
+    message: 'prepare: the server is shutting down',
+    why: ['service/haproxy: systemctl start failed'],
+  })
 })
