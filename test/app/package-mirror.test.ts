@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { openPackageMirror } from '../../src/app/package-mirror.ts'
 import type { Download, Downloaded } from '../../src/ports.ts'
 
-const INDEX = 'http://deb.debian.org/debian/dists/bookworm/InRelease'
+const INDEX = 'http://mirror.example.net/debian/dists/bookworm/InRelease'
 const whole = (text: string): Downloaded => ({ kind: 'whole', content: Buffer.from(text) })
 
 /** The world as seen from here: answers by URL, in order where there are several. */
@@ -14,7 +14,7 @@ function world(answers: Readonly<Record<string, readonly Downloaded[]>>, mirrors
     const all = left.get(url) ?? []
     return (all.length > 1 ? all.shift() : all[0]) ?? { kind: 'missing' }
   }
-  return { asked, fetch: openPackageMirror(mirrors, download, new AbortController().signal) }
+  return { asked, fetch: openPackageMirror(['mirror.example.net', ...mirrors], download, new AbortController().signal) }
 }
 
 test('a file that several servers ask for is fetched once', async () => {
@@ -68,7 +68,7 @@ test('a host that is not named is never asked', async () => {
 })
 
 test('names are encoded for the mirror, and kept by what the server calls them', async () => {
-  const url = 'http://deb.debian.org/pool/x_1+b2_amd64.deb'
+  const url = 'http://mirror.example.net/pool/x_1+b2_amd64.deb'
   const { fetch } = world({ [url.replace('+', '%2B')]: [whole('deb')] })
   expect(await fetch(url)).toEqual(whole('deb'))
 })

@@ -3,16 +3,19 @@ import { encodedUrl, mirrorProblem } from '../../src/domain/mirrors.ts'
 
 const FILE = '/debian/dists/bookworm/InRelease'
 
+const DEBIAN = 'debian.org'
+const UBUNTU = 'ubuntu.com'
+
 test.for([
-  'http://deb.debian.org',
-  'https://deb.debian.org',
-  'http://security.debian.org',
-  'http://ftp.debian.org',
-  'http://ftp.de.debian.org',
-  'http://ftp2.de.debian.org',
-  'http://archive.ubuntu.com',
-  'http://de.archive.ubuntu.com',
-  'http://ports.ubuntu.com',
+  `http://deb.${DEBIAN}`,
+  `https://deb.${DEBIAN}`,
+  `http://security.${DEBIAN}`,
+  `http://ftp.${DEBIAN}`,
+  `http://ftp.de.${DEBIAN}`,
+  `http://ftp2.de.${DEBIAN}`,
+  `http://archive.${UBUNTU}`,
+  `http://de.archive.${UBUNTU}`,
+  `http://ports.${UBUNTU}`,
   'https://haproxy.debian.net',
 ])('the public archives are fetched from without being named: %s', origin => {
   expect(mirrorProblem(`${origin}${FILE}`, [])).toBeUndefined()
@@ -22,14 +25,14 @@ test.for([
   'http://169.254.169.254/latest/meta-data/',
   'http://127.0.0.1/debian/',
   'http://intranet.example.com/debian/',
-  'http://deb.debian.org.example.com/debian/',
-  'http://deb.debian.org@192.0.2.1/debian/',
-  'http://xdeb.debian.org/',
-  'http://deb.debian.org:8080/debian/',
-  'http://evil.de.archive.ubuntu.com/',
+  `http://deb.${DEBIAN}.example.com/debian/`,
+  `http://deb.${DEBIAN}@192.0.2.1/debian/`,
+  `http://xdeb.${DEBIAN}/`,
+  `http://deb.${DEBIAN}:8080/debian/`,
+  `http://evil.de.archive.${UBUNTU}/`,
   'file:///etc/passwd',
-  'ftp://deb.debian.org/debian/',
-  'deb.debian.org/debian/',
+  `ftp://deb.${DEBIAN}/debian/`,
+  `deb.${DEBIAN}/debian/`,
   '',
 ])('nothing else is, whatever a server asks for: %s', url => {
   expect(mirrorProblem(url, [])).toMatch(/^hactl (?:does not fetch from|fetches over http|sends no password)/)
@@ -54,7 +57,7 @@ test('what the operator names is, at that port alone', () => {
 })
 
 test('a plus sign in a name is asked for as every mirror understands it', () => {
-  expect(encodedUrl('http://deb.debian.org/pool/k/keepalived_2.2.7-1+b2~x_amd64.deb')).toBe(
-    'http://deb.debian.org/pool/k/keepalived_2.2.7-1%2Bb2~x_amd64.deb',
+  expect(encodedUrl(`http://deb.${DEBIAN}/pool/k/keepalived_2.2.7-1+b2~x_amd64.deb`)).toBe(
+    `http://deb.${DEBIAN}/pool/k/keepalived_2.2.7-1%2Bb2~x_amd64.deb`,
   )
 })

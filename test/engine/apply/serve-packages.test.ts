@@ -83,41 +83,41 @@ describe.skipIf(lacks !== undefined)('on a server', () => {
   test('what apt asks for arrives, byte for byte and with its checksum, one file after the other', async () => {
     // Longer than one part, and nothing that a shell could keep in a variable.
     const list = Buffer.alloc(1_100_000, Buffer.from([0, 10, 39, 255, 92]))
-    answers.set('http://deb.debian.org/dists/x/Packages.xz', whole(list)).set('https://mirror.example.com/a+b_1.deb', whole('package'))
+    answers.set('http://mirror.example.net/dists/x/Packages.xz', whole(list)).set('https://mirror.example.com/a+b_1.deb', whole('package'))
     const { message, ask } = await serve()
     expect(await message(0)).toMatchObject({ status: '100 Capabilities' })
-    ask('http://deb.debian.org/dists/x/Packages.xz', '/var/lib/apt/lists/Packages.xz')
+    ask('http://mirror.example.net/dists/x/Packages.xz', '/var/lib/apt/lists/Packages.xz')
     ask('https://mirror.example.com/a+b_1.deb', '/tmp/a+b_1.deb')
     expect(await message(1)).toMatchObject({
       status: '201 URI Done',
-      URI: 'http://deb.debian.org/dists/x/Packages.xz',
+      URI: 'http://mirror.example.net/dists/x/Packages.xz',
       Size: '1100000',
       'SHA256-Hash': createHash('sha256').update(list).digest('hex'),
     })
     expect(await message(2)).toMatchObject({ status: '201 URI Done', URI: 'https://mirror.example.com/a+b_1.deb', Size: '7' })
     expect(server.read('/tmp/a+b_1.deb')).toBe('package')
-    expect(asked).toEqual(['http://deb.debian.org/dists/x/Packages.xz', 'https://mirror.example.com/a+b_1.deb'])
+    expect(asked).toEqual(['http://mirror.example.net/dists/x/Packages.xz', 'https://mirror.example.com/a+b_1.deb'])
     expect(await close?.()).toEqual({ files: 2, bytes: 1_100_007 })
   })
 
   test('an empty file is a file', async () => {
-    answers.set('http://deb.debian.org/empty', whole(''))
+    answers.set('http://mirror.example.net/empty', whole(''))
     const { message, ask } = await serve()
-    ask('http://deb.debian.org/empty', '/tmp/empty')
+    ask('http://mirror.example.net/empty', '/tmp/empty')
     expect(await message(1)).toMatchObject({ status: '201 URI Done', Size: '0' })
   })
 
   test('what is not there, and what did not come, is told to apt, which decides what to do then', async () => {
     answers
-      .set('http://deb.debian.org/gone', { kind: 'failed', why: '404  Not Found', isFinal: true })
-      .set('http://deb.debian.org/slow', { kind: 'failed', why: "no answer; it's\nslow", isFinal: false })
+      .set('http://mirror.example.net/gone', { kind: 'failed', why: '404  Not Found', isFinal: true })
+      .set('http://mirror.example.net/slow', { kind: 'failed', why: "no answer; it's\nslow", isFinal: false })
     const { message, ask } = await serve()
-    ask('http://deb.debian.org/gone', '/tmp/gone')
-    expect(await message(1)).toEqual({ status: '400 URI Failure', URI: 'http://deb.debian.org/gone', Message: '404 Not Found' })
-    ask('http://deb.debian.org/slow', '/tmp/slow')
+    ask('http://mirror.example.net/gone', '/tmp/gone')
+    expect(await message(1)).toEqual({ status: '400 URI Failure', URI: 'http://mirror.example.net/gone', Message: '404 Not Found' })
+    ask('http://mirror.example.net/slow', '/tmp/slow')
     expect(await message(2)).toEqual({
       status: '400 URI Failure',
-      URI: 'http://deb.debian.org/slow',
+      URI: 'http://mirror.example.net/slow',
       Message: "no answer; it's slow",
       'Transient-Failure': 'true',
     })
@@ -125,26 +125,26 @@ describe.skipIf(lacks !== undefined)('on a server', () => {
 
   test('a fetch that throws is a failure as well', async () => {
     const { message, ask } = await serve()
-    ask('http://deb.debian.org/unexpected', '/tmp/unexpected')
+    ask('http://mirror.example.net/unexpected', '/tmp/unexpected')
     expect(await message(1)).toMatchObject({ status: '400 URI Failure', Message: expect.stringContaining('not expected') })
   })
 
   test('a server without room says so to apt, and the rest goes on', async () => {
-    answers.set('http://deb.debian.org/large', whole('large')).set('http://deb.debian.org/small', whole('small'))
+    answers.set('http://mirror.example.net/large', whole('large')).set('http://mirror.example.net/small', whole('small'))
     const { message, ask } = await serve()
     server.before = ({ label }) =>
-      label === 'carry http://deb.debian.org/large' ? { code: 1, stderr: 'base64: write error: No space left on device\n' } : undefined
-    ask('http://deb.debian.org/large', '/tmp/large')
+      label === 'carry http://mirror.example.net/large' ? { code: 1, stderr: 'base64: write error: No space left on device\n' } : undefined
+    ask('http://mirror.example.net/large', '/tmp/large')
     expect(await message(1)).toMatchObject({ status: '400 URI Failure', Message: 'base64: write error: No space left on device' })
-    ask('http://deb.debian.org/small', '/tmp/small')
+    ask('http://mirror.example.net/small', '/tmp/small')
     expect(await message(2)).toMatchObject({ status: '201 URI Done' })
   })
 
   test('apt waits for nobody once hactl is gone', async () => {
     // Never fetched.
-    answers.set('http://deb.debian.org/late', new Promise<Fetched>(() => {}))
+    answers.set('http://mirror.example.net/late', new Promise<Fetched>(() => {}))
     const { message, ask } = await serve()
-    ask('http://deb.debian.org/late', '/tmp/late')
+    ask('http://mirror.example.net/late', '/tmp/late')
     while (asked.length === 0) await new Promise(resolve => setTimeout(resolve, 10))
     const relay = Number(server.read(`${FOLDER}/relay`))
     process.kill(relay, 'SIGKILL')
@@ -156,7 +156,7 @@ describe.skipIf(lacks !== undefined)('on a server', () => {
   test('the end leaves no relay behind, and a question after it is answered at once', async () => {
     const { message, ask } = await serve()
     await close?.()
-    ask('http://deb.debian.org/after', '/tmp/after')
+    ask('http://mirror.example.net/after', '/tmp/after')
     expect(await message(1)).toMatchObject({ status: '400 URI Failure' })
     expect(asked).toEqual([])
   })
