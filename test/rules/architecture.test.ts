@@ -29,6 +29,7 @@ const ONE_DOOR: Readonly<Record<string, string>> = {
   listr2: 'cli/view/tree.ts',
   inquirer: 'cli/wizard/inquirer.ts',
   'js-yaml': 'yaml.ts',
+  undici: 'system/download.ts',
 }
 
 interface Import {
