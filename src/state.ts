@@ -21,6 +21,8 @@ export interface Validation {
   readonly mustBeSilent: boolean
   /** Paths that appear inside the file and are staged together with it: replaced by their staged paths for the check only. */
   readonly alsoStaged: readonly string[]
+  /** Shell lines (constants of hactl, no outside values) run before the check, for what the command expects to find. */
+  readonly before?: string
 }
 
 export interface FileResource {
@@ -63,7 +65,7 @@ export interface ServiceResource {
   readonly whenActive: string
   /** The files whose content loadedHash stands for: where one is written anew, what is loaded is no longer known. */
   readonly loads?: readonly string[]
-  /** Tracker files of the unit; it is reloaded when one is missing or they are not watched (a lost watch stays lost). */
+  /** Track files of the unit; it is reloaded when one is missing or they are not watched (a lost watch stays lost). */
   readonly runtimeFiles?: readonly string[]
 }
 
@@ -196,6 +198,11 @@ export interface ObservedNode {
   readonly trackers: Readonly<Record<string, string | undefined>>
   /** Whether the running keepalived watches the folder that the tracker files stand in now; undefined where none runs or it cannot be told. */
   readonly trackersWatched?: boolean
+  /**
+   * What the running keepalived holds for each track file, by path, where the file did not change while it was asked. A file that is not
+   * among them was not compared.
+   */
+  readonly trackersHeld?: Readonly<Record<string, number>>
   /** Who holds the cluster lock here, if anybody. */
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units still there (undo timers, drills). */

@@ -1,5 +1,6 @@
 import { clusterAsConfigured } from '../domain/keepalived/as-configured.ts'
 import { certificatesLeftOut, desiredFromSnapshot } from '../domain/desired-from-snapshot.ts'
+import { withoutInitFile } from '../domain/keepalived/init-file.ts'
 import { nodeFactsFor } from '../domain/node-facts.ts'
 import { KEEPALIVED_CONF } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
@@ -19,6 +20,9 @@ import { type RollOutReport, rollOut } from './roll-out.ts'
 import { withServers } from './with-servers.ts'
 
 const SNAPSHOT_DEADLINE_MS = 30_000
+
+const INIT_FILE_LEFT_OUT =
+  'the keepalived.conf of then has init_file, which is left out: keepalived 2.2.8 to 2.3.2 would overwrite its track files at every start'
 
 export interface RollbackInput extends ConnectOptions {
   readonly inventoryPath: string
@@ -52,6 +56,7 @@ export async function rollback(
     const snapshots = await readAll(connections.sessions, input.forks, session => readSnapshot(session, id, ports.signal))
     for (const [name, snapshot] of snapshots) {
       if (snapshot.id === undefined) onEvent({ kind: 'warning', server: name, text: `it has no entry as old as ${id}, and stays as it is` })
+      if (withoutInitFile(snapshot.files).hadInitFile) onEvent({ kind: 'warning', server: name, text: INIT_FILE_LEFT_OUT })
     }
     const confs = new Map(
       [...snapshots].flatMap(([name, { files }]) => {

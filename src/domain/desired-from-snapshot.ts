@@ -2,8 +2,12 @@
 import type { DesiredNode, FileResource, Resource } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { desiredNode, haproxyLoadedHash } from './desired.ts'
+import { withoutInitFile } from './keepalived/init-file.ts'
 import type { NodeFacts } from './node-facts.ts'
-import { HAPROXY_CFG, KEEPALIVED_CONF, MANAGED_PATHS } from './paths.ts'
+import { HAPROXY_CFG, KEEPALIVED_CONF, KEEPALIVED_DROPIN, MANAGED_PATHS, TMPFILES_CONF } from './paths.ts'
+
+/** What makes the track files that init_file made then: where it is taken out of keepalived.conf they must be as they are today. */
+const MAKES_TRACK_FILES: readonly string[] = [KEEPALIVED_DROPIN, TMPFILES_CONF]
 
 export interface FileThen {
   readonly path: string
@@ -13,15 +17,20 @@ export interface FileThen {
   readonly content: string
 }
 
-/** `then`: every file hactl owned on the server at that time; what it did not have is absent again. `cluster` is the one of then. */
+/**
+ * `then`: every file hactl owned on the server at that time; what it did not have is absent again. `cluster` is the one of then.
+ * init_file does not come back: keepalived.conf is that of then without it, and what makes the track files in its place is today's.
+ */
 export function desiredFromSnapshot(cluster: Cluster, server: string, facts: NodeFacts, then: readonly FileThen[]): DesiredNode {
-  const byPath = new Map(then.map(file => [file.path, file]))
+  const { files, hadInitFile } = withoutInitFile(then)
+  const byPath = new Map(files.map(file => [file.path, file]))
   const now = desiredNode(cluster, server, facts)
   const resources = now.resources.flatMap((resource): Resource | readonly Resource[] => {
     switch (resource.kind) {
       case 'file':
       case 'absent-file': {
         const file = byPath.get(resource.path)
+        if (hadInitFile && MAKES_TRACK_FILES.includes(resource.path)) return resource
         return file === undefined
           ? { kind: 'absent-file', id: resource.id, path: resource.path }
           : fileOf(resource.id, file, resource.kind === 'file' ? resource : undefined)

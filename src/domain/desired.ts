@@ -26,7 +26,7 @@ import {
   TMPFILES_CONF,
   UNATTENDED_CONF,
 } from './paths.ts'
-import { TRACKER_FILES, TRACKERS, writeTrackerShell } from './trackers.ts'
+import { makeMissingTrackersShell, TRACKER_FILES, writeTrackerShell } from './trackers.ts'
 
 /** haproxy may bind the address on servers that do not hold it (operations.md F41). */
 const NONLOCAL_BIND = 'net.ipv4.ip_nonlocal_bind'
@@ -87,18 +87,14 @@ function fastFiles(cluster: Cluster): readonly FileResource[] {
   ]
 }
 
-/** Run once haproxy is active: keepalived begins with "down", and no hook has spoken for a haproxy that ran before its drop-in came. */
+/** Run once haproxy is active: no hook has spoken for a haproxy that ran before its drop-in came, and its track file may say "down". */
 function sayHaproxyRuns(): string {
   return `[ -d ${RUN_DIR} ] || mkdir -m 0755 ${RUN_DIR}\n${writeTrackerShell('haproxy_down', 0)}\n`
 }
 
-/**
- * For keepalived's service: it may be given its track files while haproxy needs no step of its own, or after they were lost. A reload of
- * keepalived makes missing ones in 2.1.5 and not in 2.3.3.
- */
+/** For keepalived's service: it may be given its track files while haproxy needs no step of its own, or after they were lost. */
 export function sayHaproxyRunsToKeepalived(): string {
-  const missing = TRACKERS.map(t => `[ -e ${t.path} ] || { ${writeTrackerShell(t.name, t.initial)}; }\n`)
-  return `if systemctl --quiet is-active haproxy.service; then\n${sayHaproxyRuns()}fi\n${missing.join('')}`
+  return `if systemctl --quiet is-active haproxy.service; then\n${sayHaproxyRuns()}fi\n${makeMissingTrackersShell()}\n`
 }
 
 /**
@@ -185,7 +181,13 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
     file('file/keepalived.conf', KEEPALIVED_CONF, keepalivedConf, {
       mode: '0640',
       masks: KEEPALIVED_MASKS,
-      validation: { argv: ['keepalived', '-t', '-f', '{}'], mustBeSilent: true, alsoStaged: [CHECK_SCRIPT] },
+      validation: {
+        argv: ['keepalived', '-t', '-f', '{}'],
+        mustBeSilent: true,
+        alsoStaged: [CHECK_SCRIPT],
+        // On a first deploy no unit has made the track files yet, and some releases complain of one that is missing.
+        ...(fast ? { before: makeMissingTrackersShell() } : {}),
+      },
     }),
     {
       kind: 'service',

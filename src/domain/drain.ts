@@ -61,8 +61,8 @@ export function drainLimitMs(cluster: Cluster): number {
 }
 
 /**
- * Drains the server again at its next boot, before keepalived starts: /run is empty then, and keepalived's init_file leaves a file that
- * is there as it is. `f` and not `f+`, so that nothing but a boot brings it back (tmpfiles.d(5)).
+ * Drains the server again at its next boot, before keepalived starts: /run is empty then, and keepalived.service makes only the track
+ * files that are missing. `f` and not `f+`, so that nothing but a boot brings it back (tmpfiles.d(5)).
  */
 export function renderDrainTmpfiles(cluster: Cluster): string {
   return [

@@ -12,6 +12,7 @@ import { isDrained, TRACKER_FILES, tracksDrain } from './trackers.ts'
 export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
   const problems: string[] = []
   const { haproxy, keepalived } = node.services
+  const wrongTrackers = trackerValueProblems(cluster, node)
   if (haproxy.active !== 'active') problems.push(`haproxy is ${haproxy.active}`)
   else if (node.checkStatus === undefined) problems.push('the check script is not there')
   else if (node.checkStatus !== 0) problems.push('haproxy does not answer its check')
@@ -25,12 +26,40 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
       } else {
         problems.push(...untrackedProblems(node, instance))
         if (instance.state === 'FAULT' && isGivenUp(node)) continue
+        // Why it is in FAULT is told once, and with what heals it.
+        if (instance.state === 'FAULT' && wrongTrackers.length > 0) continue
         if (instance.state !== 'MASTER' && instance.state !== 'BACKUP') problems.push(`${wanted.name} is in state ${instance.state}`)
         else problems.push(...trackerProblems(cluster, wanted.name, node))
       }
     }
+    problems.push(...wrongTrackers)
   }
   return problems
+}
+
+/** A value as hactl's hooks write it; undefined for any other text, which is not compared. */
+function trackerValue(text: string | undefined): number | undefined {
+  return text !== undefined && /^-?\d{1,4}$/.test(text) ? Number(text) : undefined
+}
+
+/**
+ * Track files that say something else than what runs: keepalived holds another value than the file, as where something wrote it behind its
+ * watch, or haproxy_down says that a running haproxy is down, as keepalived 2.2.8 to 2.3.2 make it where init_file is set.
+ */
+export function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
+  if (cluster.profile !== 'fast' || node.services.keepalived.active !== 'active') return []
+  // Where the watch is dead nothing agrees, and that is told.
+  if (node.files[KEEPALIVED_CONF]?.content?.includes(RUN_DIR) !== true || node.trackersWatched === false) return []
+  const differing = Object.entries(TRACKER_FILES).flatMap(([name, path]) => {
+    const [says, holds] = [trackerValue(node.trackers[path]), node.trackersHeld?.[path]]
+    return says === undefined || holds === undefined || says === holds
+      ? []
+      : [`keepalived holds ${holds} for ${name}, and ${path} says ${says} (systemctl reload keepalived on ${node.server} reads it again)`]
+  })
+  const down = TRACKER_FILES.haproxy_down
+  return node.services.haproxy.active === 'active' && node.checkStatus === 0 && (trackerValue(node.trackers[down]) ?? 0) !== 0
+    ? [...differing, `${down} says that haproxy is down, and it runs: keepalived holds no address (echo 0 >${down} on ${node.server})`]
+    : differing
 }
 
 /** An offset below -253 is FAULT to keepalived: how a drain hands over where nobody preempts. */

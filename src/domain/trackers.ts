@@ -14,7 +14,7 @@ export interface TrackerSpec {
   readonly path: string
   /** 0: any value but 0 is FAULT; 1: the value is added to the priority. */
   readonly weight: 0 | 1
-  /** What keepalived writes at its start where the file is missing. haproxy is down until systemd says it is up. */
+  /** What a missing file is made with while haproxy does not run. haproxy is down until systemd says it is up. */
   readonly initial: 0 | 1
   /** Who writes it. */
   readonly purpose: string
@@ -62,6 +62,21 @@ export function handOverOffset(cluster: Cluster): -253 | -254 {
 export function writeTrackerShell(tracker: Tracker, value: number): string {
   const temp = `${RUN_DIR}/.${tracker}.$$`
   return `echo ${value} > ${temp} && mv -f ${temp} ${TRACKER_FILES[tracker]}`
+}
+
+/**
+ * Shell text that makes the folder and whatever track file is missing, and leaves alone what is there. keepalived's own init_file cannot do
+ * it: 2.2.8 to 2.3.2 write its value over a file that exists, at every start (keepalived commit 516032ec, fixed by pull request
+ * 2577), so that a drain is forgotten and haproxy_down says that a running haproxy is down. Constants only, as in writeTrackerShell.
+ */
+export function makeMissingTrackersShell(): string {
+  const missing = TRACKERS.map(({ name, path, initial }) => {
+    const make = writeTrackerShell(name, initial)
+    const isRunning = 'systemctl --quiet is-active haproxy.service'
+    const right = name === 'haproxy_down' ? `if ${isRunning}; then ${writeTrackerShell(name, 0)}; else ${make}; fi` : make
+    return `[ -e ${path} ] || { ${right}; };`
+  })
+  return [`[ -d ${RUN_DIR} ] || mkdir -p -m 0755 ${RUN_DIR};`, ...missing].join(' ')
 }
 
 /** Whether the keepalived.conf that is there has a track file for drains; classic has none. */

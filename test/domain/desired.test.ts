@@ -121,11 +121,9 @@ describe('what hactl wants on a server', () => {
 
   test('has every file checked by the program that will read it, keepalived.conf in silence', () => {
     expect(fileOf('file/haproxy.cfg').validation?.argv).toEqual(['haproxy', '-c', '-f', '{}'])
-    expect(fileOf('file/keepalived.conf').validation).toEqual({
-      argv: ['keepalived', '-t', '-f', '{}'],
-      mustBeSilent: true,
-      alsoStaged: ['/usr/local/bin/haproxy-service-check.sh'],
-    })
+    const check = { argv: ['keepalived', '-t', '-f', '{}'], mustBeSilent: true, alsoStaged: ['/usr/local/bin/haproxy-service-check.sh'] }
+    expect(fileOf('file/keepalived.conf').validation).toEqual({ ...check, before: expect.stringContaining('/run/hactl/drain') })
+    expect(fileOf('file/keepalived.conf', classicWith()).validation).toEqual(check)
     expect(fileOf('file/check-script').validation?.argv).toEqual(['sh', '-n', '{}'])
     // Before keepalived.conf: keepalived 2.3.3 refuses a track file whose folder is missing.
     expect(fileOf('file/tmpfiles').validation?.argv).toEqual(['systemd-tmpfiles', '--create', '{}'])

@@ -214,21 +214,32 @@ describe('around keepalived', () => {
     expect(tracker('haproxy_down')).toBe('0')
   })
 
-  test('a haproxy that does not run stays unknown, and one that is down stays down', () => {
+  test('a haproxy that does not run is down, and one that is down stays down', () => {
     play('systemctl', 'exit 3')
     run(unit, 'ExecStartPre')
-    expect(tracker('haproxy_down')).toBeUndefined()
+    expect(tracker('haproxy_down')).toBe('1')
     play('systemctl', 'exit 0')
-    writeFileSync(join(folder, 'run', 'haproxy_down'), '1\n')
     run(unit, 'ExecStartPre')
     expect(tracker('haproxy_down')).toBe('1')
+  })
+
+  test('track files that are missing are made, and a drain outlives a start', () => {
+    run(unit, 'ExecStartPre')
+    expect([tracker('drain'), tracker('haproxy_offset'), tracker('keepalived_offset')]).toEqual(['0', '0', '0'])
+    writeFileSync(join(folder, 'run', 'drain'), '-253\n')
+    writeFileSync(join(folder, 'run', 'haproxy_offset'), '-253\n')
+    run(unit, 'ExecStartPre')
+    expect([tracker('drain'), tracker('haproxy_offset'), tracker('keepalived_offset')]).toEqual(['-253', '-253', '0'])
   })
 
   test('the folder is made where it is missing', () => {
     rmSync(join(folder, 'run'), { recursive: true })
     run(unit, 'ExecStartPre')
     expect(tracker('keepalived_offset')).toBe('0')
-    expect(renderTmpfilesConf().split('\n')).toContain('d /run/hactl 0755 root root -')
+    expect(renderTmpfilesConf().split('\n').slice(1, -1)).toEqual([
+      'd /run/hactl 0755 root root -',
+      'f! /run/hactl/haproxy_down 0644 root root - 1',
+    ])
   })
 
   test('a keepalived that dies comes back, however often and in whatever way', () => {

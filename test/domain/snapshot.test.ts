@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { desiredFromSnapshot, type FileThen } from '../../src/domain/desired-from-snapshot.ts'
 import { desiredNode } from '../../src/domain/desired.ts'
 import { clusterAsConfigured } from '../../src/domain/keepalived/as-configured.ts'
-import { KEEPALIVED_CONF } from '../../src/domain/paths.ts'
+import { KEEPALIVED_CONF, KEEPALIVED_DROPIN, TMPFILES_CONF } from '../../src/domain/paths.ts'
 import type { DesiredNode } from '../../src/state.ts'
 import { classicWith, clusterWith, factsOf } from './example.ts'
 
@@ -76,4 +76,27 @@ test('opens no firewall by a script that was not there yet', () => {
     'absent-file file/firewall-unit',
     'absent-file file/firewall',
   ])
+})
+
+test('brings back a keepalived.conf without the init_file that it had, with what makes its track files today', () => {
+  const cluster = clusterWith()
+  const facts = known(factsOf(cluster)['srv-1'])
+  const today = desiredNode(cluster, 'srv-1', facts)
+  // As hactl wrote them before: init_file in every block of a track file, and units that did without making any.
+  const before = filesThen(today).map(file => {
+    if (file.path === KEEPALIVED_CONF)
+      return { ...file, content: file.content.replace(/(file "\/run.*\n\s+weight (.)\n)/g, '$1    init_file $2\n') }
+    return file.path === KEEPALIVED_DROPIN || file.path === TMPFILES_CONF ? { ...file, content: '# of then\n' } : file
+  })
+  const conf = before.find(({ path }) => path === KEEPALIVED_CONF)?.content
+  expect(conf?.match(/init_file/g)).toHaveLength(4)
+  expect(desiredFromSnapshot(cluster, 'srv-1', facts, before).resources).toEqual(
+    desiredFromSnapshot(cluster, 'srv-1', facts, filesThen(today)).resources,
+  )
+  // What is not hactl's track file is somebody else's.
+  const foreign = before.map(file =>
+    file.path === KEEPALIVED_CONF ? { ...file, content: (conf ?? '').replaceAll('/run/hactl', '/run/other') } : file,
+  )
+  const back = desiredFromSnapshot(cluster, 'srv-1', facts, foreign).resources.find(({ id }) => id === 'file/keepalived.conf')
+  expect(back?.kind === 'file' && back.content.match(/init_file/g)).toHaveLength(4)
 })

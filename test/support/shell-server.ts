@@ -139,7 +139,10 @@ function runScript(server: ShellServer, script: Script, options: RunOptions): Pr
   const { root } = server
   // Its own file each: a shell reads on in its script while it runs.
   const file = join(root, `world/script-${scripts++}`)
-  const body = script.raw.replaceAll(PATHS, `${root}/`).replaceAll('kill -36', 'keepalived-dump')
+  const body = script.raw
+    .replaceAll(PATHS, `${root}/`)
+    .replaceAll('kill -36', 'keepalived-dump')
+    .replaceAll('kill -USR1', 'keepalived-data')
   writeFileSync(file, `echo $$ >${root}/world/script.pid\n${server.prelude}\n${body}`)
   const [shell, ...args] = server.prelude === '' ? ['/bin/sh', file] : ['bash', '--posix', file]
   return new Promise((resolve, reject) => {

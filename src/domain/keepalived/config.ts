@@ -114,10 +114,13 @@ function checkBlock(cluster: Cluster, server: string, facts: NodeFacts): Node {
   ])
 }
 
-/** Before 2.1.0 the block's name is vrrp_track_file; later releases take the new name without a word. */
+/**
+ * Before 2.1.0 the block's name is vrrp_track_file; later releases take the new name without a word. No init_file: see
+ * makeMissingTrackersShell.
+ */
 function trackFileBlocks(facts: NodeFacts): readonly Node[] {
   const keyword = isAtLeast(facts.keepalivedVersion, '2.1.0') ? 'track_file' : 'vrrp_track_file'
-  return TRACKERS.map(t => block(`${keyword} ${t.name}`, [`file "${t.path}"`, `weight ${t.weight}`, `init_file ${t.initial}`]))
+  return TRACKERS.map(t => block(`${keyword} ${t.name}`, [`file "${t.path}"`, `weight ${t.weight}`]))
 }
 
 /**

@@ -3,15 +3,7 @@ import type { Cluster } from '../cluster-types.ts'
 import { handOverShell, takeAwayShell } from '../hand-over.ts'
 import { GENERATED_LINE, RUN_DIR } from '../paths.ts'
 import { hookLine } from '../systemd.ts'
-import { TRACKER_FILES, writeTrackerShell } from '../trackers.ts'
-
-/**
- * Shell: where haproxy runs and nothing says so, say so. Needed where keepalived begins to watch a haproxy that started before its
- * hooks were there, or after the folder was lost: haproxy_down begins with 1.
- */
-function sayHaproxyRunsShell(): string {
-  return `if [ ! -e ${TRACKER_FILES.haproxy_down} ] && systemctl --quiet is-active haproxy.service; then ${writeTrackerShell('haproxy_down', 0)}; fi`
-}
+import { makeMissingTrackersShell, TRACKER_FILES, writeTrackerShell } from '../trackers.ts'
 
 /**
  * The unit of the package has no Restart=: keepalived killed would leave the server without redundancy for good, or two servers
@@ -27,14 +19,17 @@ export function renderKeepalivedDropin(cluster: Cluster): string {
     '[Service]',
     'Restart=always',
     'RestartSec=1',
-    hookLine('ExecStartPre', [`mkdir -p -m 0755 ${RUN_DIR}; ${writeTrackerShell('keepalived_offset', 0)};`, sayHaproxyRunsShell()]),
+    hookLine('ExecStartPre', [makeMissingTrackersShell(), writeTrackerShell('keepalived_offset', 0)]),
     hookLine('ExecStop', handOverShell(cluster, 'keepalived_offset', 'kill -0 "$MAINPID" 2>/dev/null')),
     hookLine('ExecStopPost', takeAwayShell(cluster)),
     '',
   ].join('\n')
 }
 
-/** /run is empty after a boot, and keepalived drops trackers whose folder is missing. */
+/**
+ * /run is empty after a boot, and keepalived drops trackers whose folder is missing. haproxy is down until it has started; "f!" is done by
+ * a boot only, and never to a file that is there (tmpfiles.d(5)). The other files have no say at a boot: keepalived.service makes them.
+ */
 export function renderTmpfilesConf(): string {
-  return `${GENERATED_LINE}\nd ${RUN_DIR} 0755 root root -\n`
+  return `${GENERATED_LINE}\nd ${RUN_DIR} 0755 root root -\nf! ${TRACKER_FILES.haproxy_down} 0644 root root - 1\n`
 }

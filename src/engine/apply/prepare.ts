@@ -1,5 +1,6 @@
 import type { Script } from '../../ports.ts'
 import type { Action } from '../../state.ts'
+import { constantShell } from './constant.ts'
 import { base64Literal, joinScripts, sh } from '../ssh/sh.ts'
 import { type Install, installLines } from './packages.ts'
 import { STEP_FUNCTIONS } from './report.ts'
@@ -50,6 +51,7 @@ export function validateScript(runId: string, write: WriteFile, writes: readonly
   return sh`
 step ${checkId(write)} ${`check the new ${write.path}`}
 ${together.length === 0 ? sh`:` : sh`sed ${substitutions.flatMap(text => ['-e', text])} ${staged} >${candidate}`}
+${constantShell(validation.before ?? ':')}
 out=$(${argv} 2>&1); rc=$?
 ${validation.mustBeSilent ? sh`[ $rc -eq 0 ] && [ -n "$out" ] && rc=complaints` : sh`:`}
 [ -n "$out" ] && printf '%s\n' "$out" | sed -e ${`s|${candidate}|${write.path}|g`} -e ${`s|${runDir(runId)}/staged/||g`} | tail -n 20

@@ -25,6 +25,8 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
   const installed = parseInstalled(text('packages'))
   const candidates = parseCandidates(text('candidates'))
   const owned = parseOwned(text('owned'))
+  const trackers = parseTrackers(text('trackers'))
+  const held = parseHeld(text('held'), parseTrackers(text('trackers-asked')), trackers)
   return {
     server,
     facts,
@@ -39,8 +41,9 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     sysctls: Object.fromEntries(linesOf(text('sysctls')).map(line => splitOnce(line, ' '))),
     instances: parseInstances(text('instances')),
     checkStatus: sections.has('check') ? Number(text('check').trim()) : undefined,
-    trackers: Object.fromEntries(linesOf(text('trackers')).map(line => splitOnce(line, ' '))),
+    trackers,
     ...parseWatched(linesOf(text('watched'))),
+    ...(held === undefined ? {} : { trackersHeld: held }),
     lock: parseLock(text('lock')),
     residue: linesOf(text('residue')),
     checkFolders: parseFolders(text('folders')),
@@ -69,6 +72,34 @@ function parseCertificates(text: string): ObservedNode['certificates'] {
 
 function parseWatched(answers: readonly string[]): Pick<ObservedNode, 'trackersWatched'> {
   return answers.length === 0 ? {} : { trackersWatched: !answers.includes('no') }
+}
+
+function parseTrackers(text: string): Record<string, string> {
+  return Object.fromEntries(linesOf(text).map(line => splitOnce(line, ' ')))
+}
+
+/**
+ * The track files of keepalived's data dump (dump_track_file in track_file.c, 2.1.0 to 2.4.3; dump_vfile in vrrp_data.c, 2.0.19): "File =" and
+ * "Status =" on lines of their own. undefined unless the next heading follows, which proves that none is missing. Only files whose value
+ * was the same before the dump was asked for (`asked`) and after it was read (`now`): others changed meanwhile.
+ */
+function parseHeld(
+  text: string,
+  asked: Readonly<Record<string, string>>,
+  now: Readonly<Record<string, string>>,
+): Readonly<Record<string, number>> | undefined {
+  const lines = linesOf(text)
+  if (lines.length < 2 || !lines.at(-1)?.startsWith('------<')) return undefined
+  const held: Record<string, number> = {}
+  let path: string | undefined
+  for (const line of lines) {
+    path = /^\s+File = (\/\S+)$/.exec(line)?.[1] ?? path
+    const status = /^\s+Status = (-?\d{1,10})$/.exec(line)?.[1]
+    if (status === undefined || path === undefined) continue
+    if (now[path] !== undefined && asked[path] === now[path]) held[path] = Number(status)
+    path = undefined
+  }
+  return held
 }
 
 function parseSections(server: string, stdout: string): Map<string, string> {

@@ -46,10 +46,17 @@ export function probeScript(request: ProbeRequest): Script {
 b() { printf '@@begin %s\n' "$1"; }
 e() { printf '\n@@end %s\n' "$1"; }
 
-# keepalived writes its dump asynchronously: asked first, read last. Signal 36 is SIGRTMIN+2, "write JSON" (keepalived --signum=JSON).
+values() { for f in ${request.trackers}; do v=; [ -e "$f" ] && { { read -r v <"$f"; } 2>/dev/null; echo "$f $v"; }; done; }
+asked=$(values)
+# keepalived writes its dumps asynchronously: asked first, read last. SIGUSR1 is "write all data", the only dump with the track files; signal
+# 36 is SIGRTMIN+2, "write JSON" (keepalived --signum=JSON).
 ka_pid=
 [ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
-if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then rm -f /tmp/keepalived.json; kill -36 "$ka_pid" 2>/dev/null || ka_pid=; else ka_pid=; fi
+if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then
+  rm -f /tmp/keepalived.json /tmp/keepalived.data /tmp/keepalived_parent.data
+  kill -USR1 "$ka_pid" 2>/dev/null
+  kill -36 "$ka_pid" 2>/dev/null || ka_pid=
+else ka_pid=; fi
 
 # keepalived looks after the addresses that it was told of: a new one may be somebody else's. What the neighbour table holds may be long
 # past, so it is asked anew: IPv4 by ARP, IPv6 by a nudge that makes the kernel ask.
@@ -189,10 +196,6 @@ for k in ${request.sysctls}; do
 done
 e sysctls
 
-b trackers
-for f in ${request.trackers}; do v=; [ -e "$f" ] && { { read -r v <"$f"; } 2>/dev/null; echo "$f $v"; }; done
-e trackers
-
 # The kernel names what a process watches by inode: a folder that was deleted and made again is another one (proc(5), fdinfo).
 if [ -n "$ka_pid" ]; then
   b watched
@@ -283,7 +286,18 @@ if [ -n "$ka_pid" ]; then
   b instances
   cat /tmp/keepalived.json 2>/dev/null
   e instances
+  # It has passwords as well: no more of it than the track files, up to the next heading, and it does not stay.
+  b held
+  sed -n '/^-----.* Track files >-/,/^------</p' /tmp/keepalived.data 2>/dev/null
+  e held
+  rm -f /tmp/keepalived.data /tmp/keepalived_parent.data
 fi
+b trackers-asked
+echo "$asked"
+e trackers-asked
+b trackers
+values
+e trackers
 printf '@@end all\n'
 }
 `

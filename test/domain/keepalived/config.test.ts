@@ -44,13 +44,12 @@ describe('fast', () => {
     expect(listOf(instance, 'unicast_peer').map(n => n.words[0])).toEqual(['192.0.2.11', '192.0.2.13'])
   })
 
-  test('takes haproxy for down until systemd says that it is up', () => {
+  test('weighs its track files, and lets keepalived write to none of them', () => {
     const text = render(clusterWith())
-    expect(valueOf(blockOf(text, 'track_file', 'haproxy_down'), 'init_file')).toBe('1')
+    expect(text).not.toContain('init_file')
     expect(valueOf(blockOf(text, 'track_file', 'haproxy_down'), 'weight')).toBe('0')
     for (const offset of ['haproxy_offset', 'keepalived_offset', 'drain']) {
       expect(valueOf(blockOf(text, 'track_file', offset), 'weight')).toBe('1')
-      expect(valueOf(blockOf(text, 'track_file', offset), 'init_file')).toBe('0')
     }
     expect(listOf(instanceOf(text), 'track_file').map(n => n.words[0])).toEqual([
       'haproxy_down',

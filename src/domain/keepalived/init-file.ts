@@ -1,0 +1,15 @@
+/** keepalived.conf as hactl rendered it before it did without init_file: a rollback must not bring that back. */
+import type { FileThen } from '../desired-from-snapshot.ts'
+import { KEEPALIVED_CONF, RUN_DIR } from '../paths.ts'
+
+/** In a block of a track file of hactl's, which names the file first. */
+const INIT_FILE = new RegExp(`(^[ \\t]+file[ \\t]+"?${RUN_DIR}/[^\\n]*\\n(?:[ \\t]+weight[^\\n]*\\n)?)[ \\t]+init_file[^\\n]*\\n`, 'gm')
+
+/**
+ * The files without the init_file lines of hactl's own track files, and whether there were any. keepalived 2.2.8 to 2.3.2 write init_file's
+ * value over a track file that exists, at every start (see makeMissingTrackersShell).
+ */
+export function withoutInitFile(files: readonly FileThen[]): { readonly files: readonly FileThen[]; readonly hadInitFile: boolean } {
+  const without = files.map(file => (file.path === KEEPALIVED_CONF ? { ...file, content: file.content.replace(INIT_FILE, '$1') } : file))
+  return { files: without, hadInitFile: without.some((file, at) => file.content !== files[at]?.content) }
+}
