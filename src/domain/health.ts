@@ -26,8 +26,8 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
       } else {
         problems.push(...untrackedProblems(node, instance))
         if (instance.state === 'FAULT' && isGivenUp(node)) continue
-        // Why it is in FAULT is told once, and with what heals it.
-        if (instance.state === 'FAULT' && wrongTrackers.length > 0) continue
+        // What follows from a wrong track file is not told beside it.
+        if (wrongTrackers.length > 0 && instance.state !== 'INIT' && instance.state !== 'UNKNOWN') continue
         if (instance.state !== 'MASTER' && instance.state !== 'BACKUP') problems.push(`${wanted.name} is in state ${instance.state}`)
         else problems.push(...trackerProblems(cluster, wanted.name, node))
       }
