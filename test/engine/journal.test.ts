@@ -52,6 +52,11 @@ describe('the journal of a server', () => {
     expect(journal.lines.map(line => line.message)).toEqual(['hello'])
   })
 
+  test('leaves out what keepalived says whenever it is asked how it stands', async () => {
+    const looks = ['data', 'as json'].map(what => entry({ MESSAGE: `Printing VRRP ${what} for process(1383) on signal` }))
+    expect((await readJournal(sessionOf([...looks, entry({ MESSAGE: 'hello' })]), 8000)).lines.map(line => line.message)).toEqual(['hello'])
+  })
+
   test('ends with its last 200 lines', async () => {
     const lines = Array.from({ length: 201 }, (_, i) => entry({ MESSAGE: `line ${i}` }))
     const journal = await readJournal(sessionOf(lines), 8000)

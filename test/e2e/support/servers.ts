@@ -40,11 +40,12 @@ export async function journalCursors(lab: Lab): Promise<readonly string[]> {
   return shown.map(line => line.replace('-- cursor: ', '').trim())
 }
 
-/** What the journal of each server says about a unit since then. */
-export function journalSince(lab: Lab, cursors: readonly string[], unit: string): Promise<readonly string[]> {
-  return Promise.all(
+/** What the journal of each server says about a unit since then, without what keepalived says whenever hactl asks it how it stands. */
+export async function journalSince(lab: Lab, cursors: readonly string[], unit: string): Promise<readonly string[]> {
+  const said = await Promise.all(
     SERVERS.map((server, index) => lab.sh(server, `journalctl -q --no-pager -o cat -u ${unit} --after-cursor='${cursors[index] ?? ''}'`)),
   )
+  return said.map(text => text.replace(/^Printing VRRP .* on signal\n/gm, ''))
 }
 
 /** Makes sshd write down every command it is asked to run. */
