@@ -163,7 +163,7 @@ export function gatesFor(
     const told = await Promise.all(
       servers.map(async server => {
         const session = sessions.get(server)
-        const script = sh`journalctl -q -n ${JOURNAL_LINES} -o cat ${JOURNAL_MATCHES} 2>/dev/null | grep -v '^Printing VRRP .* on signal$'`
+        const script = sh`journalctl -q -n ${JOURNAL_LINES} -o cat ${JOURNAL_MATCHES} 2>/dev/null | grep -v '^Printing .* on signal$'`
         const result = await session?.run(script, { label: 'read the journal', deadlineMs: JOURNAL_DEADLINE_MS }).catch(() => undefined)
         const lines = (result?.stdout ?? '').split('\n').filter(line => line.trim() !== '')
         return lines.slice(-JOURNAL_SHOWN).map(line => `${server}: ${withoutPasswords(cluster, line)}`)

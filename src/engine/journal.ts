@@ -10,7 +10,7 @@ const MOST_LINES = 200
 const LONGEST_MESSAGE = 10_000
 const DEADLINE_MS = 10_000
 /** What keepalived logs whenever hactl asks it how it stands. */
-const OWN_LOOKS = /^Printing VRRP (as json|data) for process\(\d+\) on signal$/
+const OWN_LOOKS = /^Printing (VRRP as json|VRRP data|parent data) for process\(\d+\) on signal$/
 
 /**
  * The journal of the last `windowMs` by the server's own clock. A journal that cannot be read is a remark, not a fault:

@@ -53,7 +53,9 @@ describe('the journal of a server', () => {
   })
 
   test('leaves out what keepalived says whenever it is asked how it stands', async () => {
-    const looks = ['data', 'as json'].map(what => entry({ MESSAGE: `Printing VRRP ${what} for process(1383) on signal` }))
+    const looks = ['VRRP data', 'VRRP as json', 'parent data'].map(what =>
+      entry({ MESSAGE: `Printing ${what} for process(1383) on signal` }),
+    )
     expect((await readJournal(sessionOf([...looks, entry({ MESSAGE: 'hello' })]), 8000)).lines.map(line => line.message)).toEqual(['hello'])
   })
 

@@ -45,7 +45,7 @@ export async function journalSince(lab: Lab, cursors: readonly string[], unit: s
   const said = await Promise.all(
     SERVERS.map((server, index) => lab.sh(server, `journalctl -q --no-pager -o cat -u ${unit} --after-cursor='${cursors[index] ?? ''}'`)),
   )
-  return said.map(text => text.replace(/^Printing VRRP .* on signal\n/gm, ''))
+  return said.map(text => text.replace(/^Printing .* on signal\n/gm, ''))
 }
 
 /** Makes sshd write down every command it is asked to run. */
