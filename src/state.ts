@@ -161,9 +161,10 @@ export interface Facts {
   readonly addresses: readonly InterfaceAddress[]
   /** MAC addresses of its interfaces. */
   readonly linkAddresses: readonly string[]
-  /** ms since the epoch on the server's clock when it answered. */
-  readonly clockMs: number
-  readonly freeVarKiB: number
+  /** ms since the epoch on the server's clock when it answered; undefined where what it said cannot be a time. */
+  readonly clockMs: number | undefined
+  /** undefined where it cannot be told. */
+  readonly freeVarKiB: number | undefined
   /** cloud-init still sets the server up. */
   readonly cloudInitRuns?: boolean
 }
@@ -209,7 +210,7 @@ export interface ObservedNode {
   readonly residue: readonly string[]
   /** The folders that the check script stands in, from / on. */
   readonly checkFolders: readonly { readonly path: string; readonly mode: string; readonly owner: string; readonly group: string }[]
-  /** Certificates that were asked for; undefined: there is none in that file. Empty where openssl is not there. */
+  /** Certificates that were asked for and whose end is known; undefined: there is none in that file. Empty where openssl is not there. */
   readonly certificates: readonly { readonly path: string; readonly secondsLeft: number | undefined }[]
   /** Runs that keep something on this server: unless one works just now, they ended half way. */
   readonly leftRuns: readonly string[]

@@ -32,7 +32,8 @@ export async function observeAndTell(
   const startedMs = clock.monotonic()
   try {
     const seen = await observeNode(session, 'instances' in what ? probeRequestFor(what) : what, signal)
-    const node = { ...seen, clockAheadMs: seen.facts.clockMs - clock.now() }
+    const { clockMs } = seen.facts
+    const node = clockMs === undefined ? seen : { ...seen, clockAheadMs: clockMs - clock.now() }
     onEvent({ kind: 'observed', server: session.server, durationMs: clock.monotonic() - startedMs, detail: summaryOf(node) })
     return node
   } catch (error) {

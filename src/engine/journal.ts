@@ -2,6 +2,7 @@
 import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
 import type { JournalLine, ServerJournal } from '../state/drill.ts'
+import { LAST_CLOCK_MS, parseClock } from './observe/said.ts'
 import { sh } from './ssh/sh.ts'
 
 /** The last lines of the window are kept. */
@@ -19,12 +20,12 @@ const OWN_LOOKS = /^Printing (VRRP as json|VRRP data|parent data) for process\(\
 export async function readJournal(session: Session, windowMs: number, signal?: AbortSignal): Promise<ServerJournal> {
   const lines: JournalLine[] = []
   let seen = 0
-  let clock: ClockReading | undefined
+  let boot: BootReading | undefined
   const journal = (problem: string | undefined): ServerJournal => ({
     server: session.server,
     lines: lines.slice(-MOST_LINES),
     isCut: seen > MOST_LINES,
-    bootedAtMs: clock?.bootedAtMs,
+    bootedAtMs: boot?.bootedAtMs,
     problem,
   })
   try {
@@ -33,9 +34,9 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
       deadlineMs: DEADLINE_MS,
       signal,
       onLine: text => {
-        const reading = parseClock(text)
+        const reading = parseBoot(text)
         // On a busy server starting date takes its time: the tightest reading is the truest.
-        if (reading !== undefined && (clock === undefined || reading.withinMs < clock.withinMs)) clock = reading
+        if (reading !== undefined && (boot === undefined || reading.withinMs < boot.withinMs)) boot = reading
         const line = parseJournalLine(text)
         if (line === undefined) return
         seen++
@@ -63,27 +64,31 @@ export const JOURNAL_MATCHES = sh`_SYSTEMD_UNIT=keepalived.service + \
 export function journalScript(windowMs: number): Script {
   return sh`for try in 1 2 3 4 5; do
   read -r before _ </proc/uptime
-  now=$(date +%s%3N)
+  now=$(date '+%s %N')
   read -r after _ </proc/uptime
-  echo "clock $now $before $after"
+  echo "clock $before $after $now"
 done
 exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE,SYSLOG_IDENTIFIER --lines=${MOST_LINES + 1} \
   --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1})) ${JOURNAL_MATCHES}`
 }
 
-interface ClockReading {
+interface BootReading {
   /** When this server booted, by its wall clock. */
   readonly bootedAtMs: number
   /** How long the reading took. */
   readonly withinMs: number
 }
 
-/** "clock EPOCH_MS UPTIME_S UPTIME_S", the uptimes from before and after the wall clock was asked; undefined for any other text. */
-function parseClock(text: string): ClockReading | undefined {
-  const found = /^clock (\d+) (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)$/.exec(text.trim())
-  if (found === null) return undefined
-  const [now, before, after] = [Number(found[1]), Number(found[2]) * 1000, Number(found[3]) * 1000]
-  return { bootedAtMs: now - (before + after) / 2, withinMs: after - before }
+/**
+ * "clock UPTIME_S UPTIME_S DATE", the uptimes from before and after the wall clock was asked; undefined for any other text, and for a time
+ * that cannot be: lines laid on the axis by it would stand in the wrong place.
+ */
+function parseBoot(text: string): BootReading | undefined {
+  const found = /^clock (\d{1,10}(?:\.\d{1,9})?) (\d{1,10}(?:\.\d{1,9})?) (.*)$/.exec(text.trim())
+  const now = parseClock(found?.[3])
+  if (found === null || now?.isExact !== true) return undefined
+  const [before, after] = [Number(found[1]) * 1000, Number(found[2]) * 1000]
+  return after < before ? undefined : { bootedAtMs: now.atMs - (before + after) / 2, withinMs: after - before }
 }
 
 /** One entry of `journalctl -o json`; undefined for any other text. */
@@ -98,7 +103,7 @@ export function parseJournalLine(text: string): JournalLine | undefined {
   const fields: Readonly<Record<string, unknown>> = { ...entry }
   const atMs = Number(fields['__REALTIME_TIMESTAMP']) / 1000
   const message = fieldText(fields['MESSAGE'])
-  if (!Number.isFinite(atMs) || message === undefined) return undefined
+  if (!(atMs >= 0 && atMs <= LAST_CLOCK_MS) || message === undefined) return undefined
   return { atMs, source: fieldText(fields['SYSLOG_IDENTIFIER']) ?? 'unknown', message: message.slice(0, LONGEST_MESSAGE) }
 }
 

@@ -143,7 +143,7 @@ exit 0`
 
 /** One line of the script's as a sample; undefined for any other text. */
 export function parseSample(line: string, server: string, atMs: number): HolderSample | undefined {
-  const found = /^hactl up=(\d+(?:\.\d+)?) holds=(\S*)((?: \S+=\S+)*)$/.exec(line.trim())
+  const found = /^hactl up=(\d{1,10}(?:\.\d{1,9})?) holds=(\S*)((?: \S+=\S+)*)$/.exec(line.trim())
   if (found === null) return undefined
   const units: Record<string, string> = {}
   const trackers: Record<string, string | undefined> = {}

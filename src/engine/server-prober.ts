@@ -91,7 +91,7 @@ while ((my $now = now()) - $start < $bound) {
 }
 
 function parseProbeLine(line: string): Pick<ProbeSample, 'sentMs' | 'tookMs' | 'ok' | 'error'> | undefined {
-  const found = /^probe (\d+(?:\.\d+)?) (\d+) (ok|failed)(?: (.+))?$/.exec(line.trim())
+  const found = /^probe (\d{1,13}(?:\.\d{1,9})?) (\d{1,13}) (ok|failed)(?: (.+))?$/.exec(line.trim())
   if (found === null) return undefined
   const ok = found[3] === 'ok'
   return { sentMs: Number(found[1]), tookMs: Number(found[2]), ok, ...(ok ? {} : { error: found[4] ?? 'no answer' }) }

@@ -51,6 +51,13 @@ async function look(first: string, bind?: string): Promise<Looked> {
   return { report, script, first: report.servers[0] }
 }
 
+/** As openssl prints a time, so many days and some seconds from the recorded server's own. */
+function inDays(days: number): string {
+  const atMs = (Number(/^clock (\d+) /m.exec(HOLDER)?.[1]) + days * 86_400 + Math.sign(days) * 5) * 1000
+  const [, day = '', month = '', year = '', time = ''] = /^\w+, (\d+) (\w+) (\d+) (\S+) GMT$/.exec(new Date(atMs).toUTCString()) ?? []
+  return `${month} ${String(Number(day)).padStart(2)} ${time} ${year} GMT`
+}
+
 /** The recorded answer with another text in place of one, which must be there. */
 function changed(from: string | RegExp, to: string): string {
   if (HOLDER.search(from) < 0) throw new Error(`the recording has no ${String(from)}`)
@@ -138,15 +145,17 @@ describe('status tells of', () => {
   })
 
   test('certificates that end soon, have ended or are not there', async () => {
-    const day = 86_400
     const bind = ':443 ssl crt /etc/ssl/site.pem crt /etc/ssl/more'
     const { first, script } = await look(
       withSection(
         'certificates',
         [
-          `${20 * day + 5} /etc/ssl/site.pem`,
-          `${-3 * day} /etc/ssl/more/a.pem`,
-          `${90 * day} /etc/ssl/more/b.pem`,
+          `end ${inDays(20)} /etc/ssl/site.pem`,
+          `end ${inDays(-3)} /etc/ssl/more/a.pem`,
+          `end ${inDays(90)} /etc/ssl/more/b.pem`,
+          // What cannot be a time says nothing of its certificate.
+          'end Feb 31 10:00:00 2026 GMT /etc/ssl/more/c.pem',
+          'end sometime /etc/ssl/more/d.pem',
           'none /etc/ssl/gone.pem',
         ].join('\n'),
       ),
@@ -164,7 +173,7 @@ describe('status tells of', () => {
 describe('the exit of status, for cron and monitoring, is', () => {
   const lock = (age: number) =>
     changed(/@@begin lock\n[^]*@@end lock/, `@@begin lock\nage ${age}\nid x\nowner ops@laptop\nreason deploy\n@@end lock`)
-  const certificate = (days: number) => withSection('certificates', `${days * 86_400} /etc/ssl/site.pem`)
+  const certificate = (days: number) => withSection('certificates', `end ${inDays(days)} /etc/ssl/site.pem`)
   const without = (path: string) =>
     HOLDER.split('\n')
       .filter(line => !line.endsWith(` ${path}`) || line.startsWith('@@'))

@@ -36,6 +36,10 @@ describe('a journal line', () => {
     expect(parseJournalLine(entry({ MESSAGE: 'x'.repeat(1_000_000) }))?.message).toHaveLength(10_000)
   })
 
+  test.for(['-1', '1e400', '9'.repeat(40), '253402300800000000', 'soon'])('has no time where it says %j', at => {
+    expect(parseJournalLine(entry({ MESSAGE: 'hello', __REALTIME_TIMESTAMP: at }))).toBeUndefined()
+  })
+
   test.for(['', 'clock 1 2', '{', '[]', 'null', '7', entry({}), entry({ MESSAGE: null }), '{"MESSAGE":"no time"}'])(
     'is not made of %j',
     text => {
@@ -46,7 +50,11 @@ describe('a journal line', () => {
 
 describe('the journal of a server', () => {
   test('is read in one exec, with the time at which the server booted by the tightest reading of its clock', async () => {
-    const clock = ['clock 1767276000900 500.00 501.20', 'clock 1767276000000 500.24 500.26', 'clock 1767276002000 502.00 502.30']
+    const clock = [
+      'clock 500.00 501.20 1767276000 900000000',
+      'clock 500.24 500.26 1767276000 000000000',
+      'clock 502.00 502.30 1767276002 0',
+    ]
     const journal = await readJournal(sessionOf([...clock, entry({ MESSAGE: 'hello' })]), 8000)
     expect(journal).toMatchObject({ server: 'srv-1', isCut: false, bootedAtMs: 1_767_276_000_000 - 500_250, problem: undefined })
     expect(journal.lines.map(line => line.message)).toEqual(['hello'])
@@ -57,6 +65,22 @@ describe('the journal of a server', () => {
       entry({ MESSAGE: `Printing ${what} for process(1383) on signal` }),
     )
     expect((await readJournal(sessionOf([...looks, entry({ MESSAGE: 'hello' })]), 8000)).lines.map(line => line.message)).toEqual(['hello'])
+  })
+
+  // uutils' date in Ubuntu 26.04 took %s%3N for all nine digits; busybox's knows no fractions; the rest is nobody's clock.
+  test.for([
+    'clock 500.00 500.01 1767276000 %N',
+    'clock 500.00 500.01 1767276000',
+    'clock 500.00 500.01 1767276000123456789 0',
+    'clock 500.00 500.01 1767276000 1234567890',
+    'clock 500.00 500.01 -5 0',
+    `clock 500.00 500.01 ${'9'.repeat(400)} 0`,
+    `clock ${'9'.repeat(400)} ${'9'.repeat(400)} 1767276000 0`,
+    'clock 500.01 500.00 1767276000 0',
+    'clock 500.00 500.01 date: invalid format',
+  ])('whose clock says %j is laid on no axis, and is shown all the same', async clock => {
+    const journal = await readJournal(sessionOf([clock, entry({ MESSAGE: 'hello' })]), 8000)
+    expect(journal).toMatchObject({ bootedAtMs: undefined, problem: undefined, lines: [{ message: 'hello' }] })
   })
 
   test('ends with its last 200 lines', async () => {

@@ -108,8 +108,10 @@ function mustInstall(node: ObservedNode): boolean {
 function diskFinding(node: ObservedNode): Finding {
   const needsKiB = mustInstall(node) ? INSTALL_NEEDS_KIB : FILES_NEED_KIB
   const mib = (kib: number) => `${Math.floor(kib / 1024)} MiB`
-  const free = `${mib(node.facts.freeVarKiB)} free under /var`
-  if (node.facts.freeVarKiB >= needsKiB) return passed('disk', node.server, free)
+  const { freeVarKiB } = node.facts
+  if (freeVarKiB === undefined) return unknown('disk', node.server, 'df did not tell how much is free under /var')
+  const free = `${mib(freeVarKiB)} free under /var`
+  if (freeVarKiB >= needsKiB) return passed('disk', node.server, free)
   return failed('disk', {
     code: 'E_DISK_FULL',
     server: node.server,

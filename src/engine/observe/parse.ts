@@ -13,6 +13,7 @@ import type {
   ObservedService,
   Unit,
 } from '../../state.ts'
+import { parseClock, parseFreeKiB, parseOpensslTime, parseWhole } from './said.ts'
 import type { ProbeRequest } from './script.ts'
 
 /**
@@ -40,14 +41,14 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     services: parseServices(text('services'), text('loaded')),
     sysctls: Object.fromEntries(linesOf(text('sysctls')).map(line => splitOnce(line, ' '))),
     instances: parseInstances(text('instances')),
-    checkStatus: sections.has('check') ? Number(text('check').trim()) : undefined,
+    checkStatus: parseWhole(text('check').trim(), 0, 255),
     trackers,
     ...parseWatched(linesOf(text('watched'))),
     ...(held === undefined ? {} : { trackersHeld: held }),
     lock: parseLock(text('lock')),
     residue: linesOf(text('residue')),
     checkFolders: parseFolders(text('folders')),
-    certificates: parseCertificates(text('certificates')),
+    certificates: parseCertificates(text('certificates'), facts.clockMs),
     leftRuns: linesOf(text('runs')),
     neighbours: parseNeighbours(text('neighbours')),
     ...(sections.has('static') ? { staticAddresses: parseStatic(text('static'), request.virtualAddresses) } : {}),
@@ -63,10 +64,15 @@ function parseFolders(text: string): ObservedNode['checkFolders'] {
   })
 }
 
-function parseCertificates(text: string): ObservedNode['certificates'] {
-  return linesOf(text).flatMap(line => {
-    const [, left, path] = /^(-?\d+|none) (.+)$/.exec(line) ?? []
-    return left === undefined || path === undefined ? [] : [{ path, secondsLeft: left === 'none' ? undefined : Number(left) }]
+/** One whose end is not known, or on a server whose clock is not, is left out: nothing can be said of it. */
+function parseCertificates(text: string, clockMs: number | undefined): ObservedNode['certificates'] {
+  return linesOf(text).flatMap((line): ObservedNode['certificates'] => {
+    const absent = /^none (.+)$/.exec(line)?.[1]
+    if (absent !== undefined) return [{ path: absent, secondsLeft: undefined }]
+    const [, end, path] = /^end (\S+ +\S+ \S+ \d+ \S+) (.+)$/.exec(line) ?? []
+    const endSeconds = end === undefined ? undefined : parseOpensslTime(end)
+    if (path === undefined || endSeconds === undefined || clockMs === undefined) return []
+    return [{ path, secondsLeft: endSeconds - Math.floor(clockMs / 1000) }]
   })
 }
 
@@ -139,6 +145,9 @@ function splitOnce(line: string, separator: string): [string, string] {
   return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + separator.length)]
 }
 
+/** uid_t has 32 bits. */
+const MOST_UID = 4_294_967_295
+
 function parseFacts(factsText: string, osText: string, addressText: string, linkText: string): Facts {
   const fact = new Map(linesOf(factsText).map(line => splitOnce(line, ' ')))
   const os = new Map(
@@ -151,7 +160,7 @@ function parseFacts(factsText: string, osText: string, addressText: string, link
     machineId: fact.get('machine-id') ?? '',
     bootId: fact.get('boot-id') ?? '',
     hostname: fact.get('hostname') ?? '',
-    uid: Number(fact.get('uid') ?? -1),
+    uid: parseWhole(fact.get('uid'), 0, MOST_UID) ?? -1,
     os: {
       id: os.get('ID') ?? '',
       like: os.get('ID_LIKE') ?? '',
@@ -164,8 +173,8 @@ function parseFacts(factsText: string, osText: string, addressText: string, link
     container: fact.get('container') ?? 'none',
     addresses: linesOf(addressText).flatMap(parseAddress),
     linkAddresses: linesOf(linkText).flatMap(line => /link\/ether ([0-9a-f:]{17})/.exec(line)?.[1] ?? []),
-    clockMs: Number(fact.get('clock') ?? 0),
-    freeVarKiB: Number(fact.get('free') ?? 0),
+    clockMs: parseClock(fact.get('clock'))?.atMs,
+    freeVarKiB: parseFreeKiB(fact.get('free')),
     ...(fact.get('cloud-init') === 'runs' ? { cloudInitRuns: true } : {}),
   }
 }
@@ -323,6 +332,9 @@ function decodeContent(base64: string | undefined): string | undefined {
   return Buffer.from(text, 'utf8').equals(bytes) ? text : undefined
 }
 
+/** proc(5), pid_max: at most 2^22. */
+const MOST_PID = 4_194_304
+
 function parseServices(text: string, loadedText: string): Record<Unit, ObservedService> {
   const loaded = new Map(linesOf(loadedText).map(line => splitOnce(line, ' ')))
   const byUnit = new Map<string, Map<string, string>>()
@@ -341,13 +353,17 @@ function parseServices(text: string, loadedText: string): Record<Unit, ObservedS
       sub: properties?.get('SubState') ?? 'dead',
       unitFile: properties?.get('UnitFileState') ?? '',
       needsDaemonReload: properties?.get('NeedDaemonReload') === 'yes',
-      mainPid: Number(properties?.get('MainPID') ?? 0),
+      mainPid: parseWhole(properties?.get('MainPID'), 0, MOST_PID) ?? 0,
       loadedHash: stamp === undefined || stamp === '' ? undefined : stamp,
     }
   }
   return { haproxy: service('haproxy'), keepalived: service('keepalived') }
 }
 
+/** Some thirty thousand years. */
+const LONGEST_SECONDS = 999_999_999_999
+
+/** A lock of unknown age counts as a living run's. */
 function parseLock(text: string): LockInfo | undefined {
   const lines = linesOf(text)
   if (lines.length === 0) return undefined
@@ -356,7 +372,7 @@ function parseLock(text: string): LockInfo | undefined {
     id: value.get('id') ?? '',
     owner: value.get('owner') ?? 'somebody',
     reason: value.get('reason') ?? 'unknown',
-    ageSeconds: Number(value.get('age') ?? 0),
+    ageSeconds: parseWhole(value.get('age'), -LONGEST_SECONDS, LONGEST_SECONDS) ?? 0,
   }
 }
 
@@ -377,7 +393,10 @@ export function parseInstances(text: string): ObservedInstance[] {
   return list.flatMap((entry: unknown) => {
     const data = isRecord(entry) && isRecord(entry['data']) ? entry['data'] : undefined
     if (data === undefined) return []
-    const number = (key: string) => Number(data[key] ?? 0)
+    const number = (key: string) => {
+      const value = Number(data[key] ?? 0)
+      return Number.isFinite(value) ? value : 0
+    }
     const string = (key: string) => {
       const value = data[key]
       return typeof value === 'string' ? value : ''
@@ -418,7 +437,10 @@ const REFUSALS = [
 
 function parseAdverts(stats: unknown): Pick<ObservedInstance, 'adverts' | 'refusedAdverts'> {
   if (!isRecord(stats)) return {}
-  const count = (key: string) => Number(stats[key] ?? 0) || 0
+  const count = (key: string) => {
+    const value = Number(stats[key] ?? 0)
+    return Number.isSafeInteger(value) && value > 0 ? value : 0
+  }
   return {
     adverts: count('advert_rcvd') + count('advert_sent'),
     refusedAdverts: Object.fromEntries(REFUSALS.map(key => [key, count(key)] as const).filter(([, times]) => times > 0)),

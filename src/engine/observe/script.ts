@@ -95,8 +95,8 @@ echo "hostname $(cat /proc/sys/kernel/hostname)"
 [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] && echo "cloud-init runs"
 command -v dpkg-query >/dev/null && echo "dpkg yes"
 echo "container $(systemd-detect-virt -c 2>/dev/null || :)"
-echo "clock $(date +%s%3N)"
-echo "free $(df -Pk /var 2>/dev/null | { read -r _; read -r _ _ _ f _; echo "$f"; })"
+echo "clock $(date '+%s %N')"
+echo "free $(df -Pk /var 2>/dev/null | tail -n 1)"
 e facts
 
 b os
@@ -312,8 +312,8 @@ function foldersAbove(path: string): readonly string[] {
 const CERTIFICATES_PER_FOLDER = 100
 
 /**
- * Seconds until the end of each certificate by the server's own clock; of a file with several, that of the first, which is the server's.
- * crt-list, configuration.txt 5.1: "FILE [OPTIONS] FILTER...", # begins a comment.
+ * The end of each certificate as openssl prints it, because no two programs named date read that alike; of a file with several, that of
+ * the first, which is the server's. crt-list, configuration.txt 5.1: "FILE [OPTIONS] FILTER...", # begins a comment.
  */
 function certificatesScript(certificates: ProbeRequest['certificates']): Script {
   const { paths, lists, base } = certificates ?? { paths: [], lists: [], base: undefined }
@@ -321,7 +321,7 @@ function certificatesScript(certificates: ProbeRequest['certificates']): Script 
   return sh`
 if command -v openssl >/dev/null; then
   b certificates
-  end_of() { end=$(openssl x509 -noout -enddate -in "$1" 2>/dev/null) && end=$(date -d "\${end#*=}" +%s) && echo "$((end - $(date +%s))) $1"; }
+  end_of() { end=$(openssl x509 -noout -enddate -in "$1" 2>/dev/null) && echo "end \${end#*=} $1"; }
   ends_of() {
     if [ -d "$1" ]; then
       n=0

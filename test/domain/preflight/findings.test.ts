@@ -28,6 +28,11 @@ const NO_FIREWALL: ObservedFirewall = {
 }
 const withSecond = (more: Partial<ObservedNode>, facts: Partial<Facts> = {}): ObservedNode[] =>
   fine().map(node => (node.server === 'srv-2' ? { ...node, ...more, facts: { ...node.facts, ...facts } } : node))
+const withoutClock = (nodes: ObservedNode[]): ObservedNode[] =>
+  nodes.map(node => {
+    const { clockAheadMs: _notCompared, ...rest } = node
+    return node.server === 'srv-2' ? rest : node
+  })
 const told = (findings: readonly Finding[]) =>
   findings.flatMap(one => (one.verdict === 'passed' ? [] : [`${one.server} ${one.check} ${one.verdict} ${one.error?.code ?? ''}`.trim()]))
 const judged = (nodes: readonly ObservedNode[]) => preflightFindings(loaded.cluster, nodes, { minded: 'locks' })
@@ -50,6 +55,8 @@ describe('before a deploy', () => {
     ['too little space for an installation', () => withSecond({}, { freeVarKiB: 50_000 }), ['srv-2 disk failed E_DISK_FULL']],
     ['a clock a minute behind', () => withSecond({ clockAheadMs: -60_000 }), ['srv-2 clock warning']],
     ['a clock a day behind, where apt must work', () => withSecond({ clockAheadMs: -86_400_000 }), ['srv-2 clock failed E_CLOCK']],
+    ['a clock that cannot be read is no fault of the server', () => withoutClock(fine()), ['srv-2 clock unknown']],
+    ['so is room that df does not tell', () => withSecond({}, { freeVarKiB: undefined }), ['srv-2 disk unknown']],
     ["the controller's own clock is wrong", () => fine().map(node => ({ ...node, clockAheadMs: 86_400_000 })), []],
     ['cloud-init that is not done yet', () => withSecond({}, { cloudInitRuns: true }), ['srv-2 dpkg warning']],
     [
