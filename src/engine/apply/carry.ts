@@ -78,7 +78,7 @@ function pathOf(fileName: string): string {
 function indexScript(packages: readonly CarriedPackage[]): Script {
   const sums = packages.map(({ fileName, sha256 }) => `${sha256}  ${pathOf(fileName)}`)
   return sh`
-printf '%s\n' ${sums} | sha256sum -c --quiet || exit 1
+told=$(printf '%s\n' ${sums} | sha256sum -c 2>&1) || { printf '%s\n' "$told" | grep -v ': OK$'; exit 1; }
 cd ${DOWNLOADS} || exit 1
 for deb in *.deb; do
   dpkg-deb -f "$deb" || exit 1

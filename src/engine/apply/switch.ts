@@ -261,7 +261,7 @@ while read -r word mark path copy; do
   esac
   rm -f "$path.hactl-new"
   if [ "$mark" = + ] && [ ! -e "$copy.link" ] && cmp -s "$copy" "$path"; then
-    chown --reference="$copy" "$path" && chmod --reference="$copy" "$path" || failed=1
+    chown "$(stat -c %u:%g -- "$copy")" "$path" && chmod "$(stat -c %a -- "$copy")" "$path" || failed=1
   elif [ "$mark" = + ]; then
     cp -p -- "$copy" "$path.hactl-new" && linked "$copy" "$path.hactl-new" && mv -f "$path.hactl-new" "$path" || { failed=1; echo "$path could not be put back; its copy is $copy"; }
     case "$path" in (${OWN_TOOLS}*) "$path" open >/dev/null 2>&1 </dev/null ;; esac

@@ -92,7 +92,7 @@ umask 077; mkdir -p ${root} ${`${runDir(runId)}/staged`}; umask 022
 case "$(ls ${DOWNLOADS})" in *libc6_*) echo ${'@@note the C library is replaced as well: the new versions cannot be tried before they are installed'}; exit 0 ;; esac
 for deb in ${DOWNLOADS}/*.deb; do dpkg-deb -x "$deb" ${root} || fail apt/try "$deb cannot be unpacked (disk full?)"; done
 PATH=${`${root}/usr/sbin:${root}/usr/bin`}:$PATH
-LD_LIBRARY_PATH=$(find ${root} -name '*.so*' -printf '%h\n' | sort -u | tr '\n' ':')
+LD_LIBRARY_PATH=$(find ${root} -name '*.so*' | sed 's|/[^/]*$||' | sort -u | tr '\n' ':')
 export PATH LD_LIBRARY_PATH
 haproxy -v >/dev/null 2>&1 && keepalived -v >/dev/null 2>&1 || { echo ${'@@note the new versions do not run beside the installed ones: the first server is their trial'}; exit 0; }`,
     ...files.map(write => stageScript(runId, write)),
