@@ -4,7 +4,7 @@ import type { Facts, InterfaceAddress, ObservedFirewall, ObservedNode } from '..
 import { canonicalAddress, isInNetwork, isLinkLocal } from './addresses.ts'
 import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
 import { expectedVersion } from './packages.ts'
-import { packageVersionsFor, upstreamVersion } from './version.ts'
+import { NEWEST_KEEPALIVED, packageVersionsFor, upstreamVersion } from './version.ts'
 
 /** What a server's files depend on beyond the inventory. Plain data. */
 export interface NodeFacts {
@@ -135,7 +135,7 @@ function keepalivedVersion(cluster: Cluster, node: ObservedForFacts): string {
   const version = node.packages['keepalived']?.installed ?? expectedVersion('keepalived', pins.keepalived, node, carried)
   // A pin such as 1:2.2.* is no version yet: what it will be shows once apt's lists are there.
   if (version !== undefined && !version.endsWith('*')) return upstreamVersion(version)
-  return packageVersionsFor(node.facts.os.codename)?.keepalived ?? '2.2.7'
+  return packageVersionsFor(node.facts.os.codename)?.keepalived ?? NEWEST_KEEPALIVED
 }
 
 /** Every server that has no place for an instance, and why: each as nodeFactsFor would throw it. */

@@ -16,17 +16,29 @@ export function isAtLeast(version: string, minimum: string): boolean {
   return true
 }
 
-/** What each release ships, for servers whose apt lists are still empty (operations.md 0.1). By os-release's VERSION_CODENAME. */
-const SHIPPED: Readonly<Record<string, { readonly keepalived: string; readonly haproxy: string }>> = {
-  focal: { keepalived: '2.0.19', haproxy: '2.0.33' },
-  bullseye: { keepalived: '2.1.5', haproxy: '2.2.9' },
-  jammy: { keepalived: '2.2.4', haproxy: '2.4.30' },
-  bookworm: { keepalived: '2.2.7', haproxy: '2.6.12' },
-  noble: { keepalived: '2.2.8', haproxy: '2.8.30' },
-  trixie: { keepalived: '2.3.3', haproxy: '3.0.11' },
+interface Shipped {
+  readonly keepalived: string
+  readonly haproxy: string
 }
 
+/**
+ * What each release ships, for servers whose apt lists are still empty (operations.md 0.1). By os-release's VERSION_CODENAME. Ubuntu
+ * follows haproxy's fixes within a minor version, so that no more than that one can be named.
+ */
+const SHIPPED: Readonly<Record<string, Shipped>> = {
+  focal: { keepalived: '2.0.19', haproxy: '2.0' },
+  bullseye: { keepalived: '2.1.5', haproxy: '2.2.9' },
+  jammy: { keepalived: '2.2.4', haproxy: '2.4' },
+  bookworm: { keepalived: '2.2.7', haproxy: '2.6.12' },
+  noble: { keepalived: '2.2.8', haproxy: '2.8' },
+  trixie: { keepalived: '2.3.3', haproxy: '3.0.11' },
+  resolute: { keepalived: '2.3.4', haproxy: '3.2' },
+}
+
+/** A release that is not in the table is newer than it: as new as the newest keepalived that was tried. */
+export const NEWEST_KEEPALIVED = '2.4'
+
 /** Upstream versions that a release ships; undefined for a release not known here. */
-export function packageVersionsFor(codename: string): { readonly keepalived: string; readonly haproxy: string } | undefined {
-  return SHIPPED[codename]
+export function packageVersionsFor(codename: string): Shipped | undefined {
+  return Object.hasOwn(SHIPPED, codename) ? SHIPPED[codename] : undefined
 }

@@ -36,6 +36,10 @@ describe('servers are fit', () => {
   test.for<[string, ObservedNode[]]>([
     ['when nothing speaks against them', nodes()],
     ['when one is an Ubuntu', withSecond({}, os('ubuntu', 'debian'))],
+    [
+      'when one is a release that nobody knew yet',
+      withSecond({}, { os: { id: 'ubuntu', like: 'debian', version: '30.04', codename: 'zany', pretty: 'Ubuntu 30.04 LTS' } }),
+    ],
     ['when one is another child of Debian', withSecond({}, os('devuan', 'ubuntu debian'))],
     ['when clones share a machine id but not a network card', withSecond({}, { machineId: 'srv-1' })],
     ['when a lock is older than its last possible sign of life', withSecond(lock(60))],

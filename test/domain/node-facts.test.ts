@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { HactlError } from '../../src/errors.ts'
 import { nodeFactsFor } from '../../src/domain/node-facts.ts'
 import type { Cluster } from '../../src/domain/cluster-types.ts'
+import { isAtLeast, NEWEST_KEEPALIVED } from '../../src/domain/version.ts'
 import { addresses, clusterWith, factsOf, observed } from './example.ts'
 
 function errorOf(run: () => unknown): HactlError {
@@ -115,4 +116,14 @@ describe('a server that nobody asked', () => {
 
 test("keepalived's version is the installed one, without Debian's additions", () => {
   expect(factsOf(clusterWith(), '1:2.3.3-1')['srv-1']?.keepalivedVersion).toBe('2.3.3')
+})
+
+test('a release that is newer than the table, with empty package lists, is taken for one with the newest keepalived', () => {
+  const cluster = clusterWith()
+  const node = observed(addresses('eth0 192.0.2.11/24'))
+  const unknown = { ...node, facts: { ...node.facts, os: { ...node.facts.os, codename: 'stonking' } }, packages: {} }
+  const facts = nodeFactsFor(cluster, { 'srv-1': unknown })['srv-1']
+  // An interval of less than a second is refused for a keepalived that would ignore it, not for a release that nobody knew yet.
+  expect(facts?.keepalivedVersion).toBe(NEWEST_KEEPALIVED)
+  expect(isAtLeast(NEWEST_KEEPALIVED, '2.3.2')).toBe(true)
 })

@@ -44,7 +44,7 @@ export function systemFindings(node: ObservedNode): readonly Finding[] {
           server,
           what: `${facts.os.pretty} is not a Debian or Ubuntu`,
           why: ['hactl installs with apt and knows how Debian ships haproxy and keepalived'],
-          fix: 'use a server with Debian 11 to 13 or Ubuntu 20.04 to 24.04',
+          fix: 'use a server with Debian 11 or Ubuntu 20.04, or one of their later releases',
         }),
     facts.systemd
       ? passed('systemd', server, 'runs')
