@@ -17,7 +17,7 @@ export interface PackageResource {
 /** A command that must accept a staged file before any live file changes; `{}` stands for the staged path. */
 export interface Validation {
   readonly argv: readonly string[]
-  /** keepalived -t exits 0 on things it will ignore: only an empty output is acceptance (operations.md 0.2). */
+  /** keepalived -t exits 0 on things it will ignore: only an empty output is acceptance (evidence K1). */
   readonly mustBeSilent: boolean
   /** Paths that appear inside the file and are staged together with it: replaced by their staged paths for the check only. */
   readonly alsoStaged: readonly string[]
@@ -379,7 +379,7 @@ export interface ServerPlan {
   readonly unchanged: readonly Unchanged[]
 }
 
-/** How a keepalived change meets its peers (operations.md 5.2). */
+/** How a keepalived change meets its peers (evidence V12). */
 export type ChangeClass = 'none' | 'first-time' | 'local' | 'together' | 'outage'
 
 export interface Plan {

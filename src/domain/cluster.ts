@@ -21,7 +21,7 @@ export interface Resolved {
 /**
  * classic: the article's. fast: rise 1, because one pass is already four good answers, and a server that waits longer to be trusted
  * again is an outage where it is the only one left; timeout equals interval because keepalived 2.1 to 2.3.1 pile up runs that outlive
- * their interval (operations.md F14), and the script ends by itself before.
+ * their interval (evidence K7), and the script ends by itself before.
  */
 const CHECK: Readonly<Record<Profile, CheckScript>> = {
   classic: { interval: 2, fall: 2, rise: 2, timeout: 2, weight: 5 },
@@ -32,7 +32,7 @@ const ADVERT_INT_MS: Readonly<Record<Profile, number>> = { classic: 1000, fast: 
 
 /**
  * fast: the second set of gratuitous ARPs comes after 1 s, not 5; a refresh twice a minute and an answer to any lower master mend
- * neighbours that learned the wrong MAC while two servers held the address (operations.md F30).
+ * neighbours that learned the wrong MAC while two servers held the address (evidence V14).
  */
 const FAST_GARP: Instance['garp'] = {
   garp_master_delay: 1,
@@ -44,7 +44,7 @@ const FAST_GARP: Instance['garp'] = {
 /**
  * Priority of the server at this rank (0 is first) out of `count`.
  * classic: 100, 99, 98, ... fast: 254, 250, then evenly from 190 down to no less than 2: a high priority makes the skew short, wide
- * steps keep the second and third backup from taking over together (operations.md F33), and 2 is the least that an offset of -253
+ * steps keep the second and third backup from taking over together (evidence V15), and 2 is the least that an offset of -253
  * on 254 stays below.
  */
 export function defaultPriority(profile: Profile, rank: number, count: number): number {
@@ -145,7 +145,7 @@ function buildInstance(
   }
 }
 
-/** keepalived waits for DNS while it starts or reloads, so that two servers hold the address (operations.md F29): localhost by number. */
+/** keepalived waits for DNS while it starts or reloads, so that two servers hold the address (evidence K11): localhost by number. */
 function smtpServer(text: string | undefined): { server: string | undefined; port: number | undefined } {
   if (text === undefined) return { server: undefined, port: undefined }
   const [host = '', port] = text.trim().split(/\s+/)

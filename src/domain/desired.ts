@@ -28,7 +28,7 @@ import {
 } from './paths.ts'
 import { makeMissingTrackersShell, TRACKER_FILES, writeTrackerShell } from './trackers.ts'
 
-/** haproxy may bind the address on servers that do not hold it (operations.md F41). */
+/** haproxy may bind the address on servers that do not hold it (evidence H3). */
 const NONLOCAL_BIND = 'net.ipv4.ip_nonlocal_bind'
 const NONLOCAL_BIND_6 = 'net.ipv6.ip_nonlocal_bind'
 
@@ -78,7 +78,7 @@ function file(id: string, path: string, content: string, more: Partial<FileResou
 /** The fast profile's own files; in classic they must not be there. */
 function fastFiles(cluster: Cluster): readonly FileResource[] {
   return [
-    // Makes the folder as well: keepalived 2.3.3 refuses, in -t, a track file whose folder is not there yet.
+    // Makes the folder as well: keepalived 2.3.3 refuses, in -t, a track file whose folder is not there yet (evidence T4).
     file('file/tmpfiles', TMPFILES_CONF, renderTmpfilesConf(), {
       validation: { argv: ['systemd-tmpfiles', '--create', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),

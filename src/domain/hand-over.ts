@@ -47,7 +47,7 @@ function waitShell(limitMs: number): string {
 
 /**
  * Shell: local routes by which a server answers on addresses that it no longer has. keepalived sends its first advert 0.2 ms to 70 ms
- * before it has the address and announces it (seen on 2.2.7), and at that advert the old holder drops it: what arrives there in between
+ * before it has the address and announces it (evidence T7), and at that advert the old holder drops it: what arrives there in between
  * would be lost. Only addresses that were parsed as such stand in it.
  */
 function routesShell(verb: 'replace' | 'del', addresses: readonly string[]): string {
@@ -63,7 +63,7 @@ function answerShell(cluster: Cluster): readonly string[] {
 /**
  * Shell: ends connections to addresses that are not here any more. What they carried has failed when the address left, but this server
  * would hold on to them for a quarter of an hour (tcp_retries2, tcp(7)); when the address comes back in that time, a client that uses the
- * port of one again gets no answer, not even a refusal. Where the kernel cannot end them (CONFIG_INET_DIAG_DESTROY, ss(8)) they stay.
+ * port of one again gets no answer, not even a refusal (evidence T8). Where the kernel cannot end them (CONFIG_INET_DIAG_DESTROY, ss(8)) they stay.
  */
 function closeShell(addresses: readonly string[]): string {
   const each = addresses.map(a => `*" ${a}/"*) ;; *) ss -K -H -t state connected src "${a.includes(':') ? `[${a}]` : a}"`)
@@ -93,7 +93,7 @@ export function handOverShell(cluster: Cluster, tracker: Tracker, guard: string)
 
 /**
  * Lines for shellArgument, after keepalived has ended in whatever way: an address that it left behind goes once a backup has had the
- * time to take it, not before, because until then this server's haproxy still answers on it (operations.md F27).
+ * time to take it, not before, because until then this server's haproxy still answers on it (evidence K10).
  */
 export function takeAwayShell(cluster: Cluster): readonly string[] {
   const takenMs = Math.max(0, ...cluster.instances.map(i => masterDownMs(i.advertIntMs, 1, i.version)))

@@ -75,7 +75,7 @@ function programOf(command: string): string {
 
 /**
  * Checks that an instance tracks by this server's own keepalived.conf and not by the daemon's view. keepalived leaves a check out that
- * it cannot find, run or trust, tells its log, and holds the address without it (operations.md F12). What stands in files that are
+ * it cannot find, run or trust, tells its log, and holds the address without it (evidence K5). What stands in files that are
  * included, or on lines that hold for some servers only, is not judged. Track files are not in that view (vrrp_json.c up to 2.3.3).
  */
 function untrackedProblems(node: ObservedNode, instance: ObservedInstance): readonly string[] {
@@ -94,7 +94,7 @@ function untrackedProblems(node: ObservedNode, instance: ObservedInstance): read
   ]
 }
 
-/** keepalived's own effective priority against the tracker files: where they differ, its watch on them is dead (failover.md). */
+/** keepalived's own effective priority against the tracker files: where they differ, its watch on them is dead (evidence T5). */
 export function trackerProblems(cluster: Cluster, name: string, node: ObservedNode): readonly string[] {
   const instance = node.instances.find(own => own.name === name)
   if (cluster.profile !== 'fast' || instance === undefined) return []
@@ -216,8 +216,8 @@ const REFUSALS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Adverts with this instance's number that keepalived refused: somebody else has it, or a peer has other settings (operations.md F24,
- * F26). The counters run since keepalived started, so this may be over: worth knowing, and no illness.
+ * Adverts with this instance's number that keepalived refused: somebody else has it, or a peer has other settings (evidence V11,
+ * V13). The counters run since keepalived started, so this may be over: worth knowing, and no illness.
  */
 export function advertNotices(node: ObservedNode): readonly string[] {
   return node.instances.flatMap(({ name, virtualRouterId, adverts = 0, refusedAdverts = {} }) => {

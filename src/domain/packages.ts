@@ -122,8 +122,8 @@ export function pinWarnings(cluster: Cluster, nodes: readonly ObservedNode[]): r
 }
 
 /**
- * apt.conf(5) that keeps unattended-upgrades from both packages: it would restart them on all servers in the same minute (operations.md
- * F51). Its entries are Python regular expressions, matched from the beginning of a package's name.
+ * apt.conf(5) that keeps unattended-upgrades from both packages: it would restart them on all servers in the same minute (evidence
+ * P6). Its entries are Python regular expressions, matched from the beginning of a package's name.
  */
 export function renderUnattendedConf(): string {
   return `${GENERATED_LINE}

@@ -41,7 +41,7 @@ answers() {
 
 /**
  * A worker that was not there before is the only proof of a reload: where a listener cannot be bound the master keeps the old worker
- * and counts a failure (operations: F40).
+ * and counts a failure (evidence H2).
  */
 const HAPROXY_LOADED = `
 n=0

@@ -10,7 +10,7 @@ export function shellArgument(lines: readonly string[]): string {
   return `"${escaped.join(' \\\n    ')}"`
 }
 
-/** `Exec...=` with a leading -: what fails in it never keeps the service from starting or stopping. */
+/** `Exec...=` with a leading -: what fails in it never keeps the service from starting or stopping (evidence T9). */
 export function hookLine(key: 'ExecStartPre' | 'ExecStartPost' | 'ExecStop' | 'ExecStopPost', lines: readonly string[]): string {
   return `${key}=-/bin/sh -c ${shellArgument(lines)}`
 }

@@ -50,7 +50,7 @@ export const TRACKER_FILES: Readonly<Record<Tracker, string>> = {
 
 /**
  * The value that makes a server hand its addresses over: -253 lowers any priority to 1 while it goes on serving until a backup has
- * taken over (make before break). Backups that do not preempt (nopreempt), or only after a delay (preempt_delay), would let a demoted
+ * taken over (make before break, evidence T6). Backups that do not preempt (nopreempt), or only after a delay (preempt_delay), would let a demoted
  * master keep the address, so there it is -254, which keepalived takes as FAULT: the address is given up first.
  * keepalived, vrrp_track.c: a tracker below -253 is FAULT; keepalived.conf(5), vrrp_track_file.
  */

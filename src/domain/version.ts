@@ -22,7 +22,7 @@ interface Shipped {
 }
 
 /**
- * What each release ships, for servers whose apt lists are still empty (operations.md 0.1). By os-release's VERSION_CODENAME. Ubuntu
+ * What each release ships, for servers whose apt lists are still empty (evidence P1). By os-release's VERSION_CODENAME. Ubuntu
  * follows haproxy's fixes within a minor version, so that no more than that one can be named.
  */
 const SHIPPED: Readonly<Record<string, Shipped>> = {

@@ -127,7 +127,7 @@ function mailGoesSomewhere(inventory: InventoryDraft): readonly Finding[] {
   return []
 }
 
-/** keepalived resolves names while it reads its configuration and sends no adverts meanwhile; seen: two masters for 2.5 s. */
+/** keepalived resolves names while it reads its configuration and sends no adverts meanwhile; two masters for 2.5 s (evidence K11). */
 function smtpServerIsAnAddress(inventory: InventoryDraft): readonly Finding[] {
   const host = inventory.global_defs?.smtp_server?.split(' ')[0]
   if (host === undefined || host === 'localhost' || familyOf(host) !== undefined) return []

@@ -1,6 +1,6 @@
 /**
  * Cutting traffic with the server's own packet filter: in a table or chain of hactl's own, which is removed as a whole. `ip link set
- * down` is not used: it takes the routes along (operations: D12). nft where the kernel takes it, else iptables.
+ * down` is not used: it takes the routes along (evidence T15). nft where the kernel takes it, else iptables.
  */
 import type { Disturbance } from '../../state/drill.ts'
 import type { DrillPlace } from './disturbances.ts'
@@ -68,8 +68,8 @@ fi`
 /**
  * Nothing passes on the interface but, where wanted, the SSH connection's own port. The address stays on the interface, so that ARP for
  * it has to be kept silent apart: neighbours must not be led back to a server that cannot answer them. keepalived's own gratuitous ARP
- * passes every hook but that of netdev's egress (nft 1.0.1, Linux 5.16); without it keepalived is stopped as well. Seen on the lab: one
- * such ARP took the service away for 8 s although the other server had the address.
+ * passes every hook but that of netdev's egress (nft 1.0.1, Linux 5.16); without it keepalived is stopped as well. One
+ * such ARP took the service away for 8 s although the other server had the address (evidence T14).
  */
 export function cutLinkScript(place: DrillPlace, keepsSsh: boolean): string {
   const isIpv6 = place.vip.includes(':')

@@ -101,7 +101,7 @@ function knownAnswer(condition: Condition, packet: Packet): Answer {
       return is(condition.names.some(wanted => (/[+*]$/.test(wanted) ? name.startsWith(wanted.slice(0, -1)) : wanted === name)))
     }
     case 'state':
-      // Only a first packet asks for a rule of its own: what is "established" may be forgotten at any time (operations.md F22).
+      // Only a first packet asks for a rule of its own: what is "established" may be forgotten at any time (evidence V10).
       return is(condition.states.includes('new'))
     case 'other':
       return 'perhaps'

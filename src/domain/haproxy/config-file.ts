@@ -14,7 +14,7 @@ export function configFileIssues(text: string, name: string): { readonly errors:
   if (text.endsWith('\n')) return { errors: [], warnings: [] }
   return {
     errors: [],
-    // operations.md F43, seen with HAProxy 2.6.
+    // Evidence H4.
     warnings: [
       {
         path: PATH,

@@ -5,7 +5,7 @@ import { GENERATED_LINE } from '../paths.ts'
 
 /**
  * Ground to stand on, as Debian's package has it. expose-fd listeners hands the sockets to the new process at a reload (needed before
- * haproxy 2.6, harmless after); hard-stop-after ends old workers that long connections would keep for ever (operations.md F44).
+ * haproxy 2.6, harmless after); hard-stop-after ends old workers that long connections would keep for ever (evidence H5).
  * No maxconn here: haproxy derives it from the limit on open files, and a number above that passes haproxy -c but does not start.
  */
 const GLOBAL = [
@@ -22,7 +22,7 @@ const GLOBAL = [
 /**
  * default-server: a server whose network was gone takes the address back as soon as keepalived hears its peers, and until its haproxy has
  * found the backends again it answers 503. Asked every 500 ms while they are down or about to change, instead of every 2 s, that lasts
- * 0.02 s to 1.4 s instead of 1.6 s to 3.4 s (lab, haproxy 2.6, cable or packets gone for 12 s; haproxy's manual, "fastinter").
+ * 0.02 s to 1.4 s instead of 1.6 s to 3.4 s (evidence H9; haproxy's manual, "fastinter").
  */
 const DEFAULTS = [
   'log global',
@@ -117,7 +117,7 @@ function backendSection(backend: HaproxyBackend, haproxy: InventoryHaproxy): str
   )
 }
 
-/** The whole file; ends with a line feed, without which haproxy refuses it (operations.md F43). */
+/** The whole file; ends with a line feed, without which haproxy refuses it (evidence H4). */
 export function renderHaproxyCfg(haproxy: InventoryHaproxy): string {
   const global = (haproxy.global ?? []).map(line => configLine(line, 'haproxy.global'))
   const defaults = (haproxy.defaults ?? []).map(line => configLine(line, 'haproxy.defaults'))

@@ -17,9 +17,9 @@ const CRASHED = `${RUN_DIR}/.haproxy_crashed`
 const DAMPING_UNIT = 'haproxy-hactl-damping'
 
 /**
- * After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1.
+ * After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1 (evidence T3, T12).
  * ExecStop runs before systemd signals haproxy; MAINPID is unset where haproxy has ended by itself, then there is nothing to hand over.
- * After a crash the offset stays for a while: without that, 8 crashes 1.2 s apart moved the addresses 11 times. systemd's own damping,
+ * After a crash the offset stays for a while: without that, 8 crashes 1.2 s apart moved the addresses 11 times (evidence T11). systemd's own damping,
  * five starts in ten seconds and never again, would take the server out for good: a pause takes its place.
  */
 export function renderHaproxyDropin(cluster: Cluster): string {

@@ -1,4 +1,4 @@
-/** How a change of keepalived.conf meets the peers that still run the old one (operations.md 5.2). */
+/** How a change of keepalived.conf meets the peers that still run the old one (evidence V12). */
 import type { ChangeClass } from '../../state.ts'
 import { canonicalAddress } from '../addresses.ts'
 import { masterDownMs } from '../vrrp/timing.ts'

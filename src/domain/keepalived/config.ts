@@ -85,7 +85,7 @@ function globalDefs(cluster: Cluster): Node {
     lines.push('vrrp_priority -20')
     // v3 has no authentication: an advert counts only when it comes from one of the peers.
     if (cluster.instances.every(i => i.unicastPeers !== 'none')) lines.push('vrrp_check_unicast_src')
-    // An old master that hears a higher one answers once, so that the new one announces its address again (operations.md F30).
+    // An old master that hears a higher one answers once, so that the new one announces its address again (evidence V14).
     lines.push('vrrp_higher_prio_send_advert true')
   }
   return block('global_defs', lines)
@@ -115,8 +115,8 @@ function checkBlock(cluster: Cluster, server: string, facts: NodeFacts): Node {
 }
 
 /**
- * Before 2.1.0 the block's name is vrrp_track_file; later releases take the new name without a word. No init_file: see
- * makeMissingTrackersShell.
+ * Before 2.1.0 the block's name is vrrp_track_file; later releases take the new name without a word (evidence P1). No init_file
+ * (evidence T2): see `makeMissingTrackersShell`.
  */
 function trackFileBlocks(facts: NodeFacts): readonly Node[] {
   const keyword = isAtLeast(facts.keepalivedVersion, '2.1.0') ? 'track_file' : 'vrrp_track_file'
@@ -124,7 +124,7 @@ function trackFileBlocks(facts: NodeFacts): readonly Node[] {
 }
 
 /**
- * keepalived takes MASTER as a mere hint, but clears nopreempt and preempt_delay where it stands (operations.md F6). classic writes
+ * keepalived takes MASTER as a mere hint, but clears nopreempt and preempt_delay where it stands (evidence K2). classic writes
  * it as the article does, except where that would happen.
  */
 function stateOf(cluster: Cluster, instance: Instance, server: ClusterServer): 'MASTER' | 'BACKUP' {

@@ -7,7 +7,7 @@ import { makeMissingTrackersShell, TRACKER_FILES, writeTrackerShell } from '../t
 
 /**
  * The unit of the package has no Restart=: keepalived killed would leave the server without redundancy for good, or two servers
- * with one address (operations.md F27). Restart=always, because a SIGTERM from outside systemd counts as a clean exit, and without
+ * with one address (evidence K10). Restart=always, because a SIGTERM from outside systemd counts as a clean exit, and without
  * a limit, because nobody is there at night to reset one.
  */
 export function renderKeepalivedDropin(cluster: Cluster): string {
@@ -27,8 +27,8 @@ export function renderKeepalivedDropin(cluster: Cluster): string {
 }
 
 /**
- * /run is empty after a boot, and keepalived drops trackers whose folder is missing. haproxy is down until it has started; "f!" is done by
- * a boot only, and never to a file that is there (tmpfiles.d(5)). The other files have no say at a boot: keepalived.service makes them.
+ * /run is empty after a boot, and keepalived drops trackers whose folder is missing (evidence T4). haproxy is down until it has started; "f!"
+ * is done by a boot only, and never to a file that is there (tmpfiles.d(5)). The other files have no say at a boot: keepalived.service makes them.
  */
 export function renderTmpfilesConf(): string {
   return `${GENERATED_LINE}\nd ${RUN_DIR} 0755 root root -\nf! ${TRACKER_FILES.haproxy_down} 0644 root root - 1\n`

@@ -126,7 +126,7 @@ const weights: Rule = instance => {
     })
 }
 
-/** With nopreempt whoever only lowers its priority keeps the address (operations.md F4), whatever lowered it. */
+/** With nopreempt whoever only lowers its priority keeps the address (evidence V6), whatever lowered it. */
 const nopreemptBesideWeights: Rule = instance => {
   if (!instance.has('nopreempt')) return []
   const others = instance.otherTrackers

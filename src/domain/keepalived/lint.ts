@@ -1,7 +1,7 @@
 /**
  * What an existing keepalived.conf does to failover, as far as one file tells: peers' files may differ.
  * Errors are what keepalived refuses or ignores so that failover dies, and what can never fail over; the rest warns.
- * Each rule is operations.md 2.5's; the letters and numbers there are its failure modes.
+ * The rules rest on evidence V2 to V11, V14, K1 to K14, and H1.
  */
 import type { Issue } from '../../inventory/inventory.ts'
 import { canonicalAddress } from '../addresses.ts'

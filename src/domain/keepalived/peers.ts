@@ -18,7 +18,7 @@ export function instancesUnknownTo(running: string, newcomer: string): readonly 
 
 /**
  * Why servers with these two keepalived.conf files would refuse or never hear each other's adverts, so that both hold the addresses
- * (operations.md F24): one sentence per instance. Empty where they agree, or share nothing, or a file cannot be read in full.
+ * (evidence V11): one sentence per instance. Empty where they agree, or share nothing, or a file cannot be read in full.
  */
 export function refusalsBetween(one: string, other: string): readonly string[] {
   const there = viewsOf(other) ?? []

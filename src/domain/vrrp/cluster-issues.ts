@@ -1,6 +1,6 @@
 /**
  * What a cluster's settings do to failover: errors for what is invalid or can never fail over, warnings for the rest.
- * The arithmetic is operations.md 2.1 to 2.4; each rule is one named function. What the inventory's own rules say is not said again.
+ * The arithmetic is evidence V1 to V7, V15 and T13; each rule is one named function. What the inventory's own rules say is not said again.
  */
 import type { Issue } from '../../inventory/inventory.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'

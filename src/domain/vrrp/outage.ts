@@ -174,7 +174,7 @@ const EVENTS: readonly OutageEvent[] = ['haproxy-stop', 'haproxy-kill', 'haproxy
 
 /**
  * Bounds in ms for each event on the master, the worst over all instances. worstMs undefined: nobody ever takes over.
- * classic: operations.md 0.3. fast: figures of failover.md stay below what is expected here.
+ * classic: evidence V1. fast: the figures of docs/failover-figures.md stay below what is expected here.
  */
 export function worstCaseOutage(cluster: Cluster): readonly OutageBound[] {
   return EVENTS.map(event => {

@@ -14,7 +14,7 @@ export function weightContribution(weight: number, passing: boolean): number {
   return passing ? 0 : weight
 }
 
-/** Base priority and what the trackers add, kept within 1 and 254. 255 owns the address: no tracker applies (operations.md F7). */
+/** Base priority and what the trackers add, kept within 1 and 254. 255 owns the address: no tracker applies (evidence V8). */
 export function effectivePriority(base: number, contributions: readonly number[]): number {
   if (base === 255) return 255
   const total = contributions.reduce((sum, c) => sum + c, base)
@@ -42,7 +42,7 @@ export interface Election {
 
 /**
  * Who holds the address once things have settled, given who held it before. Backups take adverts of equal priority as good enough,
- * so an incumbent keeps the address in a tie; with nopreempt it keeps it for as long as it lives (operations.md 2.2).
+ * so an incumbent keeps the address in a tie; with nopreempt it keeps it for as long as it lives (evidence V3, V6).
  */
 export function ownerOf(candidates: readonly Candidate[], incumbent: string | undefined): Election {
   const eligible = candidates.filter(c => c.eligible)

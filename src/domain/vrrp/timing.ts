@@ -1,6 +1,6 @@
 /**
  * VRRP's timers in ms. keepalived: include/vrrp.h (VRRP_TIMER_SKEW, VRRP_MS_DOWN_TIMER), vrrp_scheduler.c; RFC 5798 section 6.1.
- * operations.md 0.3: confirmed on keepalived 2.2.7.
+ * Evidence V1: confirmed on keepalived 2.2.7.
  */
 import type { CheckScript } from '../cluster-types.ts'
 

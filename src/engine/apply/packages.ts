@@ -20,7 +20,7 @@ export const APT_CONF = `${DOWNLOADS}/apt.conf`
 
 /**
  * needrestart and debconf would wait for an answer nobody gives, and needrestart might restart what carries the traffic; a file that
- * somebody changed stays as it is (operations: F47-F50). Nobody reads descriptions here: no translations are fetched, and the same without
+ * somebody changed stays as it is (evidence P2 to P5). Nobody reads descriptions here: no translations are fetched, and the same without
  * them everywhere, so that apt need not build its cache anew for each command.
  */
 const OPTIONS = sh`-q -o DPkg::Lock::Timeout=${APT_LOCK_SECONDS} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 -o Dir::Cache::archives=${DOWNLOADS} -o Acquire::Languages=none`

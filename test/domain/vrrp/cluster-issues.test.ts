@@ -92,7 +92,7 @@ describe('a warning', () => {
   })
 })
 
-/** The laws of operations.md 2.3 for one weight and distinct priorities, against the election itself. */
+/** The laws of evidence V4 for one weight and distinct priorities, against the election itself. */
 describe('the weight laws', () => {
   const lawHolds = (all: readonly number[], w: number): boolean => {
     const gap = Math.max(...all) - Math.min(...all)

@@ -9,7 +9,7 @@ function rowsOf(cluster: ReturnType<typeof clusterWith>, instance = 'VRRP1'): Re
   )
 }
 
-describe('the table of operations.md 2.3', () => {
+describe('the laws of evidence V4', () => {
   const priorities = (a: number, b: number, c: number) => ({ 'srv-1': a, 'srv-2': b, 'srv-3': c })
 
   test('the article: 100, 99, 98 with weight 5', () => {
