@@ -65,8 +65,8 @@ export function probeTargetsFor(cluster: Cluster): readonly ProbeTarget[] {
 }
 
 /**
- * Gates over live servers. `expectHolder` is false while nobody holds an address yet and nobody needs to (the first servers of a new
- * cluster): then "vip-answers" waits for the proof at the end.
+ * Gates over live servers. `heldBefore` is false where an address had no holder when the run began (a new cluster): then "vip-answers"
+ * waits for the proof at the end. `complete` is false where --limit leaves servers out.
  */
 export function gatesFor(
   cluster: Cluster,

@@ -1,4 +1,4 @@
-/** What the operator may conclude about the servers from an exit status. --help and the README show this table. */
+/** What the operator may conclude about the servers from an exit status. --help and docs/exit-statuses.md show this table. */
 export const EXIT_STATUSES: readonly { readonly exit: number; readonly meaning: string }[] = [
   { exit: 0, meaning: 'done, or nothing to do' },
   { exit: 1, meaning: 'a fault in hactl itself' },

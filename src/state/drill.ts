@@ -122,7 +122,7 @@ export interface Disturbance {
 export interface DrillFile {
   readonly name: string
   readonly title: string
-  /** A word that domain/failover/drill.ts knows. */
+  /** A word that domain/failover/disturbances.ts knows. */
   readonly disturb: string
   /** holder: who has the address; next: who should take it over; each-holder: whoever has it, in turn, until one server is left. */
   readonly on: 'holder' | 'next' | 'each-holder'
@@ -146,6 +146,6 @@ export interface DrillExpectation {
   readonly moves?: number
   /** The most probes that may be lost over the whole drill; undefined: the outage alone counts. */
   readonly lost?: number
-  /** What the failover detects here, for the predicted worst case: a word of domain/vrrp/timing.ts. */
+  /** What the failover detects here, for the predicted worst case: a word of domain/vrrp/outage.ts. */
   readonly event: string
 }

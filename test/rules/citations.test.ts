@@ -115,6 +115,7 @@ describe('brokenCitations', () => {
       "test('evidence V1', () => {})\n",
       'test/a.ts cites evidence V1, and docs/evidence has no such finding',
     ],
+    ['a name that no code has', 'src/a.ts', '// `expectHolder` is false\n', 'src/a.ts names expectHolder, and no code has that name'],
     ['a script of npm', 'docs/a.md', '`npm run gone`\n', 'docs/a.md names npm run gone, which package.json does not have'],
   ] as const)('finds %s', ([, path, text, problem]) => {
     expect(broken(path, text)).toEqual([problem])
@@ -128,6 +129,7 @@ describe('brokenCitations', () => {
     ],
     ['links', 'docs/a.md', '# A\n[a](../README.md#two-words-code) [b](decisions) [c](https://example.com/gone.md) [d](#a)\n'],
     ['paths of other machines', 'src/a.ts', '// /srv/a.md, ~/docs/a.md, $HOME/src/b.ts, /usr/src/linux\n'],
+    ['a name that is there', 'src/a.ts', '/** What `someName` is. */\nconst someName = 1\n'],
     ['strings', 'src/a.ts', "write('gone.md')\n"],
     ['what a build makes', 'docs/a.md', '`dist/hactl.mjs`\n'],
   ] as const)('takes %s', ([, path, text]) => {

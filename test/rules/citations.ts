@@ -1,4 +1,4 @@
-/** What comments and pages cite (files, links, decisions, findings, npm scripts), and which of that is not there. Pure. */
+/** What comments and pages cite (files, links, names, decisions, findings, npm scripts), and which of that is not there. Pure. */
 import { dirname, join, normalize } from 'node:path/posix'
 
 /** A checkout as this rule sees it. */
@@ -90,6 +90,15 @@ function isThere(cited: string, from: string, { paths }: Checkout): boolean {
   return !cited.includes('/') && [...paths].some(path => path.endsWith(`/${cited}`))
 }
 
+/** Every word of code: what a comment names in backquotes must be one. */
+function codeWords(texts: Checkout['texts']): ReadonlySet<string> {
+  const lines = [...texts].flatMap(([path, text]) => (/\.(?:ts|mjs)$/.test(path) ? text.split('\n') : []))
+  return new Set(lines.flatMap(line => (/^\s*(?:\/\/|\/?\*)/.test(line) ? [] : (line.match(/\w+/g) ?? []))))
+}
+
+/** camelCase words in backquotes. */
+const namesCited = (prose: string): readonly string[] => [...prose.matchAll(/`([a-z]+[A-Z]\w*)(?:\(\))?`/g)].map(match => match[1] ?? '')
+
 /** As GitHub makes them. */
 function anchorsOf(page: string): ReadonlySet<string> {
   const headings = [...page.matchAll(/^#+ (.*)$/gm)].map(match => match[1] ?? '')
@@ -128,6 +137,7 @@ export function findingsOf({ texts }: Checkout): readonly Finding[] {
 export function brokenCitations(checkout: Checkout): readonly string[] {
   const findings = new Set(findingsOf(checkout).map(({ id }) => id))
   const decisions = new Set([...checkout.paths].flatMap(path => /^docs\/decisions\/0*(\d+)-.*\.md$/.exec(path)?.[1] ?? []))
+  const words = codeWords(checkout.texts)
   return [...checkout.texts].flatMap(([path, text]) => {
     const prose = proseOf(path, text)
     const links = isPage(path) ? [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(match => match[1] ?? '') : []
@@ -135,6 +145,7 @@ export function brokenCitations(checkout: Checkout): readonly string[] {
       ...findingsCited(text).flatMap(id => (findings.has(id) ? [] : [`cites evidence ${id}, and docs/evidence has no such finding`])),
       ...decisionsCited(path, text).flatMap(number => (decisions.has(number) ? [] : [`cites decision ${number}, which is not there`])),
       ...pathsCited(prose).flatMap(cited => (isThere(cited, path, checkout) ? [] : [`names ${cited}, which is not there`])),
+      ...(isPage(path) ? [] : namesCited(prose)).flatMap(name => (words.has(name) ? [] : [`names ${name}, and no code has that name`])),
       ...links.flatMap(target => linkProblem(target, path, checkout) ?? []),
       ...[...prose.matchAll(/npm run (?:-s )?([\w-]+(?::[\w-]+)*)/g)].flatMap(([, name = '']) =>
         checkout.scripts.has(name) ? [] : [`names npm run ${name}, which package.json does not have`],
