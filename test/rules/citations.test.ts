@@ -108,6 +108,12 @@ describe('brokenCitations', () => {
       '/**\n * as seen (evidence\n * K9)\n */\n',
       'src/a.ts cites evidence K9, and docs/evidence has no such finding',
     ],
+    [
+      'a finding in another form',
+      'src/a.ts',
+      '// stays as it is (operations: F47-F50)\n',
+      'src/a.ts cites "operations: F47": a finding is cited as "evidence K7"',
+    ],
     ['the end of a range', 'src/a.ts', '// evidence K1 to K3\n', 'src/a.ts cites evidence K3, and docs/evidence has no such finding'],
     [
       'a finding in the title of a test',

@@ -143,6 +143,9 @@ export function brokenCitations(checkout: Checkout): readonly string[] {
     const links = isPage(path) ? [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(match => match[1] ?? '') : []
     const wrong = [
       ...findingsCited(text).flatMap(id => (findings.has(id) ? [] : [`cites evidence ${id}, and docs/evidence has no such finding`])),
+      ...[...(isPage(path) ? '' : prose).matchAll(/\b[a-z]+: [A-Z]\d{1,2}\b/g)].map(
+        ([cited]) => `cites "${cited}": a finding is cited as "evidence K7"`,
+      ),
       ...decisionsCited(path, text).flatMap(number => (decisions.has(number) ? [] : [`cites decision ${number}, which is not there`])),
       ...pathsCited(prose).flatMap(cited => (isThere(cited, path, checkout) ? [] : [`names ${cited}, which is not there`])),
       ...(isPage(path) ? [] : namesCited(prose)).flatMap(name => (words.has(name) ? [] : [`names ${name}, and no code has that name`])),
