@@ -61,11 +61,13 @@ test('every finding is cited outside of docs/evidence', () => {
   expect(findingsOf(checkout).flatMap(({ id }) => (cited.has(id) ? [] : [id]))).toEqual([])
 })
 
-test('every decision stands in their list', () => {
+test('every decision stands in their list, under a number of its own', () => {
   const list = checkout.texts.get('docs/decisions/README.md') ?? ''
   const files = [...checkout.paths].flatMap(path => /^docs\/decisions\/(\d.*\.md)$/.exec(path)?.[1] ?? [])
   expect(files.length).toBeGreaterThan(20)
   expect(files.filter(file => !list.includes(`](${file})`))).toEqual([])
+  const numbers = files.map(file => file.slice(0, 4))
+  expect(new Set(numbers).size).toBe(numbers.length)
 })
 
 describe('brokenCitations', () => {
