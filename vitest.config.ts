@@ -1,5 +1,17 @@
 import { defineConfig } from 'vitest/config'
 
+/** Tests on the lab's servers, one file after the other. */
+const onTheLab = {
+  globalSetup: ['test/e2e/support/setup.ts'],
+  fileParallelism: false,
+  maxWorkers: 1,
+  testTimeout: 120_000,
+  hookTimeout: 240_000,
+  // Three servers, the load and the judge share this machine's cores: one lost packet may be its fault, the same one twice is ours.
+  // The run says which tests it tried twice.
+  retry: 1,
+}
+
 export default defineConfig({
   test: {
     projects: [
@@ -10,7 +22,7 @@ export default defineConfig({
           // Half of them wait for real shells: every core is worth a worker, also the one that vitest would keep free.
           maxWorkers: '100%',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/lab/**', 'test/e2e/**'],
+          exclude: ['test/lab/**', 'test/e2e/**', 'test/releases/**'],
           // A limit against hanging, not a claim about speed: on a busy machine a real shell takes its time.
           testTimeout: 30_000,
         },
@@ -20,14 +32,16 @@ export default defineConfig({
         test: {
           name: 'lab',
           include: ['test/e2e/**/*.test.ts'],
-          globalSetup: ['test/e2e/support/setup.ts'],
-          fileParallelism: false,
-          maxWorkers: 1,
-          testTimeout: 120_000,
-          hookTimeout: 240_000,
-          // Three servers, the load and the judge share this machine's cores: one lost packet may be its fault, the same one twice is ours.
-          // The run says which tests it tried twice.
-          retry: 1,
+          ...onTheLab,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // What differs by release: `npm run test:releases` runs it on every one.
+          name: 'releases',
+          include: ['test/releases/**/*.test.ts'],
+          ...onTheLab,
         },
       },
     ],

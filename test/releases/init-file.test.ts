@@ -1,0 +1,170 @@
+/**
+ * keepalived 2.2.8 to 2.3.2 (Ubuntu 24.04 has 2.2.8) write init_file's value over track files that exist: what hactl deploys has to hold there,
+ * and what it deployed before has to become so. Needs: nothing; resets the lab. Leaves: the fast profile, converged.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { expectExit, labInventory, openWorkspace, resultOf, type Run, vrrpInstance, type Workspace } from '../e2e/support/hactl.ts'
+import { openLab, pause, SERVERS, until } from '../e2e/support/lab.ts'
+import { type Loaded, startLoad } from '../e2e/support/load.ts'
+import { journalCursors, journalSince, untilHeldBy } from '../e2e/support/servers.ts'
+import { installInitFileWriter, makeAsDeployedThen, removeInitFileWriter } from './support/init-file.ts'
+
+const ROUNDS = 5
+// For what installs packages and for the rounds: seconds, on a busy machine minutes.
+const SLOW = { timeout: 300_000 }
+
+const lab = openLab()
+let work: Workspace
+
+const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--json'])
+const grep = (text: string) => lab.everywhere(`grep -c ${text} /etc/keepalived/keepalived.conf; true`)
+
+/** Nobody's request is lost, of those on new connections and of those on kept ones; the second try of a kept one is every client's own. */
+async function underLoad<T>(act: () => Promise<T>): Promise<T> {
+  const load = await startLoad(`http://${lab.vip}/`)
+  await pause(300)
+  let seen: Loaded
+  try {
+    const done = await act()
+    await pause(500)
+    return done
+  } finally {
+    seen = await load.stop()
+    expect(seen).toMatchObject({ newFailed: 0, newCut: 0, keptFailed: 0, keptCut: 0, errors: [] })
+    expect(Math.min(seen.newAnswered, seen.keptAnswered)).toBeGreaterThan(20)
+  }
+}
+
+/** What each server's keepalived has said of FAULT since then. */
+async function faultsSince(cursors: readonly string[]): Promise<readonly string[]> {
+  return (await journalSince(lab, cursors, 'keepalived')).flatMap(text => text.split('\n').filter(line => line.includes('FAULT')))
+}
+
+async function expectHealthy(drained: readonly string[] = []): Promise<void> {
+  const status = await hactl('status')
+  expectExit(status, 0)
+  expect(resultOf(status).servers?.map(server => [server.name, server.problems])).toEqual(SERVERS.map(server => [server, []]))
+  expect(resultOf(status).servers?.filter(server => (server as unknown as { drained: boolean }).drained).map(({ name }) => name)).toEqual(drained)
+}
+
+async function reboot(server: string): Promise<void> {
+  const bootId = await lab.sh(server, 'cat /proc/sys/kernel/random/boot_id')
+  await lab.trySh(server, 'systemctl --no-block reboot')
+  await until(`${server} is back`, 60_000, async () => {
+    const now = await lab.trySh(server, 'cat /proc/sys/kernel/random/boot_id; systemctl is-active haproxy keepalived')
+    return now.code === 0 && now.stdout.endsWith('\nactive\nactive\n') && !now.stdout.startsWith(bootId)
+  })
+  await pause(2000)
+}
+
+beforeAll(async () => {
+  await lab.heal()
+  await lab.reset()
+  await installInitFileWriter(lab)
+  // Slower than the default, so that a busy machine does not move the address by itself while clients are counted.
+  work = openWorkspace(
+    labInventory(lab, { vrrp_script: { interval: 3, timeout: 3, fall: 3 }, vrrp_instances: [vrrpInstance(lab, { advert_int: 1 })] }),
+  )
+})
+
+afterAll(async () => {
+  await removeInitFileWriter(lab)
+  work.remove()
+})
+
+describe('where keepalived writes init_file over what is there', SLOW, () => {
+  test('a first deploy makes a cluster that is healthy, with haproxy_down saying that haproxy runs', async () => {
+    expectExit(await hactl('deploy'), 0)
+    await untilHeldBy(lab, 'srv-1')
+    await expectHealthy()
+    expect(await lab.everywhere('cat /run/hactl/haproxy_down')).toEqual(SERVERS.map(() => '0\n'))
+  })
+
+  test(`keepalived restarted on each server in turn, ${ROUNDS} times: no server in FAULT, no request lost`, async () => {
+    const cursors = await journalCursors(lab)
+    await underLoad(async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const server of SERVERS) {
+          await lab.sh(server, 'systemctl restart keepalived')
+          await untilHeldBy(lab, 'srv-1', 40_000)
+        }
+        await pause(1000)
+      }
+    })
+    expect(await faultsSince(cursors)).toEqual([])
+    await expectHealthy()
+  })
+
+  test('a drain stays a drain: over a restart, a reload, a new package, and, where asked, a reboot', async () => {
+    const cursors = await journalCursors(lab)
+    const expectDrained = async () => {
+      await pause(2000)
+      expect(await lab.holders()).toEqual(['srv-2'])
+      await expectHealthy(['srv-1'])
+    }
+    expectExit(await hactl('drain', 'srv-1'), 0)
+    await lab.sh('srv-1', 'systemctl restart keepalived')
+    await expectDrained()
+    await lab.sh('srv-1', 'systemctl reload keepalived')
+    await expectDrained()
+    await lab.sh('srv-1', 'DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Options::=--force-confold install --reinstall keepalived')
+    await expectDrained()
+    expectExit(await hactl('undrain', 'srv-1'), 0)
+    await untilHeldBy(lab, 'srv-1')
+    expectExit(await hactl('drain', 'srv-1', '--persist'), 0)
+    await reboot('srv-1')
+    await expectDrained()
+    expectExit(await hactl('undrain', 'srv-1'), 0)
+    await untilHeldBy(lab, 'srv-1')
+    expect(await faultsSince(cursors)).toEqual([])
+  })
+
+  test('a reboot comes back without a drain, takes the address when haproxy answers, and is healthy', async () => {
+    await reboot('srv-1')
+    await untilHeldBy(lab, 'srv-1', 40_000)
+    await expectHealthy()
+  })
+})
+
+describe('a cluster that was deployed with init_file', SLOW, () => {
+  const warnings = (run: Run) => run.lines.filter(line => line.event === 'warning' && line.text?.includes('init_file'))
+
+  test('becomes one without it, with no request lost, and then has nothing to do', async () => {
+    await removeInitFileWriter(lab)
+    await makeAsDeployedThen(lab)
+    await untilHeldBy(lab, 'srv-1')
+    const run = await underLoad(() => hactl('deploy'))
+    expectExit(run, 0)
+    for (const { changed } of resultOf(run).servers ?? []) expect(changed).toEqual(expect.arrayContaining(['file/keepalived.conf']))
+    expect(await grep('init_file')).toEqual(SERVERS.map(() => '0\n'))
+    await untilHeldBy(lab, 'srv-1')
+    await expectHealthy()
+    expect((await work.hactl(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
+  })
+
+  test('is gone back to without it, and every server says so', async () => {
+    const run = await hactl('rollback')
+    expectExit(run, 0)
+    expect(warnings(run).map(({ server }) => server)).toEqual(SERVERS)
+    expect(await grep('init_file')).toEqual(SERVERS.map(() => '0\n'))
+    await untilHeldBy(lab, 'srv-1')
+    await expectHealthy()
+  })
+
+  test('and on which nobody holds the address therefore, holds it after a deploy', async () => {
+    await makeAsDeployedThen(lab)
+    await installInitFileWriter(lab)
+    await lab.everywhere('systemctl restart keepalived')
+    await pause(5000)
+    expect(await lab.holders()).toEqual([])
+    const status = await hactl('status')
+    expectExit(status, 7)
+    const deploy = await hactl('deploy')
+    expectExit(deploy, 0)
+    await untilHeldBy(lab, 'srv-1')
+    await expectHealthy()
+    await lab.everywhere('systemctl restart keepalived')
+    await untilHeldBy(lab, 'srv-1', 40_000)
+    await expectHealthy()
+  })
+})
