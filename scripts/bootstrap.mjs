@@ -178,6 +178,18 @@ function whyNotInstalled() {
 
 export const labState = process.env.HACTL_LAB_STATE ?? join(root, '.lab')
 
+const suite = (release, tools = 'gnu') => ({ HACTL_LAB_RELEASE: release, HACTL_LAB_TOOLS: tools })
+
+/** What the servers of the lab can be, as settings of test/lab/lab. */
+export const SUITES = {
+  bullseye: suite('bullseye'),
+  bookworm: suite('bookworm'),
+  trixie: suite('trixie'),
+  'trixie-rust': suite('trixie', 'rust'),
+}
+
+const labFile = () => JSON.parse(readFileSync(join(labState, 'lab.json'), 'utf8'))
+
 /** Whether this checkout's lab is up already: then it is somebody's, and stays up. */
 export async function labIsUp() {
   if (!existsSync(join(labState, 'lab.json'))) return false
@@ -187,28 +199,40 @@ export async function labIsUp() {
 
 /**
  * Brings the lab up, runs `work` with what .lab/lab.json says, and takes the lab down again if it was down before.
- * `fresh`: servers of a lab that was up are made anew. `keep`: the lab stays up in any case.
+ * `fresh`: servers of a lab that was up are made anew. `keep`: the lab stays up in any case. `suite`: one of SUITES; a lab that was up with
+ * another one gets fresh servers of its own at the end.
  */
-export async function withLab(work, { keep = false, fresh = false } = {}) {
+export async function withLab(work, { keep = false, fresh = false, suite: wanted } = {}) {
   const wasUp = await labIsUp()
+  const before = wasUp ? labFile() : undefined
+  const replaced =
+    wanted !== undefined && before !== undefined && !isSuite(before, wanted) ? suite(before.release, before.tools) : undefined
+  const meanwhile = replaced === undefined ? '' : '; its servers are replaced meanwhile'
   heading(
     wasUp
-      ? `the lab is up already, and stays up${fresh ? '; its servers are made anew' : ''}`
+      ? `the lab is up already, and stays up${fresh ? '; its servers are made anew' : meanwhile}`
       : 'the lab: three Debian servers in containers',
   )
   try {
-    await must('the lab does not come up', labScript, ['up'], { timeoutMs: 10 * MINUTE_MS })
+    await must('the lab does not come up', labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: wanted })
     if (wasUp && fresh) await resetLab()
-    return await work(JSON.parse(readFileSync(join(labState, 'lab.json'), 'utf8')))
+    return await work(labFile())
   } finally {
+    // Whatever ended the work, this has to be done: it is not part of what was interrupted.
     if (!wasUp && !keep) {
       heading('taking the lab down')
-      // Whatever ended the work, this has to be done: it is not part of what was interrupted.
       const { code } = await run(labScript, ['down'], { timeoutMs: 5 * MINUTE_MS })
       if (code !== 0) console.error('the lab is not down: run test/lab/lab down')
+    } else if (replaced !== undefined) {
+      heading('the lab gets servers of its own release again')
+      const { code } = await run(labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: replaced })
+      if (code !== 0) console.error(`the lab is not what it was: run HACTL_LAB_RELEASE=${before.release} test/lab/lab up`)
     }
   }
 }
+
+const isSuite = ({ release, tools = 'gnu' }, { HACTL_LAB_RELEASE, HACTL_LAB_TOOLS }) =>
+  release === HACTL_LAB_RELEASE && tools === HACTL_LAB_TOOLS
 
 /** Three servers on which nothing is installed. */
 export async function resetLab() {

@@ -1,29 +1,19 @@
-// Every test, from a bare checkout: node_modules, build, `npm run check`, the lab, the lab's tests.
+// Every test, from a bare checkout: node_modules, build, `npm run check`, the lab, the lab's tests, those that differ by release on one.
 // `npm test -- --no-lab` leaves the lab out. Exits 0 only when everything ran and passed.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bold, bootstrap, heading, interruption, main, root, run, seconds, Stop, withLab } from './bootstrap.mjs'
+import { bold, bootstrap, heading, interruption, main, root, run, seconds, Stop, SUITES, withLab } from './bootstrap.mjs'
+import { countsIn, reportTo } from './counts.mjs'
 import { realPrograms } from './real-programs.mjs'
 
 const MINUTE_MS = 60_000
 const CHECK_LIMIT_MS = 8 * MINUTE_MS
 const LAB_LIMIT_MS = 45 * MINUTE_MS
+const SUITE_LIMIT_MS = 20 * MINUTE_MS
 
 const unknown = process.argv.slice(2).filter(word => word !== '--no-lab')
 const withoutLab = process.argv.includes('--no-lab')
-
-/** What vitest's JSON report counts. A file that could not even be loaded has no tests: it counts as one that failed. */
-function countsIn(file) {
-  let report
-  try {
-    report = JSON.parse(readFileSync(file, 'utf8'))
-  } catch {
-    return undefined
-  }
-  const broken = report.testResults.filter(suite => suite.status === 'failed' && suite.assertionResults.length === 0).length
-  return { passed: report.numPassedTests, failed: report.numFailedTests + broken, skipped: report.numPendingTests + report.numTodoTests }
-}
 
 /** The npm scripts that `npm run check` consists of: here each runs even when one before it failed. */
 function stepsOfCheck() {
@@ -33,7 +23,7 @@ function stepsOfCheck() {
 
 async function step(name, timeoutMs, { report, env } = {}) {
   heading(`npm run ${name}`)
-  const reporters = report === undefined ? [] : ['--', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const reporters = report === undefined ? [] : ['--', ...reportTo(report)]
   const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...reporters], { timeoutMs, env })
   const counts = report === undefined ? undefined : countsIn(report)
   const passed = code === 0 && !timedOut && (report === undefined || counts !== undefined)
@@ -54,6 +44,16 @@ async function testAll(folder) {
   await withLab(async () => {
     if (interruption() === undefined) steps.push(await step('test:lab', LAB_LIMIT_MS, { report: join(folder, 'lab.json') }))
   })
+  if (interruption() !== undefined) return steps
+  // One suite of `npm run test:releases`: the one that is least like the others.
+  const suite = SUITES['trixie-rust']
+  await withLab(
+    async () => {
+      const report = join(folder, 'suite.json')
+      if (interruption() === undefined) steps.push(await step('test:suite', SUITE_LIMIT_MS, { report, env: suite }))
+    },
+    { suite },
+  )
   return steps
 }
 
@@ -63,7 +63,7 @@ function summarise(steps) {
   for (const { name, outcome, counts, ms } of steps) {
     console.log(`npm run ${name.padEnd(12)} ${outcome} in ${seconds(ms)}${counts === undefined ? '' : `: ${spoken(counts)}`}`)
   }
-  if (withoutLab) console.log('npm run test:lab     left out (--no-lab)')
+  if (withoutLab) console.log('npm run test:lab     left out (--no-lab)\nnpm run test:suite   left out (--no-lab)')
   const sum = key => steps.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0)
   console.log(bold(`tests: ${spoken({ passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') })}`))
 }
