@@ -72,7 +72,7 @@ export type SudoFailure = 'not-installed' | 'needs-password' | 'wrong-password' 
 /** Reads what came on stderr before a shell was ready; sudo's texts are those of its sources under LC_ALL=C, and sudo-rs's. */
 export function judgeSudo(stderr: string): SudoFailure {
   if (stderr.includes(NO_SUDO)) return 'not-installed'
-  if (/not in the sudoers file|may not run sudo|not allowed to (?:execute|run)|I'm sorry .*\. I'm afraid/i.test(stderr))
+  if (/not in the sudoers file|may not run sudo|not allowed to (?:execute|run|authenticate)|I'm sorry .*\. I'm afraid/i.test(stderr))
     return 'not-allowed'
   if (/you must have a tty/i.test(stderr)) return 'needs-terminal'
   if (/incorrect password|Sorry, try again|no password was provided|Authentication failed|incorrect authentication/i.test(stderr))
