@@ -90,7 +90,7 @@ describe('where keepalived writes init_file over what is there', SLOW, () => {
     expect(await lab.everywhere('cat /run/hactl/haproxy_down')).toEqual(SERVERS.map(() => '0\n'))
   })
 
-  test(`keepalived restarted on each server in turn, ${ROUNDS} times: no server in FAULT, no request lost`, async () => {
+  test(`keepalived restarted on each server in turn, ${ROUNDS} times: no server in FAULT, and no kept connection loses a request`, async () => {
     const cursors = await journalCursors(lab)
     await underLoad(
       async () => {
@@ -141,7 +141,7 @@ describe('where keepalived writes init_file over what is there', SLOW, () => {
 describe('a cluster that was deployed with init_file', SLOW, () => {
   const warnings = (run: Run) => run.lines.filter(line => line.event === 'warning' && line.text?.includes('init_file'))
 
-  test('becomes one without it, with no request lost, and then has nothing to do', async () => {
+  test('a deploy takes init_file out with no request lost, and a second one has nothing to do', async () => {
     await removeInitFileWriter(lab)
     await makeAsDeployedThen(lab)
     await untilHeldBy(lab, 'srv-1')
@@ -154,7 +154,7 @@ describe('a cluster that was deployed with init_file', SLOW, () => {
     expect((await work.hactl(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
   })
 
-  test('is gone back to without it, and every server says so', async () => {
+  test('a rollback to its record leaves init_file out, and warns of it for every server', async () => {
     const run = await hactl('rollback')
     expectExit(run, 0)
     expect(warnings(run).map(({ server }) => server)).toEqual(SERVERS)
@@ -163,7 +163,7 @@ describe('a cluster that was deployed with init_file', SLOW, () => {
     await expectHealthy()
   })
 
-  test('and on which nobody holds the address therefore, holds it after a deploy', async () => {
+  test('a deploy brings the address back where every server is in FAULT for it', async () => {
     await makeAsDeployedThen(lab)
     await installInitFileWriter(lab)
     await lab.everywhere('systemctl restart keepalived')

@@ -7,7 +7,7 @@ test.each([
   ['interactive authentication is required', 'sudo-rs: interactive authentication is required', 'needs-password'],
   ['a terminal', 'sudo-rs: A terminal is required to authenticate', 'needs-password'],
   ['one wrong password', `[sudo: ${PROMPT}] Password: \nsudo: Authentication failed, try again.`, 'wrong-password'],
-  ['too many of them, before 0.2.12', 'sudo-rs: Maximum 3 incorrect authentication attempts', 'wrong-password'],
+  ['too many of them, before 0.2.11', 'sudo-rs: Maximum 3 incorrect authentication attempts', 'wrong-password'],
   ['too many of them, since', 'sudo-rs: maximum 3 incorrect authentication attempts', 'wrong-password'],
   ['no password at all', 'sudo-rs: Incorrect authentication attempt', 'wrong-password'],
   ['nobody in sudoers', "sudo-rs: I'm sorry guest. I'm afraid I can't do that", 'not-allowed'],

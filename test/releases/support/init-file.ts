@@ -20,16 +20,13 @@ awk '
 // Its name puts it after hactl's own drop-in, as the daemon comes after every ExecStartPre.
 const UNIT = `[Service]
 ExecStartPre=-${WRITER}
-ExecReload=
-ExecReload=-${WRITER}
-ExecReload=/bin/kill -HUP $MAINPID
 `
 
 const fileLine = (path: string, text: string) => `cat >${path} <<'E2E'\n${text}E2E\n`
 
 /**
- * From now on every keepalived of the lab does as 2.2.8 to 2.3.2: at each start and reload it writes init_file's value into whatever track
- * file the keepalived.conf of that moment names so, whether it exists or not (keepalived commit 516032ec).
+ * From now on every keepalived of the lab does as 2.2.8 to 2.3.2: at each start it writes init_file's value into whatever track file the
+ * keepalived.conf of that moment names so, whether the file exists or not (keepalived commit 516032ec).
  */
 export async function installInitFileWriter(lab: Lab): Promise<void> {
   await lab.everywhere(
