@@ -226,7 +226,8 @@ export async function withLab(work, { keep = false, fresh = false, suite: wanted
     } else if (replaced !== undefined) {
       heading('the lab gets servers of its own release again')
       const { code } = await run(labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: replaced })
-      if (code !== 0) console.error(`the lab is not what it was: run HACTL_LAB_RELEASE=${before.release} test/lab/lab up`)
+      if (code !== 0)
+        console.error(`the lab is not what it was: run HACTL_LAB_RELEASE=${before.release} HACTL_LAB_TOOLS=${before.tools} test/lab/lab up`)
     }
   }
 }
