@@ -14,6 +14,7 @@ import {
   openWorkspace,
   resultOf,
   type Run,
+  vrrpInstance,
   type Workspace,
 } from '../e2e/support/hactl.ts'
 import { openLab, SERVERS } from '../e2e/support/lab.ts'
@@ -44,6 +45,7 @@ const inventoryOf = (user: string, more: Json = {}) =>
     ssh: { user, identity_file: lab.key, known_hosts: lab.known_hosts },
     // Slower than the default, so that a busy machine does not move the address by itself.
     vrrp_script: { interval: 3, timeout: 3, fall: 3 },
+    vrrp_instances: [vrrpInstance(lab, { advert_int: 0.5 })],
     ...more,
   })
 
