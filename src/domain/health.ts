@@ -46,7 +46,7 @@ function trackerValue(text: string | undefined): number | undefined {
  * Track files that say something else than what runs: keepalived holds another value than the file, as where something wrote it behind its
  * watch, or haproxy_down says that a running haproxy is down, as keepalived 2.2.8 to 2.3.2 make it where init_file is set.
  */
-export function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
+function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
   if (cluster.profile !== 'fast' || node.services.keepalived.active !== 'active') return []
   // Where the watch is dead nothing agrees, and that is told.
   if (node.files[KEEPALIVED_CONF]?.content?.includes(RUN_DIR) !== true || node.trackersWatched === false) return []
