@@ -1,11 +1,11 @@
 /** The files that --report asks for: found to be writable before anything is disturbed, written once all is over. */
 import type { Cluster } from '../domain/cluster-types.ts'
-import type { DrillAccount, FailoverRun } from '../domain/failover/report/record.ts'
-import { REPORT_FORMATS, renderReport, reportFormatOf } from '../domain/failover/report/report.ts'
 import { readJournal } from '../engine/journal.ts'
 import type { Links } from '../engine/links.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
+import type { DrillAccount, FailoverRun } from '../report/record.ts'
+import { REPORT_FORMATS, renderReport, reportFormatOf } from '../report/report.ts'
 import type { ServerJournal } from '../state/drill.ts'
 import { withoutPasswords } from './without-passwords.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { renderReport, REPORT_FORMATS, reportFormatOf } from '../../../../src/domain/failover/report/report.ts'
-import { STYLE } from '../../../../src/domain/failover/report/style.ts'
+import { renderReport, REPORT_FORMATS, reportFormatOf } from '../../src/report/report.ts'
+import { STYLE } from '../../src/report/style.ts'
 import { type Element, readXml } from './markup.ts'
 import { accountOf, brokenOffAccount, HOSTILE, hostileAccount, refusedAccount, runOf, TIMELINES } from './runs.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { factsOf } from '../../../../src/domain/failover/report/facts.ts'
-import { inertText, maskSecrets } from '../../../../src/domain/failover/report/text.ts'
-import type { Sample } from '../../../../src/state/drill.ts'
+import { factsOf } from '../../src/report/facts.ts'
+import { inertText, maskSecrets } from '../../src/report/text.ts'
+import type { Sample } from '../../src/state/drill.ts'
 import { accountOf, brokenOffAccount, journalOf, NOON, refusedAccount, runOf, TIMELINES } from './runs.ts'
 
 function factsFor(...drills: Parameters<typeof runOf>[0]) {

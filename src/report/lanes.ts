@@ -1,6 +1,6 @@
 /** What each server, each place that probes came from and each long-lived connection went through, as spans on one axis. */
-import type { ConnectionSample, HolderSample, Sample } from '../../../state/drill.ts'
-import { alignHolders, holdIntervals, probesOf, SILENT_AFTER_MS, type Window } from '../timeline.ts'
+import { alignHolders, holdIntervals, probesOf, SILENT_AFTER_MS, type Window } from '../domain/failover/timeline.ts'
+import type { ConnectionSample, HolderSample, Sample } from '../state/drill.ts'
 
 /** Something was so from the first look that showed it to the last. */
 export interface Span {

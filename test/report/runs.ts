@@ -1,12 +1,12 @@
 /** Runs to make reports of: the timelines of fixtures/timelines, judged, with a journal. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { type DrillCase, judgeDrill } from '../../../../src/domain/failover/judge.ts'
-import type { DrillAccount, FailoverRun } from '../../../../src/domain/failover/report/record.ts'
-import { brokenOffVerdict, refusedVerdict } from '../../../../src/domain/failover/unjudged.ts'
-import { HactlError } from '../../../../src/errors.ts'
-import type { DrillState, Sample, ServerJournal } from '../../../../src/state/drill.ts'
+import { type DrillCase, judgeDrill } from '../../src/domain/failover/judge.ts'
+import type { DrillAccount, FailoverRun } from '../../src/report/record.ts'
+import { brokenOffVerdict, refusedVerdict } from '../../src/domain/failover/unjudged.ts'
+import { HactlError } from '../../src/errors.ts'
+import type { DrillState, Sample, ServerJournal } from '../../src/state/drill.ts'
 
-const FOLDER = new URL('../../../../fixtures/timelines/', import.meta.url)
+const FOLDER = new URL('../../fixtures/timelines/', import.meta.url)
 
 export const TIMELINES: readonly string[] = readdirSync(FOLDER)
   .filter(name => name.endsWith('.ndjson'))

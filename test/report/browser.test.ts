@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { factsOf } from '../../../../src/domain/failover/report/facts.ts'
-import { renderReport } from '../../../../src/domain/failover/report/report.ts'
+import { factsOf } from '../../src/report/facts.ts'
+import { renderReport } from '../../src/report/report.ts'
 import { accountOf, hostileAccount, journalOf, refusedAccount, runOf, TIMELINES } from './runs.ts'
 
 const WIDTHS = [320, 360, 768, 1280]

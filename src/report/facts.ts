@@ -1,8 +1,8 @@
 /** From what a run saw to what its reports say: every figure, text and time, clean and on one axis. */
-import type { ConnectionSample, HolderSample, JournalLine, ServerJournal } from '../../../state/drill.ts'
-import { DRILL_UNITS } from '../drill.ts'
-import { type Verdict, wasRun } from '../judge.ts'
-import { endOf, markAt } from '../timeline.ts'
+import { DRILL_UNITS } from '../domain/failover/drill.ts'
+import { type Verdict, wasRun } from '../domain/failover/judge.ts'
+import { endOf, markAt } from '../domain/failover/timeline.ts'
+import type { ConnectionSample, HolderSample, JournalLine, ServerJournal } from '../state/drill.ts'
 import {
   type Interruption,
   interruptionsOf,

@@ -1,6 +1,6 @@
 /** What a report is made of: everything that one run of verify-failover saw. Types only. */
-import type { Sample, ServerJournal } from '../../../state/drill.ts'
-import type { DrillCase, Verdict } from '../judge.ts'
+import type { DrillCase, Verdict } from '../domain/failover/judge.ts'
+import type { Sample, ServerJournal } from '../state/drill.ts'
 
 export interface FailoverRun {
   /** hactl's version. */
