@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../domain/cluster-types.ts'
 import { expectationFor, expectationText } from '../domain/failover/drill.ts'
-import type { Verdict } from '../domain/failover/judge.ts'
+import type { Verdict } from '../domain/failover/verdict.ts'
 import { worstCaseOutage } from '../domain/vrrp/outage.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { createLinks } from '../engine/links.ts'

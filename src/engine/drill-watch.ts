@@ -1,6 +1,6 @@
 /** What a drill sees while it runs: every server's own word, the probes, and what the operator is told of them. */
 import type { HolderSample, Mark, Sample } from '../state/drill.ts'
-import type { DrillRun } from './drill.ts'
+import type { DrillRun } from './drill-run.ts'
 import { BASELINE_LIMIT_MS, startWatchers, type Watchers } from './watchers.ts'
 
 const LOOK_EVERY_MS = 100

@@ -1,6 +1,6 @@
 /** From what a run saw to what its reports say: every figure, text and time, clean and on one axis. */
 import { DRILL_UNITS } from '../domain/failover/drill.ts'
-import { type Verdict, wasRun } from '../domain/failover/judge.ts'
+import { type Verdict, wasRun } from '../domain/failover/verdict.ts'
 import { endOf, markAt } from '../domain/failover/timeline.ts'
 import type { ConnectionSample, HolderSample, JournalLine, ServerJournal } from '../state/drill.ts'
 import {

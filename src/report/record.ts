@@ -1,5 +1,5 @@
 /** What a report is made of: everything that one run of verify-failover saw. Types only. */
-import type { DrillCase, Verdict } from '../domain/failover/judge.ts'
+import type { DrillCase, Verdict } from '../domain/failover/verdict.ts'
 import type { Sample, ServerJournal } from '../state/drill.ts'
 
 export interface FailoverRun {

@@ -1,8 +1,9 @@
 /** Runs to make reports of: the timelines of fixtures/timelines, judged, with a journal. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { type DrillCase, judgeDrill } from '../../src/domain/failover/judge.ts'
+import { judgeDrill } from '../../src/domain/failover/judge.ts'
 import type { DrillAccount, FailoverRun } from '../../src/report/record.ts'
 import { brokenOffVerdict, refusedVerdict } from '../../src/domain/failover/unjudged.ts'
+import type { DrillCase } from '../../src/domain/failover/verdict.ts'
 import { HactlError } from '../../src/errors.ts'
 import type { DrillState, Sample, ServerJournal } from '../../src/state/drill.ts'
 

@@ -2,14 +2,7 @@
 import { HactlError } from '../../errors.ts'
 import type { Disturbance } from '../../state/drill.ts'
 import { RUN_DIR } from '../paths.ts'
-import { CUT_NEEDS, cutLinkScript, cutVrrpScript, IS_UNCUT, UNCUT } from './packet-filter.ts'
-
-/** Where a disturbance happens. */
-export interface DrillPlace {
-  /** The interface that carries the virtual address. */
-  readonly interface: string
-  readonly vip: string
-}
+import { CUT_NEEDS, cutLinkScript, cutVrrpScript, type DrillPlace, IS_UNCUT, UNCUT } from './packet-filter.ts'
 
 /** After too many starts in a row systemd refuses one more until the count is forgotten (systemd.unit(5), StartLimitIntervalSec). */
 const start = (unit: string) => `systemctl reset-failed ${unit}.service 2>/dev/null; systemctl start ${unit}.service`

@@ -3,7 +3,13 @@
  * down` is not used: it takes the routes along (evidence T15). nft where the kernel takes it, else iptables.
  */
 import type { Disturbance } from '../../state/drill.ts'
-import type { DrillPlace } from './disturbances.ts'
+
+/** Where a disturbance happens. */
+export interface DrillPlace {
+  /** The interface that carries the virtual address. */
+  readonly interface: string
+  readonly vip: string
+}
 
 const TABLE = 'hactl_drill'
 const CHAIN = 'HACTL_DRILL'

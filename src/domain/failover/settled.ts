@@ -1,7 +1,7 @@
 /** When a phase of a drill is over: judged while the samples come in, so that no drill waits longer than it must. */
 import type { HolderSample, Sample } from '../../state/drill.ts'
-import type { DrillCase } from './judge.ts'
 import { holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS } from './timeline.ts'
+import type { DrillCase } from './verdict.ts'
 
 /** The address must stay where it is, and every probe be good, for this long. */
 export const SETTLE_MS = 1000
