@@ -15,7 +15,7 @@ export interface PackageResource {
 }
 
 /** A command that must accept a staged file before any live file changes; `{}` stands for the staged path. */
-export interface Validation {
+interface Validation {
   readonly argv: readonly string[]
   /** keepalived -t exits 0 on things it will ignore: only an empty output is acceptance (evidence K1). */
   readonly mustBeSilent: boolean

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { interruption, labScript, must, run, Stop } from '../bootstrap.mjs'
 
 const MINUTE_MS = 60_000
-export const PROBE_EVERY_MS = 20
+const PROBE_EVERY_MS = 20
 const PROBE_LIMIT_MS = 1000
 
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
@@ -70,7 +70,7 @@ export function startProbes(host) {
 }
 
 /** From the last good probe's sending to the next good one's, for the longest run of lost ones; 0 where none was lost. */
-export function longestOutageMs(samples) {
+function longestOutageMs(samples) {
   let longest = 0
   let lastGood = samples[0]?.sentMs ?? 0
   let lost = false

@@ -248,7 +248,7 @@ async function sendProbes(
   )
 }
 
-export function refused(errand: Errand, whom: Partial<DrillCase>, reasons: readonly string[], onEvent: OnEvent): CarriedOut {
+function refused(errand: Errand, whom: Partial<DrillCase>, reasons: readonly string[], onEvent: OnEvent): CarriedOut {
   const verdict = told(refusedVerdict({ drill: errand.drill.name, vip: addressOf(errand), ...whom }, reasons), onEvent)
   return { ...emptyAccount(verdict, errand.drill.title, errand.target), isUnhealthy: true }
 }

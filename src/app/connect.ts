@@ -24,9 +24,6 @@ export interface Reachable extends Pick<LoadedCluster, 'baseDir' | 'path'> {
   readonly given?: ReadonlyMap<string, NonNullable<ConnectTarget['given']>>
 }
 
-/** What happened when a server was asked in. */
-export type Connected = { readonly server: string; readonly session: Session } | { readonly server: string; readonly error: HactlError }
-
 /** The servers that --limit leaves. Throws E_USAGE for a name the inventory does not have. */
 export function limitedServers(loaded: Pick<Reachable, 'inventory' | 'path'>, limit: readonly string[]): readonly string[] {
   const names = loaded.inventory.servers.map(server => server.name)

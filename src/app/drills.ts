@@ -10,7 +10,7 @@ import { MAX_TEXT_BYTES, readInput, whyUnread } from './input-file.ts'
 import { pathFrom } from './load.ts'
 import { missingPlaybook } from './playbooks.ts'
 
-export const DEFAULT_DRILL = 'haproxy-stop'
+const DEFAULT_DRILL = 'haproxy-stop'
 
 /** In the order in which --all runs them, from harmless to grave: playbooks/drills has a file for each. */
 export const SHIPPED_DRILLS: readonly string[] = [

@@ -11,7 +11,7 @@ const POLL_MS = 20
  * How long the old holder goes on answering after an address has left it: long enough for the new holder to have announced itself, short
  * enough for its second announcement (garp_master_delay 1) to come after.
  */
-export const HAND_OVER_GRACE_MS = 300
+const HAND_OVER_GRACE_MS = 300
 
 /**
  * The longest that a hand-over may take, in ms: one advert_int until the low priority is sent, the dead-master time of the slowest

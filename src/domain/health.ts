@@ -157,7 +157,7 @@ function takenAway(masters: readonly string[], instance: string, address: string
 }
 
 /** A certificate nearer to its end than this is told: who renews automatically does so 30 days before. */
-export const CERTIFICATE_WARNING_DAYS = 21
+const CERTIFICATE_WARNING_DAYS = 21
 
 /** Certificates that have ended, are about to, or are not there. */
 export function certificateProblems(node: ObservedNode): readonly string[] {

@@ -16,7 +16,7 @@ const TAKE_BACK_LIMIT_MS = 60_000
 const RETRY_PAUSE_MS = 2000
 
 /** One change on the server: shell that may run twice. */
-export interface Change {
+interface Change {
   /** "lower srv-1". */
   readonly title: string
   readonly script: Script

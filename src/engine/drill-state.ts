@@ -31,7 +31,7 @@ else r=none
 fi
 [ "$r" = none ] || echo "firewall $(printf %s "$r" | sha256sum)"`
 
-export function drillStateScript({ units, trackers, files }: DrillStateWatch): Script {
+function drillStateScript({ units, trackers, files }: DrillStateWatch): Script {
   const asked = units.map(unit => sh`echo unit ${unit} $(systemctl show -p ActiveState --value ${unit}.service)`)
   const tracked = trackers.map(path => sh`[ -r ${path} ] && read -r t <${path} && echo tracker ${path} "$t"`)
   return sh`${joinScripts(asked)}
@@ -43,7 +43,7 @@ ${FIREWALL}
 echo end`
 }
 
-export function parseDrillState(text: string, server: string, vips: readonly string[]): DrillState {
+function parseDrillState(text: string, server: string, vips: readonly string[]): DrillState {
   const lines = text.trim().split('\n')
   if (lines.at(-1) !== 'end') {
     throw new HactlError({ code: 'E_PROBE_CUT', server, what: `the answer of ${server} on how it stands was cut off`, fix: 'run it again' })

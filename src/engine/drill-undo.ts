@@ -47,14 +47,14 @@ export async function armUndo(session: Session, plan: UndoPlan, signal?: AbortSi
 }
 
 /** Without AccuracySec systemd may let a timer fire up to a minute late (systemd.timer(5)). */
-export function armScript(plan: UndoPlan): Script {
+function armScript(plan: UndoPlan): Script {
   const unit = undoUnit(plan.id)
   const seconds = Math.ceil(plan.undoAfterMs / 1000)
   return sh`systemd-run --quiet --collect --unit=${unit} --on-active=${seconds}s --timer-property=AccuracySec=100ms \\
   /bin/sh -c ${plan.disturbance.undo} && systemctl is-active --quiet ${unit}.timer`
 }
 
-export function undoScript(disturbance: Disturbance): Script {
+function undoScript(disturbance: Disturbance): Script {
   return sh`/bin/sh -c ${disturbance.undo}
 /bin/sh -c ${disturbance.confirm}`
 }

@@ -80,7 +80,7 @@ export interface HaproxyFrontend {
   readonly lines?: readonly string[]
 }
 
-export interface HaproxyBackendServer {
+interface HaproxyBackendServer {
   readonly name: string
   readonly address: string
   readonly check?: boolean
@@ -108,7 +108,7 @@ export interface InventoryHaproxy {
   readonly backends?: readonly HaproxyBackend[]
 }
 
-export interface InventoryProbe {
+interface InventoryProbe {
   readonly port?: number
   readonly path?: string
   readonly status?: number
@@ -116,7 +116,7 @@ export interface InventoryProbe {
   readonly host?: string
 }
 
-export interface InventoryPackages {
+interface InventoryPackages {
   /** A version as apt has it, or its beginning and an asterisk. */
   readonly haproxy?: string
   readonly keepalived?: string
@@ -127,7 +127,7 @@ export interface InventoryPackages {
   readonly unattended_upgrades?: boolean
 }
 
-export interface InventoryCertificate {
+interface InventoryCertificate {
   /** Relative to the inventory's folder. */
   readonly file: string
   /** On the servers. */

@@ -53,7 +53,7 @@ export interface DrillFacts extends Omit<Verdict, 'findings'> {
   readonly journalGaps: readonly string[]
 }
 
-export interface MarkFact {
+interface MarkFact {
   readonly mark: string
   readonly atMs: number
   readonly server: string

@@ -19,7 +19,7 @@ export interface ServerLane {
   readonly silences: readonly Span[]
 }
 
-export interface Probe {
+interface Probe {
   /** When it was sent. */
   readonly atMs: number
   readonly tookMs: number
@@ -42,7 +42,7 @@ export interface KeptLane {
   readonly cuts: readonly Cut[]
 }
 
-export interface Cut {
+interface Cut {
   readonly atMs: number
   readonly id: number
   readonly error: string

@@ -10,7 +10,7 @@ import type { CommandResult } from '../../src/ports.ts'
 import { type ManualClock, manualClock } from './clock.ts'
 import { type FakeSession, fakeSession, type Reply, unreachable } from './remote.ts'
 
-export const VIP = '198.51.100.200'
+const VIP = '198.51.100.200'
 const SERVERS = ['srv-1', 'srv-2', 'srv-3']
 
 /** What reached a server, by purpose: "arm srv-1". */

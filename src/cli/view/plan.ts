@@ -69,7 +69,7 @@ function signOf(action: Action): '+' | '~' | '-' {
 }
 
 /** What will be done to what. */
-export function actionTitle(action: Action): string {
+function actionTitle(action: Action): string {
   switch (action.kind) {
     case 'install-package':
       if (action.from !== undefined) return `replace ${action.name} by ${action.version ?? 'another'}`

@@ -90,7 +90,7 @@ function isRun({ verdict, from }: DrillResult): boolean {
 }
 
 /** "srv-1 -> srv-2 in 310 ms, 12 of 640 probes lost; back on srv-1 in 0 ms". */
-export function summary(result: DrillResult): string {
+function summary(result: DrillResult): string {
   if (!isRun(result)) return 'not run'
   const move = `${result.from ?? 'nobody'} -> ${result.to ?? 'nobody'}`
   const outage = result.outageMs === undefined ? 'nobody took over' : `outage ${formatMs(result.outageMs)}`

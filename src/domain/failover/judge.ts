@@ -5,7 +5,7 @@ import { endOf, type HoldInterval, holdersAt, holdersOverlap, holdIntervals, mar
 import type { DrillCase, DrillRecord, Finding, OriginVerdict, Verdict } from './verdict.ts'
 
 /** Make before break lets two servers hold the address for a moment by design; longer than this is a split brain. */
-export const TWO_HOLDERS_AFTER_MS = 1000
+const TWO_HOLDERS_AFTER_MS = 1000
 
 /** Judges a drill that was carried out. `record` must have the marks "disturbed" and "undone". */
 export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {

@@ -9,7 +9,7 @@ import { TRACKER_FILES, writeTrackerShell } from '../trackers.ts'
 const CRASH_PAUSE_SECONDS = 1
 
 /** How long haproxy has to run after a crash before its server may take the addresses back, in seconds. */
-export const CRASH_DAMPING_SECONDS = 5
+const CRASH_DAMPING_SECONDS = 5
 
 /** Left by a crash, so that the next start knows of it. */
 const CRASHED = `${RUN_DIR}/.haproxy_crashed`

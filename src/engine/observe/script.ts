@@ -8,11 +8,11 @@ export const STATE_DIR = '/var/lib/hactl'
 /** Where keepalived's own addresses stand. */
 const KEEPALIVED_CONF = '/etc/keepalived/keepalived.conf'
 /** Files larger than this are compared by checksum only. */
-export const CONTENT_LIMIT_BYTES = 262_144
+const CONTENT_LIMIT_BYTES = 262_144
 /** Package lists older than this are refreshed before an installation. */
 const LISTS_FRESH_MINUTES = 24 * 60
 /** A ruleset larger than this is not judged. */
-export const RULES_LIMIT_BYTES = 524_288
+const RULES_LIMIT_BYTES = 524_288
 
 /** What `nft -j list ruleset` prints, by libnftables' own module for Python (py/nftables.py of nftables). */
 const NFT_RULESET = `import nftables

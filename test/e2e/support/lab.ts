@@ -17,7 +17,7 @@ interface Machine {
 }
 
 /** What `test/lab/lab up` writes into .lab/lab.json. */
-export interface LabFile {
+interface LabFile {
   readonly project: string
   readonly release: string
   readonly prefix: string
@@ -52,7 +52,7 @@ async function labCommand(...argv: string[]): Promise<void> {
   if (done.code !== 0) throw new Error(`test/lab/lab ${argv.join(' ')} ended with ${done.code}:\n${done.stderr}`)
 }
 
-export function labFile(): LabFile {
+function labFile(): LabFile {
   return JSON.parse(readFileSync(join(root, '.lab/lab.json'), 'utf8')) as LabFile
 }
 
