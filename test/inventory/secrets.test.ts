@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { HactlError } from '../../src/errors.ts'
-import type { SecretSource } from '../../src/inventory/secret-source.ts'
+import type { SecretSource } from '../../src/inventory/inventory.ts'
 import { resolveSecret, type SecretDeps } from '../../src/inventory/secrets.ts'
 
 const key = 'vrrp_instances[0].authentication.auth_pass'
