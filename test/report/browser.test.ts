@@ -1,19 +1,19 @@
 /** The page in a real browser: what no reading of its text can tell. */
 import { execFile } from 'node:child_process'
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { factsOf } from '../../src/report/facts.ts'
 import { renderReport } from '../../src/report/report.ts'
+import { unlessLacking } from '../support/lacking.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 import { accountOf, hostileAccount, journalOf, refusedAccount, runOf, TIMELINES } from './runs.ts'
 
 const WIDTHS = [320, 360, 768, 1280]
 
 const chromium = findChromium()
-const missing = chromium === undefined ? ' (not run: there is no chromium here; apt-get install chromium)' : ''
-if (missing !== '') process.stderr.write(`the report in a browser${missing}\n`)
+const lacks = chromium === undefined ? 'there is no chromium here; apt-get install chromium' : undefined
 
 interface Seen {
   readonly width: number
@@ -41,15 +41,13 @@ const RUN = runOf([
   refusedAccount(),
 ])
 
-describe.skipIf(chromium === undefined)(`the HTML report in a browser${missing}`, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'hactl-report-'))
+describe('the HTML report in a browser', unlessLacking(lacks), () => {
+  const folder = tempFolder()
   let seen: readonly Seen[] = []
 
   beforeAll(async () => {
-    seen = await look(chromium ?? '', folder, renderReport(RUN, 'html'))
+    seen = await look(chromium ?? '', folder(), renderReport(RUN, 'html'))
   }, 120_000)
-
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   test('was looked at in every width', () => {
     expect(seen.map(({ width }) => width)).toEqual(WIDTHS)
