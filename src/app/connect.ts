@@ -152,6 +152,17 @@ export async function withConnections<F, T>(
   }
 }
 
+/** withConnections to the servers of an inventory that --limit leaves. */
+export async function withReachable<F, T>(
+  loaded: Reachable,
+  options: ConnectOptions,
+  ports: Ports,
+  first: (session: Session) => Promise<F>,
+  work: (connections: Connections, results: ReadonlyMap<string, F>) => Promise<T>,
+): Promise<T> {
+  return withConnections(await targetsOf(loaded, options, ports), options.forks, ports, first, work)
+}
+
 /** Servers answer in any order; what is made of them comes in that of the inventory. */
 function inOrderOf<T>(names: Iterable<string>, found: ReadonlyMap<string, T>): Map<string, T> {
   const ordered = new Map<string, T>()

@@ -1,9 +1,10 @@
 /** What one drill is carried out with. Types only. */
 import type { Clock } from '../ports.ts'
-import type { ConnectionSample, Disturbance, ProbeSample, Sample } from '../state/drill.ts'
+import type { ConnectionSample, Disturbance, Sample } from '../state/drill.ts'
 import type { DrillStateWatch } from './drill-state.ts'
 import type { DrillEvent, RemarkEvent } from './events.ts'
 import type { Links } from './links.ts'
+import type { SendProbes } from './watchers.ts'
 
 export interface DrillRun {
   /** Short and random: part of the undo timer's name. */
@@ -26,12 +27,7 @@ export interface DrillRun {
   /** Filled with what is seen, as it is seen: the caller has it also where the drill ends in a fault. */
   readonly samples: Sample[]
   readonly links: Links
-  /** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
-  readonly sendProbes: (watch: {
-    readonly stop: AbortSignal
-    readonly boundMs: number
-    readonly onSample: (sample: ProbeSample) => void
-  }) => Promise<unknown>
+  readonly sendProbes: SendProbes
   /** Keeps connections open through the address until `stop` aborts. */
   readonly holdConnections?: (watch: {
     readonly stop: AbortSignal

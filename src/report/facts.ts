@@ -3,6 +3,7 @@ import { DRILL_UNITS } from '../domain/failover/drill.ts'
 import { type Verdict, wasRun } from '../domain/failover/verdict.ts'
 import { endOf, markAt } from '../domain/failover/timeline.ts'
 import type { ConnectionSample, HolderSample, JournalLine, ServerJournal } from '../state/drill.ts'
+import { count, formatMs } from '../words.ts'
 import {
   type Interruption,
   interruptionsOf,
@@ -16,7 +17,7 @@ import {
   uptimeOffset,
 } from './lanes.ts'
 import type { DrillAccount, FailoverRun } from './record.ts'
-import { count, formatMs, inertText, maskSecrets } from './text.ts'
+import { inertText, maskSecrets } from './text.ts'
 
 export interface RunFacts extends Omit<FailoverRun, 'drills'> {
   readonly drills: readonly DrillFacts[]

@@ -13,7 +13,8 @@ import {
 } from './facts.ts'
 import type { FailoverRun } from './record.ts'
 import { STYLE } from './style.ts'
-import { count, escapeMarkup, formatClock, formatMs, formatOffset } from './text.ts'
+import { count, formatMs } from '../words.ts'
+import { escapeMarkup, formatClock, formatOffset } from './text.ts'
 import type { Frame } from './svg-parts.ts'
 import { renderTimeline } from './timeline-svg.ts'
 

@@ -1,7 +1,8 @@
 /** The report for a ticket: GitHub-flavoured Markdown, which still reads well as plain text. */
+import { formatMs } from '../words.ts'
 import { type DrillFacts, type ErrorGroup, factsOf, ORIGIN_HEAD, originRows, SUMMARY_HEAD, summaryRow } from './facts.ts'
 import type { FailoverRun } from './record.ts'
-import { formatClock, formatMs, formatOffset } from './text.ts'
+import { formatClock, formatOffset } from './text.ts'
 
 /** Characters of the small timeline. */
 const COLUMNS = 60

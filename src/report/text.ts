@@ -41,15 +41,6 @@ export function escapeMarkup(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;')
 }
 
-/** "340 ms", "6.6 s", "2 min 5 s". */
-export function formatMs(ms: number): string {
-  if (ms < 999.5) return `${Math.round(ms)} ms`
-  if (ms < 9995) return `${Math.round(ms / 10) / 100} s`
-  if (ms < 59_950) return `${Math.round(ms / 100) / 10} s`
-  const seconds = Math.round(ms / 1000)
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
-}
-
 /** Time since the disturbance: "-0.050 s", "0.000 s", "+6.600 s". */
 export function formatOffset(ms: number): string {
   const seconds = (Math.abs(ms) / 1000).toFixed(3)
@@ -62,9 +53,4 @@ export function formatClock(epochMs: number): string {
   const ms = ((Math.round(epochMs) % 86_400_000) + 86_400_000) % 86_400_000
   const two = (value: number) => String(Math.floor(value)).padStart(2, '0')
   return `${two(ms / 3_600_000)}:${two((ms / 60_000) % 60)}:${two((ms / 1000) % 60)}.${String(ms % 1000).padStart(3, '0')}`
-}
-
-/** "1 probe", "3 probes". */
-export function count(n: number, one: string, many: string = `${one}s`): string {
-  return `${n} ${n === 1 ? one : many}`
 }

@@ -2,16 +2,15 @@
  * A drill as a drawing: one lane per server, one per place that probes came from, the outages as bands, the marks as lines.
  * Times are placed in percent and everything else in px, so that the drawing fits any width, and text and patterns keep their size.
  */
+import { formatMs } from '../words.ts'
 import type { DrillFacts } from './facts.ts'
 import type { Interruption, ServerLane, Span } from './lanes.ts'
 import { bar, beside, type Frame, LABELS_PX, LETTER_PX, nameOf, period, round, type Row, type Scale, text, visible } from './svg-parts.ts'
 import { keptRow, probesRow } from './svg-probes.ts'
-import { escapeMarkup, formatMs, formatOffset } from './text.ts'
+import { escapeMarkup, formatOffset } from './text.ts'
 
-const MARK_PX = 16
-const HEAD_PX = 22
-const ROW_PX = 16
-const AXIS_PX = 20
+/** Heights, in px. */
+const HIGH = { mark: 16, head: 22, row: 16, axis: 20 } as const
 /** How wide the plot is on a phone and elsewhere, in px, for choosing what has room. */
 const NARROW_PX = 175
 const WIDE_PX = 560
@@ -32,7 +31,7 @@ export function renderTimeline(drill: DrillFacts, frame: Frame, about: string): 
     ...drill.keptLanes.map(lane => keptRow(scale, lane)),
   ]
   const rowsPx = rows.reduce((sum, row) => sum + row.height, 0)
-  const height = rowsPx + AXIS_PX
+  const height = rowsPx + HIGH.axis
   let y = 0
   const labels: string[] = []
   const plots: string[] = []
@@ -52,7 +51,7 @@ ${plots.join('\n')}
 
 function markRow(scale: Scale, mark: string, atMs: number): Row {
   return {
-    height: MARK_PX,
+    height: HIGH.mark,
     label: y => nameOf('name', y + 12, mark),
     plot: y =>
       `<circle class="mark" cx="${scale.x(atMs)}" cy="${y + 8}" r="3"/>${beside(scale, atMs, y + 12, 'value halo', formatOffset(atMs))}`,
@@ -65,7 +64,7 @@ function markLines(scale: Scale, drill: DrillFacts, height: number): string {
     .filter(mark => scale.isInside(mark.atMs, mark.atMs))
     .map(({ mark, atMs }, index) => {
       const [x, tip] = [scale.x(atMs), escapeMarkup(`${mark} ${formatOffset(atMs)}`)]
-      const y = index * MARK_PX + MARK_PX / 2
+      const y = index * HIGH.mark + HIGH.mark / 2
       return `<line class="mark ${escapeMarkup(mark)}" x1="${x}" x2="${x}" y1="${y}" y2="${height}"><title>${tip}</title></line>`
     })
     .join('')
@@ -109,7 +108,7 @@ function bandRow(scale: Scale, interruptions: readonly Interruption[]): readonly
   })
   return [
     {
-      height: MARK_PX,
+      height: HIGH.mark,
       label: y => nameOf('name', y + 12, 'outage'),
       plot: y => told.map(({ x, anchor, content }) => text('value halo gap', x, y + 12, anchor, content)).join(''),
     },
@@ -118,7 +117,7 @@ function bandRow(scale: Scale, interruptions: readonly Interruption[]): readonly
 
 function laneRows(scale: Scale, lane: ServerLane): readonly Row[] {
   const units = Object.entries(lane.units)
-  const rowsPx = ROW_PX * (units.length + 1)
+  const rowsPx = HIGH.row * (units.length + 1)
   const gone = (y: number) =>
     visible(scale, lane.silences)
       .map(span => {
@@ -127,18 +126,18 @@ function laneRows(scale: Scale, lane: ServerLane): readonly Row[] {
       })
       .join('')
   const head: Row = {
-    height: HEAD_PX,
+    height: HIGH.head,
     label: y => nameOf('server', y + 17, lane.server),
     plot: y =>
       `<g class="lane" data-server="${escapeMarkup(lane.server)}"><line class="rule" x1="0" x2="100%" y1="${y + 3.5}" y2="${y + 3.5}"/></g>`,
   }
   const holds: Row = {
-    height: ROW_PX,
+    height: HIGH.row,
     label: y => nameOf('name', y + 11, 'address'),
     plot: y =>
       baseline(y) +
       visible(scale, lane.holds)
-        .map(span => bar(scale, span, y + 1, ROW_PX - 4, 'held', `${lane.server} held the address, ${period(span)}`))
+        .map(span => bar(scale, span, y + 1, HIGH.row - 4, 'held', `${lane.server} held the address, ${period(span)}`))
         .join('') +
       gone(y),
   }
@@ -147,7 +146,7 @@ function laneRows(scale: Scale, lane: ServerLane): readonly Row[] {
 
 function unitRow(scale: Scale, server: string, unit: string, spans: readonly Span[]): Row {
   return {
-    height: ROW_PX,
+    height: HIGH.row,
     label: y => nameOf('name', y + 11, unit),
     plot: y =>
       visible(scale, spans)
@@ -155,7 +154,7 @@ function unitRow(scale: Scale, server: string, unit: string, spans: readonly Spa
           const tip = `${unit} on ${server}: ${span.state}, ${period(span)}`
           if (span.state === 'active') return bar(scale, span, y + 5, 4, 'active', tip)
           const className = span.state === 'unknown' ? 'unknown' : 'down'
-          return bar(scale, span, y + 1, ROW_PX - 4, className, tip) + inside(scale, span, y + 11, span.state)
+          return bar(scale, span, y + 1, HIGH.row - 4, className, tip) + inside(scale, span, y + 11, span.state)
         })
         .join(''),
   }

@@ -11,16 +11,17 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   ports: { code: [], types: ['secret'] },
   errors: { code: [] },
   secret: { code: [] },
+  words: { code: [] },
   yaml: { code: ['errors'] },
   system: { code: ['errors'], types: ['ports'] },
   'command-log': { code: [], types: ['engine'] },
   inventory: { code: ['errors', 'yaml', 'secret'], types: ['ports'] },
   domain: { code: ['errors', 'secret'], types: ['state', 'inventory'] },
-  report: { code: ['domain'], types: ['state'] },
+  report: { code: ['domain', 'words'], types: ['state'] },
   engine: { code: ['errors', 'secret', 'yaml'], types: ['state', 'ports'] },
   app: { code: ['errors', 'secret', 'yaml', 'inventory', 'domain', 'report', 'engine'], types: ['state', 'ports'] },
   // secret: the sudo password that was typed becomes one before it goes anywhere.
-  cli: { code: ['app', 'errors', 'yaml', 'secret'], types: ['ports', 'state', 'inventory', 'domain', 'engine'] },
+  cli: { code: ['app', 'errors', 'yaml', 'secret', 'words'], types: ['ports', 'state', 'inventory', 'domain', 'engine'] },
   main: { code: ['app', 'cli', 'command-log', 'engine', 'errors', 'system'], types: ['ports'] },
 }
 

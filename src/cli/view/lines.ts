@@ -1,5 +1,6 @@
 import type { EngineEvent } from '../../engine/events.ts'
-import { count, formatMs, printable } from './style.ts'
+import { count, formatMs } from '../../words.ts'
+import { printable } from './style.ts'
 
 export type EventSink = (event: EngineEvent) => void
 

@@ -1,6 +1,7 @@
 import { createTwoFilesPatch } from 'diff'
 import type { Action, Plan, ServerPlan } from '../../state.ts'
-import { count, formatMs, printable, type Style } from './style.ts'
+import { count, formatMs } from '../../words.ts'
+import { printable, type Style } from './style.ts'
 
 const CONTEXT_LINES = 3
 const MASK = '***'

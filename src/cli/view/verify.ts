@@ -1,7 +1,8 @@
 import type { DrillAnnouncement, VerifyReport } from '../../app/verify-failover.ts'
 import type { DrillResult } from '../app-contract.ts'
+import { count, formatMs } from '../../words.ts'
 import { snakeKeys } from './ndjson.ts'
-import { count, formatMs, printable, type Style, table } from './style.ts'
+import { printable, type Style, table } from './style.ts'
 
 /** What is about to be disturbed, and who will notice. */
 export function renderAnnouncement(what: DrillAnnouncement, style: Style): string {
