@@ -1,4 +1,4 @@
-/** haproxy, keepalived and systemd-analyze, where this machine has them: scripts/real-programs.mjs brings them to the tests. */
+/** haproxy, keepalived and systemd-analyze, where this machine has them: scripts/real-programs.ts brings them to the tests. */
 import { spawnSync } from 'node:child_process'
 import { networkInterfaces } from 'node:os'
 import type { TestContext } from 'vitest'

@@ -3,11 +3,13 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bold, bootstrap, heading, interruption, main, root, run, seconds, Stop, SUITES, withLab } from './bootstrap.mjs'
-import { countsIn, reportTo } from './counts.mjs'
-import { realPrograms } from './real-programs.mjs'
+import { realPrograms } from './real-programs.ts'
+import { buildHactl, SUITES, withLab } from './support/lab.ts'
+import { bold, heading, seconds } from './support/output.ts'
+import { root } from './support/places.ts'
+import { interruption, main, MINUTE_MS, run, Stop } from './support/process.ts'
+import { type Counts, countsIn, reportTo } from './support/vitest-report.ts'
 
-const MINUTE_MS = 60_000
 const CHECK_LIMIT_MS = 8 * MINUTE_MS
 const LAB_LIMIT_MS = 45 * MINUTE_MS
 const SUITE_LIMIT_MS = 20 * MINUTE_MS
@@ -16,12 +18,26 @@ const unknown = process.argv.slice(2).filter(word => word !== '--no-lab')
 const withoutLab = process.argv.includes('--no-lab')
 
 /** The npm scripts that `npm run check` consists of: here each runs even when one before it failed. */
-function stepsOfCheck() {
-  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  return [...scripts.check.matchAll(/npm run -s (\S+)/g)].map(([, name]) => name)
+function stepsOfCheck(): readonly string[] {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly scripts: { readonly check: string } }
+  return [...scripts.check.matchAll(/npm run -s (\S+)/g)].map(([, name = '']) => name)
 }
 
-async function step(name, timeoutMs, { report, env } = {}) {
+interface Step {
+  readonly name: string
+  readonly outcome: string
+  readonly passed: boolean
+  readonly counts: Counts | undefined
+  readonly ms: number
+}
+
+interface Tested {
+  /** Where vitest writes its report. */
+  readonly report?: string
+  readonly env?: Readonly<Record<string, string>> | undefined
+}
+
+async function step(name: string, timeoutMs: number, { report, env = {} }: Tested = {}): Promise<Step> {
   heading(`npm run ${name}`)
   const reporters = report === undefined ? [] : ['--', ...reportTo(report)]
   const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...reporters], { timeoutMs, env })
@@ -31,10 +47,10 @@ async function step(name, timeoutMs, { report, env } = {}) {
   return { name, outcome, passed, counts, ms }
 }
 
-async function testAll(folder) {
+async function testAll(folder: string): Promise<readonly Step[]> {
   if (unknown.length > 0) throw new Stop(`unknown argument ${unknown.join(' ')}`, 'there is only --no-lab', 'npm test', 3)
-  await bootstrap()
-  const steps = []
+  await buildHactl()
+  const steps: Step[] = []
   for (const name of stepsOfCheck()) {
     if (interruption() !== undefined) return steps
     const tested = name === 'test:fast' ? { report: join(folder, 'fast.json'), env: await realPrograms() } : {}
@@ -46,7 +62,7 @@ async function testAll(folder) {
   })
   if (interruption() !== undefined) return steps
   // One suite of `npm run test:releases`: the one that is least like the others.
-  const suite = SUITES['trixie-rust']
+  const suite = SUITES.get('trixie-rust')
   await withLab(
     async () => {
       const report = join(folder, 'suite.json')
@@ -57,14 +73,14 @@ async function testAll(folder) {
   return steps
 }
 
-function summarise(steps) {
+function summarise(steps: readonly Step[]): void {
   heading('summary')
-  const spoken = ({ passed, failed, skipped }) => `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+  const spoken = ({ passed, failed, skipped }: Counts) => `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
   for (const { name, outcome, counts, ms } of steps) {
     console.log(`npm run ${name.padEnd(12)} ${outcome} in ${seconds(ms)}${counts === undefined ? '' : `: ${spoken(counts)}`}`)
   }
   if (withoutLab) console.log('npm run test:lab     left out (--no-lab)\nnpm run test:suite   left out (--no-lab)')
-  const sum = key => steps.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0)
+  const sum = (key: keyof Counts) => steps.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0)
   console.log(bold(`tests: ${spoken({ passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') })}`))
 }
 

@@ -1,14 +1,38 @@
 // What is done to the holder, and what the fast profile promises for it.
-import { docker, firewallVrrp, inside, lab as labDo, sleep } from './failover-lab.mjs'
+import type { LabFile } from '../support/lab.ts'
+import { docker, firewallVrrp, inside, lab as labDo, sleep } from './failover-lab.ts'
 
-const start = unit => server => inside(server, `systemctl reset-failed ${unit} 2>/dev/null; systemctl start ${unit}`)
-const killAll = name => server => inside(server, `kill -9 $(pidof ${name})`)
+type Server = LabFile['servers'][number]
+export type Hactl = (verb: string, name: string) => Promise<unknown>
+type Act = (server: Server, hactl: Hactl) => Promise<unknown>
+
+/** The most that the fast profile may show. */
+export interface Bar {
+  readonly lost?: number
+  readonly outageMs?: number
+  readonly oneHolderMs?: number
+  readonly moves?: number
+}
 
 /**
- * bar: the most that fast may show. `away`: the disturbance ends by itself or by `mend`; the address then goes home.
+ * `away`: the disturbance ends by itself or by `mend`; the address then goes home.
  * `profiles`: where it can be done at all. The mending is a row of its own where it has a `mendName`.
  */
-export const CASES = [
+export interface FailoverCase {
+  readonly name: string
+  readonly profiles?: readonly string[]
+  readonly disturb: Act
+  readonly mend?: Act
+  readonly awayMs?: number
+  readonly bar?: Bar
+  readonly mendName?: string
+  readonly mendBar?: Bar
+}
+
+const start = (unit: string) => (server: Server) => inside(server, `systemctl reset-failed ${unit} 2>/dev/null; systemctl start ${unit}`)
+const killAll = (name: string) => (server: Server) => inside(server, `kill -9 $(pidof ${name})`)
+
+export const CASES: readonly FailoverCase[] = [
   {
     name: 'haproxy-stop',
     disturb: server => inside(server, 'systemctl stop haproxy'),
@@ -73,6 +97,6 @@ export const CASES = [
     awayMs: 1000,
     bar: { moves: 2 },
   },
-  { name: 'haproxy reload', disturb: server => inside(server, 'systemctl reload haproxy'), bar: { lost: 0, moves: 0 }, stays: true },
-  { name: 'keepalived reload', disturb: server => inside(server, 'systemctl reload keepalived'), bar: { lost: 0, moves: 0 }, stays: true },
+  { name: 'haproxy reload', disturb: server => inside(server, 'systemctl reload haproxy'), bar: { lost: 0, moves: 0 } },
+  { name: 'keepalived reload', disturb: server => inside(server, 'systemctl reload keepalived'), bar: { lost: 0, moves: 0 } },
 ]

@@ -5,12 +5,23 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import * as contenders from './bench/contenders.mjs'
-import { bold, bootstrap, heading, interruption, exitStatusOf, main, resetLab, root, Stop, withLab } from './bootstrap.mjs'
+import * as contenders from './bench/contenders.ts'
+import { buildHactl, type LabFile, resetLab, withLab } from './support/lab.ts'
+import { median, widthsOf } from './support/figures.ts'
+import { bold, heading } from './support/output.ts'
+import { root } from './support/places.ts'
+import { main, messageOf, Stop, stopIfInterrupted } from './support/process.ts'
 
 const BARS = { fresh: 1.25, idle: 2.5, sessions: 1 }
 
-function settings() {
+interface Settings {
+  readonly rounds: number
+  readonly idleRounds: number
+  readonly withAnsible: boolean
+  readonly json: string | undefined
+}
+
+function settings(): Settings {
   try {
     const { values } = parseArgs({
       options: {
@@ -25,22 +36,21 @@ function settings() {
       if (!(Number.isInteger(n) && n >= 1 && n <= 50)) throw new Error(`${n} is no number of rounds: 1 to 50`)
     return { rounds, idleRounds, withAnsible: !values['no-ansible'], json: values.json }
   } catch (error) {
-    throw new Stop('wrong usage', error.message, 'npm run bench -- --rounds 3 --idle-rounds 7 --no-ansible --json FILE', 3)
+    throw new Stop('wrong usage', messageOf(error), 'npm run bench -- --rounds 3 --idle-rounds 7 --no-ansible --json FILE', 3)
   }
 }
 
-const times = {}
-function note(what, ms) {
-  times[what] ??= []
-  times[what].push(ms)
+const times: Record<string, number[]> = {}
+function note(what: string, ms: number): void {
+  times[what] = [...(times[what] ?? []), ms]
   console.log(`${what}: ${(ms / 1000).toFixed(2)} s`)
-  if (interruption() !== undefined) throw new Stop('interrupted', 'no figures', 'npm run bench', exitStatusOf(interruption()))
+  stopIfInterrupted('no figures', 'npm run bench')
 }
 
 /** The order changes from round to round: whoever comes second may find a warm cache. */
-const rotated = (list, by) => list.map((_item, at) => list[(at + by) % list.length])
+const rotated = <T>(list: readonly T[], by: number): readonly T[] => [...list.slice(by % list.length), ...list.slice(0, by % list.length)]
 
-async function freshRounds(lab, inventory, folder, { rounds, withAnsible }) {
+async function freshRounds(lab: LabFile, inventory: string, folder: string, { rounds, withAnsible }: Settings): Promise<void> {
   const jobs = [
     async () => note('fresh: apt-get over 3 ssh', (await contenders.installOverSsh(lab)).ms),
     async () => {
@@ -68,7 +78,18 @@ async function freshRounds(lab, inventory, folder, { rounds, withAnsible }) {
   }
 }
 
-async function idleRounds(lab, inventory, folder, { idleRounds: rounds, withAnsible }) {
+interface Idle {
+  readonly changes: number
+  readonly sessions: Sessions
+}
+
+/** SSH sessions per server. */
+interface Sessions {
+  readonly plan: number
+  readonly deploy: number
+}
+
+async function idleRounds(lab: LabFile, inventory: string, folder: string, { idleRounds: rounds, withAnsible }: Settings): Promise<Idle> {
   heading('nothing to do')
   await resetLab()
   await contenders.hactl(inventory, ['deploy', '--yes'])
@@ -77,7 +98,7 @@ async function idleRounds(lab, inventory, folder, { idleRounds: rounds, withAnsi
     async () => note('idle: one command over 3 ssh', (await contenders.readOverSsh(lab)).ms),
     async () => {
       const { ms, result } = await contenders.hactl(inventory, ['deploy', '--yes'])
-      changes += result.servers.reduce((sum, server) => sum + server.changed.length, 0)
+      changes += (result.servers ?? []).reduce((sum, server) => sum + server.changed.length, 0)
       note('idle: hactl deploy', ms)
     },
     async () => note('idle: hactl plan', (await contenders.hactl(inventory, ['plan'])).ms),
@@ -88,21 +109,20 @@ async function idleRounds(lab, inventory, folder, { idleRounds: rounds, withAnsi
   return { changes, sessions }
 }
 
-async function countSessions(lab, inventory) {
+async function countSessions(lab: LabFile, inventory: string): Promise<Sessions> {
   await contenders.logSessions(lab)
-  const counted = {}
-  for (const [what, words] of Object.entries({ plan: ['plan'], deploy: ['deploy', '--yes'] })) {
+  const counted = async (words: readonly string[]) => {
     const before = await contenders.sessionsSoFar(lab)
     await contenders.hactl(inventory, words)
     const after = await contenders.sessionsSoFar(lab)
-    counted[what] = Math.max(...after.map((count, at) => count - before[at]))
-    if (!(counted[what] >= 1))
-      throw new Stop('sshd logged no session', 'so none could be counted', 'look at: journalctl -t sshd on a server')
+    const most = Math.max(...after.map((count, at) => count - (before[at] ?? Number.NaN)))
+    if (!(most >= 1)) throw new Stop('sshd logged no session', 'so none could be counted', 'look at: journalctl -t sshd on a server')
+    return most
   }
-  return counted
+  return { plan: await counted(['plan']), deploy: await counted(['deploy', '--yes']) }
 }
 
-async function idleAnsible(lab, folder, rounds) {
+async function idleAnsible(lab: LabFile, folder: string, rounds: number): Promise<void> {
   await contenders.installPythonOverSsh(lab)
   for (let round = 0; round <= rounds; round++) {
     const { ms, changed } = await contenders.ansible(lab, folder)
@@ -113,13 +133,7 @@ async function idleAnsible(lab, folder, rounds) {
   }
 }
 
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
-const COMPARED_WITH = {
+const COMPARED_WITH: Readonly<Record<string, string>> = {
   'fresh: hactl deploy': 'fresh: apt-get over 3 ssh',
   'fresh: Python for Ansible': 'fresh: apt-get over 3 ssh',
   'fresh: Ansible': 'fresh: apt-get over 3 ssh',
@@ -128,9 +142,18 @@ const COMPARED_WITH = {
   'idle: Ansible': 'idle: one command over 3 ssh',
 }
 
-function figures() {
+interface Figure {
+  readonly what: string
+  readonly runs: number
+  readonly min: number
+  readonly median: number
+  readonly max: number
+  readonly ratio: number | undefined
+}
+
+function figures(): readonly Figure[] {
   return Object.entries(times).map(([what, values]) => {
-    const floor = times[COMPARED_WITH[what]]
+    const floor = times[COMPARED_WITH[what] ?? '']
     return {
       what,
       runs: values.length,
@@ -142,8 +165,8 @@ function figures() {
   })
 }
 
-function printTable(rows) {
-  const inSeconds = ms => (ms / 1000).toFixed(2)
+function printTable(rows: readonly Figure[]): void {
+  const inSeconds = (ms: number) => (ms / 1000).toFixed(2)
   const cells = [
     ['seconds', 'runs', 'min', 'median', 'max', 'x plain ssh'],
     ...rows.map(row => [
@@ -155,16 +178,23 @@ function printTable(rows) {
       row.ratio?.toFixed(2) ?? '1',
     ]),
   ]
-  const widths = cells[0].map((_title, at) => Math.max(...cells.map(row => row[at].length)))
+  const widths = widthsOf(cells)
   for (const [at, row] of cells.entries()) {
-    const line = row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join('  ')
+    const line = row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')
     console.log(at === 0 ? bold(line) : line)
   }
 }
 
-function verdicts(rows, { changes, sessions }) {
-  const ratio = what => rows.find(row => row.what === what)?.ratio
-  const bar = (what, value, limit) => ({ what, value, limit, met: value <= limit })
+interface Bar {
+  readonly what: string
+  readonly value: number
+  readonly limit: number
+  readonly met: boolean
+}
+
+function verdicts(rows: readonly Figure[], { changes, sessions }: Idle): readonly Bar[] {
+  const ratio = (what: string) => rows.find(row => row.what === what)?.ratio ?? Number.NaN
+  const bar = (what: string, value: number, limit: number) => ({ what, value, limit, met: value <= limit })
   return [
     bar('fresh deploy, x apt-get over three ssh', ratio('fresh: hactl deploy'), BARS.fresh),
     bar('deploy with nothing to do, x one command over three ssh', ratio('idle: hactl deploy'), BARS.idle),
@@ -173,18 +203,18 @@ function verdicts(rows, { changes, sessions }) {
   ]
 }
 
-function printVerdicts(bars) {
+function printVerdicts(bars: readonly Bar[]): void {
   console.log('')
   for (const { what, value, limit, met } of bars)
     console.log(`${met ? 'met   ' : 'MISSED'}  ${what}: ${Number(value.toFixed(2))} (at most ${limit})`)
 }
 
 /** What one contender needs on fresh servers to what the other needs. */
-function printAgainstAnsible(rows) {
-  const of = what => rows.find(row => row.what === what)?.median
+function printAgainstAnsible(rows: readonly Figure[]): void {
+  const of = (what: string) => rows.find(row => row.what === what)?.median ?? Number.NaN
   const [ansible, python, idle] = [of('fresh: Ansible'), of('fresh: Python for Ansible'), of('idle: Ansible')]
-  if (ansible === undefined || idle === undefined) return
-  const x = (a, b) => `${(a / b).toFixed(1)} x`
+  if (Number.isNaN(ansible) || Number.isNaN(idle)) return
+  const x = (a: number, b: number) => `${(a / b).toFixed(1)} x`
   console.log(`
 Ansible takes ${x(ansible, of('fresh: hactl deploy'))} hactl's time on fresh servers (${x(ansible + python, of('fresh: hactl deploy'))} with the Python that it needs there first), ${x(idle, of('idle: hactl deploy'))} with nothing to do.
 Its playbook works on all servers at once and proves nothing; hactl goes one by one with gates, the holder last.`)
@@ -193,11 +223,11 @@ Its playbook works on all servers at once and proves nothing; hactl goes one by 
 await main(async () => {
   const chosen = settings()
   process.chdir(root)
-  await bootstrap()
+  await buildHactl()
   return withLab(async lab => {
     const folder = mkdtempSync(join(tmpdir(), 'hb-'))
     try {
-      const loadBefore = loadavg()[0]
+      const loadBefore = loadavg()[0] ?? 0
       const ansibleVersion = chosen.withAnsible ? await contenders.ensureAnsible() : undefined
       const inventory = contenders.writeInventory(lab, folder)
       await freshRounds(lab, inventory, folder, chosen)

@@ -1,14 +1,15 @@
 // What the benchmark times: hactl, plain ssh, Ansible; each does its job on three servers and is timed from outside.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { hactlBin, must, root, run, Stop } from '../bootstrap.mjs'
+import type { LabFile } from '../support/lab.ts'
+import { hactlBin, root } from '../support/places.ts'
+import { MINUTE_MS, must, run, Stop } from '../support/process.ts'
 
-const MINUTE_MS = 60_000
 const USER = 'ops'
 
 // hactl's own way of installing, without its care about locks and prompts that nobody answers here.
 const APT = 'DEBIAN_FRONTEND=noninteractive apt-get -q'
-const install = packages => `${APT} update && ${APT} install -y --no-install-recommends ${packages}`
+const install = (packages: string) => `${APT} update && ${APT} install -y --no-install-recommends ${packages}`
 
 /** Where each file of hactl's stands on a server, and what the playbook calls it. */
 const FILES = {
@@ -21,7 +22,7 @@ const FILES = {
   '90-hactl.conf': '/etc/sysctl.d/90-hactl.conf',
 }
 
-const sshOptions = lab => [
+const sshOptions = (lab: LabFile) => [
   ['-F', 'none'],
   ['-i', lab.key],
   ...['BatchMode=yes', 'IdentitiesOnly=yes', 'ConnectTimeout=5', 'LogLevel=ERROR', `UserKnownHostsFile="${lab.known_hosts}"`].map(o => [
@@ -30,8 +31,12 @@ const sshOptions = lab => [
   ]),
 ]
 
+interface Timed {
+  readonly ms: number
+}
+
 /** One shell line as root on every server at once, each over an ssh of its own; how long until the last is done, in ms. */
-async function sshEverywhere(lab, line) {
+async function sshEverywhere(lab: LabFile, line: string): Promise<Timed> {
   const began = performance.now()
   const results = await Promise.all(
     lab.servers.map(server =>
@@ -46,15 +51,15 @@ async function sshEverywhere(lab, line) {
   const failed = results.find(result => result.code !== 0)
   if (failed !== undefined)
     throw new Stop(`ssh: ${line}`, `exit ${failed.code}: ${failed.stderr.trim() || failed.stdout.trim()}`, 'test/lab/lab status')
-  return { ms, outputs: results.map(result => result.stdout) }
+  return { ms }
 }
 
-export const installOverSsh = lab => sshEverywhere(lab, install('haproxy keepalived'))
-export const installPythonOverSsh = lab => sshEverywhere(lab, install('python3 python3-apt'))
-export const readOverSsh = lab => sshEverywhere(lab, 'cat /etc/os-release')
+export const installOverSsh = (lab: LabFile) => sshEverywhere(lab, install('haproxy keepalived'))
+export const installPythonOverSsh = (lab: LabFile) => sshEverywhere(lab, install('python3 python3-apt'))
+export const readOverSsh = (lab: LabFile) => sshEverywhere(lab, 'cat /etc/os-release')
 
 /** Writes the inventory that hactl's runs use. */
-export function writeInventory(lab, folder) {
+export function writeInventory(lab: LabFile, folder: string): string {
   const file = join(folder, 'inventory.yml')
   const text = `cluster: bench
 ssh: { user: ${USER}, identity_file: ${JSON.stringify(lab.key)}, known_hosts: ${JSON.stringify(lab.known_hosts)} }
@@ -75,16 +80,20 @@ ${lab.backends.map(({ name, host, port }) => `        - { name: ${name}, address
   return file
 }
 
+interface Result {
+  readonly servers?: readonly { readonly changed: readonly string[] }[]
+}
+
 /** Runs hactl with --json: { ms, result } with the object of its last line. Stops unless it exits 0. */
-export async function hactl(inventory, words) {
+export async function hactl(inventory: string, words: readonly string[]): Promise<Timed & { readonly result: Result }> {
   const done = await run('node', [hactlBin, ...words, '-i', inventory, '--json'], { capture: true, timeoutMs: 5 * MINUTE_MS })
   if (done.code !== 0)
     throw new Stop(`hactl ${words.join(' ')}`, `exit ${done.code}: ${done.stderr.trim().slice(-2000)}`, 'test/lab/lab status')
-  return { ms: done.ms, result: JSON.parse(done.stdout.trimEnd().split('\n').at(-1)) }
+  return { ms: done.ms, result: JSON.parse(done.stdout.trimEnd().split('\n').at(-1) ?? '') as Result }
 }
 
 /** Makes sshd of every server log each session it opens. Not over ssh: what counts must not be counted. */
-export async function logSessions(lab) {
+export async function logSessions(lab: LabFile): Promise<void> {
   for (const { container } of lab.servers) {
     const line = 'echo LogLevel VERBOSE >/etc/ssh/sshd_config.d/bench.conf && systemctl reload ssh'
     await must('sshd cannot be told to log sessions', 'docker', ['exec', container, 'sh', '-c', line], {
@@ -95,7 +104,7 @@ export async function logSessions(lab) {
 }
 
 /** How many commands, shells and subsystems sshd has opened on each server since logSessions(). */
-export async function sessionsSoFar(lab) {
+export async function sessionsSoFar(lab: LabFile): Promise<readonly number[]> {
   const line = "journalctl --sync; journalctl -t sshd -o cat | grep -c '^Starting session: ' || true"
   return Promise.all(
     lab.servers.map(async ({ container }) => {
@@ -109,7 +118,7 @@ export async function sessionsSoFar(lab) {
 }
 
 /** Installs Debian's ansible-core where it is missing; its version. */
-export async function ensureAnsible() {
+export async function ensureAnsible(): Promise<string | undefined> {
   const version = async () => {
     try {
       const { stdout } = await run('ansible-playbook', ['--version'], { capture: true, timeoutMs: MINUTE_MS })
@@ -125,7 +134,7 @@ export async function ensureAnsible() {
 }
 
 /** Keeps what hactl made on each server, as templates for the playbook. */
-export async function keepFiles(lab, folder) {
+export async function keepFiles(lab: LabFile, folder: string): Promise<void> {
   for (const { name, container } of lab.servers) {
     const into = join(folder, 'made-by-hactl', name)
     mkdirSync(into, { recursive: true })
@@ -140,7 +149,7 @@ export async function keepFiles(lab, folder) {
 }
 
 /** Runs the playbook over connections of its own: what an earlier run left open is not used. Stops when a server failed. */
-export async function ansible(lab, folder) {
+export async function ansible(lab: LabFile, folder: string): Promise<Timed & { readonly changed: number }> {
   const inventory = join(folder, 'hosts')
   // Without a short path the control socket's name is too long for the kernel.
   const sockets = join(folder, `cp${process.hrtime.bigint() % 1_000_000n}`)
@@ -167,7 +176,7 @@ made_by_hactl=${join(folder, 'made-by-hactl')}/{{ inventory_hostname }}
 }
 
 /** Waits, outside of all timing, until the virtual address answers: both contenders must have done the same job. */
-export async function mustAnswer(lab, who) {
+export async function mustAnswer(lab: LabFile, who: string): Promise<void> {
   for (let i = 0; i < 40; i++) {
     const answered = await fetch(`http://${lab.vip}/`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(1000) }).then(
       response => response.ok,

@@ -5,36 +5,46 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { bold, bootstrap, heading, interruption, main, run, seconds, Stop, SUITES, withLab } from './bootstrap.mjs'
-import { countsIn, reportTo } from './counts.mjs'
+import { buildHactl, SUITES, withLab } from './support/lab.ts'
+import { bold, heading, seconds } from './support/output.ts'
+import { interruption, main, messageOf, MINUTE_MS, run, Stop } from './support/process.ts'
+import { type Counts, countsIn, reportTo } from './support/vitest-report.ts'
 
-const MINUTE_MS = 60_000
 const SUITE_LIMIT_MS = 30 * MINUTE_MS
 const USAGE = 'npm run test:releases -- --only trixie,trixie-rust'
 
-function chosen() {
-  let only
+function chosen(): readonly string[] {
+  let only: string | undefined
   try {
     only = parseArgs({ options: { only: { type: 'string' } } }).values.only
   } catch (error) {
-    throw new Stop('the arguments are wrong', error.message, USAGE, 3)
+    throw new Stop('the arguments are wrong', messageOf(error), USAGE, 3)
   }
-  const known = Object.keys(SUITES)
+  const known = [...SUITES.keys()]
   const names = only?.split(',') ?? known
   const unknown = names.find(name => !known.includes(name))
   if (unknown !== undefined) throw new Stop(`the lab has no suite "${unknown}"`, `it has ${known.join(', ')}`, USAGE, 3)
   return names
 }
 
+interface Result {
+  readonly name: string
+  readonly outcome: string
+  readonly passed: boolean
+  readonly counts: Counts | undefined
+  readonly ms: number
+}
+
 /** A lab that does not come up is that suite's failure: the others are tested all the same. */
-async function testSuite(name, folder) {
+async function testSuite(name: string, folder: string): Promise<Result> {
+  const suite = SUITES.get(name)
   heading(name)
   const report = join(folder, `${name}.json`)
   const began = performance.now()
   try {
     const ended = await withLab(
-      () => run('vitest', ['run', '--project', 'releases', ...reportTo(report)], { timeoutMs: SUITE_LIMIT_MS, env: SUITES[name] }),
-      { suite: SUITES[name] },
+      () => run('vitest', ['run', '--project', 'releases', ...reportTo(report)], { timeoutMs: SUITE_LIMIT_MS, env: suite ?? {} }),
+      { suite },
     )
     const counts = countsIn(report)
     const passed = ended.code === 0 && !ended.timedOut && counts !== undefined && counts.passed > 0 && counts.failed === 0
@@ -47,9 +57,10 @@ async function testSuite(name, folder) {
   }
 }
 
-function printTable(names, results) {
+function printTable(names: readonly string[], results: readonly Result[]): boolean {
   heading('summary')
-  const row = cells => console.log(cells.map((cell, column) => (column < 2 ? String(cell).padEnd(20) : String(cell).padStart(8))).join(' '))
+  const row = (cells: readonly (string | number)[]) =>
+    console.log(cells.map((cell, column) => (column < 2 ? String(cell).padEnd(20) : String(cell).padStart(8))).join(' '))
   row(['suite', 'outcome', 'passed', 'failed', 'skipped', 'time'])
   for (const name of names) {
     const result = results.find(one => one.name === name)
@@ -63,9 +74,9 @@ function printTable(names, results) {
 
 await main(async () => {
   const names = chosen()
-  await bootstrap()
+  await buildHactl()
   const folder = mkdtempSync(join(tmpdir(), 'hactl-releases-'))
-  const results = []
+  const results: Result[] = []
   try {
     for (const name of names) {
       if (interruption() !== undefined) break

@@ -1,24 +1,23 @@
 // Bundles src/main.ts into dist/hactl.mjs and the parts that it loads on demand.
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build as bundle, type Plugin } from 'esbuild'
+import { root } from './support/places.ts'
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
 
 /** inquirer brings an editor prompt that hactl never shows, and with it half a megabyte of character tables. */
-const withoutEditor = {
+const withoutEditor: Plugin = {
   name: 'without-editor',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^@inquirer\/editor$/ }, () => ({ path: 'editor', namespace: 'without-editor' }))
-    onLoad({ filter: /.*/, namespace: 'without-editor' }, () => ({
+  setup(build) {
+    build.onResolve({ filter: /^@inquirer\/editor$/ }, () => ({ path: 'editor', namespace: 'without-editor' }))
+    build.onLoad({ filter: /.*/, namespace: 'without-editor' }, () => ({
       contents: "export default () => { throw new Error('hactl was built without the editor prompt') }",
     }))
   },
 }
 
-const { outputFiles } = await build({
+const { outputFiles } = await bundle({
   // A build that fails must leave the last good one alone.
   write: false,
   absWorkingDir: root,

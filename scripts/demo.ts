@@ -3,57 +3,71 @@
 // `npm run demo -- --keep` leaves the lab and the inventory for you to go on with.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import {
-  bold,
-  bootstrap,
-  exitStatusOf,
-  hactlBin,
-  heading,
-  interruption,
-  labState,
-  main,
-  root,
-  run,
-  seconds,
-  Stop,
-  withLab,
-} from './bootstrap.mjs'
+import { buildHactl, type LabFile, withLab } from './support/lab.ts'
+import { widthsOf } from './support/figures.ts'
+import { bold, heading, seconds } from './support/output.ts'
+import { hactlBin, labState, root } from './support/places.ts'
+import { main, MINUTE_MS, run, Stop, stopIfInterrupted } from './support/process.ts'
 
-const MINUTE_MS = 60_000
 const unknown = process.argv.slice(2).filter(word => word !== '--keep')
 const keep = process.argv.includes('--keep')
 
 const WIDTH = 100
 
 /** A command line as a shell would take it, over several lines where it is long. */
-function wrapped(words) {
+function wrapped(words: readonly string[]): string {
   const lines = ['']
   for (const word of words) {
-    const line = lines.at(-1)
+    const line = lines.at(-1) ?? ''
     if (line !== '' && line.length + word.length >= WIDTH) lines.push(word)
     else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
   }
   return lines.join(' \\\n    ')
 }
 
+/** The last line of --json. */
+interface Result {
+  readonly exit: number
+  readonly drills?: readonly Drill[]
+}
+
+interface Drill {
+  readonly from: string | null
+  readonly to: string | null
+  readonly outage_ms?: number | null
+  readonly failed_probes: number
+  readonly probes: number
+  readonly failback: string | null
+  readonly failback_outage_ms?: number | null
+  readonly verdict: string
+}
+
 /** Runs the real CLI, showing the command line as an operator would type it. Returns the object that --json ends with, if it was asked for. */
-async function hactl(words, { json = false, cwd } = {}) {
+async function hactl(
+  words: readonly string[],
+  { json = false, cwd }: { readonly json?: boolean; readonly cwd?: string } = {},
+): Promise<Result> {
   console.log(`\n${bold(`$ ${wrapped(['hactl', ...words])}`)}`)
   const result = await run('node', [hactlBin, ...words, ...(json ? ['--json'] : [])], {
     cwd,
     timeoutMs: 5 * MINUTE_MS,
     // With --json the words go to stderr, the objects to stdout: the reader sees the words, the demo counts on the objects.
-    ...(json ? { onText: (text, stream) => stream === 'stderr' && process.stdout.write(text) } : {}),
+    ...(json
+      ? {
+          onText: (text: string, stream: string) => {
+            if (stream === 'stderr') process.stdout.write(text)
+          },
+        }
+      : {}),
   })
-  if (interruption() !== undefined)
-    throw new Stop('interrupted', 'hactl has put back what it had disturbed', 'npm run demo', exitStatusOf(interruption()))
+  stopIfInterrupted('hactl has put back what it had disturbed', 'npm run demo')
   if (!json && result.code !== 0)
     throw new Stop(`hactl ${words[0]} ended with exit ${result.code}`, 'see above', 'hactl status shows what state the servers are in')
-  return json ? JSON.parse(result.stdout.trimEnd().split('\n').at(-1)) : undefined
+  return json ? (JSON.parse(result.stdout.trimEnd().split('\n').at(-1) ?? '') as Result) : { exit: 0 }
 }
 
 /** The lab's backends name themselves in X-Backend. */
-async function askVip(vip, times) {
+async function askVip(vip: string, times: number): Promise<void> {
   console.log(`\n${bold(`# who answers on ${vip}, on ${times} new connections`)}`)
   for (let i = 0; i < times; i++) {
     const response = await fetch(`http://${vip}/`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(2000) })
@@ -62,7 +76,7 @@ async function askVip(vip, times) {
   }
 }
 
-function setupWords(lab, folder, file) {
+function setupWords(lab: LabFile, folder: string, file: string): readonly string[] {
   return [
     'setup',
     file,
@@ -77,7 +91,7 @@ function setupWords(lab, folder, file) {
   ]
 }
 
-function edit(file, what, from, to) {
+function edit(file: string, what: string, from: RegExp, to: string): void {
   const text = readFileSync(file, 'utf8')
   if (!from.test(text))
     throw new Stop(
@@ -89,8 +103,14 @@ function edit(file, what, from, to) {
   console.log(`\n${bold(`# ${what}`)}`)
 }
 
+interface Row {
+  readonly profile: string
+  readonly drill: Drill
+  readonly exit: number
+}
+
 /** One row per profile. */
-function table(rows) {
+function table(rows: readonly Row[]): string {
   const header = ['profile', 'haproxy stopped on', 'taken over by', 'outage', 'probes lost', 'back on', 'outage of the way back', 'verdict']
   const cells = rows.map(({ profile, drill }) => [
     profile,
@@ -102,19 +122,19 @@ function table(rows) {
     drill.failback_outage_ms === null || drill.failback_outage_ms === undefined ? '-' : outage(drill.failback_outage_ms),
     drill.verdict,
   ])
-  const widths = header.map((title, at) => Math.max(title.length, ...cells.map(row => row[at].length)))
-  const line = row =>
+  const widths = widthsOf([header, ...cells])
+  const line = (row: readonly string[]) =>
     row
-      .map((cell, at) => cell.padEnd(widths[at]))
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
       .join('  ')
       .trimEnd()
   return [bold(line(header)), ...cells.map(line)].join('\n')
 }
 
 // Rounded as hactl rounds.
-const outage = ms => (ms === 0 ? '0' : `${(Math.round(ms / 10) / 100).toFixed(2)} s`)
+const outage = (ms: number) => (ms === 0 ? '0' : `${(Math.round(ms / 10) / 100).toFixed(2)} s`)
 
-async function drill(profile, file, cwd) {
+async function drill(profile: string, file: string, cwd: string): Promise<Row> {
   console.log('\nThis takes 15 s to 35 s: more than 50 new connections a second, before, during and after.')
   const result = await hactl(['verify-failover', file, '--yes'], { json: true, cwd })
   const [first] = result.drills ?? []
@@ -123,7 +143,7 @@ async function drill(profile, file, cwd) {
   return { profile, drill: first, exit: result.exit }
 }
 
-async function demo(lab) {
+async function demo(lab: LabFile): Promise<number> {
   const folder = join(labState, 'demo')
   const file = 'inventory.yml'
   rmSync(folder, { recursive: true, force: true })
@@ -167,6 +187,6 @@ async function demo(lab) {
 await main(async () => {
   if (unknown.length > 0) throw new Stop(`unknown argument ${unknown.join(' ')}`, 'there is only --keep', 'npm run demo -- --keep', 3)
   process.chdir(root)
-  await bootstrap()
+  await buildHactl()
   return withLab(demo, { keep, fresh: true })
 })

@@ -5,24 +5,50 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CASES } from './bench/failover-cases.mjs'
-import { failedChecks, judgeHolders, settled, sleep, startLoad, startProbes, watchHolders } from './bench/failover-lab.mjs'
-import { bold, bootstrap, exitStatusOf, hactlBin, heading, interruption, labState, main, must, Stop, withLab } from './bootstrap.mjs'
+import { type Bar, CASES, type FailoverCase, type Hactl } from './bench/failover-cases.ts'
+import {
+  failedChecks,
+  type HolderWatch,
+  judgeHolders,
+  type Probes,
+  type Seen,
+  settled,
+  sleep,
+  startLoad,
+  startProbes,
+  watchHolders,
+} from './bench/failover-lab.ts'
+import { median, widthsOf } from './support/figures.ts'
+import { buildHactl, type LabFile, withLab } from './support/lab.ts'
+import { bold, heading } from './support/output.ts'
+import { hactlBin, labState } from './support/places.ts'
+import { interruption, main, messageOf, MINUTE_MS, must, Stop, stopIfInterrupted } from './support/process.ts'
 
-const MINUTE_MS = 60_000
 const RELEASES = ['bullseye', 'bookworm', 'trixie']
-const PROFILES = ['classic', 'fast']
+const PROFILES = ['classic', 'fast'] as const
+type Profile = (typeof PROFILES)[number]
 /** Before the disturbance, and after everything has come to rest: probes of a healthy cluster. */
 const QUIET_MS = 500
 /** How long a fault is looked at before it is mended; longer than any takeover of the profile. */
 const HOLD_MS = { fast: 2500, classic: 11_000 }
 
-function settings() {
-  const list = (text, known, what) => {
-    const chosen = text === undefined ? known : text.split(',')
-    const unknown = chosen.find(word => !known.includes(word))
+interface Settings {
+  readonly runs: number
+  readonly releases: readonly string[]
+  readonly profiles: readonly Profile[]
+  readonly cases: readonly FailoverCase[]
+  readonly loadMinutes: number
+  readonly cpus: string
+  readonly advertInts: readonly (number | undefined)[]
+  readonly json: string | undefined
+}
+
+function settings(): Settings {
+  const list = <T extends string>(text: string | undefined, known: readonly T[], what: string): readonly T[] => {
+    const words = text?.split(',') ?? known
+    const unknown = words.find(word => !known.some(one => one === word))
     if (unknown !== undefined) throw new Error(`${what} "${unknown}" is none of: ${known.join(', ')}`)
-    return chosen
+    return words.flatMap(word => known.filter(one => one === word))
   }
   try {
     const { values } = parseArgs({
@@ -57,11 +83,11 @@ function settings() {
       json: values.json,
     }
   } catch (error) {
-    throw new Stop('wrong usage', error.message, 'npm run bench:failover -- -n 10 --release bookworm --profile fast', 3)
+    throw new Stop('wrong usage', messageOf(error), 'npm run bench:failover -- -n 10 --release bookworm --profile fast', 3)
   }
 }
 
-function writeInventory(lab, profile, advertInt) {
+function writeInventory(lab: LabFile, profile: Profile, advertInt: number | undefined): string {
   const folder = join(labState, 'bench-failover')
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
@@ -89,17 +115,34 @@ function writeInventory(lab, profile, advertInt) {
   return file
 }
 
-const hactlDoes = inventory => (verb, name) =>
-  must(`hactl ${verb}`, 'node', [hactlBin, verb, name, '--inventory', inventory, '--yes'], { timeoutMs: MINUTE_MS, capture: true })
+const hactlDoes =
+  (inventory: string): Hactl =>
+  (verb, name) =>
+    must(`hactl ${verb}`, 'node', [hactlBin, verb, name, '--inventory', inventory, '--yes'], { timeoutMs: MINUTE_MS, capture: true })
 
-function stopIfInterrupted() {
-  if (interruption() !== undefined) throw new Stop('interrupted', 'no figures', 'npm run bench:failover', exitStatusOf(interruption()))
+function firstOf(lab: LabFile): LabFile['servers'][number] {
+  const [first] = lab.servers
+  if (first === undefined) throw new Error('the lab has no servers')
+  return first
+}
+
+const goOn = () => stopIfInterrupted('no figures', 'npm run bench:failover')
+
+interface Measured extends Seen {
+  readonly moves: number
+  readonly longestOverlapMs: number
+  readonly oneHolderMs: number
+}
+
+interface Row extends Measured {
+  readonly name: string
+  readonly bar: Bar | undefined
 }
 
 /** Probes while `act` happens and until the cluster rests; what was seen. */
-async function measure(lab, watch, act, rest) {
+async function measure(lab: LabFile, watch: HolderWatch, act: () => Promise<unknown>, rest: () => Promise<unknown>): Promise<Measured> {
   const probes = startProbes(lab.vip)
-  let fromMs
+  let fromMs: number
   try {
     // keepalived's check runs once a second: not always at the same moment of it.
     await sleep(QUIET_MS + Math.random() * 1000)
@@ -117,39 +160,40 @@ async function measure(lab, watch, act, rest) {
   return { ...seen, moves, longestOverlapMs, oneHolderMs }
 }
 
-async function runCase(lab, watch, test, profile, home, hactl) {
-  const server = lab.servers.find(s => s.name === home)
+async function runCase(lab: LabFile, watch: HolderWatch, test: FailoverCase, profile: Profile, hactl: Hactl): Promise<readonly Row[]> {
+  const server = firstOf(lab)
+  const home = server.name
   const rest = () => settled(lab.servers, watch, home)
   await rest()
-  if (test.mend === undefined) {
+  const { mend } = test
+  if (mend === undefined) {
     const act = async () => {
       await test.disturb(server, hactl)
       if (test.awayMs !== undefined) await sleep(test.awayMs)
     }
     return [{ name: test.name, bar: test.bar, ...(await measure(lab, watch, act, rest)) }]
   }
-  const rows = []
+  const rows: Row[] = []
   try {
     const away = () => sleep(HOLD_MS[profile])
     const seen = await measure(lab, watch, () => test.disturb(server, hactl), away)
     if (test.bar !== undefined) rows.push({ name: test.name, bar: test.bar, ...seen })
   } finally {
-    const seen = await measure(lab, watch, () => test.mend(server, hactl), rest)
+    const seen = await measure(lab, watch, () => mend(server, hactl), rest)
     if (test.mendName !== undefined) rows.push({ name: test.mendName, bar: test.mendBar, ...seen })
   }
   return rows
 }
 
 /** Nothing is wrong but that the holder is slow: every move is a false alarm. One line per advert_int. */
-async function falseAlarms(lab, codename, { loadMinutes, cpus, advertInts }) {
-  const [holder] = lab.servers
-  const lines = []
+async function falseAlarms(lab: LabFile, codename: string, { loadMinutes, cpus, advertInts }: Settings): Promise<void> {
+  const holder = firstOf(lab)
   for (const advertInt of advertInts) {
-    stopIfInterrupted()
+    goOn()
     await deploy(lab, 'fast', advertInt)
     const watch = watchHolders(lab)
-    let endLoad
-    let probes
+    let endLoad: (() => Promise<void>) | undefined
+    let probes: Probes | undefined
     try {
       await settled(lab.servers, watch, holder.name)
       const fromMs = performance.timeOrigin + performance.now()
@@ -160,34 +204,34 @@ async function falseAlarms(lab, codename, { loadMinutes, cpus, advertInts }) {
       const { moves } = judgeHolders(watch.events, fromMs)
       const seen = await probes.stop()
       const checks = await failedChecks(lab.servers, fromMs)
-      lines.push(
+      console.log(
         `${codename}, advert_int ${advertInt ?? 'as by default'}: ${moves} moves in ${loadMinutes} min of load on the holder with ${cpus} of a core; checks failed: ${checks.join(', ')}; ${seen.lost} of ${seen.probes} probes lost`,
       )
-      console.log(lines.at(-1))
     } finally {
       watch.close()
       await probes?.stop()
       await endLoad?.()
     }
   }
-  return lines
 }
 
-const median = list => {
-  const sorted = [...list].sort((a, b) => a - b)
-  const half = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
+const METRICS: Readonly<Record<keyof Bar, string>> = {
+  lost: 'probes lost',
+  outageMs: 'outage',
+  oneHolderMs: 'one holder after',
+  moves: 'moves',
 }
+const show = (metric: keyof Bar, value: number) =>
+  metric.endsWith('Ms') ? (Number.isFinite(value) ? `${(value / 1000).toFixed(2)} s` : 'never') : `${value}`
 
-const METRICS = { lost: 'probes lost', outageMs: 'outage', oneHolderMs: 'one holder after', moves: 'moves' }
-const show = (metric, value) => (metric.endsWith('Ms') ? (Number.isFinite(value) ? `${(value / 1000).toFixed(2)} s` : 'never') : `${value}`)
+type Results = Map<string, Partial<Record<Profile, readonly Row[]>>>
 
 /** One line per row of the table and metric with a bar: median (least to most) of each profile, and whether fast meets the bar. */
-function table(results, profiles) {
-  const lines = [['', 'measured', ...profiles, 'at most', 'fast']]
+function table(results: Results, profiles: readonly Profile[]): string {
+  const lines: (readonly string[])[] = [['', 'measured', ...profiles, 'at most', 'fast']]
   for (const [name, byProfile] of results) {
-    const bar = Object.values(byProfile)[0][0].bar
-    for (const [metric, most] of Object.entries(bar)) {
+    const bar = Object.values(byProfile)[0]?.[0]?.bar ?? {}
+    for (const [metric, most] of Object.entries(bar) as [keyof Bar, number][]) {
       const cells = profiles.map(profile => {
         const values = (byProfile[profile] ?? []).map(row => row[metric])
         if (values.length === 0) return '-'
@@ -197,33 +241,33 @@ function table(results, profiles) {
       lines.push([name, METRICS[metric], ...cells, show(metric, most), fast.length === 0 ? '-' : median(fast) <= most ? 'met' : 'MISSED'])
     }
   }
-  const widths = lines[0].map((_title, at) => Math.max(...lines.map(line => line[at].length)))
-  const text = line =>
+  const widths = widthsOf(lines)
+  const text = (line: readonly string[]) =>
     line
-      .map((cell, at) => cell.padEnd(widths[at]))
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
       .join('  ')
       .trimEnd()
   return lines.map((line, at) => (at === 0 ? bold(text(line)) : text(line))).join('\n')
 }
 
-async function deploy(lab, profile, advertInt) {
-  const words = [hactlBin, 'deploy', writeInventory(lab, profile, advertInt), '--yes']
-  await must('hactl deploy', 'node', words, { timeoutMs: 10 * MINUTE_MS, capture: true })
-  return words[2]
+/** Gives the inventory. */
+async function deploy(lab: LabFile, profile: Profile, advertInt?: number): Promise<string> {
+  const inventory = writeInventory(lab, profile, advertInt)
+  await must('hactl deploy', 'node', [hactlBin, 'deploy', inventory, '--yes'], { timeoutMs: 10 * MINUTE_MS, capture: true })
+  return inventory
 }
 
-async function release(lab, codename, { runs, profiles, cases }) {
-  const results = new Map()
+async function release(lab: LabFile, codename: string, { runs, profiles, cases }: Settings): Promise<Results> {
+  const results: Results = new Map()
   for (const profile of profiles) {
     heading(`${codename}, ${profile}`)
     const hactl = hactlDoes(await deploy(lab, profile))
     const watch = watchHolders(lab)
     try {
-      const home = lab.servers[0].name
       for (let i = 0; i < runs; i++) {
         for (const test of cases.filter(one => one.profiles?.includes(profile) ?? true)) {
-          stopIfInterrupted()
-          for (const row of await runCase(lab, watch, test, profile, home, hactl)) {
+          goOn()
+          for (const row of await runCase(lab, watch, test, profile, hactl)) {
             const entry = results.get(row.name) ?? {}
             entry[profile] = [...(entry[profile] ?? []), row]
             results.set(row.name, entry)
@@ -242,10 +286,10 @@ async function release(lab, codename, { runs, profiles, cases }) {
 
 await main(async () => {
   const chosen = settings()
-  await bootstrap()
-  const all = {}
+  await buildHactl()
+  const all: Record<string, Results> = {}
   for (const codename of chosen.releases) {
-    process.env.HACTL_LAB_RELEASE = codename
+    process.env['HACTL_LAB_RELEASE'] = codename
     await withLab(async lab => {
       if (chosen.loadMinutes > 0) await falseAlarms(lab, codename, chosen)
       else all[codename] = await release(lab, codename, chosen)

@@ -1,15 +1,20 @@
-// Makes the README's picture from a real run:  npm run demo | tee demo.txt; node scripts/picture.mjs demo.txt docs/demo.svg
+// Makes the README's picture from a real run:  npm run demo | tee demo.txt; npx node scripts/picture.ts demo.txt docs/demo.svg
 // Takes lines as they were printed; what it leaves out is marked with "...".
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const [from, to] = process.argv.slice(2)
 if (from === undefined || to === undefined) {
-  console.error('usage: node scripts/picture.mjs DEMO.TXT PICTURE.SVG')
+  console.error('usage: npx node scripts/picture.ts DEMO.TXT PICTURE.SVG')
   process.exit(3)
 }
 
+interface Section {
+  readonly begins: RegExp
+  readonly keep: RegExp | undefined
+}
+
 /** Which lines of each command's output are worth a picture. A heading or a command ends the one before. */
-const WORTH = [
+const WORTH: readonly Section[] = [
   { begins: /^== [1-4] of 4|^== what a client/, keep: /^/ },
   { begins: /^\$ hactl setup/, keep: /^ {4}--|is written/ },
   { begins: /^\$ hactl deploy/, keep: /^\d+ servers: |^interruption|is held by|^took/ },
@@ -19,9 +24,9 @@ const WORTH = [
 ]
 const LEFT_OUT = '  ...'
 
-function linesWorthSeeing(text) {
-  const shown = []
-  let section
+function linesWorthSeeing(text: string): readonly string[] {
+  const shown: string[] = []
+  let section: Section | undefined
   const start = text.split('\n').findIndex(line => line.startsWith('== 1 of 4'))
   for (const line of text.split('\n').slice(start)) {
     const begun = WORTH.find(({ begins }) => begins.test(line))
@@ -35,9 +40,9 @@ function linesWorthSeeing(text) {
   return shown
 }
 
-const escape = text => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+const escape = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
-function styleOf(line) {
+function styleOf(line: string): string | undefined {
   if (line.startsWith('== ')) return 'h'
   if (line.startsWith('$ ') || line.startsWith('    --')) return 'c'
   if (line.startsWith('PASSED')) return 'p'

@@ -1,4 +1,4 @@
-// Renews inventory.schema.json from src/inventory/schema.ts. Needs a Node that runs TypeScript as it is: npx node scripts/schema.mjs
+// Renews inventory.schema.json from src/inventory/schema.ts. npm run docs
 import { writeFileSync } from 'node:fs'
 import { inventoryJsonSchema } from '../src/inventory/json-schema.ts'
 

@@ -2,11 +2,19 @@
 // a folder, not installed. Installing would start services and change a developer's machine.
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { root, run } from './bootstrap.mjs'
+import { root } from './support/places.ts'
+import { MINUTE_MS, run } from './support/process.ts'
 
-const MINUTE_MS = 60_000
+interface Group {
+  readonly name: string
+  /** Where each program stands in the packages. */
+  readonly programs: Readonly<Record<string, string>>
+  readonly packages: readonly string[]
+  readonly tryWith: readonly string[] | undefined
+}
+
 /** Each group is had whole or not at all, and on its own: a machine without room for a browser still has the daemons. */
-const GROUPS = [
+const GROUPS: readonly Group[] = [
   {
     name: 'real-programs',
     programs: { haproxy: 'usr/sbin/haproxy', keepalived: 'usr/sbin/keepalived', 'systemd-analyze': 'usr/bin/systemd-analyze' },
@@ -25,26 +33,31 @@ const GROUPS = [
 const quiet = { capture: true, timeoutMs: 5 * MINUTE_MS }
 
 /** Environment that tells the tests where the programs stand; without those that this machine has, or cannot get: then the tests say so. */
-export async function realPrograms() {
-  const found = {}
+export async function realPrograms(): Promise<Readonly<Record<string, string>>> {
+  const found: Record<string, string> = {}
   for (const group of GROUPS) Object.assign(found, await programsOf(group))
   return found
 }
 
-async function programsOf({ name, programs, packages, tryWith }) {
+async function programsOf({ name, programs, packages, tryWith }: Group): Promise<Record<string, string>> {
   const names = Object.keys(programs)
   const lookup = await run('sh', ['-c', names.map(program => `command -v ${program}`).join(' && ')], {
     ...quiet,
-    env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+    env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
   })
   if (lookup.code === 0) return {}
   const folder = join(root, 'node_modules/.cache', name)
-  const wrappers = names.map(program => [program, join(folder, program)])
+  const wrappers = names.map(program => [program, join(folder, program)] as const)
   if (!wrappers.every(([, path]) => existsSync(path)) && !(await unpack(folder, programs, packages, tryWith))) return {}
   return Object.fromEntries(wrappers.map(([program, path]) => [`HACTL_${program.toUpperCase().replaceAll('-', '_')}`, path]))
 }
 
-async function unpack(folder, programs, packages, tryWith) {
+async function unpack(
+  folder: string,
+  programs: Group['programs'],
+  packages: Group['packages'],
+  tryWith: Group['tryWith'],
+): Promise<boolean> {
   try {
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(join(folder, 'debs/partial'), { recursive: true })
