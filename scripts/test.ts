@@ -8,7 +8,7 @@ import { buildHactl, SUITES, withLab } from './support/lab.ts'
 import { bold, heading, seconds } from './support/output.ts'
 import { root } from './support/places.ts'
 import { interruption, main, MINUTE_MS, run, Stop } from './support/process.ts'
-import { type Counts, countsIn, reportTo } from './support/vitest-report.ts'
+import { type Counts, countsIn, reportTo, type Skipped } from './support/vitest-report.ts'
 
 const CHECK_LIMIT_MS = 8 * MINUTE_MS
 const LAB_LIMIT_MS = 45 * MINUTE_MS
@@ -73,14 +73,24 @@ async function testAll(folder: string): Promise<readonly Step[]> {
   return steps
 }
 
+const NAMES_SHOWN = 3
+
+function tellSkipped({ file, names, why }: Skipped): void {
+  console.log(`skipped: ${names.length} of ${file}: ${why ?? 'the test does not say why'}`)
+  for (const name of names.slice(0, NAMES_SHOWN)) console.log(`         ${name}`)
+  if (names.length > NAMES_SHOWN) console.log(`         and ${names.length - NAMES_SHOWN} more like them`)
+}
+
 function summarise(steps: readonly Step[]): void {
   heading('summary')
-  const spoken = ({ passed, failed, skipped }: Counts) => `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+  const spoken = ({ passed, failed, skipped }: Omit<Counts, 'notRun'>) =>
+    `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
   for (const { name, outcome, counts, ms } of steps) {
     console.log(`npm run ${name.padEnd(12)} ${outcome} in ${seconds(ms)}${counts === undefined ? '' : `: ${spoken(counts)}`}`)
   }
   if (withoutLab) console.log('npm run test:lab     left out (--no-lab)\nnpm run test:suite   left out (--no-lab)')
-  const sum = (key: keyof Counts) => steps.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0)
+  for (const { counts } of steps) counts?.notRun.forEach(tellSkipped)
+  const sum = (key: 'passed' | 'failed' | 'skipped') => steps.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0)
   console.log(bold(`tests: ${spoken({ passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') })}`))
 }
 
