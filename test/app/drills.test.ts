@@ -29,7 +29,7 @@ test('--all runs every shipped drill but the destructive ones, the harmless firs
   const events = ['haproxy-stop', 'haproxy-kill', 'haproxy-hang', 'keepalived-stop', 'server-dead']
   const drills = await loadDrills({ drills: [], all: true, destructive: false }, events, PACKAGE_ROOT, memoryPorts(new Map()))
   const names = drills.map(({ name }) => name)
-  expect(names.slice(0, 2)).toEqual(['reload-under-load', 'haproxy-stop'])
-  expect(names.indexOf('partition')).toBeGreaterThan(names.indexOf('haproxy-hang'))
+  const some = ['reload-under-load', 'haproxy-stop', 'haproxy-hang', 'partition']
+  expect(names.filter(name => some.includes(name))).toEqual(some)
   expect(names).not.toContain('server-dead')
 })
