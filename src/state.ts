@@ -6,6 +6,29 @@
 /** The two services hactl looks after, by systemd unit name without ".service". */
 export type Unit = 'haproxy' | 'keepalived'
 
+/**
+ * One service that hactl looks after: how the engine switches it, without knowing any by name. The shell lines are constants of hactl;
+ * outside values reach them as positional parameters only.
+ */
+export interface ManagedService {
+  readonly unit: Unit
+  /** The resource by which peers refuse each other while it differs: its file comes last, and all servers load it at once. */
+  readonly comparedId: string | undefined
+  /** Before a reload; may leave variables for `loaded`. */
+  readonly beforeReload: string
+  /** Ends with 0 once the daemon itself (not systemctl) says that it runs the new file, else prints why. Bounded in time. */
+  readonly loaded: string
+  /** The same after a start. */
+  readonly started: string
+  /** The same after its old file was put back. */
+  readonly putBack: string
+  /** Positional parameters of `loaded` and `started`. */
+  readonly expect: readonly string[]
+}
+
+/** In the order in which an undo puts them back. */
+export type ServiceTable = Readonly<Record<Unit, ManagedService>>
+
 export interface PackageResource {
   readonly kind: 'package'
   readonly id: string

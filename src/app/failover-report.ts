@@ -1,5 +1,6 @@
 /** The files that --report asks for: found to be writable before anything is disturbed, written once all is over. */
 import type { Cluster } from '../domain/cluster-types.ts'
+import { SERVICE_JOURNAL } from '../domain/journal.ts'
 import { readJournal } from '../engine/journal.ts'
 import type { Links } from '../engine/links.ts'
 import { HactlError } from '../errors.ts'
@@ -104,7 +105,7 @@ export async function readJournals(
   { clock, signal }: Pick<Ports, 'clock' | 'signal'>,
 ): Promise<readonly ServerJournal[]> {
   const windowMs = clock.monotonic() - beganMs
-  const journals = await Promise.all(links.servers.map(server => readJournal(links.current(server), windowMs, signal)))
+  const journals = await Promise.all(links.servers.map(server => readJournal(links.current(server), SERVICE_JOURNAL, windowMs, signal)))
   return journals.map(journal => ({
     ...journal,
     lines: journal.lines.map(line => ({ ...line, message: withoutPasswords(cluster, line.message) })),

@@ -1,8 +1,8 @@
 import type { Cluster } from '../domain/cluster-types.ts'
 import { holderProblems, movingProblems, nodeProblems } from '../domain/health.ts'
+import { SERVICE_JOURNAL } from '../domain/journal.ts'
 import { masterDownMs, recoveryMs } from '../domain/vrrp/timing.ts'
 import type { EngineEvent } from '../engine/events.ts'
-import { JOURNAL_MATCHES } from '../engine/journal.ts'
 import { observeNode } from '../engine/observe.ts'
 import type { GateName } from '../engine/playbook.ts'
 import { sh } from '../engine/ssh/sh.ts'
@@ -161,7 +161,7 @@ export function gatesFor(
     const told = await Promise.all(
       servers.map(async server => {
         const session = sessions.get(server)
-        const script = sh`journalctl -q -n ${JOURNAL.lines} -o cat ${JOURNAL_MATCHES} 2>/dev/null | grep -v '^Printing .* on signal$'`
+        const script = sh`journalctl -q -n ${JOURNAL.lines} -o cat ${SERVICE_JOURNAL.matches} 2>/dev/null | grep -v '^Printing .* on signal$'`
         const result = await session?.run(script, { label: 'read the journal', deadlineMs: JOURNAL.deadlineMs }).catch(() => undefined)
         const lines = (result?.stdout ?? '').split('\n').filter(line => line.trim() !== '')
         return lines.slice(-JOURNAL.shown).map(line => `${server}: ${withoutPasswords(cluster, line)}`)

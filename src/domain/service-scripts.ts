@@ -1,18 +1,8 @@
-/** How haproxy and keepalived say for themselves that they run what is on disk: `systemctl reload` exits 0 even where they do not. */
+/** The table of services: how haproxy and keepalived say for themselves that they run what is on disk: `systemctl reload` exits 0 even where they do not. */
+import type { ServiceTable } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { sayHaproxyRunsToKeepalived } from './desired.ts'
 import { CHECK_SCRIPT, HAPROXY_MASTER_SOCKET } from './paths.ts'
-
-/** Shell lines, constants of hactl: outside values reach them only as positional parameters. */
-export interface ServiceScript {
-  /** Before a reload; may leave variables for `loaded`. */
-  readonly beforeReload: string
-  /** Ends with 0 once the daemon runs the new file, else prints why. Bounded in time. */
-  readonly loaded: string
-  readonly started: string
-  /** Positional parameters of `loaded` and `started`. */
-  readonly expect: readonly string[]
-}
 
 // "show proc" of the master CLI (haproxy management.txt, 13.1 "CLI master proxy"): current workers stand under "# workers".
 const WORKERS = `
@@ -77,23 +67,26 @@ done
 if [ -n "$missing" ]; then echo "keepalived runs, but its own view lacks $missing"; else echo "keepalived does not run"; fi
 return 1`
 
-/** The scripts for one server's two services. */
-export function serviceScriptsFor(
-  cluster: Cluster,
-  server: string,
-): { readonly haproxy: ServiceScript; readonly keepalived: ServiceScript } {
+/** One server's services, as the engine has to know them. */
+export function serviceTableFor(cluster: Cluster, server: string): ServiceTable {
   return {
     haproxy: {
+      unit: 'haproxy',
+      comparedId: undefined,
       beforeReload: `${WORKERS}\nbefore=$(workers | sed 's/failed//')`,
       loaded: HAPROXY_LOADED,
       started: `${WORKERS}\nanswers`,
+      putBack: `${WORKERS}\nanswers`,
       expect: [],
     },
     keepalived: {
+      unit: 'keepalived',
+      comparedId: 'file/keepalived.conf',
       // Before it reads the file: a tracker that it has to make itself begins with "down", and the holder would give the address up.
       beforeReload: cluster.profile === 'fast' ? sayHaproxyRunsToKeepalived() : ':',
       loaded: KEEPALIVED_SHOWS,
       started: KEEPALIVED_SHOWS,
+      putBack: ':',
       expect: cluster.instances.flatMap(instance => [
         `"iname":"${instance.name.replace(/[.]/g, '\\.')}"`,
         `"vrid":${instance.virtualRouterId},`,

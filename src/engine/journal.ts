@@ -1,7 +1,7 @@
-/** What haproxy, keepalived and systemd about them logged on one server: read in one exec, once a drill is over. */
+/** What the services, and systemd about them, logged on one server: read in one exec, once a drill is over. */
 import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
-import type { JournalLine, ServerJournal } from '../state/drill.ts'
+import type { JournalLine, JournalSubject, ServerJournal } from '../state/drill.ts'
 import { LAST_CLOCK_MS, parseClock } from './observe/said.ts'
 import { sh } from './ssh/sh.ts'
 
@@ -10,14 +10,17 @@ const MOST_LINES = 200
 /** Enough to recognise a line by; a longer one is cut before it is kept. */
 const LONGEST_MESSAGE = 10_000
 const DEADLINE_MS = 10_000
-/** What keepalived logs whenever hactl asks it how it stands. */
-const OWN_LOOKS = /^Printing (VRRP as json|VRRP data|parent data) for process\(\d+\) on signal$/
 
 /**
  * The journal of the last `windowMs` by the server's own clock. A journal that cannot be read is a remark, not a fault:
  * the drill is over and judged without it.
  */
-export async function readJournal(session: Session, windowMs: number, signal?: AbortSignal): Promise<ServerJournal> {
+export async function readJournal(
+  session: Session,
+  subject: JournalSubject,
+  windowMs: number,
+  signal?: AbortSignal,
+): Promise<ServerJournal> {
   const lines: JournalLine[] = []
   let seen = 0
   let boot: BootReading | undefined
@@ -29,7 +32,7 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
     problem,
   })
   try {
-    const result = await session.run(journalScript(windowMs), {
+    const result = await session.run(journalScript(subject, windowMs), {
       label: 'read the journal of the drill',
       deadlineMs: DEADLINE_MS,
       signal,
@@ -40,7 +43,7 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
         const line = parseJournalLine(text)
         if (line === undefined) return
         seen++
-        if (!OWN_LOOKS.test(line.message)) lines.push(line)
+        if (!subject.ownLooks.test(line.message)) lines.push(line)
       },
     })
     const said = result.stderr.trim().split('\n').at(-1) ?? ''
@@ -50,18 +53,8 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
   }
 }
 
-/**
- * For journalctl: what keepalived logs, what systemd (process 1) logs about either, and what haproxy logs except its requests: those go to
- * syslog at level info (6), hundreds a second, would push everything else out of the window, and are nobody else's business. Matches of one
- * field are alternatives, those of several must all hold, and + begins another group (journalctl(1)).
- */
-export const JOURNAL_MATCHES = sh`_SYSTEMD_UNIT=keepalived.service + \
-  _PID=1 UNIT=keepalived.service UNIT=haproxy.service + \
-  _SYSTEMD_UNIT=haproxy.service _TRANSPORT=stdout + \
-  _SYSTEMD_UNIT=haproxy.service PRIORITY=0 PRIORITY=1 PRIORITY=2 PRIORITY=3 PRIORITY=4 PRIORITY=5`
-
 /** One line more than is kept tells that there were more. */
-export function journalScript(windowMs: number): Script {
+export function journalScript({ matches }: JournalSubject, windowMs: number): Script {
   return sh`for try in 1 2 3 4 5; do
   read -r before _ </proc/uptime
   now=$(date '+%s %N')
@@ -69,7 +62,7 @@ export function journalScript(windowMs: number): Script {
   echo "clock $before $after $now"
 done
 exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE,SYSLOG_IDENTIFIER --lines=${MOST_LINES + 1} \
-  --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1})) ${JOURNAL_MATCHES}`
+  --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1})) ${matches}`
 }
 
 interface BootReading {

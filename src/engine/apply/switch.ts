@@ -1,5 +1,5 @@
 import type { Script } from '../../ports.ts'
-import type { Action, Unit } from '../../state.ts'
+import type { Action, ManagedService, ServiceTable, Unit } from '../../state.ts'
 import { type HistoryEntry, recordScript, settleScript } from '../history.ts'
 import { type LockClaim, lockGuard, lockGuardForUndo } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
@@ -11,18 +11,6 @@ import { actionTitle } from './title.ts'
 
 type ServiceAction = Extract<Action, { kind: 'service' }>
 
-/** How a unit is reloaded and how the daemon itself (not systemctl) says that it runs what is on disk. Constants of the domain. */
-export interface ServiceScripts {
-  /** Shell lines run before a reload; may leave variables for `loaded`. */
-  readonly beforeReload: string
-  /** Shell lines that end with status 0 once the daemon has loaded the file, else print why and end with another. Bounded in time. */
-  readonly loaded: string
-  /** The same after a start. */
-  readonly started: string
-  /** Positional parameters of `loaded` and `started`: what comes from the inventory reaches them only quoted. */
-  readonly expect: readonly string[]
-}
-
 export const FILE_CHANGED_STATUS = 98
 
 // Longer than the proofs of both services take, shorter than the deadline of the script that waits.
@@ -31,13 +19,13 @@ const ALONE_WITHIN_SECONDS = 90
 /**
  * Makes the prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
  * What it replaces is kept, with a record from which restoreScript puts everything back. `record` is true for the first switch of a run
- * on a server; a second part (keepalived, together with its peers) adds to it. `forget`: units that a later part will load.
+ * on a server; a second part (what peers compare, together with them) adds to it. `forget`: units that a later part will load.
  */
 export function switchScript(
   runId: string,
   lockId: string,
   actions: readonly Action[],
-  services: Readonly<Record<Unit, ServiceScripts>>,
+  services: ServiceTable,
   forget: readonly Unit[] = [],
 ): Script {
   const settled = actions.filter(action => action.kind !== 'install-package')
@@ -116,7 +104,7 @@ function rememberUnitScript(unit: Unit): Script {
 grep -q ${`^unit ${unit} `} "$run/previous/record" 2>/dev/null || echo unit ${unit} ${state} "$(cat "$state"/loaded/${unit} 2>/dev/null)" >>"$run/previous/record" || fail ${`service/${unit}`} ${'how it was could not be noted (disk full?)'}`
 }
 
-function actionScript(runId: string, action: Action, services: Readonly<Record<Unit, ServiceScripts>>): Script {
+function actionScript(runId: string, action: Action, services: ServiceTable): Script {
   switch (action.kind) {
     case 'install-package':
       return sh`:`
@@ -161,7 +149,7 @@ done_ ${action.id}`
   }
 }
 
-function serviceScript(action: ServiceAction, scripts: ServiceScripts): Script {
+function serviceScript(action: ServiceAction, scripts: ManagedService): Script {
   const { id, unit, steps } = action
   const has = (step: ServiceAction['steps'][number]) => steps.includes(step)
   const lines: Script[] = [sh`step ${id} ${actionTitle(action)}`]
@@ -215,12 +203,8 @@ function newPath(path: string): string {
  * run twice, and on a full disk: what did not change needs no room. Does nothing where another run has taken the lock over: it builds on
  * what it found, and may have changed it since.
  */
-export function restoreScript(
-  runId: string,
-  lock: Pick<LockClaim, 'id' | 'owner'>,
-  services: Readonly<Record<Unit, ServiceScripts>>,
-): Script {
-  const unitScript = (unit: Unit): Script => sh`
+export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner'>, services: ServiceTable): Script {
+  const unitScript = ({ unit, putBack }: ManagedService): Script => sh`
 if grep -q ${`^unit ${unit} `} "$record"; then
   step ${`service/${unit}`} ${`put ${unit} back as it was`}
   set -- $(grep ${`^unit ${unit} `} "$record" | head -n 1)
@@ -229,7 +213,7 @@ if grep -q ${`^unit ${unit} `} "$record"; then
   if [ "$was" = active ]; then
     if systemctl is-active --quiet ${unit}; then systemctl reload ${unit}; else systemctl reset-failed ${unit} 2>/dev/null; systemctl start ${unit}; fi
     answers_again() {
-${constantShell(unit === 'haproxy' ? services[unit].started : ':')}
+${constantShell(putBack)}
     }
     # Where hactl had not settled it before, its check may just have been taken away: then only that it runs is asked.
     if { [ -z "$loaded" ] || answers_again; } && systemctl is-active --quiet ${unit}; then [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$state"/loaded/${unit}; [ "$at_boot" != disabled ] || systemctl disable --quiet ${unit}; done_ ${`service/${unit}`}; else failed=1; printf '@@fail %s does not answer after its old configuration was put back\n' ${`service/${unit}`}; fi
@@ -275,8 +259,7 @@ if [ -e "$run/previous/owned" ] && ! cmp -s "$run/previous/owned" "$state/owned"
 fi
 systemctl daemon-reload
 done_ files`,
-    unitScript('haproxy'),
-    unitScript('keepalived'),
+    ...Object.values(services).map(unitScript),
     sh`[ $failed = 0 ] || unless_stopping; exit $failed`,
   ])
 }
