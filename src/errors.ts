@@ -63,6 +63,8 @@ export interface HactlErrorInit {
   /** Name of the server as the inventory has it. */
   readonly server?: string
   readonly cause?: unknown
+  /** No shell has read the script that this error is about: nothing of it ran. */
+  readonly didNotRun?: boolean
   /** Overrides the code's own exit status: 143 for SIGTERM, 6 or 4 where the same fault met changed or unchanged servers. */
   readonly exit?: number
 }
@@ -73,6 +75,7 @@ export class HactlError extends Error {
   readonly server: string | undefined
   readonly why: readonly string[]
   readonly fix: string | undefined
+  readonly didNotRun: boolean
   readonly exit: number
 
   constructor(init: HactlErrorInit) {
@@ -82,6 +85,7 @@ export class HactlError extends Error {
     this.server = init.server
     this.why = init.why ?? []
     this.fix = init.fix
+    this.didNotRun = init.didNotRun ?? false
     this.exit = init.exit ?? EXIT_OF[init.code]
   }
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
 import { createApp } from './app/app.ts'
 import { run, tellFault } from './cli/run.ts'
+import { createLedger } from './engine/ledger.ts'
 import { commandLogPath, createCommandLog } from './command-log.ts'
 import { HactlError } from './errors.ts'
 import type { LocalCommand, Ports, Remote, Terminal } from './ports.ts'
@@ -109,6 +110,7 @@ let remote: Remote | undefined
 const localCommand: LocalCommand = (argv, options) => runLocalCommand(argv, { ...options, signal: controller.signal })
 
 const ports: Ports = {
+  ledger: createLedger(),
   remote: {
     // ssh2 is most of the start-up time: loaded by the first connection, never by check or --help.
     connect: async (target, signal) => {

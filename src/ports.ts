@@ -50,7 +50,35 @@ export interface CommandResult {
   readonly durationMs: number
 }
 
+/**
+ * What a script does to the state of its server, as an operator sees it.
+ * - none: it looks, or leaves only what counts for nothing: the lock, a run's own folder and marks, packages and lists that wait for an
+ *   installation, keepalived's dump.
+ * - undo: it only takes back what an earlier script of the same run did.
+ * - change: it may have changed something from the moment it is sent.
+ * - all-or-nothing: the same, but where it ends with another status than 0 nothing was changed.
+ * A script that a guard ends before it does anything (the lock is lost, a file is another) needs no word of its own.
+ */
+export type Effect = 'none' | 'undo' | 'change' | 'all-or-nothing'
+
+/** What this run has changed on which server, or may have changed: one entry for each script that was sent, in order. */
+export interface LedgerEntry {
+  readonly server: string
+  /** The label of the script. */
+  readonly change: string
+  /** Its end is not known: it may have run to its end, in part, or not at all. */
+  readonly isUnanswered: boolean
+}
+
+export interface Ledger {
+  readonly entries: readonly LedgerEntry[]
+  /** Notes a change before its script is sent; the answer is called once with what became of it. */
+  note(server: string, change: string): (outcome: 'made' | 'not made' | 'unanswered') => void
+}
+
 export interface RunOptions {
+  /** Mandatory, so that nobody forgets it: the exit status of a failed run rests on it. */
+  readonly effect: Effect
   /** The command is given up (and killed on the server as far as SSH allows) after this many ms. */
   readonly deadlineMs: number
   /** What is being done, in the operator's words: "install packages". Used in errors and the log. */
@@ -179,6 +207,8 @@ export interface Terminal {
 
 export interface Ports {
   readonly remote: Remote
+  /** Of this run: every session to a server notes in it what it changes there. */
+  readonly ledger: Ledger
   readonly clock: Clock
   readonly files: Files
   readonly probe: Prober

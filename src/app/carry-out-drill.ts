@@ -222,7 +222,7 @@ async function unfitFor(
     asked.map(async name => {
       const result = await links
         .current(name)
-        .run(sh`/bin/sh -c ${needs.script}`, { label: 'see what the drill needs', deadlineMs: 15_000, signal })
+        .run(sh`/bin/sh -c ${needs.script}`, { effect: 'none', label: 'see what the drill needs', deadlineMs: 15_000, signal })
       return result.code === 0 ? [] : [`${name}: ${needs.what}; ${needs.fix}`]
     }),
   )

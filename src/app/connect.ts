@@ -1,4 +1,5 @@
 import { asHactlError, beforeAnyChange, HactlError, throwAll } from '../errors.ts'
+import { keepLedger } from '../engine/ledger.ts'
 import type { Inventory, SshSettings } from '../inventory/inventory.ts'
 import type { AskPassphrase, ConnectTarget, Ports, Session } from '../ports.ts'
 import type { Secret } from '../secret.ts'
@@ -119,7 +120,7 @@ export async function withConnections<F, T>(
 ): Promise<T> {
   const open: Session[] = []
   const connect = async (target: ConnectTarget, signal: AbortSignal | undefined) => {
-    const session = await ports.remote.connect(target, signal)
+    const session = keepLedger(await ports.remote.connect(target, signal), ports.ledger)
     open.push(session)
     return session
   }

@@ -193,7 +193,7 @@ async function writePersistence({ cluster, links, node }: Scene, lockId: string)
     sh`${lockGuard(lockId)}
 umask 022
 printf %s ${base64Literal(renderDrainTmpfiles(cluster))} | base64 -d >${temp} && sync ${temp} && mv -f ${temp} ${DRAIN_TMPFILES_CONF}`,
-    { label: 'make the drain outlive a reboot', deadlineMs: FILE_DEADLINE_MS },
+    { effect: 'change', label: 'make the drain outlive a reboot', deadlineMs: FILE_DEADLINE_MS },
   )
   if (result.code === 0) return
   const lost = lockLost(result, node.server, 'make the drain outlive a reboot', 6)

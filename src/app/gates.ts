@@ -162,7 +162,9 @@ export function gatesFor(
       servers.map(async server => {
         const session = sessions.get(server)
         const script = sh`journalctl -q -n ${JOURNAL.lines} -o cat ${SERVICE_JOURNAL.matches} 2>/dev/null | grep -v '^Printing .* on signal$'`
-        const result = await session?.run(script, { label: 'read the journal', deadlineMs: JOURNAL.deadlineMs }).catch(() => undefined)
+        const result = await session
+          ?.run(script, { effect: 'none', label: 'read the journal', deadlineMs: JOURNAL.deadlineMs })
+          .catch(() => undefined)
         const lines = (result?.stdout ?? '').split('\n').filter(line => line.trim() !== '')
         return lines.slice(-JOURNAL.shown).map(line => `${server}: ${withoutPasswords(cluster, line)}`)
       }),

@@ -148,13 +148,17 @@ export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
   })
 }
 
-/** Lets every server that gives an address away answer there until the next one surely does. */
+/**
+ * Lets every server that gives an address away answer there until the next one surely does. Goes away by itself, and is without any effect
+ * where the address stays.
+ */
 async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: readonly string[]): Promise<void> {
   await Promise.all(
     nodes.map(async node => {
       const given = addressesOn(cluster, node).filter(address => vips.includes(address))
       if (given.length === 0) return
       await links.current(node.server).run(sh`/bin/sh -c ${keepAnsweringShell(given, drainLimitMs(cluster))}`, {
+        effect: 'none',
         label: 'go on answering while the address moves',
         deadlineMs: PREPARE_DEADLINE_MS,
         signal: ports.signal,

@@ -68,6 +68,7 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
         const { server } = session
         assertNotInterrupted(ports.signal, { what: `interrupted before ${server}`, why: progress, fix: 'hactl remove again goes on' })
         const work = runSteps(session, removeScript(claim.id, RUN_DIR), {
+          effect: 'change',
           label: 'remove what hactl put there',
           deadlineMs: REMOVE_DEADLINE_MS,
           tell: true,
@@ -83,7 +84,9 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
       }
     })
     await Promise.allSettled(
-      order.map(session => session.run(forgetStateScript(), { label: 'forget this server', deadlineMs: SHORT_DEADLINE_MS })),
+      order.map(session =>
+        session.run(forgetStateScript(), { effect: 'none', label: 'forget this server', deadlineMs: SHORT_DEADLINE_MS }),
+      ),
     )
     if (staying.length > 0) await tellTheOthers(loaded, input, staying, left, claim, ports, onEvent)
     return report
@@ -130,6 +133,7 @@ async function tellTheOthers(
       const { signal } = ports
       // Where they stand in no list there is nothing to tell, and a lock would leave its traces where hactl has none.
       const look = await session.run(hasMembersScript(lines), {
+        effect: 'none',
         label: 'look for a list of members',
         deadlineMs: SHORT_DEADLINE_MS,
         signal,
@@ -137,7 +141,12 @@ async function tellTheOthers(
       if (look.code !== 0) return true
       return withLock([session], claim, ports.clock, async () => {
         const forget = forgetMembersScript(claim.id, lines)
-        const { code } = await session.run(forget, { label: 'forget who left', deadlineMs: FORGET_DEADLINE_MS, signal })
+        const { code } = await session.run(forget, {
+          effect: 'change',
+          label: 'forget who left',
+          deadlineMs: FORGET_DEADLINE_MS,
+          signal,
+        })
         return code === 0
       })
     },

@@ -136,6 +136,7 @@ function withCertificatesNamed(error: HactlError, leftOut: (server: string) => r
 
 async function readSnapshot(session: Session, id: string, signal: AbortSignal): Promise<Snapshot> {
   const result = await session.run(snapshotScript(id), {
+    effect: 'none',
     label: `read the files of ${id}`,
     deadlineMs: SNAPSHOT_DEADLINE_MS,
     signal,

@@ -5,7 +5,7 @@ import { serviceTableFor } from '../domain/service-scripts.ts'
 import { isDrained, tracksDrain } from '../domain/trackers.ts'
 import type { PackageSource } from '../engine/apply/package-source.ts'
 import { fetchScript, type Install } from '../engine/apply/packages.ts'
-import { prepareScript } from '../engine/apply/prepare.ts'
+import { prepareEffect, prepareScript } from '../engine/apply/prepare.ts'
 import { runSteps, type StepsOptions } from '../engine/apply/steps.ts'
 import { finishScript, switchScript } from '../engine/apply/switch.ts'
 import {
@@ -23,7 +23,7 @@ import { isLoss, type Links } from '../engine/links.ts'
 import { lockLost } from '../engine/lock.ts'
 import type { Playbook } from '../engine/playbook.ts'
 import { asHactlError, beforeAnyChange, HactlError, onlyLooking, stoppedPartWay, throwAll } from '../errors.ts'
-import type { Ports, Script } from '../ports.ts'
+import type { Effect, Ports, Script } from '../ports.ts'
 import type { Action, ObservedNode, Plan } from '../state.ts'
 import { lookAt } from './cluster-at-rest.ts'
 import type { Connections } from './connect.ts'
@@ -95,7 +95,7 @@ async function fetchAll(turns: Turns, servers: readonly string[]): Promise<void>
       if (installs.length === 0) return
       await fetch(turns, server, installs)
       const trial = trialScript(turns.runId, turns.lockId, turns.trials.get(server) ?? [])
-      await steps(turns, server, trial, 'try the new versions', SWITCH_DEADLINE_MS, 'E_CONFIG_REFUSED', turns.ports.signal)
+      await steps(turns, server, trial, 'none', 'try the new versions', SWITCH_DEADLINE_MS, 'E_CONFIG_REFUSED', turns.ports.signal)
     }),
   )
   const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [beforeAnyChange(asHactlError(outcome.reason))] : []))
@@ -108,7 +108,7 @@ async function fetch(turns: Turns, server: string, installs: readonly Install[])
   const close = packages?.kind === 'controller' ? await packages.open(turns.links.current(server), lockId) : undefined
   try {
     const script = fetchScript(runId, lockId, installs, { refreshLists: false, download: true, isBrought: packages !== undefined })
-    await steps(turns, server, script, 'fetch the packages', FETCH_DEADLINE_MS, 'E_PACKAGE_UNAVAILABLE', turns.ports.signal)
+    await steps(turns, server, script, 'none', 'fetch the packages', FETCH_DEADLINE_MS, 'E_PACKAGE_UNAVAILABLE', turns.ports.signal)
   } finally {
     await close?.()
   }
@@ -127,7 +127,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
   const drains = tracksDrain(before.node) && !wasDrained
   assertTakers(before)
   const mark = markScript(lockId, drains ? 'drained' : 'begun')
-  await onlyLooking(() => quietly(turns, server, mark, 'note that the upgrade has begun here'))
+  await onlyLooking(() => quietly(turns, server, mark, 'none', 'note that the upgrade has begun here'))
   const moves: Move[] = []
   if (drains && !isDrained(before.node)) {
     try {
@@ -136,20 +136,35 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
       moves.push(...vips.map(vip => ({ ...vip, server })))
     } catch (error) {
       // Why the server was not lowered, and whether it still is, matters more than a mark that stays.
-      await quietly(turns, server, unmarkScript(), 'note that nothing was done here').catch(() => undefined)
+      await quietly(turns, server, unmarkScript(), 'none', 'note that nothing was done here').catch(() => undefined)
       throw error
     }
   }
   try {
     const { signal } = calm
     if (!tracksDrain(before.node))
-      await steps(turns, server, stopKeepalivedScript(lockId), 'stop keepalived', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
+      await steps(turns, server, stopKeepalivedScript(lockId), 'change', 'stop keepalived', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
     if (actions.some(action => action.kind === 'install-package')) turns.onInstall(server)
-    await steps(turns, server, prepareScript(runId, lockId, actions, false), 'prepare', FETCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
+    await steps(
+      turns,
+      server,
+      prepareScript(runId, lockId, actions, false),
+      prepareEffect(actions),
+      'prepare',
+      FETCH_DEADLINE_MS,
+      'E_COMMAND_FAILED',
+      signal,
+    )
     const change = switchScript(runId, lockId, actions, serviceTableFor(cluster, server))
-    await steps(turns, server, change, 'make the changes live', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
+    await steps(turns, server, change, 'change', 'make the changes live', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
     await gates.pass('services-healthy', [server])
-    await quietly(turns, server, finishScript({ ...turns.history, changed: actions.map(action => action.id) }, lockId), 'write the history')
+    await quietly(
+      turns,
+      server,
+      finishScript({ ...turns.history, changed: actions.map(action => action.id) }, lockId),
+      'change',
+      'write the history',
+    )
   } catch (error) {
     throw await leftBehind(turns, server, drains, error)
   }
@@ -159,7 +174,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
 }
 
 async function endTurn(turns: Turns, server: string, gates: Gates): Promise<void> {
-  await quietly(turns, server, unmarkScript(), 'note that the upgrade has ended here')
+  await quietly(turns, server, unmarkScript(), 'none', 'note that the upgrade has ended here')
   await gates.pass('vip-answers', [server])
 }
 
@@ -205,6 +220,7 @@ async function leftBehind(turns: Turns, server: string, isLowered: boolean, thro
     turns,
     server,
     startAgainScript(['haproxy', 'keepalived']),
+    'change',
     'start what is installed',
     START_DEADLINE_MS,
   ).then(
@@ -235,18 +251,35 @@ async function steps(
   turns: Turns,
   server: string,
   script: Script,
+  effect: Effect,
   label: string,
   deadlineMs: number,
   failure: StepsOptions['failure'],
   signal: AbortSignal,
 ): Promise<void> {
   const { clock } = turns.ports
-  await runSteps(turns.links.current(server), script, { label, deadlineMs, tell: true, failure, clock, onEvent: turns.onEvent, signal })
+  await runSteps(turns.links.current(server), script, {
+    effect,
+    label,
+    deadlineMs,
+    tell: true,
+    failure,
+    clock,
+    onEvent: turns.onEvent,
+    signal,
+  })
 }
 
 /** A short command whose success is all that matters. */
-async function quietly(turns: Turns, server: string, script: Script, label: string, deadlineMs = SHORT_DEADLINE_MS): Promise<void> {
-  const result = await turns.links.current(server).run(script, { label, deadlineMs })
+async function quietly(
+  turns: Turns,
+  server: string,
+  script: Script,
+  effect: Effect,
+  label: string,
+  deadlineMs = SHORT_DEADLINE_MS,
+): Promise<void> {
+  const result = await turns.links.current(server).run(script, { effect, label, deadlineMs })
   if (result.code === 0) return
   const lost = lockLost(result, server, label, 5)
   if (lost !== undefined) throw lost

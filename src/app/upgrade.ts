@@ -10,7 +10,7 @@ import type { EngineEvent } from '../engine/events.ts'
 import { createLinks } from '../engine/links.ts'
 import { withLock } from '../engine/lock.ts'
 import { HactlError, throwAll } from '../errors.ts'
-import type { Ports, Session } from '../ports.ts'
+import type { Ports, RunOptions, Session } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
 import { type Connections, type ConnectOptions, readAll } from './connect.ts'
@@ -135,7 +135,7 @@ export async function upgrade(
 
 /** Where nothing was installed nothing waits for it any longer: packages from a folder alone may be 200 MiB. The next run would clear it, too. */
 async function clearDownloads(sessions: readonly Session[]): Promise<void> {
-  const options = { label: 'clear the downloads away', deadlineMs: CLEAR_DEADLINE_MS }
+  const options: RunOptions = { effect: 'none', label: 'clear the downloads away', deadlineMs: CLEAR_DEADLINE_MS }
   await Promise.allSettled(sessions.map(session => session.run(clearDownloadsScript(), options)))
 }
 
@@ -181,6 +181,7 @@ function askApt(
     try {
       const said: string[] = []
       await runSteps(session, outlookScript(words, packages !== undefined), {
+        effect: 'none',
         label: 'look for newer versions',
         deadlineMs: OUTLOOK_DEADLINE_MS,
         tell: true,

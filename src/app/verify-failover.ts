@@ -214,6 +214,7 @@ async function announcementOf(
 /** TCP connections that stand through the address right now; undefined where the server cannot count them. */
 export async function connectionsOn(session: Session, address: string, signal: AbortSignal): Promise<number | undefined> {
   const result = await session.run(sh`ss -Htn state established src ${address} | wc -l`, {
+    effect: 'none',
     label: 'count the open connections',
     deadlineMs: 10_000,
     signal,

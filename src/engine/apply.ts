@@ -1,9 +1,9 @@
 import { asHactlError, HactlError, HactlErrors, onlyLooking, stoppedPartWay, throwAll } from '../errors.ts'
-import type { Clock, CommandResult, Script, Session } from '../ports.ts'
+import type { Clock, CommandResult, Effect, Script, Session } from '../ports.ts'
 import type { Action, ManagedService, ObservedNode, Plan, ServiceTable, Unit } from '../state.ts'
 import type { PackageSource } from './apply/package-source.ts'
 import { fetchScript, type Install } from './apply/packages.ts'
-import { prepareScript } from './apply/prepare.ts'
+import { prepareEffect, prepareScript } from './apply/prepare.ts'
 import { finishDeadRunScript, finishScript, restoreScript, switchScript } from './apply/switch.ts'
 import { RUNS_DIR, runDir } from './apply/run-dir.ts'
 import { runSteps, type StepsOptions } from './apply/steps.ts'
@@ -57,6 +57,7 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
       uninterrupted(input),
       server,
       finishScript(historyEntry(input, server), input.lockId),
+      'change',
       'write the history',
       SWITCH_DEADLINE_MS,
       false,
@@ -72,7 +73,7 @@ export async function finishDeadRuns(
   const left = input.servers.filter(server => (input.observed.get(server)?.leftRuns.length ?? 0) > 0)
   await onAll(left, async server => {
     const calm = { ...input, signal: new AbortController().signal }
-    await run(calm, server, finishDeadRunScript(input.lockId), 'clear away what a dead run left', SWITCH_DEADLINE_MS, false)
+    await run(calm, server, finishDeadRunScript(input.lockId), 'change', 'clear away what a dead run left', SWITCH_DEADLINE_MS, false)
   })
 }
 
@@ -126,7 +127,16 @@ async function prepareEach(input: ApplyInput, servers: readonly string[]): Promi
       prepareScript(input.runId, input.lockId, actionsOf(input, server), input.observed.get(server)?.dpkgBroken ?? false),
       announceScript(runDir(input.runId), historyEntry(input, server)),
     ])
-    await run(input, server, script, 'prepare', PREPARE_DEADLINE_MS, true, 'E_CONFIG_REFUSED').catch((error: unknown) => {
+    await run(
+      input,
+      server,
+      script,
+      prepareEffect(actionsOf(input, server)),
+      'prepare',
+      PREPARE_DEADLINE_MS,
+      true,
+      'E_CONFIG_REFUSED',
+    ).catch((error: unknown) => {
       throw withVersionsKnown(error, actionsOf(input, server))
     })
   })
@@ -168,7 +178,7 @@ async function fetchAll(input: ApplyInput, servers: readonly string[], opened: (
     const mayDownload = !(observed?.dpkgBroken ?? false)
     const asksFirst = isInstalledAnywhere || isBrought || !refreshLists || installs.some(({ pin }) => pin !== undefined)
     const script = fetchScript(input.runId, input.lockId, installs, { isBrought, refreshLists, download: mayDownload && asksFirst })
-    await run(input, server, script, 'fetch the packages', PREPARE_DEADLINE_MS, true, 'E_PACKAGE_UNAVAILABLE')
+    await run(input, server, script, 'none', 'fetch the packages', PREPARE_DEADLINE_MS, true, 'E_PACKAGE_UNAVAILABLE')
   })
 }
 
@@ -232,7 +242,7 @@ async function switchTogether(input: ApplyInput, wave: readonly string[]): Promi
 async function switchServer(input: ApplyInput, server: string, actions: readonly Action[], forget: readonly Unit[] = []): Promise<void> {
   if (actions.length === 0) return
   const script = switchScript(input.runId, input.lockId, actions, input.services(server), forget)
-  await run(uninterrupted(input), server, script, 'make the changes live', SWITCH_DEADLINE_MS, true, 'E_COMMAND_FAILED')
+  await run(uninterrupted(input), server, script, 'change', 'make the changes live', SWITCH_DEADLINE_MS, true, 'E_COMMAND_FAILED')
 }
 
 async function passGates(input: ApplyInput, stage: Stage, servers: readonly string[]): Promise<void> {
@@ -274,7 +284,7 @@ function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): un
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {
   const calm = uninterrupted(input)
   const script = restoreScript(input.runId, { id: input.lockId, owner: input.history.owner }, input.services(server))
-  const restore = (session: ApplyInput) => run(session, server, script, 'put the previous files back', SWITCH_DEADLINE_MS, true)
+  const restore = (session: ApplyInput) => run(session, server, script, 'undo', 'put the previous files back', SWITCH_DEADLINE_MS, true)
   try {
     await restore(calm)
   } catch (error) {
@@ -333,6 +343,7 @@ async function run(
   input: Pick<ApplyInput, 'sessions' | 'clock' | 'onEvent' | 'signal'>,
   server: string,
   script: Script,
+  effect: Effect,
   label: string,
   deadlineMs: number,
   tell: boolean,
@@ -340,5 +351,14 @@ async function run(
 ): Promise<CommandResult> {
   const session = input.sessions.get(server)
   if (session === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a plan names a server without a connection' })
-  return runSteps(session, script, { label, deadlineMs, tell, failure, clock: input.clock, onEvent: input.onEvent, signal: input.signal })
+  return runSteps(session, script, {
+    effect,
+    label,
+    deadlineMs,
+    tell,
+    failure,
+    clock: input.clock,
+    onEvent: input.onEvent,
+    signal: input.signal,
+  })
 }

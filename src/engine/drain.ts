@@ -1,6 +1,6 @@
 /** Moves addresses on purpose and measures it: watch, change one thing on one server, watch until they have moved; else take it back. */
 import { asHactlError, HactlError, onlyLooking } from '../errors.ts'
-import type { Clock, Script } from '../ports.ts'
+import type { Clock, Effect, RunOptions, Script } from '../ports.ts'
 import type { Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
@@ -123,7 +123,7 @@ async function changeAndWatch(run: MoveRun, watch: Watching): Promise<readonly s
   const gate = { gate: 'move', title, servers: [server] }
   let problems: readonly string[]
   try {
-    await send(run, run.change, run.signal)
+    await send(run, run.change, 'change', run.signal)
     problems = await lookUntil(run, watch, run.limitMs, now => run.moveProblems(watch.samplesOf, now), gate)
     if (problems.length === 0) problems = await run.verify()
   } catch (thrown) {
@@ -140,9 +140,10 @@ async function changeAndWatch(run: MoveRun, watch: Watching): Promise<readonly s
   return problems
 }
 
-async function send(run: MoveRun, change: Change, signal: AbortSignal | undefined): Promise<void> {
+async function send(run: MoveRun, change: Change, effect: Effect, signal: AbortSignal | undefined): Promise<void> {
   const { server } = run
-  const result = await run.links.current(server).run(change.script, { label: change.title, deadlineMs: CHANGE_DEADLINE_MS, signal })
+  const options: RunOptions = { effect, label: change.title, deadlineMs: CHANGE_DEADLINE_MS, signal }
+  const result = await run.links.current(server).run(change.script, options)
   if (result.code === 0) return
   const lost = lockLost(result, server, change.title, 5)
   if (lost !== undefined) throw lost
@@ -165,7 +166,7 @@ async function takeBack(run: MoveRun, earlier: unknown): Promise<void> {
   for (;;) {
     try {
       if (lost) session = await run.links.renew(session)
-      await send(run, change, undefined)
+      await send(run, change, 'undo', undefined)
       run.onEvent({ kind: 'restored', server, title: change.title })
       return
     } catch (thrown) {

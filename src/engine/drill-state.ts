@@ -17,7 +17,12 @@ export interface DrillStateWatch {
 
 /** Reads it all in one go. Throws E_PROBE_CUT and what Session.run throws. */
 export async function observeDrillState(session: Session, watch: DrillStateWatch, signal?: AbortSignal): Promise<DrillState> {
-  const result = await session.run(drillStateScript(watch), { label: 'read how this server stands', deadlineMs: 15_000, signal })
+  const result = await session.run(drillStateScript(watch), {
+    effect: 'none',
+    label: 'read how this server stands',
+    deadlineMs: 15_000,
+    signal,
+  })
   return parseDrillState(result.stdout, session.server, watch.vips)
 }
 

@@ -35,7 +35,13 @@ export function undoUnit(id: string): string {
 
 /** Starts the timer that undoes the disturbance whatever becomes of the controller, and sees that it runs. Throws where it does not. */
 export async function armUndo(session: Session, plan: UndoPlan, signal?: AbortSignal): Promise<void> {
-  const result = await session.run(armScript(plan), { label: 'arm the undo on this server', deadlineMs: SYSTEMCTL_DEADLINE_MS, signal })
+  const result = await session.run(armScript(plan), {
+    // What could not be armed has left nothing: systemd forgets a unit that has ended (systemd-run(1), --collect).
+    effect: 'all-or-nothing',
+    label: 'arm the undo on this server',
+    deadlineMs: SYSTEMCTL_DEADLINE_MS,
+    signal,
+  })
   if (result.code === 0) return
   throw new HactlError({
     code: 'E_UNHEALTHY',
@@ -62,7 +68,7 @@ function undoScript(disturbance: Disturbance): Script {
 /** Takes the timer away; only after the undo was confirmed, or where nothing was disturbed. */
 export async function disarmUndo(session: Session, plan: UndoPlan): Promise<void> {
   const timer = `${undoUnit(plan.id)}.timer`
-  await session.run(sh`systemctl stop ${timer}`, { label: 'take the undo timer away', deadlineMs: SYSTEMCTL_DEADLINE_MS })
+  await session.run(sh`systemctl stop ${timer}`, { effect: 'undo', label: 'take the undo timer away', deadlineMs: SYSTEMCTL_DEADLINE_MS })
 }
 
 export interface UndoRun {
@@ -95,6 +101,7 @@ export async function undoDisturbance(run: UndoRun): Promise<void> {
       if (isLost) session = await links.renew(session)
       isLost = false
       const result = await session.run(undoScript(plan.disturbance), {
+        effect: 'undo',
         label: plan.disturbance.undoTitle,
         // A server that goes down in the middle of it must not be waited for.
         deadlineMs: plan.bootMs > 0 ? SYSTEMCTL_DEADLINE_MS : UNDO_DEADLINE_MS,

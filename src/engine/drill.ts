@@ -177,6 +177,7 @@ async function runDisturbance(run: DrillRun, plan: UndoPlan): Promise<void> {
   const { server } = plan
   try {
     const result = await run.links.current(server).run(disturbScript(run, plan), {
+      effect: 'change',
       label: disturbance.title,
       deadlineMs: run.limits.takeoverMs,
       signal: run.signal,

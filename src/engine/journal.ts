@@ -33,6 +33,7 @@ export async function readJournal(
   })
   try {
     const result = await session.run(journalScript(subject, windowMs), {
+      effect: 'none',
       label: 'read the journal of the drill',
       deadlineMs: DEADLINE_MS,
       signal,

@@ -11,7 +11,7 @@ const BEAT_MS = 8_000
 /** Longer than a beat: a living run renews within it a heartbeat that seems to lie in the future. */
 const CLOCK_SET_BACK_SECONDS = 10
 const LOCK_DEADLINE_MS = 25_000
-const BUSY_STATUS = 96
+export const BUSY_STATUS = 96
 const MUTEX = `${STATE_DIR}/lock.mutex`
 
 export interface LockClaim {
@@ -57,13 +57,15 @@ export async function withLock<T>(
     }
   } finally {
     await Promise.allSettled(
-      asked.map(session => current(session).run(releaseScript(claim.id), { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS })),
+      asked.map(session =>
+        current(session).run(releaseScript(claim.id), { effect: 'none', label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS }),
+      ),
     )
   }
 }
 
 async function takeLock(session: Session, claim: LockClaim): Promise<void> {
-  const result = await session.run(takeScript(claim), { label: 'take the lock', deadlineMs: LOCK_DEADLINE_MS })
+  const result = await session.run(takeScript(claim), { effect: 'none', label: 'take the lock', deadlineMs: LOCK_DEADLINE_MS })
   if (result.code === 0) return
   const busy = lockedByOther(result, session.server)
   if (busy !== undefined) throw busy
@@ -192,7 +194,9 @@ async function beat(sessions: () => readonly Session[], claim: LockClaim, clock:
       return
     }
     // A missed beat is not an error by itself: what works on that server will notice the lost connection, or the lock guard the lost lock.
-    await Promise.allSettled(sessions().map(session => session.run(script, { label: 'renew the lock', deadlineMs: BEAT_MS })))
+    await Promise.allSettled(
+      sessions().map(session => session.run(script, { effect: 'none', label: 'renew the lock', deadlineMs: BEAT_MS })),
+    )
   }
 }
 
@@ -205,7 +209,7 @@ ${force ? sh`` : LOCK_AGE}
 exec 9>${MUTEX}; flock -w 5 9 || exit 1
 ${force ? sh`age=${LOCK_EXPIRES_SECONDS + 1}` : LOCK_AGE_NOW}
 if [ "$age" -gt ${LOCK_EXPIRES_SECONDS} ]; then rm -rf ${LOCK_DIR}; else exit ${BUSY_STATUS}; fi`,
-    { label: 'break the lock', deadlineMs: LOCK_DEADLINE_MS },
+    { effect: 'none', label: 'break the lock', deadlineMs: LOCK_DEADLINE_MS },
   )
   return result.code === 0
 }

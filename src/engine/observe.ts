@@ -10,6 +10,7 @@ const PROBE_DEADLINE_MS = 20_000
 /** Reads all facts of one server in one ssh exec. Throws E_PROBE_CUT and what Session.run throws. */
 export async function observeNode(session: Session, request: ProbeRequest, signal?: AbortSignal): Promise<ObservedNode> {
   const result = await session.run(probeScript(request), {
+    effect: 'none',
     label: 'read the facts of this server',
     deadlineMs: PROBE_DEADLINE_MS,
     signal,

@@ -19,7 +19,7 @@ my $line = <$s>;
 if (defined $line && $line =~ m{^HTTP/\\S+ (\\d+)}) { print "HTTP $1\n"; exit 0 }
 print "no HTTP answer\n"; exit 1;
 ' ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${seconds}`,
-    { label: `ask ${target.address} from here`, deadlineMs: (seconds + 3) * 1000, signal },
+    { effect: 'none', label: `ask ${target.address} from here`, deadlineMs: (seconds + 3) * 1000, signal },
   )
   const said = result.stdout.trim()
   const status = Number(/^HTTP (\d+)$/.exec(said)?.[1] ?? 0)

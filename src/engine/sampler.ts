@@ -71,6 +71,7 @@ async function sessionAgain(lost: Session, run: SamplerRun, endMs: number): Prom
 async function streamSamples(session: Session, script: Script, run: SamplerRun): Promise<unknown> {
   try {
     const result = await session.run(script, {
+      effect: 'none',
       label: 'watch which addresses this server holds',
       deadlineMs: run.watch.boundMs + 10_000,
       signal: run.stop,

@@ -26,6 +26,7 @@ export async function runServerProber(run: ServerProbeRun): Promise<void> {
   let offsetMs = Infinity
   try {
     const result = await session.run(serverProbeScript(run.target, run.boundMs), {
+      effect: 'none',
       label: `ask ${run.target.address} from here`,
       deadlineMs: run.boundMs + 10_000,
       signal: stop,

@@ -185,12 +185,12 @@ describe('in a real shell', unlessLacking(shellServerLacks()), () => {
         entries.push({ id, owner: source, command: 'deploy', cluster: 'edge', source, changed: [source] })
       }
       for (const entry of entries) {
-        expect(await server.session.run(recordScript(entry), { label: 'record', deadlineMs: PATIENCE_MS })).toMatchObject({
+        expect(await server.session.run(recordScript(entry), { effect: 'none', label: 'record', deadlineMs: PATIENCE_MS })).toMatchObject({
           code: 0,
           stderr: '',
         })
       }
-      const { stdout } = await server.session.run(listHistoryScript(), { label: 'list', deadlineMs: PATIENCE_MS })
+      const { stdout } = await server.session.run(listHistoryScript(), { effect: 'none', label: 'list', deadlineMs: PATIENCE_MS })
       expect(parseHistory(stdout)).toEqual(entries.slice(-30).map(entry => ({ version: 1, ...entry, files: [] })))
       expect(existsSync(CANARY)).toBe(false)
     },

@@ -127,7 +127,7 @@ describe('a lock on one real file system', unlessLacking(shellServerLacks()), ()
     const then = Date.now() / 1000 - seconds
     utimesSync(join(server.root, 'var/lib/hactl/lock/beat'), then, then)
   }
-  const guard = (id: string) => server.session.run(lockGuard(id), { label: 'guard', deadlineMs: 1000 })
+  const guard = (id: string) => server.session.run(lockGuard(id), { effect: 'none', label: 'guard', deadlineMs: 1000 })
   /** Takes the lock and never gives it back, as a run that was killed. */
   const killedRun = async (id: string) => {
     const once: Session = {

@@ -1,6 +1,7 @@
 /** Ports of an operator whose files are in a map and who never leaves this process: what a test needs is given over it. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createLedger } from '../../src/engine/ledger.ts'
 import type { Ports } from '../../src/ports.ts'
 import { manualClock } from './clock.ts'
 
@@ -13,6 +14,7 @@ export function memoryPorts(files: ReadonlyMap<string, string>, more: Partial<Po
   const unexpected = (what: string) => () => Promise.reject(new Error(`${what} is not expected in this test`))
   return {
     remote: { connect: unexpected('a connection') },
+    ledger: createLedger(),
     clock: manualClock(),
     files: {
       async read(path) {

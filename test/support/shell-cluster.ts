@@ -101,7 +101,8 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     mkdirSync(path)
     return path
   }
-  const run = (server: ShellServer, script: Script, label: string) => server.session.run(script, { label, deadlineMs: 10_000 })
+  const run = (server: ShellServer, script: Script, label: string) =>
+    server.session.run(script, { effect: 'none', label, deadlineMs: 10_000 })
   const services = async (server: ShellServer) => serviceTableFor((await loadCluster(input.inventoryPath, ports)).cluster, server.name)
   const self: ShellCluster = {
     folder,

@@ -1,5 +1,6 @@
 /** A Terminal that remembers what was written, and the ports around it for tests of the command line. */
 import { HactlError } from '../../src/errors.ts'
+import { createLedger } from '../../src/engine/ledger.ts'
 import type { Files, Ports, Terminal } from '../../src/ports.ts'
 import { manualClock } from './clock.ts'
 
@@ -64,6 +65,7 @@ export function fakePorts(
   }
   return {
     remote: { connect: unexpected('a connection') },
+    ledger: createLedger(),
     clock: manualClock(),
     probe: unexpected('a probe'),
     localCommand: unexpected('a local command'),

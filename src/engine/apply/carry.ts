@@ -38,7 +38,7 @@ export async function carryPackages(
 ): Promise<void> {
   const guard = lockId === undefined ? freeGuard() : lockGuard(lockId)
   const run = async (script: Script, label: string) => {
-    const result = await session.run(joinScripts([guard, script]), { label, deadlineMs: PART_DEADLINE_MS, signal })
+    const result = await session.run(joinScripts([guard, script]), { effect: 'none', label, deadlineMs: PART_DEADLINE_MS, signal })
     if (result.code === 0) return
     const lost = lockedByOther(result, session.server) ?? lockLost(result, session.server, label, 5)
     if (lost !== undefined) throw lost

@@ -1,4 +1,4 @@
-import type { Script } from '../../ports.ts'
+import type { Effect, Script } from '../../ports.ts'
 import type { Action } from '../../state.ts'
 import { constantShell } from './constant.ts'
 import { base64Literal, joinScripts, sh } from '../ssh/sh.ts'
@@ -27,6 +27,11 @@ export function prepareScript(runId: string, lockId: string, actions: readonly A
     ],
     '\n',
   )
+}
+
+/** What is staged waits in the run's own folder: only an installation changes the server. */
+export function prepareEffect(actions: readonly Action[]): Effect {
+  return actions.some(action => action.kind === 'install-package') ? 'change' : 'none'
 }
 
 export function stageScript(runId: string, write: WriteFile): Script {

@@ -85,7 +85,12 @@ export async function servePackages(
   const stop = new AbortController()
   let [files, bytes] = [0, 0]
   const run = async (script: Script, label: string) => {
-    const result = await session.run(joinScripts([guard, script]), { label, deadlineMs: PART_DEADLINE_MS, signal: stop.signal })
+    const result = await session.run(joinScripts([guard, script]), {
+      effect: 'none',
+      label,
+      deadlineMs: PART_DEADLINE_MS,
+      signal: stop.signal,
+    })
     if (result.code === 0) return
     throw lockedByOther(result, server) ?? lockLost(result, server, label, 5) ?? noRoom(server, label, result.stderr)
   }
@@ -133,7 +138,7 @@ export async function servePackages(
     }
     const script = joinScripts([guard, relayScript()])
     relay = session
-      .run(script, { label, deadlineMs: RELAY_DEADLINE_MS, signal: stop.signal, onLine })
+      .run(script, { effect: 'none', label, deadlineMs: RELAY_DEADLINE_MS, signal: stop.signal, onLine })
       .then(
         result => reject(lockedByOther(result, server) ?? lockLost(result, server, label, 5) ?? noRoom(server, label, result.stderr)),
         reject,

@@ -1,11 +1,12 @@
 import { HactlError } from '../../errors.ts'
-import type { Clock, CommandResult, Script, Session } from '../../ports.ts'
+import type { Clock, CommandResult, Effect, Script, Session } from '../../ports.ts'
 import type { EngineEvent } from '../events.ts'
 import { lockLost } from '../lock.ts'
 import { parseStepLine, STOPPING_STATUS } from './report.ts'
 import { FILE_CHANGED_STATUS } from './switch.ts'
 
 export interface StepsOptions {
+  readonly effect: Effect
   readonly label: string
   readonly deadlineMs: number
   /** Whether each step is told of; a failed one always is. */
@@ -25,7 +26,7 @@ export interface StepsOptions {
  */
 export async function runSteps(session: Session, script: Script, options: StepsOptions): Promise<CommandResult> {
   const { server } = session
-  const { label, deadlineMs, tell, failure, clock, onEvent, signal } = options
+  const { effect, label, deadlineMs, tell, failure, clock, onEvent, signal } = options
   const open = new Map<string, { title: string; startedMs: number }>()
   let detail: string[] = []
   let failed: { id: string; reason: string; detail: readonly string[] } | undefined
@@ -75,7 +76,7 @@ export async function runSteps(session: Session, script: Script, options: StepsO
         if (text.trim() !== '') detail.push(text)
     }
   }
-  const result = await session.run(script, { label, deadlineMs, signal, onLine })
+  const result = await session.run(script, { effect, label, deadlineMs, signal, onLine })
   if (result.code === 0) return result
   const lost = lockLost(result, server, label, 6)
   if (lost !== undefined) throw lost

@@ -181,8 +181,9 @@ export function runError(
   },
 ): HactlError {
   const { target, user, label } = run
+  const didNotRun = noShellReadIt(outcome)
   const make = (code: ErrorCode, what: string, why: readonly string[], fix: string, cause?: unknown) =>
-    new HactlError({ code, server: target.server, what, why, fix, cause })
+    new HactlError({ code, server: target.server, what, why, fix, cause, didNotRun })
   const isGone = (isStopped: boolean) =>
     isStopped
       ? 'it was stopped on the server'
@@ -261,9 +262,25 @@ export function runError(
   }
 }
 
+function noShellReadIt(outcome: Exclude<ExecOutcome, { kind: 'done' }>): boolean {
+  switch (outcome.kind) {
+    case 'lost':
+      return !outcome.hasStarted
+    case 'no-shell':
+    case 'wrong-password':
+    case 'channel-refused':
+      return true
+    case 'timeout':
+    case 'aborted':
+    case 'too-much':
+    case 'failed':
+      return false
+  }
+}
+
 function sudoError(kind: ReturnType<typeof judgeSudo>, stderr: string, target: ConnectTarget, user: string): HactlError {
   const make = (what: string, fix: string) =>
-    new HactlError({ code: 'E_SUDO', server: target.server, what, why: tailLines(noiseOf(stderr)), fix })
+    new HactlError({ code: 'E_SUDO', server: target.server, what, why: tailLines(noiseOf(stderr)), fix, didNotRun: true })
   const orKey = target.given === undefined ? `, or set ${target.inventoryPath}.become_password` : ''
   const ask = `run again with --ask-become-pass (-K)${orKey}`
   switch (kind) {

@@ -79,6 +79,7 @@ export async function observeWire(
       const links = linksOf(server)
       if (links.length === 0) return [server, []] as const
       const { stdout } = await session.run(wireScript(links, mark, times), {
+        effect: 'none',
         label: 'try whether VRRP passes between the servers',
         deadlineMs: times.mostMs + GRACE_MS,
         signal,

@@ -88,6 +88,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     } as const
     const fetch = (isCarried: boolean) =>
       server.session.run(fetchScript('run-1', 'lock-1', [install], { refreshLists: true, download: true, isBrought: isCarried }), {
+        effect: 'none',
         label: 'fetch the packages',
         deadlineMs: 10_000,
       })

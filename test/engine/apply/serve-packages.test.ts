@@ -167,7 +167,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     await serve()
     const { stdout } = await server.session.run(
       (await import('../../../src/engine/ssh/sh.ts')).sh`stat -c '%a %n' ${`${FOLDER}/asked`} ${`${FOLDER}/brought`} ${`${FOLDER}/method`}`,
-      { label: 'look', deadlineMs: 5000 },
+      { effect: 'none', label: 'look', deadlineMs: 5000 },
     )
     expect(stdout).toBe(`700 ${FOLDER}/asked\n700 ${FOLDER}/brought\n755 ${FOLDER}/method\n`)
     expect(readdirSync(join(server.root, FOLDER, 'brought'))).toEqual([])

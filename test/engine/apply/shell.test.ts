@@ -65,7 +65,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     fresh.write('/world/units/haproxy/enabled', '')
     fresh.write('/etc/haproxy/haproxy.cfg', '# as packaged\n')
     const script = prepareScript(RUN_ID, LOCK_ID, actions, true)
-    expect(await fresh.session.run(script, { label: 'prepare', deadlineMs: 1000 })).toMatchObject({ code: 0 })
+    expect(await fresh.session.run(script, { effect: 'none', label: 'prepare', deadlineMs: 1000 })).toMatchObject({ code: 0 })
     expect(fresh.read('/world/packages/haproxy')).toBeDefined()
     expect(fresh.read('/world/units/haproxy/active')).toBeUndefined()
   })
@@ -194,7 +194,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     server.write('/var/lib/hactl/lock/info', 'id lock2\nowner somebody\n')
     const entry = { id: RUN_ID, owner: 'ops@laptop', command: 'deploy', cluster: 'edge', source: 'inventory.yml', changed: [] } as const
     for (const script of [finishScript(entry, LOCK_ID), finishDeadRunScript(LOCK_ID)]) {
-      expect(await server.session.run(script, { label: 'finish', deadlineMs: 10_000 })).toMatchObject({ code: 97 })
+      expect(await server.session.run(script, { effect: 'none', label: 'finish', deadlineMs: 10_000 })).toMatchObject({ code: 97 })
     }
     expect(server.read(`/var/lib/hactl/runs/${RUN_ID}/previous/record`)).toContain(CFG)
     expect(server.read(`/var/lib/hactl/history/${RUN_ID}/meta.json`)).toBeUndefined()

@@ -19,6 +19,7 @@ const ended = (stderr: string, stdout = '', code = 1) =>
       },
       sh`:`,
       {
+        effect: 'none',
         label: 'prepare',
         deadlineMs: 1000,
         tell: false,

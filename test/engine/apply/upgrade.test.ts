@@ -61,6 +61,7 @@ describe('the scripts', unlessLacking(shellServerLacks()), () => {
 
   const run = (script: Script, failure: StepsOptions['failure'] = 'E_PACKAGE_UNAVAILABLE') =>
     runSteps(server.session, script, {
+      effect: 'none',
       label: 'look for newer versions',
       deadlineMs: 10_000,
       tell: true,

@@ -75,7 +75,7 @@ test('a session knows whom it reached and from where', async () => {
   setUp(server)
   const session = await connect(server)
   expect(session).toMatchObject({ server: 'srv-1', peer: `127.0.0.1:${server.port}`, localAddress: '127.0.0.1' })
-  expect((await session.run(sh`echo hi`, { label: 'greet', deadlineMs: 5_000 })).stdout).toBe('hi\n')
+  expect((await session.run(sh`echo hi`, { effect: 'none', label: 'greet', deadlineMs: 5_000 })).stdout).toBe('hi\n')
 })
 
 describe('host keys', () => {
@@ -547,7 +547,7 @@ describe('jump hosts', () => {
     )
     controller.sshFile('id_ed25519', userKey.private)
     const session = await connect(last, { proxyJump: `jim@127.0.0.1:${first.port},joe@127.0.0.1:${second.port}` })
-    expect((await session.run(sh`echo through`, { label: 'x', deadlineMs: 5_000 })).stdout).toBe('through\n')
+    expect((await session.run(sh`echo through`, { effect: 'none', label: 'x', deadlineMs: 5_000 })).stdout).toBe('through\n')
     expect(first.offered[0]).toMatch(/^jim /)
     expect(second.offered[0]).toMatch(/^joe /)
     expect(session.localAddress).toBeUndefined()

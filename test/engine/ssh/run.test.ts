@@ -16,7 +16,7 @@ import { failureOf } from '../../support/thrown.ts'
 
 const userKey = makeKey()
 const hostKey = makeKey()
-const options = { label: 'do it', deadlineMs: 8_000 }
+const options = { effect: 'none' as const, label: 'do it', deadlineMs: 8_000 }
 
 let controller: Controller
 const cleanups: (() => unknown)[] = []
@@ -195,7 +195,7 @@ describe('a deadline', () => {
     const failure = await failureOf(
       session.run(sh`sleep 60 & echo $! > ${path('pid')}; echo working >&2; wait`, { ...options, deadlineMs: 400 }),
     )
-    expect(failure).toMatchObject({ code: 'E_COMMAND_TIMEOUT', exit: 6, message: 'do it: not done after 0.4 s' })
+    expect(failure).toMatchObject({ code: 'E_COMMAND_TIMEOUT', didNotRun: false, message: 'do it: not done after 0.4 s' })
     expect(failure.why).toEqual(['it was stopped on the server', 'working'])
     const pid = Number(readFileSync(path('pid'), 'utf8'))
     await vi.waitFor(() => expect(isAlive(pid)).toBe(false))
@@ -264,7 +264,7 @@ describe('a lost connection', () => {
     })
     const failure = await failureOf(session.run(sh`sleep 0.4; echo done > ${path('finished')}`, options))
     expect(server.commands).toHaveLength(1)
-    expect(failure).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6, message: 'do it: the connection was lost' })
+    expect(failure).toMatchObject({ code: 'E_CONNECTION_LOST', didNotRun: false, message: 'do it: the connection was lost' })
     expect(failure.why.at(-1)).toBe('it may have run to its end, or the server ends it 18 s after its start')
     // A package installation must not be cut short because a laptop went to sleep.
     await vi.waitFor(() => expect(existsSync(path('finished'))).toBe(true))
@@ -276,6 +276,7 @@ describe('a lost connection', () => {
     const later = await failureOf(session.run(sh`true`, options))
     expect(later.code).toBe('E_CONNECTION_LOST')
     expect(later.why.at(-1)).toBe('nothing of it has run')
+    expect(later.didNotRun).toBe(true)
   })
 
   test('while idle does not end the process', async () => {
@@ -319,7 +320,9 @@ describe('channels', () => {
     const { session } = await open({ refusedSessions: 2 })
     expect((await session.run(sh`echo ok`, options)).stdout).toBe('ok\n')
     const { session: other } = await open({ refusedSessions: 100 })
-    expect((await failureOf(other.run(sh`echo ok`, options))).message).toMatch(/opens no further session/)
+    const refused = await failureOf(other.run(sh`echo ok`, options))
+    expect(refused.message).toMatch(/opens no further session/)
+    expect(refused.didNotRun).toBe(true)
   })
 })
 
@@ -373,7 +376,7 @@ describe('becoming root', () => {
   test('a wrong password is tried once, even for many commands, and never followed by the script', async () => {
     const { session, sudoLog } = await asOps('password', { becomePassword: new Secret('wrong') })
     const failure = await failureOf(session.run(sh`touch ${path('ran')}`, options))
-    expect(failure).toMatchObject({ code: 'E_SUDO', exit: 4, message: 'sudo refused the password for "ops"' })
+    expect(failure).toMatchObject({ code: 'E_SUDO', didNotRun: true, message: 'sudo refused the password for "ops"' })
     expect(failure.fix).toContain('--ask-become-pass')
     expect((await failureOf(session.run(sh`true`, options))).code).toBe('E_SUDO')
     expect(
@@ -395,7 +398,7 @@ describe('becoming root', () => {
   ])('no way to root: sudo %s', async ([kind, becomePassword, what, fix]) => {
     const { session } = await asOps(kind, { becomePassword })
     const failure = await failureOf(session.run(sh`touch ${path('ran')}`, options))
-    expect(failure).toMatchObject({ code: 'E_SUDO', exit: 4, server: 'srv-1' })
+    expect(failure).toMatchObject({ code: 'E_SUDO', didNotRun: true, server: 'srv-1' })
     expect(failure.message).toMatch(what)
     expect(failure.fix).toMatch(fix)
     expect(failure.why.join()).not.toContain('hactl:')
@@ -405,7 +408,7 @@ describe('becoming root', () => {
   test('an account without a shell is named as such', async () => {
     const { session } = await open({ onExec: c => c.runShell('echo "This account is currently not available." >&2; exit 1') })
     const failure = await failureOf(session.run(sh`true`, options))
-    expect(failure).toMatchObject({ code: 'E_SSH_CONFIG', exit: 4, why: ['This account is currently not available.'] })
+    expect(failure).toMatchObject({ code: 'E_SSH_CONFIG', didNotRun: true, why: ['This account is currently not available.'] })
   })
 })
 
