@@ -1,6 +1,7 @@
 /**
- * Every way hactl can stop, and what the operator may conclude about the servers from it.
- * The exit status answers "what state are my servers in?", not "which module threw?".
+ * Every way hactl can stop, and what the operator may usually conclude about the servers from it.
+ * The exit status answers "what state are my servers in?", not "which module threw?": exit-status.ts makes it, from the code and from what
+ * was changed.
  */
 export const EXIT_OF = {
   E_INTERNAL: 1,
@@ -65,8 +66,6 @@ export interface HactlErrorInit {
   readonly cause?: unknown
   /** No shell has read the script that this error is about: nothing of it ran. */
   readonly didNotRun?: boolean
-  /** Overrides the code's own exit status: 143 for SIGTERM, 6 or 4 where the same fault met changed or unchanged servers. */
-  readonly exit?: number
 }
 
 /** The one error class: carries all that a view needs, prints nothing, ends nothing. */
@@ -76,7 +75,6 @@ export class HactlError extends Error {
   readonly why: readonly string[]
   readonly fix: string | undefined
   readonly didNotRun: boolean
-  readonly exit: number
 
   constructor(init: HactlErrorInit) {
     super(init.what, { cause: init.cause })
@@ -86,7 +84,6 @@ export class HactlError extends Error {
     this.why = init.why ?? []
     this.fix = init.fix
     this.didNotRun = init.didNotRun ?? false
-    this.exit = init.exit ?? EXIT_OF[init.code]
   }
 }
 
@@ -108,48 +105,9 @@ export class HactlErrors extends HactlError {
 
   constructor(errors: readonly HactlError[]) {
     const worst = worstOf(errors)
-    super({ code: worst.code, what: `${errors.length} problems`, exit: worst.exit, cause: worst })
+    super({ code: worst.code, what: `${errors.length} problems`, cause: worst })
     this.name = 'HactlErrors'
     this.errors = errors
-  }
-}
-
-/** The same error where the servers are in another state than its code alone says. */
-function withExit(error: HactlError, exit: number): HactlError {
-  const { code, message: what, why, fix, server } = error
-  return new HactlError({
-    code,
-    what,
-    why,
-    exit,
-    cause: error,
-    ...(fix === undefined ? {} : { fix }),
-    ...(server === undefined ? {} : { server }),
-  })
-}
-
-/** What says "nothing was changed" of itself says too little once something has been. */
-export function stoppedPartWay(error: HactlError): HactlError {
-  if (error.exit !== 4 && error.exit !== 5) return error
-  return error instanceof HactlErrors ? new HactlErrors(error.errors.map(stoppedPartWay)) : withExit(error, 6)
-}
-
-/**
- * "Stopped part way" (6) says too much while nothing has been changed: a lost connection is then like one that never stood (4), and what a
- * server says against the work is no more than that (5).
- */
-export function beforeAnyChange(error: HactlError): HactlError {
-  if (error.exit !== 6) return error
-  if (error instanceof HactlErrors) return new HactlErrors(error.errors.map(beforeAnyChange))
-  return withExit(error, error.code === 'E_CONNECTION_LOST' || error.code === 'E_COMMAND_TIMEOUT' ? 4 : 5)
-}
-
-/** For what changes nothing. Throws as `look` does, but never that anything was stopped part way. */
-export async function onlyLooking<T>(look: () => Promise<T>): Promise<T> {
-  try {
-    return await look()
-  } catch (error) {
-    throw beforeAnyChange(asHactlError(error))
   }
 }
 
@@ -184,14 +142,18 @@ export class PreflightErrors extends HactlErrors {
 // 8 outranks all (something stays broken), then an interrupt, then what was left changed, then what was not.
 const RANK = [8, 130, 143, 6, 7, 1, 5, 4, 3]
 
-/** The most serious of several errors, by what it says about the servers. */
-export function worstOf(errors: readonly HactlError[]): HactlError {
-  const rank = (e: HactlError) => {
-    const at = RANK.indexOf(e.exit)
+/**
+ * The most serious of several errors, by what it says about the servers. `statusOf`: what each code ends with; its own status unless told,
+ * which also decides between equals.
+ */
+export function worstOf(errors: readonly HactlError[], statusOf = (code: ErrorCode): number => EXIT_OF[code]): HactlError {
+  const rank = (status: number) => {
+    const at = RANK.indexOf(status)
     return at < 0 ? RANK.length : at
   }
-  const sorted = [...errors].sort((a, b) => rank(a) - rank(b))
-  const worst = sorted[0]
+  const [worst] = errors.toSorted(
+    (a, b) => rank(statusOf(a.code)) - rank(statusOf(b.code)) || rank(EXIT_OF[a.code]) - rank(EXIT_OF[b.code]),
+  )
   if (worst === undefined) throw new TypeError('worstOf needs at least one error')
   return worst
 }

@@ -58,6 +58,10 @@ const terminal: Terminal = {
   writeErr: text => void process.stderr.write(text),
 }
 
+const ledger = createLedger()
+/** What it takes to tell how the run ended, where no run() could. */
+const ending = { env: process.env, terminal, ledger, signal: controller.signal }
+
 let phase: 'before' | 'running' | 'over' = 'before'
 let stray: unknown
 
@@ -67,7 +71,7 @@ function onStray(error: unknown): void {
   switch (phase) {
     case 'before':
       // Nothing has begun, and what was to begin it is broken.
-      return void process.exit(tellFault(error, argv, { env: process.env, terminal }))
+      return void process.exit(tellFault(error, argv, ending))
     case 'running':
       return controller.abort(error)
     case 'over':
@@ -78,7 +82,7 @@ function onStray(error: unknown): void {
 /** A run that ended well all the same did not say all that it should have. */
 function tellLeftOver(): void {
   if (stray === undefined || process.exitCode !== 0) return
-  process.exitCode = tellFault(stray, argv, { env: process.env, terminal })
+  process.exitCode = tellFault(stray, argv, ending)
 }
 
 process.on('uncaughtException', onStray)
@@ -110,7 +114,7 @@ let remote: Remote | undefined
 const localCommand: LocalCommand = (argv, options) => runLocalCommand(argv, { ...options, signal: controller.signal })
 
 const ports: Ports = {
-  ledger: createLedger(),
+  ledger,
   remote: {
     // ssh2 is most of the start-up time: loaded by the first connection, never by check or --help.
     connect: async (target, signal) => {

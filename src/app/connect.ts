@@ -1,4 +1,4 @@
-import { asHactlError, beforeAnyChange, HactlError, throwAll } from '../errors.ts'
+import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import { keepLedger } from '../engine/ledger.ts'
 import type { Inventory, SshSettings } from '../inventory/inventory.ts'
 import type { AskPassphrase, ConnectTarget, Ports, Session } from '../ports.ts'
@@ -135,7 +135,7 @@ export async function withConnections<F, T>(
         sessions.set(target.server, session)
         results.set(target.server, await first(session))
       } catch (error) {
-        failures.push(beforeAnyChange(asHactlError(error)))
+        failures.push(asHactlError(error))
       }
     })
     const inOrder = inOrderOf(targets.keys(), sessions)
@@ -171,7 +171,7 @@ function inOrderOf<T>(names: Iterable<string>, found: ReadonlyMap<string, T>): M
   return ordered
 }
 
-/** Reads something from every server, before anything is changed. Throws what went wrong on all of them together. */
+/** Reads something from every server. Throws what went wrong on all of them together. */
 export async function readAll<T>(
   sessions: ReadonlyMap<string, Session>,
   forks: number,
@@ -183,7 +183,7 @@ export async function readAll<T>(
     try {
       found.set(name, await read(session))
     } catch (error) {
-      failures.push(beforeAnyChange(asHactlError(error)))
+      failures.push(asHactlError(error))
     }
   })
   throwAll(failures)

@@ -1,5 +1,5 @@
 import type { EngineEvent } from '../engine/events.ts'
-import { onlyLooking, throwAll } from '../errors.ts'
+import { throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
@@ -45,7 +45,7 @@ export async function deploy(
   return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
     throwAll(formerMemberErrors(cluster, nodes, input.forget))
     const findings = preflightFindings(cluster, nodes, { minded: 'locks' })
-    const tryWire = () => onlyLooking(() => wirePreflight(cluster, nodes, connections.sessions, ports, DEPLOY_WIRE, findings))
+    const tryWire = () => wirePreflight(cluster, nodes, connections.sessions, ports, DEPLOY_WIRE, findings)
     // Whoever has to mend something wants to know of all of it; where nothing is wrong, packages are fetched meanwhile.
     const isFit = errorsOf(findings).length === 0
     assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)

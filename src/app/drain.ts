@@ -4,7 +4,7 @@ import { DRAIN_TMPFILES_CONF } from '../domain/paths.ts'
 import { drainsAtBoot, handOverOffset, isDrained, TRACKER_FILES, tracksDrain, writeTrackerShell } from '../domain/trackers.ts'
 import { lockGuard, lockGuardUnlessTaken, lockLost } from '../engine/lock.ts'
 import { base64Literal, sh } from '../engine/ssh/sh.ts'
-import { HactlError, onlyLooking } from '../errors.ts'
+import { HactlError } from '../errors.ts'
 import type { Ports, Script } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import {
@@ -59,7 +59,7 @@ export async function drain(input: DrainInput, ports: Ports, onEvent: OnEvent): 
     if (overruled.length > 0 && !input.force) throw refused(server, overruled)
     const held = addressesOn(cluster, node)
     const costs = overruled.length === 0 ? [] : [...overruled, costOf(scene, held)]
-    await assertConfirmed(input, { command: 'drain', server, vips: await onlyLooking(() => announced(scene, held)), warnings: costs })
+    await assertConfirmed(input, { command: 'drain', server, vips: await announced(scene, held), warnings: costs })
     return locked('drain', scene, async (now, lockId) => {
       const fresh = refusalsOf(now)
       if (fresh.length > 0 && !input.force) throw refused(server, fresh)
@@ -82,7 +82,7 @@ export async function undrain(input: MoveInput, ports: Ports, onEvent: OnEvent):
     const isLowered = Number(node.trackers[TRACKER_FILES.drain] ?? 0) < 0
     if (!isLowered && !drainsAtBoot(node)) return nothingToDo(server, false, false, `${server} is not drained`)
     const back = takesBack(cluster, nodes, server)
-    await assertConfirmed(input, { command: 'undrain', server, vips: await onlyLooking(() => announced(scene, back)), warnings: [] })
+    await assertConfirmed(input, { command: 'undrain', server, vips: await announced(scene, back), warnings: [] })
     return locked('undrain', scene, async (now, lockId) => raise(now, lockId))
   })
 }
@@ -96,7 +96,7 @@ export async function lower(scene: Scene, lockId: string, costs: readonly string
   // Lowered by FAULT the address is given up even where nobody takes it: there is nothing to watch for then.
   const staysUp = canMove || handOverOffset(cluster) === -253
   const outcome = await move(scene, {
-    addresses: await onlyLooking(() => measured(scene, staysUp ? held : [], server)),
+    addresses: await measured(scene, staysUp ? held : [], server),
     title: held.length === 0 || !canMove ? `${server} is lowered` : `another server holds ${held.join(', ')}`,
     change: { title: `lower ${server}`, script: guarded(lockId, writeTrackerShell('drain', handOverOffset(cluster))) },
     takeBack: {
@@ -128,7 +128,7 @@ export async function raise(scene: Scene, lockId: string): Promise<MoveReport> {
   // The file that a boot reads goes first: stopped in between, the server is still drained, and says so.
   const shell = `rm -f ${DRAIN_TMPFILES_CONF} && ${writeTrackerShell('drain', 0)}`
   const outcome = await move(scene, {
-    addresses: await onlyLooking(() => measured(scene, back, server)),
+    addresses: await measured(scene, back, server),
     title: back.length === 0 ? `${server} has its priority back` : `${server} holds ${back.join(', ')}`,
     change: { title: `give ${server} its priority back`, script: guarded(lockId, shell) },
     takeBack: undefined,
@@ -196,7 +196,7 @@ printf %s ${base64Literal(renderDrainTmpfiles(cluster))} | base64 -d >${temp} &&
     { effect: 'change', label: 'make the drain outlive a reboot', deadlineMs: FILE_DEADLINE_MS },
   )
   if (result.code === 0) return
-  const lost = lockLost(result, node.server, 'make the drain outlive a reboot', 6)
+  const lost = lockLost(result, node.server, 'make the drain outlive a reboot')
   if (lost !== undefined) throw lost
   throw new HactlError({
     code: 'E_COMMAND_FAILED',

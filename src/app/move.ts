@@ -15,7 +15,7 @@ import { probeFromServer } from '../engine/probe-from-server.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
 import { sh } from '../engine/ssh/sh.ts'
-import { HactlError, onlyLooking, throwAll } from '../errors.ts'
+import { HactlError, throwAll } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { type ConnectOptions, limitedServers } from './connect.ts'
@@ -95,7 +95,7 @@ export async function locked<T>(reason: 'drain' | 'undrain', scene: Scene, work:
     async () => {
       scene.onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
       const look = () => Promise.all(sessions.map(session => observeNode(session, probeRequestFor(cluster), ports.signal)))
-      const nodes = await onlyLooking(look)
+      const nodes = await look()
       return work({ ...scene, nodes, node: nodeOf(nodes, scene.node.server) }, claim.id)
     },
     session => links.current(session.server),

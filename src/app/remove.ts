@@ -5,7 +5,7 @@ import { RUN_DIR } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { assertNotInterrupted } from '../engine/interrupt.ts'
 import { type LockClaim, withLock } from '../engine/lock.ts'
-import { asHactlError, HactlError, stoppedPartWay, throwAll } from '../errors.ts'
+import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { type LoadedCluster, loadCluster } from './load.ts'
@@ -102,14 +102,13 @@ function progressOf(order: readonly Session[], index: number): readonly string[]
 }
 
 function stoppedAt(server: string, progress: readonly string[], thrown: unknown): HactlError {
-  const error = stoppedPartWay(asHactlError(thrown))
+  const error = asHactlError(thrown)
   return new HactlError({
     code: error.code,
     server,
     what: error.message,
     why: [...error.why, ...progress],
     fix: `hactl remove again goes on${error.fix === undefined ? '' : `; ${error.fix}`}`,
-    exit: error.exit,
     cause: error,
   })
 }

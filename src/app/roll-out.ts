@@ -7,7 +7,7 @@ import type { EngineEvent } from '../engine/events.ts'
 import type { HistoryEntry } from '../engine/history.ts'
 import { mayBeDead, withLock } from '../engine/lock.ts'
 import type { Playbook } from '../engine/playbook.ts'
-import { HactlError, onlyLooking } from '../errors.ts'
+import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import type { Connections } from './connect.ts'
@@ -51,7 +51,7 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
     complete: nodes.length === cluster.servers.length,
   })
   if (plan.waves.length === 0) {
-    await onlyLooking(() => proveUnchanged(cluster, nodes, gates))
+    await proveUnchanged(cluster, nodes, gates)
     await tidyUp(work, nodes)
   } else {
     if (!(await work.confirm(plan))) {
@@ -65,7 +65,7 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
       ports.clock,
       async () => {
         onEvent({ kind: 'lock-taken', id: claim.id, servers: [...connections.sessions.keys()] })
-        await onlyLooking(gates.lookFirst)
+        await gates.lookFirst()
         await applyPlan({
           plan,
           playbook: work.playbook,

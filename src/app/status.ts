@@ -10,8 +10,8 @@ import {
   unsafeFolders,
 } from '../domain/health.ts'
 import { drainsAtBoot, isDrained } from '../domain/trackers.ts'
-import type { HactlError } from '../errors.ts'
-import { worstOf } from '../errors.ts'
+import { type HactlError, HactlErrors } from '../errors.ts'
+import { verdictOn } from '../exit-status.ts'
 import type { Ports } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
@@ -85,7 +85,7 @@ export async function status(
         servers,
         unseen: cluster.servers.map(({ name }) => name).filter(name => !observed.has(name)),
         vips: addresses.map(address => ({ address, holders: holdersOf(nodes, address) })),
-        exit: exitOf(connections.failures, holder, servers),
+        exit: exitOf(connections.failures, holder, servers, ports),
         // What cannot be compared because a server is out of sight is no news.
         problems: [...holder, ...formerMemberProblems(cluster, nodes), ...(complete ? drift.problems : []), ...errors.map(issueLine)],
       }
@@ -93,9 +93,9 @@ export async function status(
   )
 }
 
-function exitOf(failures: readonly HactlError[], holder: readonly string[], servers: readonly ServerStatus[]): number {
+function exitOf(failures: readonly HactlError[], holder: readonly string[], servers: readonly ServerStatus[], ports: Ports): number {
   if (holder.length > 0) return 7
-  if (failures.length > 0) return worstOf(failures).exit
+  if (failures.length > 0) return verdictOn(new HactlErrors(failures), ports).exit
   return servers.every(server => server.healthy) ? 0 : 5
 }
 

@@ -22,7 +22,7 @@ import { assertNotInterrupted } from '../engine/interrupt.ts'
 import { isLoss, type Links } from '../engine/links.ts'
 import { lockLost } from '../engine/lock.ts'
 import type { Playbook } from '../engine/playbook.ts'
-import { asHactlError, beforeAnyChange, HactlError, onlyLooking, stoppedPartWay, throwAll } from '../errors.ts'
+import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import type { Effect, Ports, Script } from '../ports.ts'
 import type { Action, ObservedNode, Plan } from '../state.ts'
 import { lookAt } from './cluster-at-rest.ts'
@@ -78,10 +78,7 @@ export async function runTurns(turns: Turns): Promise<{ readonly moves: readonly
       fix: 'hactl upgrade goes on where it ended',
     })
     onEvent({ kind: 'wave-started', stage: 'upgrade', wave: index + 1, waves: servers.length, servers: [server] })
-    const turn = takeTurn(turns, server, gates, calm).catch((error: unknown) => {
-      throw index > 0 ? stoppedPartWay(asHactlError(error)) : error
-    })
-    moves.push(...(await turn))
+    moves.push(...(await takeTurn(turns, server, gates, calm)))
   }
   await gates.pass('one-holder', servers)
   return { moves, nodes: await lookAt(cluster, turns.links, calm) }
@@ -98,8 +95,7 @@ async function fetchAll(turns: Turns, servers: readonly string[]): Promise<void>
       await steps(turns, server, trial, 'none', 'try the new versions', SWITCH_DEADLINE_MS, 'E_CONFIG_REFUSED', turns.ports.signal)
     }),
   )
-  const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [beforeAnyChange(asHactlError(outcome.reason))] : []))
-  throwAll(errors)
+  throwAll(outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [asHactlError(outcome.reason)] : [])))
 }
 
 async function fetch(turns: Turns, server: string, installs: readonly Install[]): Promise<void> {
@@ -117,7 +113,7 @@ async function fetch(turns: Turns, server: string, installs: readonly Install[])
 async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports): Promise<readonly Move[]> {
   const { cluster, outlooks, ports, plan, lockId, runId } = turns
   const actions = actionsOf(plan, server)
-  const before = await onlyLooking(() => sceneOf(turns, server, ports))
+  const before = await sceneOf(turns, server, ports)
   if (actions.length === 0) {
     const moves = outlooks.get(server)?.begun === 'drained' && isDrained(before.node) ? await takeBack(turns, server, calm) : []
     await endTurn(turns, server, gates)
@@ -127,7 +123,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
   const drains = tracksDrain(before.node) && !wasDrained
   assertTakers(before)
   const mark = markScript(lockId, drains ? 'drained' : 'begun')
-  await onlyLooking(() => quietly(turns, server, mark, 'none', 'note that the upgrade has begun here'))
+  await quietly(turns, server, mark, 'none', 'note that the upgrade has begun here')
   const moves: Move[] = []
   if (drains && !isDrained(before.node)) {
     try {
@@ -180,13 +176,9 @@ async function endTurn(turns: Turns, server: string, gates: Gates): Promise<void
 
 /** Gives an upgraded server its priority back. */
 async function takeBack(turns: Turns, server: string, calm: Ports): Promise<readonly Move[]> {
-  try {
-    const { vips, failure } = await raise(await sceneOf(turns, server, calm), turns.lockId)
-    if (failure !== undefined) throw failure
-    return vips.map(vip => ({ ...vip, server }))
-  } catch (error) {
-    throw stoppedPartWay(asHactlError(error))
-  }
+  const { vips, failure } = await raise(await sceneOf(turns, server, calm), turns.lockId)
+  if (failure !== undefined) throw failure
+  return vips.map(vip => ({ ...vip, server }))
 }
 
 async function sceneOf(turns: Turns, server: string, ports: Ports): Promise<Scene> {
@@ -238,7 +230,6 @@ async function leftBehind(turns: Turns, server: string, isLowered: boolean, thro
     what: error.message,
     why: [...error.why, ...started, ...state, 'later servers keep the versions they had'],
     fix: `mend ${server}, then hactl upgrade finishes it and goes on${error.fix === undefined ? '' : `; ${error.fix}`}`,
-    exit: stoppedPartWay(error).exit,
     cause: error,
   })
 }
@@ -281,7 +272,7 @@ async function quietly(
 ): Promise<void> {
   const result = await turns.links.current(server).run(script, { effect, label, deadlineMs })
   if (result.code === 0) return
-  const lost = lockLost(result, server, label, 5)
+  const lost = lockLost(result, server, label)
   if (lost !== undefined) throw lost
   throw new HactlError({
     code: 'E_COMMAND_FAILED',

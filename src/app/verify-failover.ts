@@ -8,6 +8,7 @@ import { createLinks } from '../engine/links.ts'
 import { withLock } from '../engine/lock.ts'
 import { sh } from '../engine/ssh/sh.ts'
 import { asHactlError, HactlError, throwAll } from '../errors.ts'
+import { verdictOn } from '../exit-status.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { DrillAccount } from '../report/record.ts'
 import type { ObservedNode } from '../state.ts'
@@ -140,7 +141,9 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
             if (!verdict.restored || account.isUnhealthy) break
           }
         } catch (error) {
-          const { message, why, fix, exit } = asHactlError(error)
+          const fault = asHactlError(error)
+          const { message, why, fix } = fault
+          const { exit } = verdictOn(fault, ports)
           const problems = [message, ...why, ...(fix === undefined ? [] : [fix])]
           const run = runOf({ drills: accounts, maxOutageMs: widest(errands), exit, problems })
           for (const { path, problem } of await writeReports(input.reports, run, ports)) {

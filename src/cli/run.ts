@@ -1,4 +1,5 @@
-import { asHactlError, HactlError, HactlErrors } from '../errors.ts'
+import { asHactlError, EXIT_OF, HactlError, HactlErrors } from '../errors.ts'
+import { type RunState, verdictOn } from '../exit-status.ts'
 import type { Ports } from '../ports.ts'
 import type { AppFunctions } from './app-contract.ts'
 import type { Outcome } from './command.ts'
@@ -46,20 +47,27 @@ export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks
     output.object({ event: 'result', command, exit: outcome.exit, ...outcome.result })
     return outcome.exit
   }
-  return tellError(classify(outcome.thrown, ports.signal), command, output, outcome.result)
+  return tellError(classify(outcome.thrown, ports.signal), ports, command, output, outcome.result)
 }
 
 /** Tells what was thrown where no run() could catch it, as run() tells of everything else; gives the exit status. */
-export function tellFault(thrown: unknown, argv: readonly string[], ports: Pick<Ports, 'env' | 'terminal'>): number {
+export function tellFault(thrown: unknown, argv: readonly string[], ports: RunState & Pick<Ports, 'env' | 'terminal'>): number {
   const noTree = () => Promise.reject(new Error('a fault is told without a drawing'))
   const output = createOutput(outputSettings(argv, ports), ports.terminal, noTree)
-  return tellError(asHactlError(thrown), commandOf(argv), output)
+  return tellError(asHactlError(thrown), ports, commandOf(argv), output)
 }
 
-function tellError(error: HactlError, command: string, output: Output, soFar: Readonly<Record<string, unknown>> = {}): number {
+function tellError(
+  error: HactlError,
+  run: RunState,
+  command: string,
+  output: Output,
+  soFar: Readonly<Record<string, unknown>> = {},
+): number {
+  const { exit, worst } = verdictOn(error, run)
   output.problem(renderError(error, { columns: output.errorColumns, verbose: output.verbose, style: output.errorStyle }))
-  output.object({ event: 'result', command, exit: error.exit, ...withServers(errorResult(error), soFar) })
-  return error.exit
+  output.object({ event: 'result', command, exit, ...withServers(errorResult(error, worst), soFar) })
+  return exit
 }
 
 /** What failed and what was changed, both by server: one entry for each. */
@@ -123,12 +131,12 @@ function interruptName(signal: AbortSignal): 'SIGINT' | 'SIGTERM' | undefined {
   return signal.reason === 'SIGINT' || signal.reason === 'SIGTERM' ? signal.reason : undefined
 }
 
-/** After a signal, whatever was not ours to begin with is the interrupt; SIGTERM is told apart from SIGINT by 143. */
+/** After a signal, whatever was not ours to begin with is the interrupt. */
 function classify(thrown: unknown, signal: AbortSignal): HactlError {
   if (!signal.aborted) return asHactlError(thrown)
   const name = interruptName(signal)
   // main.ts aborts with the error itself when something was thrown where nobody could catch it.
-  if (name === undefined) return thrown instanceof HactlError && thrown.exit === 8 ? thrown : asHactlError(signal.reason)
+  if (name === undefined) return thrown instanceof HactlError && EXIT_OF[thrown.code] === 8 ? thrown : asHactlError(signal.reason)
   if (thrown instanceof HactlError && thrown.code !== 'E_INTERRUPTED') return thrown
   if (thrown instanceof HactlErrors) {
     const others = thrown.errors.filter(error => error.code !== 'E_INTERRUPTED')
@@ -145,7 +153,6 @@ function interruptBy(name: 'SIGINT' | 'SIGTERM', ours: HactlError | undefined, c
     why: ours?.why ?? [],
     ...(ours?.fix === undefined ? {} : { fix: ours.fix }),
     ...(ours?.server === undefined ? {} : { server: ours.server }),
-    exit: name === 'SIGTERM' ? 143 : 130,
     cause,
   })
 }

@@ -1,4 +1,4 @@
-import { asHactlError, HactlError, HactlErrors, onlyLooking, stoppedPartWay, throwAll } from '../errors.ts'
+import { asHactlError, EXIT_OF, HactlError, HactlErrors, throwAll } from '../errors.ts'
 import type { Clock, CommandResult, Effect, Script, Session } from '../ports.ts'
 import type { Action, ManagedService, ObservedNode, Plan, ServiceTable, Unit } from '../state.ts'
 import type { PackageSource } from './apply/package-source.ts'
@@ -44,7 +44,7 @@ export interface ApplyInput {
  * Makes a plan real. Every server is prepared and checked before any live file changes; then the waves, a gate after each. The first
  * failure stops what comes after it, waits for what is in flight, and puts the failed wave's previous files back; a gate that does not
  * hold, those of all waves.
- * Throws HactlError(s): E_CONFIG_REFUSED (5, nothing live was changed), E_COMMAND_FAILED, E_GATE, E_CONNECTION_LOST ... (6), E_UNDO_FAILED (8).
+ * Throws HactlError(s): E_CONFIG_REFUSED (nothing live was changed), E_COMMAND_FAILED, E_GATE, E_CONNECTION_LOST ... (6), E_UNDO_FAILED (8).
  */
 export async function applyPlan(input: ApplyInput): Promise<void> {
   for (const stage of input.playbook.stages) {
@@ -109,13 +109,11 @@ async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
   const servers = changingServers(input)
   if (servers.length === 0) return
   input.onEvent({ kind: 'stage-started', stage: stage.stage, title: 'install packages and check the new files', servers })
-  const isInstalling = servers.some(server => actionsOf(input, server).some(action => action.kind === 'install-package'))
-  const prepare = () => prepareEach(input, servers)
   const opened: (() => Promise<void>)[] = []
   try {
-    const outcomes = await Promise.allSettled([onlyLooking(() => fetchAll(input, servers, opened)), input.lastCheck?.()])
+    const outcomes = await Promise.allSettled([fetchAll(input, servers, opened), input.lastCheck?.()])
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
-    await (isInstalling ? prepare() : onlyLooking(prepare))
+    await prepareEach(input, servers)
   } finally {
     await Promise.allSettled(opened.map(close => close()))
   }
@@ -207,7 +205,7 @@ async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
 function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown: unknown): unknown {
   const errors = thrown instanceof HactlErrors ? thrown.errors : [thrown]
   if (!signal.aborted || !errors.every(error => error instanceof HactlError && error.code === 'E_INTERRUPTED')) return thrown
-  return interruptedError(signal, {
+  return interruptedError({
     what: `interrupted while ${wave.join(', ')} changed`,
     why: [`${wave.join(', ')}: put back as before; servers that were done before keep the new configuration, later ones were not touched`],
     fix: 'run hactl deploy again to finish',
@@ -272,7 +270,7 @@ async function restoreServers(input: ApplyInput, wave: readonly string[]): Promi
 
 function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): unknown {
   if (!(thrown instanceof HactlError) && failures.length === 0) return thrown
-  const reasons = (thrown instanceof HactlErrors ? thrown.errors : [asHactlError(thrown)]).map(stoppedPartWay)
+  const reasons = thrown instanceof HactlErrors ? thrown.errors : [asHactlError(thrown)]
   // Where the lock was lost, the undo met the same as the change itself.
   const isTold = (failure: HactlError) =>
     reasons.some(({ code, server }) => failure.code === 'E_LOCKED' && code === 'E_LOCKED' && server === failure.server)
@@ -303,13 +301,12 @@ function notRestored({ runId, services }: ApplyInput, server: string, reason: un
       what: 'nothing was put back there: another run has taken the lock over',
       why: ['this run showed no sign of life for too long, and the other one builds on what it found'],
       fix: `see that the other run ends well: hactl status; then hactl history says what ${server} has`,
-      exit: 6,
       cause: reason,
     })
   }
   const why = reason instanceof HactlError ? [reason.message, ...reason.why] : [String(reason)]
   const previous = `${RUNS_DIR}/${runId}/previous`
-  if (reason instanceof HactlError && (reason.code === 'E_CONNECTION_LOST' || reason.exit === 4)) {
+  if (reason instanceof HactlError && (reason.code === 'E_CONNECTION_LOST' || EXIT_OF[reason.code] === 4)) {
     return new HactlError({
       code: 'E_CONNECTION_LOST',
       server,

@@ -1,5 +1,5 @@
 /** Moves addresses on purpose and measures it: watch, change one thing on one server, watch until they have moved; else take it back. */
-import { asHactlError, HactlError, onlyLooking } from '../errors.ts'
+import { asHactlError, HactlError } from '../errors.ts'
 import type { Clock, Effect, RunOptions, Script } from '../ports.ts'
 import type { Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
@@ -67,7 +67,7 @@ export interface MoveOutcome {
 export async function runMove(run: MoveRun): Promise<MoveOutcome> {
   const watch = startWatching(run)
   try {
-    await onlyLooking(() => seeBaseline(run, watch))
+    await seeBaseline(run, watch)
     const problems = await changeAndWatch(run, watch)
     return { problems, samplesOf: watch.samplesOf }
   } finally {
@@ -118,7 +118,7 @@ async function changeAndWatch(run: MoveRun, watch: Watching): Promise<readonly s
   const { clock, server, title } = run
   // An interrupt during the baseline must not let the change begin.
   await clock.sleep(0, run.signal)
-  await onlyLooking(run.prepare)
+  await run.prepare()
   const startedMs = clock.monotonic()
   const gate = { gate: 'move', title, servers: [server] }
   let problems: readonly string[]
@@ -145,7 +145,7 @@ async function send(run: MoveRun, change: Change, effect: Effect, signal: AbortS
   const options: RunOptions = { effect, label: change.title, deadlineMs: CHANGE_DEADLINE_MS, signal }
   const result = await run.links.current(server).run(change.script, options)
   if (result.code === 0) return
-  const lost = lockLost(result, server, change.title, 5)
+  const lost = lockLost(result, server, change.title)
   if (lost !== undefined) throw lost
   throw new HactlError({
     code: 'E_COMMAND_FAILED',

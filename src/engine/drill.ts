@@ -183,7 +183,7 @@ async function runDisturbance(run: DrillRun, plan: UndoPlan): Promise<void> {
       signal: run.signal,
     })
     if (result.code === 0) return
-    const lost = lockLost(result, server, disturbance.title, 6)
+    const lost = lockLost(result, server, disturbance.title)
     if (lost !== undefined) throw lost
     throw new HactlError({
       code: 'E_COMMAND_FAILED',

@@ -8,12 +8,11 @@ export interface Interrupted {
   readonly cause?: unknown
 }
 
-/** E_INTERRUPTED with the exit status of the signal that it was: 130 or 143. */
-export function interruptedError(signal: AbortSignal, how: Interrupted): HactlError {
-  return new HactlError({ code: 'E_INTERRUPTED', ...how, exit: signal.reason === 'SIGTERM' ? 143 : 130 })
+export function interruptedError(how: Interrupted): HactlError {
+  return new HactlError({ code: 'E_INTERRUPTED', ...how })
 }
 
 /** Asked between two steps that are each ended once they have begun. */
 export function assertNotInterrupted(signal: AbortSignal, how: Interrupted): void {
-  if (signal.aborted) throw interruptedError(signal, how)
+  if (signal.aborted) throw interruptedError(how)
 }

@@ -1,5 +1,5 @@
 /** The open connections of a run, each replaced by a new one when it is lost. */
-import { HactlError } from '../errors.ts'
+import { EXIT_OF, HactlError } from '../errors.ts'
 import type { Session } from '../ports.ts'
 
 export interface Links {
@@ -46,5 +46,7 @@ export function createLinks(sessions: readonly Session[], connect: (server: stri
 
 /** Whether the fault is one of the connection: the server may be gone, but nothing says that the command was wrong. */
 export function isLoss(fault: unknown): boolean {
-  return fault instanceof HactlError && (fault.code === 'E_CONNECTION_LOST' || fault.code === 'E_COMMAND_TIMEOUT' || fault.exit === 4)
+  return (
+    fault instanceof HactlError && (fault.code === 'E_CONNECTION_LOST' || fault.code === 'E_COMMAND_TIMEOUT' || EXIT_OF[fault.code] === 4)
+  )
 }

@@ -1,4 +1,4 @@
-import { HactlError, onlyLooking } from '../errors.ts'
+import { HactlError } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import { LOCK_LOST_STATUS } from './apply/report.ts'
 import { STATE_DIR } from './observe/script.ts'
@@ -39,7 +39,7 @@ export async function withLock<T>(
   const asked: Session[] = []
   const take = (session: Session) => {
     asked.push(session)
-    return onlyLooking(() => takeLock(session, claim))
+    return takeLock(session, claim)
   }
   try {
     const [first, ...rest] = sessions
@@ -172,8 +172,8 @@ export function lockedByOther(result: CommandResult, server: string): HactlError
   })
 }
 
-/** E_LOCKED where lockGuard ended a script that did nothing else; undefined for any other end. `exit`: 6 unless nothing was changed before. */
-export function lockLost(result: CommandResult, server: string, label: string, exit: 5 | 6): HactlError | undefined {
+/** E_LOCKED where lockGuard ended a script that did nothing else; undefined for any other end. */
+export function lockLost(result: CommandResult, server: string, label: string): HactlError | undefined {
   if (result.code !== LOCK_LOST_STATUS) return undefined
   return new HactlError({
     code: 'E_LOCKED',
@@ -181,7 +181,6 @@ export function lockLost(result: CommandResult, server: string, label: string, e
     what: 'the lock of this run was broken by somebody else',
     why: [`nothing was done in this step: ${label}`],
     fix: 'see who works on this cluster, then run again',
-    exit,
   })
 }
 

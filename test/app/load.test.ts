@@ -66,7 +66,7 @@ describe('a file that is there and cannot be read', () => {
     const ports = without({}, INVENTORY_PATH)
     const what = `${INVENTORY_PATH} cannot be read as an inventory: it is a folder`
     await expect(readInventory(INVENTORY_PATH, ports)).rejects.toMatchObject({ code: 'E_INVENTORY_MISSING', message: what })
-    const conf = { exit: 3, message: `${INVENTORY_PATH} cannot be read: it is a folder` }
+    const conf = { code: 'E_INVENTORY_MISSING', message: `${INVENTORY_PATH} cannot be read: it is a folder` }
     await expect(checkConf(INVENTORY_PATH, ports)).rejects.toMatchObject(conf)
   })
 
@@ -91,7 +91,9 @@ describe('a file that is there and cannot be read', () => {
   test('does not hide an interrupt', async () => {
     const read = () => Promise.reject(new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted' }))
     const ports = portsWith({})
-    await expect(readInventory(INVENTORY_PATH, { ...ports, files: { ...ports.files, read } })).rejects.toMatchObject({ exit: 130 })
+    await expect(readInventory(INVENTORY_PATH, { ...ports, files: { ...ports.files, read } })).rejects.toMatchObject({
+      code: 'E_INTERRUPTED',
+    })
   })
 })
 

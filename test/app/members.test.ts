@@ -1,7 +1,7 @@
 /** Servers that join a running cluster and leave it: the whole of a deploy, on three folders for servers. */
 import { describe, expect, test, vi } from 'vitest'
 import { forgetMembersScript } from '../../src/engine/apply/remove.ts'
-import { deployedCluster, failureOf } from '../support/deployed.ts'
+import { deployedCluster } from '../support/deployed.ts'
 import { unlessLacking } from '../support/lacking.ts'
 import { INVENTORY, type ShellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
@@ -29,7 +29,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
   test('refuses a server that --limit would let join alone, and changes nothing', async () => {
     cluster.files.set('inventory.yml', INVENTORY)
     const before = switched()
-    const error = await failureOf(cluster.deploy({ limit: ['srv-3'] }))
+    const error = await cluster.failedDeploy({ limit: ['srv-3'] })
     expect(error).toMatchObject({ code: 'E_UNKNOWN_TO_PEERS', exit: 5 })
     expect(error.why).toEqual(['srv-1', 'srv-2'].map(name => expect.stringMatching(new RegExp(`^${name} does not know srv-3`))))
     expect(switched()).toEqual(before)
@@ -43,7 +43,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     const changed = TWO_SERVERS.replace('virtual_router_id: 66,', 'virtual_router_id: 66, version: 2, advert_int: 1,')
     cluster.files.set('inventory.yml', changed)
     const before = switched()
-    const error = await failureOf(cluster.deploy({ limit: ['srv-1'] }))
+    const error = await cluster.failedDeploy({ limit: ['srv-1'] })
     expect(error).toMatchObject({ code: 'E_UNKNOWN_TO_PEERS', exit: 5 })
     expect(error.why).toEqual([expect.stringMatching(/^srv-2 runs on with what srv-1 is to give up: VRRP1: another VRRP version/)])
     expect(switched()).toEqual(before)
@@ -60,7 +60,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     if (third === undefined) throw new Error('three servers')
     third.before = ({ label }) =>
       label === 'make the changes live' ? { code: 1, stdout: '@@fail service/keepalived no\n', stderr: '' } : undefined
-    expect(await failureOf(cluster.deploy())).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6, server: 'srv-3' })
+    expect(await cluster.failedDeploy()).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6, server: 'srv-3' })
     expect(third.read('/world/units/keepalived/active')).toBeUndefined()
     expect(cluster.servers.slice(0, 2).map(each => each.read('/world/units/keepalived/active'))).not.toContain(undefined)
   })
@@ -70,13 +70,13 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     await cluster.deploy()
     cluster.files.set('inventory.yml', TWO_SERVERS)
     const before = switched()
-    const error = await failureOf(cluster.deploy())
+    const error = await cluster.failedDeploy()
     expect(error).toMatchObject({ code: 'E_FORMER_MEMBER', exit: 5 })
     expect(error.message).toContain('srv-3 (192.0.2.13)')
     expect(error.fix).toMatch(/hactl remove --limit srv-3 .*hactl deploy --forget srv-3/)
     expect(switched()).toEqual(before)
     await cluster.deploy({ forget: ['srv-3'] })
-    const present = await failureOf(cluster.deploy({ forget: ['srv-1'] }))
+    const present = await cluster.failedDeploy({ forget: ['srv-1'] })
     expect(present).toMatchObject({ code: 'E_USAGE', message: '--forget names srv-1, which the inventory has' })
     // And is not asked again.
     await cluster.deploy()

@@ -1,4 +1,4 @@
-import { throwAll } from '../../src/errors.ts'
+import { EXIT_OF, throwAll } from '../../src/errors.ts'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { LoadedCluster } from '../../src/app/load.ts'
 import { preflightErrors } from '../../src/app/preflight.ts'
@@ -20,7 +20,7 @@ function withSecond(more: Partial<ObservedNode>, facts: Partial<Facts> = {}): Ob
   return nodes().map(node => (node.server === 'srv-2' ? { ...node, ...more, facts: { ...node.facts, ...facts } } : node))
 }
 const codesOf = (seen: readonly ObservedNode[], minded: 'locks' | 'no-locks' = 'locks') =>
-  preflightErrors(loaded.cluster, seen, { minded }).map(error => `${error.code} ${error.exit} ${error.server}`)
+  preflightErrors(loaded.cluster, seen, { minded }).map(error => `${error.code} ${EXIT_OF[error.code]} ${error.server}`)
 const os = (id: string, like: string): Partial<Facts> => ({ os: { id, like, version: '1', codename: '', pretty: id } })
 const lock = (ageSeconds: number) => ({ lock: { id: 'x', owner: 'eve@desk', reason: 'deploy', ageSeconds } })
 

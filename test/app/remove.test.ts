@@ -8,7 +8,8 @@ import { describe, expect, test, vi } from 'vitest'
 import { remove } from '../../src/app/remove.ts'
 import { HactlError } from '../../src/errors.ts'
 import { INVENTORY_PATH } from '../support/memory-ports.ts'
-import { deployedCluster, failureOf } from '../support/deployed.ts'
+import { deployedCluster } from '../support/deployed.ts'
+import { failureOf } from '../support/failure.ts'
 import { unlessLacking } from '../support/lacking.ts'
 import { connectionLost } from '../support/remote.ts'
 import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
@@ -23,11 +24,11 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
   deployedCluster(next => (cluster = next))
 
-  const run = (limit: readonly string[] = []) =>
-    remove({ inventoryPath: INVENTORY_PATH, limit, forks: 8, timeoutMs: 1000, confirm: async () => true }, cluster.ports, event =>
+  const run = (limit: readonly string[] = [], ports = cluster.newRun()) =>
+    remove({ inventoryPath: INVENTORY_PATH, limit, forks: 8, timeoutMs: 1000, confirm: async () => true }, ports, event =>
       cluster.events.push(event),
     )
-  const failure = (limit?: readonly string[]) => failureOf(run(limit))
+  const failure = (limit?: readonly string[]) => failureOf(cluster.newRun(), ports => run(limit, ports))
   /** A switch on this server that outlived its connection. */
   const hold = async (server: ShellServer) => {
     const mutex = join(server.root, 'var/lib/hactl/switch.mutex')

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { rollback } from '../../src/app/rollback.ts'
 import { HactlErrors } from '../../src/errors.ts'
 import { INVENTORY_PATH, PACKAGE_ROOT } from '../support/memory-ports.ts'
+import { failureOf } from '../support/failure.ts'
 import { connectionLost } from '../support/remote.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
@@ -14,10 +15,10 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 describe('a rollback', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
 
-  const run = () =>
+  const run = (ports = cluster.newRun()) =>
     rollback(
       { inventoryPath: INVENTORY_PATH, id: undefined, limit: [], forks: 8, timeoutMs: 1000, confirm: async () => true },
-      cluster.ports,
+      ports,
       event => cluster.events.push(event),
       PACKAGE_ROOT,
     )
@@ -40,7 +41,7 @@ describe('a rollback', unlessLacking(shellServerLacks()), () => {
         }
       }
       // All of them are told of, not the first alone.
-      await expect(run()).rejects.toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, message: '3 problems' })
+      expect(await failureOf(cluster.newRun(), run)).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, message: '3 problems' })
       for (const server of cluster.servers) server.before = () => undefined
     },
   )
@@ -67,11 +68,11 @@ describe('a rollback', unlessLacking(shellServerLacks()), () => {
       server.remove(path)
       server.write('/world/haproxy-needs', path)
     }
-    const refused: unknown = await run().catch((error: unknown) => error)
+    const refused = await failureOf(cluster.newRun(), run)
     expect(refused).toBeInstanceOf(HactlErrors)
+    expect(refused.exit).toBe(5)
     expect(refused instanceof HactlErrors && refused.errors[0]).toMatchObject({
       code: 'E_CONFIG_REFUSED',
-      exit: 5,
       why: expect.arrayContaining([`${path} was shipped then, and certificates: in the inventory no longer lists it`]),
       fix: expect.stringContaining(`put ${path} back into certificates:`),
     })

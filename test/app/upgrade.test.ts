@@ -4,7 +4,8 @@ import { upgrade } from '../../src/app/upgrade.ts'
 import { HactlError } from '../../src/errors.ts'
 import { INVENTORY_PATH, PACKAGE_ROOT } from '../support/memory-ports.ts'
 import type { Ports } from '../../src/ports.ts'
-import { deployedCluster, failureOf, serverOf } from '../support/deployed.ts'
+import { deployedCluster, serverOf } from '../support/deployed.ts'
+import { failureOf } from '../support/failure.ts'
 import { unlessLacking } from '../support/lacking.ts'
 import { connectionLost } from '../support/remote.ts'
 import type { ShellCluster } from '../support/shell-cluster.ts'
@@ -27,8 +28,8 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
   /** Names of servers, once for each connection. */
   let connections: string[]
 
-  const run = (confirm = async () => true) => {
-    const { remote } = cluster.ports
+  const run = (confirm = async () => true, ports = cluster.newRun()) => {
+    const { remote } = ports
     const counting: Ports['remote'] = {
       connect: (target, signal) => {
         connections.push(target.server)
@@ -36,9 +37,9 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
       },
     }
     const input = { inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, confirm }
-    return upgrade(input, { ...cluster.ports, remote: counting }, event => cluster.events.push(event), PACKAGE_ROOT)
+    return upgrade(input, { ...ports, remote: counting }, event => cluster.events.push(event), PACKAGE_ROOT)
   }
-  const failure = () => failureOf(run())
+  const failure = () => failureOf(cluster.newRun(), ports => run(undefined, ports))
   const server = (name: string) => serverOf(cluster, name)
   /** A newer haproxy for these: backups, whose turn moves no address. */
   const offer = (...names: readonly string[]) => {

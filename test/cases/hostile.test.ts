@@ -20,7 +20,7 @@ import { nodeFactsFor } from '../../src/domain/node-facts.ts'
 import { listHistoryScript, parseHistory, recordScript, type HistoryEntry } from '../../src/engine/history.ts'
 import { withLock } from '../../src/engine/lock.ts'
 import { serverProbeScript } from '../../src/engine/server-prober.ts'
-import { HactlError } from '../../src/errors.ts'
+import { EXIT_OF, HactlError } from '../../src/errors.ts'
 import { addresses, observed } from '../domain/example.ts'
 import { CANARY, hostileInventory, type HostileInventory } from '../support/hostile-inventories.ts'
 import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
@@ -72,7 +72,7 @@ async function judge(hostile: HostileInventory, text: string, env: HostileInvent
     })
     return { hostile, cluster, files: new Map(rendered) }
   } catch (error) {
-    if (error instanceof HactlError && error.exit === 3) return { hostile, error }
+    if (error instanceof HactlError && EXIT_OF[error.code] === 3) return { hostile, error }
     throw new Error(`number ${hostile.number}, ${hostile.place}`, { cause: error })
   }
 }

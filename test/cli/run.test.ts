@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
+import { createLedger } from '../../src/engine/ledger.ts'
 import { COMMANDS } from '../../src/cli/program.ts'
 import { fakeTerminal } from '../support/terminal.ts'
 import { scriptedPrompter } from '../support/prompter.ts'
@@ -233,9 +234,18 @@ describe('errors', () => {
 `)
   })
 
+  const changed = () => {
+    const ledger = createLedger()
+    ledger.note('srv-3', 'make the changes live')('made')
+    return ledger
+  }
+
   test('of several servers are all reported, and the worst decides', async () => {
     const lost = new HactlError({ code: 'E_CONNECTION_LOST', server: 'srv-3', what: 'the connection was lost', fix: 'run it again' })
-    const { exit, err, result } = await runLine(['status', '--json'], { app: fails(new HactlErrors([denied, lost])) })
+    const { exit, err, result } = await runLine(['status', '--json'], {
+      app: fails(new HactlErrors([denied, lost])),
+      ports: { ledger: changed() },
+    })
     expect(exit).toBe(6)
     expect(err).toContain('srv-2: ')
     expect(err).toContain('srv-3: the connection was lost')
@@ -249,6 +259,32 @@ describe('errors', () => {
         { name: 'srv-3', code: 'E_CONNECTION_LOST' },
       ],
     })
+  })
+
+  test.for([
+    ['E_SSH_AUTH', 4, 6],
+    ['E_UNHEALTHY', 5, 6],
+    ['E_DECLINED', 3, 6],
+    ['E_CONNECTION_LOST', 4, 6],
+    ['E_COMMAND_TIMEOUT', 4, 6],
+    ['E_COMMAND_FAILED', 5, 6],
+    ['E_GATE', 5, 6],
+    ['E_FAILOVER_NONE', 7, 7],
+    ['E_UNDO_FAILED', 8, 8],
+    ['E_INTERNAL', 1, 1],
+  ] as const)('with %s end with %i where nothing was changed, and with %i where something was', async ([code, before, after]) => {
+    const app = fails(new HactlError({ code, what: 'it failed' }))
+    expect((await runLine(['status'], { app })).exit).toBe(before)
+    expect((await runLine(['status'], { app, ports: { ledger: changed() } })).exit).toBe(after)
+  })
+
+  test('of several servers are judged by what was changed: before any change a refusal outweighs a lost connection', async () => {
+    const errors = [
+      new HactlError({ code: 'E_CONNECTION_LOST', server: 'srv-1', what: 'lost' }),
+      new HactlError({ code: 'E_DISK_FULL', server: 'srv-2', what: 'full' }),
+    ]
+    const { result } = await runLine(['status', '--json'], { app: fails(new HactlErrors(errors)) })
+    expect(result()).toMatchObject({ exit: 5, code: 'E_DISK_FULL', server: 'srv-2' })
   })
 
   test('that are faults of hactl exit 1, with their stack only when asked for', async () => {

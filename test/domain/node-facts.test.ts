@@ -48,7 +48,7 @@ describe('the interface', () => {
 
   test('that is not there is refused, with what is there and the key to set', () => {
     const error = errorOf(() => factsWith(clusterWith({ interface: { 'srv-2': 'ens160' } }), 'eth0 192.0.2.1%n/24'))
-    expect(error).toMatchObject({ code: 'E_NO_INTERFACE', exit: 5, server: 'srv-2' })
+    expect(error).toMatchObject({ code: 'E_NO_INTERFACE', server: 'srv-2' })
     expect(error.message).toBe('srv-2: there is no interface ens160 with an address')
     expect(error.why.join()).toContain('eth0 192.0.2.12/24')
     expect(error.fix).toContain('interface: { srv-2: NAME }')

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
 import { interrupted } from '../support/clock.ts'
 import { type ApplyWorld, applyWorld, SERVERS } from '../support/apply-world.ts'
-import { failureOf } from '../support/deployed.ts'
+import { failureOf } from '../support/failure.ts'
 import type { Action } from '../../src/state.ts'
 import { connectionLost, unreachable } from '../support/remote.ts'
 
@@ -19,7 +19,7 @@ function breakAt(world: ApplyWorld, where: string, how: Error | { readonly code:
   }
 }
 
-const outcome = (world: ApplyWorld, changeClass?: 'local' | 'together') => failureOf(world.apply(changeClass))
+const outcome = (world: ApplyWorld, changeClass?: 'local' | 'together') => failureOf(world.state, () => world.apply(changeClass))
 
 const steps = (world: ApplyWorld, word: string) => world.log.filter(entry => entry.startsWith(word))
 
@@ -62,9 +62,10 @@ describe('applying a plan', () => {
     const world = applyWorld()
     breakAt(world, 'prepare srv-2', refused)
     const install: Action = { kind: 'install-package', id: 'package/haproxy', name: 'haproxy', version: '2.6.12', reason: 'not installed' }
-    await expect(world.apply('local', [install])).rejects.toMatchObject({
+    expect(await failureOf(world.state, () => world.apply('local', [install]))).toMatchObject({
       code: 'E_CONFIG_REFUSED',
-      exit: 5,
+      // The packages are installed: that is a change.
+      exit: 6,
       server: 'srv-2',
       fix: expect.stringMatching(/^haproxy is installed there now: .*hactl deploy makes the file for it; else mend the configuration/),
     })
@@ -239,7 +240,7 @@ describe('an interrupt', () => {
     world.before = (step, server) => {
       if (`${step} ${server}` !== 'gate vip-answers srv-2') return undefined
       world.abort.abort('SIGINT')
-      throw interrupted(world.abort.signal)
+      throw interrupted()
     }
     expect(await outcome(world)).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
     expect(world.ended.filter(entry => entry.startsWith('restore'))).toEqual(['restore srv-2'])
@@ -248,7 +249,7 @@ describe('an interrupt', () => {
   test('while all are prepared changes nothing live', async () => {
     const world = applyWorld()
     world.before = step => {
-      if (step === 'prepare') throw interrupted(world.abort.signal)
+      if (step === 'prepare') throw interrupted()
       return undefined
     }
     expect(await outcome(world)).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })

@@ -78,7 +78,7 @@ test('a service that does not answer before the drill is not disturbed', async (
   const world = drillWorld()
   world.haproxyRuns = false
   const fault = await faultOf(world)
-  expect(fault).toMatchObject({ code: 'E_UNHEALTHY', exit: 5 })
+  expect(fault).toMatchObject({ code: 'E_UNHEALTHY' })
   expect(world.log).toEqual([])
 })
 
@@ -100,7 +100,7 @@ describe('an interrupt', () => {
     const world = drillWorld()
     onFirst(world, during, () => world.abort.abort('SIGINT'))
     const fault = await faultOf(world)
-    expect(fault).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+    expect(fault).toMatchObject({ code: 'E_INTERRUPTED' })
     expect(world.log).toEqual(log)
     expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
   })
@@ -113,7 +113,7 @@ describe('an interrupt', () => {
     const world = drillWorld()
     const fault = faultOf(world)
     void world.clock.sleep(afterMs).then(() => world.abort.abort('SIGTERM'))
-    expect(await fault).toMatchObject({ code: 'E_INTERRUPTED', exit: 143 })
+    expect(await fault).toMatchObject({ code: 'E_INTERRUPTED' })
     expect(world.log.includes('undo srv-1')).toBe(undone)
     expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
   })
@@ -125,7 +125,7 @@ describe('an interrupt', () => {
       return step === 'undo' ? { code: 1, stderr: 'Job for haproxy.service failed' } : undefined
     }
     const fault = await faultOf(world)
-    expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', exit: 8, cause: { code: 'E_INTERRUPTED' } })
+    expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', cause: { code: 'E_INTERRUPTED' } })
     const { samples } = world.run
     expect(samples.filter(sample => sample.kind === 'mark').map(sample => sample.mark)).toEqual(['armed', 'disturbed', 'undone'])
     expect(samples.some(sample => sample.kind === 'probe' && !sample.ok)).toBe(true)
@@ -160,7 +160,7 @@ test('a disturbance that ends with an error is undone, because nobody knows how 
 test('a run whose lock somebody else took over while it slept disturbs nothing', async () => {
   const world = drillWorld()
   world.before = step => (step === 'disturb' ? { code: 97 } : undefined)
-  expect(await faultOf(world)).toMatchObject({ code: 'E_LOCKED', exit: 6, server: 'srv-1' })
+  expect(await faultOf(world)).toMatchObject({ code: 'E_LOCKED', server: 'srv-1' })
   expect(world.haproxyRuns).toBe(true)
 })
 
@@ -217,7 +217,7 @@ describe('a connection lost', () => {
       })
     })
     const fault = await faultOf(world)
-    expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', exit: 8, server: 'srv-1' })
+    expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', server: 'srv-1' })
     expect(fault instanceof HactlError && fault.fix).toContain('systemctl start haproxy')
     expect(world.clock.monotonic() - 1_000_000).toBeLessThan(80_000)
   })

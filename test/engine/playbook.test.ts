@@ -17,7 +17,7 @@ function problemsOf(value: unknown): readonly string[] {
   try {
     parsePlaybook(value, 'p.yml')
   } catch (error) {
-    if (error instanceof HactlError && error.code === 'E_PLAYBOOK_INVALID' && error.exit === 3) return error.why
+    if (error instanceof HactlError && error.code === 'E_PLAYBOOK_INVALID') return error.why
     throw error
   }
   return []

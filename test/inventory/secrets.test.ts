@@ -83,7 +83,7 @@ describe('resolveSecret', () => {
     ['a secret with a control character', { env: 'P' }, { env: { P: 'a\u001bb' } }, 'the secret holds a control character'],
   ] as const)('refuses %s with E_SECRET, naming the key', async ([, source, changes, what]) => {
     const error = await refusal(source, changes)
-    expect({ code: error.code, exit: error.exit, what: error.message }).toEqual({ code: 'E_SECRET', exit: 3, what: `${key}: ${what}` })
+    expect({ code: error.code, what: error.message }).toEqual({ code: 'E_SECRET', what: `${key}: ${what}` })
     expect(error.fix).toMatch(/\S/)
   })
 

@@ -10,6 +10,7 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   state: { code: [] },
   ports: { code: [], types: ['secret'] },
   errors: { code: [] },
+  'exit-status': { code: ['errors'], types: ['ports'] },
   secret: { code: [] },
   words: { code: [] },
   yaml: { code: ['errors'] },
@@ -19,9 +20,9 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   domain: { code: ['errors', 'secret'], types: ['state', 'inventory'] },
   report: { code: ['domain', 'words'], types: ['state'] },
   engine: { code: ['errors', 'secret', 'yaml'], types: ['state', 'ports'] },
-  app: { code: ['errors', 'secret', 'yaml', 'inventory', 'domain', 'report', 'engine'], types: ['state', 'ports'] },
+  app: { code: ['errors', 'exit-status', 'secret', 'yaml', 'inventory', 'domain', 'report', 'engine'], types: ['state', 'ports'] },
   // secret: the sudo password that was typed becomes one before it goes anywhere.
-  cli: { code: ['app', 'errors', 'yaml', 'secret', 'words'], types: ['ports', 'state', 'inventory', 'domain', 'engine'] },
+  cli: { code: ['app', 'errors', 'exit-status', 'yaml', 'secret', 'words'], types: ['ports', 'state', 'inventory', 'domain', 'engine'] },
   main: { code: ['app', 'cli', 'command-log', 'engine', 'errors', 'system'], types: ['ports'] },
 }
 

@@ -1,7 +1,9 @@
 /** Three servers on which a plan is applied: what reaches them is logged by purpose, and any step can be made to fail. */
 import { applyPlan } from '../../src/engine/apply.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
+import { createLedger, keepLedger } from '../../src/engine/ledger.ts'
 import { parsePlaybook } from '../../src/engine/playbook.ts'
+import type { RunState } from '../../src/exit-status.ts'
 import type { CommandResult, RunOptions, Session } from '../../src/ports.ts'
 import type { Action, ChangeClass, Plan, ServiceTable } from '../../src/state.ts'
 import { type ManualClock, manualClock } from './clock.ts'
@@ -22,6 +24,8 @@ type Answer = Partial<CommandResult> | undefined
 export interface ApplyWorld {
   readonly clock: ManualClock
   readonly abort: AbortController
+  /** What the exit status of a run is made from. */
+  readonly state: RunState
   /** "switch srv-1", in the order in which it reached the servers; "gate vip-answers srv-1,srv-2". */
   readonly log: string[]
   /** Steps that have ended, the same way. */
@@ -96,10 +100,12 @@ export function applyWorld(): ApplyWorld {
       async close() {},
     }
   }
-  const sessions = new Map(SERVERS.map(server => [server, sessionTo(server)]))
+  const ledger = createLedger()
+  const sessions = new Map(SERVERS.map(server => [server, keepLedger(sessionTo(server), ledger)]))
   const world: ApplyWorld = {
     clock,
     abort,
+    state: { ledger, signal: abort.signal },
     log,
     ended,
     events,
@@ -111,7 +117,7 @@ export function applyWorld(): ApplyWorld {
         sessions,
         reconnect: async server => {
           await reach('reconnect', server)
-          return sessionTo(server)
+          return keepLedger(sessionTo(server), ledger)
         },
         observed: new Map(),
         runId: 'run1',

@@ -34,7 +34,7 @@ export function manualClock(startMs = 1_000_000): ManualClock {
     monotonic: () => nowMs,
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(interrupted(signal))
+        if (signal?.aborted) return reject(interrupted())
         const sleeper = {
           wakesAt: nowMs + ms,
           wake: () => {
@@ -44,7 +44,7 @@ export function manualClock(startMs = 1_000_000): ManualClock {
         }
         const abort = () => {
           sleepers.delete(sleeper)
-          reject(interrupted(signal))
+          reject(interrupted())
         }
         signal?.addEventListener('abort', abort, { once: true })
         sleepers.add(sleeper)
@@ -75,9 +75,8 @@ export function manualClock(startMs = 1_000_000): ManualClock {
 }
 
 /** What the ports' contract asks of whatever an abort ends. */
-export function interrupted(signal: AbortSignal | undefined): HactlError {
-  const isTerm = signal?.reason === 'SIGTERM'
-  return new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted', ...(isTerm ? { exit: 143 } : {}) })
+export function interrupted(): HactlError {
+  return new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted' })
 }
 
 // Two turns of the event loop: promise chains end in the first, what they start in setImmediate in the second.

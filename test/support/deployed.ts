@@ -1,6 +1,5 @@
 /** A deployed cluster of three folders, made once for a file: every test has a copy of it. */
 import { afterAll, beforeAll, beforeEach } from 'vitest'
-import { HactlError } from '../../src/errors.ts'
 import { type ShellCluster, shellCluster } from './shell-cluster.ts'
 import { copyOf, type ShellServer } from './shell-server.ts'
 
@@ -29,14 +28,4 @@ export function serverOf(cluster: ShellCluster, name: string): ShellServer {
   const found = cluster.servers.find(each => each.name === name)
   if (found === undefined) throw new Error(`there is no server ${name}`)
   return found
-}
-
-/** What a run failed with; throws where it did not fail, or with what is no error of hactl's. */
-export async function failureOf(run: Promise<unknown>): Promise<HactlError> {
-  const thrown = await run.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  if (!(thrown instanceof HactlError)) throw new Error(`expected to fail, got ${String(thrown)}`, { cause: thrown })
-  return thrown
 }

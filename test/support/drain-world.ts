@@ -8,6 +8,7 @@ import { parseProbe } from '../../src/engine/observe/parse.ts'
 import type { CommandResult, Ports } from '../../src/ports.ts'
 import type { ObservedNode } from '../../src/state.ts'
 import { type ManualClock, manualClock } from './clock.ts'
+import { type Failure, failureOf } from './failure.ts'
 import { PROBE_REQUEST } from './probe-request.ts'
 import { type FakeSession, fakeRemote, fakeSession, unreachable } from './remote.ts'
 import { fakeFiles, fakePorts } from './terminal.ts'
@@ -67,7 +68,9 @@ export interface DrainWorld {
   isLockTaken: boolean
   /** Called when a write reaches a server, before it takes effect; may throw or lose a connection. */
   beforeWrite: (write: Write, server: string) => void
-  drain(server: string, over?: Partial<DrainInput>): Promise<MoveReport>
+  drain(server: string, over?: Partial<DrainInput>, run?: Ports): Promise<MoveReport>
+  /** What a drain failed with. */
+  failedDrain(server: string, over?: Partial<DrainInput>): Promise<Failure>
   undrain(server: string): Promise<MoveReport>
 }
 
@@ -213,8 +216,9 @@ export function drainWorld(): DrainWorld {
     isLockBroken: false,
     isLockTaken: false,
     beforeWrite: () => undefined,
-    drain: (server, over) =>
-      clock.settle(drain({ ...input(server), persist: false, force: false, ...over }, ports(), event => world.events.push(event))),
+    drain: (server, over, run = ports()) =>
+      clock.settle(drain({ ...input(server), persist: false, force: false, ...over }, run, event => world.events.push(event))),
+    failedDrain: (server, over) => failureOf(ports(), run => world.drain(server, over, run)),
     undrain: server => clock.settle(undrain(input(server), ports(), event => world.events.push(event))),
   }
   return world

@@ -40,7 +40,7 @@ export function fakeSession(server: string, replies: readonly Reply[]): FakeSess
     },
     lose: () => lost.abort(),
     async run(script, options) {
-      if (options.signal?.aborted) throw interrupted(options.signal)
+      if (options.signal?.aborted) throw interrupted()
       if (lost.signal.aborted) throw connectionLost(server)
       sent.push(script.raw)
       const expected = replies.find(reply => reply.when.test(script.raw))
@@ -55,7 +55,7 @@ export function fakeSession(server: string, replies: readonly Reply[]): FakeSess
         else options.onLine(line)
       }
       const ended = new Promise<never>((_, reject) => {
-        gone.addEventListener('abort', () => reject(lost.signal.aborted ? connectionLost(server) : interrupted(options.signal)), {
+        gone.addEventListener('abort', () => reject(lost.signal.aborted ? connectionLost(server) : interrupted()), {
           once: true,
         })
       })
@@ -74,7 +74,7 @@ export function fakeRemote(sessions: Readonly<Record<string, () => Session>>): R
   return {
     connected,
     async connect(target: ConnectTarget, signal) {
-      if (signal?.aborted) throw interrupted(signal)
+      if (signal?.aborted) throw interrupted()
       connected.push(target.server)
       const open = sessions[target.server]
       if (open === undefined) throw unreachable(target.server)

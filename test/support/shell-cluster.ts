@@ -10,11 +10,13 @@ import { planFor } from '../../src/app/prepare-plan.ts'
 import { serviceTableFor } from '../../src/domain/service-scripts.ts'
 import { prepareScript } from '../../src/engine/apply/prepare.ts'
 import { restoreScript, switchScript } from '../../src/engine/apply/switch.ts'
+import { createLedger } from '../../src/engine/ledger.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import type { PlanResult } from '../../src/engine/plan.ts'
 import type { Clock, CommandResult, Ports, Script } from '../../src/ports.ts'
 import type { Action, ObservedNode } from '../../src/state.ts'
 import { interrupted } from './clock.ts'
+import { type Failure, failureOf } from './failure.ts'
 import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from './memory-ports.ts'
 import { unreachable } from './remote.ts'
 import { bareServer, copyOf, type ShellServer } from './shell-server.ts'
@@ -43,7 +45,11 @@ export interface ShellCluster {
   readonly ports: Ports
   /** The operator's files by name: inventory.yml, haproxy.cfg. */
   readonly files: Map<string, string>
-  deploy(input?: Partial<DeployInput>): Promise<DeployReport>
+  /** The ports of one run: its own ledger. */
+  newRun(): Ports
+  deploy(input?: Partial<DeployInput>, run?: Ports): Promise<DeployReport>
+  /** What a deploy failed with. */
+  failedDeploy(input?: Partial<DeployInput>): Promise<Failure>
   /** What there is to do on these servers, as they are now. */
   plan(servers?: readonly ShellServer[], options?: { readonly adopt: boolean; readonly reload: boolean }): Promise<PlanResult>
   /** The first half of a deploy by itself; the server holds the lock. */
@@ -111,7 +117,9 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     events,
     ports,
     files,
-    deploy: more => deploy({ ...input, ...more }, ports, event => events.push(event), PACKAGE_ROOT),
+    newRun: () => ({ ...ports, ledger: createLedger() }),
+    deploy: (more, run = self.newRun()) => deploy({ ...input, ...more }, run, event => events.push(event), PACKAGE_ROOT),
+    failedDeploy: more => failureOf(self.newRun(), run => self.deploy(more, run)),
     async plan(some = servers, options = { adopt: false, reload: false }) {
       const loaded = await loadCluster(input.inventoryPath, ports)
       const playbook = await loadPlaybook('deploy', PACKAGE_ROOT, ports)
@@ -152,8 +160,8 @@ function eagerClock(): Clock {
     monotonic: () => nowMs,
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(interrupted(signal))
-        signal?.addEventListener('abort', () => reject(interrupted(signal)), { once: true })
+        if (signal?.aborted) return reject(interrupted())
+        signal?.addEventListener('abort', () => reject(interrupted()), { once: true })
         if (ms >= HEARTBEAT_MS) return
         nowMs += ms
         setImmediate(resolve)

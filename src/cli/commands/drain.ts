@@ -28,6 +28,6 @@ export async function moveInput(context: CommandContext, verb: 'Drain' | 'Undrai
 export async function told({ output }: CommandContext, report: MoveReport): Promise<Outcome> {
   await output.settle()
   if (report.failure === undefined) output.text(renderMove(report, output.style))
-  const result = moveObject(report)
-  return report.failure === undefined ? { exit: 0, result } : { exit: report.failure.exit, result, thrown: report.failure }
+  const outcome = { exit: 0, result: moveObject(report) }
+  return report.failure === undefined ? outcome : { ...outcome, thrown: report.failure }
 }

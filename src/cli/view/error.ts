@@ -53,10 +53,9 @@ function causes(error: HactlError): string[] {
   return lines
 }
 
-/** An error as it stands in the last line of --json. */
-export function errorResult(error: HactlError): Record<string, unknown> {
+/** An error as it stands in the last line of --json. `worst`: which of several decides the exit status. */
+export function errorResult(error: HactlError, worst: HactlError): Record<string, unknown> {
   const all = error instanceof HactlErrors ? error.errors : [error]
-  const worst = all.find(one => one.code === error.code && one.exit === error.exit) ?? error
   const named = all.filter(one => one.server !== undefined)
   const unnamed = all.filter(one => one.server === undefined)
   return {

@@ -40,7 +40,7 @@ export async function carryPackages(
   const run = async (script: Script, label: string) => {
     const result = await session.run(joinScripts([guard, script]), { effect: 'none', label, deadlineMs: PART_DEADLINE_MS, signal })
     if (result.code === 0) return
-    const lost = lockedByOther(result, session.server) ?? lockLost(result, session.server, label, 5)
+    const lost = lockedByOther(result, session.server) ?? lockLost(result, session.server, label)
     if (lost !== undefined) throw lost
     throw new HactlError({
       code: 'E_PACKAGE_UNAVAILABLE',

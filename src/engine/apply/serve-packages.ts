@@ -92,7 +92,7 @@ export async function servePackages(
       signal: stop.signal,
     })
     if (result.code === 0) return
-    throw lockedByOther(result, server) ?? lockLost(result, server, label, 5) ?? noRoom(server, label, result.stderr)
+    throw lockedByOther(result, server) ?? lockLost(result, server, label) ?? noRoom(server, label, result.stderr)
   }
 
   const tell = (name: string, ending: 'failed' | 'later', why: string) => {
@@ -140,7 +140,7 @@ export async function servePackages(
     relay = session
       .run(script, { effect: 'none', label, deadlineMs: RELAY_DEADLINE_MS, signal: stop.signal, onLine })
       .then(
-        result => reject(lockedByOther(result, server) ?? lockLost(result, server, label, 5) ?? noRoom(server, label, result.stderr)),
+        result => reject(lockedByOther(result, server) ?? lockLost(result, server, label) ?? noRoom(server, label, result.stderr)),
         reject,
       )
   })

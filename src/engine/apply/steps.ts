@@ -78,7 +78,7 @@ export async function runSteps(session: Session, script: Script, options: StepsO
   }
   const result = await session.run(script, { effect, label, deadlineMs, signal, onLine })
   if (result.code === 0) return result
-  const lost = lockLost(result, server, label, 6)
+  const lost = lockLost(result, server, label)
   if (lost !== undefined) throw lost
   if (result.code === FILE_CHANGED_STATUS) {
     throw new HactlError({

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { HactlError } from '../../../src/errors.ts'
 import type { EngineEvent } from '../../../src/engine/events.ts'
+import type { Ports } from '../../../src/ports.ts'
 import { scriptedPrompter } from '../../support/prompter.ts'
 import { fakeFiles, fakeTerminal } from '../../support/terminal.ts'
 import { runLine } from '../command-line.ts'
@@ -121,7 +122,8 @@ describe('deploy', () => {
 
   test('that stops part way says what was changed where', async () => {
     const stops = {
-      deploy: async (_input: unknown, _ports: unknown, onEvent: (event: EngineEvent) => void) => {
+      deploy: async (_input: unknown, { ledger }: Ports, onEvent: (event: EngineEvent) => void) => {
+        ledger.note('srv-1', 'make the changes live')('made')
         for (const id of ['apt/lists', 'package/haproxy', 'check/haproxy.cfg', 'firewall/rules'])
           onEvent({ kind: 'action-done', server: 'srv-1', id, title: id, durationMs: 8100 })
         throw new HactlError({ code: 'E_COMMAND_FAILED', server: 'srv-2', what: 'installing haproxy failed' })

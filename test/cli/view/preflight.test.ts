@@ -33,5 +33,5 @@ test('one table of all servers, the worst answer of each check; then doubts, the
 })
 
 test('--json has the whole table besides the error', () => {
-  expect(errorResult(error)).toMatchObject({ code: 'E_PORT_TAKEN', server: 'srv-1', checks: ROWS })
+  expect(errorResult(error, error.errors[0] ?? error)).toMatchObject({ code: 'E_PORT_TAKEN', server: 'srv-1', checks: ROWS })
 })

@@ -65,7 +65,7 @@ test('a password is never on the screen', async () => {
 test('Ctrl+C at a question is an interrupt', async () => {
   const { prompter, when } = terminal()
   when('Apply', '\u0003')
-  await expect(prompter.confirm({ message: 'Apply?', fallback: false })).rejects.toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+  await expect(prompter.confirm({ message: 'Apply?', fallback: false })).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
 })
 
 test.for([
@@ -75,7 +75,7 @@ test.for([
 ] as const)('Ctrl+D at %s is an interrupt too', async ([, ask]) => {
   const { prompter, when } = terminal()
   when('Apply', '\u0004')
-  await expect(ask(prompter)).rejects.toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+  await expect(ask(prompter)).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
 })
 
 test('a signal ends the question that is open', async () => {

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
 import { runSteps } from '../../../src/engine/apply/steps.ts'
+import { createLedger } from '../../../src/engine/ledger.ts'
 import { sh } from '../../../src/engine/ssh/sh.ts'
 import { manualClock } from '../../support/clock.ts'
-import { failureOf } from '../../support/deployed.ts'
+import { failureOf } from '../../support/failure.ts'
 
 /** What comes of a script that ended so. */
 const ended = (stderr: string, stdout = '', code = 1) =>
-  failureOf(
+  failureOf({ ledger: createLedger(), signal: new AbortController().signal }, ({ signal }) =>
     runSteps(
       {
         server: 'srv-1',
@@ -26,7 +27,7 @@ const ended = (stderr: string, stdout = '', code = 1) =>
         failure: 'E_COMMAND_FAILED',
         clock: manualClock(),
         onEvent: () => {},
-        signal: new AbortController().signal,
+        signal,
       },
     ),
   )
@@ -49,7 +50,6 @@ test('one that ended otherwise is not, nor one that has said why', async () => {
 test('one that a server ended which goes down counts as a connection that is lost', async () => {
   expect(await ended('', '@@step service/haproxy start haproxy\n@@fail service/haproxy systemctl start failed', 99)).toMatchObject({
     code: 'E_CONNECTION_LOST',
-    exit: 6,
     message: 'prepare: the server is shutting down',
     why: ['service/haproxy: systemctl start failed'],
   })

@@ -143,7 +143,6 @@ stricthostkeychecking false
     )
     expect(failure).toMatchObject({
       code: 'E_SSH_CONFIG',
-      exit: 4,
       server: 'srv-1',
       why: ['~/.ssh/config line 3: Bad configuration option: usr'],
     })
