@@ -1,4 +1,4 @@
-/** A cluster of three, fast profile, that obeys `drain` and `undrain`: the address follows the priorities. Time is a ManualClock's. */
+/** A cluster of three, fast profile, that obeys `drain`, `undrain` and a drill that stops haproxy: the address follows. Time is a ManualClock's. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { drain, type DrainInput, type MoveReport, undrain } from '../../src/app/drain.ts'
@@ -10,10 +10,11 @@ import type { ObservedNode } from '../../src/state.ts'
 import { type ManualClock, manualClock } from './clock.ts'
 import { type Failure, failureOf } from './failure.ts'
 import { PROBE_REQUEST } from './probe-request.ts'
-import { type FakeSession, fakeRemote, fakeSession, unreachable } from './remote.ts'
+import { type FakeSession, fakeRemote, fakeSession, type Reply, unreachable } from './remote.ts'
 import { fakeFiles, fakePorts } from './terminal.ts'
 
 export const VIP = '192.0.2.200'
+const DRILL_UNDO_MS = 60_000
 const SERVERS = ['srv-1', 'srv-2', 'srv-3'] as const
 const BASE: Readonly<Record<string, number>> = { 'srv-1': 254, 'srv-2': 250, 'srv-3': 190 }
 /** What a server of the fast profile answered, with the parts that move to be put in. */
@@ -53,6 +54,10 @@ export interface DrainWorld {
   /** Servers that a boot drains. */
   readonly persistent: Set<string>
   readonly stopped: Set<string>
+  /** Servers whose haproxy a drill has stopped. */
+  readonly halted: Set<string>
+  /** When the timer of a server will undo its drill. */
+  readonly timers: Map<string, number>
   readonly unreachable: Set<string>
   profile: 'fast' | 'classic'
   holder: string | undefined
@@ -71,20 +76,37 @@ export interface DrainWorld {
   drain(server: string, over?: Partial<DrainInput>, run?: Ports): Promise<MoveReport>
   /** What a drain failed with. */
   failedDrain(server: string, over?: Partial<DrainInput>): Promise<Failure>
-  undrain(server: string): Promise<MoveReport>
+  undrain(server: string, run?: Ports): Promise<MoveReport>
+  /** The ports of one run: its own ledger. */
+  newRun(): Ports
 }
 
 export function drainWorld(): DrainWorld {
   const clock = manualClock()
   let movesMs: number | undefined
   const priority = (server: string) => Math.max(1, (BASE[server] ?? 0) + (world.drains.get(server) ?? 0))
-  const canHold = (server: string) => !world.stopped.has(server)
+  const canHold = (server: string) => !world.stopped.has(server) && !world.halted.has(server)
+  const setHaproxy = (server: string, state: 'runs' | 'halted') => {
+    if (world.halted.has(server) === (state === 'halted')) return
+    if (state === 'halted') world.halted.add(server)
+    else world.halted.delete(server)
+    if (world.takeoverMs !== undefined) movesMs = clock.monotonic() + world.takeoverMs
+  }
+  const fire = () => {
+    for (const [server, firesMs] of world.timers) {
+      if (clock.monotonic() < firesMs) continue
+      world.timers.delete(server)
+      setHaproxy(server, 'runs')
+    }
+  }
   const holder = (): string | undefined => {
+    fire()
     if (movesMs === undefined || clock.monotonic() < movesMs) return world.holder
     movesMs = undefined
     const incumbent = world.holder
     const best = SERVERS.filter(canHold).toSorted((a, b) => priority(b) - priority(a))[0]
-    if (best !== undefined && (incumbent === undefined || priority(best) > priority(incumbent))) world.holder = best
+    if (best !== undefined && (incumbent === undefined || world.halted.has(incumbent) || priority(best) > priority(incumbent)))
+      world.holder = best
     return world.holder
   }
   const written = (server: string) => (script: string) => {
@@ -106,6 +128,21 @@ export function drainWorld(): DrainWorld {
     world.beforeWrite(write, server)
     world.writes.push(`${write} ${server}`)
   }
+  const drillReplies = (server: string): readonly Reply[] => [
+    {
+      when: /list-units/,
+      reply: () => {
+        const haproxy = world.halted.has(server) ? 'inactive' : 'active'
+        const address = holder() === server ? `address inet ${VIP}\n` : ''
+        const residue = world.timers.has(server) ? 'residue hactl-undo-x.timer\n' : ''
+        return { stdout: `unit haproxy ${haproxy}\nunit keepalived active\n${address}${residue}end\n` }
+      },
+    },
+    { when: /^systemd-run .*hactl-undo-/s, reply: done(() => world.timers.set(server, clock.monotonic() + DRILL_UNDO_MS)) },
+    { when: /systemctl stop haproxy\.service'$/, reply: done(() => setHaproxy(server, 'halted')) },
+    { when: /systemctl start haproxy\.service'\n/, reply: done(() => setHaproxy(server, 'runs')) },
+    { when: /^systemctl stop 'hactl-undo-/, reply: done(() => world.timers.delete(server)) },
+  ]
   const open = (server: string): FakeSession => {
     const session = fakeSession(server, [
       { when: /@@end all/, reply: () => ({ stdout: answerOf(world, server, holder(), priority(server)) }) },
@@ -113,7 +150,9 @@ export function drainWorld(): DrainWorld {
         when: /hactl up=/,
         async reply({ emit, gone }) {
           while (!gone.aborted) {
-            emit(`hactl up=${(clock.monotonic() / 1000).toFixed(2)} holds=${holder() === server ? VIP : ''}`)
+            const haproxy = world.halted.has(server) ? 'inactive' : 'active'
+            const holds = holder() === server ? VIP : ''
+            emit(`hactl up=${(clock.monotonic() / 1000).toFixed(2)} holds=${holds} unit:haproxy=${haproxy} unit:keepalived=active`)
             await clock.sleep(110, gone).catch(() => undefined)
           }
           return {}
@@ -139,6 +178,7 @@ export function drainWorld(): DrainWorld {
           return {}
         },
       },
+      ...drillReplies(server),
       { when: /^timeout \d+ perl/, reply: () => ({ stdout: 'HTTP 200\n' }) },
       {
         when: /^exec perl/,
@@ -176,6 +216,7 @@ export function drainWorld(): DrainWorld {
         await clock.sleep(2)
         if (!world.isReachedByController) return { ok: false, tookMs: 2, error: 'EHOSTUNREACH' }
         if (at === undefined) return { ok: false, tookMs: 2, error: 'no answer' }
+        if (world.halted.has(at)) return { ok: false, tookMs: 2, error: 'ECONNREFUSED' }
         if (world.drains.size > 0 && holder() !== 'srv-1' && lost < world.lostProbes) {
           lost += 1
           return { ok: false, tookMs: 2, error: 'ECONNRESET' }
@@ -206,6 +247,8 @@ export function drainWorld(): DrainWorld {
     drains: new Map(),
     persistent: new Set(),
     stopped: new Set(),
+    halted: new Set(),
+    timers: new Map(),
     unreachable: new Set(),
     profile: 'fast',
     holder: 'srv-1',
@@ -219,9 +262,18 @@ export function drainWorld(): DrainWorld {
     drain: (server, over, run = ports()) =>
       clock.settle(drain({ ...input(server), persist: false, force: false, ...over }, run, event => world.events.push(event))),
     failedDrain: (server, over) => failureOf(ports(), run => world.drain(server, over, run)),
-    undrain: server => clock.settle(undrain(input(server), ports(), event => world.events.push(event))),
+    undrain: (server, run = ports()) => clock.settle(undrain(input(server), run, event => world.events.push(event))),
+    newRun: ports,
   }
   return world
+}
+
+/** A script that does this and says nothing. */
+function done(what: () => unknown): () => Partial<CommandResult> {
+  return () => {
+    what()
+    return {}
+  }
 }
 
 function answerOf(world: DrainWorld, server: string, holder: string | undefined, effective: number): string {

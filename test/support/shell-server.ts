@@ -105,22 +105,24 @@ export function movedFrom(oldRoot: string, server: ShellServer): ShellServer {
     const path = join(entry.parentPath, entry.name)
     if (!entry.isFile()) continue
     const text = readFileSync(path, 'utf8')
-    if (text.includes(oldRoot)) writeFileSync(path, text.replaceAll(oldRoot, server.root))
+    const moved = text.replaceAll(oldRoot, server.root).replaceAll(flat(oldRoot), flat(server.root))
+    if (moved !== text) writeFileSync(path, moved)
     if (entry.name.startsWith(flat(oldRoot))) renameSync(path, join(entry.parentPath, entry.name.replace(flat(oldRoot), flat(server.root))))
   }
   return server
 }
 
-/** All that matters of a server, as one text: files, ownership, stamps, units and what they have loaded; not what a run keeps for itself. */
-export function fingerprint(root: string): string {
+/** All that matters of a server, as one text: files, ownership, stamps, units and what they have loaded; not what a run keeps for itself. `without`: paths to leave out. */
+export function fingerprint(root: string, without?: RegExp): string {
   const lines: string[] = []
   const walk = (path: string) => {
     for (const entry of readdirSync(join(root, path), { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       const below = `${path}/${entry.name}`
+      if (without?.test(below) === true) continue
       if (/hactl\/(lock|runs|switch|\.)|owned\.new|\.hactl-new$|\.log$|worker$|children$|script/.test(below)) continue
       if (entry.isDirectory()) walk(below)
       else {
-        const text = readFileSync(join(root, below), 'utf8').replaceAll(root, '')
+        const text = readFileSync(join(root, below), 'utf8').replaceAll(root, '').replaceAll(root.replaceAll('/', '_'), '')
         const shown = below.endsWith('/owned') ? text.split('\n').toSorted().join('\n') : text
         lines.push(`${below.replace(root.replaceAll('/', '_'), '')} ${(statSync(join(root, below)).mode & 0o777).toString(8)}\n${shown}`)
       }
