@@ -8,7 +8,7 @@ export type RunState = Pick<Ports, 'ledger' | 'signal'>
 function statusOf(code: ErrorCode, { ledger, signal }: RunState): number {
   const status = EXIT_OF[code]
   if (code === 'E_INTERRUPTED') return signal.reason === 'SIGTERM' ? 143 : status
-  const hasChanged = ledger.entries.length > 0
+  const { hasChanged } = ledger
   // What says of itself that nothing was changed says too little once something has been.
   if (status === 3 || status === 4 || status === 5) return hasChanged ? 6 : status
   // Before any change a lost connection is like one that never stood, and what a server says against the work is no more than that.

@@ -61,19 +61,27 @@ export interface CommandResult {
  */
 export type Effect = 'none' | 'undo' | 'change' | 'all-or-nothing'
 
-/** What this run has changed on which server, or may have changed: one entry for each script that was sent, in order. */
+/** A script that changes its server, or takes such a change back. */
 export interface LedgerEntry {
   readonly server: string
   /** The label of the script. */
-  readonly change: string
-  /** Its end is not known: it may have run to its end, in part, or not at all. */
-  readonly isUnanswered: boolean
+  readonly label: string
+  readonly effect: Exclude<Effect, 'none'>
+  /**
+   * unanswered: it was sent, and may have run to its end, in part, or not at all. not made: surely none of it. put back: an undo that came
+   * after it ended well.
+   */
+  readonly state: 'unanswered' | 'made' | 'not made' | 'put back'
 }
 
+/** What a run has changed on which server, or may have changed. */
 export interface Ledger {
+  /** In the order in which they were sent. */
   readonly entries: readonly LedgerEntry[]
-  /** Notes a change before its script is sent; the answer is called once with what became of it. */
-  note(server: string, change: string): (outcome: 'made' | 'not made' | 'unanswered') => void
+  /** Whether any server was changed, or may have been; also where that was put back. */
+  readonly hasChanged: boolean
+  /** Notes a script before it is sent; to be told once how it ended, if that is known. */
+  note(entry: Omit<LedgerEntry, 'state'>): (state: 'made' | 'not made') => void
 }
 
 export interface RunOptions {

@@ -1,38 +1,56 @@
+/** What a run has changed until it stopped, server by server: from its ledger, and in detail from the steps that its scripts told of. */
 import type { EngineEvent } from '../engine/events.ts'
-import type { CommandContext, Outcome } from './command.ts'
-import { renderStopped, type Changed } from './view/deploy.ts'
+import type { Ledger, LedgerEntry } from '../ports.ts'
 
-/** Runs what changes servers; where it stops part way, the text and the result say what was changed where. */
-export async function tellingChanges(
-  { output }: CommandContext,
-  work: (onEvent: (event: EngineEvent) => void) => Promise<Outcome>,
-): Promise<Outcome> {
-  const changed = new Map<string, string[]>()
-  const onEvent = (event: EngineEvent) => {
-    // What was put back is no longer changed, but for the packages, which stay; a check changes nothing.
-    if (event.kind === 'restored')
-      changed.set(
-        event.server,
-        (changed.get(event.server) ?? []).filter(id => id.startsWith('package/')),
-      )
-    else if (event.kind === 'action-done' && isChange(event.id))
-      changed.set(event.server, [...new Set([...(changed.get(event.server) ?? []), event.id])])
-    output.event(event)
-  }
-  try {
-    return await work(onEvent)
-  } catch (thrown) {
-    const servers: Changed[] = [...changed].filter(([, ids]) => ids.length > 0).map(([name, ids]) => ({ name, changed: ids }))
-    if (servers.length === 0) throw thrown
-    await output.settle()
-    output.problem(renderStopped(servers))
-    return { exit: 1, result: { servers }, thrown }
+export interface Changed {
+  readonly name: string
+  /** Ids of what was changed, or what was done where a script tells of no steps. */
+  readonly changed: readonly string[]
+  /** Scripts that were sent and whose end is not known: they may have changed more. */
+  readonly unanswered?: readonly string[]
+}
+
+export interface ChangesSoFar {
+  see(event: EngineEvent): void
+  servers(): readonly Changed[]
+}
+
+export function changesSoFar(ledger: Ledger): ChangesSoFar {
+  const steps = new Map<LedgerEntry, string[]>()
+  return {
+    see(event) {
+      if (event.kind !== 'action-done' || !isChange(event.id)) return
+      const entry = ledger.entries.findLast(({ server }) => server === event.server)
+      if (entry !== undefined) steps.set(entry, [...(steps.get(entry) ?? []), event.id])
+    },
+    servers() {
+      const changes = ledger.entries.filter(({ effect }) => effect !== 'undo')
+      return [...new Set(changes.map(({ server }) => server))].flatMap(name => {
+        const own = changes.filter(({ server }) => server === name)
+        const changed = [...new Set(own.flatMap(entry => changedBy(entry, steps.get(entry) ?? [])))]
+        const unanswered = own.flatMap(({ state, label }) => (state === 'unanswered' ? [label] : []))
+        if (changed.length + unanswered.length === 0) return []
+        return [{ name, changed, ...(unanswered.length === 0 ? {} : { unanswered }) }]
+      })
+    },
   }
 }
 
-// Others, such as apt/lists and check/haproxy.cfg, lie beside what runs.
-const CHANGES = ['package/', 'file/', 'sysctl/', 'firewall/', 'service/']
+function changedBy({ state, label }: LedgerEntry, ids: readonly string[]): readonly string[] {
+  switch (state) {
+    case 'not made':
+      return []
+    // Packages stay.
+    case 'put back':
+      return ids.filter(id => id.startsWith('package/'))
+    case 'made':
+      return ids.length > 0 ? ids : [label]
+    case 'unanswered':
+      return ids
+  }
+}
 
+/** A look at apt and a check of a file lie beside what runs. */
 function isChange(id: string): boolean {
-  return CHANGES.some(kind => id.startsWith(kind))
+  return !id.startsWith('apt/') && !id.startsWith('check/')
 }

@@ -2,11 +2,13 @@ import { asHactlError, EXIT_OF, HactlError, HactlErrors } from '../errors.ts'
 import { type RunState, verdictOn } from '../exit-status.ts'
 import type { Ports } from '../ports.ts'
 import type { AppFunctions } from './app-contract.ts'
+import { changesSoFar } from './changed-so-far.ts'
 import type { Outcome } from './command.ts'
 import { usageError } from './flags.ts'
 import { createOutput, type Output, type TreeFactory } from './output.ts'
 import { commandOf, parseArgv } from './parser.ts'
 import { COMMANDS, GLOBAL_FLAGS } from './program.ts'
+import { renderStopped } from './view/deploy.ts'
 import { errorResult, renderError } from './view/error.ts'
 import type { Prompter } from './wizard/prompter.ts'
 
@@ -39,7 +41,14 @@ export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks
   const onImpatience = () => tell('the undo is still running; one more signal ends hactl at once, and may leave a server disturbed')
   ports.signal.addEventListener('abort', onSignal, { once: true })
   hooks.impatience.addEventListener('abort', onImpatience, { once: true })
-  const outcome = await perform(argv, ports, hooks, output).catch((thrown: unknown): Outcome => ({ exit: 1, result: {}, thrown }))
+  const changes = changesSoFar(ports.ledger)
+  const event: Output['event'] = happened => {
+    changes.see(happened)
+    output.event(happened)
+  }
+  const outcome = await perform(argv, ports, hooks, { ...output, event }).catch(
+    (thrown: unknown): Outcome => ({ exit: 1, result: {}, thrown }),
+  )
   ports.signal.removeEventListener('abort', onSignal)
   hooks.impatience.removeEventListener('abort', onImpatience)
   await output.settle()
@@ -47,7 +56,12 @@ export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks
     output.object({ event: 'result', command, exit: outcome.exit, ...outcome.result })
     return outcome.exit
   }
-  return tellError(classify(outcome.thrown, ports.signal), ports, command, output, outcome.result)
+  const servers = changes.servers()
+  if (servers.length > 0) output.problem(renderStopped(servers))
+  return tellError(classify(outcome.thrown, ports.signal), ports, command, output, {
+    ...outcome.result,
+    ...(servers.length > 0 ? { servers } : {}),
+  })
 }
 
 /** Tells what was thrown where no run() could catch it, as run() tells of everything else; gives the exit status. */

@@ -9,15 +9,20 @@ import { BUSY_STATUS } from './lock.ts'
 const GUARDED: readonly number[] = [BUSY_STATUS, LOCK_LOST_STATUS, FILE_CHANGED_STATUS]
 
 export function createLedger(): Ledger {
-  const entries: LedgerEntry[] = []
+  const entries: { -readonly [K in keyof LedgerEntry]: LedgerEntry[K] }[] = []
   return {
     entries,
-    note(server, change) {
-      const sent: LedgerEntry = { server, change, isUnanswered: true }
-      entries.push(sent)
-      return outcome => {
-        if (outcome === 'unanswered') return
-        entries.splice(entries.indexOf(sent), 1, ...(outcome === 'made' ? [{ ...sent, isUnanswered: false }] : []))
+    get hasChanged() {
+      return entries.some(({ effect, state }) => effect !== 'undo' && state !== 'not made')
+    },
+    note(sent) {
+      const entry = { ...sent, state: 'unanswered' as LedgerEntry['state'] }
+      const before = entries.filter(({ server }) => server === sent.server)
+      entries.push(entry)
+      return state => {
+        entry.state = state
+        if (entry.effect !== 'undo' || state === 'not made') return
+        for (const earlier of before) if (earlier.state !== 'not made') earlier.state = 'put back'
       }
     },
   }
@@ -29,15 +34,15 @@ export function keepLedger(session: Session, ledger: Ledger): Session {
     ...session,
     async run(script, options) {
       const { effect, label } = options
-      if (effect === 'none' || effect === 'undo') return session.run(script, options)
-      const tell = ledger.note(session.server, label)
+      if (effect === 'none') return session.run(script, options)
+      const tell = ledger.note({ server: session.server, label, effect })
       try {
         const result = await session.run(script, options)
-        const isMade = effect === 'all-or-nothing' ? result.code === 0 : !GUARDED.includes(result.code)
+        const isMade = effect === 'change' ? !GUARDED.includes(result.code) : result.code === 0
         tell(isMade ? 'made' : 'not made')
         return result
       } catch (error) {
-        tell(error instanceof HactlError && error.didNotRun ? 'not made' : 'unanswered')
+        if (error instanceof HactlError && error.didNotRun) tell('not made')
         throw error
       }
     },

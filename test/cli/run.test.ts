@@ -236,7 +236,7 @@ describe('errors', () => {
 
   const changed = () => {
     const ledger = createLedger()
-    ledger.note('srv-3', 'make the changes live')('made')
+    ledger.note({ server: 'srv-3', label: 'make the changes live', effect: 'change' })('made')
     return ledger
   }
 
@@ -255,8 +255,8 @@ describe('errors', () => {
       exit: 6,
       code: 'E_CONNECTION_LOST',
       servers: [
+        { name: 'srv-3', changed: ['make the changes live'], code: 'E_CONNECTION_LOST' },
         { name: 'srv-2', code: 'E_SSH_AUTH' },
-        { name: 'srv-3', code: 'E_CONNECTION_LOST' },
       ],
     })
   })

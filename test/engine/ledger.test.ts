@@ -7,18 +7,15 @@ import { connectionLost, fakeSession } from '../support/remote.ts'
 
 type End = Partial<CommandResult> | (() => never)
 
-/** What the ledger has while the script runs and once it has ended. */
-async function entriesOf(
-  effect: Effect,
-  end: End,
-): Promise<{ readonly during: readonly LedgerEntry[]; readonly after: readonly LedgerEntry[] }> {
+/** What the ledger has of a script while it runs and once it has ended. */
+async function statesOf(effect: Effect, end: End): Promise<readonly (LedgerEntry['state'] | undefined)[]> {
   const ledger = createLedger()
-  let during: readonly LedgerEntry[] = []
+  let during: LedgerEntry['state'] | undefined
   const session = fakeSession('srv-1', [
     {
       when: /./,
       reply() {
-        during = [...ledger.entries]
+        during = ledger.entries[0]?.state
         return typeof end === 'function' ? end() : end
       },
     },
@@ -26,11 +23,9 @@ async function entriesOf(
   await keepLedger(session, ledger)
     .run(sh`true`, { effect, label: 'do it', deadlineMs: 1000 })
     .catch(() => undefined)
-  return { during, after: ledger.entries }
+  return [during, ledger.entries[0]?.state]
 }
 
-const sent = { server: 'srv-1', change: 'do it', isUnanswered: true }
-const made = { ...sent, isUnanswered: false }
 const lost = (): never => {
   throw connectionLost('srv-1')
 }
@@ -38,27 +33,54 @@ const didNotRun = (): never => {
   throw new HactlError({ code: 'E_CONNECTION_LOST', what: 'the connection was lost', didNotRun: true })
 }
 
-test.for<[string, Effect, End, readonly LedgerEntry[], readonly LedgerEntry[]]>([
-  ['a change is noted before its script has ended', 'change', {}, [sent], [made]],
-  ['a change that ended badly may have been made in part', 'change', { code: 1 }, [sent], [made]],
-  ['a change without an answer may have been made', 'change', lost, [sent], [sent]],
-  ['a change that no shell has read was not made', 'change', didNotRun, [sent], []],
-  ['nothing was changed where the lock was lost', 'change', { code: 97 }, [sent], []],
-  ['nothing was changed where a file was another', 'change', { code: 98 }, [sent], []],
-  ['nothing was changed where another run has the lock', 'change', { code: 96 }, [sent], []],
-  ['all or nothing: made', 'all-or-nothing', {}, [sent], [made]],
-  ['all or nothing: not made', 'all-or-nothing', { code: 1 }, [sent], []],
-  ['all or nothing: no answer', 'all-or-nothing', lost, [sent], [sent]],
-  ['an undo changes nothing of its own', 'undo', lost, [], []],
-  ['a look changes nothing', 'none', lost, [], []],
-])('%s', async ([, effect, end, during, after]) => {
-  expect(await entriesOf(effect, end)).toEqual({ during, after })
+test.for<[string, Effect, End, LedgerEntry['state']]>([
+  ['a change was made', 'change', {}, 'made'],
+  ['a change that ended badly may have been made in part', 'change', { code: 1 }, 'made'],
+  ['a change without an answer may have been made', 'change', lost, 'unanswered'],
+  ['a change that no shell has read was not made', 'change', didNotRun, 'not made'],
+  ['nothing was changed where the lock was lost', 'change', { code: 97 }, 'not made'],
+  ['nothing was changed where a file was another', 'change', { code: 98 }, 'not made'],
+  ['nothing was changed where another run has the lock', 'change', { code: 96 }, 'not made'],
+  ['all or nothing: made', 'all-or-nothing', {}, 'made'],
+  ['all or nothing: not made', 'all-or-nothing', { code: 1 }, 'not made'],
+  ['all or nothing: no answer', 'all-or-nothing', lost, 'unanswered'],
+])('%s; while it runs it is noted already', async ([, effect, end, state]) => {
+  expect(await statesOf(effect, end)).toEqual(['unanswered', state])
 })
 
-test('the same change of several servers is struck out for the one that it was not made on', () => {
+test('a look is not noted', async () => {
+  expect(await statesOf('none', lost)).toEqual([undefined, undefined])
+})
+
+const entry = (server: string, effect: LedgerEntry['effect'] = 'change') => ({ server, label: 'do it', effect })
+
+test('an undo is no change, and puts back what was changed on its server before it; that it was changed once stays true', () => {
   const ledger = createLedger()
-  const [first, second] = ['srv-1', 'srv-2'].map(server => ledger.note(server, 'do it'))
-  first?.('not made')
-  second?.('made')
-  expect(ledger.entries).toEqual([{ ...made, server: 'srv-2' }])
+  ledger.note(entry('srv-1', 'undo'))('made')
+  expect(ledger.hasChanged).toBe(false)
+  ledger.note(entry('srv-1'))
+  ledger.note(entry('srv-2'))('made')
+  ledger.note(entry('srv-1', 'undo'))('made')
+  ledger.note(entry('srv-1'))('made')
+  expect(ledger.entries.map(({ server, effect, state }) => `${server} ${effect} ${state}`)).toEqual([
+    'srv-1 undo put back',
+    'srv-1 change put back',
+    'srv-2 change made',
+    'srv-1 undo made',
+    'srv-1 change made',
+  ])
+  expect(ledger.hasChanged).toBe(true)
+})
+
+test('an undo that fails puts nothing back', () => {
+  const ledger = createLedger()
+  ledger.note(entry('srv-1'))('made')
+  ledger.note(entry('srv-1', 'undo'))('not made')
+  expect(ledger.entries.map(({ state }) => state)).toEqual(['made', 'not made'])
+})
+
+test('what was surely not made is no change', () => {
+  const ledger = createLedger()
+  ledger.note(entry('srv-1'))('not made')
+  expect(ledger.hasChanged).toBe(false)
 })

@@ -1,5 +1,4 @@
 import type { Plan } from '../../state.ts'
-import { tellingChanges } from '../changed-so-far.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { confirmed, askingInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'
@@ -14,12 +13,10 @@ export const deploy: Command = async context => {
     forget: flags.list('forget'),
     confirm: (plan: Plan) => showAndAsk(context, plan),
   }
-  return tellingChanges(context, async onEvent => {
-    const report = await app.deploy(input, ports, onEvent)
-    await output.settle()
-    output.text(renderDeploy(report, output.style))
-    return { exit: 0, result: { servers: report.servers, holder: report.holder, duration_ms: report.durationMs } }
-  })
+  const report = await app.deploy(input, ports, output.event)
+  await output.settle()
+  output.text(renderDeploy(report, output.style))
+  return { exit: 0, result: { servers: report.servers, holder: report.holder, duration_ms: report.durationMs } }
 }
 
 /** Shows the plan, then asks; --yes is an answer. */

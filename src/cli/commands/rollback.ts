@@ -1,5 +1,4 @@
 import type { Plan } from '../../state.ts'
-import { tellingChanges } from '../changed-so-far.ts'
 import type { Command } from '../command.ts'
 import { askingInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'
@@ -12,11 +11,9 @@ export const rollback: Command = async context => {
     id: context.argument,
     confirm: (plan: Plan) => showAndAsk(context, plan, 'Go back to this?'),
   }
-  return tellingChanges(context, async onEvent => {
-    const report = await app.rollback(input, ports, onEvent)
-    await output.settle()
-    output.text(renderDeploy(report, output.style))
-    output.text(`the servers are as they were after ${report.id}; the inventory is not: hactl plan shows the difference`)
-    return { exit: 0, result: { id: report.id, servers: report.servers, holder: report.holder, duration_ms: report.durationMs } }
-  })
+  const report = await app.rollback(input, ports, output.event)
+  await output.settle()
+  output.text(renderDeploy(report, output.style))
+  output.text(`the servers are as they were after ${report.id}; the inventory is not: hactl plan shows the difference`)
+  return { exit: 0, result: { id: report.id, servers: report.servers, holder: report.holder, duration_ms: report.durationMs } }
 }

@@ -1,5 +1,4 @@
 import type { Plan } from '../../state.ts'
-import { tellingChanges } from '../changed-so-far.ts'
 import type { Command } from '../command.ts'
 import { askingInput } from '../run-input.ts'
 import { movedObject } from '../view/drain.ts'
@@ -12,11 +11,9 @@ export const upgrade: Command = async context => {
     ...(await askingInput(context)),
     confirm: (plan: Plan) => showAndAsk(context, plan, 'Upgrade, one server after the other?'),
   }
-  return tellingChanges(context, async onEvent => {
-    const report = await app.upgrade(input, ports, onEvent)
-    await output.settle()
-    output.text(renderUpgrade(report, output.style))
-    const moves = report.moves.map(move => ({ server: move.server, ...movedObject(move) }))
-    return { exit: 0, result: { servers: report.servers, holder: report.holder, moves, duration_ms: report.durationMs } }
-  })
+  const report = await app.upgrade(input, ports, output.event)
+  await output.settle()
+  output.text(renderUpgrade(report, output.style))
+  const moves = report.moves.map(move => ({ server: move.server, ...movedObject(move) }))
+  return { exit: 0, result: { servers: report.servers, holder: report.holder, moves, duration_ms: report.durationMs } }
 }

@@ -1,11 +1,7 @@
 import type { DeployReport } from '../../app/deploy.ts'
 import { count, formatMs } from '../../words.ts'
+import type { Changed } from '../changed-so-far.ts'
 import { type Style } from './style.ts'
-
-export interface Changed {
-  readonly name: string
-  readonly changed: readonly string[]
-}
 
 /** What was changed where, who holds what now, and how long it took. */
 export function renderDeploy(report: DeployReport, style: Style): string {
@@ -20,7 +16,11 @@ export function renderDeploy(report: DeployReport, style: Style): string {
   return `${lines.join('\n')}\n`
 }
 
-/** How far a deploy came that stopped part way. */
+/** How far a run came that stopped part way. */
 export function renderStopped(servers: readonly Changed[]): string {
-  return ['Changed before it stopped:', ...servers.map(({ name, changed }) => `  ${name}: ${changed.join(', ')}`), ''].join('\n')
+  const lines = servers.map(({ name, changed, unanswered = [] }) => {
+    const unknown = unanswered.map(label => `"${label}" gave no answer, and may have changed ${changed.length > 0 ? 'more' : 'something'}`)
+    return `  ${name}: ${[...(changed.length > 0 ? [changed.join(', ')] : []), ...unknown].join('; ')}`
+  })
+  return ['Changed before it stopped:', ...lines, ''].join('\n')
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { HactlError } from '../../../src/errors.ts'
 import type { EngineEvent } from '../../../src/engine/events.ts'
-import type { Ports } from '../../../src/ports.ts'
+import type { LedgerEntry, Ports } from '../../../src/ports.ts'
 import { scriptedPrompter } from '../../support/prompter.ts'
 import { fakeFiles, fakeTerminal } from '../../support/terminal.ts'
 import { runLine } from '../command-line.ts'
@@ -120,26 +120,77 @@ describe('deploy', () => {
     ])
   })
 
-  test('that stops part way says what was changed where', async () => {
-    const stops = {
+  describe('that stops part way says what was changed where:', () => {
+    type Entry = Omit<LedgerEntry, 'state'>
+    const failed = new HactlError({ code: 'E_COMMAND_FAILED', server: 'srv-2', what: 'installing haproxy failed' })
+    /** A deploy that does this with its ledger before it fails; `step` tells of a step of the script that is under way on srv-1. */
+    const stopped = (work: (note: (entry: Entry) => ReturnType<Ports['ledger']['note']>, step: (id: string) => void) => void) => ({
       deploy: async (_input: unknown, { ledger }: Ports, onEvent: (event: EngineEvent) => void) => {
-        ledger.note('srv-1', 'make the changes live')('made')
-        for (const id of ['apt/lists', 'package/haproxy', 'check/haproxy.cfg', 'firewall/rules'])
-          onEvent({ kind: 'action-done', server: 'srv-1', id, title: id, durationMs: 8100 })
-        throw new HactlError({ code: 'E_COMMAND_FAILED', server: 'srv-2', what: 'installing haproxy failed' })
+        work(
+          entry => ledger.note(entry),
+          id => onEvent({ kind: 'action-done', server: 'srv-1', id, title: id, durationMs: 8100 }),
+        )
+        throw failed
       },
-    }
-    const { exit, err, result } = await runLine(['deploy', '-y', '--json'], { app: stops })
-    expect(exit).toBe(6)
-    expect(err).toContain('srv-1: package/haproxy')
-    expect(result()).toMatchObject({
-      exit: 6,
-      code: 'E_COMMAND_FAILED',
-      server: 'srv-2',
-      servers: [
-        { name: 'srv-1', changed: ['package/haproxy', 'firewall/rules'] },
-        { name: 'srv-2', code: 'E_COMMAND_FAILED' },
-      ],
+    })
+    const change = (label: string, server = 'srv-1'): Entry => ({ server, label, effect: 'change' })
+
+    test('by its steps, which a look at apt and a check of a file are none of', async () => {
+      const app = stopped((note, step) => {
+        const tell = note(change('prepare'))
+        for (const id of ['apt/lists', 'package/haproxy', 'check/haproxy.cfg', 'firewall/rules']) step(id)
+        tell('made')
+      })
+      const { exit, err, result } = await runLine(['deploy', '-y', '--json'], { app })
+      expect(exit).toBe(6)
+      expect(err).toContain('  srv-1: package/haproxy, firewall/rules\n')
+      expect(result()).toMatchObject({
+        exit: 6,
+        code: 'E_COMMAND_FAILED',
+        server: 'srv-2',
+        servers: [
+          { name: 'srv-1', changed: ['package/haproxy', 'firewall/rules'] },
+          { name: 'srv-2', code: 'E_COMMAND_FAILED' },
+        ],
+      })
+    })
+
+    test('by the name of a script that tells of no steps, and of one that gave no answer', async () => {
+      const app = stopped((note, step) => {
+        note(change('lower srv-1'))('made')
+        note(change('make the changes live'))
+        step('file/haproxy.cfg')
+        note(change('lower srv-2', 'srv-2'))
+      })
+      const { err, result } = await runLine(['deploy', '-y', '--json'], { app })
+      expect(err).toContain('  srv-1: lower srv-1, file/haproxy.cfg; "make the changes live" gave no answer, and may have changed more\n')
+      expect(err).toContain('  srv-2: "lower srv-2" gave no answer, and may have changed something\n')
+      expect(result()['servers']).toMatchObject([
+        { name: 'srv-1', changed: ['lower srv-1', 'file/haproxy.cfg'], unanswered: ['make the changes live'] },
+        { name: 'srv-2', changed: [], unanswered: ['lower srv-2'], code: 'E_COMMAND_FAILED' },
+      ])
+    })
+
+    test('not what was put back, but for packages, which stay', async () => {
+      const app = stopped((note, step) => {
+        const prepared = note(change('prepare'))
+        step('package/haproxy')
+        prepared('made')
+        note(change('make the changes live'))
+        step('file/haproxy.cfg')
+        const undone = note({ server: 'srv-1', label: 'put the previous files back', effect: 'undo' })
+        step('files')
+        undone('made')
+      })
+      const { exit, err } = await runLine(['deploy', '-y'], { app })
+      expect(exit).toBe(6)
+      expect(err).toContain('  srv-1: package/haproxy\n')
+    })
+
+    test('nothing where nothing was changed', async () => {
+      const { exit, err } = await runLine(['deploy', '-y'], { app: stopped(note => note(change('prepare'))('not made')) })
+      expect(exit).toBe(5)
+      expect(err).not.toContain('Changed before it stopped')
     })
   })
 })
