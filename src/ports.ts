@@ -68,8 +68,8 @@ export interface LedgerEntry {
   readonly label: string
   readonly effect: Exclude<Effect, 'none'>
   /**
-   * unanswered: it was sent, and may have run to its end, in part, or not at all. not made: surely none of it. put back: an undo that came
-   * after it ended well.
+   * unanswered: it was sent, and may have run to its end, in part, or not at all. not made: surely none of it. put back: a later undo
+   * succeeded.
    */
   readonly state: 'unanswered' | 'made' | 'not made' | 'put back'
 }

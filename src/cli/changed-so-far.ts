@@ -1,12 +1,12 @@
-/** What a run has changed until it stopped, server by server: from its ledger, and in detail from the steps that its scripts told of. */
+/** What a run has changed until it stopped, server by server: from its ledger, and in detail from the steps that its scripts reported. */
 import type { EngineEvent } from '../engine/events.ts'
 import type { Ledger, LedgerEntry } from '../ports.ts'
 
 export interface Changed {
   readonly name: string
-  /** Ids of what was changed, or what was done where a script tells of no steps. */
+  /** Ids of what was changed; the label of a script that reports no steps. */
   readonly changed: readonly string[]
-  /** Scripts that were sent and whose end is not known: they may have changed more. */
+  /** Labels of scripts whose end is not known: they may have changed more. */
   readonly unanswered?: readonly string[]
 }
 

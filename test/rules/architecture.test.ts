@@ -130,3 +130,9 @@ test('only main.ts touches the process, and nothing below app knows the time or 
   })
   expect(wrong).toEqual([])
 })
+
+test('connections to servers are opened in one place, so that the ledger of a run misses none', () => {
+  const connecting = files.filter(file => /\bremote\.connect\(/.test(readFileSync(join(SRC, file), 'utf8')))
+  // main.ts loads what is behind the port.
+  expect(connecting.toSorted()).toEqual(['app/connect.ts', 'main.ts'])
+})

@@ -123,7 +123,7 @@ describe('deploy', () => {
   describe('that stops part way says what was changed where:', () => {
     type Entry = Omit<LedgerEntry, 'state'>
     const failed = new HactlError({ code: 'E_COMMAND_FAILED', server: 'srv-2', what: 'installing haproxy failed' })
-    /** A deploy that does this with its ledger before it fails; `step` tells of a step of the script that is under way on srv-1. */
+    /** A deploy that does this with its ledger before it fails; `step` reports a step of the script that is under way on srv-1. */
     const stopped = (work: (note: (entry: Entry) => ReturnType<Ports['ledger']['note']>, step: (id: string) => void) => void) => ({
       deploy: async (_input: unknown, { ledger }: Ports, onEvent: (event: EngineEvent) => void) => {
         work(
@@ -155,7 +155,7 @@ describe('deploy', () => {
       })
     })
 
-    test('by the name of a script that tells of no steps, and of one that gave no answer', async () => {
+    test('by the label of a script that reports no steps, and of one that gave no answer', async () => {
       const app = stopped((note, step) => {
         note(change('lower srv-1'))('made')
         note(change('make the changes live'))
