@@ -20,7 +20,8 @@ export function createLedger(): Ledger {
       const before = entries.filter(({ server }) => server === sent.server)
       entries.push(entry)
       return state => {
-        entry.state = state
+        // An undo may have succeeded before the script that it takes back has ended.
+        if (state === 'not made' || entry.state === 'unanswered') entry.state = state
         if (entry.effect !== 'undo' || state === 'not made') return
         for (const earlier of before) if (earlier.state !== 'not made') earlier.state = 'put back'
       }

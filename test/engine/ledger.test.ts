@@ -72,6 +72,14 @@ test('an undo is no change, and puts back what was changed on its server before 
   expect(ledger.hasChanged).toBe(true)
 })
 
+test('what was put back stays so when its own script ends after the undo', () => {
+  const ledger = createLedger()
+  const ended = ledger.note(entry('srv-1'))
+  ledger.note(entry('srv-1', 'undo'))('made')
+  ended('made')
+  expect(ledger.entries.map(({ state }) => state)).toEqual(['put back', 'made'])
+})
+
 test('an undo that fails puts nothing back', () => {
   const ledger = createLedger()
   ledger.note(entry('srv-1'))('made')
