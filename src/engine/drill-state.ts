@@ -2,7 +2,7 @@
 import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
 import type { DrillState } from '../state/drill.ts'
-import { joinScripts, sh } from './ssh/sh.ts'
+import { joinScripts, sh } from '../shell/sh.ts'
 
 /** What to look at besides addresses and hactl's own transient units. */
 export interface DrillStateWatch {

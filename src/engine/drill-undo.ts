@@ -4,7 +4,7 @@ import type { Clock, Script, Session } from '../ports.ts'
 import type { Disturbance } from '../state/drill.ts'
 import type { Links } from './links.ts'
 import { isLoss } from './links.ts'
-import { sh } from './ssh/sh.ts'
+import { sh } from '../shell/sh.ts'
 
 /** systemd-run and systemctl answer within a second; a server that needs longer is not fit for a drill. */
 const SYSTEMCTL_DEADLINE_MS = 15_000

@@ -7,7 +7,7 @@ import { armUndo, disarmUndo, type UndoPlan, undoDisturbance, undoUnit } from '.
 import type { DrillEvent, RemarkEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
 import { lockGuard, lockLost } from './lock.ts'
-import { sh } from './ssh/sh.ts'
+import { sh } from '../shell/sh.ts'
 import { lookUntil, startWatching, type Watching } from './drill-watch.ts'
 import { BASELINE_LIMIT_MS } from './watchers.ts'
 

@@ -1,7 +1,7 @@
 /** What was deployed when: a whole copy of hactl's files per change, on each server, root only. Reading it back is what rollback does. */
 import type { Script } from '../ports.ts'
 import { STATE_DIR } from './observe/script.ts'
-import { joinScripts, sh } from './ssh/sh.ts'
+import { joinScripts, sh } from '../shell/sh.ts'
 
 const HISTORY_DIR = `${STATE_DIR}/history`
 /** Older entries are forgotten. */

@@ -3,7 +3,7 @@ import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
 import type { JournalLine, ServerJournal } from '../state/drill.ts'
 import { LAST_CLOCK_MS, parseClock } from './observe/said.ts'
-import { sh } from './ssh/sh.ts'
+import { sh } from '../shell/sh.ts'
 
 /** The last lines of the window are kept. */
 const MOST_LINES = 200

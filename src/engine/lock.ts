@@ -2,7 +2,7 @@ import { HactlError, onlyLooking } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import { LOCK_LOST_STATUS } from './apply/report.ts'
 import { STATE_DIR } from './observe/script.ts'
-import { sh } from './ssh/sh.ts'
+import { sh } from '../shell/sh.ts'
 
 export const LOCK_DIR = `${STATE_DIR}/lock`
 /** Two missed heartbeats and a bit; with the beat below, a dead run's lock is free again within 30 s. */

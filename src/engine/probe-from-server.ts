@@ -1,5 +1,5 @@
 import type { ProbeAnswer, ProbeTarget, Session } from '../ports.ts'
-import { sh } from './ssh/sh.ts'
+import { sh } from '../shell/sh.ts'
 
 /**
  * One probe from a server instead of the controller, with what every Debian has (perl-base). HTTPS is asked as far as TCP goes: perl-base

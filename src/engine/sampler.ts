@@ -3,7 +3,7 @@ import { HactlError } from '../errors.ts'
 import type { Clock, Script, Session } from '../ports.ts'
 import type { HolderSample } from '../state/drill.ts'
 import { isLoss } from './links.ts'
-import { joinScripts, sh } from './ssh/sh.ts'
+import { joinScripts, sh } from '../shell/sh.ts'
 
 /** Pause between two looks, in seconds; with the look itself some 110 ms to 150 ms. */
 const PAUSE_SECONDS = 0.1

@@ -4,7 +4,7 @@ import type { Clock, ProbeTarget, Script, Session } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
 import { hostOf } from './probe-from-server.ts'
 import { PROBE_INTERVAL_MS } from './prober.ts'
-import { sh } from './ssh/sh.ts'
+import { sh } from '../shell/sh.ts'
 
 export interface ServerProbeRun {
   readonly session: Session

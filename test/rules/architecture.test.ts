@@ -15,9 +15,10 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   system: { code: ['errors'], types: ['ports'] },
   'command-log': { code: [], types: ['engine'] },
   inventory: { code: ['errors', 'yaml', 'secret'], types: ['ports'] },
-  domain: { code: ['errors', 'secret'], types: ['state', 'inventory'] },
-  engine: { code: ['errors', 'secret', 'yaml'], types: ['state', 'ports'] },
-  app: { code: ['errors', 'secret', 'yaml', 'inventory', 'domain', 'engine'], types: ['state', 'ports'] },
+  shell: { code: ['errors', 'secret'], types: ['ports'] },
+  domain: { code: ['errors', 'secret', 'shell'], types: ['state', 'ports', 'inventory'] },
+  engine: { code: ['errors', 'secret', 'yaml', 'shell'], types: ['state', 'ports'] },
+  app: { code: ['errors', 'secret', 'yaml', 'shell', 'inventory', 'domain', 'engine'], types: ['state', 'ports'] },
   // secret: the sudo password that was typed becomes one before it goes anywhere.
   cli: { code: ['app', 'errors', 'yaml', 'secret'], types: ['ports', 'state', 'inventory', 'domain', 'engine'] },
   main: { code: ['app', 'cli', 'command-log', 'engine', 'errors', 'system'], types: ['ports'] },

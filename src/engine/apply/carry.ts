@@ -1,7 +1,7 @@
 /** Packages that the operator has, brought to a server whose apt reaches no mirror: the folder becomes apt's only repository for this run. */
 import type { Script, Session } from '../../ports.ts'
 import { HactlError } from '../../errors.ts'
-import { base64Literal, joinScripts, sh } from '../ssh/sh.ts'
+import { base64Literal, joinScripts, sh } from '../../shell/sh.ts'
 import { freeGuard, lockedByOther, lockGuard, lockLost } from '../lock.ts'
 import { APT_CONF, DOWNLOADS } from './packages.ts'
 

@@ -1,5 +1,5 @@
 import type { Script } from '../../ports.ts'
-import { sh } from '../ssh/sh.ts'
+import { sh } from '../../shell/sh.ts'
 
 /**
  * Shell text of hactl's own, constant at build time (a resource's whenActive), as a Script. Never call it with anything that came from

@@ -1,7 +1,7 @@
 import type { Script } from '../../ports.ts'
 import type { Action } from '../../state.ts'
 import { constantShell } from './constant.ts'
-import { base64Literal, joinScripts, sh } from '../ssh/sh.ts'
+import { base64Literal, joinScripts, sh } from '../../shell/sh.ts'
 import { type Install, installLines } from './packages.ts'
 import { STEP_FUNCTIONS } from './report.ts'
 import { lockGuard } from '../lock.ts'

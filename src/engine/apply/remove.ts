@@ -1,7 +1,7 @@
 import type { Script } from '../../ports.ts'
 import { lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
-import { joinScripts, sh } from '../ssh/sh.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 import { DOWNLOADS } from './packages.ts'
 import { STEP_FUNCTIONS } from './report.ts'
 import { holdPath } from './run-dir.ts'

@@ -1,4 +1,4 @@
-import { sh } from '../ssh/sh.ts'
+import { sh } from '../../shell/sh.ts'
 
 /**
  * How a script on a server tells what it does while it does it: lines that start with "@@".

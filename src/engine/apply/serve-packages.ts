@@ -5,7 +5,7 @@
  */
 import type { Script, Session } from '../../ports.ts'
 import { asHactlError, HactlError } from '../../errors.ts'
-import { joinScripts, sh } from '../ssh/sh.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 import { freeGuard, lockedByOther, lockGuard, lockLost } from '../lock.ts'
 import { partScripts } from './carry.ts'
 import { APT_CONF, DOWNLOADS } from './packages.ts'

@@ -1,6 +1,6 @@
 import type { Script } from '../../ports.ts'
 import type { Unit } from '../../state.ts'
-import { sh } from '../ssh/sh.ts'
+import { sh } from '../../shell/sh.ts'
 import { ARP_PROBE } from '../wire/perl.ts'
 
 /** Where hactl keeps its state on a server. */

@@ -1,6 +1,6 @@
 import type { Script, Session } from '../../ports.ts'
 import type { WireLink, WireReport } from '../../state.ts'
-import { joinScripts, sh } from '../ssh/sh.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 import { WIRE_PROBE } from './perl.ts'
 
 /** How long servers listen: at least, so that a router that speaks once a second is heard, and at most, where a peer is silent. */

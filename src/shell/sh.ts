@@ -1,6 +1,6 @@
-import { HactlError } from '../../errors.ts'
-import type { Script } from '../../ports.ts'
-import { MASK, Secret } from '../../secret.ts'
+import { HactlError } from '../errors.ts'
+import type { Script } from '../ports.ts'
+import { MASK, Secret } from '../secret.ts'
 import type { ShellContext } from './sh-context.ts'
 import { ShellReader } from './sh-context.ts'
 
