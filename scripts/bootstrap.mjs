@@ -174,6 +174,22 @@ function whyNotInstalled() {
   return undefined
 }
 
+/** Installs Debian's shellcheck where it is missing: the package of that name on npm downloads it whenever it runs. */
+export async function checkers() {
+  const quiet = { capture: true, timeoutMs: MINUTE_MS }
+  const has = async program => (await run('sh', ['-c', `command -v ${program}`], quiet)).code === 0
+  if (await has('shellcheck')) return
+  const stop = why => new Stop('shellcheck is not installed', why, 'apt-get install shellcheck')
+  if (process.getuid?.() !== 0) throw stop('it checks the programs that run on servers, and installing it needs root')
+  if (!(await has('apt-get'))) throw stop('this machine has no apt-get to install it with')
+  heading('apt-get install shellcheck')
+  const apt = args => run('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=120', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } })
+  const install = () => apt(['install', '-y', '--no-install-recommends', 'shellcheck'])
+  if ((await install()).code === 0) return
+  await apt(['update'])
+  if ((await install()).code !== 0) throw stop('apt-get could not install it, see above')
+}
+
 // ---------------------------------------------------------------- the lab
 
 export const labState = process.env.HACTL_LAB_STATE ?? join(root, '.lab')

@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bold, bootstrap, heading, interruption, main, root, run, seconds, Stop, SUITES, withLab } from './bootstrap.mjs'
+import { bold, bootstrap, checkers, heading, interruption, main, root, run, seconds, Stop, SUITES, withLab } from './bootstrap.mjs'
 import { countsIn, reportTo } from './counts.mjs'
 import { realPrograms } from './real-programs.mjs'
 
@@ -21,10 +21,10 @@ function stepsOfCheck() {
   return [...scripts.check.matchAll(/npm run -s (\S+)/g)].map(([, name]) => name)
 }
 
-async function step(name, timeoutMs, { report, env } = {}) {
+async function step(name, timeoutMs, { report, env, args = [] } = {}) {
   heading(`npm run ${name}`)
   const reporters = report === undefined ? [] : ['--', ...reportTo(report)]
-  const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...reporters], { timeoutMs, env })
+  const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...args, ...reporters], { timeoutMs, env })
   const counts = report === undefined ? undefined : countsIn(report)
   const passed = code === 0 && !timedOut && (report === undefined || counts !== undefined)
   const outcome = timedOut ? `stopped after ${seconds(timeoutMs)}` : passed ? 'passed' : 'failed'
@@ -34,11 +34,13 @@ async function step(name, timeoutMs, { report, env } = {}) {
 async function testAll(folder) {
   if (unknown.length > 0) throw new Stop(`unknown argument ${unknown.join(' ')}`, 'there is only --no-lab', 'npm test', 3)
   await bootstrap()
+  await checkers()
   const steps = []
   for (const name of stepsOfCheck()) {
     if (interruption() !== undefined) return steps
     const tested = name === 'test:fast' ? { report: join(folder, 'fast.json'), env: await realPrograms() } : {}
-    steps.push(await step(name, CHECK_LIMIT_MS, tested))
+    const strict = name === 'check:on-server' ? { args: ['--', '--strict'] } : {}
+    steps.push(await step(name, CHECK_LIMIT_MS, { ...tested, ...strict }))
   }
   if (withoutLab || interruption() !== undefined) return steps
   await withLab(async () => {

@@ -1,7 +1,7 @@
 import type { Script } from '../../ports.ts'
 import type { Unit } from '../../state.ts'
 import { sh } from '../../shell/sh.ts'
-import { ARP_PROBE } from '../wire/perl.ts'
+import { perlText } from '../../shell/library.ts'
 
 /** Where hactl keeps its state on a server. */
 export const STATE_DIR = '/var/lib/hactl'
@@ -75,10 +75,10 @@ who_answers() {
     d=; set --
     while read -r i v; do
       [ -n "$v" ] || continue
-      [ $# -gt 0 ] && [ "$i" != "$d" ] && { perl -e ${ARP_PROBE} -- "$d" "$@" 2>/dev/null; set --; }
+      [ $# -gt 0 ] && [ "$i" != "$d" ] && { perl -e ${perlText('arp-probe.pl')} -- "$d" "$@" 2>/dev/null; set --; }
       d=$i; set -- "$@" "$v"
     done
-    [ $# -gt 0 ] && perl -e ${ARP_PROBE} -- "$d" "$@" 2>/dev/null
+    [ $# -gt 0 ] && perl -e ${perlText('arp-probe.pl')} -- "$d" "$@" 2>/dev/null
   }
 }
 
