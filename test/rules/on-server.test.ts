@@ -46,7 +46,7 @@ function scriptLines(text: string): readonly string[] {
 const FOREIGN = /; (?:then|do|done|fi|esac)\b|^\s*(?:fi|done|esac)\b|\bmy \$\w|\buse strict;/
 
 /** What is still to become files; it only falls. */
-const LEFT = 1100
+const LEFT = 522
 
 test('no program for servers stands in TypeScript', () => {
   const found = sources.flatMap(file => {
