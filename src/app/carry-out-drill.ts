@@ -17,7 +17,6 @@ import type { EngineEvent } from '../engine/events.ts'
 import type { Links } from '../engine/links.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
-import { sh } from '../shell/sh.ts'
 import { asHactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
@@ -218,9 +217,7 @@ async function unfitFor(
   const asked = drill.on === 'each-holder' ? links.servers : [server]
   const answers = await Promise.all(
     asked.map(async name => {
-      const result = await links
-        .current(name)
-        .run(sh`/bin/sh -c ${needs.script}`, { label: 'see what the drill needs', deadlineMs: 15_000, signal })
+      const result = await links.current(name).run(needs.script, { label: 'see what the drill needs', deadlineMs: 15_000, signal })
       return result.code === 0 ? [] : [`${name}: ${needs.what}; ${needs.fix}`]
     }),
   )

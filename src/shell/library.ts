@@ -40,17 +40,21 @@ export function joinLibraries(one: Library, other: Library): Library {
 }
 
 /** What stands before a script that calls functions of the library. */
-export function libraryText({ files, given }: Library): string {
-  const variables = Object.entries(given).map(([name, value]) => `${name}=${value}\n`)
-  return [...variables, ...files.map(textOf)].join('')
+export function libraryText(library: Library): string {
+  return [...variables(library), ...library.files.map(textOf)].join('')
 }
 
-/** A program of its own, after its first line and `head` the variables and the functions that it needs. */
+function variables({ given }: Library): readonly string[] {
+  return Object.entries(given).map(([name, value]) => `${name}=${value}\n`)
+}
+
+/** A program of its own, for a file on the server: after its first line and `head` the variables, the functions that it needs, and its text. */
 export function programText(file: string, head: string, given: Readonly<Record<string, string | number>> = {}): string {
   const library = libraryOf(file, given)
-  const [first, rest] = split(onServer(file))
-  const before = libraryText({ ...library, files: library.files.filter(name => name !== file) })
-  return `${first}\n${head}\n${before}${withoutDeclarations(rest)}`
+  const text = onServer(file)
+  const first = text.slice(0, text.indexOf('\n') + 1)
+  const parts = [...library.files.filter(name => name !== file).map(onServer), text.slice(first.length)]
+  return [first, head, ...variables(library), ...parts.map(part => part.replaceAll(/^# (?:needs|given): .*\n/gm, ''))].join('')
 }
 
 /** A Perl program with the files that it needs, for perl -e. */
@@ -58,17 +62,7 @@ export function perlText(file: string): string {
   return filesFor(file).map(textOf).join('')
 }
 
-function split(text: string): readonly [string, string] {
-  const end = text.indexOf('\n')
-  return [text.slice(0, end), text.slice(end + 1)]
-}
-
+/** Comments are for whoever reads the file where it lies: a server is sent what runs there. */
 function textOf(file: string): string {
-  const text = onServer(file)
-  return withoutDeclarations(text.startsWith('#!') ? split(text)[1] : text)
-}
-
-/** They are for whoever reads the file where it lies; and for hactl. */
-function withoutDeclarations(text: string): string {
-  return text.replaceAll(/^# (?:needs|given): .*\n/gm, '')
+  return onServer(file).replaceAll(/^[ \t]*#.*\n/gm, '')
 }

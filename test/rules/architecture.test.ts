@@ -7,7 +7,7 @@ const SRC = resolve(import.meta.dirname, '../../src')
 
 /** By the first folder (or file) under src/: what it may import, and what it may import as types only. */
 const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly types?: readonly string[] }>> = {
-  state: { code: [] },
+  state: { code: [], types: ['ports'] },
   ports: { code: [], types: ['secret'] },
   errors: { code: [] },
   secret: { code: [] },

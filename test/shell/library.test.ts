@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { onServer } from '../../src/on-server/files.ts'
 import { filesFor, joinLibraries, libraryOf, perlText } from '../../src/shell/library.ts'
+import { ShellReader } from '../../src/shell/sh-context.ts'
 import { joinScripts, scriptWord, sh, shWith, systemdWord } from '../../src/shell/sh.ts'
 
+const ON_SERVER = join(import.meta.dirname, '../../src/on-server')
 const run = (script: { raw: string }) => execFileSync('/bin/sh', ['-c', script.raw], { encoding: 'utf8' })
 const REPORT = { STOPPING_STATUS: 99 }
 
@@ -43,7 +45,25 @@ describe('a call of a library', () => {
 
 test('a Perl program comes after what it needs', () => {
   expect(filesFor('wire-probe.pl')).toEqual(['link.pl', 'wire-probe.pl'])
-  expect(perlText('wire-probe.pl').startsWith(onServer('link.pl'))).toBe(true)
+  const text = perlText('wire-probe.pl')
+  expect(text.startsWith('use strict;')).toBe(true)
+  expect(text.indexOf('sub arp_request')).toBeLessThan(text.indexOf('sub whole'))
+})
+
+describe.each(readdirSync(ON_SERVER).filter(name => name.endsWith('.sh')))('%s', file => {
+  const text = onServer(file)
+
+  test('has no line that begins with # but comments, which are not sent', () => {
+    const reader = new ShellReader()
+    for (const line of text.split('\n')) {
+      if (line.trimStart().startsWith('#')) expect(reader.context()).toBe('word')
+      reader.read(`${line}\n`)
+    }
+  })
+
+  test('gives a reason for whatever it tells shellcheck to leave alone', () => {
+    expect(text.match(/# shellcheck disable=\S+\s*$/gm)).toBeNull()
+  })
 })
 
 test('every file is used by TypeScript or by another file', () => {
@@ -51,7 +71,7 @@ test('every file is used by TypeScript or by another file', () => {
   const texts = readdirSync(src, { recursive: true, encoding: 'utf8' })
     .filter(file => file.endsWith('.ts'))
     .map(file => readFileSync(join(src, file), 'utf8'))
-  const files = readdirSync(join(src, 'on-server')).filter(file => /[.](?:sh|pl)$/.test(file))
+  const files = readdirSync(ON_SERVER).filter(file => /[.](?:sh|pl)$/.test(file))
   const needed = new Set(files.filter(file => texts.some(text => text.includes(`'${file}'`))).flatMap(filesFor))
   expect(files.filter(file => !needed.has(file))).toEqual([])
 })

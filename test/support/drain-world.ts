@@ -107,7 +107,7 @@ export function drainWorld(): DrainWorld {
     const session = fakeSession(server, [
       { when: /@@end all/, reply: () => ({ stdout: answerOf(world, server, holder(), priority(server)) }) },
       {
-        when: /hactl up=/,
+        when: /^sample /,
         async reply({ emit, gone }) {
           while (!gone.aborted) {
             emit(`hactl up=${(clock.monotonic() / 1000).toFixed(2)} holds=${holder() === server ? VIP : ''}`)

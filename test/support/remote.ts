@@ -5,6 +5,8 @@ import { interrupted } from './clock.ts'
 
 export interface Asked {
   readonly script: string
+  /** The script without the files whose functions it calls, and with its secrets masked: what a log shows. */
+  readonly call: string
   readonly options: RunOptions
   /** Sends one line of stdout, as it would arrive. */
   readonly emit: (line: string) => void
@@ -15,6 +17,7 @@ export interface Asked {
 type Answer = Partial<CommandResult> | undefined
 
 export interface Reply {
+  /** Of the call. */
   readonly when: RegExp
   readonly reply: (asked: Asked) => Answer | Promise<Answer>
 }
@@ -43,9 +46,11 @@ export function fakeSession(server: string, replies: readonly Reply[]): FakeSess
       if (options.signal?.aborted) throw interrupted(options.signal)
       if (lost.signal.aborted) throw connectionLost(server)
       sent.push(script.raw)
-      const expected = replies.find(reply => reply.when.test(script.raw))
+      const expected = replies.find(reply => reply.when.test(script.masked))
       if (expected === undefined) {
-        throw new Error(`${server} did not expect this script:\n${script.raw}\nbut one of: ${replies.map(reply => reply.when).join(', ')}`)
+        throw new Error(
+          `${server} did not expect this script:\n${script.masked}\nbut one of: ${replies.map(reply => reply.when).join(', ')}`,
+        )
       }
       const gone = AbortSignal.any(options.signal === undefined ? [lost.signal] : [lost.signal, options.signal])
       const lines: string[] = []
@@ -59,7 +64,10 @@ export function fakeSession(server: string, replies: readonly Reply[]): FakeSess
           once: true,
         })
       })
-      const answer = await Promise.race([Promise.resolve(expected.reply({ script: script.raw, options, emit, gone })), ended])
+      const answer = await Promise.race([
+        Promise.resolve(expected.reply({ script: script.raw, call: script.masked, options, emit, gone })),
+        ended,
+      ])
       return { code: 0, stdout: lines.map(line => `${line}\n`).join(''), stderr: '', durationMs: 1, ...answer }
     },
     async close() {
