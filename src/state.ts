@@ -3,6 +3,8 @@
  * A resource id is `kind/name`, the same in playbooks, plans, logs and reports.
  */
 
+import type { Script } from './ports.ts'
+
 /** The two services hactl looks after, by systemd unit name without ".service". */
 export type Unit = 'haproxy' | 'keepalived'
 
@@ -21,8 +23,8 @@ export interface Validation {
   readonly mustBeSilent: boolean
   /** Paths that appear inside the file and are staged together with it: replaced by their staged paths for the check only. */
   readonly alsoStaged: readonly string[]
-  /** Shell lines (constants of hactl, no outside values) run before the check, for what the command expects to find. */
-  readonly before?: string
+  /** Run before the check, for what the command expects to find. */
+  readonly before?: Script
 }
 
 export interface FileResource {
@@ -61,8 +63,8 @@ export interface ServiceResource {
   readonly unit: Unit
   /** Hash over what the running daemon must have loaded; compared with the stamp under /var/lib/hactl/loaded. */
   readonly loadedHash: string
-  /** Shell lines (constants of hactl, no outside values) run once the unit is active, e.g. to tell keepalived that haproxy is up. */
-  readonly whenActive: string
+  /** Run once the unit is active, e.g. to tell keepalived that haproxy is up. */
+  readonly whenActive: readonly Script[]
   /** The files whose content loadedHash stands for: where one is written anew, what is loaded is no longer known. */
   readonly loads?: readonly string[]
   /** Track files of the unit; it is reloaded when one is missing or they are not watched (a lost watch stays lost). */
@@ -363,7 +365,7 @@ export type Action =
       /** What must be done, in this order. stamp-only: it runs what is wanted, only the record is missing. */
       readonly steps: readonly ('daemon-reload' | 'enable' | 'start' | 'reload' | 'stamp')[]
       readonly loadedHash: string
-      readonly whenActive: string
+      readonly whenActive: readonly Script[]
       readonly reason: string
     }
 

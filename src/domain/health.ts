@@ -2,7 +2,7 @@
 import type { ObservedInstance, ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { contextOf } from './keepalived/lint-context.ts'
-import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, RUN_DIR } from './paths.ts'
+import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, RUN_DIR, SERVICE_HOOKS } from './paths.ts'
 import { isDrained, TRACKER_FILES, tracksDrain } from './trackers.ts'
 
 /**

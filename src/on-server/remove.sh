@@ -1,6 +1,6 @@
 # Takes away from one server what hactl put there, and gives back what stood there before. What was cut off is done again.
 # needs: report.sh alone.sh hold.sh links.sh
-# given: STATE_DIR DOWNLOADS OWN_TOOLS
+# given: STATE_DIR DOWNLOADS OWN_TOOLS PROGRAM_DIR
 
 trap '' PIPE HUP
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
@@ -44,8 +44,8 @@ give_files_back() {
     else
       rm -f -- "$path"
     fi
-    # The folder of a drop-in was hactl's too; others, even when empty, belong to the system.
-    case "$path" in /etc/systemd/system/*.service.d/*) rmdir -- "${path%/*}" 2>/dev/null ;; esac
+    # The folders of drop-ins and programs were hactl's too; others, even when empty, belong to the system.
+    case "$path" in /etc/systemd/system/*.service.d/* | "$PROGRAM_DIR"/*) rmdir -- "${path%/*}" 2>/dev/null ;; esac
   done <"$STATE_DIR/owned"
   rm -f /etc/tmpfiles.d/hactl-drain.conf
   # A removal that was cut off later is not to do this again: what it gave back may be gone since, with its package.

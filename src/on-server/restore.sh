@@ -1,7 +1,7 @@
 # Puts back, from the record of a run, what its switch replaced on this server. Safe to run twice, and on a full disk: what did not change
 # needs no room.
 # needs: report.sh alone.sh links.sh
-# given: STATE_DIR THIS_RUN OWN_TOOLS
+# given: STATE_DIR THIS_RUN OWN_TOOLS PROGRAM_DIR
 
 trap '' PIPE HUP
 record="$THIS_RUN/previous/record"
@@ -39,7 +39,10 @@ put_files_back() {
   step files 'put the previous files back'
   while read -r word mark path copy; do
     case "$word" in
-      file) put_back "$mark" "$path" "$copy" ;;
+      file)
+        # What other files call goes after them.
+        case "$mark $path" in "- $PROGRAM_DIR/"*) ;; *) put_back "$mark" "$path" "$copy" ;; esac
+        ;;
       sysctl)
         [ -z "$path" ] || sysctl -q -w "$mark=$path" || {
           failed=1
@@ -57,6 +60,10 @@ put_files_back() {
     }
   fi
   systemctl daemon-reload
+  while read -r word mark path copy; do
+    case "$word $mark $path" in "file - $PROGRAM_DIR/"*) put_back - "$path" "$copy" ;; esac
+  done <"$record"
+  rmdir "$PROGRAM_DIR" 2>/dev/null
   done_ files
 }
 

@@ -1,6 +1,6 @@
 # Makes prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
 # needs: report.sh alone.sh hold.sh record.sh
-# given: STATE_DIR THIS_RUN FILE_CHANGED_STATUS OWN_TOOLS
+# given: STATE_DIR THIS_RUN FILE_CHANGED_STATUS OWN_TOOLS PROGRAM_DIR
 
 # A cut connection must not stop a switch half way: what was begun here ends here.
 trap '' PIPE HUP
@@ -51,6 +51,7 @@ remove_file() {
   keep "$3" "$4" || fail "$1" 'the old file could not be kept (disk full?)'
   case $3 in "$OWN_TOOLS"*) "$3" close >/dev/null 2>&1 ;; esac
   rm -f "$3" && own "$3" '' || fail "$1" 'could not be removed'
+  case $3 in "$PROGRAM_DIR"/*) rmdir "$PROGRAM_DIR" 2>/dev/null ;; esac
   done_ "$1"
 }
 

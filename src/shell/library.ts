@@ -27,7 +27,12 @@ export function libraryOf(file: string, given: Readonly<Record<string, string | 
   const wanted = [...new Set(files.flatMap(name => declared(onServer(name), 'given')))]
   const wrong = [...wanted.filter(name => !Object.hasOwn(given, name)), ...Object.keys(given).filter(name => !wanted.includes(name))]
   if (wrong.length > 0) throw refused(`${file} and the variables that it is given do not agree: ${wrong.join(', ')}`)
-  return { files, given: Object.fromEntries(Object.entries(given).map(([name, value]) => [name, shellQuote(String(value))])) }
+  return { files, given: Object.fromEntries(Object.entries(given).map(([name, value]) => [name, wordOf(String(value))])) }
+}
+
+/** Quotes are left out where a value has only characters that mean nothing to a shell: operators read some of these. */
+function wordOf(value: string): string {
+  return /^[A-Za-z0-9._/-]+$/.test(value) ? value : shellQuote(value)
 }
 
 /** One library that does for both. Throws HactlError E_INTERNAL where they want different values for one variable. */
@@ -48,13 +53,15 @@ function variables({ given }: Library): readonly string[] {
   return Object.entries(given).map(([name, value]) => `${name}=${value}\n`)
 }
 
-/** A program of its own, for a file on the server: after its first line and `head` the variables, the functions that it needs, and its text. */
+/**
+ * A program of its own, for a file on the server: its first line, `head`, what it says of itself, the variables, the functions that it
+ * needs, and the rest of it.
+ */
 export function programText(file: string, head: string, given: Readonly<Record<string, string | number>> = {}): string {
   const library = libraryOf(file, given)
-  const text = onServer(file)
-  const first = text.slice(0, text.indexOf('\n') + 1)
-  const parts = [...library.files.filter(name => name !== file).map(onServer), text.slice(first.length)]
-  return [first, head, ...variables(library), ...parts.map(part => part.replaceAll(/^# (?:needs|given): .*\n/gm, ''))].join('')
+  const [, first = '', about = '', rest = ''] = /^(#!.*\n)((?:#.*\n)*)([^]*)$/.exec(onServer(file)) ?? []
+  const needed = library.files.filter(name => name !== file).map(name => `\n${onServer(name)}`)
+  return [first, head, ...[about, ...variables(library), ...needed, rest].map(withoutDeclarations)].join('')
 }
 
 /** A Perl program with the files that it needs, for perl -e. */
@@ -65,4 +72,9 @@ export function perlText(file: string): string {
 /** Comments are for whoever reads the file where it lies: a server is sent what runs there. */
 function textOf(file: string): string {
   return onServer(file).replaceAll(/^[ \t]*#.*\n/gm, '')
+}
+
+/** They are for whoever reads the file where it lies; and for hactl. */
+function withoutDeclarations(text: string): string {
+  return text.replaceAll(/^# (?:needs|given): .*\n/gm, '')
 }

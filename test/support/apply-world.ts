@@ -1,4 +1,5 @@
 /** Three servers on which a plan is applied: what reaches them is logged by purpose, and any step can be made to fail. */
+import { sh } from '../../src/shell/sh.ts'
 import { applyPlan } from '../../src/engine/apply.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import { parsePlaybook } from '../../src/engine/playbook.ts'
@@ -135,11 +136,11 @@ const RELOAD: Action = {
   unit: 'keepalived',
   steps: ['reload', 'stamp'],
   loadedHash: '0'.repeat(64),
-  whenActive: '',
+  whenActive: [],
   reason: 'it runs another configuration',
 }
 
-const NO_SCRIPTS = { beforeReload: ':', loaded: ':', started: ':', expect: [] }
+const NO_SCRIPTS = { beforeReload: sh`:`, loaded: sh`:`, started: sh`:` }
 
 function planOf(changeClass: ChangeClass, first: readonly Action[]): Plan {
   const actions = [...first, file('haproxy.cfg'), file('keepalived.conf'), ...(changeClass === 'together' ? [RELOAD] : [])]

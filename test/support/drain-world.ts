@@ -85,8 +85,8 @@ export function drainWorld(): DrainWorld {
     return world.holder
   }
   const written = (server: string) => (script: string) => {
-    const value = /echo (-?\d+) > \/run\/hactl\/\.drain/.exec(script)?.[1]
-    if (script.includes('rm -f /etc/tmpfiles.d/hactl-drain.conf')) {
+    const value = /write_tracker 'drain' (-?\d+)/.exec(script)?.[1]
+    if (script.includes("rm -f '/etc/tmpfiles.d/hactl-drain.conf'")) {
       note('forget', server)
       world.persistent.delete(server)
     }
@@ -118,7 +118,7 @@ export function drainWorld(): DrainWorld {
       },
       { when: /flock -w 5 9/, reply: () => ({}) },
       {
-        when: /keep-answering/,
+        when: /^keep_answering /,
         reply: () => {
           world.answering.push(server)
           return {}
@@ -127,8 +127,8 @@ export function drainWorld(): DrainWorld {
       { when: /^ss -Htn state established src '192\.0\.2\.200' \| wc -l$/, reply: () => ({ stdout: '7\n' }) },
       { when: /^grep -qxF 'id [0-9a-f]+' .*(rm -rf|&& touch \S+; :$)/, reply: () => ({}) },
       {
-        when: /hactl-drain|run\/hactl\/\.drain/,
-        reply: async ({ script }): Promise<Partial<CommandResult>> => {
+        when: /hactl-drain|write_tracker 'drain'/,
+        reply: async ({ call: script }): Promise<Partial<CommandResult>> => {
           await clock.sleep(1)
           const isForAnybody = script.startsWith('[ ! -e ')
           if (script.includes('exit 97') && (isForAnybody ? world.isLockTaken : world.isLockBroken)) return { code: 97 }

@@ -1,6 +1,5 @@
 import type { Script } from '../../ports.ts'
 import type { Action } from '../../state.ts'
-import { constantShell } from './constant.ts'
 import { base64Literal, joinScripts, sh } from '../../shell/sh.ts'
 import { type Install, installLines } from './packages.ts'
 import { lockGuard } from '../lock.ts'
@@ -46,7 +45,7 @@ export function validateScript(runId: string, write: WriteFile, writes: readonly
   const silent = validation.mustBeSilent ? 'yes' : 'no'
   return [
     ...(together.length === 0 ? [] : [sh`sed ${substitutions} ${staged} >${candidate}`]),
-    ...(validation.before === undefined ? [] : [constantShell(validation.before)]),
+    ...(validation.before === undefined ? [] : [validation.before]),
     preparing(runId)`check_file ${checkId(write)} ${path} ${candidate} ${silent} ${argv}`,
   ]
 }

@@ -3,7 +3,7 @@ import { joinScripts, sh, shWith } from '../../shell/sh.ts'
 import { lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
 import { DOWNLOADS } from './packages.ts'
-import { ALONE, ALONE_VARIABLES, OWN_TOOLS } from './switch.ts'
+import { ALONE, ALONE_VARIABLES, OWN_TOOLS, PROGRAM_DIR } from './switch.ts'
 
 /**
  * Takes away from one server what hactl put there, and gives back what stood there before: files of its record (one edited by hand since
@@ -11,7 +11,7 @@ import { ALONE, ALONE_VARIABLES, OWN_TOOLS } from './switch.ts'
  * autoremove takes it). keepalived goes first, so that the address has left before haproxy stops. What was cut off is done again.
  */
 export function removeScript(lockId: string, runDirectory: string): Script {
-  const call = shWith('remove.sh', { ...ALONE_VARIABLES, DOWNLOADS, OWN_TOOLS })
+  const call = shWith('remove.sh', { ...ALONE_VARIABLES, DOWNLOADS, OWN_TOOLS, PROGRAM_DIR })
   return joinScripts([
     lockGuard(lockId),
     ALONE,

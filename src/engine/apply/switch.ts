@@ -4,23 +4,20 @@ import { type HistoryEntry, recordScript, settleScript } from '../history.ts'
 import { type LockClaim, lockGuard, lockGuardForUndo } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
 import { joinScripts, sh, shWith } from '../../shell/sh.ts'
-import { constantShell } from './constant.ts'
 import { STEP_STATUSES } from './report.ts'
 import { previousPath, runDir, RUNS_DIR, stagedPath } from './run-dir.ts'
 import { actionTitle } from './title.ts'
 
 type ServiceAction = Extract<Action, { kind: 'service' }>
 
-/** How a unit is reloaded and how the daemon itself (not systemctl) says that it runs what is on disk. Constants of the domain. */
+/** How a unit is reloaded and how the daemon itself (not systemctl) says that it runs what is on disk. Calls, each of one line. */
 export interface ServiceScripts {
-  /** Shell lines run before a reload; may leave variables for `loaded`. */
-  readonly beforeReload: string
-  /** Shell lines that end with status 0 once the daemon has loaded the file, else print why and end with another. Bounded in time. */
-  readonly loaded: string
+  /** Run before a reload; may leave variables for `loaded`. */
+  readonly beforeReload: Script
+  /** Ends with status 0 once the daemon has loaded the file, else prints why and ends with another. Bounded in time. */
+  readonly loaded: Script
   /** The same after a start. */
-  readonly started: string
-  /** Positional parameters of `loaded` and `started`: what comes from the inventory reaches them only quoted. */
-  readonly expect: readonly string[]
+  readonly started: Script
 }
 
 export const FILE_CHANGED_STATUS = 98
@@ -30,6 +27,9 @@ const ALONE_WITHIN_SECONDS = 90
 
 /** Scripts of hactl's own that do something when they are called with "open", and undo it with "close": before they go. */
 export const OWN_TOOLS = '/usr/local/sbin/hactl-'
+
+/** Programs that other files of hactl's call: they go after those, and their folder with the last of them. */
+export const PROGRAM_DIR = '/usr/local/lib/hactl'
 
 /** What is given to every file of src/on-server that waits until no switch is at work. */
 export const ALONE_VARIABLES = { ...STEP_STATUSES, STATE_DIR, ALONE_WITHIN_SECONDS }
@@ -56,7 +56,7 @@ export function switchScript(
   const loadingUnits = settled.flatMap(action =>
     action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start') ? [action.unit] : [],
   )
-  const call = shWith('switch.sh', { ...ALONE_VARIABLES, THIS_RUN: runDir(runId), FILE_CHANGED_STATUS, OWN_TOOLS })
+  const call = shWith('switch.sh', { ...ALONE_VARIABLES, THIS_RUN: runDir(runId), FILE_CHANGED_STATUS, OWN_TOOLS, PROGRAM_DIR })
   return joinScripts([
     ALONE,
     // Whoever took the lock while this waited has looked at a server without these changes.
@@ -106,16 +106,11 @@ function serviceScript(action: ServiceAction, scripts: ServiceScripts): Script {
   if (has('daemon-reload')) lines.push(sh`read_units || fail ${id} ${'systemctl daemon-reload failed'}`)
   if (has('enable')) lines.push(sh`enable_unit ${id} ${unit}`)
   if (has('start') || has('reload')) {
-    lines.push(
-      sh`before_reload() { ${constantShell(`${scripts.beforeReload}\n`)} }`,
-      sh`_loaded() { ${constantShell(`${scripts.loaded}\n`)} }`,
-      sh`_started() { ${constantShell(`${scripts.started}\n`)} }`,
-      sh`loaded() { _loaded ${scripts.expect}; }; started() { _started ${scripts.expect}; }`,
-    )
+    lines.push(sh`before_reload() { ${scripts.beforeReload}; }`, sh`loaded() { ${scripts.loaded}; }`, sh`started() { ${scripts.started}; }`)
   }
   if (has('start')) lines.push(sh`start_unit ${id} ${unit}`)
   if (has('reload')) lines.push(sh`reload_unit ${id} ${unit}`)
-  if (action.whenActive !== '') lines.push(constantShell(action.whenActive))
+  lines.push(...action.whenActive)
   if (has('stamp')) lines.push(sh`stamp ${id} ${unit} ${action.loadedHash}`)
   lines.push(sh`done_ ${id}`)
   return joinScripts(lines)
@@ -131,13 +126,13 @@ export function restoreScript(
   lock: Pick<LockClaim, 'id' | 'owner'>,
   services: Readonly<Record<Unit, ServiceScripts>>,
 ): Script {
-  const call = shWith('restore.sh', { ...ALONE_VARIABLES, THIS_RUN: runDir(runId), OWN_TOOLS })
+  const call = shWith('restore.sh', { ...ALONE_VARIABLES, THIS_RUN: runDir(runId), OWN_TOOLS, PROGRAM_DIR })
   return joinScripts([
     ALONE,
     lockGuardForUndo(lock, `${runDir(runId)}/previous/record`),
     call`begin_restore`,
     sh`put_files_back`,
-    sh`answers_again() { ${constantShell(`${services.haproxy.started}\n`)} }`,
+    sh`answers_again() { ${services.haproxy.started}; }`,
     sh`put_unit_back haproxy`,
     sh`answers_again() { :; }`,
     sh`put_unit_back keepalived`,

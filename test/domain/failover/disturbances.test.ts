@@ -52,7 +52,7 @@ describe.each(DISTURBANCES)('%s', name => {
   })
 
   test('has an undo that systemd hands on as it stands: no word of it is a variable of its own', () => {
-    expect(systemdWord(undo).raw.replaceAll('$$', '')).not.toMatch(/[$]|%[^'\"\\]?%/)
+    expect(systemdWord(undo).raw.replaceAll('$$', '')).not.toMatch(/[$]/)
   })
 
   test('touches nothing that would outlive a boot, and not all rules of the packet filter', () => {
