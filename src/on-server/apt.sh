@@ -3,7 +3,7 @@
 # given: STATE_DIR LOCK_DIR DOWNLOADS CARRIED_CONF APT_LOCK_SECONDS
 
 # begin_apt LOG: before everything else here. What apt-get says goes to the file LOG. needrestart and debconf would wait for an answer that
-# nobody gives, and needrestart might restart what carries the traffic. LC_ALL: apt's words are read.
+# nobody gives, and needrestart might restart what carries the traffic (evidence P2 to P5). LC_ALL: apt's words are read.
 begin_apt() {
   APT_LOG=$1
   export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none LC_ALL=C

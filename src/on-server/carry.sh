@@ -10,7 +10,10 @@ append() { printf %s "$2" | base64 -d >>"$1"; }
 # trusted as the folder on the operator's machine is: what arrived is what lay there, by its checksum. SUMS as sha256sum takes them, CONF for
 # apt.conf(5).
 index_packages() {
-  printf '%s\n' "$1" | sha256sum -c --quiet || exit 1
+  told=$(printf '%s\n' "$1" | sha256sum -c 2>&1) || {
+    printf '%s\n' "$told" | grep -v ': OK$'
+    exit 1
+  }
   cd "$DOWNLOADS" || exit 1
   for deb in *.deb; do
     dpkg-deb -f "$deb" || exit 1

@@ -1,5 +1,5 @@
 # Cuts traffic with the server's own packet filter: in a table or chain of hactl's own, which uncut.sh removes as a whole. "ip link set down"
-# is not used: it takes the routes along. nft where the kernel takes it, else iptables.
+# is not used: it takes the routes along (evidence T15). nft where the kernel takes it, else iptables.
 
 has_nft() { nft -c add table inet hactl_drill >/dev/null 2>&1; }
 has_iptables() { iptables -w 5 -S INPUT >/dev/null 2>&1; }
@@ -73,8 +73,8 @@ find_ssh_port() {
 
 # cut_link INTERFACE VIP keep|sever: nothing passes on the interface but, with "keep", the SSH connection's own port. The address stays on the
 # interface, so that ARP for it has to be kept silent apart: neighbours must not be led back to a server that cannot answer them. keepalived's
-# own gratuitous ARP passes every hook but that of netdev's egress (nft 1.0.1, Linux 5.16); without it keepalived is stopped as well. Seen on
-# the lab: one such ARP took the service away for 8 s although the other server had the address.
+# own gratuitous ARP passes every hook but that of netdev's egress (nft 1.0.1, Linux 5.16); without it keepalived is stopped as well. One
+# such ARP took the service away for 8 s although the other server had the address (evidence T14).
 cut_link() {
   interface=$1 vip=$2 ssh=$3
   in="iifname \"$interface\"" out="oifname \"$interface\""

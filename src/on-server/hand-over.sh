@@ -11,7 +11,7 @@ holds() {
 }
 
 # route VERB ADDRESS: a local route by which a server answers on an address that it no longer has. keepalived sends its first advert 0.2 ms to
-# 70 ms before it has the address and announces it (seen on 2.2.7), and at that advert the old holder drops it: what arrives there in between
+# 70 ms before it has the address and announces it (evidence T7), and at that advert the old holder drops it: what arrives there in between
 # would be lost.
 route() {
   case $2 in
@@ -49,7 +49,7 @@ wait_until_gone() {
 
 # Ends connections to addresses that are not here any more. What they carried has failed when the address left, but this server would hold on to
 # them for a quarter of an hour (tcp_retries2, tcp(7)); when the address comes back in that time, a client that uses the port of one again gets
-# no answer, not even a refusal. Where the kernel cannot end them (CONFIG_INET_DIAG_DESTROY, ss(8)) they stay.
+# no answer, not even a refusal (evidence T8). Where the kernel cannot end them (CONFIG_INET_DIAG_DESTROY, ss(8)) they stay.
 close_connections() {
   here=$(ip -o addr show)
   for address in $ADDRESSES; do

@@ -2,7 +2,7 @@
 # The fast profile's check asks HAProxy itself, because a hung process is still a process. It must not look at the backends: where
 # they are down, another server would not serve better. perl-base is part of every Debian and Ubuntu; curl, socat and python are not.
 #
-# A server short of CPU must not fail for that: with a plain limit in ms, 2 cores under a load of 12 gave 20 false alarms a minute,
+# A server short of CPU must not fail for that (evidence H7): with a plain limit in ms, 2 cores under a load of 12 gave 20 false alarms a minute,
 # all of them runs that keepalived cut off. So the limit is counted in waits, which take longer on a busy server for this script as
 # for HAProxy, and a run whose time is up repeats the verdict of the one before. A haproxy with a thread in state R (proc(5): running,
 # or waiting to) is not hung and is waited for: one that loops is killed by HAProxy's own watchdog, which the hooks see. A reload
@@ -10,7 +10,7 @@
 # serve on, and a question that the reload has swallowed is put again.
 #
 # The master is greeted first, and only one that answers gets the question to the worker: of a question that it finds after a sleep, put by
-# someone who has gone, HAProxy 2.2 keeps the connection for good, and after ten of these its master answers nobody (measured on 2.2.9).
+# someone who has gone, HAProxy 2.2 keeps the connection for good, and after ten of these its master answers nobody (evidence H8).
 use strict;
 use warnings;
 use Socket qw(:DEFAULT SOCK_NONBLOCK);

@@ -21,7 +21,7 @@ begin_restore() {
 put_back() {
   rm -f "$2.hactl-new"
   if [ "$1" = + ] && [ ! -e "$3.link" ] && cmp -s "$3" "$2"; then
-    chown --reference="$3" "$2" && chmod --reference="$3" "$2" || failed=1
+    chown "$(stat -c %u:%g -- "$3")" "$2" && chmod "$(stat -c %a -- "$3")" "$2" || failed=1
   elif [ "$1" = + ]; then
     cp -p -- "$3" "$2.hactl-new" && linked "$3" "$2.hactl-new" && mv -f "$2.hactl-new" "$2" || {
       failed=1

@@ -23,7 +23,7 @@ haproxy_answers() {
 note_workers() { before=$(workers | sed 's/failed//'); }
 
 # After note_workers and a reload. A worker that was not there before is the only proof: where a listener cannot be bound the master keeps the
-# old worker and counts a failure.
+# old worker and counts a failure (evidence H2).
 haproxy_loaded() {
   n=0
   while [ $n -lt 400 ]; do

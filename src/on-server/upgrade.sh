@@ -48,7 +48,7 @@ unpack_trial() {
   done
   for deb in "$DOWNLOADS"/*.deb; do dpkg-deb -x "$deb" "$1" || fail apt/try "$deb cannot be unpacked (disk full?)"; done
   PATH=$1/usr/sbin:$1/usr/bin:$PATH
-  LD_LIBRARY_PATH=$(find "$1" -name '*.so*' -printf '%h\n' | sort -u | tr '\n' ':')
+  LD_LIBRARY_PATH=$(find "$1" -name '*.so*' | sed 's|/[^/]*$||' | sort -u | tr '\n' ':')
   export PATH LD_LIBRARY_PATH
   haproxy -v >/dev/null 2>&1 && keepalived -v >/dev/null 2>&1 || {
     note 'the new versions do not run beside the installed ones: the first server is their trial'

@@ -7,7 +7,7 @@ export const CRASH_PAUSE_SECONDS = 1
 /** How long haproxy has to run after a crash before its server may take the addresses back, in seconds. */
 export const CRASH_DAMPING_SECONDS = 5
 
-/** After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1. */
+/** After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1 (evidence T3, T12). */
 export function renderHaproxyDropin(): string {
   return `${GENERATED_LINE}
 [Unit]
