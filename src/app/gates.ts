@@ -2,10 +2,9 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import { holderProblems, movingProblems, nodeProblems } from '../domain/health.ts'
 import { masterDownMs, recoveryMs } from '../domain/vrrp/timing.ts'
 import type { EngineEvent } from '../engine/events.ts'
-import { JOURNAL_MATCHES } from '../engine/journal.ts'
+import { lastWordsScript } from '../engine/journal.ts'
 import { observeNode } from '../engine/observe.ts'
 import type { GateName } from '../engine/playbook.ts'
-import { sh } from '../shell/sh.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget, Session } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
@@ -163,7 +162,7 @@ export function gatesFor(
     const told = await Promise.all(
       servers.map(async server => {
         const session = sessions.get(server)
-        const script = sh`journalctl -q -n ${JOURNAL_LINES} -o cat ${JOURNAL_MATCHES} 2>/dev/null | grep -v '^Printing .* on signal$'`
+        const script = lastWordsScript(JOURNAL_LINES)
         const result = await session?.run(script, { label: 'read the journal', deadlineMs: JOURNAL_DEADLINE_MS }).catch(() => undefined)
         const lines = (result?.stdout ?? '').split('\n').filter(line => line.trim() !== '')
         return lines.slice(-JOURNAL_SHOWN).map(line => `${server}: ${withoutPasswords(cluster, line)}`)

@@ -3,7 +3,7 @@ import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
 import type { JournalLine, ServerJournal } from '../state/drill.ts'
 import { LAST_CLOCK_MS, parseClock } from './observe/said.ts'
-import { sh } from '../shell/sh.ts'
+import { shWith } from '../shell/sh.ts'
 
 /** The last lines of the window are kept. */
 const MOST_LINES = 200
@@ -50,26 +50,16 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
   }
 }
 
-/**
- * For journalctl: what keepalived logs, what systemd (process 1) logs about either, and what haproxy logs except its requests: those go to
- * syslog at level info (6), hundreds a second, would push everything else out of the window, and are nobody else's business. Matches of one
- * field are alternatives, those of several must all hold, and + begins another group (journalctl(1)).
- */
-export const JOURNAL_MATCHES = sh`_SYSTEMD_UNIT=keepalived.service + \
-  _PID=1 UNIT=keepalived.service UNIT=haproxy.service + \
-  _SYSTEMD_UNIT=haproxy.service _TRANSPORT=stdout + \
-  _SYSTEMD_UNIT=haproxy.service PRIORITY=0 PRIORITY=1 PRIORITY=2 PRIORITY=3 PRIORITY=4 PRIORITY=5`
+const journalOf = shWith('journal.sh')
 
 /** One line more than is kept tells that there were more. */
 export function journalScript(windowMs: number): Script {
-  return sh`for try in 1 2 3 4 5; do
-  read -r before _ </proc/uptime
-  now=$(date '+%s %N')
-  read -r after _ </proc/uptime
-  echo "clock $before $after $now"
-done
-exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE,SYSLOG_IDENTIFIER --lines=${MOST_LINES + 1} \
-  --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1})) ${JOURNAL_MATCHES}`
+  return journalOf`recent_journal ${Math.ceil(windowMs / 1000) + 1} ${MOST_LINES + 1}`
+}
+
+/** The last lines, as they are. */
+export function lastWordsScript(lines: number): Script {
+  return journalOf`last_words ${lines}`
 }
 
 interface BootReading {

@@ -59,7 +59,7 @@ function world(): World {
       name,
       fakeSession(name, [
         { when: /@@begin/, reply: () => ({ stdout: says.get(name) ?? '' }) },
-        { when: /journalctl/, reply: () => ({ stdout: 'haproxy says why\n(Line 7) auth_pass hunter22 is odd\n' }) },
+        { when: /^last_words /, reply: () => ({ stdout: 'haproxy says why\n(Line 7) auth_pass hunter22 is odd\n' }) },
         { when: /198\.18\.200\.200/, reply: () => (self.fromServer === 'ok' ? { stdout: 'HTTP/1.1 200 OK\n' } : { code: 1 }) },
       ]),
     ]),

@@ -116,7 +116,7 @@ export function drainWorld(): DrainWorld {
           return {}
         },
       },
-      { when: /flock -w 5 9/, reply: () => ({}) },
+      { when: /^take_lock /, reply: () => ({}) },
       {
         when: /^keep_answering /,
         reply: () => {
@@ -125,13 +125,13 @@ export function drainWorld(): DrainWorld {
         },
       },
       { when: /^ss -Htn state established src '192\.0\.2\.200' \| wc -l$/, reply: () => ({ stdout: '7\n' }) },
-      { when: /^grep -qxF 'id [0-9a-f]+' .*(rm -rf|&& touch \S+; :$)/, reply: () => ({}) },
+      { when: /^(?:release|renew)_lock /, reply: () => ({}) },
       {
         when: /hactl-drain|write_tracker 'drain'/,
         reply: async ({ call: script }): Promise<Partial<CommandResult>> => {
           await clock.sleep(1)
-          const isForAnybody = script.startsWith('[ ! -e ')
-          if (script.includes('exit 97') && (isForAnybody ? world.isLockTaken : world.isLockBroken)) return { code: 97 }
+          const isForAnybody = script.startsWith('lock_guard_unless_taken ')
+          if (/^lock_guard/.test(script) && (isForAnybody ? world.isLockTaken : world.isLockBroken)) return { code: 97 }
           written(server)(script)
           return {}
         },

@@ -108,7 +108,7 @@ export function drillWorld(): DrillWorld {
       },
       {
         // Never without the lock, nor where the undo has gone off already.
-        when: /^grep -qxF 'id lock1' .* exit 97\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop haproxy\.service'$/s,
+        when: /^lock_guard 'lock1'\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop haproxy\.service'$/s,
         reply: does('disturb', () => {
           setRunning(false)
           return undefined

@@ -25,6 +25,8 @@ export interface Reply {
 export interface FakeSession extends Session {
   /** Every script that was sent, in order. */
   readonly sent: readonly string[]
+  /** Their calls. */
+  readonly calls: readonly string[]
   readonly isClosed: boolean
   /** Cuts the connection: what runs fails with E_CONNECTION_LOST, and so does all that comes after. */
   lose(): void
@@ -32,12 +34,14 @@ export interface FakeSession extends Session {
 
 export function fakeSession(server: string, replies: readonly Reply[]): FakeSession {
   const sent: string[] = []
+  const calls: string[] = []
   const lost = new AbortController()
   let isClosed = false
   return {
     server,
     peer: `${server}.example.com:22`,
     sent,
+    calls,
     get isClosed() {
       return isClosed
     },
@@ -46,6 +50,7 @@ export function fakeSession(server: string, replies: readonly Reply[]): FakeSess
       if (options.signal?.aborted) throw interrupted(options.signal)
       if (lost.signal.aborted) throw connectionLost(server)
       sent.push(script.raw)
+      calls.push(script.masked)
       const expected = replies.find(reply => reply.when.test(script.masked))
       if (expected === undefined) {
         throw new Error(
