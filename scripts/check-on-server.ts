@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { perlText } from '../src/shell/library.ts'
+import { sourceText } from '../src/shell/library.ts'
 
 const FOLDER = join(import.meta.dirname, '../src/on-server')
 const CHECKERS = [
@@ -28,7 +28,7 @@ if (!isMissing('shellcheck')) {
 }
 if (!isMissing('perl')) {
   for (const name of names.filter(file => file.endsWith('.pl'))) {
-    const { status, stderr } = spawnSync('perl', ['-wc', '-'], { input: perlText(name), encoding: 'utf8' })
+    const { status, stderr } = spawnSync('perl', ['-wc', '-'], { input: sourceText(name), encoding: 'utf8' })
     const isFine = status === 0 && stderr === '- syntax OK\n'
     if (!isFine) console.error(`src/on-server/${name}, after what it needs:\n${stderr}`)
     outcomes.push(isFine)

@@ -1,6 +1,6 @@
 /** How haproxy and keepalived say for themselves that they run what is on disk (src/on-server/services.sh). */
 import type { Script } from '../ports.ts'
-import { perlText } from '../shell/library.ts'
+import { sourceText } from '../shell/library.ts'
 import { sh, shWith } from '../shell/sh.ts'
 import type { Cluster } from './cluster-types.ts'
 import { CHECK_SCRIPT } from './paths.ts'
@@ -14,19 +14,21 @@ export interface ServiceScript {
   readonly started: Script
 }
 
-const services = shWith('services.sh', { CHECK_SCRIPT, WORKERS_PROGRAM: perlText('haproxy-workers.pl') })
+const services = shWith('services.sh', { CHECK_SCRIPT, WORKERS_PROGRAM: sourceText('haproxy-workers.pl') })
 
 /** The scripts for one server's two services. */
 export function serviceScriptsFor(
   cluster: Cluster,
   server: string,
 ): { readonly haproxy: ServiceScript; readonly keepalived: ServiceScript } {
-  const shows = services`keepalived_shows ${cluster.instances.flatMap(instance => [
+  // Extended regular expressions.
+  const expected = cluster.instances.flatMap(instance => [
     `"iname":"${instance.name.replace(/[.]/g, '\\.')}"`,
     `"vrid":${instance.virtualRouterId},`,
     `"base_priority":${instance.priority[server] ?? 0},`,
     ...instance.virtualAddresses.map(vip => `"${vip.address.replaceAll('.', '\\.')}[ \\/]`),
-  ])}`
+  ])
+  const shows = services`keepalived_shows ${expected}`
   return {
     haproxy: { beforeReload: services`note_workers`, loaded: services`haproxy_loaded`, started: services`haproxy_answers` },
     keepalived: {

@@ -1,5 +1,5 @@
 import type { ProbeAnswer, ProbeTarget, Session } from '../ports.ts'
-import { perlText } from '../shell/library.ts'
+import { sourceText } from '../shell/library.ts'
 import { sh } from '../shell/sh.ts'
 
 /**
@@ -9,7 +9,7 @@ import { sh } from '../shell/sh.ts'
 export async function probeFromServer(session: Session, target: ProbeTarget, signal?: AbortSignal): Promise<ProbeAnswer> {
   const seconds = Math.max(1, Math.ceil(target.timeoutMs / 1000))
   const result = await session.run(
-    sh`timeout ${seconds + 1} perl -e ${perlText('probe.pl')} -- ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${seconds}`,
+    sh`timeout ${seconds + 1} perl -e ${sourceText('probe.pl')} -- ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${seconds}`,
     { label: `ask ${target.address} from here`, deadlineMs: (seconds + 3) * 1000, signal },
   )
   const said = result.stdout.trim()

@@ -4,7 +4,7 @@ import type { Clock, ProbeTarget, Script, Session } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
 import { hostOf } from './probe-from-server.ts'
 import { PROBE_INTERVAL_MS } from './prober.ts'
-import { perlText } from '../shell/library.ts'
+import { sourceText } from '../shell/library.ts'
 import { sh } from '../shell/sh.ts'
 
 export interface ServerProbeRun {
@@ -57,7 +57,7 @@ export async function runServerProber(run: ServerProbeRun): Promise<void> {
  */
 export function serverProbeScript(target: ProbeTarget, boundMs: number): Script {
   const limitSeconds = Math.max(1, Math.ceil(target.timeoutMs / 1000))
-  return sh`exec perl -e ${perlText('server-prober.pl')} -- ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${target.status ?? 'any'} ${limitSeconds} ${PROBE_INTERVAL_MS} ${boundMs}`
+  return sh`exec perl -e ${sourceText('server-prober.pl')} -- ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${target.status ?? 'any'} ${limitSeconds} ${PROBE_INTERVAL_MS} ${boundMs}`
 }
 
 function parseProbeLine(line: string): Pick<ProbeSample, 'sentMs' | 'tookMs' | 'ok' | 'error'> | undefined {

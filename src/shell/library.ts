@@ -64,14 +64,18 @@ export function programText(file: string, head: string, given: Readonly<Record<s
   return [first, head, ...[about, ...variables(library), ...needed, rest].map(withoutDeclarations)].join('')
 }
 
-/** A Perl program with the files that it needs, for perl -e. */
-export function perlText(file: string): string {
+/** The text of a program with the files that it needs, for perl -e or python3 -c. */
+export function sourceText(file: string): string {
   return filesFor(file).map(textOf).join('')
 }
 
+const bare = new Map<string, string>()
+
 /** Comments are for whoever reads the file where it lies: a server is sent what runs there. */
 function textOf(file: string): string {
-  return onServer(file).replaceAll(/^[ \t]*#.*\n/gm, '')
+  const text = bare.get(file) ?? onServer(file).replaceAll(/^[ \t]*#.*\n/gm, '')
+  bare.set(file, text)
+  return text
 }
 
 /** They are for whoever reads the file where it lies; and for hactl. */

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { onServer } from '../../src/on-server/files.ts'
-import { filesFor, joinLibraries, libraryOf, perlText } from '../../src/shell/library.ts'
+import { filesFor, joinLibraries, libraryOf, sourceText } from '../../src/shell/library.ts'
 import { ShellReader } from '../../src/shell/sh-context.ts'
 import { joinScripts, scriptWord, sh, shWith, systemdWord } from '../../src/shell/sh.ts'
 
@@ -45,7 +45,7 @@ describe('a call of a library', () => {
 
 test('a Perl program comes after what it needs', () => {
   expect(filesFor('wire-probe.pl')).toEqual(['link.pl', 'wire-probe.pl'])
-  const text = perlText('wire-probe.pl')
+  const text = sourceText('wire-probe.pl')
   expect(text.startsWith('use strict;')).toBe(true)
   expect(text.indexOf('sub arp_request')).toBeLessThan(text.indexOf('sub whole'))
 })

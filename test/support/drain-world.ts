@@ -105,7 +105,7 @@ export function drainWorld(): DrainWorld {
   }
   const open = (server: string): FakeSession => {
     const session = fakeSession(server, [
-      { when: /@@end all/, reply: () => ({ stdout: answerOf(world, server, holder(), priority(server)) }) },
+      { when: /^ask_keepalived$/m, reply: () => ({ stdout: answerOf(world, server, holder(), priority(server)) }) },
       {
         when: /^sample /,
         async reply({ emit, gone }) {
@@ -131,7 +131,7 @@ export function drainWorld(): DrainWorld {
         reply: async ({ call: script }): Promise<Partial<CommandResult>> => {
           await clock.sleep(1)
           const isForAnybody = script.startsWith('lock_guard_unless_taken ')
-          if (/^lock_guard/.test(script) && (isForAnybody ? world.isLockTaken : world.isLockBroken)) return { code: 97 }
+          if (script.startsWith('lock_guard') && (isForAnybody ? world.isLockTaken : world.isLockBroken)) return { code: 97 }
           written(server)(script)
           return {}
         },

@@ -1,6 +1,6 @@
 import type { Script, Session } from '../../ports.ts'
 import type { WireLink, WireReport } from '../../state.ts'
-import { perlText } from '../../shell/library.ts'
+import { sourceText } from '../../shell/library.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
 
 /** How long servers listen: at least, so that a router that speaks once a second is heard, and at most, where a peer is silent. */
@@ -15,7 +15,7 @@ const GRACE_MS = 15_000
 export function wireScript(links: readonly WireLink[], mark: string, times: WireTimes): Script {
   const probes = links.map(
     (link, index) =>
-      sh`{ perl -e ${perlText('wire-probe.pl')} -- ${link.interface} ${link.address} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${link.multicast ? 1 : 0} ${link.mayRefuse ? 1 : 0} ${link.peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
+      sh`{ perl -e ${sourceText('wire-probe.pl')} -- ${link.interface} ${link.address} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${link.multicast ? 1 : 0} ${link.mayRefuse ? 1 : 0} ${link.peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
   )
   return joinScripts([...probes, sh`wait`])
 }
