@@ -14,10 +14,10 @@ export interface DrillPlace {
   readonly vip: string
 }
 
-const drill = shWith('drill.sh')
-const start = (unit: Unit) => drill`start_anew ${unit}`
-const runs = (unit: Unit) => drill`runs ${unit}`
-const runsOn = (unit: Unit) => drill`runs ${unit} && none_stopped ${unit}`
+const call = shWith('drill.sh')
+const start = (unit: Unit) => call`start_anew ${unit}`
+const runs = (unit: Unit) => call`runs ${unit}`
+const runsOn = (unit: Unit) => call`runs ${unit} && none_stopped ${unit}`
 
 /** A loop that must end with the undo is a unit: it may outlive the connection that began it, and the undo can stop it. */
 const loop = (body: Script) =>
@@ -69,7 +69,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'kill-haproxy': () => ({
     title: 'kill haproxy (SIGKILL to all of its processes)',
     undoTitle: 'start haproxy',
-    script: drill`signal KILL haproxy`,
+    script: call`signal KILL haproxy`,
     undo: start('haproxy'),
     confirm: runs('haproxy'),
     byHand: 'systemctl start haproxy',
@@ -78,8 +78,8 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'hang-haproxy': () => ({
     title: 'hang haproxy (SIGSTOP to all of its processes)',
     undoTitle: 'let haproxy run on (SIGCONT)',
-    script: drill`signal STOP haproxy`,
-    undo: drill`continue_again haproxy`,
+    script: call`signal STOP haproxy`,
+    undo: call`continue_again haproxy`,
     confirm: runsOn('haproxy'),
     byHand: 'systemctl kill --signal=CONT haproxy',
     severs: false,
@@ -87,9 +87,9 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'crash-haproxy-repeatedly': () => ({
     title: `kill haproxy ${CRASHES} times, every ${CRASH_EVERY_SECONDS} s`,
     undoTitle: 'end the killing and start haproxy',
-    script: loop(drill`crash_repeatedly ${CRASHES} ${CRASH_EVERY_SECONDS}`),
-    undo: drill`end_loop`,
-    confirm: drill`loop_has_ended`,
+    script: loop(call`crash_repeatedly ${CRASHES} ${CRASH_EVERY_SECONDS}`),
+    undo: call`end_loop`,
+    confirm: call`loop_has_ended`,
     byHand: `systemctl stop hactl-drill-loop; systemctl reset-failed haproxy; systemctl start haproxy`,
     severs: false,
     lastsMs: CRASHES * CRASH_EVERY_SECONDS * 1000 + LOOP_EXTRA_MS,
@@ -97,9 +97,9 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'reload-haproxy-repeatedly': () => ({
     title: `reload haproxy ${RELOADS} times, every second`,
     undoTitle: 'end the reloading',
-    script: loop(drill`reload_repeatedly ${RELOADS} 1`),
-    undo: drill`end_loop`,
-    confirm: drill`loop_has_ended`,
+    script: loop(call`reload_repeatedly ${RELOADS} 1`),
+    undo: call`end_loop`,
+    confirm: call`loop_has_ended`,
     byHand: `systemctl stop hactl-drill-loop; systemctl start haproxy`,
     severs: false,
     lastsMs: RELOADS * 1000 + LOOP_EXTRA_MS,
@@ -116,7 +116,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'kill-keepalived': () => ({
     title: 'kill keepalived (SIGKILL to all of its processes)',
     undoTitle: 'start keepalived',
-    script: drill`signal KILL keepalived`,
+    script: call`signal KILL keepalived`,
     undo: start('keepalived'),
     confirm: runs('keepalived'),
     byHand: 'systemctl reset-failed keepalived; systemctl start keepalived',
@@ -125,8 +125,8 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'hang-keepalived': () => ({
     title: "hang keepalived's VRRP process (SIGSTOP)",
     undoTitle: 'let keepalived run on (SIGCONT)',
-    script: drill`stop_vrrp_process`,
-    undo: drill`continue_again keepalived`,
+    script: call`stop_vrrp_process`,
+    undo: call`continue_again keepalived`,
     confirm: runsOn('keepalived'),
     byHand: 'systemctl kill --signal=CONT keepalived',
     severs: false,
