@@ -188,7 +188,7 @@ describe('IPv6', () => {
       [
         `ip6tables -w 5 -I INPUT -p 112 -s ${source} `,
         'ip6tables -w 5 -I INPUT -p tcp --dport 80 ',
-        ' iptables -w 5 -I INPUT -p tcp --dport 80 ',
+        'iptables -w 5 -I INPUT -p tcp --dport 80 ',
       ],
       { ...NONE, iptables: drop(ownPort), ip6tables: drop(ownVrrp + ownPort), opensAtBoot: true },
     ],
