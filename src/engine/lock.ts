@@ -13,14 +13,9 @@ const CLOCK_SET_BACK_SECONDS = 10
 const LOCK_DEADLINE_MS = 25_000
 const BUSY_STATUS = 96
 
-const lock = shWith('lock.sh', {
-  STATE_DIR,
-  LOCK_DIR,
-  LOCK_EXPIRES_SECONDS,
-  CLOCK_SET_BACK_SECONDS,
-  BUSY_STATUS,
-  LOCK_LOST_STATUS,
-})
+const HELD_VARIABLES = { STATE_DIR, LOCK_DIR, LOCK_LOST_STATUS }
+const held = shWith('lock-held.sh', HELD_VARIABLES)
+const lock = shWith('lock.sh', { ...HELD_VARIABLES, LOCK_EXPIRES_SECONDS, CLOCK_SET_BACK_SECONDS, BUSY_STATUS })
 
 export interface LockClaim {
   /** Unique for this run. */
@@ -66,7 +61,7 @@ export async function withLock<T>(
   } finally {
     await Promise.allSettled(
       asked.map(session =>
-        current(session).run(lock`release_lock ${claim.id}`, { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS }),
+        current(session).run(held`release_lock ${claim.id}`, { label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS }),
       ),
     )
   }
@@ -96,7 +91,7 @@ export function mayBeDead(ageSeconds: number): boolean {
 
 /** Ends a script with LOCK_LOST_STATUS unless this run still holds the lock; counts as a heartbeat. */
 export function lockGuard(id: string): Script {
-  return lock`lock_guard ${id}`
+  return held`lock_guard ${id}`
 }
 
 /**
@@ -104,12 +99,12 @@ export function lockGuard(id: string): Script {
  * as long as no other run has ended well on this server, which clears it away.
  */
 export function lockGuardForUndo({ id, owner }: Pick<LockClaim, 'id' | 'owner'>, evidence: string): Script {
-  return lock`lock_guard_for_undo ${id} ${owner} ${evidence}`
+  return held`lock_guard_for_undo ${id} ${owner} ${evidence}`
 }
 
 /** As lockGuard, for an undo that may go on without the lock, but not beside a run that has it now. */
 export function lockGuardUnlessTaken(id: string): Script {
-  return lock`lock_guard_unless_taken ${id}`
+  return held`lock_guard_unless_taken ${id}`
 }
 
 /** Ends a script where a living run has the lock. A look that holds none touches nothing of that run's. */
@@ -144,7 +139,7 @@ export function lockLost(result: CommandResult, server: string, label: string, e
 }
 
 async function beat(sessions: () => readonly Session[], claim: LockClaim, clock: Clock, stop: AbortSignal): Promise<void> {
-  const script = lock`renew_lock ${claim.id}`
+  const script = held`renew_lock ${claim.id}`
   while (!stop.aborted) {
     try {
       await clock.sleep(BEAT_MS, stop)
