@@ -1,6 +1,6 @@
 /** The tables of the documentation, made from the source. */
-import { readFileSync } from 'node:fs'
-import { SHIPPED_DRILLS } from '../src/app/drills.ts'
+import { readdirSync, readFileSync } from 'node:fs'
+import { type ShippedDrill, shippedDrills } from '../src/app/drills.ts'
 import { DISTURBANCES, disturbanceFor } from '../src/domain/failover/disturbances.ts'
 import { expectationFor, expectationText } from '../src/domain/failover/drill.ts'
 import type { OutageEvent } from '../src/domain/vrrp/outage.ts'
@@ -30,7 +30,8 @@ export const BLOCKS: Readonly<Record<string, () => string>> = {
         ...COMMANDS.flatMap(spec => spec.flags.map(flag => [code(flag.flags), spec.name, meaningOf(flag)])),
       ],
     ),
-  drills: () => markdownTable(['drill', 'on', 'does', 'expects', 'undone by', 'destructive'], SHIPPED_DRILLS.map(drillRow)),
+  drills: () =>
+    markdownTable(['drill', 'on', 'does', 'expects', 'undone by', 'destructive'], shippedDrills(readdirSync(DRILLS)).map(drillRow)),
   inventory: () =>
     markdownTable(
       ['key', 'is', 'means', 'default'],
@@ -47,8 +48,8 @@ const DRILLS = new URL('../playbooks/drills/', import.meta.url)
 const EVENTS: readonly OutageEvent[] = ['haproxy-stop', 'haproxy-kill', 'haproxy-hang', 'keepalived-stop', 'server-dead']
 const PLACES = { holder: 'the holder', next: 'the next in line', 'each-holder': 'each holder in turn' }
 
-function drillRow(name: string): readonly string[] {
-  const drill = parseDrill(readFileSync(new URL(`${name}.yml`, DRILLS), 'utf8'), name, { disturbances: DISTURBANCES, events: EVENTS })
+function drillRow({ name, file }: ShippedDrill): readonly string[] {
+  const drill = parseDrill(readFileSync(new URL(file, DRILLS), 'utf8'), name, { disturbances: DISTURBANCES, events: EVENTS })
   const disturbance = disturbanceFor(drill.disturb, { interface: 'INTERFACE', vip: '192.0.2.200' })
   if (disturbance === undefined) throw new Error(`${name}: nobody knows ${drill.disturb}`)
   const expects = (expect: typeof drill.expect) => expectationText(expect, undefined, undefined, 'the holder').split('; ')

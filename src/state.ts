@@ -8,6 +8,24 @@ import type { Script } from './ports.ts'
 /** The two services hactl looks after, by systemd unit name without ".service". */
 export type Unit = 'haproxy' | 'keepalived'
 
+/** One service that hactl looks after: how the engine switches it, without knowing any by name. Calls, each of one line. */
+export interface ManagedService {
+  readonly unit: Unit
+  /** The resource by which peers refuse each other while it differs: its file comes last, and all servers load it at once. */
+  readonly comparedId: string | undefined
+  /** Before a reload; may leave variables for `loaded`. */
+  readonly beforeReload: Script
+  /** Ends with 0 once the daemon itself (not systemctl) says that it runs the new file, else prints why. Bounded in time. */
+  readonly loaded: Script
+  /** The same after a start. */
+  readonly started: Script
+  /** The same after its old file was put back. */
+  readonly putBack: Script
+}
+
+/** In the order in which an undo puts them back. */
+export type ServiceTable = Readonly<Record<Unit, ManagedService>>
+
 export interface PackageResource {
   readonly kind: 'package'
   readonly id: string
@@ -17,7 +35,7 @@ export interface PackageResource {
 }
 
 /** A command that must accept a staged file before any live file changes; `{}` stands for the staged path. */
-export interface Validation {
+interface Validation {
   readonly argv: readonly string[]
   /** keepalived -t exits 0 on things it will ignore: only an empty output is acceptance (evidence K1). */
   readonly mustBeSilent: boolean

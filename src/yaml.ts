@@ -16,12 +16,12 @@ type Events = ReturnType<typeof parseEvents>
 export type YamlPath = readonly (string | number)[]
 
 /** 1-based. */
-export interface YamlPlace {
+interface YamlPlace {
   readonly line: number
   readonly column: number
 }
 
-export interface YamlProblem {
+interface YamlProblem {
   readonly path: YamlPath
   readonly message: string
   readonly fix?: string

@@ -4,21 +4,23 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import { disturbanceFor } from '../domain/failover/disturbances.ts'
 import { whyNobodyTook } from '../domain/failover/diagnosis.ts'
 import { drillLimits, DRILL_UNITS, expectationText, goesHome, isTakerCertain, predictLast } from '../domain/failover/drill.ts'
-import { type DrillCase, judgeDrill, type Verdict } from '../domain/failover/judge.ts'
-import type { DrillAccount } from '../domain/failover/report/record.ts'
+import { judgeDrill } from '../domain/failover/judge.ts'
 import { baselineProblems, failbackIsSettled, nextToDisturb, secondFaults, takeoverIsSettled } from '../domain/failover/settled.ts'
 import { markAt, outageSoFar, probesOf } from '../domain/failover/timeline.ts'
 import { brokenOffVerdict, refusedVerdict, splitVerdict } from '../domain/failover/unjudged.ts'
+import type { DrillCase, Verdict } from '../domain/failover/verdict.ts'
 import { MANAGED_PATHS } from '../domain/paths.ts'
 import { TRACKER_FILES } from '../domain/trackers.ts'
 import { runConnectionKeeper } from '../engine/connection-keeper.ts'
-import { type DrillDecisions, type DrillOutcome, type DrillRun, runDrill } from '../engine/drill.ts'
+import { type DrillOutcome, runDrill } from '../engine/drill.ts'
+import type { DrillDecisions, DrillRun } from '../engine/drill-run.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import type { Links } from '../engine/links.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
 import { asHactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
+import type { DrillAccount } from '../report/record.ts'
 import type { ObservedNode } from '../state.ts'
 import type { Disturbance, DrillExpectation, DrillFile, Sample } from '../state/drill.ts'
 import { type AtRest, lookAt, settledCluster } from './cluster-at-rest.ts'
@@ -243,7 +245,7 @@ async function sendProbes(
   )
 }
 
-export function refused(errand: Errand, whom: Partial<DrillCase>, reasons: readonly string[], onEvent: OnEvent): CarriedOut {
+function refused(errand: Errand, whom: Partial<DrillCase>, reasons: readonly string[], onEvent: OnEvent): CarriedOut {
   const verdict = told(refusedVerdict({ drill: errand.drill.name, vip: addressOf(errand), ...whom }, reasons), onEvent)
   return { ...emptyAccount(verdict, errand.drill.title, errand.target), isUnhealthy: true }
 }

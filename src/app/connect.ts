@@ -24,9 +24,6 @@ export interface Reachable extends Pick<LoadedCluster, 'baseDir' | 'path'> {
   readonly given?: ReadonlyMap<string, NonNullable<ConnectTarget['given']>>
 }
 
-/** What happened when a server was asked in. */
-export type Connected = { readonly server: string; readonly session: Session } | { readonly server: string; readonly error: HactlError }
-
 /** The servers that --limit leaves. Throws E_USAGE for a name the inventory does not have. */
 export function limitedServers(loaded: Pick<Reachable, 'inventory' | 'path'>, limit: readonly string[]): readonly string[] {
   const names = loaded.inventory.servers.map(server => server.name)
@@ -153,6 +150,17 @@ export async function withConnections<F, T>(
   } finally {
     await Promise.allSettled(open.map(session => session.close()))
   }
+}
+
+/** withConnections to the servers of an inventory that --limit leaves. */
+export async function withReachable<F, T>(
+  loaded: Reachable,
+  options: ConnectOptions,
+  ports: Ports,
+  first: (session: Session) => Promise<F>,
+  work: (connections: Connections, results: ReadonlyMap<string, F>) => Promise<T>,
+): Promise<T> {
+  return withConnections(await targetsOf(loaded, options, ports), options.forks, ports, first, work)
 }
 
 /** Servers answer in any order; what is made of them comes in that of the inventory. */

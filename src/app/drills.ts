@@ -10,26 +10,23 @@ import { MAX_TEXT_BYTES, readInput, whyUnread } from './input-file.ts'
 import { pathFrom } from './load.ts'
 import { missingPlaybook } from './playbooks.ts'
 
-export const DEFAULT_DRILL = 'haproxy-stop'
+const DEFAULT_DRILL = 'haproxy-stop'
 
-/** In the order in which --all runs them, from harmless to grave: playbooks/drills has a file for each. */
-export const SHIPPED_DRILLS: readonly string[] = [
-  'reload-under-load',
-  DEFAULT_DRILL,
-  'keepalived-stop',
-  'haproxy-kill',
-  'haproxy-hang',
-  'haproxy-crash-loop',
-  'cascade',
-  'link-down',
-  'keepalived-kill',
-  'partition-in',
-  'partition-out',
-  'partition',
-  'keepalived-hang',
-  'reboot',
-  'server-dead',
-]
+export interface ShippedDrill {
+  readonly name: string
+  readonly file: string
+}
+
+/**
+ * The drills among the files of playbooks/drills, in the order in which --all runs them, from harmless to grave: the number before a
+ * file's name says where it stands.
+ */
+export function shippedDrills(files: readonly string[]): readonly ShippedDrill[] {
+  return files.toSorted().flatMap(file => {
+    const name = /^\d\d-([a-z0-9-]+)\.yml$/.exec(file)?.[1]
+    return name === undefined ? [] : [{ name, file }]
+  })
+}
 
 export interface DrillChoice {
   /** Names, or paths of the operator's own files; empty: the default one. */
@@ -46,22 +43,26 @@ export async function loadDrills(
   packageRoot: string,
   ports: Pick<Ports, 'files' | 'signal' | 'cwd' | 'home'>,
 ): Promise<readonly DrillFile[]> {
-  const names = choice.all ? SHIPPED_DRILLS : choice.drills.length === 0 ? [DEFAULT_DRILL] : choice.drills
+  const folder = join(packageRoot, 'playbooks', 'drills')
+  const shipped = shippedDrills((await ports.files.list(folder)) ?? [])
+  const known = shipped.map(({ name }) => name)
+  const names = choice.all ? known : choice.drills.length === 0 ? [DEFAULT_DRILL] : choice.drills
+  if (shipped.length === 0 && !names.some(isPath)) throw missingPlaybook(folder)
   const vocabulary = { disturbances: DISTURBANCES, events }
   const drills = await Promise.all(
     names.map(async name => {
-      const path = isPath(name) ? pathFrom(ports.cwd, name, ports.home) : join(packageRoot, 'playbooks', 'drills', `${name}.yml`)
-      const isShipped = !isPath(name) && SHIPPED_DRILLS.includes(name)
-      const file = isPath(name) || isShipped ? await readInput(path, ports, MAX_TEXT_BYTES) : undefined
-      if (file?.kind === 'read') return parseDrill(file.bytes.toString('utf8'), path, vocabulary)
-      if (isShipped) throw missingPlaybook(path)
-      if (file?.kind === 'unusable')
+      const own = isPath(name) ? undefined : shipped.find(drill => drill.name === name)
+      const path = isPath(name) ? pathFrom(ports.cwd, name, ports.home) : own === undefined ? undefined : join(folder, own.file)
+      const file = path === undefined ? undefined : await readInput(path, ports, MAX_TEXT_BYTES)
+      if (path !== undefined && file?.kind === 'read') return parseDrill(file.bytes.toString('utf8'), path, vocabulary)
+      if (path !== undefined && own !== undefined) throw missingPlaybook(path)
+      if (path !== undefined && file?.kind === 'unusable')
         throw new HactlError({ code: 'E_USAGE', what: whyUnread(path, file), fix: 'name a file that your user may read' })
-      const meant = isPath(name) ? undefined : nearestWord(name, SHIPPED_DRILLS)
+      const meant = isPath(name) ? undefined : nearestWord(name, known)
       throw new HactlError({
         code: 'E_USAGE',
         what: `there is no drill ${name}`,
-        fix: `${meant === undefined ? '' : `did you mean ${meant}? `}one of: ${SHIPPED_DRILLS.join(', ')}; or the path of a file of your own (./my-drill.yml)`,
+        fix: `${meant === undefined ? '' : `did you mean ${meant}? `}one of: ${known.join(', ')}; or the path of a file of your own (./my-drill.yml)`,
       })
     }),
   )

@@ -1,11 +1,12 @@
 /** The files that --report asks for: found to be writable before anything is disturbed, written once all is over. */
 import type { Cluster } from '../domain/cluster-types.ts'
-import type { DrillAccount, FailoverRun } from '../domain/failover/report/record.ts'
-import { REPORT_FORMATS, renderReport, reportFormatOf } from '../domain/failover/report/report.ts'
+import { SERVICE_JOURNAL } from '../domain/journal.ts'
 import { readJournal } from '../engine/journal.ts'
 import type { Links } from '../engine/links.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
+import type { DrillAccount, FailoverRun } from '../report/record.ts'
+import { REPORT_FORMATS, renderReport, reportFormatOf } from '../report/report.ts'
 import type { ServerJournal } from '../state/drill.ts'
 import { withoutPasswords } from './without-passwords.ts'
 
@@ -104,7 +105,7 @@ export async function readJournals(
   { clock, signal }: Pick<Ports, 'clock' | 'signal'>,
 ): Promise<readonly ServerJournal[]> {
   const windowMs = clock.monotonic() - beganMs
-  const journals = await Promise.all(links.servers.map(server => readJournal(links.current(server), windowMs, signal)))
+  const journals = await Promise.all(links.servers.map(server => readJournal(links.current(server), SERVICE_JOURNAL, windowMs, signal)))
   return journals.map(journal => ({
     ...journal,
     lines: journal.lines.map(line => ({ ...line, message: withoutPasswords(cluster, line.message) })),

@@ -1,5 +1,6 @@
 import type { Cluster } from '../domain/cluster-types.ts'
 import { holderProblems, movingProblems, nodeProblems } from '../domain/health.ts'
+import { SERVICE_JOURNAL } from '../domain/journal.ts'
 import { masterDownMs, recoveryMs } from '../domain/vrrp/timing.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { lastWordsScript } from '../engine/journal.ts'
@@ -17,9 +18,7 @@ const LOOK_EVERY_MS = 50
 const FRESH_MS = 300
 const PROBE_LIMIT_MS = 1000
 const FIRST_LOOKS = 3
-const JOURNAL_LINES = 30
-const JOURNAL_SHOWN = 6
-const JOURNAL_DEADLINE_MS = 10_000
+const JOURNAL = { lines: 30, shown: 6, deadlineMs: 10_000 } as const
 
 const TITLES: Readonly<Record<GateName, string>> = {
   'services-healthy': 'haproxy answers and keepalived is ready to take over',
@@ -162,10 +161,10 @@ export function gatesFor(
     const told = await Promise.all(
       servers.map(async server => {
         const session = sessions.get(server)
-        const script = lastWordsScript(JOURNAL_LINES)
-        const result = await session?.run(script, { label: 'read the journal', deadlineMs: JOURNAL_DEADLINE_MS }).catch(() => undefined)
+        const script = lastWordsScript(SERVICE_JOURNAL, JOURNAL.lines)
+        const result = await session?.run(script, { label: 'read the journal', deadlineMs: JOURNAL.deadlineMs }).catch(() => undefined)
         const lines = (result?.stdout ?? '').split('\n').filter(line => line.trim() !== '')
-        return lines.slice(-JOURNAL_SHOWN).map(line => `${server}: ${withoutPasswords(cluster, line)}`)
+        return lines.slice(-JOURNAL.shown).map(line => `${server}: ${withoutPasswords(cluster, line)}`)
       }),
     )
     return told.flat()

@@ -1,7 +1,7 @@
 import { type HistoryEntry, listHistoryScript, parseHistory, type RecordedEntry } from '../engine/history.ts'
 import { HactlError, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
-import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, withReachable } from './connect.ts'
 import { loadCluster } from './load.ts'
 
 const LIST_DEADLINE_MS = 15_000
@@ -16,10 +16,9 @@ export interface HistoryReport {
 /** What was changed on these servers, when, by whom and from what. */
 export async function history(input: ConnectOptions & { readonly inventoryPath: string }, ports: Ports): Promise<HistoryReport> {
   const loaded = await loadCluster(input.inventoryPath, ports)
-  const targets = await targetsOf(loaded, input, ports)
-  return withConnections(
-    targets,
-    input.forks,
+  return withReachable(
+    loaded,
+    input,
     ports,
     session => listHistory(session, ports.signal),
     async (connections, results) => {

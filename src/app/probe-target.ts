@@ -6,7 +6,7 @@ import { HactlError } from '../errors.ts'
 import type { ProbeTarget } from '../ports.ts'
 
 /** A probe is a new connection and has this long, in ms. */
-export const PROBE_LIMIT_MS = 1000
+const PROBE_LIMIT_MS = 1000
 
 /**
  * The cluster's own probe on the instance's first address; or a URL instead. The name in a URL is only what is asked for (Host, SNI):

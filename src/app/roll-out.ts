@@ -1,6 +1,6 @@
 import type { Cluster } from '../domain/cluster-types.ts'
 import { holderProblems, nodeProblems } from '../domain/health.ts'
-import { serviceScriptsFor } from '../domain/service-scripts.ts'
+import { serviceTableFor } from '../domain/service-scripts.ts'
 import { applyPlan, finishDeadRuns } from '../engine/apply.ts'
 import type { PackageSource } from '../engine/apply/package-source.ts'
 import type { EngineEvent } from '../engine/events.ts'
@@ -76,7 +76,7 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
           history: { owner: claim.owner, command: work.command, source: work.source },
           lockId: claim.id,
           ...(work.packages === undefined ? {} : { packages: work.packages }),
-          services: server => serviceScriptsFor(cluster, server),
+          services: server => serviceTableFor(cluster, server),
           clock: ports.clock,
           onEvent,
           passGate: gates.pass,

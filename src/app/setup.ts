@@ -113,7 +113,7 @@ function instancesFor(answers: SetupAnswers): InventoryInstance[] {
 }
 
 /** The last part of the address, so that two clusters on one network differ without anybody keeping a list; 1 to 255. */
-export function virtualRouterIdFor(vip: string): number {
+function virtualRouterIdFor(vip: string): number {
   const address = vip.replace(/\/.*$/, '')
   const last = familyOf(address) === 6 ? Number.parseInt(address.split(':').at(-1) || '1', 16) : Number(address.split('.').at(-1))
   const id = last % 256

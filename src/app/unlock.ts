@@ -2,7 +2,7 @@ import { observeNode } from '../engine/observe.ts'
 import { breakLock } from '../engine/lock.ts'
 import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type ConnectOptions, forkMap, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, forkMap, withReachable } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { probeRequestFor } from './observe-cluster.ts'
 
@@ -23,10 +23,9 @@ export interface UnlockReport {
 /** Removes locks of dead runs; of living ones too where `force`. */
 export async function unlock(input: UnlockInput, ports: Ports): Promise<UnlockReport> {
   const loaded = await loadCluster(input.inventoryPath, ports)
-  const targets = await targetsOf(loaded, input, ports)
-  return withConnections(
-    targets,
-    input.forks,
+  return withReachable(
+    loaded,
+    input,
     ports,
     session => observeNode(session, probeRequestFor(loaded.cluster), ports.signal),
     async ({ sessions, failures }, observed) => {

@@ -1,7 +1,7 @@
 /** The changing part of an upgrade: packages at hand and tried everywhere, then one server after the other. */
 import type { Cluster } from '../domain/cluster-types.ts'
 import { addressesOn, takerProblems } from '../domain/drain.ts'
-import { serviceScriptsFor } from '../domain/service-scripts.ts'
+import { serviceTableFor } from '../domain/service-scripts.ts'
 import { isDrained, tracksDrain } from '../domain/trackers.ts'
 import type { PackageSource } from '../engine/apply/package-source.ts'
 import { fetchScript, type Install } from '../engine/apply/packages.ts'
@@ -146,7 +146,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
       await steps(turns, server, stopKeepalivedScript(lockId), 'stop keepalived', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
     if (actions.some(action => action.kind === 'install-package')) turns.onInstall(server)
     await steps(turns, server, prepareScript(runId, lockId, actions, false), 'prepare', FETCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
-    const change = switchScript(runId, lockId, actions, serviceScriptsFor(cluster, server))
+    const change = switchScript(runId, lockId, actions, serviceTableFor(cluster, server))
     await steps(turns, server, change, 'make the changes live', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
     await gates.pass('services-healthy', [server])
     await quietly(turns, server, finishScript({ ...turns.history, changed: actions.map(action => action.id) }, lockId), 'write the history')

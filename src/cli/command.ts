@@ -31,6 +31,12 @@ export interface CommandSpec {
   readonly load: () => Promise<Command>
 }
 
+/** Every command, and the flags that all of them take. */
+export interface CommandTable {
+  readonly commands: readonly CommandSpec[]
+  readonly globalFlags: readonly FlagSpec[]
+}
+
 export interface CommandContext {
   readonly ports: Ports
   readonly app: AppFunctions
@@ -39,6 +45,8 @@ export interface CommandContext {
   /** All of them, for a command that takes several. */
   readonly operands: readonly string[]
   readonly output: Output
+  /** The table that this command stands in. */
+  readonly table: CommandTable
   /** Someone can be asked. Without, a command throws E_NOT_INTERACTIVE instead of asking. */
   readonly interactive: boolean
   readonly prompter: () => Promise<Prompter>

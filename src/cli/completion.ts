@@ -1,5 +1,7 @@
-import type { Completes, FlagSpec } from './command.ts'
-import { COMMANDS, GLOBAL_FLAGS } from './program.ts'
+import type { CommandSpec, CommandTable, Completes, FlagSpec } from './command.ts'
+
+/** The shells that there is a completion script for. */
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
 interface CompletionFlag {
   readonly names: readonly string[]
@@ -15,15 +17,14 @@ function completionFlag(flag: FlagSpec): CompletionFlag {
   return { names: names.split(', '), about: flag.about, takesValue: value !== undefined, completes: flag.completes }
 }
 
-function flagsOf(command: string): CompletionFlag[] {
-  const own = COMMANDS.find(spec => spec.name === command)?.flags ?? []
-  return [...own, ...GLOBAL_FLAGS, HELP].map(completionFlag)
+function flagsOf(spec: CommandSpec, globalFlags: readonly FlagSpec[]): CompletionFlag[] {
+  return [...spec.flags, ...globalFlags, HELP].map(completionFlag)
 }
 
 /** The completion script of a shell, made from the command table. */
-export function renderCompletion(shell: string): string {
-  if (shell === 'fish') return renderFish()
-  return shell === 'zsh' ? renderZsh() : renderBash()
+export function renderCompletion(shell: string, table: CommandTable): string {
+  if (shell === 'fish') return renderFish(table)
+  return shell === 'zsh' ? renderZsh(table) : renderBash(table)
 }
 
 // One line of shell that reads the names of the inventory's servers, in either style of YAML.
@@ -35,27 +36,27 @@ function bashWords(completes: Completes | undefined): string {
   return `COMPREPLY=($(compgen -W "${(completes ?? []).join(' ')}" -- "$cur"))`
 }
 
-function renderBash(): string {
+function renderBash({ commands, globalFlags }: CommandTable): string {
   const lines = [
     '# bash completion of hactl; made by: hactl completion bash',
     '_hactl() {',
     '  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word',
     '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
-    `    case $word in ${COMMANDS.map(spec => spec.name).join('|')}) command=$word; break ;; esac`,
+    `    case $word in ${commands.map(spec => spec.name).join('|')}) command=$word; break ;; esac`,
     '  done',
     '  case $command:$prev in',
   ]
-  for (const spec of COMMANDS) {
-    for (const flag of flagsOf(spec.name).filter(f => f.takesValue)) {
+  for (const spec of commands) {
+    for (const flag of flagsOf(spec, globalFlags).filter(f => f.takesValue)) {
       lines.push(`    ${flag.names.map(name => `${spec.name}:${name}`).join('|')}) ${bashWords(flag.completes)}; return ;;`)
     }
   }
-  for (const flag of GLOBAL_FLAGS.map(completionFlag).filter(f => f.takesValue)) {
+  for (const flag of globalFlags.map(completionFlag).filter(f => f.takesValue)) {
     lines.push(`    ${flag.names.map(name => `:${name}`).join('|')}) ${bashWords(flag.completes)}; return ;;`)
   }
   lines.push('  esac', '  case $command in')
-  for (const spec of COMMANDS) {
-    const names = flagsOf(spec.name).flatMap(flag => flag.names)
+  for (const spec of commands) {
+    const names = flagsOf(spec, globalFlags).flatMap(flag => flag.names)
     lines.push(
       `    ${spec.name})`,
       `      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "${names.join(' ')}" -- "$cur"))`,
@@ -63,9 +64,9 @@ function renderBash(): string {
     )
   }
   const top = [
-    ...COMMANDS.map(spec => spec.name),
+    ...commands.map(spec => spec.name),
     'help',
-    ...GLOBAL_FLAGS.flatMap(flag => completionFlag(flag).names),
+    ...globalFlags.flatMap(flag => completionFlag(flag).names),
     '--version',
     '--help',
   ]
@@ -81,7 +82,7 @@ function zshAction(completes: Completes | undefined): string {
   return completes === undefined ? ' ' : `(${completes.join(' ')})`
 }
 
-function renderZsh(): string {
+function renderZsh({ commands, globalFlags }: CommandTable): string {
   const lines = [
     '#compdef hactl',
     '# zsh completion of hactl; made by: hactl completion zsh',
@@ -94,15 +95,15 @@ function renderZsh(): string {
     '  local -a commands',
     '  local command word',
     '  commands=(',
-    ...COMMANDS.map(spec => `    '${spec.name}:${zshText(spec.summary)}'`),
+    ...commands.map(spec => `    '${spec.name}:${zshText(spec.summary)}'`),
     '  )',
     '  for word in ${words[2,CURRENT-1]}; do',
     '    if (( ${commands[(I)$word:*]} )); then command=$word; break; fi',
     '  done',
     '  case $command in',
   ]
-  for (const spec of COMMANDS) {
-    const parts = flagsOf(spec.name).flatMap(flag =>
+  for (const spec of commands) {
+    const parts = flagsOf(spec, globalFlags).flatMap(flag =>
       flag.names.map(name => `'${name}[${zshText(flag.about)}]${flag.takesValue ? `:value:${zshAction(flag.completes)}` : ''}'`),
     )
     // The command's own name is the first word that _arguments meets.
@@ -128,7 +129,7 @@ function fishValue(completes: Completes | undefined): string {
   return completes === undefined ? ' -x' : ` -x -a ${fishText(completes.join(' '))}`
 }
 
-function renderFish(): string {
+function renderFish({ commands, globalFlags }: CommandTable): string {
   const lines = [
     '# fish completion of hactl; made by: hactl completion fish',
     'function __hactl_servers',
@@ -138,13 +139,13 @@ function renderFish(): string {
     'end',
     'complete -c hactl -f',
   ]
-  for (const spec of COMMANDS) lines.push(`complete -c hactl -n __fish_use_subcommand -a ${spec.name} -d ${fishText(spec.summary)}`)
+  for (const spec of commands) lines.push(`complete -c hactl -n __fish_use_subcommand -a ${spec.name} -d ${fishText(spec.summary)}`)
   const flagLine = (condition: string, flag: CompletionFlag) => {
     const names = flag.names.map(name => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`)).join(' ')
     return `complete -c hactl${condition} ${names}${flag.takesValue ? fishValue(flag.completes) : ''} -d ${fishText(flag.about)}`
   }
-  for (const flag of [...GLOBAL_FLAGS, HELP].map(completionFlag)) lines.push(flagLine('', flag))
-  for (const spec of COMMANDS) {
+  for (const flag of [...globalFlags, HELP].map(completionFlag)) lines.push(flagLine('', flag))
+  for (const spec of commands) {
     const condition = ` -n '__fish_seen_subcommand_from ${spec.name}'`
     for (const flag of spec.flags.map(completionFlag)) lines.push(flagLine(condition, flag))
     const completes = spec.argument?.completes

@@ -1,4 +1,5 @@
 import type { CommandSpec, FlagSpec } from './command.ts'
+import { SHELLS } from './completion.ts'
 import { durationMs, nameList, oneOf, probeUrl, reportFile, unitDurationMs, wholeNumber } from './flags.ts'
 
 /** Flags that every command takes, before or after its name. */
@@ -43,8 +44,6 @@ const SERVER = {
   about: 'a server of the inventory (-i, $HACTL_INVENTORY, ./inventory.yml)',
   completes: 'server',
 } as const
-
-export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
 /** The command table: the parser, --help, completion and the README are made from it. */
 export const COMMANDS: readonly CommandSpec[] = [

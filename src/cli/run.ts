@@ -5,6 +5,7 @@ import type { Outcome } from './command.ts'
 import { usageError } from './flags.ts'
 import { createOutput, type Output, type TreeFactory } from './output.ts'
 import { commandOf, parseArgv } from './parser.ts'
+import { COMMANDS, GLOBAL_FLAGS } from './program.ts'
 import { errorResult, renderError } from './view/error.ts'
 import type { Prompter } from './wizard/prompter.ts'
 
@@ -96,6 +97,7 @@ async function perform(argv: readonly string[], ports: Ports, hooks: RunHooks, o
     argument: parsed.operands[0],
     operands: parsed.operands,
     output,
+    table: { commands: COMMANDS, globalFlags: GLOBAL_FLAGS },
     // Questions are asked on stderr, so that stdout may go into a file or a pipe.
     interactive: terminal.stdinIsTTY && terminal.stderrIsTTY,
     prompter: hooks.prompter,

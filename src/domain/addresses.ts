@@ -28,13 +28,6 @@ export function isInNetwork(address: string, network: string, prefix: number): b
   return a.match(n, prefix)
 }
 
-/** First and last address of an IPv4 network, which no server can have. undefined for /31, /32 and IPv6. */
-export function reservedAddresses(address: string, prefix: number): readonly string[] {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(address) || prefix >= 31) return []
-  const cidr = `${address}/${prefix}`
-  return [ipaddr.IPv4.networkAddressFromCIDR(cidr).toString(), ipaddr.IPv4.broadcastAddressFromCIDR(cidr).toString()]
-}
-
 export function isLinkLocal(address: string): boolean {
   return ipaddr.isValid(address) && ipaddr.parse(address).range() === 'linkLocal'
 }

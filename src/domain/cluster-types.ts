@@ -1,4 +1,8 @@
-/** The cluster with every default filled in: nothing optional is left that a renderer would have to decide. Types only. */
+/**
+ * The cluster with every default filled in: nothing is left that a renderer would have to decide. What the inventory says that has no
+ * default and needs no reading is taken over under its own name, so that a new key of that kind changes nothing here. Types only.
+ */
+import type { GlobalDefs, Inventory, InventoryInstance, VrrpScript } from '../inventory/inventory.ts'
 import type { Secret } from '../secret.ts'
 
 export type Profile = 'classic' | 'fast'
@@ -24,15 +28,26 @@ export interface Certificate {
   readonly text: string
 }
 
-export interface CheckScript {
-  /** Seconds; fractions only where keepalived >= 2.3.2 runs (checked when rendering). */
-  readonly interval: number
-  readonly fall: number
-  readonly rise: number
-  readonly timeout: number
-  /** 0: a failed check is FAULT. */
-  readonly weight: number
-}
+/** Fractions of a second only where keepalived >= 2.3.2 runs (checked when rendering). */
+export type CheckScript = VrrpScript & Required<Pick<VrrpScript, 'interval' | 'fall' | 'rise' | 'timeout' | 'weight'>>
+
+/** What keepalived takes of an instance as the inventory has it. */
+export type InstanceSettings = Omit<
+  InventoryInstance,
+  | 'name'
+  | 'interface'
+  | 'virtual_router_id'
+  | 'priority'
+  | 'advert_int'
+  | 'version'
+  | 'authentication'
+  | 'virtual_ipaddress'
+  | 'nopreempt'
+  | 'preempt_delay'
+  | 'unicast_peer'
+  | 'unicast_src_ip'
+  | 'smtp_alert'
+>
 
 export interface VirtualAddress {
   readonly address: string
@@ -59,19 +74,7 @@ export interface Instance {
   /** 'all': every other server; 'none': multicast; a list: exactly these. */
   readonly unicastPeers: 'all' | 'none' | readonly string[]
   readonly unicastSrcIp: Readonly<Record<string, string | undefined>>
-  readonly garp: Readonly<
-    Partial<
-      Record<
-        | 'garp_master_delay'
-        | 'garp_master_repeat'
-        | 'garp_master_refresh'
-        | 'garp_master_refresh_repeat'
-        | 'garp_lower_prio_delay'
-        | 'garp_lower_prio_repeat',
-        number
-      >
-    >
-  >
+  readonly settings: InstanceSettings
   readonly smtpAlert: boolean
 }
 
@@ -81,20 +84,17 @@ export interface Cluster {
   readonly servers: readonly ClusterServer[]
   readonly check: CheckScript
   readonly instances: readonly Instance[]
-  readonly globalDefs: {
+  readonly globalDefs: Omit<GlobalDefs, 'notification_email' | 'smtp_server'> & {
     readonly notificationEmail: readonly string[]
-    readonly notificationEmailFrom: string | undefined
     readonly smtpServer: string | undefined
     readonly smtpPort: number | undefined
-    readonly smtpConnectTimeout: number | undefined
-    readonly routerId: string | undefined
   }
   /** The whole haproxy.cfg, either the operator's file byte for byte or rendered from frontends and backends. */
   readonly haproxyConfig: { readonly text: string; readonly verbatim: boolean; readonly sourcePath: string | undefined }
   readonly certificates: readonly Certificate[]
   /** open: what HAProxy and Keepalived need is let through the servers' own packet filters. */
   readonly firewall: 'check' | 'open'
-  readonly packages: {
+  readonly packages: Omit<NonNullable<Inventory['packages']>, 'haproxy' | 'keepalived' | 'from' | 'mirrors' | 'unattended_upgrades'> & {
     /** Version, or its beginning and an asterisk, as apt-get takes it; undefined: apt's candidate. */
     readonly pins: Readonly<Record<'haproxy' | 'keepalived', string | undefined>>
     /** The folder on the operator's machine that holds the packages; undefined: the servers' own repositories. */
@@ -105,7 +105,7 @@ export interface Cluster {
     readonly unattendedUpgrades: boolean
   }
   /** What drills and gates ask through each virtual address. */
-  readonly probe: {
+  readonly probe: Omit<NonNullable<Inventory['probe']>, 'port' | 'path' | 'status' | 'tls' | 'host'> & {
     readonly port: number
     readonly kind: 'tcp' | 'http' | 'https'
     readonly path: string

@@ -3,7 +3,17 @@ import { HactlError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import type { Inventory, InventoryInstance } from '../inventory/inventory.ts'
 import { parseVirtualAddress } from './addresses.ts'
-import type { Certificate, CheckScript, Cluster, ClusterServer, Instance, PackageFolder, Profile, VirtualAddress } from './cluster-types.ts'
+import type {
+  Certificate,
+  CheckScript,
+  Cluster,
+  ClusterServer,
+  Instance,
+  InstanceSettings,
+  PackageFolder,
+  Profile,
+  VirtualAddress,
+} from './cluster-types.ts'
 import { renderHaproxyCfg } from './haproxy/config.ts'
 import { readBinds } from './haproxy/read.ts'
 
@@ -34,7 +44,7 @@ const ADVERT_INT_MS: Readonly<Record<Profile, number>> = { classic: 1000, fast: 
  * fast: the second set of gratuitous ARPs comes after 1 s, not 5; a refresh twice a minute and an answer to any lower master mend
  * neighbours that learned the wrong MAC while two servers held the address (evidence V14).
  */
-const FAST_GARP: Instance['garp'] = {
+const FAST_GARP: InstanceSettings = {
   garp_master_delay: 1,
   garp_master_refresh: 30,
   garp_lower_prio_delay: 1,
@@ -82,8 +92,8 @@ function unicastPeers(given: InventoryInstance['unicast_peer'], profile: Profile
   return given
 }
 
-function virtualAddresses(instance: InventoryInstance, path: string): readonly VirtualAddress[] {
-  return instance.virtual_ipaddress.map((text, i) => {
+function virtualAddresses(texts: readonly string[], path: string): readonly VirtualAddress[] {
+  return texts.map((text, i) => {
     const parsed = parseVirtualAddress(text)
     if (parsed !== undefined) return parsed
     throw new HactlError({
@@ -102,46 +112,41 @@ function buildInstance(
   inventory: Inventory,
   resolved: Resolved,
 ): Instance {
-  const addresses = virtualAddresses(instance, path)
-  const fast = profile === 'fast'
-  const version = instance.version ?? (fast || addresses.some(a => a.family === 6) ? 3 : 2)
   const {
-    garp_master_delay,
-    garp_master_repeat,
-    garp_master_refresh,
-    garp_master_refresh_repeat,
-    garp_lower_prio_delay,
-    garp_lower_prio_repeat,
+    name,
+    interface: interfaces,
+    virtual_router_id: virtualRouterId,
+    priority,
+    advert_int,
+    version: givenVersion,
+    authentication,
+    virtual_ipaddress,
+    nopreempt = false,
+    preempt_delay = 0,
+    unicast_peer,
+    unicast_src_ip,
+    smtp_alert,
+    ...settings
   } = instance
-  const givenGarp = Object.fromEntries(
-    Object.entries({
-      garp_master_delay,
-      garp_master_repeat,
-      garp_master_refresh,
-      garp_master_refresh_repeat,
-      garp_lower_prio_delay,
-      garp_lower_prio_repeat,
-    }).filter(([, value]) => value !== undefined),
-  )
+  const addresses = virtualAddresses(virtual_ipaddress, path)
+  const fast = profile === 'fast'
+  const version = givenVersion ?? (fast || addresses.some(a => a.family === 6) ? 3 : 2)
   return {
-    name: instance.name,
-    interface: perServer(servers, instance.interface),
-    virtualRouterId: instance.virtual_router_id,
-    priority: priorities(profile, servers, instance.priority ?? {}),
-    advertIntMs:
-      instance.advert_int === undefined ? (version === 3 ? ADVERT_INT_MS[profile] : 1000) : Math.round(instance.advert_int * 1000),
+    name,
+    interface: perServer(servers, interfaces),
+    virtualRouterId,
+    priority: priorities(profile, servers, priority ?? {}),
+    advertIntMs: advert_int === undefined ? (version === 3 ? ADVERT_INT_MS[profile] : 1000) : Math.round(advert_int * 1000),
     version,
     authentication:
-      instance.authentication === undefined
-        ? undefined
-        : { type: instance.authentication.auth_type, pass: resolved.authPass(instance.name) ?? new Secret('') },
+      authentication === undefined ? undefined : { type: authentication.auth_type, pass: resolved.authPass(name) ?? new Secret('') },
     virtualAddresses: addresses,
-    nopreempt: instance.nopreempt ?? false,
-    preemptDelayMs: Math.round((instance.preempt_delay ?? 0) * 1000),
-    unicastPeers: unicastPeers(instance.unicast_peer, profile),
-    unicastSrcIp: perServer(servers, instance.unicast_src_ip),
-    garp: { ...(fast ? FAST_GARP : {}), ...givenGarp },
-    smtpAlert: instance.smtp_alert ?? (inventory.global_defs?.notification_email ?? []).length > 0,
+    nopreempt,
+    preemptDelayMs: Math.round(preempt_delay * 1000),
+    unicastPeers: unicastPeers(unicast_peer, profile),
+    unicastSrcIp: perServer(servers, unicast_src_ip),
+    settings: { ...(fast ? FAST_GARP : {}), ...settings },
+    smtpAlert: smtp_alert ?? (inventory.global_defs?.notification_email ?? []).length > 0,
   }
 }
 
@@ -153,9 +158,9 @@ function smtpServer(text: string | undefined): { server: string | undefined; por
 }
 
 function buildProbe(inventory: Inventory, haproxyText: string): Cluster['probe'] {
-  const bind = readBinds(haproxyText).find(b => !b.loopback && (inventory.probe?.port === undefined || b.port === inventory.probe.port))
-  const given = inventory.probe ?? {}
-  const port = given.port ?? bind?.port
+  const { port: givenPort, path, status, tls: givenTls, host, ...settings } = inventory.probe ?? {}
+  const bind = readBinds(haproxyText).find(b => !b.loopback && (givenPort === undefined || b.port === givenPort))
+  const port = givenPort ?? bind?.port
   if (port === undefined) {
     throw new HactlError({
       code: 'E_INVENTORY_INVALID',
@@ -165,16 +170,9 @@ function buildProbe(inventory: Inventory, haproxyText: string): Cluster['probe']
     })
   }
   // An HTTP question cannot be left out by accident: path, status and host mean nothing to TCP.
-  const http =
-    bind?.mode === 'http' || given.path !== undefined || given.status !== undefined || given.host !== undefined || given.tls === true
-  const tls = given.tls ?? bind?.ssl ?? false
-  return {
-    port,
-    kind: http ? (tls ? 'https' : 'http') : 'tcp',
-    path: given.path ?? '/',
-    status: given.status,
-    host: given.host,
-  }
+  const http = bind?.mode === 'http' || path !== undefined || status !== undefined || host !== undefined || givenTls === true
+  const tls = givenTls ?? bind?.ssl ?? false
+  return { ...settings, port, kind: http ? (tls ? 'https' : 'http') : 'tcp', path: path ?? '/', status, host }
 }
 
 /**
@@ -193,8 +191,9 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
     })
   }
   const text = resolved.haproxyConfigText ?? renderHaproxyCfg(inventory.haproxy)
-  const defs = inventory.global_defs
-  const smtp = smtpServer(defs?.smtp_server)
+  const { notification_email: notificationEmail = [], smtp_server, ...globalDefs } = inventory.global_defs ?? {}
+  const smtp = smtpServer(smtp_server)
+  const { haproxy, keepalived, from, mirrors = [], unattended_upgrades: unattendedUpgrades = false, ...packages } = inventory.packages ?? {}
   const check = { ...CHECK[profile], ...inventory.vrrp_script }
   return {
     name: inventory.cluster ?? 'hactl',
@@ -205,22 +204,16 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
     instances: inventory.vrrp_instances.map((instance, i) =>
       buildInstance(instance, `vrrp_instances[${i}]`, profile, servers, inventory, resolved),
     ),
-    globalDefs: {
-      notificationEmail: defs?.notification_email ?? [],
-      notificationEmailFrom: defs?.notification_email_from,
-      smtpServer: smtp.server,
-      smtpPort: smtp.port,
-      smtpConnectTimeout: defs?.smtp_connect_timeout,
-      routerId: defs?.router_id,
-    },
+    globalDefs: { ...globalDefs, notificationEmail, smtpServer: smtp.server, smtpPort: smtp.port },
     haproxyConfig: { text, verbatim, sourcePath: verbatim ? resolved.haproxyConfigPath : undefined },
     certificates: resolved.certificates ?? [],
     firewall: inventory.firewall ?? 'check',
     packages: {
-      pins: { haproxy: inventory.packages?.haproxy, keepalived: inventory.packages?.keepalived },
+      ...packages,
+      pins: { haproxy, keepalived },
       carried: resolved.packageFolder,
-      fetched: inventory.packages?.from === 'controller' ? { mirrors: inventory.packages.mirrors ?? [] } : undefined,
-      unattendedUpgrades: inventory.packages?.unattended_upgrades ?? false,
+      fetched: from === 'controller' ? { mirrors } : undefined,
+      unattendedUpgrades,
     },
     probe: buildProbe(inventory, text),
   }

@@ -2,20 +2,13 @@
 import type { DesiredNode, FileResource, Resource } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { absentFile, desiredNode, haproxyLoadedHash } from './desired.ts'
+import type { FileThen } from './file-then.ts'
 import { withoutInitFile } from './keepalived/init-file.ts'
 import type { NodeFacts } from './node-facts.ts'
 import { HAPROXY_CFG, KEEPALIVED_CONF, KEEPALIVED_DROPIN, MANAGED_PATHS, SERVICE_HOOKS, TMPFILES_CONF } from './paths.ts'
 
 /** What makes the track files that init_file made then: where it is taken out of keepalived.conf they must be as they are today. */
 const MAKES_TRACK_FILES: readonly string[] = [KEEPALIVED_DROPIN, SERVICE_HOOKS, TMPFILES_CONF]
-
-export interface FileThen {
-  readonly path: string
-  readonly mode: string
-  readonly owner: string
-  readonly group: string
-  readonly content: string
-}
 
 /**
  * `then`: every file hactl owned on the server at that time; what it did not have is absent again. `cluster` is the one of then.

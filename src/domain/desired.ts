@@ -66,7 +66,7 @@ export function haproxyLoadedHash(config: string, certificates: readonly { reado
 }
 
 /** Id of a certificate's resource; a playbook settles all of them with the task file/certificates. */
-export function certificateId(path: string): string {
+function certificateId(path: string): string {
   return `file/certificates/${path.slice(path.lastIndexOf('/') + 1)}`
 }
 

@@ -46,7 +46,7 @@ function trackerValue(text: string | undefined): number | undefined {
  * Track files that say something else than what runs: keepalived holds another value than the file, as where something wrote it behind its
  * watch, or haproxy_down says that a running haproxy is down, as keepalived 2.2.8 to 2.3.2 make it where init_file is set.
  */
-export function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
+function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
   if (cluster.profile !== 'fast' || node.services.keepalived.active !== 'active') return []
   // Where the watch is dead nothing agrees, and that is told.
   if (node.files[KEEPALIVED_CONF]?.content?.includes(RUN_DIR) !== true || node.trackersWatched === false) return []
@@ -157,7 +157,7 @@ function takenAway(masters: readonly string[], instance: string, address: string
 }
 
 /** A certificate nearer to its end than this is told: who renews automatically does so 30 days before. */
-export const CERTIFICATE_WARNING_DAYS = 21
+const CERTIFICATE_WARNING_DAYS = 21
 
 /** Certificates that have ended, are about to, or are not there. */
 export function certificateProblems(node: ObservedNode): readonly string[] {

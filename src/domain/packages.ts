@@ -8,7 +8,7 @@ import { packageVersionsFor } from './version.ts'
 
 export const PACKAGES = ['haproxy', 'keepalived'] as const
 
-export type PackageName = (typeof PACKAGES)[number]
+type PackageName = (typeof PACKAGES)[number]
 
 /** apt-get(8), install: a version, or its beginning and an asterisk. Debian's epoch and revision count. */
 export function matchesPin(version: string, pin: string): boolean {

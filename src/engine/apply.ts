@@ -1,10 +1,10 @@
 import { asHactlError, HactlError, HactlErrors, onlyLooking, stoppedPartWay, throwAll } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
-import type { Action, ObservedNode, Plan, Unit } from '../state.ts'
+import type { Action, ManagedService, ObservedNode, Plan, ServiceTable, Unit } from '../state.ts'
 import type { PackageSource } from './apply/package-source.ts'
 import { fetchScript, type Install } from './apply/packages.ts'
 import { prepareScript } from './apply/prepare.ts'
-import { finishDeadRunScript, finishScript, restoreScript, type ServiceScripts, switchScript } from './apply/switch.ts'
+import { finishDeadRunScript, finishScript, restoreScript, switchScript } from './apply/switch.ts'
 import { RUNS_DIR, runDir } from './apply/run-dir.ts'
 import { runSteps, type StepsOptions } from './apply/steps.ts'
 import type { EngineEvent } from './events.ts'
@@ -28,7 +28,7 @@ export interface ApplyInput {
   readonly runId: string
   readonly history: Omit<HistoryEntry, 'id' | 'changed' | 'cluster'>
   readonly lockId: string
-  readonly services: (server: string) => Readonly<Record<Unit, ServiceScripts>>
+  readonly services: (server: string) => ServiceTable
   readonly clock: Clock
   readonly onEvent: (event: EngineEvent) => void
   /** undefined: apt on the servers fetches packages by itself. */
@@ -210,19 +210,23 @@ function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown:
  * other's adverts in between, and a slow disk must not make that longer.
  */
 async function switchTogether(input: ApplyInput, wave: readonly string[]): Promise<void> {
-  const isFile = ({ id }: Action) => id === 'file/keepalived.conf'
-  const isReload = ({ id }: Action) => id === 'service/keepalived'
-  const part = (isMeant: (action: Action) => boolean) =>
+  const part = (wanted: 'rest' | 'compared file' | 'reload') =>
     onAll(wave, server => {
+      const compared = Object.values(input.services(server)).filter(({ comparedId }) => comparedId !== undefined)
+      const partOf = (action: Action) => {
+        if (compared.some(({ comparedId }) => comparedId === action.id)) return 'compared file'
+        return action.kind === 'service' && compared.some(({ unit }) => unit === action.unit) ? 'reload' : 'rest'
+      }
       const all = actionsOf(input, server)
-      const actions = all.filter(isMeant)
+      const actions = all.filter(action => partOf(action) === wanted)
       // What a later part loads is not loaded from the moment its file is there.
-      const forget = actions.some(isFile) && all.some(isReload) ? (['keepalived'] as const) : []
+      const isLoadedLater = ({ unit }: ManagedService) => all.some(action => action.kind === 'service' && action.unit === unit)
+      const forget = wanted === 'compared file' && actions.length > 0 ? compared.filter(isLoadedLater).map(({ unit }) => unit) : []
       return switchServer(input, server, actions, forget)
     })
-  await part(action => !isFile(action) && !isReload(action))
-  await part(isFile)
-  await part(isReload)
+  await part('rest')
+  await part('compared file')
+  await part('reload')
 }
 
 async function switchServer(input: ApplyInput, server: string, actions: readonly Action[], forget: readonly Unit[] = []): Promise<void> {
@@ -252,7 +256,7 @@ async function restoreWaves(input: ApplyInput, waves: readonly (readonly string[
 async function restoreServers(input: ApplyInput, wave: readonly string[]): Promise<HactlError[]> {
   const outcomes = await Promise.allSettled(wave.map(server => restoreServer(input, server)))
   return outcomes.flatMap((outcome, index) =>
-    outcome.status === 'rejected' ? [notRestored(input.runId, wave[index] ?? '', outcome.reason)] : [],
+    outcome.status === 'rejected' ? [notRestored(input, wave[index] ?? '', outcome.reason)] : [],
   )
 }
 
@@ -281,7 +285,7 @@ async function restoreServer(input: ApplyInput, server: string): Promise<void> {
   input.onEvent({ kind: 'restored', server, title: 'the previous configuration runs again' })
 }
 
-function notRestored(runId: string, server: string, reason: unknown): HactlError {
+function notRestored({ runId, services }: ApplyInput, server: string, reason: unknown): HactlError {
   if (reason instanceof HactlError && reason.code === 'E_LOCKED') {
     return new HactlError({
       code: 'E_LOCKED',
@@ -310,7 +314,7 @@ function notRestored(runId: string, server: string, reason: unknown): HactlError
     server,
     what: 'the previous configuration could not be put back',
     why,
-    fix: `on ${server}: copy the files from ${previous} back (its file "record" names their places), then systemctl reload haproxy keepalived`,
+    fix: `on ${server}: copy the files from ${previous} back (its file "record" names their places), then systemctl reload ${Object.keys(services(server)).join(' ')}`,
     cause: reason,
   })
 }

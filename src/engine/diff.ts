@@ -40,7 +40,7 @@ export interface ForeignFile {
 type Outcome = { readonly action: Action } | { readonly unchanged: Unchanged } | { readonly foreign: ForeignFile }
 
 /** sha256 of a text as the server's sha256sum(1) prints it. */
-export function sha256Of(text: string): string {
+function sha256Of(text: string): string {
   return createHash('sha256').update(text, 'utf8').digest('hex')
 }
 

@@ -1,11 +1,11 @@
 /** Moves addresses on purpose and measures it: watch, change one thing on one server, watch until they have moved; else take it back. */
 import { asHactlError, HactlError, onlyLooking } from '../errors.ts'
 import type { Clock, Script } from '../ports.ts'
-import type { ProbeSample, Sample } from '../state/drill.ts'
+import type { Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
 import { isLoss, type Links } from './links.ts'
 import { lockLost } from './lock.ts'
-import { BASELINE_LIMIT_MS, startWatchers, type Watchers } from './watchers.ts'
+import { BASELINE_LIMIT_MS, lookEvery, type SendProbes, startWatchers, type Watchers } from './watchers.ts'
 
 const BASELINE_MS = 1000
 const LOOK_EVERY_MS = 50
@@ -16,7 +16,7 @@ const TAKE_BACK_LIMIT_MS = 60_000
 const RETRY_PAUSE_MS = 2000
 
 /** One change on the server: shell that may run twice. */
-export interface Change {
+interface Change {
   /** "lower srv-1". */
   readonly title: string
   readonly script: Script
@@ -24,12 +24,7 @@ export interface Change {
 
 export interface MeasuredAddress {
   readonly vip: string
-  /** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
-  readonly sendProbes: (watch: {
-    readonly stop: AbortSignal
-    readonly boundMs: number
-    readonly onSample: (sample: ProbeSample) => void
-  }) => Promise<unknown>
+  readonly sendProbes: SendProbes
 }
 
 /** Everything seen of one address: all servers' samples, and its own probes. */
@@ -212,18 +207,16 @@ async function lookUntil(
   problemsAt: (nowMs: number) => readonly string[],
   gate: { readonly gate: string; readonly title: string; readonly servers: readonly string[] } | undefined,
 ): Promise<readonly string[]> {
-  const { clock } = run
-  const endMs = clock.monotonic() + limitMs
+  const { clock, signal } = run
+  let problems: readonly string[] = []
   let toldMs = Number.NEGATIVE_INFINITY
-  for (;;) {
-    await clock.sleep(LOOK_EVERY_MS, run.signal)
-    watch.assertWatching()
-    const nowMs = clock.monotonic()
-    const problems = problemsAt(nowMs)
-    if (problems.length === 0 || nowMs >= endMs) return problems
-    if (gate !== undefined && nowMs - toldMs >= TELL_EVERY_MS) {
+  await lookEvery(watch, { clock, signal, everyMs: LOOK_EVERY_MS, limitMs }, (nowMs, isLast) => {
+    problems = problemsAt(nowMs)
+    if (problems.length > 0 && !isLast && gate !== undefined && nowMs - toldMs >= TELL_EVERY_MS) {
       toldMs = nowMs
       run.onEvent({ kind: 'gate-waiting', ...gate, detail: problems.join('; ') })
     }
-  }
+    return problems.length === 0
+  })
+  return problems
 }

@@ -21,12 +21,12 @@ export async function observeDrillState(session: Session, watch: DrillStateWatch
   return parseDrillState(result.stdout, session.server, watch.vips)
 }
 
-export function drillStateScript({ units, trackers, files }: DrillStateWatch): Script {
+function drillStateScript({ units, trackers, files }: DrillStateWatch): Script {
   const words = { UNITS: units.join(' '), TRACKERS: trackers.join(' '), FILES: files.join(' ') }
   return shWith('drill-state.sh', words)`drill_state`
 }
 
-export function parseDrillState(text: string, server: string, vips: readonly string[]): DrillState {
+function parseDrillState(text: string, server: string, vips: readonly string[]): DrillState {
   const lines = text.trim().split('\n')
   if (lines.at(-1) !== 'end') {
     throw new HactlError({ code: 'E_PROBE_CUT', server, what: `the answer of ${server} on how it stands was cut off`, fix: 'run it again' })

@@ -47,7 +47,7 @@ export async function armUndo(session: Session, plan: UndoPlan, signal?: AbortSi
 }
 
 /** Without AccuracySec systemd may let a timer fire up to a minute late (systemd.timer(5)). */
-export function armScript(plan: UndoPlan): Script {
+function armScript(plan: UndoPlan): Script {
   const unit = undoUnit(plan.id)
   const seconds = Math.ceil(plan.undoAfterMs / 1000)
   const timer = sh`systemd-run --quiet --collect --unit=${unit} --on-active=${seconds}s --timer-property=AccuracySec=100ms`
@@ -55,7 +55,7 @@ export function armScript(plan: UndoPlan): Script {
 }
 
 /** Each in a shell of its own, which it may end. */
-export function undoScript({ undo, confirm }: Disturbance): Script {
+function undoScript({ undo, confirm }: Disturbance): Script {
   return joinScripts([sh`/bin/sh -c ${scriptWord(undo)}`, sh`/bin/sh -c ${scriptWord(confirm)}`])
 }
 

@@ -1,7 +1,7 @@
 /** What a drill sees while it runs: every server's own word, the probes, and what the operator is told of them. */
 import type { HolderSample, Mark, Sample } from '../state/drill.ts'
-import type { DrillRun } from './drill.ts'
-import { BASELINE_LIMIT_MS, startWatchers, type Watchers } from './watchers.ts'
+import type { DrillRun } from './drill-run.ts'
+import { BASELINE_LIMIT_MS, lookEvery, startWatchers, type Watchers } from './watchers.ts'
 
 const LOOK_EVERY_MS = 100
 const TELL_EVERY_MS = 250
@@ -39,20 +39,15 @@ export function startWatching(run: DrillRun): Watching {
 
 /** Looks at the samples until `isDone` or the limit; whether it was done. Throws what stops the drill: an abort, a watcher that failed. */
 export async function lookUntil(run: DrillRun, watch: Watching, limitMs: number, isDone: (nowMs: number) => boolean): Promise<boolean> {
-  const { clock } = run
-  const endMs = clock.monotonic() + limitMs
+  const { clock, signal } = run
   let toldMs = Number.NEGATIVE_INFINITY
-  for (;;) {
-    await clock.sleep(LOOK_EVERY_MS, run.signal)
-    watch.assertWatching()
-    const nowMs = clock.monotonic()
+  return lookEvery(watch, { clock, signal, everyMs: LOOK_EVERY_MS, limitMs }, nowMs => {
     if (nowMs - toldMs >= TELL_EVERY_MS) {
       tell(run, watch.samples, nowMs)
       toldMs = nowMs
     }
-    if (isDone(nowMs)) return true
-    if (nowMs >= endMs) return false
-  }
+    return isDone(nowMs)
+  })
 }
 
 function tell(run: DrillRun, samples: readonly Sample[], nowMs: number): void {

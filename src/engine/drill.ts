@@ -1,69 +1,17 @@
 /** Carries out one drill: watch, arm the undo, disturb, watch, undo, watch. The undo runs on every way out. */
 import { HactlError } from '../errors.ts'
-import type { Clock, Script } from '../ports.ts'
-import type { ConnectionSample, Disturbance, DrillState, ProbeSample, Sample } from '../state/drill.ts'
-import { type DrillStateWatch, observeDrillState } from './drill-state.ts'
+import type { Script } from '../ports.ts'
+import type { DrillState, Sample } from '../state/drill.ts'
+import type { DrillRun } from './drill-run.ts'
+import { observeDrillState } from './drill-state.ts'
 import { armUndo, disarmUndo, type UndoPlan, undoDisturbance, undoUnit } from './drill-undo.ts'
-import type { DrillEvent, RemarkEvent } from './events.ts'
-import { isLoss, type Links } from './links.ts'
+import { lookUntil, startWatching, type Watching } from './drill-watch.ts'
+import { isLoss } from './links.ts'
 import { lockGuard, lockLost } from './lock.ts'
 import { joinScripts, scriptWord, sh } from '../shell/sh.ts'
-import { lookUntil, startWatching, type Watching } from './drill-watch.ts'
 import { BASELINE_LIMIT_MS } from './watchers.ts'
 
 const BASELINE_MS = 1000
-export interface DrillRun {
-  /** Short and random: part of the undo timer's name. */
-  readonly id: string
-  /** Of the lock that is held: without it nothing is disturbed any more. */
-  readonly lockId: string
-  /** The drill's name, for events. */
-  readonly drill: string
-  readonly disturbance: Disturbance
-  /** Where the disturbance happens, or happens first. */
-  readonly server: string
-  /** How many servers are disturbed, one after the other; what is disturbed stays so until the end. */
-  readonly rounds: number
-  readonly vip: string
-  /** What is looked at before, meanwhile and after; addresses in the form `ip` prints. */
-  readonly look: DrillStateWatch
-  /** In ms. takeoverMs: for each round; bootMs: how long a server may take to come back, 0 where none goes. */
-  readonly limits: { readonly takeoverMs: number; readonly failbackMs: number; readonly undoAfterMs: number; readonly bootMs: number }
-  readonly decide: DrillDecisions
-  /** Filled with what is seen, as it is seen: the caller has it also where the drill ends in a fault. */
-  readonly samples: Sample[]
-  readonly links: Links
-  /** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
-  readonly sendProbes: (watch: {
-    readonly stop: AbortSignal
-    readonly boundMs: number
-    readonly onSample: (sample: ProbeSample) => void
-  }) => Promise<unknown>
-  /** Keeps connections open through the address until `stop` aborts. */
-  readonly holdConnections?: (watch: {
-    readonly stop: AbortSignal
-    readonly onSample: (sample: ConnectionSample) => void
-  }) => Promise<unknown>
-  /** Asked while the disturbance lasts, where the takeover did not come: why. Bounded by who gives it; a fault of it is none of the drill. */
-  readonly diagnose?: (server: string) => Promise<string | undefined>
-  readonly clock: Clock
-  readonly signal: AbortSignal
-  readonly onEvent: (event: DrillEvent | RemarkEvent) => void
-}
-
-/** What the samples mean is the caller's to say. */
-export interface DrillDecisions {
-  /** Why the drill must not begin; empty where it may. */
-  baselineProblems(samples: readonly Sample[], nowMs: number): readonly string[]
-  takeoverIsSettled(samples: readonly Sample[], nowMs: number): boolean
-  failbackIsSettled(samples: readonly Sample[], nowMs: number): boolean
-  /** Where the next round happens; undefined: there is none. */
-  nextToDisturb(samples: readonly Sample[], nowMs: number): string | undefined
-  /** What failed beside the drill: it ends the drill. */
-  secondFaults(samples: readonly Sample[], nowMs: number): readonly string[]
-  /** The longest interruption yet, in ms. */
-  outageSoFar(samples: readonly Sample[], nowMs: number): number
-}
 
 export interface DrillOutcome {
   /** Those of the run. */

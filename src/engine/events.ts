@@ -6,7 +6,7 @@
 
 export type EngineEvent = ObserveEvent | ApplyEvent | DrillEvent | RemarkEvent
 
-export type ObserveEvent =
+type ObserveEvent =
   | { readonly kind: 'observe-started'; readonly server: string }
   | {
       readonly kind: 'observed'
@@ -18,13 +18,13 @@ export type ObserveEvent =
   | { readonly kind: 'observe-failed'; readonly server: string; readonly durationMs: number; readonly detail: string }
   | { readonly kind: 'plan-ready'; readonly servers: readonly PlannedServer[]; readonly outageMs: number }
 
-export interface PlannedServer {
+interface PlannedServer {
   readonly server: string
   readonly changes: number
   readonly unchanged: number
 }
 
-export type ApplyEvent =
+type ApplyEvent =
   | {
       readonly kind: 'lock-taken'
       readonly id: string

@@ -25,7 +25,7 @@ export interface RecordedEntry extends HistoryEntry {
   readonly files: readonly { readonly path: string; readonly sha256: string }[]
 }
 
-export interface SnapshotFile {
+interface SnapshotFile {
   readonly path: string
   readonly mode: string
   readonly owner: string

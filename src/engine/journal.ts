@@ -1,23 +1,26 @@
-/** What haproxy, keepalived and systemd about them logged on one server: read in one exec, once a drill is over. */
+/** What the services, and systemd about them, logged on one server: read in one exec, once a drill is over. */
 import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
-import type { JournalLine, ServerJournal } from '../state/drill.ts'
-import { LAST_CLOCK_MS, parseClock } from './observe/said.ts'
+import type { JournalLine, JournalSubject, ServerJournal } from '../state/drill.ts'
 import { shWith } from '../shell/sh.ts'
+import { LAST_CLOCK_MS, parseClock } from './observe/said.ts'
 
 /** The last lines of the window are kept. */
 const MOST_LINES = 200
 /** Enough to recognise a line by; a longer one is cut before it is kept. */
 const LONGEST_MESSAGE = 10_000
 const DEADLINE_MS = 10_000
-/** What keepalived logs whenever hactl asks it how it stands. */
-const OWN_LOOKS = /^Printing (VRRP as json|VRRP data|parent data) for process\(\d+\) on signal$/
 
 /**
  * The journal of the last `windowMs` by the server's own clock. A journal that cannot be read is a remark, not a fault:
  * the drill is over and judged without it.
  */
-export async function readJournal(session: Session, windowMs: number, signal?: AbortSignal): Promise<ServerJournal> {
+export async function readJournal(
+  session: Session,
+  subject: JournalSubject,
+  windowMs: number,
+  signal?: AbortSignal,
+): Promise<ServerJournal> {
   const lines: JournalLine[] = []
   let seen = 0
   let boot: BootReading | undefined
@@ -29,7 +32,7 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
     problem,
   })
   try {
-    const result = await session.run(journalScript(windowMs), {
+    const result = await session.run(journalScript(subject, windowMs), {
       label: 'read the journal of the drill',
       deadlineMs: DEADLINE_MS,
       signal,
@@ -40,7 +43,7 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
         const line = parseJournalLine(text)
         if (line === undefined) return
         seen++
-        if (!OWN_LOOKS.test(line.message)) lines.push(line)
+        if (!subject.ownLooks.test(line.message)) lines.push(line)
       },
     })
     const said = result.stderr.trim().split('\n').at(-1) ?? ''
@@ -53,13 +56,13 @@ export async function readJournal(session: Session, windowMs: number, signal?: A
 const journalOf = shWith('journal.sh')
 
 /** One line more than is kept tells that there were more. */
-export function journalScript(windowMs: number): Script {
-  return journalOf`recent_journal ${Math.ceil(windowMs / 1000) + 1} ${MOST_LINES + 1}`
+export function journalScript({ matches }: JournalSubject, windowMs: number): Script {
+  return journalOf`recent_journal ${Math.ceil(windowMs / 1000) + 1} ${MOST_LINES + 1} ${matches}`
 }
 
 /** The last lines, as they are. */
-export function lastWordsScript(lines: number): Script {
-  return journalOf`last_words ${lines}`
+export function lastWordsScript({ matches }: JournalSubject, lines: number): Script {
+  return journalOf`last_words ${lines} ${matches}`
 }
 
 interface BootReading {

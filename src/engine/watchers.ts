@@ -1,6 +1,6 @@
 /** What runs beside a drill or a move: every server's own word of itself, and whatever asks through the addresses. */
 import type { Clock } from '../ports.ts'
-import type { HolderSample } from '../state/drill.ts'
+import type { HolderSample, ProbeSample } from '../state/drill.ts'
 import type { Links } from './links.ts'
 import { runSampler, type Watch } from './sampler.ts'
 
@@ -8,6 +8,13 @@ import { runSampler, type Watch } from './sampler.ts'
 export const BASELINE_LIMIT_MS = 6000
 /** The last probes have a second each, and a remote script some time to be told. */
 const WATCHERS_END_MS = 3000
+
+/** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
+export type SendProbes = (watch: {
+  readonly stop: AbortSignal
+  readonly boundMs: number
+  readonly onSample: (sample: ProbeSample) => void
+}) => Promise<unknown>
 
 export interface WatchersRun {
   readonly links: Links
@@ -53,5 +60,31 @@ export function startWatchers({ links, clock, look, boundMs, onHolder, others }:
       // A watcher that does not end must not keep the result, or an interrupt, waiting.
       await Promise.race([Promise.all(running), clock.sleep(WATCHERS_END_MS)])
     },
+  }
+}
+
+interface Looking {
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly everyMs: number
+  readonly limitMs: number
+}
+
+/**
+ * Looks until `look` says that it has seen enough, or the limit has passed; whether it has. Throws what ends the watch: an abort, a watcher
+ * that failed.
+ */
+export async function lookEvery(
+  watch: Watchers,
+  { clock, signal, everyMs, limitMs }: Looking,
+  look: (nowMs: number, isLast: boolean) => boolean,
+): Promise<boolean> {
+  const endMs = clock.monotonic() + limitMs
+  for (;;) {
+    await clock.sleep(everyMs, signal)
+    watch.assertWatching()
+    const nowMs = clock.monotonic()
+    if (look(nowMs, nowMs >= endMs)) return true
+    if (nowMs >= endMs) return false
   }
 }

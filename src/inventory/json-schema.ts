@@ -20,6 +20,8 @@ export interface JsonSchema {
   readonly minItems?: number
   /** schema.ts's own: prose about what holds where the key is absent. */
   readonly normally?: string
+  /** schema.ts's own: what stands above the key in a written inventory. */
+  readonly comment?: string
 }
 
 export interface InventoryField {
@@ -43,7 +45,7 @@ function raw(): JsonSchema {
 /** The JSON Schema that ships as inventory.schema.json. */
 export function inventoryJsonSchema(): JsonSchema {
   const described = (schema: JsonSchema): JsonSchema => {
-    const { normally, description, properties, items, anyOf, additionalProperties, ...rest } = schema
+    const { normally, comment: _, description, properties, items, anyOf, additionalProperties, ...rest } = schema
     return {
       ...rest,
       ...(description === undefined ? {} : { description: normally === undefined ? description : `${description} Default: ${normally}.` }),
@@ -59,6 +61,11 @@ export function inventoryJsonSchema(): JsonSchema {
   }
   const { $schema, ...rest } = described(raw()) as JsonSchema & { $schema?: string }
   return { ...($schema === undefined ? {} : { $schema }), title: 'hactl inventory', ...rest }
+}
+
+/** The sections of a written inventory in their order: a key at the top and what stands above it. */
+export function inventorySections(): readonly { readonly key: string; readonly comment: string }[] {
+  return Object.entries(raw().properties ?? {}).map(([key, { comment, description = '' }]) => ({ key, comment: comment ?? description }))
 }
 
 /** Every key of the inventory in the order of the schema. */

@@ -1,37 +1,7 @@
 /** Inventory -> inventory.yml as an operator would like to find it: in the order of the manual, with a word on every section. */
 import type { Inventory, InventoryInstance } from './inventory.ts'
+import { inventorySections, knownKeys } from './json-schema.ts'
 import { renderYamlInline } from '../yaml.ts'
-
-/** What the file says of each section, above it. */
-const COMMENTS: Readonly<Record<keyof Inventory, string>> = {
-  cluster: 'Name of the cluster in locks, reports and history.',
-  profile: 'classic: the timings of the article; fast: failover that users do not notice.',
-  ssh: 'How to reach all servers. What is absent is taken from ssh_config, as ssh itself would.',
-  become: 'Root by sudo, where the login user is not root.',
-  become_password: 'Where the password for sudo comes from; without this key, -K asks for it.',
-  servers: 'The load balancers. Their order is their rank: the first is master unless priorities say otherwise.',
-  global_defs: 'Mail when a server becomes master or stops being it.',
-  vrrp_script: 'How keepalived judges HAProxy on its own server. Times are seconds.',
-  vrrp_instances: 'Addresses that move between the servers. virtual_router_id must be unique on their network.',
-  haproxy: 'What HAProxy does: `config: FILE` is your own haproxy.cfg, shipped as it is; else frontends and backends.',
-  certificates: 'Certificates with their private keys, from this machine to where a bind names them.',
-  firewall: "check: tell where a server's packet filter is in the way; open: let through exactly what is needed.",
-  packages: 'Versions of the two packages, as apt-get takes them.',
-  probe: 'What drills and gates ask through the virtual address.',
-}
-
-const ORDER = Object.keys(COMMENTS) as readonly (keyof Inventory)[]
-
-const INSTANCE_ORDER: readonly (keyof InventoryInstance)[] = [
-  'name',
-  'interface',
-  'virtual_router_id',
-  'priority',
-  'advert_int',
-  'version',
-  'authentication',
-  'virtual_ipaddress',
-]
 
 /** Longest line that still reads as one. */
 const LINE_WIDTH = 100
@@ -41,10 +11,10 @@ const LINE_WIDTH = 100
  */
 export function renderInventory(inventory: Inventory, notes: readonly string[] = []): string {
   const head = ['Inventory for hactl. Check it with: hactl check', ...notes].flatMap(note => note.split(/\r\n|\r|\n/))
-  const sections = ORDER.filter(key => inventory[key] !== undefined).map(key => {
-    const value = key === 'vrrp_instances' ? inventory.vrrp_instances.map(inOrder) : inventory[key]
-    return `# ${COMMENTS[key]}\n${renderEntry(key, value, '')}`
-  })
+  const values = new Map<string, unknown>(Object.entries({ ...inventory, vrrp_instances: inventory.vrrp_instances.map(inOrder) }))
+  const sections = inventorySections()
+    .filter(({ key }) => values.get(key) !== undefined)
+    .map(({ key, comment }) => `# ${comment}\n${renderEntry(key, values.get(key), '')}`)
   return `${head.map(line => `# ${printable(line)}`.trimEnd()).join('\n')}\n\n${sections.join('\n\n')}\n`
 }
 
@@ -53,9 +23,9 @@ function printable(line: string): string {
   return line.replaceAll(/[\u0000-\u001F\u007F-\u009F\u2028\u2029\uFFFD\uFFFE\uFFFF]|\p{Surrogate}/gu, '?')
 }
 
-function inOrder(instance: InventoryInstance): Partial<InventoryInstance> {
-  const rest = (Object.keys(instance) as (keyof InventoryInstance)[]).filter(key => !INSTANCE_ORDER.includes(key))
-  return Object.fromEntries([...INSTANCE_ORDER, ...rest].flatMap(key => (instance[key] === undefined ? [] : [[key, instance[key]]])))
+function inOrder(instance: InventoryInstance): object {
+  const keys = knownKeys(['vrrp_instances', 0])
+  return Object.fromEntries(Object.entries(instance).toSorted(([a], [b]) => keys.indexOf(a) - keys.indexOf(b)))
 }
 
 /** `key: value` in one line where it fits and reads well; else a block with the same rule for what is in it. */

@@ -1,5 +1,6 @@
 /**
- * The shape of inventory.yml. The one source of its keys: the JSON Schema, the README's table and "did you mean" are made from it.
+ * The shape of inventory.yml. The one source of its keys: their types, the JSON Schema, the manual's table, the comments of a written
+ * inventory and "did you mean" are made from it. Keys stand in the order in which hactl writes them.
  * Every message begins with "must", so that parse.ts can finish the sentence with what was found.
  */
 import * as z from 'zod'
@@ -30,7 +31,10 @@ import {
   virtualAddressIssue,
 } from './grammar.ts'
 
-/** A key's documentation. `normally` says what holds where the key is absent; it is prose, not a JSON value. */
+/**
+ * A key's documentation. `normally` says what holds where the key is absent; it is prose, not a JSON value. A key at the top may have a
+ * `comment` beside them: what stands above it in an inventory that hactl writes, where that is not the description.
+ */
 function doc(description: string, normally?: string): { description: string; normally?: string } {
   return normally === undefined ? { description } : { description, normally }
 }
@@ -113,7 +117,8 @@ const ssh = () =>
     ),
   })
 
-const sudoPassword = () => optional(secret(freeTextIssue).meta(doc('Password for sudo.', 'none; -K asks for it')))
+const sudoPassword = (more: { readonly comment?: string } = {}) =>
+  optional(secret(freeTextIssue).meta({ ...doc('Password for sudo.', 'none; -K asks for it'), ...more }))
 
 const server = section({
   name: text(nameIssue).meta(doc('What reports, --limit and the maps by server call it.')),
@@ -287,34 +292,65 @@ const packages = section({
 export const inventorySchema = section({
   cluster: optional(text(nameIssue).meta(doc('Name of the cluster in locks, reports and history.', 'hactl'))),
   profile: optional(
-    word('classic', 'fast').meta(
-      doc("classic: the article's timings, priorities and weight; fast: failover that users do not notice.", 'fast'),
-    ),
+    word('classic', 'fast').meta({
+      ...doc("classic: the article's timings, priorities and weight; fast: failover that users do not notice.", 'fast'),
+      comment: 'classic: the timings of the article; fast: failover that users do not notice.',
+    }),
   ),
-  ssh: optional(ssh().meta(doc('How to reach the servers; each may override it under its own ssh.'))),
-  become: optional(flag().meta(doc('Become root with sudo where the login user is not root.', 'true'))),
-  become_password: sudoPassword(),
+  ssh: optional(
+    ssh().meta({
+      ...doc('How to reach the servers; each may override it under its own ssh.'),
+      comment: 'How to reach all servers. What is absent is taken from ssh_config, as ssh itself would.',
+    }),
+  ),
+  become: optional(
+    flag().meta({
+      ...doc('Become root with sudo where the login user is not root.', 'true'),
+      comment: 'Root by sudo, where the login user is not root.',
+    }),
+  ),
+  become_password: sudoPassword({ comment: 'Where the password for sudo comes from; without this key, -K asks for it.' }),
   servers: list(server, 32).meta(
     doc('The load balancers. Their order is their rank: the first is master unless priorities say otherwise.'),
   ),
-  global_defs: optional(globalDefs.meta(doc("keepalived.conf's global_defs."))),
-  vrrp_script: optional(vrrpScript.meta(doc('How keepalived judges HAProxy on its own server.'))),
-  vrrp_instances: list(instance).meta(doc('Virtual addresses and how servers agree on who holds them.')),
-  haproxy: haproxy.meta(doc('What HAProxy does: config, or frontends and backends.')),
+  global_defs: optional(
+    globalDefs.meta({ ...doc("keepalived.conf's global_defs."), comment: 'Mail when a server becomes master or stops being it.' }),
+  ),
+  vrrp_script: optional(
+    vrrpScript.meta({
+      ...doc('How keepalived judges HAProxy on its own server.'),
+      comment: 'How keepalived judges HAProxy on its own server. Times are seconds.',
+    }),
+  ),
+  vrrp_instances: list(instance).meta({
+    ...doc('Virtual addresses and how servers agree on who holds them.'),
+    comment: 'Addresses that move between the servers. virtual_router_id must be unique on their network.',
+  }),
+  haproxy: haproxy.meta({
+    ...doc('What HAProxy does: config, or frontends and backends.'),
+    comment: 'What HAProxy does: `config: FILE` is your own haproxy.cfg, shipped as it is; else frontends and backends.',
+  }),
   certificates: optional(
-    list(certificate, 1000).meta(
-      doc('Certificates that hactl ships, readable by root only; a new one is rolled out with a reload.', 'none'),
-    ),
+    list(certificate, 1000).meta({
+      ...doc('Certificates that hactl ships, readable by root only; a new one is rolled out with a reload.', 'none'),
+      comment: 'Certificates with their private keys, from this machine to where a bind names them.',
+    }),
   ),
   firewall: optional(
-    word('check', 'open').meta(
-      doc(
+    word('check', 'open').meta({
+      ...doc(
         "What to do where a server's own packet filter (ufw, nftables, iptables) stops VRRP or the frontends' ports: check tells, open lets exactly these through.",
         'check',
       ),
-    ),
+      comment: "check: tell where a server's packet filter is in the way; open: let through exactly what is needed.",
+    }),
   ),
-  packages: optional(packages.meta(doc('Versions of the haproxy and keepalived packages.', "apt's candidates"))),
+  packages: optional(
+    packages.meta({
+      ...doc('Versions of the haproxy and keepalived packages.', "apt's candidates"),
+      comment: 'Versions of the two packages, as apt-get takes them.',
+    }),
+  ),
   probe: optional(probe.meta(doc('What drills and gates ask through the virtual address.'))),
 })
 

@@ -2,7 +2,7 @@
 import { isAbsolute, join } from 'node:path'
 import { asHactlError, HactlError, UnusableFile } from '../errors.ts'
 import { Secret } from '../secret.ts'
-import type { SecretSource } from './secret-source.ts'
+import type { SecretSource } from './inventory.ts'
 
 const COMMAND_TIMEOUT_MS = 30_000
 /** Status of a command that was stopped at its limit; timeout(1) has the same. */

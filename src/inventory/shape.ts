@@ -120,7 +120,7 @@ function isSecret(path: Path): boolean {
 }
 
 /** The value at a path of plain data; undefined where there is none. */
-export function valueAt(root: unknown, path: Path): unknown {
+function valueAt(root: unknown, path: Path): unknown {
   let value = root
   for (const step of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined

@@ -31,7 +31,7 @@ export function vipsOf({ instance, path }: { readonly instance: InstanceDraft; r
 }
 
 /** VRRP version that keepalived will speak: the profile's where none is set; IPv6 has only version 3 (RFC 5798). */
-export function versionOf(inventory: InventoryDraft, instance: InstanceDraft): 2 | 3 {
+function versionOf(inventory: InventoryDraft, instance: InstanceDraft): 2 | 3 {
   if (instance.version !== undefined) return instance.version
   const hasIpv6 = (instance.virtual_ipaddress ?? []).some(text => text !== undefined && familyOf(text.split('/')[0] ?? '') === 6)
   return inventory.profile === 'classic' && !hasIpv6 ? 2 : 3

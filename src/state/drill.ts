@@ -54,6 +54,14 @@ export interface ConnectionSample {
 
 export type Sample = ProbeSample | HolderSample | Mark | ConnectionSample
 
+/** What of a server's journal is about the services that hactl looks after. */
+export interface JournalSubject {
+  /** For journalctl, word by word. */
+  readonly matches: readonly string[]
+  /** What is logged only because hactl asked. */
+  readonly ownLooks: RegExp
+}
+
 /** What the journal of one server has of a drill's window. */
 export interface ServerJournal {
   readonly server: string

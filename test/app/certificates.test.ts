@@ -6,6 +6,7 @@ import { planObjects } from '../../src/cli/view/plan.ts'
 import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
 import { INVENTORY, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
+import { unlessLacking } from '../support/lacking.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -41,7 +42,7 @@ describe('a certificate', () => {
   })
 })
 
-describe.skipIf(shellServerLacks() !== undefined)('a deploy', () => {
+describe('a deploy', unlessLacking(shellServerLacks()), () => {
   test('of a new certificate changes it and reloads haproxy, one server after the other, and shows none of it', async () => {
     const cluster = shellCluster()
     try {

@@ -5,6 +5,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { type HactlError, HactlErrors } from '../../src/errors.ts'
 import type { Ports } from '../../src/ports.ts'
 import { deployedCluster, failureOf, serverOf } from '../support/deployed.ts'
+import { unlessLacking } from '../support/lacking.ts'
 import { connectionLost } from '../support/remote.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { fingerprint, shellServerLacks } from '../support/shell-server.ts'
@@ -12,10 +13,7 @@ import { fingerprint, shellServerLacks } from '../support/shell-server.ts'
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-const lacks = shellServerLacks()
-if (lacks !== undefined) process.stderr.write(`the tests of a whole deploy do not run: ${lacks}\n`)
-
-describe.skipIf(lacks !== undefined)('a deploy', () => {
+describe('a deploy', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
   deployedCluster(next => (cluster = next))
 

@@ -8,7 +8,7 @@ const chosen = (...drills: string[]) => ({ drills, all: false, destructive: fals
 test('a package without its drills is said to be broken, and no name to be wrong', async () => {
   await expect(loadDrills(chosen(), [], '/nowhere', memoryPorts(new Map()))).rejects.toMatchObject({
     code: 'E_PLAYBOOK_INVALID',
-    message: 'there is no playbook at /nowhere/playbooks/drills/haproxy-stop.yml',
+    message: 'there is no playbook at /nowhere/playbooks/drills',
   })
   await expect(loadDrills(chosen('haproxy-stopp'), [], PACKAGE_ROOT, memoryPorts(new Map()))).rejects.toMatchObject({
     code: 'E_USAGE',
@@ -23,4 +23,13 @@ test('a drill of the operator that is a folder is said to be one', async () => {
     code: 'E_USAGE',
     message: '/inventory/own.yml cannot be read: it is a folder',
   })
+})
+
+test('--all runs every shipped drill but the destructive ones, the harmless first', async () => {
+  const events = ['haproxy-stop', 'haproxy-kill', 'haproxy-hang', 'keepalived-stop', 'server-dead']
+  const drills = await loadDrills({ drills: [], all: true, destructive: false }, events, PACKAGE_ROOT, memoryPorts(new Map()))
+  const names = drills.map(({ name }) => name)
+  const some = ['reload-under-load', 'haproxy-stop', 'haproxy-hang', 'partition']
+  expect(names.filter(name => some.includes(name))).toEqual(some)
+  expect(names).not.toContain('server-dead')
 })

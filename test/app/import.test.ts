@@ -7,14 +7,13 @@ import type { Ports } from '../../src/ports.ts'
 import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
 import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
+import { unlessLacking } from '../support/lacking.ts'
 
 // Three servers, a real shell each.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const lacks = shellServerLacks()
-if (lacks !== undefined) process.stderr.write(`import is not tried on servers with a real shell: ${lacks}\n`)
-
-describe.skipIf(lacks !== undefined)('servers that hactl set up', () => {
+describe('servers that hactl set up', unlessLacking(lacks), () => {
   let cluster: ShellCluster
   beforeAll(async () => {
     cluster = shellCluster()
@@ -106,7 +105,7 @@ test('a server that cannot be reached is called as it was on the command line', 
   expect(host).toBe('the host x.example.com on the command line')
 })
 
-describe.skipIf(lacks !== undefined)('a cluster written by hand', () => {
+describe('a cluster written by hand', unlessLacking(lacks), () => {
   let cluster: ShellCluster
   beforeAll(() => {
     cluster = shellCluster(['srv-1', 'srv-2'])

@@ -2,6 +2,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { forgetMembersScript } from '../../src/engine/apply/remove.ts'
 import { deployedCluster, failureOf } from '../support/deployed.ts'
+import { unlessLacking } from '../support/lacking.ts'
 import { INVENTORY, type ShellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
 
@@ -11,7 +12,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 const THIRD = '  - { name: srv-3, host: 192.0.2.13 }\n'
 const TWO_SERVERS = INVENTORY.replace(THIRD, '')
 
-describe.skipIf(shellServerLacks() !== undefined)('a cluster', () => {
+describe('a cluster', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
   // srv-3 is bare.
   deployedCluster(next => (cluster = next), TWO_SERVERS)

@@ -9,6 +9,7 @@ import { remove } from '../../src/app/remove.ts'
 import { HactlError } from '../../src/errors.ts'
 import { INVENTORY_PATH } from '../support/memory-ports.ts'
 import { deployedCluster, failureOf } from '../support/deployed.ts'
+import { unlessLacking } from '../support/lacking.ts'
 import { connectionLost } from '../support/remote.ts'
 import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { type ShellServer, shellServerLacks } from '../support/shell-server.ts'
@@ -18,7 +19,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const LABEL = 'remove what hactl put there'
 
-describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
+describe('a removal', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
   deployedCluster(next => (cluster = next))
 

@@ -6,11 +6,12 @@ import { INVENTORY_PATH, PACKAGE_ROOT } from '../support/memory-ports.ts'
 import { connectionLost } from '../support/remote.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
+import { unlessLacking } from '../support/lacking.ts'
 
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-describe.skipIf(shellServerLacks() !== undefined)('a rollback', () => {
+describe('a rollback', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
 
   const run = () =>

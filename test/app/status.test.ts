@@ -6,9 +6,7 @@ import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from '../support/memory-por
 import { fakeRemote, fakeSession } from '../support/remote.ts'
 import { INVENTORY, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
-
-const lacks = shellServerLacks()
-if (lacks !== undefined) process.stderr.write(`drift is not looked for on a server with a real shell: ${lacks}\n`)
+import { unlessLacking } from '../support/lacking.ts'
 
 const recorded = (name: string) => readFileSync(join(import.meta.dirname, `../../fixtures/probes/${name}.txt`), 'utf8')
 const HOLDER = recorded('fast-holder')
@@ -82,26 +80,22 @@ describe('status tells of', () => {
     ])
   })
 
-  test.skipIf(lacks !== undefined)(
-    'a drop-in that is gone, as drift',
-    async () => {
-      const cluster = shellCluster(['srv-1'])
-      try {
-        const [server] = cluster.servers
-        if (server === undefined) throw new Error('no server')
-        cluster.files.set('inventory.yml', INVENTORY)
-        await cluster.settle(server)
-        const input = { inventoryPath: INVENTORY_PATH, limit: ['srv-1'], forks: 8, timeoutMs: 1000 }
-        const driftOf = async () => (await status(input, cluster.ports, PACKAGE_ROOT)).servers[0]?.drift
-        expect(await driftOf()).toEqual([])
-        server.remove('/etc/systemd/system/haproxy.service.d/hactl.conf')
-        expect(await driftOf()).toContain('file/haproxy-dropin')
-      } finally {
-        cluster.remove()
-      }
-    },
-    60_000,
-  )
+  test('a drop-in that is gone, as drift', { ...unlessLacking(shellServerLacks()), timeout: 60_000 }, async () => {
+    const cluster = shellCluster(['srv-1'])
+    try {
+      const [server] = cluster.servers
+      if (server === undefined) throw new Error('no server')
+      cluster.files.set('inventory.yml', INVENTORY)
+      await cluster.settle(server)
+      const input = { inventoryPath: INVENTORY_PATH, limit: ['srv-1'], forks: 8, timeoutMs: 1000 }
+      const driftOf = async () => (await status(input, cluster.ports, PACKAGE_ROOT)).servers[0]?.drift
+      expect(await driftOf()).toEqual([])
+      server.remove('/etc/systemd/system/haproxy.service.d/hactl.conf')
+      expect(await driftOf()).toContain('file/haproxy-dropin')
+    } finally {
+      cluster.remove()
+    }
+  })
 
   test('a unit that is disabled: nothing is wrong until the next boot', async () => {
     expect(await problemsOf(changed(/UnitFileState=enabled(?=[^]*Id=keepalived|[^]*$)/, 'UnitFileState=disabled'))).toEqual([

@@ -5,10 +5,11 @@ import { INVENTORY_PATH } from '../support/memory-ports.ts'
 import { connectionLost } from '../support/remote.ts'
 import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
+import { unlessLacking } from '../support/lacking.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
-describe.skipIf(shellServerLacks() !== undefined)('an unlock', () => {
+describe('an unlock', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
   beforeEach(() => {
     cluster = shellCluster()

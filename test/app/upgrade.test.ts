@@ -5,6 +5,7 @@ import { HactlError } from '../../src/errors.ts'
 import { INVENTORY_PATH, PACKAGE_ROOT } from '../support/memory-ports.ts'
 import type { Ports } from '../../src/ports.ts'
 import { deployedCluster, failureOf, serverOf } from '../support/deployed.ts'
+import { unlessLacking } from '../support/lacking.ts'
 import { connectionLost } from '../support/remote.ts'
 import type { ShellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
@@ -16,7 +17,7 @@ const NEWER = 'Inst haproxy [2.6.12-1] (2.6.12-2 Debian:12 [amd64])\n'
 const WAITING = '/var/cache/apt/hactl/haproxy_2.6.12-2_amd64.deb'
 const OFFSET = '/run/hactl/drain'
 
-describe.skipIf(shellServerLacks() !== undefined)('an upgrade', () => {
+describe('an upgrade', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
   deployedCluster(next => {
     cluster = next

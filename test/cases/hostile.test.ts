@@ -27,6 +27,7 @@ import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
 import { forHaproxyHere, forKeepalivedHere, realInterface, realProgram, verdictOf } from '../support/real-programs.ts'
 import { bareServer, shellServerLacks } from '../support/shell-server.ts'
 import { manualClock } from '../support/clock.ts'
+import { unlessLacking } from '../support/lacking.ts'
 
 const COUNT = 600
 /** A busy machine is no reason to fail. */
@@ -145,10 +146,7 @@ function carries(line: string, now: string, { place, usual: from, hostile: to }:
   return now === line.replaceAll(from, () => (place === 'env VRRP_AUTH_PASS' ? to.slice(0, 8) : to))
 }
 
-const lacks = shellServerLacks()
-if (lacks !== undefined) process.stderr.write(`hostile texts are not tried in a real shell: ${lacks}\n`)
-
-describe.skipIf(lacks !== undefined)('in a real shell', () => {
+describe('in a real shell', unlessLacking(shellServerLacks()), () => {
   test(
     'every script made of accepted inventories is one, and runs nothing but what hactl wrote',
     () => {

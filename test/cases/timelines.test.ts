@@ -1,7 +1,8 @@
 /** Every fixtures/timelines/*.ndjson is a test: its first line says what the samples below it must be judged as. A new file is a new test. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { type DrillCase, judgeDrill } from '../../src/domain/failover/judge.ts'
+import { judgeDrill } from '../../src/domain/failover/judge.ts'
+import type { DrillCase } from '../../src/domain/failover/verdict.ts'
 import type { DrillState, Sample } from '../../src/state/drill.ts'
 
 const FOLDER = new URL('../../fixtures/timelines/', import.meta.url)

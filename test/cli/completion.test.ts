@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { renderCompletion } from '../../src/cli/completion.ts'
-import { COMMANDS, SHELLS } from '../../src/cli/program.ts'
+import { renderCompletion, SHELLS } from '../../src/cli/completion.ts'
+import { COMMANDS, GLOBAL_FLAGS } from '../../src/cli/program.ts'
+
+const TABLE = { commands: COMMANDS, globalFlags: GLOBAL_FLAGS }
 
 /** What bash offers for a line: its last word is the one being completed. */
 function completeInBash(...line: string[]): string[] {
   const words = line.map(word => `'${word}'`).join(' ')
-  const script = `${renderCompletion('bash')}\nCOMP_WORDS=(${words}); COMP_CWORD=${line.length - 1}; _hactl; printf '%s\\n' "\${COMPREPLY[@]}"`
+  const script = `${renderCompletion('bash', TABLE)}\nCOMP_WORDS=(${words}); COMP_CWORD=${line.length - 1}; _hactl; printf '%s\\n' "\${COMPREPLY[@]}"`
   const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', script], {
     encoding: 'utf8',
     input: '',
@@ -17,7 +19,7 @@ function completeInBash(...line: string[]): string[] {
 }
 
 test.for(SHELLS)('%s learns every command and its flags', shell => {
-  const script = renderCompletion(shell)
+  const script = renderCompletion(shell, TABLE)
   for (const spec of COMMANDS) {
     expect(script).toContain(spec.name)
     for (const { flags } of spec.flags) {

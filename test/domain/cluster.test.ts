@@ -12,7 +12,7 @@ describe('what the inventory leaves out', () => {
       version: 2,
       advertIntMs: 1000,
       unicastPeers: 'none',
-      garp: {},
+      settings: {},
       priority: { 'srv-1': 100, 'srv-2': 99, 'srv-3': 98 },
     })
   })
@@ -37,7 +37,7 @@ describe('what the inventory leaves out', () => {
     expect(cluster.instances[0]).toMatchObject({
       advertIntMs: 500,
       unicastPeers: 'none',
-      garp: { garp_master_delay: 7, garp_master_refresh: 30 },
+      settings: { garp_master_delay: 7, garp_master_refresh: 30 },
     })
   })
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { desiredFromSnapshot, type FileThen } from '../../src/domain/desired-from-snapshot.ts'
+import { desiredFromSnapshot } from '../../src/domain/desired-from-snapshot.ts'
+import type { FileThen } from '../../src/domain/file-then.ts'
 import { desiredNode } from '../../src/domain/desired.ts'
 import { clusterAsConfigured } from '../../src/domain/keepalived/as-configured.ts'
 import { KEEPALIVED_CONF, KEEPALIVED_DROPIN, TMPFILES_CONF } from '../../src/domain/paths.ts'

@@ -5,16 +5,17 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectExit, expectRefusal, labInventory, openWorkspace, resultOf, type Run, type Workspace } from './support/hactl.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { expectExit, expectRefusal, labInventory, resultOf, type Run } from './support/hactl.ts'
 import { openLab, until } from './support/lab.ts'
+import { freshWorkspace } from './support/opening.ts'
 import { expectNoHole, startPoller } from './support/poller.ts'
 import { installOlder, services, snapshots, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
 // apt refreshes its lists in most of these: on a busy machine that takes minutes.
 const SLOW = { timeout: 300_000 }
-let work: Workspace
+const work = freshWorkspace(lab)
 /** What the repositories have; every server begins with the same package under a lower version and with another conffile. */
 let newest = ''
 
@@ -48,14 +49,9 @@ const upgrade = () => work.hactl(['upgrade', '--yes', '--json'])
 const changedBy = (run: Run) => resultOf(run).servers?.map(server => server.changed)
 
 beforeAll(async () => {
-  await lab.heal()
-  await lab.reset()
-  work = openWorkspace(labInventory(lab))
   newest = (await lab.everywhere(FIRST))[0]?.trim() ?? ''
   await lab.sh('srv-1', `${NEEDRESTART}\necho '# my own haproxy.cfg' >>/etc/haproxy/haproxy.cfg`)
 })
-
-afterAll(() => work.remove())
 
 describe('deploy', SLOW, () => {
   test('of a version that no repository has is refused, with nothing installed or changed anywhere', async () => {

@@ -1,20 +1,13 @@
 /** Servers behind a bastion: real sshds that pass a connection on. Needs: any lab. Leaves: fast, converged. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { expectExit, expectRefusal, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { expect, test } from 'vitest'
+import { expectExit, expectRefusal, labInventory, resultOf } from './support/hactl.ts'
 import { openLab } from './support/lab.ts'
-import { ensureDeployed } from './support/servers.ts'
+import { deployedWorkspace } from './support/opening.ts'
 
 const lab = openLab()
-let work: Workspace
-
-beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
-})
-
-afterAll(() => work.remove())
+const work = deployedWorkspace(lab)
 
 /** From whom srv-3's sshd saw its last login come. */
 const loginsOfThird = () =>

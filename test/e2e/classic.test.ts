@@ -1,26 +1,16 @@
 /** The article's cluster: from fast to classic, its failover, its mails, and back. Needs: any lab. Leaves: the fast profile, converged. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CLASSIC_ENV, classicInventory, expectExit, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { expect, test } from 'vitest'
+import { CLASSIC_ENV, classicInventory, expectExit, labInventory, resultOf } from './support/hactl.ts'
 import { openLab, SERVERS, until, watchHolders } from './support/lab.ts'
+import { deployedWorkspace } from './support/opening.ts'
 import { startPoller } from './support/poller.ts'
-import { ensureDeployed, installOlder, residue, services, snapshots, untilHeldBy } from './support/servers.ts'
+import { installOlder, residue, services, snapshots, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
 // For what installs packages: seconds, on a busy machine minutes.
 const PATIENCE_MS = 300_000
-let work: Workspace
+const work = deployedWorkspace(lab, { restores: true })
 const classic = (argv: readonly string[]) => work.hactl(argv, { env: CLASSIC_ENV })
-
-beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
-})
-
-afterAll(async () => {
-  work.writeInventory(labInventory(lab))
-  await ensureDeployed(lab, work)
-  work.remove()
-})
 
 test('check warns, foretells the seconds, and lets the cluster of the article pass', async () => {
   work.writeInventory(classicInventory(lab))

@@ -1,22 +1,15 @@
 /** From fresh servers to a converged cluster and through its changes. Needs: nothing; resets the lab. Leaves: the fast profile, converged. */
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectExit, labHaproxy, labInventory, openWorkspace, type Line, resultOf, vrrpInstance, type Workspace } from './support/hactl.ts'
+import { describe, expect, test } from 'vitest'
+import { expectExit, labHaproxy, labInventory, type Line, resultOf, vrrpInstance } from './support/hactl.ts'
 import { openLab, SERVERS, watchHolders } from './support/lab.ts'
+import { freshWorkspace } from './support/opening.ts'
 import { startPoller } from './support/poller.ts'
 import { countCommands, ensureDeployed, journalCursors, journalSince, liveFiles, services, snapshots, trackers } from './support/servers.ts'
 
 const lab = openLab()
 const APPS = ['app-1', 'app-2']
-let work: Workspace
-
-beforeAll(async () => {
-  await lab.heal()
-  await lab.reset()
-  work = openWorkspace(labInventory(lab))
-})
-
-afterAll(() => work.remove())
+const work = freshWorkspace(lab)
 
 const waves = (lines: readonly Line[]) => lines.filter(line => line.event === 'wave-started').map(line => line.servers)
 

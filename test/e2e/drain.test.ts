@@ -1,9 +1,10 @@
 /** drain and undrain with the fast profile, judged by an independent poller. Needs: any lab. Leaves: the fast profile, nothing drained. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { expectExit, labInventory, openWorkspace, type Result, resultOf, type Run, type Workspace } from './support/hactl.ts'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { expectExit, type Result, resultOf, type Run } from './support/hactl.ts'
 import { openLab, pause, SERVERS, until, watchHolders } from './support/lab.ts'
+import { deployedWorkspace } from './support/opening.ts'
 import { type Polled, startPoller } from './support/poller.ts'
-import { ensureDeployed, untilHeldBy } from './support/servers.ts'
+import { untilHeldBy } from './support/servers.ts'
 
 interface Moved extends Result {
   readonly drained: boolean
@@ -17,7 +18,7 @@ interface Moved extends Result {
 }
 
 const lab = openLab()
-let work: Workspace
+const work = deployedWorkspace(lab)
 
 const movedOf = (run: Run): Moved => resultOf(run) as Moved
 const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--json'])
@@ -36,16 +37,12 @@ async function polled(task: () => Promise<Run>): Promise<{ readonly run: Run; re
 }
 
 beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
   await undrainAll()
 })
 
 beforeEach(() => untilHeldBy(lab, 'srv-1'))
 
 afterEach(undrainAll)
-
-afterAll(() => work.remove())
 
 describe('drain', () => {
   test('of the holder and back, three times: nobody notices, by hactl and by the poller', async () => {

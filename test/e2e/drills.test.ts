@@ -1,40 +1,23 @@
 /** Every drill on the fast profile, and that nothing survives any of them. Needs: any lab. Leaves: the fast profile, converged, nftables. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { SHIPPED_DRILLS } from '../../src/app/drills.ts'
-import {
-  type DrillLine,
-  expectExit,
-  expectRefusal,
-  labInventory,
-  openWorkspace,
-  resultOf,
-  type Run,
-  type Workspace,
-} from './support/hactl.ts'
+import { readdirSync } from 'node:fs'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { shippedDrills } from '../../src/app/drills.ts'
+import { type DrillLine, expectExit, expectRefusal, resultOf, type Run } from './support/hactl.ts'
 import { openLab, until } from './support/lab.ts'
-import { ensureDeployed, liveFiles, residue, services, trackers, untilHeldBy } from './support/servers.ts'
+import { deployedWorkspace } from './support/opening.ts'
+import { installNft, liveFiles, residue, services, trackers, untilHeldBy } from './support/servers.ts'
 
 /** Drills are about what happens; how fast it is under the load of a test machine is the benchmark's matter. */
 const PATIENT = ['--yes', '--json', '--max-outage', '8s']
 
 const DESTRUCTIVE = ['reboot', 'server-dead']
-const HARMLESS = SHIPPED_DRILLS.filter(name => !DESTRUCTIVE.includes(name))
+const SHIPPED = shippedDrills(readdirSync(new URL('../../playbooks/drills/', import.meta.url))).map(({ name }) => name)
+const HARMLESS = SHIPPED.filter(name => !DESTRUCTIVE.includes(name))
 
 const lab = openLab()
-let work: Workspace
+const work = deployedWorkspace(lab, { restores: true })
 
-beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
-  await lab.everywhere(
-    'command -v nft >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends nftables; }',
-  )
-})
-
-afterAll(async () => {
-  await ensureDeployed(lab, work)
-  work.remove()
-})
+beforeAll(() => installNft(lab))
 
 const verify = (...argv: string[]) => work.hactl(['verify-failover', ...PATIENT, ...argv], { limitMs: 400_000 })
 const drillsOf = (run: Run): readonly DrillLine[] => resultOf(run).drills ?? []

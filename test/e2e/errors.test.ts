@@ -1,24 +1,15 @@
 /** Every error that plan, deploy and status can meet, provoked for real. Needs: any lab. Leaves: the fast profile, converged. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  expectExit,
-  expectRefusal,
-  type Json,
-  labHaproxy,
-  labInventory,
-  openWorkspace,
-  resultOf,
-  vrrpInstance,
-  type Workspace,
-} from './support/hactl.ts'
+import { describe, expect, test } from 'vitest'
+import { expectExit, expectRefusal, type Json, labHaproxy, labInventory, resultOf, vrrpInstance } from './support/hactl.ts'
 import { local, openLab, SERVERS } from './support/lab.ts'
+import { deployedWorkspace } from './support/opening.ts'
 import { startPoller } from './support/poller.ts'
-import { ensureDeployed, liveFiles, services } from './support/servers.ts'
+import { liveFiles, services } from './support/servers.ts'
 
 const lab = openLab()
-let work: Workspace
+const work = deployedWorkspace(lab, { restores: true })
 const plan = (...argv: string[]) => work.hactl(['plan', '--json', ...argv])
 const deploy = (...argv: string[]) => work.hactl(['deploy', '--yes', '--json', ...argv])
 /** Every server of the inventory with more keys, or one of them. */
@@ -26,17 +17,6 @@ const withServers = (more: (name: string) => Json): Json => ({
   servers: lab.servers.map(({ name, host }) => ({ name, host, ...more(name) })),
 })
 const ssh = (over: Json): Json => ({ ssh: { user: 'root', identity_file: lab.key, known_hosts: lab.known_hosts, ...over } })
-
-beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
-})
-
-afterAll(async () => {
-  work.writeInventory(labInventory(lab))
-  await ensureDeployed(lab, work)
-  work.remove()
-})
 
 /** Runs something that must leave files and services of all servers alone. */
 async function touchingNothing<T>(work_: () => Promise<T>): Promise<T> {

@@ -2,26 +2,20 @@
  * What would break the fast profile, each done to real servers: boots, hooks, kills, a lost folder, packages. Run it per release with
  * HACTL_LAB_RELEASE. Needs: any lab. Leaves: the fast profile, converged.
  */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { expectExit, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { expectExit, resultOf } from './support/hactl.ts'
 import { openLab, pause, until, watchHolders } from './support/lab.ts'
+import { deployedWorkspace } from './support/opening.ts'
 import { expectNoHole, startPoller } from './support/poller.ts'
-import { ensureDeployed, untilHeldBy } from './support/servers.ts'
+import { untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
 const HOME = 'srv-1'
-let work: Workspace
-
-beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
-})
+const work = deployedWorkspace(lab)
 
 beforeEach(() => untilHeldBy(lab, HOME))
 
 afterEach(() => atRest())
-
-afterAll(() => work.remove())
 
 const home = (script: string) => lab.sh(HOME, script)
 

@@ -1,19 +1,13 @@
 /** A haproxy that is there and does not answer: what no event tells and only the check finds. Needs: any lab. Leaves: fast, converged. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { expectExit, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { expect, test } from 'vitest'
+import { expectExit, resultOf } from './support/hactl.ts'
 import { openLab, pause, until } from './support/lab.ts'
+import { deployedWorkspace } from './support/opening.ts'
 import { expectNoHole, startPoller } from './support/poller.ts'
-import { ensureDeployed, untilHeldBy } from './support/servers.ts'
+import { untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
-let work: Workspace
-
-beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
-})
-
-afterAll(() => work.remove())
+const work = deployedWorkspace(lab)
 
 test('haproxy hangs: status says so, another server takes over, and gives the address back once it answers again', async () => {
   await untilHeldBy(lab, 'srv-1')

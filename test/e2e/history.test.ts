@@ -1,17 +1,8 @@
 /** Foreign files, the history and going back. Needs: nothing; resets the lab. Leaves: a cluster with a history. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  expectExit,
-  type Json,
-  labHaproxy,
-  labInventory,
-  openWorkspace,
-  resultOf,
-  type Run,
-  vrrpInstance,
-  type Workspace,
-} from './support/hactl.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { expectExit, type Json, labHaproxy, labInventory, resultOf, type Run, vrrpInstance } from './support/hactl.ts'
 import { openLab } from './support/lab.ts'
+import { freshWorkspace } from './support/opening.ts'
 import { startPoller } from './support/poller.ts'
 import { liveFiles, untilHeldBy } from './support/servers.ts'
 
@@ -24,7 +15,6 @@ const FOREIGN = {
 const PATHS = Object.keys(FOREIGN) as readonly (keyof typeof FOREIGN)[]
 // For what installs packages: seconds, on a busy machine minutes.
 const PATIENCE_MS = 300_000
-let work: Workspace
 
 interface Entry {
   readonly id: string
@@ -46,6 +36,7 @@ const inventory = (client: string, over: Json = {}) =>
     haproxy: labHaproxy(lab, { defaults: [`timeout client ${client}`] }),
     ...over,
   })
+const work = freshWorkspace(lab, inventory('31s'))
 
 const history = async () => {
   const result = resultOf(await work.hactl(['history', '--json'])) as unknown as { readonly entries: readonly Entry[] }
@@ -61,16 +52,11 @@ const sums = (server: string, paths: readonly string[]) =>
   lab.sh(server, `stat -c '%a %U %G %n' ${paths.join(' ')}; sha256sum ${paths.join(' ')}`)
 
 beforeAll(async () => {
-  await lab.heal()
-  await lab.reset()
-  work = openWorkspace(inventory('31s'))
   for (const path of PATHS) {
     const text = Buffer.from(FOREIGN[path]).toString('base64')
     await lab.sh('srv-2', `mkdir -p ${path.slice(0, path.lastIndexOf('/'))}; echo ${text} | base64 -d >${path}; chmod 0604 ${path}`)
   }
 })
-
-afterAll(() => work.remove())
 
 let original = ''
 

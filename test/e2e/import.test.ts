@@ -1,21 +1,18 @@
 /** Importing a cluster that runs. Needs: any lab. Leaves: the article's cluster, converged. */
 import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CLASSIC_ENV, classicInventory, expectExit, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { CLASSIC_ENV, classicInventory, expectExit, resultOf } from './support/hactl.ts'
 import { openLab } from './support/lab.ts'
-import { ensureDeployed, snapshots } from './support/servers.ts'
+import { deployedWorkspace } from './support/opening.ts'
+import { snapshots } from './support/servers.ts'
 
 const lab = openLab()
-let work: Workspace
+const work = deployedWorkspace(lab, { inventory: classicInventory(lab), env: CLASSIC_ENV })
 
 beforeAll(async () => {
-  work = openWorkspace(classicInventory(lab))
   mkdirSync(join(work.dir, 'imported'))
-  await ensureDeployed(lab, work, CLASSIC_ENV)
 })
-
-afterAll(() => work.remove())
 
 test('what runs is imported without touching it, and by the imported inventory nothing is left to do', async () => {
   const before = await snapshots(lab)

@@ -1,34 +1,16 @@
 /** Runs that are interrupted, killed or cut off in the middle. Needs: any lab. Leaves: the fast profile, converged. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  expectExit,
-  expectRefusal,
-  labHaproxy,
-  labInventory,
-  openWorkspace,
-  resultOf,
-  type Running,
-  type Workspace,
-} from './support/hactl.ts'
+import { describe, expect, test } from 'vitest'
+import { expectExit, expectRefusal, labHaproxy, labInventory, resultOf, type Running } from './support/hactl.ts'
 import { openLab, pause, SERVERS, until } from './support/lab.ts'
+import { deployedWorkspace } from './support/opening.ts'
 import { expectNoHole, startPoller } from './support/poller.ts'
-import { ensureDeployed, residue, services, untilHeldBy } from './support/servers.ts'
+import { residue, services, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
-let work: Workspace
+const work = deployedWorkspace(lab, { restores: true })
 let seconds = 30
-
-beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
-})
-
-afterAll(async () => {
-  await ensureDeployed(lab, work)
-  work.remove()
-})
 
 /** A deploy with something to do on every server. */
 function startDeploy(...argv: string[]): Running {

@@ -3,20 +3,17 @@
  * find it out. Needs: any lab. Leaves: the fast profile, converged, nftables.
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type DrillLine, expectExit, labInventory, openWorkspace, resultOf, vrrpInstance, type Workspace } from './support/hactl.ts'
+import { type DrillLine, expectExit, labInventory, resultOf, vrrpInstance } from './support/hactl.ts'
 import { type Lab, openLab, SERVERS } from './support/lab.ts'
+import { deployedWorkspace } from './support/opening.ts'
 import { startPoller } from './support/poller.ts'
-import { ensureDeployed, residue, services, untilHeldBy } from './support/servers.ts'
+import { installNft, residue, services, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
-let work: Workspace
+const work = deployedWorkspace(lab, { restores: true })
 
 beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
-  await lab.everywhere(
-    'command -v nft >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends nftables; }',
-  )
+  await installNft(lab)
   work.writeInventory(
     labInventory(lab, { profile: 'classic', vrrp_instances: [vrrpInstance(lab, { virtual_ipaddress: [lab.vip], advert_int: 1 })] }),
   )
@@ -24,12 +21,7 @@ beforeAll(async () => {
 
 beforeEach(() => lab.everywhere('nft delete table inet by_hand 2>/dev/null; true'))
 
-afterAll(async () => {
-  await lab.everywhere('nft delete table inet by_hand 2>/dev/null; true')
-  work.writeInventory(labInventory(lab))
-  await ensureDeployed(lab, work)
-  work.remove()
-})
+afterAll(() => lab.everywhere('nft delete table inet by_hand 2>/dev/null; true'))
 
 interface Scheme {
   readonly priorities: readonly [number, number, number]

@@ -1,18 +1,8 @@
 /** Servers that join, die, are replaced and leave, while somebody watches. Needs: nothing; resets the lab. Leaves: two servers deployed. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  expectExit,
-  expectRefusal,
-  type Json,
-  labHaproxy,
-  labInventory,
-  openWorkspace,
-  resultOf,
-  type Run,
-  vrrpInstance,
-  type Workspace,
-} from './support/hactl.ts'
+import { expectExit, expectRefusal, type Json, labHaproxy, labInventory, resultOf, type Run, vrrpInstance } from './support/hactl.ts'
 import { openLab, pause, until, watchHolders } from './support/lab.ts'
+import { freshWorkspace } from './support/opening.ts'
 import { startPoller } from './support/poller.ts'
 import { untilHeldBy } from './support/servers.ts'
 
@@ -20,19 +10,24 @@ const lab = openLab()
 const ALL = lab.servers.map(({ name, host }) => ({ name, host }))
 const TWO = ALL.slice(0, 2)
 const CHANGED = labHaproxy(lab, { defaults: ['timeout client 50s'] })
-let work: Workspace
+
+/**
+ * Slower than the default: what is tested here is who knows whom, and a busy machine must not move the address by itself. A server that
+ * hears nobody still takes the address, after 1.5 s and a bit.
+ */
+const inventory = (over: Json = {}) =>
+  labInventory(lab, {
+    vrrp_script: { interval: 3, timeout: 3, fall: 3 },
+    vrrp_instances: [vrrpInstance(lab, { advert_int: 0.5 })],
+    ...over,
+  })
+const work = freshWorkspace(lab, inventory({ servers: TWO }))
 
 beforeAll(async () => {
-  await lab.heal()
-  await lab.reset()
-  work = openWorkspace(inventory({ servers: TWO }))
   expectExit(await work.hactl(['deploy', '--yes', '--json']), 0)
 })
 
-afterAll(async () => {
-  await lab.heal()
-  work.remove()
-})
+afterAll(() => lab.heal())
 
 /** Runs hactl under a poller, with the holders watched. Throws where a probe was lost or two servers held the address for a second. */
 async function unnoticed(...argv: readonly string[]): Promise<Run> {
@@ -45,17 +40,6 @@ async function unnoticed(...argv: readonly string[]): Promise<Run> {
     throw new Error(`noticed: ${JSON.stringify({ seen, held })}\n${run.stdout.slice(-3000)}\n${run.stderr.slice(-1000)}`)
   return run
 }
-
-/**
- * Slower than the default: what is tested here is who knows whom, and a busy machine must not move the address by itself. A server that
- * hears nobody still takes the address, after 1.5 s and a bit.
- */
-const inventory = (over: Json = {}) =>
-  labInventory(lab, {
-    vrrp_script: { interval: 3, timeout: 3, fall: 3 },
-    vrrp_instances: [vrrpInstance(lab, { advert_int: 0.5 })],
-    ...over,
-  })
 
 const waves = (run: Run) => run.lines.flatMap(line => (line.event === 'wave-started' ? [line.servers] : []))
 const unitsOf = (server: string) =>

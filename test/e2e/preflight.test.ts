@@ -1,12 +1,13 @@
 /** What is found out about servers before anything is changed on them. Needs: any lab. Leaves: the fast profile, converged. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectExit, labInventory, openWorkspace, resultOf, type Run, type Workspace } from './support/hactl.ts'
+import { expectExit, labInventory, resultOf, type Run } from './support/hactl.ts'
 import { local, openLab, until } from './support/lab.ts'
+import { freshWorkspace } from './support/opening.ts'
 import { ensureDeployed, snapshots } from './support/servers.ts'
 
 const lab = openLab()
-let work: Workspace
+const work = freshWorkspace(lab)
 
 interface Row {
   readonly check: string
@@ -43,16 +44,12 @@ table inet mine { chain in { type filter hook input priority 0; policy accept; i
 RULES`
 
 beforeAll(async () => {
-  await lab.heal()
-  await lab.reset()
   await lab.sh('srv-2', 'apt-get update -qq && apt-get install -y -qq --no-install-recommends nftables >/dev/null 2>&1')
-  work = openWorkspace(labInventory(lab))
 })
 
 afterAll(async () => {
   work.writeInventory(labInventory(lab))
   await ensureDeployed(lab, work)
-  work.remove()
 })
 
 describe('bare servers', () => {

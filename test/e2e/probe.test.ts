@@ -1,12 +1,13 @@
 /** What drills ask through the address: HTTPS, with a host, a path and an expected status. Needs: any lab. Leaves: fast, with HTTPS. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { expectExit, type Json, labHaproxy, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { expectExit, type Json, labHaproxy, labInventory, resultOf } from './support/hactl.ts'
 import { openLab } from './support/lab.ts'
+import { workspaceFor } from './support/opening.ts'
 import { ensureDeployed, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
 const PEM_ON_SERVER = '/etc/haproxy/lab.pem'
-let work: Workspace
+const work = workspaceFor(lab)
 
 const inventory = (probe: Json, bind = `:443 ssl crt ${PEM_ON_SERVER}`) =>
   labInventory(lab, {
@@ -31,7 +32,6 @@ const inventory = (probe: Json, bind = `:443 ssl crt ${PEM_ON_SERVER}`) =>
 const PROBE = { port: 443, tls: true, host: 'www.example.com', path: '/ready', status: 202 }
 
 beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
   await lab.heal()
   const make = 'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 -subj /CN=www.example.com'
   work.write('lab.pem', await lab.sh('srv-1', `cd $(mktemp -d) && ${make} -keyout key -out crt 2>/dev/null && cat crt key`))
@@ -39,8 +39,6 @@ beforeAll(async () => {
   await ensureDeployed(lab, work)
   await untilHeldBy(lab, 'srv-1')
 })
-
-afterAll(() => work.remove())
 
 test('a drill over HTTPS, from the controller and from another server', async () => {
   const run = await work.hactl(['verify-failover', '--yes', '--json', '--max-outage', '8s', '--from', 'controller', '--from', 'srv-3'])

@@ -2,9 +2,10 @@
  * What `hactl remove` gives back: to a server where haproxy ran and keepalived did not, to one where it was the other way round, and to one
  * that had files and no packages. Needs: any lab. Leaves: servers without hactl.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { expectExit, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { expectExit, labInventory, resultOf } from './support/hactl.ts'
 import { openLab, until } from './support/lab.ts'
+import { workspaceFor } from './support/opening.ts'
 import { ensureDeployed, services, snapshots } from './support/servers.ts'
 
 const lab = openLab()
@@ -12,7 +13,7 @@ const inventory = () => labInventory(lab, { vrrp_script: { interval: 3, timeout:
 // For what installs packages: seconds, on a busy machine minutes.
 const PATIENCE_MS = 300_000
 const OLD_VIP = `${lab.prefix}.202`
-let work: Workspace
+const work = workspaceFor(lab, inventory())
 
 const OF_HACTL =
   '/var/lib/hactl /run/hactl /usr/local/bin/haproxy-service-check.sh /usr/local/sbin/hactl-* /etc/sysctl.d/*hactl* /etc/tmpfiles.d/hactl* /etc/apt/apt.conf.d/*hactl* /etc/rsyslog.d/*hactl* /etc/systemd/system/*/hactl*.conf /etc/systemd/system/hactl* /etc/systemd/system/*/hactl*'
@@ -40,7 +41,6 @@ const runs = (one: string, other: string) => `systemctl enable -q ${one}; system
 const served = (server: string) => lab.sh(server, `ss -Htln '( sport = :80 or sport = :8080 )' | awk '{print $4}'`)
 
 beforeAll(async () => {
-  work = openWorkspace(inventory())
   await ensureDeployed(lab, work)
   await Promise.all([
     lab.sh('srv-1', before(`${FILES}\n${runs('haproxy', 'keepalived')}`)),
@@ -48,8 +48,6 @@ beforeAll(async () => {
     lab.sh('srv-3', before(`${FILES}\n${runs('keepalived', 'haproxy')}`)),
   ])
 })
-
-afterAll(() => work.remove())
 
 test('every file, mode, package and unit is what it was before', { timeout: PATIENCE_MS }, async () => {
   await until('srv-3 holds its own address', 20_000, async () => (await lab.holders(OLD_VIP)).join() === 'srv-3')

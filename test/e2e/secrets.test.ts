@@ -2,19 +2,10 @@
 import { spawn } from 'node:child_process'
 import { chmodSync, copyFileSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  CLASSIC_ENV,
-  classicInventory,
-  expectExit,
-  expectRefusal,
-  labHaproxy,
-  labInventory,
-  openWorkspace,
-  type Workspace,
-} from './support/hactl.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { CLASSIC_ENV, classicInventory, expectExit, expectRefusal, labHaproxy, labInventory } from './support/hactl.ts'
 import { type Lab, local, openLab, SERVERS } from './support/lab.ts'
-import { ensureDeployed } from './support/servers.ts'
+import { deployedWorkspace } from './support/opening.ts'
 
 const lab = openLab()
 const SECRETS = {
@@ -23,11 +14,9 @@ const SECRETS = {
 }
 const STATS_PASSWORD = 'St4ts-Pa55'
 const ALL = [...Object.values(SECRETS), STATS_PASSWORD]
-let work: Workspace
+const work = deployedWorkspace(lab, { inventory: classicInventory(lab), env: CLASSIC_ENV })
 
 beforeAll(async () => {
-  work = openWorkspace(classicInventory(lab))
-  await ensureDeployed(lab, work, CLASSIC_ENV)
   work.writeInventory(
     classicInventory(lab, {
       // deploy may use sudo, which asks.
@@ -47,8 +36,6 @@ beforeAll(async () => {
     }),
   )
 })
-
-afterAll(() => work.remove())
 
 /** Everything that processes show of themselves, every 20 ms: arguments and environment in the servers, arguments on this machine. */
 function sample(on: Lab): { stop(): Promise<string> } {

@@ -1,17 +1,8 @@
 /** Roll-outs under load: clients with a new connection for every request, and clients that keep theirs. Needs: nothing. Leaves: a cluster with HTTPS. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  expectExit,
-  type Json,
-  labHaproxy,
-  labInventory,
-  openWorkspace,
-  resultOf,
-  type Run,
-  vrrpInstance,
-  type Workspace,
-} from './support/hactl.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { expectExit, type Json, labHaproxy, labInventory, resultOf, type Run, vrrpInstance } from './support/hactl.ts'
 import { openLab, pause, watchHolders } from './support/lab.ts'
+import { workspaceFor } from './support/opening.ts'
 import { type Loaded, startLoad } from './support/load.ts'
 import { ensureDeployed, makePem, services, untilHeldBy } from './support/servers.ts'
 
@@ -19,7 +10,7 @@ const lab = openLab()
 const PEM_ON_SERVER = '/etc/haproxy/lab.pem'
 const FIRST = 'first.example.com'
 const SECOND = 'second.example.com'
-let work: Workspace
+const work = workspaceFor(lab)
 
 interface Wish {
   /** Other haproxy.cfg than before. */
@@ -41,15 +32,12 @@ function writeInventory({ client = '40s', instance = {} }: Wish = {}): void {
 }
 
 beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
   await lab.heal()
   work.write('lab.pem', await makePem(lab, FIRST))
   writeInventory()
   await ensureDeployed(lab, work)
   await untilHeldBy(lab, 'srv-1')
 })
-
-afterAll(() => work.remove())
 
 interface Counted {
   readonly run: Run

@@ -1,21 +1,15 @@
 /** verify-failover with the fast profile, judged by an independent poller. Needs: any lab. Leaves: the fast profile, converged. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectExit, expectRefusal, labInventory, openWorkspace, resultOf, type Workspace } from './support/hactl.ts'
+import { describe, expect, test } from 'vitest'
+import { expectExit, expectRefusal, resultOf } from './support/hactl.ts'
 import { openLab, SERVERS, watchHolders } from './support/lab.ts'
+import { deployedWorkspace } from './support/opening.ts'
 import { expectNoHole, startPoller } from './support/poller.ts'
 import { ensureDeployed, liveFiles, residue, services, trackers, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
-let work: Workspace
-
-beforeAll(async () => {
-  work = openWorkspace(labInventory(lab))
-  await ensureDeployed(lab, work)
-})
-
-afterAll(() => work.remove())
+const work = deployedWorkspace(lab)
 
 describe('on a healthy cluster', () => {
   test('haproxy stopped on the holder, again and again: nobody notices, by hactl and by the poller', async () => {

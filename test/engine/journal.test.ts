@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { SERVICE_JOURNAL } from '../../src/domain/journal.ts'
 import { journalScript, parseJournalLine, readJournal } from '../../src/engine/journal.ts'
 import { HactlError } from '../../src/errors.ts'
 import type { Session } from '../../src/ports.ts'
@@ -59,7 +60,7 @@ describe('the journal of a server', () => {
       'clock 500.24 500.26 1767276000 000000000',
       'clock 502.00 502.30 1767276002 0',
     ]
-    const journal = await readJournal(sessionOf([...clock, entry({ MESSAGE: 'hello' })]), 8000)
+    const journal = await readJournal(sessionOf([...clock, entry({ MESSAGE: 'hello' })]), SERVICE_JOURNAL, 8000)
     expect(journal).toMatchObject({ server: 'srv-1', isCut: false, bootedAtMs: 1_767_276_000_000 - 500_250, problem: undefined })
     expect(journal.lines.map(line => line.message)).toEqual(['hello'])
   })
@@ -68,7 +69,9 @@ describe('the journal of a server', () => {
     const looks = ['VRRP data', 'VRRP as json', 'parent data'].map(what =>
       entry({ MESSAGE: `Printing ${what} for process(1383) on signal` }),
     )
-    expect((await readJournal(sessionOf([...looks, entry({ MESSAGE: 'hello' })]), 8000)).lines.map(line => line.message)).toEqual(['hello'])
+    expect(
+      (await readJournal(sessionOf([...looks, entry({ MESSAGE: 'hello' })]), SERVICE_JOURNAL, 8000)).lines.map(line => line.message),
+    ).toEqual(['hello'])
   })
 
   // uutils' date in Ubuntu 26.04 took %s%3N for all nine digits; busybox's knows no fractions; the rest is nobody's clock.
@@ -83,28 +86,30 @@ describe('the journal of a server', () => {
     'clock 500.01 500.00 1767276000 0',
     'clock 500.00 500.01 date: invalid format',
   ])('whose clock says %j is laid on no axis, and is shown all the same', async clock => {
-    const journal = await readJournal(sessionOf([clock, entry({ MESSAGE: 'hello' })]), 8000)
+    const journal = await readJournal(sessionOf([clock, entry({ MESSAGE: 'hello' })]), SERVICE_JOURNAL, 8000)
     expect(journal).toMatchObject({ bootedAtMs: undefined, problem: undefined, lines: [{ message: 'hello' }] })
   })
 
   test('ends with its last 200 lines', async () => {
     const lines = Array.from({ length: 201 }, (_, i) => entry({ MESSAGE: `line ${i}` }))
-    const journal = await readJournal(sessionOf(lines), 8000)
+    const journal = await readJournal(sessionOf(lines), SERVICE_JOURNAL, 8000)
     expect(journal.isCut).toBe(true)
     expect(journal.lines).toHaveLength(200)
     expect(journal.lines[0]?.message).toBe('line 1')
   })
 
   test('that cannot be read is a remark, not a fault', async () => {
-    expect(await readJournal(sessionOf([], { code: 1, stderr: 'x\nNo journal files were found.\n' }), 8000)).toMatchObject({
-      lines: [],
-      problem: 'No journal files were found.',
-    })
+    expect(await readJournal(sessionOf([], { code: 1, stderr: 'x\nNo journal files were found.\n' }), SERVICE_JOURNAL, 8000)).toMatchObject(
+      {
+        lines: [],
+        problem: 'No journal files were found.',
+      },
+    )
     const lost: Session = {
       ...sessionOf([]),
       run: () => Promise.reject(new HactlError({ code: 'E_CONNECTION_LOST', what: 'the connection was lost' })),
     }
-    expect((await readJournal(lost, 8000)).problem).toBe('the connection was lost')
+    expect((await readJournal(lost, SERVICE_JOURNAL, 8000)).problem).toBe('the connection was lost')
   })
 
   test("is asked for by the server's own time, bounded, and without haproxy's requests", () => {
@@ -113,7 +118,7 @@ describe('the journal of a server', () => {
       writeFileSync(join(folder, 'journalctl'), '#!/bin/sh\necho "journalctl $*"\n', { mode: 0o755 })
       writeFileSync(join(folder, 'date'), '#!/bin/sh\ncase $1 in +%s) echo 1700000010 ;; *) echo "1700000010 5" ;; esac\n', { mode: 0o755 })
       const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}` }
-      const asked = execFileSync('sh', ['-c', journalScript(8200).raw], { env, encoding: 'utf8' })
+      const asked = execFileSync('sh', ['-c', journalScript(SERVICE_JOURNAL, 8200).raw], { env, encoding: 'utf8' })
         .split('\n')
         .at(-2)
       expect(asked).toMatch(/ --lines=201 --since=@1700000000 _SYSTEMD_UNIT=keepalived[.]service [+] _PID=1 /)

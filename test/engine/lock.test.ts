@@ -6,6 +6,7 @@ import { breakLock, LOCK_EXPIRES_SECONDS, lockGuard, withLock } from '../../src/
 import { HactlError } from '../../src/errors.ts'
 import type { Session } from '../../src/ports.ts'
 import { manualClock } from '../support/clock.ts'
+import { unlessLacking } from '../support/lacking.ts'
 import { type FakeSession, fakeSession, type Reply } from '../support/remote.ts'
 import { bareServer, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
 
@@ -112,10 +113,7 @@ describe('a lock on three servers', () => {
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-const lacks = shellServerLacks()
-if (lacks !== undefined) process.stderr.write(`the lock's tests in a real shell do not run: ${lacks}\n`)
-
-describe.skipIf(lacks !== undefined)('a lock on one real file system', () => {
+describe('a lock on one real file system', unlessLacking(shellServerLacks()), () => {
   const folder = mkdtempSync(join(tmpdir(), 'hactl-lock-'))
   let number = 0
   let server: ShellServer

@@ -1,73 +1,68 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { certificateNames } from '../../src/domain/haproxy/read.ts'
 import { parseProbe } from '../../src/engine/observe/parse.ts'
 import { probeScript } from '../../src/engine/observe/script.ts'
+import { unlessLacking } from '../support/lacking.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 
 const PATIENCE_MS = 60_000
-const lacks = spawnSync('sh', ['-c', 'command -v openssl']).status !== 0
-if (lacks) process.stderr.write('openssl is not installed here: certificates are not read\n')
+const lacks = spawnSync('sh', ['-c', 'command -v openssl']).status === 0 ? undefined : 'this machine has no openssl'
 
-let folder: string
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'hactl-certificates-'))
+const folder = tempFolder()
+
+test('the end of certificates is read on the server: files, folders, what is none, and names that a shell would obey', {
+  ...unlessLacking(lacks),
+  timeout: PATIENCE_MS,
+}, () => {
+  const nested = join(folder(), "a folder'; touch pwned; '")
+  mkdirSync(nested)
+  const make = (path: string, days: number) => {
+    const argv = ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=example.com', '-days', String(days)]
+    expect(spawnSync('openssl', [...argv, '-keyout', `${path}.key`, '-out', path]).status).toBe(0)
+  }
+  make(join(folder(), 'site.pem'), 30)
+  make(join(nested, 'b.pem'), 400)
+  make(join(folder(), 'listed.pem'), 50)
+  make(join(folder(), 'relative.pem'), 60)
+  writeFileSync(join(folder(), 'empty.pem'), '')
+  const list = join(folder(), "a list'; touch pwned; '")
+  writeFileSync(
+    list,
+    `# none.pem\n\n  ${folder()}/listed.pem [alpn h2 ssl-min-ver TLSv1.2] *.example.com !x.example.com\n@store/site\n$(id).pem\nrelative.pem`,
+  )
+  const request = {
+    packages: [],
+    paths: [],
+    units: [],
+    sysctls: [],
+    trackers: [],
+    checkScript: '/nowhere/check',
+    virtualAddresses: [],
+    certificates: {
+      paths: [join(folder(), 'site.pem'), join(folder(), 'empty.pem'), nested, join(folder(), 'gone.pem')],
+      lists: [list, join(folder(), 'gone.list')],
+      base: folder(),
+    },
+  }
+  const { stdout } = spawnSync('sh', ['-c', probeScript(request).raw], { encoding: 'utf8', cwd: folder() })
+  const days = parseProbe('srv-1', stdout, request).certificates.map(({ path, secondsLeft }) => [
+    path,
+    secondsLeft === undefined ? undefined : Math.round(secondsLeft / 86_400),
+  ])
+  expect(days).toEqual([
+    [join(folder(), 'site.pem'), 30],
+    [join(folder(), 'empty.pem'), undefined],
+    [join(nested, 'b.pem'), 400],
+    [join(folder(), 'gone.pem'), undefined],
+    [join(folder(), 'listed.pem'), 50],
+    [join(folder(), '$(id).pem'), undefined],
+    [join(folder(), 'relative.pem'), 60],
+    [join(folder(), 'gone.list'), undefined],
+  ])
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-test.skipIf(lacks)(
-  'the end of certificates is read on the server: files, folders, what is none, and names that a shell would obey',
-  () => {
-    const nested = join(folder, "a folder'; touch pwned; '")
-    mkdirSync(nested)
-    const make = (path: string, days: number) => {
-      const argv = ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=example.com', '-days', String(days)]
-      expect(spawnSync('openssl', [...argv, '-keyout', `${path}.key`, '-out', path]).status).toBe(0)
-    }
-    make(join(folder, 'site.pem'), 30)
-    make(join(nested, 'b.pem'), 400)
-    make(join(folder, 'listed.pem'), 50)
-    make(join(folder, 'relative.pem'), 60)
-    writeFileSync(join(folder, 'empty.pem'), '')
-    const list = join(folder, "a list'; touch pwned; '")
-    writeFileSync(
-      list,
-      `# none.pem\n\n  ${folder}/listed.pem [alpn h2 ssl-min-ver TLSv1.2] *.example.com !x.example.com\n@store/site\n$(id).pem\nrelative.pem`,
-    )
-    const request = {
-      packages: [],
-      paths: [],
-      units: [],
-      sysctls: [],
-      trackers: [],
-      checkScript: '/nowhere/check',
-      virtualAddresses: [],
-      certificates: {
-        paths: [join(folder, 'site.pem'), join(folder, 'empty.pem'), nested, join(folder, 'gone.pem')],
-        lists: [list, join(folder, 'gone.list')],
-        base: folder,
-      },
-    }
-    const { stdout } = spawnSync('sh', ['-c', probeScript(request).raw], { encoding: 'utf8', cwd: folder })
-    const days = parseProbe('srv-1', stdout, request).certificates.map(({ path, secondsLeft }) => [
-      path,
-      secondsLeft === undefined ? undefined : Math.round(secondsLeft / 86_400),
-    ])
-    expect(days).toEqual([
-      [join(folder, 'site.pem'), 30],
-      [join(folder, 'empty.pem'), undefined],
-      [join(nested, 'b.pem'), 400],
-      [join(folder, 'gone.pem'), undefined],
-      [join(folder, 'listed.pem'), 50],
-      [join(folder, '$(id).pem'), undefined],
-      [join(folder, 'relative.pem'), 60],
-      [join(folder, 'gone.list'), undefined],
-    ])
-  },
-  PATIENCE_MS,
-)
 
 test('certificates are named by crt of bind and server lines, under crt-base where they are relative', () => {
   const cfg = `global

@@ -1,10 +1,23 @@
 import { expect, test } from 'vitest'
 import { runProber } from '../../src/engine/prober.ts'
-import type { ProbeAnswer, ProbeTarget } from '../../src/ports.ts'
+import type { Clock, ProbeAnswer, ProbeTarget } from '../../src/ports.ts'
 import type { ProbeSample } from '../../src/state/drill.ts'
 import { manualClock } from '../support/clock.ts'
 
 const target: ProbeTarget = { address: '198.51.100.200', port: 80, kind: 'http', path: '/', timeoutMs: 1000 }
+
+/** A prober whose probes are all answered, every 20 ms until it is stopped. */
+function probing(clock: Clock): {
+  readonly stop: AbortController
+  readonly samples: readonly ProbeSample[]
+  readonly run: Promise<number>
+} {
+  const stop = new AbortController()
+  const samples: ProbeSample[] = []
+  const onSample = (sample: ProbeSample) => samples.push(sample)
+  const probe = async () => ({ ok: true, tookMs: 1 })
+  return { stop, samples, run: runProber({ target, clock, stop: stop.signal, onSample, probe, intervalMs: 20 }) }
+}
 
 test('at least fifty probes a second are sent, whether the last ones were answered or not', async () => {
   const clock = manualClock(0)
@@ -36,16 +49,7 @@ test('at least fifty probes a second are sent, whether the last ones were answer
 test('the schedule does not drift when the timer wakes late', async () => {
   const inner = manualClock(0)
   const clock = { ...inner, sleep: (ms: number, signal?: AbortSignal) => inner.sleep(ms + 3, signal) }
-  const stop = new AbortController()
-  const samples: ProbeSample[] = []
-  const run = runProber({
-    target,
-    clock,
-    stop: stop.signal,
-    onSample: sample => samples.push(sample),
-    probe: async () => ({ ok: true, tookMs: 1 }),
-    intervalMs: 20,
-  })
+  const { stop, samples, run } = probing(clock)
   await inner.advance(1000)
   stop.abort()
   await inner.settle(run)
@@ -56,16 +60,7 @@ test('probes missed while the controller stood still for long are left out, not 
   let nowMs = 0
   const inner = manualClock(0)
   const clock = { ...inner, monotonic: () => inner.monotonic() + nowMs }
-  const stop = new AbortController()
-  const samples: ProbeSample[] = []
-  const run = runProber({
-    target,
-    clock,
-    stop: stop.signal,
-    onSample: sample => samples.push(sample),
-    probe: async () => ({ ok: true, tookMs: 1 }),
-    intervalMs: 20,
-  })
+  const { stop, samples, run } = probing(clock)
   await inner.advance(100)
   const before = samples.length
   nowMs = 10_000

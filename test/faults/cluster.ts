@@ -7,7 +7,7 @@ import type { World } from './row.ts'
 /** A run that has not ended after this many ms counts as hung, and is killed. The longest honest one waits out two dead connections. */
 export const RUN_DEADLINE_MS = 100_000
 /** A dead run's lock is free by then. */
-export const LOCK_DEADLINE_MS = 30_000
+const LOCK_DEADLINE_MS = 30_000
 const ANSWER_LIMIT_MS = 2_000
 
 let number = 0
@@ -47,7 +47,7 @@ export function startDeploy(world: World, config: number, over: Json = {}): Runn
 }
 
 /** Which configuration a server answers with; undefined where it does not answer. */
-export function servedBy(host: string): Promise<string | undefined> {
+function servedBy(host: string): Promise<string | undefined> {
   return new Promise(resolve => {
     const asking = get({ host, agent: false, timeout: ANSWER_LIMIT_MS }, answer => {
       answer.resume()

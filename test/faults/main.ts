@@ -1,5 +1,5 @@
 /**
- * What faults cost, on the lab. Started by scripts/test-faults.mjs, which brings the lab up:
+ * What faults cost, on the lab. Started by scripts/test-faults.ts, which brings the lab up:
  *   npm run test:faults -- [--only ROW,...] [-n TIMES] [--seed N] [--minutes N] [--write]
  * --check only says what is wrong with these words, before the lab is there. Without -n every row is tried as often as the table promises, and docs/reliability.md gets the figures.
  */

@@ -1,7 +1,6 @@
 /** What the fault test is made of: rows, each a kind of fault that is tried many times, and what came of it. */
 import type { Workspace } from '../e2e/support/hactl.ts'
 import type { Lab } from '../e2e/support/lab.ts'
-import type { Polled } from '../e2e/support/poller.ts'
 import type { Random } from '../inventory/random.ts'
 
 export interface World {
@@ -49,11 +48,6 @@ export interface RowResult {
   readonly broken: readonly string[]
   readonly hung: readonly string[]
   readonly also: string
-}
-
-/** Adds a poller's figures to what a try found. */
-export function withProbes(seen: Polled, rest: Omit<Tried, 'probes' | 'lost'>): Tried {
-  return { ...rest, probes: seen.probes, lost: seen.failed }
 }
 
 /** One line of the table out of all tries of a row. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { inventoryFields, inventoryJsonSchema, knownKeys } from '../../src/inventory/json-schema.ts'
 
 describe('inventoryJsonSchema', () => {
-  test('is what inventory.schema.json holds (renew it with: npx node scripts/schema.mjs)', async () => {
+  test('is what inventory.schema.json holds (renew it with: npm run docs)', async () => {
     const text = `${JSON.stringify(inventoryJsonSchema(), null, 2)}\n`
     await expect(text).toMatchFileSnapshot(join(import.meta.dirname, '../../inventory.schema.json'))
   })

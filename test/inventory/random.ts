@@ -1,6 +1,5 @@
 /** Random numbers that are the same in every run (mulberry32), and inventories made with them. */
-import type { Inventory } from '../../src/inventory/inventory.ts'
-import type { SecretSource } from '../../src/inventory/secret-source.ts'
+import type { Inventory, SecretSource } from '../../src/inventory/inventory.ts'
 
 export interface Random {
   /** 0 up to, not including, `below`. */

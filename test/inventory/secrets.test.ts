@@ -1,8 +1,9 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { HactlError } from '../../src/errors.ts'
-import type { SecretSource } from '../../src/inventory/secret-source.ts'
+import type { SecretSource } from '../../src/inventory/inventory.ts'
 import { resolveSecret, type SecretDeps } from '../../src/inventory/secrets.ts'
+import { failureOf } from '../support/thrown.ts'
 
 const key = 'vrrp_instances[0].authentication.auth_pass'
 
@@ -24,14 +25,7 @@ const filesWith = (contents: Readonly<Record<string, string | Buffer>>) => ({
 const commandWith = (code: number, stdout: string, stderr = '') => ({ localCommand: () => Promise.resolve({ code, stdout, stderr }) })
 const reveal = async (source: SecretSource, changes: Partial<SecretDeps>) => (await resolveSecret(source, deps(changes))).reveal()
 
-async function refusal(source: SecretSource, changes: Partial<SecretDeps>): Promise<HactlError> {
-  const error: unknown = await resolveSecret(source, deps(changes)).then(
-    () => 'resolved',
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof HactlError)) throw new Error(`expected a HactlError, got ${String(error)}`)
-  return error
-}
+const refusal = (source: SecretSource, changes: Partial<SecretDeps>) => failureOf(resolveSecret(source, deps(changes)))
 
 describe('resolveSecret', () => {
   test('takes a variable of the environment as it is', async () => {

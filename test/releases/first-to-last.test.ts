@@ -4,20 +4,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  expectExit,
-  expectRefusal,
-  type Json,
-  labHaproxy,
-  labInventory,
-  openWorkspace,
-  resultOf,
-  type Run,
-  vrrpInstance,
-  type Workspace,
-} from '../e2e/support/hactl.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { expectExit, expectRefusal, type Json, labHaproxy, labInventory, resultOf, type Run, vrrpInstance } from '../e2e/support/hactl.ts'
 import { openLab, SERVERS } from '../e2e/support/lab.ts'
+import { freshWorkspace, workspaceFor } from '../e2e/support/opening.ts'
 import { expectNoHole, startPoller } from '../e2e/support/poller.ts'
 import { installOlder, liveFiles, residue, untilHeldBy } from '../e2e/support/servers.ts'
 
@@ -68,7 +58,7 @@ const clocks = (run: Run) =>
 const CLOCKS_AGREE = SERVERS.map(server => `${server} passed`)
 
 describe.each(WAYS)('$user, $how', SLOW, ({ user, more = {} }) => {
-  let work: Workspace
+  const work = freshWorkspace(lab, inventoryOf(user, more))
   // An upgrade and a rollback take a minute, and root's scripts are those that the others run by sudo.
   const bySudo = WAYS.filter(way => way.user === user && user !== 'root')
   const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--json'], { limitMs: SLOW.timeout })
@@ -81,14 +71,6 @@ describe.each(WAYS)('$user, $how', SLOW, ({ user, more = {} }) => {
     await untilHeldBy(lab, 'srv-1')
     return run
   }
-
-  beforeAll(async () => {
-    await lab.heal()
-    await lab.reset()
-    work = openWorkspace(inventoryOf(user, more))
-  })
-
-  afterAll(() => work.remove())
 
   test('bare servers pass every check, and their clocks agree', async () => {
     const run = await work.hactl(['check', '--servers', '--json'])
@@ -154,15 +136,12 @@ describe.each(WAYS)('$user, $how', SLOW, ({ user, more = {} }) => {
 })
 
 describe('sudo', () => {
-  let work: Workspace
+  const work = workspaceFor(lab, inventoryOf('deploy'))
   const plan = () => work.hactl(['plan', '--json'])
 
   beforeAll(async () => {
-    work = openWorkspace(inventoryOf('deploy'))
     await lab.heal()
   })
-
-  afterAll(() => work.remove())
 
   test('that wants a password is told apart from one that refuses it', async () => {
     expectRefusal(await plan(), 4, 'E_SUDO', { what: /wants a password/, fix: /-K|become_password/ })

@@ -3,9 +3,10 @@
  * and what it deployed before has to become so. Needs: nothing; resets the lab. Leaves: the fast profile, converged.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectExit, labInventory, openWorkspace, resultOf, type Run, type Workspace } from '../e2e/support/hactl.ts'
+import { expectExit, labInventory, resultOf, type Run } from '../e2e/support/hactl.ts'
 import { openLab, pause, SERVERS, until } from '../e2e/support/lab.ts'
 import { startLoad } from '../e2e/support/load.ts'
+import { freshWorkspace } from '../e2e/support/opening.ts'
 import { expectNoHole, startPoller } from '../e2e/support/poller.ts'
 import { journalCursors, journalSince, untilHeldBy } from '../e2e/support/servers.ts'
 import { installInitFileWriter, makeAsDeployedThen, removeInitFileWriter } from './support/init-file.ts'
@@ -15,7 +16,8 @@ const ROUNDS = 5
 const SLOW = { timeout: 300_000 }
 
 const lab = openLab()
-let work: Workspace
+// The check alone is slower than the default, so that a busy machine does not move the address by itself while clients are counted.
+const work = freshWorkspace(lab, labInventory(lab, { vrrp_script: { interval: 3, timeout: 3, fall: 3 } }))
 
 const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--json'])
 const grep = (text: string) => lab.everywhere(`grep -c ${text} /etc/keepalived/keepalived.conf; true`)
@@ -69,18 +71,9 @@ async function reboot(server: string): Promise<void> {
   await pause(2000)
 }
 
-beforeAll(async () => {
-  await lab.heal()
-  await lab.reset()
-  await installInitFileWriter(lab)
-  // The check alone is slower than the default, so that a busy machine does not move the address by itself while clients are counted.
-  work = openWorkspace(labInventory(lab, { vrrp_script: { interval: 3, timeout: 3, fall: 3 } }))
-})
+beforeAll(() => installInitFileWriter(lab))
 
-afterAll(async () => {
-  await removeInitFileWriter(lab)
-  work.remove()
-})
+afterAll(() => removeInitFileWriter(lab))
 
 describe('where keepalived writes init_file over what is there', SLOW, () => {
   test('a first deploy makes a cluster that is healthy, with haproxy_down saying that haproxy runs', async () => {

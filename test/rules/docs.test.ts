@@ -12,7 +12,7 @@ const documents = ['README.md', ...readdirSync(join(ROOT, 'docs')).map(name => j
   name => name.endsWith('.md') && existsSync(join(ROOT, name)),
 )
 
-test('every table made from the source is fresh; npx node scripts/readme.mjs renews them', () => {
+test('every table made from the source is fresh; npm run docs renews them', () => {
   const stale = documents.filter(name => {
     const text = readFileSync(join(ROOT, name), 'utf8')
     return renewBlocks(text, name) !== text

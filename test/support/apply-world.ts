@@ -4,7 +4,7 @@ import { applyPlan } from '../../src/engine/apply.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import { parsePlaybook } from '../../src/engine/playbook.ts'
 import type { CommandResult, RunOptions, Session } from '../../src/ports.ts'
-import type { Action, ChangeClass, Plan } from '../../src/state.ts'
+import type { Action, ChangeClass, Plan, ServiceTable } from '../../src/state.ts'
 import { type ManualClock, manualClock } from './clock.ts'
 import { connectionLost } from './remote.ts'
 
@@ -118,7 +118,7 @@ export function applyWorld(): ApplyWorld {
         runId: 'run1',
         history: { owner: 'ops@laptop', command: 'deploy', source: 'inventory.yml' },
         lockId: 'lock1',
-        services: () => ({ haproxy: NO_SCRIPTS, keepalived: NO_SCRIPTS }),
+        services: () => SERVICES,
         clock,
         onEvent: event => events.push(event),
         passGate: async (gate, servers) => {
@@ -140,7 +140,11 @@ const RELOAD: Action = {
   reason: 'it runs another configuration',
 }
 
-const NO_SCRIPTS = { beforeReload: sh`:`, loaded: sh`:`, started: sh`:` }
+const NO_SCRIPTS = { beforeReload: sh`:`, loaded: sh`:`, started: sh`:`, putBack: sh`:` }
+const SERVICES: ServiceTable = {
+  haproxy: { unit: 'haproxy', comparedId: undefined, ...NO_SCRIPTS },
+  keepalived: { unit: 'keepalived', comparedId: 'file/keepalived.conf', ...NO_SCRIPTS },
+}
 
 function planOf(changeClass: ChangeClass, first: readonly Action[]): Plan {
   const actions = [...first, file('haproxy.cfg'), file('keepalived.conf'), ...(changeClass === 'together' ? [RELOAD] : [])]

@@ -34,7 +34,7 @@ haproxy:
       servers: [{ name: app-1, address: "192.0.2.111:8080" }]
 `
 
-export type Write = 'drain -253' | 'drain -254' | 'drain 0' | 'persist' | 'forget'
+type Write = 'drain -253' | 'drain -254' | 'drain 0' | 'persist' | 'forget'
 
 export interface DrainWorld {
   readonly clock: ManualClock

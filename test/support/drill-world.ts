@@ -1,8 +1,8 @@
 /** A cluster of three that obeys a drill's commands: haproxy stops and starts, the address follows, the undo timer fires. Time is a ManualClock's. */
 import { disturbanceFor } from '../../src/domain/failover/disturbances.ts'
-import type { DrillCase } from '../../src/domain/failover/judge.ts'
+import type { DrillCase } from '../../src/domain/failover/verdict.ts'
 import { baselineProblems, failbackIsSettled, nextToDisturb, secondFaults, takeoverIsSettled } from '../../src/domain/failover/settled.ts'
-import type { DrillRun } from '../../src/engine/drill.ts'
+import type { DrillRun } from '../../src/engine/drill-run.ts'
 import type { DrillEvent, RemarkEvent } from '../../src/engine/events.ts'
 import { createLinks } from '../../src/engine/links.ts'
 import { runProber } from '../../src/engine/prober.ts'
@@ -10,7 +10,7 @@ import type { CommandResult } from '../../src/ports.ts'
 import { type ManualClock, manualClock } from './clock.ts'
 import { type FakeSession, fakeSession, type Reply, unreachable } from './remote.ts'
 
-export const VIP = '198.51.100.200'
+const VIP = '198.51.100.200'
 const SERVERS = ['srv-1', 'srv-2', 'srv-3']
 
 /** What reached a server, by purpose: "arm srv-1". */

@@ -1,5 +1,5 @@
 /** Ports of an operator whose files are in a map and who never leaves this process: what a test needs is given over it. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Ports } from '../../src/ports.ts'
 import { manualClock } from './clock.ts'
@@ -22,7 +22,7 @@ export function memoryPorts(files: ReadonlyMap<string, string>, more: Partial<Po
       },
       write: unexpected('writing a file'),
       exists: async path => path.startsWith(FOLDER) && files.has(path.slice(FOLDER.length)),
-      list: unexpected('a question about a folder'),
+      list: async path => (path.startsWith(PACKAGE_ROOT) && existsSync(path) ? readdirSync(path) : undefined),
       whyNotWritable: unexpected('a question about a file'),
     },
     probe: unexpected('a probe'),

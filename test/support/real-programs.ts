@@ -1,16 +1,15 @@
-/** haproxy, keepalived and systemd-analyze, where this machine has them: scripts/real-programs.mjs brings them to the tests. */
+/** haproxy, keepalived and systemd-analyze, where this machine has them: scripts/real-programs.ts brings them to the tests. */
 import { spawnSync } from 'node:child_process'
 import { networkInterfaces } from 'node:os'
 import type { TestContext } from 'vitest'
+import { skipLacking } from './lacking.ts'
 
 /** The program under $HACTL_<NAME>, or on the PATH; skips the test, with the reason printed, where it is not there. */
 export function realProgram(name: string, context: TestContext): string {
   const wanted = process.env[`HACTL_${name.toUpperCase().replaceAll('-', '_')}`] ?? name
   const found = spawnSync('sh', ['-c', 'command -v -- "$1"', 'sh', wanted], { env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } })
   if (found.status === 0) return found.stdout.toString().trim()
-  const reason = `${name} is not installed here: its verdict on the rendered files is not asked for`
-  process.stderr.write(`${reason}\n`)
-  return context.skip(reason)
+  return skipLacking(context, `${name} is not installed here: its verdict on the rendered files is not asked for`)
 }
 
 export interface ProgramVerdict {
@@ -26,7 +25,7 @@ export function verdictOf(command: string, ...args: readonly string[]): ProgramV
 /** An interface that keepalived takes here; skips the test where there is none but loopback. */
 export function realInterface(context: TestContext): string {
   const [nic] = Object.entries(networkInterfaces()).flatMap(([card, own]) => (own?.some(a => !a.internal) === true ? [card] : []))
-  return nic ?? context.skip('this machine has no interface but loopback, which keepalived refuses')
+  return nic ?? skipLacking(context, 'this machine has no interface but loopback, which keepalived refuses')
 }
 
 /** haproxy.cfg as haproxy can check it on any machine: which user it becomes is looked up in this machine's passwd. */

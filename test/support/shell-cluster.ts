@@ -7,7 +7,7 @@ import { loadCluster } from '../../src/app/load.ts'
 import { observeAndTell } from '../../src/app/observe-cluster.ts'
 import { loadPlaybook } from '../../src/app/playbooks.ts'
 import { planFor } from '../../src/app/prepare-plan.ts'
-import { serviceScriptsFor } from '../../src/domain/service-scripts.ts'
+import { serviceTableFor } from '../../src/domain/service-scripts.ts'
 import { prepareScript } from '../../src/engine/apply/prepare.ts'
 import { restoreScript, switchScript } from '../../src/engine/apply/switch.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
@@ -102,7 +102,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     return path
   }
   const run = (server: ShellServer, script: Script, label: string) => server.session.run(script, { label, deadlineMs: 10_000 })
-  const services = async (server: ShellServer) => serviceScriptsFor((await loadCluster(input.inventoryPath, ports)).cluster, server.name)
+  const services = async (server: ShellServer) => serviceTableFor((await loadCluster(input.inventoryPath, ports)).cluster, server.name)
   const self: ShellCluster = {
     folder,
     servers,

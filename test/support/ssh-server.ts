@@ -43,7 +43,7 @@ function makePair(kind: KeyKind, lock: { passphrase: string; cipher: string; rou
   }
 }
 
-export interface ExecContext {
+interface ExecContext {
   readonly command: string
   readonly channel: ServerChannel
   readonly connection: Connection
@@ -235,7 +235,7 @@ function tryKill(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** Real files, as the Files port. */
-export const realFiles: Files = {
+const realFiles: Files = {
   read: path =>
     readFile(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined

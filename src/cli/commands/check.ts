@@ -6,7 +6,7 @@ import { renderCheck } from '../view/check.ts'
 import { renderIssues } from '../view/issues.ts'
 import { snakeKeys } from '../view/ndjson.ts'
 import { renderPreflight } from '../view/preflight.ts'
-import { count } from '../view/style.ts'
+import { count } from '../../words.ts'
 
 export const check: Command = async context => {
   const { argument, flags, ports } = context

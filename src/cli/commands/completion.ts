@@ -1,10 +1,9 @@
 import type { Command } from '../command.ts'
-import { renderCompletion } from '../completion.ts'
+import { renderCompletion, SHELLS } from '../completion.ts'
 import { oneOf } from '../flags.ts'
-import { SHELLS } from '../program.ts'
 
-export const completion: Command = async ({ argument = '', output }) => {
+export const completion: Command = async ({ argument = '', output, table }) => {
   const shell = oneOf(SHELLS)(argument, 'completion')
-  output.important(renderCompletion(shell))
+  output.important(renderCompletion(shell, table))
   return { exit: 0, result: { shell } }
 }

@@ -1,6 +1,7 @@
 import type { CheckReport } from '../../app/check.ts'
+import { count, formatMs } from '../../words.ts'
 import { renderIssues } from './issues.ts'
-import { count, formatMs, printable, table, type Style } from './style.ts'
+import { printable, table, type Style } from './style.ts'
 
 /** Who becomes master for every set of failed servers, how long it takes, and what is doubtful. */
 export function renderCheck(report: CheckReport, file: string, style: Style, columns: number): string {

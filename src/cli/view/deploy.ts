@@ -1,5 +1,6 @@
 import type { DeployReport } from '../../app/deploy.ts'
-import { count, formatMs, type Style } from './style.ts'
+import { count, formatMs } from '../../words.ts'
+import { type Style } from './style.ts'
 
 export interface Changed {
   readonly name: string

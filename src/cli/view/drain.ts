@@ -1,6 +1,7 @@
 import type { MoveReport } from '../../app/drain.ts'
 import type { MoveAnnouncement, MovedAddress } from '../../app/move.ts'
-import { count, formatMs, printable, type Style } from './style.ts'
+import { count, formatMs } from '../../words.ts'
+import { printable, type Style } from './style.ts'
 
 /** What is about to move, who is connected there, and what was overruled. */
 export function renderMoveAnnouncement(what: MoveAnnouncement, style: Style): string {

@@ -1,5 +1,6 @@
 import type { EngineEvent } from '../../engine/events.ts'
-import { count, formatMs, printable } from './style.ts'
+import { count, formatMs } from '../../words.ts'
+import { printable } from './style.ts'
 
 export type EventSink = (event: EngineEvent) => void
 
@@ -20,7 +21,7 @@ export function createLines(write: (line: string) => void, verbose: boolean): Ev
 }
 
 /** An event in words; undefined where it says nothing that the next one does not say better. */
-export function renderEvent(event: EngineEvent, verbose: boolean): string | undefined {
+function renderEvent(event: EngineEvent, verbose: boolean): string | undefined {
   switch (event.kind) {
     case 'observe-started':
       return verbose ? `${event.server}: connect and look` : undefined
@@ -72,7 +73,7 @@ export function renderEvent(event: EngineEvent, verbose: boolean): string | unde
 export type Sample = Extract<EngineEvent, { kind: 'drill-sample' }>
 
 /** "192.0.2.200 on srv-2 after 310 ms, 12 of 640 probes lost". */
-export function renderSample(sample: Sample): string {
+function renderSample(sample: Sample): string {
   const probes = sample.probesOk + sample.probesFailed
   const time = sample.atMs === undefined ? 'before the disturbance' : `after ${formatMs(sample.atMs)}`
   return `${sample.vip} ${whoHolds(sample)} ${time}, ${sample.probesFailed} of ${count(probes, 'probe')} lost`

@@ -1,6 +1,7 @@
 import { createTwoFilesPatch } from 'diff'
 import type { Action, Plan, ServerPlan } from '../../state.ts'
-import { count, formatMs, printable, type Style } from './style.ts'
+import { count, formatMs } from '../../words.ts'
+import { printable, type Style } from './style.ts'
 
 const CONTEXT_LINES = 3
 const MASK = '***'
@@ -69,7 +70,7 @@ function signOf(action: Action): '+' | '~' | '-' {
 }
 
 /** What will be done to what. */
-export function actionTitle(action: Action): string {
+function actionTitle(action: Action): string {
   switch (action.kind) {
     case 'install-package':
       if (action.from !== undefined) return `replace ${action.name} by ${action.version ?? 'another'}`

@@ -1,8 +1,9 @@
 import { Listr, type ListrGetRendererClassFromValue, type ListrRendererValue, type ListrTask, type ListrTaskWrapper } from 'listr2'
 import type { EngineEvent } from '../../engine/events.ts'
 import type { Tree } from '../output.ts'
+import { count, formatMs } from '../../words.ts'
 import { renderProbes, renderServer, type Sample } from './lines.ts'
-import { count, formatMs, printable } from './style.ts'
+import { printable } from './style.ts'
 
 type Renderer = ListrGetRendererClassFromValue<ListrRendererValue>
 type Task = ListrTask<unknown, Renderer, Renderer>

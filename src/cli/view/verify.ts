@@ -1,7 +1,8 @@
 import type { DrillAnnouncement, VerifyReport } from '../../app/verify-failover.ts'
 import type { DrillResult } from '../app-contract.ts'
+import { count, formatMs } from '../../words.ts'
 import { snakeKeys } from './ndjson.ts'
-import { count, formatMs, printable, type Style, table } from './style.ts'
+import { printable, type Style, table } from './style.ts'
 
 /** What is about to be disturbed, and who will notice. */
 export function renderAnnouncement(what: DrillAnnouncement, style: Style): string {
@@ -90,7 +91,7 @@ function isRun({ verdict, from }: DrillResult): boolean {
 }
 
 /** "srv-1 -> srv-2 in 310 ms, 12 of 640 probes lost; back on srv-1 in 0 ms". */
-export function summary(result: DrillResult): string {
+function summary(result: DrillResult): string {
   if (!isRun(result)) return 'not run'
   const move = `${result.from ?? 'nobody'} -> ${result.to ?? 'nobody'}`
   const outage = result.outageMs === undefined ? 'nobody took over' : `outage ${formatMs(result.outageMs)}`

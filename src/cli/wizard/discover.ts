@@ -27,7 +27,7 @@ export async function discover(ports: Ports, folder: string): Promise<Discovered
 }
 
 /** The names on the Host lines of an ssh_config; patterns (* ? !) are not names. */
-export function parseHosts(config: string): string[] {
+function parseHosts(config: string): string[] {
   const names = config
     .split('\n')
     .map(line => /^\s*Host(?:\s+|\s*=\s*)(.+?)\s*$/i.exec(line)?.[1])

@@ -7,14 +7,14 @@ export interface Prompter {
   password(question: { readonly message: string }): Promise<string>
 }
 
-export interface InputQuestion {
+interface InputQuestion {
   readonly message: string
   readonly fallback?: string
   /** What is wrong with the answer; undefined when it is fine. */
   readonly problem: (answer: string) => string | undefined
 }
 
-export interface Choice {
+interface Choice {
   readonly value: string
   readonly label: string
   readonly about?: string

@@ -5,14 +5,7 @@ import { sh, shWith, systemdWord } from '../../shell/sh.ts'
 import type { Disturbance } from '../../state/drill.ts'
 import type { Unit } from '../../state.ts'
 import { RUN_DIR } from '../paths.ts'
-import { CUT_NEEDS, cutLinkScript, cutVrrpScript, IS_UNCUT, UNCUT } from './packet-filter.ts'
-
-/** Where a disturbance happens. */
-export interface DrillPlace {
-  /** The interface that carries the virtual address. */
-  readonly interface: string
-  readonly vip: string
-}
+import { CUT_NEEDS, cutLinkScript, cutVrrpScript, type DrillPlace, IS_UNCUT, UNCUT } from './packet-filter.ts'
 
 const call = shWith('drill.sh')
 const start = (unit: Unit) => call`start_anew ${unit}`

@@ -2,7 +2,13 @@
 import { shWith } from '../../shell/sh.ts'
 import type { Script } from '../../ports.ts'
 import type { Disturbance } from '../../state/drill.ts'
-import type { DrillPlace } from './disturbances.ts'
+
+/** Where a disturbance happens. */
+export interface DrillPlace {
+  /** The interface that carries the virtual address. */
+  readonly interface: string
+  readonly vip: string
+}
 
 const cut = shWith('cut.sh')
 const uncut = shWith('uncut.sh')

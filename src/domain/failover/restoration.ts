@@ -1,7 +1,7 @@
 /** Is everything as it was before the drill? */
 import type { Sample } from '../../state/drill.ts'
-import type { DrillCase, DrillRecord, Finding } from './judge.ts'
 import { probesOf } from './timeline.ts'
+import type { DrillCase, DrillRecord, Finding } from './verdict.ts'
 
 /** What is not as it was before, service by service; where the address went is judged apart. */
 export function restorationFindings(about: DrillCase, record: DrillRecord, holders: readonly string[]): readonly Finding[] {

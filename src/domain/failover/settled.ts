@@ -1,14 +1,14 @@
 /** When a phase of a drill is over: judged while the samples come in, so that no drill waits longer than it must. */
 import type { HolderSample, Sample } from '../../state/drill.ts'
-import type { DrillCase } from './judge.ts'
 import { holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS } from './timeline.ts'
+import type { DrillCase } from './verdict.ts'
 
 /** The address must stay where it is, and every probe be good, for this long. */
-export const SETTLE_MS = 1000
+const SETTLE_MS = 1000
 /** A drill in which the address may stay where it is watches for this long before it believes so. */
-export const WATCH_MS = 5000
+const WATCH_MS = 5000
 /** An address that does not go home by itself is watched for this long after the undo. */
-export const STAY_MS = 3000
+const STAY_MS = 3000
 
 /** Why the drill must not begin, by what was seen before it; empty where all is well. */
 export function baselineProblems(

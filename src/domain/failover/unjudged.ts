@@ -2,8 +2,9 @@
 import type { HactlError } from '../../errors.ts'
 import type { Sample } from '../../state/drill.ts'
 import type { SplitBrain } from './drill.ts'
-import { type DrillCase, judgeDrill, type Verdict } from './judge.ts'
+import { judgeDrill } from './judge.ts'
 import { markAt, probesOf } from './timeline.ts'
+import type { DrillCase, Verdict } from './verdict.ts'
 
 /** A drill that was not begun, because of the state that the cluster is in. */
 export function refusedVerdict(about: Pick<DrillCase, 'drill' | 'vip'> & Partial<DrillCase>, reasons: readonly string[]): Verdict {

@@ -60,7 +60,7 @@ export function firewallNeeds(cluster: Cluster, server: string, facts: NodeFacts
 }
 
 /** Addresses that VRRP comes from, for one instance of a server. */
-export function peersOf(cluster: Cluster, server: string, instanceName: string, facts: NodeFacts): readonly string[] {
+function peersOf(cluster: Cluster, server: string, instanceName: string, facts: NodeFacts): readonly string[] {
   return cluster.servers.flatMap(peer => (peer.name === server ? [] : (facts.srcIp[instanceName]?.[peer.name] ?? [])))
 }
 
@@ -84,7 +84,7 @@ export function chainsOf(firewall: ObservedFirewall): readonly Chain[] | undefin
 
 const isBeside = (one: Chain, other: Chain) => one.family === other.family && one.table === other.table
 
-export type Flavour = 'firewalld' | 'ufw' | 'nftables' | 'iptables'
+type Flavour = 'firewalld' | 'ufw' | 'nftables' | 'iptables'
 
 export interface Blocked {
   readonly need: Need

@@ -1,7 +1,7 @@
 /** Reads as much of a haproxy.cfg as hactl needs: sections, and what listens where. Never judges it: haproxy -c does. */
 import { canonicalAddress } from '../addresses.ts'
 
-export interface ConfigLine {
+interface ConfigLine {
   /** 1-based. */
   readonly line: number
   readonly words: readonly string[]

@@ -52,7 +52,7 @@ function instanceOf(cluster: Cluster, name: string, parsed: ReadonlyMap<string, 
     preemptDelayMs: Math.round(Number(valueOf(first.instance, 'preempt_delay') ?? 0) * 1000),
     unicastPeers: child(first.instance, 'unicast_peer') === undefined ? 'none' : 'all',
     unicastSrcIp: Object.fromEntries(by.map(({ server, instance }) => [server, valueOf(instance, 'unicast_src_ip')])),
-    garp: known?.garp ?? {},
+    settings: known?.settings ?? {},
     smtpAlert: by.some(({ instance }) => child(instance, 'smtp_alert') !== undefined),
   }
 }

@@ -29,8 +29,7 @@ export interface InstanceView {
 }
 
 /** keepalived.conf(5): the defaults where a keyword is missing. */
-const DEFAULT_PRIORITY = 100
-const DEFAULT_ADVERT_SECONDS = 1
+const DEFAULTS = { priority: 100, advertSeconds: 1 } as const
 
 function addressOf(line: ConfNode): string {
   const bare = (line.words[0] ?? '').split('/')[0] ?? ''
@@ -52,11 +51,11 @@ function viewOf(instance: ConfNode, globalVersion: string | undefined, multicast
     peers: listOf(instance, 'unicast_peer').map(addressOf).toSorted().join(' '),
     vmac: child(instance, 'use_vmac')?.words.join(' ') ?? '',
     version,
-    advertMs: Math.round(Number(valueOf(instance, 'advert_int') ?? DEFAULT_ADVERT_SECONDS) * 1000),
+    advertMs: Math.round(Number(valueOf(instance, 'advert_int') ?? DEFAULTS.advertSeconds) * 1000),
     // A password is compared and never shown.
     authentication: auth === undefined ? '' : `${valueOf(auth, 'auth_type') ?? ''} ${(valueOf(auth, 'auth_pass') ?? '').slice(0, 8)}`,
     addresses: addresses.toSorted().join(' '),
-    priority: Number(valueOf(instance, 'priority') ?? DEFAULT_PRIORITY),
+    priority: Number(valueOf(instance, 'priority') ?? DEFAULTS.priority),
   }
 }
 

@@ -72,12 +72,12 @@ function globalDefs(cluster: Cluster): Node {
       ),
     )
   }
-  if (defs.notificationEmailFrom !== undefined)
-    lines.push(`notification_email_from ${word(defs.notificationEmailFrom, 'global_defs.notification_email_from')}`)
+  if (defs.notification_email_from !== undefined)
+    lines.push(`notification_email_from ${word(defs.notification_email_from, 'global_defs.notification_email_from')}`)
   if (defs.smtpServer !== undefined)
     lines.push(`smtp_server ${word(defs.smtpServer, 'global_defs.smtp_server')}${defs.smtpPort === undefined ? '' : ` ${defs.smtpPort}`}`)
-  if (defs.smtpConnectTimeout !== undefined) lines.push(`smtp_connect_timeout ${defs.smtpConnectTimeout}`)
-  if (defs.routerId !== undefined) lines.push(`router_id ${word(defs.routerId, 'global_defs.router_id')}`)
+  if (defs.smtp_connect_timeout !== undefined) lines.push(numberLine('smtp_connect_timeout', defs.smtp_connect_timeout))
+  if (defs.router_id !== undefined) lines.push(`router_id ${word(defs.router_id, 'global_defs.router_id')}`)
   lines.push('enable_script_security', 'script_user root')
   if (cluster.instances.some(i => i.version === 3)) lines.push('vrrp_version 3')
   if (cluster.profile === 'fast') {
@@ -166,6 +166,11 @@ function seconds(ms: number): string {
   return String(Math.round(ms) / 1000)
 }
 
+/** A setting of another kind than a number is rendered by name: it has to be quoted. */
+function numberLine(key: string, value: number): string {
+  return `${key} ${value}`
+}
+
 function instanceBlock(cluster: Cluster, instance: Instance, server: ClusterServer, facts: NodeFacts): Node {
   const iface = facts.interface[instance.name] ?? missing(server.name, instance, 'the interface')
   const mixedVersions = new Set(cluster.instances.map(i => i.version)).size > 1
@@ -180,7 +185,7 @@ function instanceBlock(cluster: Cluster, instance: Instance, server: ClusterServ
   if (instance.nopreempt) body.push('nopreempt')
   if (instance.preemptDelayMs > 0) body.push(`preempt_delay ${seconds(instance.preemptDelayMs)}`)
   body.push(...unicastLines(cluster, instance, server, facts))
-  for (const [key, value] of Object.entries(instance.garp)) body.push(`${key} ${value}`)
+  for (const [key, value] of Object.entries(instance.settings)) body.push(numberLine(key, value))
   if (instance.authentication !== undefined) {
     const { type, pass } = instance.authentication
     body.push(block('authentication', [`auth_type ${type}`, `auth_pass ${authPass(instance, pass.reveal())}`]))

@@ -1,5 +1,5 @@
 /** keepalived.conf as hactl rendered it before it did without init_file: a rollback must not bring that back. */
-import type { FileThen } from '../desired-from-snapshot.ts'
+import type { FileThen } from '../file-then.ts'
 import { KEEPALIVED_CONF, RUN_DIR } from '../paths.ts'
 
 /** In a block of a track file of hactl's, which names the file first. */

@@ -12,7 +12,7 @@ export interface Finding {
 }
 
 /** A vrrp_script, a track file or a tracked process, by its definition. */
-export interface Definition {
+interface Definition {
   readonly name: string
   readonly node: ConfNode
   /** The script's command, the file's path, or the process. */
@@ -21,7 +21,7 @@ export interface Definition {
 }
 
 /** What an instance tracks. */
-export interface TrackerUse {
+interface TrackerUse {
   readonly kind: 'script' | 'file'
   readonly name: string
   readonly line: number
@@ -31,7 +31,7 @@ export interface TrackerUse {
 }
 
 /** What else an instance may track with a weight: an interface, or a process by its vrrp_track_process. */
-export interface OtherTracker {
+interface OtherTracker {
   readonly kind: 'process' | 'interface'
   readonly name: string
   readonly line: number

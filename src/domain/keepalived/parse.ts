@@ -10,7 +10,7 @@ export interface ConfNode {
   readonly children: readonly ConfNode[] | undefined
 }
 
-export interface ConfProblem {
+interface ConfProblem {
   readonly line: number
   readonly message: string
 }

@@ -2,7 +2,7 @@
 import { compareAddresses } from '../addresses.ts'
 
 /** Lowest and highest effective priority of a server that does not own the address (255). keepalived, vrrp_set_effective_priority. */
-export const PRIORITY_MIN = 1
+const PRIORITY_MIN = 1
 export const PRIORITY_MAX = 254
 
 /**

@@ -5,7 +5,7 @@
 import type { CheckScript } from '../cluster-types.ts'
 
 /** keepalived's down_timer_adverts: this many adverts must be missed before a master counts as dead. */
-export const DOWN_TIMER_ADVERTS = 3
+const DOWN_TIMER_ADVERTS = 3
 
 /** A span of time in ms, from the best case to the worst. */
 export interface SpanMs {

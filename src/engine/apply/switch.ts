@@ -1,5 +1,5 @@
 import type { Script } from '../../ports.ts'
-import type { Action, Unit } from '../../state.ts'
+import type { Action, ManagedService, ServiceTable, Unit } from '../../state.ts'
 import { type HistoryEntry, recordScript, settleScript } from '../history.ts'
 import { type LockClaim, lockGuard, lockGuardForUndo } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
@@ -9,16 +9,6 @@ import { previousPath, runDir, RUNS_DIR, stagedPath } from './run-dir.ts'
 import { actionTitle } from './title.ts'
 
 type ServiceAction = Extract<Action, { kind: 'service' }>
-
-/** How a unit is reloaded and how the daemon itself (not systemctl) says that it runs what is on disk. Calls, each of one line. */
-export interface ServiceScripts {
-  /** Run before a reload; may leave variables for `loaded`. */
-  readonly beforeReload: Script
-  /** Ends with status 0 once the daemon has loaded the file, else prints why and ends with another. Bounded in time. */
-  readonly loaded: Script
-  /** The same after a start. */
-  readonly started: Script
-}
 
 export const FILE_CHANGED_STATUS = 98
 
@@ -40,13 +30,13 @@ export const ALONE = shWith('alone.sh', ALONE_VARIABLES)`alone`
 /**
  * Makes the prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
  * What it replaces is kept, with a record from which restoreScript puts everything back. `record` is true for the first switch of a run
- * on a server; a second part (keepalived, together with its peers) adds to it. `forget`: units that a later part will load.
+ * on a server; a second part (what peers compare, together with them) adds to it. `forget`: units that a later part will load.
  */
 export function switchScript(
   runId: string,
   lockId: string,
   actions: readonly Action[],
-  services: Readonly<Record<Unit, ServiceScripts>>,
+  services: ServiceTable,
   forget: readonly Unit[] = [],
 ): Script {
   const settled = actions.filter(action => action.kind !== 'install-package')
@@ -75,7 +65,7 @@ export function switchScript(
 }
 
 /** A call of switch.sh. */
-function actionScript(runId: string, action: Action, services: Readonly<Record<Unit, ServiceScripts>>): Script {
+function actionScript(runId: string, action: Action, services: ServiceTable): Script {
   const what = [action.id, actionTitle(action)]
   switch (action.kind) {
     case 'install-package':
@@ -99,7 +89,7 @@ function actionScript(runId: string, action: Action, services: Readonly<Record<U
   }
 }
 
-function serviceScript(action: ServiceAction, scripts: ServiceScripts): Script {
+function serviceScript(action: ServiceAction, scripts: ManagedService): Script {
   const { id, unit, steps } = action
   const has = (step: ServiceAction['steps'][number]) => steps.includes(step)
   const lines: Script[] = [sh`step ${id} ${actionTitle(action)}`]
@@ -121,21 +111,14 @@ function serviceScript(action: ServiceAction, scripts: ServiceScripts): Script {
  * services as they were (running ones reload the old file, those that did not run are stopped, those not enabled are so again). Does
  * nothing where another run has taken the lock over: it builds on what it found, and may have changed it since.
  */
-export function restoreScript(
-  runId: string,
-  lock: Pick<LockClaim, 'id' | 'owner'>,
-  services: Readonly<Record<Unit, ServiceScripts>>,
-): Script {
+export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner'>, services: ServiceTable): Script {
   const call = shWith('restore.sh', { ...ALONE_VARIABLES, THIS_RUN: runDir(runId), OWN_TOOLS, PROGRAM_DIR })
   return joinScripts([
     ALONE,
     lockGuardForUndo(lock, `${runDir(runId)}/previous/record`),
     call`begin_restore`,
     sh`put_files_back`,
-    sh`answers_again() { ${services.haproxy.started}; }`,
-    sh`put_unit_back haproxy`,
-    sh`answers_again() { :; }`,
-    sh`put_unit_back keepalived`,
+    ...Object.values(services).flatMap(({ unit, putBack }) => [sh`answers_again() { ${putBack}; }`, sh`put_unit_back ${unit}`]),
     sh`end_restore`,
   ])
 }

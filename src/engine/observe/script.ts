@@ -6,11 +6,11 @@ import { sourceText } from '../../shell/library.ts'
 /** Where hactl keeps its state on a server. */
 export const STATE_DIR = '/var/lib/hactl'
 /** Files larger than this are compared by checksum only. */
-export const CONTENT_LIMIT_BYTES = 262_144
+const CONTENT_LIMIT_BYTES = 262_144
 /** Package lists older than this are refreshed before an installation. */
 const LISTS_FRESH_MINUTES = 24 * 60
 /** A ruleset larger than this is not judged. */
-export const RULES_LIMIT_BYTES = 524_288
+const RULES_LIMIT_BYTES = 524_288
 
 /** What one probe of a server shall look at. */
 export interface ProbeRequest {

@@ -16,7 +16,7 @@ export interface AuthDeps {
 }
 
 /** How far a connection attempt may go in asking for passphrases. */
-export interface Unlocking {
+interface Unlocking {
   /** undefined: nobody can be asked. */
   readonly ask: AskPassphrase | undefined
   /** How many encrypted keys may be asked for, in the order of their files: the others did not open the door. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { count, formatMs, printable, table, wrap } from '../../../src/cli/view/style.ts'
+import { printable, table, wrap } from '../../../src/cli/view/style.ts'
+import { count, formatMs } from '../../../src/words.ts'
 
 test.for([
   [0, '0 ms'],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { DrillCase } from '../../../src/domain/failover/judge.ts'
+import type { DrillCase } from '../../../src/domain/failover/verdict.ts'
 import { restorationFindings } from '../../../src/domain/failover/restoration.ts'
 
 const ABOUT = { drill: 'haproxy-stop', vip: '192.0.2.200', from: 'srv-1' } as DrillCase

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { DrillCase } from '../../../src/domain/failover/judge.ts'
+import type { DrillCase } from '../../../src/domain/failover/verdict.ts'
 import {
   baselineProblems,
   failbackIsSettled,

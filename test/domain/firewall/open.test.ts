@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import type { Need } from '../../../src/domain/firewall/needs.ts'
 import { openingFor } from '../../../src/domain/firewall/open.ts'
 import type { ObservedFirewall } from '../../../src/state.ts'
+import { NO_FIREWALL } from '../../support/firewalls.ts'
 
 const fixture = (name: string) => readFileSync(new URL(`../../../fixtures/firewalls/${name}`, import.meta.url), 'utf8')
 const from = (source: string): Need => ({
@@ -20,18 +21,10 @@ const port = (number: number): Need => ({
 })
 // The fixtures let in VRRP from .11 and port 443.
 const NEEDS = [from('192.0.2.11'), from('192.0.2.13'), port(80), port(443)]
-const NONE: ObservedFirewall = {
-  ufw: undefined,
-  firewalld: false,
-  netfilterPersistent: false,
-  nft: undefined,
-  iptables: undefined,
-  ufwRules: [],
-}
-const NFT = { ...NONE, nft: fixture('nftables-policy-drop.json') }
-const UFW = { ...NONE, ufw: '0.36.2-1', iptables: fixture('ufw.iptables-save') }
+const NFT = { ...NO_FIREWALL, nft: fixture('nftables-policy-drop.json') }
+const UFW = { ...NO_FIREWALL, ufw: '0.36.2-1', iptables: fixture('ufw.iptables-save') }
 const IPTABLES = {
-  ...NONE,
+  ...NO_FIREWALL,
   iptables:
     '*filter\n:INPUT DROP [0:0]\n-A INPUT -s 192.0.2.11/32 -p vrrp -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT\nCOMMIT\n',
 }
@@ -125,13 +118,13 @@ test('rules that nothing loads again at boot come back with a unit; ufw keeps it
 })
 
 test.for<[string, ObservedFirewall, RegExp]>([
-  ['firewalld, which keeps its rules itself', { ...NONE, firewalld: true, iptables: IPTABLES.iptables }, /firewalld/],
+  ['firewalld, which keeps its rules itself', { ...NO_FIREWALL, firewalld: true, iptables: IPTABLES.iptables }, /firewalld/],
   ['ufw that does not know the protocol', { ...UFW, ufw: '0.36-7.1' }, /before\.rules/],
-  ['rules that cannot be read', { ...NONE, nft: '{' }, /could not be read/],
+  ['rules that cannot be read', { ...NO_FIREWALL, nft: '{' }, /could not be read/],
   [
     'a chain with a name that is no plain word',
     {
-      ...NONE,
+      ...NO_FIREWALL,
       iptables: undefined,
       nft: NFT.nft.replaceAll('"input"', '"in;reboot"').replaceAll('"hook": "in;reboot"', '"hook": "input"'),
     },
@@ -142,7 +135,7 @@ test.for<[string, ObservedFirewall, RegExp]>([
 })
 
 test('where all of it passes there is nothing to open', () => {
-  expect(openingFor(NONE, NEEDS)).toEqual({ kind: 'none' })
+  expect(openingFor(NO_FIREWALL, NEEDS)).toEqual({ kind: 'none' })
   expect(openingFor(NFT, [from('192.0.2.11')])).toEqual({ kind: 'none' })
 })
 
@@ -178,19 +171,19 @@ describe('IPv6', () => {
   test.for<[string, ObservedFirewall, readonly string[], ObservedFirewall]>([
     [
       'nftables, whose one rule opens a port for both families',
-      { ...NONE, nft: inet() },
+      { ...NO_FIREWALL, nft: inet() },
       [`ip6 saddr ${source} meta l4proto 112 accept`, 'tcp dport 80 accept'],
-      { ...NONE, nft: inet(VRRP6, PORT), opensAtBoot: true },
+      { ...NO_FIREWALL, nft: inet(VRRP6, PORT), opensAtBoot: true },
     ],
     [
       'ip6tables beside iptables',
-      { ...NONE, iptables: drop(''), ip6tables: drop('') },
+      { ...NO_FIREWALL, iptables: drop(''), ip6tables: drop('') },
       [
         `ip6tables -w 5 -I INPUT -p 112 -s ${source} `,
         'ip6tables -w 5 -I INPUT -p tcp --dport 80 ',
         'iptables -w 5 -I INPUT -p tcp --dport 80 ',
       ],
-      { ...NONE, iptables: drop(ownPort), ip6tables: drop(ownVrrp + ownPort), opensAtBoot: true },
+      { ...NO_FIREWALL, iptables: drop(ownPort), ip6tables: drop(ownVrrp + ownPort), opensAtBoot: true },
     ],
     [
       'ufw',

@@ -6,6 +6,7 @@ import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
 import type { Finding } from '../../../src/domain/preflight/finding.ts'
 import { isAnyPeerSilent, wireFindings, wireLinksOf } from '../../../src/domain/preflight/wire.ts'
 import type { Facts, ObservedFirewall, ObservedNode, WireReport } from '../../../src/state.ts'
+import { NO_FIREWALL } from '../../support/firewalls.ts'
 import { clusterFor, NAMES } from '../../support/model-cluster.ts'
 import { modelServer, observeModel } from '../../support/model-server.ts'
 
@@ -18,14 +19,6 @@ const fine = (): ObservedNode[] =>
   NAMES.map((name, index) => ({ ...observeModel(modelServer(name, 11 + index)), clockAheadMs: 0, listeners: [], firewall: NO_FIREWALL }))
 /** Without ss(8). */
 const observeSecond = (): ObservedNode => ({ ...observeModel(modelServer('srv-2', 12)), clockAheadMs: 0, firewall: NO_FIREWALL })
-const NO_FIREWALL: ObservedFirewall = {
-  ufw: undefined,
-  firewalld: false,
-  netfilterPersistent: false,
-  nft: undefined,
-  iptables: undefined,
-  ufwRules: [],
-}
 const withSecond = (more: Partial<ObservedNode>, facts: Partial<Facts> = {}): ObservedNode[] =>
   fine().map(node => (node.server === 'srv-2' ? { ...node, ...more, facts: { ...node.facts, ...facts } } : node))
 const withoutClock = (nodes: ObservedNode[]): ObservedNode[] =>

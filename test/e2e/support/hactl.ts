@@ -30,7 +30,7 @@ export interface Line {
   readonly outage_ms?: number
 }
 
-export interface Changed {
+interface Changed {
   readonly name: string
   readonly changed: readonly string[]
   readonly unchanged: number
@@ -57,7 +57,7 @@ export interface DrillLine {
   readonly origins?: readonly { readonly from: string; readonly probes: number; readonly failed_probes: number }[]
 }
 
-export interface ServerStatusLine {
+interface ServerStatusLine {
   readonly name: string
   readonly reachable: boolean
   readonly state: string
@@ -95,7 +95,7 @@ export interface Run {
   readonly lines: readonly Line[]
 }
 
-export interface RunOptions {
+interface RunOptions {
   /** For what takes longer than other runs, in ms. */
   readonly limitMs?: number
   readonly env?: Readonly<Record<string, string>>

@@ -3,33 +3,13 @@ import { execFile, spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { LabFile } from '../../lab/lab-file.ts'
 
 export const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
 const LAB = join(root, 'test/lab/lab')
 
 export type ServerName = 'srv-1' | 'srv-2' | 'srv-3'
 export const SERVERS: readonly ServerName[] = ['srv-1', 'srv-2', 'srv-3']
-
-interface Machine {
-  readonly name: string
-  readonly host: string
-  readonly container: string
-}
-
-/** What `test/lab/lab up` writes into .lab/lab.json. */
-export interface LabFile {
-  readonly project: string
-  readonly release: string
-  readonly prefix: string
-  readonly gateway: string
-  readonly vip: string
-  readonly servers: readonly Machine[]
-  readonly backends: readonly Machine[]
-  readonly mail: Machine & { readonly dir: string }
-  readonly key: string
-  readonly known_hosts: string
-  readonly sudo_password_file: string
-}
 
 export interface ShellResult {
   readonly code: number
@@ -52,7 +32,7 @@ async function labCommand(...argv: string[]): Promise<void> {
   if (done.code !== 0) throw new Error(`test/lab/lab ${argv.join(' ')} ended with ${done.code}:\n${done.stderr}`)
 }
 
-export function labFile(): LabFile {
+function labFile(): LabFile {
   return JSON.parse(readFileSync(join(root, '.lab/lab.json'), 'utf8')) as LabFile
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { labUp, local, root } from './lab.ts'
 
 export async function setup(): Promise<void> {
-  const built = await local(process.execPath, [join(root, 'scripts/build.mjs')])
+  const built = await local(process.execPath, [join(root, 'scripts/build.ts')])
   if (built.code !== 0) throw new Error(`the bundle could not be built:\n${built.stderr}`)
   await labUp()
 }

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type CarriedPackage, carryPackages } from '../../../src/engine/apply/carry.ts'
 import { fetchScript } from '../../../src/engine/apply/packages.ts'
 import { bareServer, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
+import { unlessLacking } from '../../support/lacking.ts'
 
 const FOLDER = '/var/cache/apt/hactl'
 
@@ -19,9 +20,7 @@ const HAPROXY = carried('haproxy_2.6.12-1_amd64.deb', 'Package: haproxy\nVersion
 // Longer than one part.
 const KEEPALIVED = carried('keepalived_1%3a2.2.7-1+b2_amd64.deb', `Package: keepalived\n${'x'.repeat(700_000)}\n`)
 
-const lacks = shellServerLacks()
-
-describe.skipIf(lacks !== undefined)('on a server', () => {
+describe('on a server', unlessLacking(shellServerLacks()), () => {
   let folder: string
   let server: ShellServer
 

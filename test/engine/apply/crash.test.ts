@@ -5,9 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Action } from '../../../src/state.ts'
 import { haproxyCfg, INVENTORY, RUN_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, movedFrom, serverAt, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
-
-const lacks = shellServerLacks()
-if (lacks !== undefined) process.stderr.write(`the shell's crash tests do not run: ${lacks}\n`)
+import { unlessLacking } from '../../support/lacking.ts'
 
 let cluster: ShellCluster
 /** Nothing is installed yet. */
@@ -45,7 +43,7 @@ function distinct(moments: readonly ShellServer[], more: (server: ShellServer) =
   return [...new Map(moments.map(server => [`${fingerprint(server.root)}${more(server)}`, server])).values()]
 }
 
-describe.skipIf(lacks !== undefined)('a switch that is killed', () => {
+describe('a switch that is killed', unlessLacking(shellServerLacks()), () => {
   beforeAll(async () => {
     cluster = shellCluster(['srv-1'])
     const [server] = cluster.servers

@@ -5,10 +5,11 @@ import { describe, expect, test, vi } from 'vitest'
 import { removeScript } from '../../../src/engine/apply/remove.ts'
 import { LOCK_ID, shellCluster } from '../../support/shell-cluster.ts'
 import { shellServerLacks } from '../../support/shell-server.ts'
+import { unlessLacking } from '../../support/lacking.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
-describe.skipIf(shellServerLacks() !== undefined)('a removal', () => {
+describe('a removal', unlessLacking(shellServerLacks()), () => {
   test.for([
     ["gives somebody's own haproxy.cfg back, although the purge of the package takes it along", '# mine\n'],
     ['leaves none where the package brought it', undefined],

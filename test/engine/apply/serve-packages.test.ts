@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Fetched, type Served, servePackages } from '../../../src/engine/apply/serve-packages.ts'
 import { bareServer, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
+import { unlessLacking } from '../../support/lacking.ts'
 
 const FOLDER = '/var/cache/apt/hactl'
-const lacks = shellServerLacks()
 
 /** What apt reads from a method: messages, each a status and its headers. */
 type Message = Readonly<Record<string, string>>
@@ -46,7 +46,7 @@ function startMethod(server: ShellServer) {
   }
 }
 
-describe.skipIf(lacks !== undefined)('on a server', () => {
+describe('on a server', unlessLacking(shellServerLacks()), () => {
   let folder: string
   let server: ShellServer
   let answers: Map<string, Fetched | Promise<Fetched>>

@@ -7,18 +7,16 @@ import { finishDeadRunScript, finishScript } from '../../../src/engine/apply/swi
 import type { Action } from '../../../src/state.ts'
 import { haproxyCfg, INVENTORY, LOCK_ID, RUN_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
+import { unlessLacking } from '../../support/lacking.ts'
 
 const HOLD = '/run/systemd/system/keepalived.service.d/hactl-hold.conf'
 
 // Hundreds of small processes: seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-const lacks = shellServerLacks()
-if (lacks !== undefined) process.stderr.write(`the tests of the scripts in a real shell do not run: ${lacks}\n`)
-
 const CFG = '/etc/haproxy/haproxy.cfg'
 
-describe.skipIf(lacks !== undefined)('the scripts of a deploy', () => {
+describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
   let bare: ShellServer
   let deployed: ShellServer

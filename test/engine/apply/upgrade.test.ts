@@ -9,6 +9,7 @@ import { markScript, outlookScript, parseOutlook, unmarkScript } from '../../../
 import type { EngineEvent } from '../../../src/engine/events.ts'
 import type { Script } from '../../../src/ports.ts'
 import { manualClock } from '../../support/clock.ts'
+import { unlessLacking } from '../../support/lacking.ts'
 import { bareServer, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
 
 const NAMES = ['haproxy', 'keepalived']
@@ -42,9 +43,7 @@ describe("apt's answer", () => {
   })
 })
 
-const lacks = shellServerLacks()
-
-describe.skipIf(lacks !== undefined)('the scripts', () => {
+describe('the scripts', unlessLacking(shellServerLacks()), () => {
   let folder: string
   let server: ShellServer
   let events: EngineEvent[]

@@ -13,6 +13,7 @@ import type { AskPassphrase, ConnectTarget, Session } from '../../../src/ports.t
 import { Secret } from '../../../src/secret.ts'
 import type { Controller, KeyPair, SshServer, SshServerOptions } from '../../support/ssh-server.ts'
 import { knownHostsLine, makeController, makeKey, startAgent, startListingAgent, startSshServer } from '../../support/ssh-server.ts'
+import { failureOf } from '../../support/thrown.ts'
 
 const userKey = makeKey()
 const otherKey = makeKey()
@@ -64,15 +65,6 @@ async function connect(server: { port: number }, target: Partial<ConnectTarget> 
   const session = await createSshRemote({ ...controller.deps, ...deps }).connect(controller.target(server, target))
   cleanups.push(() => session.close())
   return session
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<HactlError> {
-  const thrown = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  if (!(thrown instanceof HactlError)) throw new TypeError(`expected a HactlError, got ${String(thrown)}`)
-  return thrown
 }
 
 const textOf = (error: HactlError) => [error.message, ...error.why, error.fix].join('\n')

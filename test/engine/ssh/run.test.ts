@@ -12,6 +12,7 @@ import type { ConnectTarget, Session } from '../../../src/ports.ts'
 import { Secret } from '../../../src/secret.ts'
 import type { Controller, SshServer, SshServerOptions, SudoKind } from '../../support/ssh-server.ts'
 import { knownHostsLine, makeController, makeKey, makeSudoPath, startSshServer } from '../../support/ssh-server.ts'
+import { failureOf } from '../../support/thrown.ts'
 
 const userKey = makeKey()
 const hostKey = makeKey()
@@ -41,15 +42,6 @@ async function open(
   const session = await createSshRemote({ ...controller.deps, ...deps }).connect(controller.target(started, target))
   cleanups.push(() => session.close())
   return { session, server: started }
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<HactlError> {
-  const thrown = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  if (!(thrown instanceof HactlError)) throw new TypeError(`expected a HactlError, got ${String(thrown)}`)
-  return thrown
 }
 
 const path = (name: string) => join(controller.home, name)

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { SettingsDeps } from '../../../src/engine/ssh/settings.ts'
 import { createSettings } from '../../../src/engine/ssh/settings.ts'
-import { HactlError } from '../../../src/errors.ts'
 import type { ConnectTarget, LocalCommand } from '../../../src/ports.ts'
+import { failureOf } from '../../support/thrown.ts'
 
 const target = (more: Partial<ConnectTarget> = {}): ConnectTarget => ({
   server: 'srv-1',
@@ -30,15 +30,6 @@ function sshThatSays(answers: Readonly<Record<string, string>>): { asked: string
 
 const hopsOf = (target: ConnectTarget, run: LocalCommand = noSsh, more: Partial<SettingsDeps> = {}) =>
   createSettings({ env: {}, home: '/home/op', localUser: 'op', localCommand: run, ...more })(target)
-
-async function refusal(promise: Promise<unknown>): Promise<HactlError> {
-  const thrown = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  if (!(thrown instanceof HactlError)) throw new TypeError(`expected a HactlError, got ${String(thrown)}`)
-  return thrown
-}
 
 describe('without an ssh client', () => {
   test("OpenSSH's defaults hold", async () => {
@@ -147,7 +138,7 @@ stricthostkeychecking false
   })
 
   test('what ssh complains about is passed on', async () => {
-    const failure = await refusal(
+    const failure = await failureOf(
       hopsOf(target(), () => Promise.resolve({ code: 255, stdout: '', stderr: '~/.ssh/config line 3: Bad configuration option: usr\n' })),
     )
     expect(failure).toMatchObject({
@@ -160,7 +151,7 @@ stricthostkeychecking false
 
   test('a ProxyCommand is refused, unless the inventory names a jump host', async () => {
     const { run } = sshThatSays({ 'srv-1.example.com': 'proxycommand nc %h %p\n' })
-    expect(await refusal(hopsOf(target(), run))).toMatchObject({ code: 'E_SSH_CONFIG' })
+    expect(await failureOf(hopsOf(target(), run))).toMatchObject({ code: 'E_SSH_CONFIG' })
     expect(await hopsOf(target({ proxyJump: 'bastion.example.com' }), run)).toHaveLength(2)
   })
 })
@@ -209,7 +200,7 @@ describe('jump hosts', () => {
 
   test('a loop ends with an error', async () => {
     const { run } = sshThatSays({ 'srv-1.example.com': 'proxyjump a\n', a: 'proxyjump b\n', b: 'proxyjump a\n' })
-    expect(await refusal(hopsOf(target(), run))).toMatchObject({ code: 'E_SSH_CONFIG' })
+    expect(await failureOf(hopsOf(target(), run))).toMatchObject({ code: 'E_SSH_CONFIG' })
   })
 })
 
@@ -235,7 +226,7 @@ describe('words that ssh or a shell could misread are refused', () => {
     { proxyJump: '' },
   ])('%j', async more => {
     const { run, asked } = sshThatSays({})
-    expect((await refusal(hopsOf(target(more), run))).code).toBe('E_SSH_CONFIG')
+    expect((await failureOf(hopsOf(target(more), run))).code).toBe('E_SSH_CONFIG')
     expect(asked.join()).not.toMatch(/ProxyCommand|id$/)
   })
 })
@@ -250,6 +241,6 @@ test('a missing ssh is told once, as nobody then obeys ssh_config', async () => 
 
 test('what has to be corrected is called as it was given where there is no inventory', async () => {
   const given = { host: 'the host on the command line', 'ssh.user': '', 'ssh.port': '', 'ssh.identity_file': '', 'ssh.proxy_jump': '' }
-  expect((await refusal(hopsOf(target({ host: '-bad' })))).fix).toBe('correct servers[0].host')
-  expect((await refusal(hopsOf(target({ host: '-bad', given })))).fix).toBe('correct the host on the command line')
+  expect((await failureOf(hopsOf(target({ host: '-bad' })))).fix).toBe('correct servers[0].host')
+  expect((await failureOf(hopsOf(target({ host: '-bad', given })))).fix).toBe('correct the host on the command line')
 })

@@ -1,0 +1,89 @@
+/** hactl's bundle and the lab, as scripts need them. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { LabFile } from '../../test/lab/lab-file.ts'
+import { heading } from './output.ts'
+import { labScript, labState } from './places.ts'
+import { MINUTE_MS, must, run } from './process.ts'
+
+export type { LabFile }
+
+/** Bundles dist/hactl.mjs. */
+export async function buildHactl(): Promise<void> {
+  await must('the build failed', 'node', ['scripts/build.ts'], { timeoutMs: 2 * MINUTE_MS })
+}
+
+/** Whether this checkout's lab is up already: then it is somebody's, and stays up. */
+async function labIsUp(): Promise<boolean> {
+  if (!existsSync(join(labState, 'lab.json'))) return false
+  const { code, stdout } = await run(labScript, ['status'], { capture: true, timeoutMs: MINUTE_MS })
+  return code === 0 && stdout.split('\n').filter(line => /^srv-\d/.test(line) && line.includes('running')).length === 3
+}
+
+/** What the servers of the lab can be, as settings of test/lab/lab. */
+type Suite = Readonly<Record<'HACTL_LAB_RELEASE' | 'HACTL_LAB_TOOLS', string>>
+
+const suiteOf = (release: string, tools = 'gnu'): Suite => ({ HACTL_LAB_RELEASE: release, HACTL_LAB_TOOLS: tools })
+
+export const SUITES: ReadonlyMap<string, Suite> = new Map([
+  ['bullseye', suiteOf('bullseye')],
+  ['bookworm', suiteOf('bookworm')],
+  ['trixie', suiteOf('trixie')],
+  ['trixie-rust', suiteOf('trixie', 'rust')],
+])
+
+function isSuite({ release, tools = 'gnu' }: LabFile, { HACTL_LAB_RELEASE, HACTL_LAB_TOOLS }: Suite): boolean {
+  return release === HACTL_LAB_RELEASE && tools === HACTL_LAB_TOOLS
+}
+
+const labFile = () => JSON.parse(readFileSync(join(labState, 'lab.json'), 'utf8')) as LabFile
+
+interface LabOptions {
+  /** The lab stays up in any case. */
+  readonly keep?: boolean
+  /** Servers of a lab that was up are made anew. */
+  readonly fresh?: boolean
+  /** A lab that was up with another one gets fresh servers of its own at the end. */
+  readonly suite?: Suite | undefined
+}
+
+/** Brings the lab up, runs `work` with what .lab/lab.json says, and takes the lab down again if it was down before. */
+export async function withLab<T>(work: (lab: LabFile) => Promise<T>, options: LabOptions = {}): Promise<T> {
+  const { keep = false, fresh = false, suite } = options
+  const wasUp = await labIsUp()
+  const before = wasUp ? labFile() : undefined
+  const replaced =
+    suite !== undefined && before !== undefined && !isSuite(before, suite) ? suiteOf(before.release, before.tools) : undefined
+  const meanwhile = replaced === undefined ? '' : '; its servers are replaced meanwhile'
+  heading(
+    wasUp
+      ? `the lab is up already, and stays up${fresh ? '; its servers are made anew' : meanwhile}`
+      : 'the lab: three Debian servers in containers',
+  )
+  try {
+    await must('the lab does not come up', labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: suite ?? {} })
+    if (wasUp && fresh) await resetLab()
+    return await work(labFile())
+  } finally {
+    // Whatever ended the work, this has to be done: it is not part of what was interrupted.
+    if (!wasUp && !keep) {
+      heading('taking the lab down')
+      const { code } = await run(labScript, ['down'], { timeoutMs: 5 * MINUTE_MS })
+      if (code !== 0) console.error('the lab is not down: run test/lab/lab down')
+    } else if (replaced !== undefined) {
+      heading('the lab gets servers of its own release again')
+      const { code } = await run(labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: replaced })
+      if (code !== 0)
+        console.error(
+          `the lab is not what it was: run ${Object.entries(replaced)
+            .map(([name, value]) => `${name}=${value}`)
+            .join(' ')} test/lab/lab up`,
+        )
+    }
+  }
+}
+
+/** Three servers on which nothing is installed. */
+export async function resetLab(): Promise<void> {
+  await must('the lab cannot be reset', labScript, ['reset'], { timeoutMs: 3 * MINUTE_MS })
+}

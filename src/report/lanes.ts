@@ -1,0 +1,178 @@
+/** What each server, each place that probes came from and each long-lived connection went through, as spans on one axis. */
+import { alignHolders, holdIntervals, probesOf, SILENT_AFTER_MS, type Window } from '../domain/failover/timeline.ts'
+import type { ConnectionSample, HolderSample, Sample } from '../state/drill.ts'
+
+/** Something was so from the first look that showed it to the last. */
+export interface Span {
+  readonly fromMs: number
+  readonly toMs: number
+  readonly state: string
+}
+
+export interface ServerLane {
+  readonly server: string
+  /** When it held the address, by what was seen. */
+  readonly holds: readonly Span[]
+  /** systemd's ActiveState over time, by unit; "unknown" where no look tells. */
+  readonly units: Readonly<Record<string, readonly Span[]>>
+  /** When nothing is known of it: "unreachable" where its connection was lost, "silent" where it only said nothing. */
+  readonly silences: readonly Span[]
+}
+
+interface Probe {
+  /** When it was sent. */
+  readonly atMs: number
+  readonly tookMs: number
+  readonly ok: boolean
+  readonly error: string | undefined
+}
+
+export interface ProbeLane {
+  /** "controller" or the name of a server. */
+  readonly from: string
+  readonly probes: readonly Probe[]
+}
+
+/** The long-lived connections of one place. */
+export interface KeptLane {
+  readonly from: string
+  /** From their opening to their cut, or to the last thing seen; by the number of the connection. */
+  readonly connections: readonly (readonly Span[])[]
+  readonly opened: number
+  readonly cuts: readonly Cut[]
+}
+
+interface Cut {
+  readonly atMs: number
+  readonly id: number
+  readonly error: string
+}
+
+/** Nobody answered: from the sending of the last good probe to the sending of the next. */
+export interface Interruption {
+  readonly from: string
+  readonly fromMs: number
+  /** undefined: nobody answered again. */
+  readonly toMs: number | undefined
+  readonly failedProbes: number
+  /** When its first probe failed. */
+  readonly phase: 'before' | 'failure' | 'way back'
+}
+
+/** The lane of one server; all times as the samples have them. */
+export function serverLane(
+  samples: readonly Sample[],
+  server: string,
+  watch: { readonly vip: string; readonly units: readonly string[]; readonly fromMs: number; readonly toMs: number },
+): ServerLane {
+  const own = samples.filter(sample => sample.kind === 'holder' && sample.server === server)
+  const looks = alignHolders(own)
+  return {
+    server,
+    holds: holdIntervals(own, watch.vip).map(({ fromMs, toMs }) => ({ fromMs, toMs, state: 'held' })),
+    units: Object.fromEntries(watch.units.map(unit => [unit, unitSpans(looks, unit, watch.toMs)])),
+    silences: looks.length === 0 ? [{ fromMs: watch.fromMs, toMs: watch.toMs, state: 'silent' }] : silencesOf(looks, watch.toMs),
+  }
+}
+
+/** A state lasts until the look that shows another one, or until the server falls silent. */
+function unitSpans(looks: readonly HolderSample[], unit: string, endMs: number): readonly Span[] {
+  const spans: Span[] = []
+  looks.forEach((look, index) => {
+    if (!look.reachable) return
+    const state = look.units[unit] ?? 'unknown'
+    const nextMs = looks[index + 1]?.atMs ?? endMs
+    const toMs = nextMs - look.atMs > SILENT_AFTER_MS ? look.atMs : nextMs
+    const last = spans.at(-1)
+    if (last?.state === state && last.toMs === look.atMs) spans[spans.length - 1] = { ...last, toMs }
+    else spans.push({ fromMs: look.atMs, toMs, state })
+  })
+  return spans
+}
+
+function silencesOf(looks: readonly HolderSample[], endMs: number): readonly Span[] {
+  const spans: Span[] = []
+  looks.forEach((look, index) => {
+    const nextMs = looks[index + 1]?.atMs ?? endMs
+    if (look.reachable && nextMs - look.atMs <= SILENT_AFTER_MS) return
+    const last = spans.at(-1)
+    const state = look.reachable ? 'silent' : 'unreachable'
+    if (last?.toMs === look.atMs) spans[spans.length - 1] = { fromMs: last.fromMs, toMs: nextMs, state }
+    else spans.push({ fromMs: look.atMs, toMs: nextMs, state })
+  })
+  return spans
+}
+
+/** The probes by where they came from, in the order of their sending. */
+export function probeLanes(samples: readonly Sample[]): readonly ProbeLane[] {
+  const lanes = new Map<string, Probe[]>()
+  for (const { from, sentMs, tookMs, ok, error } of probesOf(samples)) {
+    const probes = lanes.get(from) ?? []
+    lanes.set(from, probes)
+    probes.push({ atMs: sentMs, tookMs, ok, error: ok ? undefined : (error ?? 'unknown') })
+  }
+  return [...lanes].map(([from, probes]) => ({ from, probes }))
+}
+
+/** The long-lived connections by where they came from. */
+export function keptLanes(samples: readonly Sample[], endMs: number): readonly KeptLane[] {
+  const kept = samples.filter(sample => sample.kind === 'connection')
+  return [...new Set(kept.map(sample => sample.from))].map(from => {
+    const own = kept.filter(sample => sample.from === from)
+    const ids = [...new Set(own.map(sample => sample.id))].toSorted((a, b) => a - b)
+    return {
+      from,
+      connections: ids.map(id =>
+        connectionSpans(
+          own.filter(sample => sample.id === id),
+          endMs,
+        ),
+      ),
+      opened: own.filter(sample => sample.event === 'opened').length,
+      cuts: own.flatMap(({ atMs, id, event, error }) => (event === 'cut' ? [{ atMs, id, error: error ?? 'unknown' }] : [])),
+    }
+  })
+}
+
+function connectionSpans(samples: readonly ConnectionSample[], endMs: number): readonly Span[] {
+  return samples.flatMap(({ event, atMs }, index) =>
+    event === 'opened' ? [{ fromMs: atMs, toMs: samples[index + 1]?.atMs ?? endMs, state: 'open' }] : [],
+  )
+}
+
+/** Every run of failed probes; `failure` is the time from the disturbance to its undo. */
+export function interruptionsOf(lane: ProbeLane, failure: Window): readonly Interruption[] {
+  const found: Interruption[] = []
+  let lastGood: number | undefined
+  let failed: Probe[] = []
+  const close = (toMs: number | undefined) => {
+    const [first] = failed
+    if (first === undefined) return
+    const phase = first.atMs < failure.fromMs ? 'before' : first.atMs < failure.toMs ? 'failure' : 'way back'
+    found.push({ from: lane.from, fromMs: lastGood ?? first.atMs, toMs, failedProbes: failed.length, phase })
+    failed = []
+  }
+  for (const probe of lane.probes) {
+    if (!probe.ok) {
+      failed.push(probe)
+      continue
+    }
+    close(probe.atMs)
+    lastGood = probe.atMs
+  }
+  close(undefined)
+  return found
+}
+
+/** What to add to a server's uptime to get to the samples' axis, by its last boot; undefined where no sample tells. */
+export function uptimeOffset(samples: readonly Sample[], server: string): number | undefined {
+  let offset: number | undefined
+  let later: number | undefined
+  for (const sample of samples.toReversed()) {
+    if (sample.kind !== 'holder' || sample.server !== server || sample.uptimeMs === undefined) continue
+    if (later !== undefined && sample.uptimeMs > later) break
+    later = sample.uptimeMs
+    offset = Math.min(offset ?? Number.POSITIVE_INFINITY, sample.atMs - sample.uptimeMs)
+  }
+  return offset
+}
