@@ -1,5 +1,5 @@
 // Bundles src/main.ts into dist/hactl.mjs and the parts that it loads on demand.
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { build as bundle, type Plugin } from 'esbuild'
 import { root } from './support/places.ts'
@@ -14,6 +14,19 @@ const withoutEditor: Plugin = {
     build.onLoad({ filter: /.*/, namespace: 'without-editor' }, () => ({
       contents: "export default () => { throw new Error('hactl was built without the editor prompt') }",
     }))
+  },
+}
+
+/** The programs that run on servers, as text in place of the module that reads them from its own folder. */
+const onServer: Plugin = {
+  name: 'on-server',
+  setup(build) {
+    build.onLoad({ filter: /[/]src[/]on-server[/]files[.]ts$/ }, async ({ path }) => {
+      const folder = dirname(path)
+      const names = (await readdir(folder)).filter(name => name !== 'files.ts')
+      const files = Object.fromEntries(await Promise.all(names.map(async name => [name, await readFile(join(folder, name), 'utf8')])))
+      return { contents: `const FILES = ${JSON.stringify(files)}\nexport const onServer = name => FILES[name]` }
+    })
   },
 }
 
@@ -38,7 +51,7 @@ const { outputFiles } = await bundle({
   // CommonJS packages in an ES module: they still ask for these two.
   define: { __dirname: 'import.meta.dirname' },
   banner: { js: "import { createRequire as hactlRequire } from 'node:module'; const require = hactlRequire(import.meta.url);" },
-  plugins: [withoutEditor],
+  plugins: [withoutEditor, onServer],
   logLevel: 'warning',
 })
 await rm(dist, { recursive: true, force: true })

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { realPrograms } from './real-programs.ts'
+import { installCheckers } from './support/checkers.ts'
 import { buildHactl, SUITES, withLab } from './support/lab.ts'
 import { bold, heading, seconds } from './support/output.ts'
 import { root } from './support/places.ts'
@@ -34,13 +35,14 @@ interface Step {
 interface Tested {
   /** Where vitest writes its report. */
   readonly report?: string
+  readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>> | undefined
 }
 
-async function step(name: string, timeoutMs: number, { report, env = {} }: Tested = {}): Promise<Step> {
+async function step(name: string, timeoutMs: number, { report, args = [], env = {} }: Tested = {}): Promise<Step> {
   heading(`npm run ${name}`)
   const reporters = report === undefined ? [] : ['--', ...reportTo(report)]
-  const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...reporters], { timeoutMs, env })
+  const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...args, ...reporters], { timeoutMs, env })
   const counts = report === undefined ? undefined : countsIn(report)
   const passed = code === 0 && !timedOut && (report === undefined || counts !== undefined)
   const outcome = timedOut ? `stopped after ${seconds(timeoutMs)}` : passed ? 'passed' : 'failed'
@@ -50,11 +52,13 @@ async function step(name: string, timeoutMs: number, { report, env = {} }: Teste
 async function testAll(folder: string): Promise<readonly Step[]> {
   if (unknown.length > 0) throw new Stop(`unknown argument ${unknown.join(' ')}`, 'there is only --no-lab', 'npm test', 3)
   await buildHactl()
+  await installCheckers()
   const steps: Step[] = []
   for (const name of stepsOfCheck()) {
     if (interruption() !== undefined) return steps
     const tested = name === 'test:fast' ? { report: join(folder, 'fast.json'), env: await realPrograms() } : {}
-    steps.push(await step(name, CHECK_LIMIT_MS, tested))
+    const strict = name === 'check:on-server' ? { args: ['--', '--strict'] } : {}
+    steps.push(await step(name, CHECK_LIMIT_MS, { ...tested, ...strict }))
   }
   if (withoutLab || interruption() !== undefined) return steps
   await withLab(async () => {

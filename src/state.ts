@@ -3,27 +3,24 @@
  * A resource id is `kind/name`, the same in playbooks, plans, logs and reports.
  */
 
+import type { Script } from './ports.ts'
+
 /** The two services hactl looks after, by systemd unit name without ".service". */
 export type Unit = 'haproxy' | 'keepalived'
 
-/**
- * One service that hactl looks after: how the engine switches it, without knowing any by name. The shell lines are constants of hactl;
- * outside values reach them as positional parameters only.
- */
+/** One service that hactl looks after: how the engine switches it, without knowing any by name. Calls, each of one line. */
 export interface ManagedService {
   readonly unit: Unit
   /** The resource by which peers refuse each other while it differs: its file comes last, and all servers load it at once. */
   readonly comparedId: string | undefined
   /** Before a reload; may leave variables for `loaded`. */
-  readonly beforeReload: string
+  readonly beforeReload: Script
   /** Ends with 0 once the daemon itself (not systemctl) says that it runs the new file, else prints why. Bounded in time. */
-  readonly loaded: string
+  readonly loaded: Script
   /** The same after a start. */
-  readonly started: string
+  readonly started: Script
   /** The same after its old file was put back. */
-  readonly putBack: string
-  /** Positional parameters of `loaded` and `started`. */
-  readonly expect: readonly string[]
+  readonly putBack: Script
 }
 
 /** In the order in which an undo puts them back. */
@@ -44,8 +41,8 @@ interface Validation {
   readonly mustBeSilent: boolean
   /** Paths that appear inside the file and are staged together with it: replaced by their staged paths for the check only. */
   readonly alsoStaged: readonly string[]
-  /** Shell lines (constants of hactl, no outside values) run before the check, for what the command expects to find. */
-  readonly before?: string
+  /** Run before the check, for what the command expects to find. */
+  readonly before?: Script
 }
 
 export interface FileResource {
@@ -84,8 +81,8 @@ export interface ServiceResource {
   readonly unit: Unit
   /** Hash over what the running daemon must have loaded; compared with the stamp under /var/lib/hactl/loaded. */
   readonly loadedHash: string
-  /** Shell lines (constants of hactl, no outside values) run once the unit is active, e.g. to tell keepalived that haproxy is up. */
-  readonly whenActive: string
+  /** Run once the unit is active, e.g. to tell keepalived that haproxy is up. */
+  readonly whenActive: readonly Script[]
   /** The files whose content loadedHash stands for: where one is written anew, what is loaded is no longer known. */
   readonly loads?: readonly string[]
   /** Track files of the unit; it is reloaded when one is missing or they are not watched (a lost watch stays lost). */
@@ -386,7 +383,7 @@ export type Action =
       /** What must be done, in this order. stamp-only: it runs what is wanted, only the record is missing. */
       readonly steps: readonly ('daemon-reload' | 'enable' | 'start' | 'reload' | 'stamp')[]
       readonly loadedHash: string
-      readonly whenActive: string
+      readonly whenActive: readonly Script[]
       readonly reason: string
     }
 

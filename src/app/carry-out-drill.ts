@@ -18,7 +18,6 @@ import type { EngineEvent } from '../engine/events.ts'
 import type { Links } from '../engine/links.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
-import { sh } from '../engine/ssh/sh.ts'
 import { asHactlError } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
 import type { DrillAccount } from '../report/record.ts'
@@ -222,7 +221,7 @@ async function unfitFor(
     asked.map(async name => {
       const result = await links
         .current(name)
-        .run(sh`/bin/sh -c ${needs.script}`, { effect: 'none', label: 'see what the drill needs', deadlineMs: 15_000, signal })
+        .run(needs.script, { effect: 'none', label: 'see what the drill needs', deadlineMs: 15_000, signal })
       return result.code === 0 ? [] : [`${name}: ${needs.what}; ${needs.fix}`]
     }),
   )

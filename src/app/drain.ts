@@ -1,9 +1,17 @@
 import { addressesOn, renderDrainTmpfiles, restlessProblems, takerProblems, takesBack } from '../domain/drain.ts'
 import { nodeProblems } from '../domain/health.ts'
 import { DRAIN_TMPFILES_CONF } from '../domain/paths.ts'
-import { drainsAtBoot, handOverOffset, isDrained, TRACKER_FILES, tracksDrain, writeTrackerShell } from '../domain/trackers.ts'
+import {
+  drainsAtBoot,
+  handOverOffset,
+  isDrained,
+  TRACKER_FILES,
+  tracksDrain,
+  writeTracker,
+  writeTrackerByHand,
+} from '../domain/trackers.ts'
 import { lockGuard, lockGuardUnlessTaken, lockLost } from '../engine/lock.ts'
-import { base64Literal, sh } from '../engine/ssh/sh.ts'
+import { base64Literal, joinScripts, sh, shWith } from '../shell/sh.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, Script } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
@@ -98,12 +106,11 @@ export async function lower(scene: Scene, lockId: string, costs: readonly string
   const outcome = await move(scene, {
     addresses: await measured(scene, staysUp ? held : [], server),
     title: held.length === 0 || !canMove ? `${server} is lowered` : `another server holds ${held.join(', ')}`,
-    change: { title: `lower ${server}`, script: guarded(lockId, writeTrackerShell('drain', handOverOffset(cluster))) },
+    change: { title: `lower ${server}`, script: guarded(lockId, writeTracker('drain', handOverOffset(cluster))) },
     takeBack: {
       title: `give ${server} its priority back`,
-      script: sh`${lockGuardUnlessTaken(lockId)}
-/bin/sh -c ${writeTrackerShell('drain', 0)}`,
-      byHand: writeTrackerShell('drain', 0),
+      script: joinScripts([lockGuardUnlessTaken(lockId), writeTracker('drain', 0)]),
+      byHand: writeTrackerByHand('drain', 0),
     },
     isForced: costs.length > 0,
     isRight: holder => !canMove || holder !== server,
@@ -126,11 +133,11 @@ export async function raise(scene: Scene, lockId: string): Promise<MoveReport> {
   const server = node.server
   const back = takesBack(cluster, nodes, server)
   // The file that a boot reads goes first: stopped in between, the server is still drained, and says so.
-  const shell = `rm -f ${DRAIN_TMPFILES_CONF} && ${writeTrackerShell('drain', 0)}`
+  const script = sh`rm -f ${DRAIN_TMPFILES_CONF} && ${writeTracker('drain', 0)}`
   const outcome = await move(scene, {
     addresses: await measured(scene, back, server),
     title: back.length === 0 ? `${server} has its priority back` : `${server} holds ${back.join(', ')}`,
-    change: { title: `give ${server} its priority back`, script: guarded(lockId, shell) },
+    change: { title: `give ${server} its priority back`, script: guarded(lockId, script) },
     takeBack: undefined,
     isForced: true,
     isRight: holder => holder === server,
@@ -189,12 +196,13 @@ function nothingToDo(server: string, drained: boolean, survivesReboot: boolean, 
 
 async function writePersistence({ cluster, links, node }: Scene, lockId: string): Promise<void> {
   const temp = DRAIN_TMPFILES_CONF.replace(/[^/]+$/, '.hactl-drain.new')
-  const result = await links.current(node.server).run(
-    sh`${lockGuard(lockId)}
-umask 022
-printf %s ${base64Literal(renderDrainTmpfiles(cluster))} | base64 -d >${temp} && sync ${temp} && mv -f ${temp} ${DRAIN_TMPFILES_CONF}`,
-    { effect: 'change', label: 'make the drain outlive a reboot', deadlineMs: FILE_DEADLINE_MS },
-  )
+  const result = await links
+    .current(node.server)
+    .run(guarded(lockId, shWith('persist.sh')`persist ${DRAIN_TMPFILES_CONF} ${temp} ${base64Literal(renderDrainTmpfiles(cluster))}`), {
+      effect: 'change',
+      label: 'make the drain outlive a reboot',
+      deadlineMs: FILE_DEADLINE_MS,
+    })
   if (result.code === 0) return
   const lost = lockLost(result, node.server, 'make the drain outlive a reboot')
   if (lost !== undefined) throw lost
@@ -207,9 +215,8 @@ printf %s ${base64Literal(renderDrainTmpfiles(cluster))} | base64 -d >${temp} &&
   })
 }
 
-function guarded(lockId: string, shell: string): Script {
-  return sh`${lockGuard(lockId)}
-/bin/sh -c ${shell}`
+function guarded(lockId: string, script: Script): Script {
+  return joinScripts([lockGuard(lockId), script])
 }
 
 async function assertConfirmed(input: MoveInput, what: MoveAnnouncement): Promise<void> {

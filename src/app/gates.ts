@@ -3,9 +3,9 @@ import { holderProblems, movingProblems, nodeProblems } from '../domain/health.t
 import { SERVICE_JOURNAL } from '../domain/journal.ts'
 import { masterDownMs, recoveryMs } from '../domain/vrrp/timing.ts'
 import type { EngineEvent } from '../engine/events.ts'
+import { lastWordsScript } from '../engine/journal.ts'
 import { observeNode } from '../engine/observe.ts'
 import type { GateName } from '../engine/playbook.ts'
-import { sh } from '../engine/ssh/sh.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports, ProbeTarget, Session } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
@@ -161,7 +161,7 @@ export function gatesFor(
     const told = await Promise.all(
       servers.map(async server => {
         const session = sessions.get(server)
-        const script = sh`journalctl -q -n ${JOURNAL.lines} -o cat ${SERVICE_JOURNAL.matches} 2>/dev/null | grep -v '^Printing .* on signal$'`
+        const script = lastWordsScript(SERVICE_JOURNAL, JOURNAL.lines)
         const result = await session
           ?.run(script, { effect: 'none', label: 'read the journal', deadlineMs: JOURNAL.deadlineMs })
           .catch(() => undefined)

@@ -4,7 +4,7 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import { addressesOn, drainLimitMs } from '../domain/drain.ts'
 import { answersSteadily, baselineProblems, isHeldSteadily } from '../domain/failover/settled.ts'
 import { endOf, holdersAt, outageOf, probesOf } from '../domain/failover/timeline.ts'
-import { keepAnsweringShell } from '../domain/hand-over.ts'
+import { keepAnsweringScript } from '../domain/hand-over.ts'
 import { trackerProblems } from '../domain/health.ts'
 import { type MeasuredAddress, type MoveOutcome, type MoveRun, runMove, type SamplesOf } from '../engine/drain.ts'
 import type { EngineEvent } from '../engine/events.ts'
@@ -14,7 +14,6 @@ import { observeNode } from '../engine/observe.ts'
 import { probeFromServer } from '../engine/probe-from-server.ts'
 import { runProber } from '../engine/prober.ts'
 import { runServerProber } from '../engine/server-prober.ts'
-import { sh } from '../engine/ssh/sh.ts'
 import { HactlError, throwAll } from '../errors.ts'
 import type { Ports, ProbeTarget } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
@@ -157,7 +156,7 @@ async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: read
     nodes.map(async node => {
       const given = addressesOn(cluster, node).filter(address => vips.includes(address))
       if (given.length === 0) return
-      await links.current(node.server).run(sh`/bin/sh -c ${keepAnsweringShell(given, drainLimitMs(cluster))}`, {
+      await links.current(node.server).run(keepAnsweringScript(given, drainLimitMs(cluster)), {
         effect: 'none',
         label: 'go on answering while the address moves',
         deadlineMs: PREPARE_DEADLINE_MS,

@@ -1,14 +1,14 @@
 /** A server as it once was: the resources of today, with the files of then. Pure. */
 import type { DesiredNode, FileResource, Resource } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
-import { desiredNode, haproxyLoadedHash } from './desired.ts'
+import { absentFile, desiredNode, haproxyLoadedHash } from './desired.ts'
 import type { FileThen } from './file-then.ts'
 import { withoutInitFile } from './keepalived/init-file.ts'
 import type { NodeFacts } from './node-facts.ts'
-import { HAPROXY_CFG, KEEPALIVED_CONF, KEEPALIVED_DROPIN, MANAGED_PATHS, TMPFILES_CONF } from './paths.ts'
+import { HAPROXY_CFG, KEEPALIVED_CONF, KEEPALIVED_DROPIN, MANAGED_PATHS, SERVICE_HOOKS, TMPFILES_CONF } from './paths.ts'
 
 /** What makes the track files that init_file made then: where it is taken out of keepalived.conf they must be as they are today. */
-const MAKES_TRACK_FILES: readonly string[] = [KEEPALIVED_DROPIN, TMPFILES_CONF]
+const MAKES_TRACK_FILES: readonly string[] = [KEEPALIVED_DROPIN, SERVICE_HOOKS, TMPFILES_CONF]
 
 /**
  * `then`: every file hactl owned on the server at that time; what it did not have is absent again. `cluster` is the one of then.
@@ -25,8 +25,8 @@ export function desiredFromSnapshot(cluster: Cluster, server: string, facts: Nod
         const file = byPath.get(resource.path)
         if (hadInitFile && MAKES_TRACK_FILES.includes(resource.path)) return resource
         return file === undefined
-          ? { kind: 'absent-file', id: resource.id, path: resource.path }
-          : fileOf(resource.id, file, resource.kind === 'file' ? resource : undefined)
+          ? absentFile(resource.id, resource.path)
+          : fileOf(resource.id.replace(/^absent\//, 'file/'), file, resource.kind === 'file' ? resource : undefined)
       }
       case 'service': {
         const loaded = byPath.get(resource.unit === 'haproxy' ? HAPROXY_CFG : KEEPALIVED_CONF)

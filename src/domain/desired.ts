@@ -1,10 +1,11 @@
 /** Cluster and facts -> what one server should be. The one place that lists what hactl puts on a server. */
 import { createHash } from 'node:crypto'
-import type { DesiredNode, FileResource, Resource } from '../state.ts'
+import type { AbsentFileResource, DesiredNode, FileResource, Resource } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { firewallNeeds } from './firewall/needs.ts'
 import { openingFor } from './firewall/open.ts'
-import { renderCheckScript } from './haproxy/check-script.ts'
+import { renderServiceHooks } from './hand-over.ts'
+import { renderCheckProgram, renderCheckScript } from './haproxy/check-script.ts'
 import { renderHaproxyDropin } from './haproxy/hooks.ts'
 import { renderKeepalivedConf } from './keepalived/config.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.ts'
@@ -12,6 +13,7 @@ import { renderMembers } from './members.ts'
 import type { NodeFacts } from './node-facts.ts'
 import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
+  CHECK_PROGRAM,
   CHECK_SCRIPT,
   FIREWALL_SCRIPT,
   FIREWALL_UNIT,
@@ -21,12 +23,13 @@ import {
   KEEPALIVED_CONF,
   KEEPALIVED_DROPIN,
   MEMBERS,
-  RUN_DIR,
+  PROGRAM_DIR,
+  SERVICE_HOOKS,
   SYSCTL_CONF,
   TMPFILES_CONF,
   UNATTENDED_CONF,
 } from './paths.ts'
-import { makeMissingTrackersShell, TRACKER_FILES, writeTrackerShell } from './trackers.ts'
+import { MAKE_MISSING_TRACKERS, SAY_HAPROXY_RUNS, SAY_HAPROXY_RUNS_TO_KEEPALIVED, TRACKER_FILES } from './trackers.ts'
 
 /** haproxy may bind the address on servers that do not hold it (evidence H3). */
 const NONLOCAL_BIND = 'net.ipv4.ip_nonlocal_bind'
@@ -82,19 +85,22 @@ function fastFiles(cluster: Cluster): readonly FileResource[] {
     file('file/tmpfiles', TMPFILES_CONF, renderTmpfilesConf(), {
       validation: { argv: ['systemd-tmpfiles', '--create', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
-    file('file/haproxy-dropin', HAPROXY_DROPIN, renderHaproxyDropin(cluster)),
-    file('file/keepalived-dropin', KEEPALIVED_DROPIN, renderKeepalivedDropin(cluster)),
+    file('file/check-program', CHECK_PROGRAM, renderCheckProgram(), {
+      mode: '0755',
+      validation: { argv: ['perl', '-c', '{}'], mustBeSilent: false, alsoStaged: [] },
+    }),
+    file('file/service-hooks', SERVICE_HOOKS, renderServiceHooks(cluster), {
+      mode: '0755',
+      validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
+    }),
+    file('file/haproxy-dropin', HAPROXY_DROPIN, renderHaproxyDropin()),
+    file('file/keepalived-dropin', KEEPALIVED_DROPIN, renderKeepalivedDropin()),
   ]
 }
 
-/** Run once haproxy is active: no hook has spoken for a haproxy that ran before its drop-in came, and its track file may say "down". */
-function sayHaproxyRuns(): string {
-  return `[ -d ${RUN_DIR} ] || mkdir -m 0755 ${RUN_DIR}\n${writeTrackerShell('haproxy_down', 0)}\n`
-}
-
-/** For keepalived's service: it may be given its track files while haproxy needs no step of its own, or after they were lost. */
-export function sayHaproxyRunsToKeepalived(): string {
-  return `if systemctl --quiet is-active haproxy.service; then\n${sayHaproxyRuns()}fi\n${makeMissingTrackersShell()}\n`
+/** Programs that other files call are gone only after those: a task of their own (playbooks/deploy.yml). */
+export function absentFile(id: string, path: string): AbsentFileResource {
+  return { kind: 'absent-file', id: path.startsWith(`${PROGRAM_DIR}/`) ? id.replace(/^file\//, 'absent/') : id, path }
 }
 
 /**
@@ -160,7 +166,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       mode: '0755',
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
-    ...(fast ? extra : extra.map(({ id, path }) => ({ kind: 'absent-file', id, path }) as const)),
+    ...(fast ? extra : extra.map(({ id, path }) => absentFile(id, path))),
     ...certificates,
     ...firewallResources(cluster, serverName, facts),
     file('file/haproxy.cfg', HAPROXY_CFG, cluster.haproxyConfig.text, {
@@ -176,7 +182,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       unit: 'haproxy',
       loadedHash: haproxyLoadedHash(cluster.haproxyConfig.text, certificates),
       loads: [HAPROXY_CFG, ...certificates.map(({ path }) => path)],
-      whenActive: fast ? sayHaproxyRuns() : '',
+      whenActive: fast ? [SAY_HAPROXY_RUNS] : [],
     },
     file('file/keepalived.conf', KEEPALIVED_CONF, keepalivedConf, {
       mode: '0640',
@@ -186,7 +192,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
         mustBeSilent: true,
         alsoStaged: [CHECK_SCRIPT],
         // On a first deploy no unit has made the track files yet, and some releases complain of one that is missing.
-        ...(fast ? { before: makeMissingTrackersShell() } : {}),
+        ...(fast ? { before: MAKE_MISSING_TRACKERS } : {}),
       },
     }),
     {
@@ -195,7 +201,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       unit: 'keepalived',
       loadedHash: sha256(keepalivedConf),
       loads: [KEEPALIVED_CONF],
-      whenActive: fast ? sayHaproxyRunsToKeepalived() : '',
+      whenActive: fast ? [SAY_HAPROXY_RUNS_TO_KEEPALIVED] : [],
       ...(fast ? { runtimeFiles: Object.values(TRACKER_FILES) } : {}),
     },
   ]

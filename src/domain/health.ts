@@ -2,7 +2,7 @@
 import type { ObservedInstance, ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { contextOf } from './keepalived/lint-context.ts'
-import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, RUN_DIR } from './paths.ts'
+import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, RUN_DIR, SERVICE_HOOKS } from './paths.ts'
 import { isDrained, TRACKER_FILES, tracksDrain } from './trackers.ts'
 
 /**
@@ -191,10 +191,13 @@ export function bootProblems(node: ObservedNode): readonly string[] {
   })
 }
 
-/** Drop-ins that are gone from a server whose keepalived waits for what they write: a stop then hands nothing over. */
+/** Drop-ins, or what they call, that are gone from a server whose keepalived waits for what they write: a stop then hands nothing over. */
 export function dropinProblems(node: ObservedNode): readonly string[] {
   if (!tracksDrain(node)) return []
-  return [HAPROXY_DROPIN, KEEPALIVED_DROPIN]
+  const dropins = [HAPROXY_DROPIN, KEEPALIVED_DROPIN]
+  // Those of an older version of hactl call nothing.
+  const isCalled = dropins.some(path => node.files[path]?.content?.includes(SERVICE_HOOKS) === true)
+  return [...dropins, ...(isCalled ? [SERVICE_HOOKS] : [])]
     .filter(path => node.files[path] === undefined)
     .map(path => `${path} is missing: a stop hands nothing over, and keepalived is not told of a crash`)
 }

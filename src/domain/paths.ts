@@ -3,6 +3,12 @@
 export const HAPROXY_CFG = '/etc/haproxy/haproxy.cfg'
 export const KEEPALIVED_CONF = '/etc/keepalived/keepalived.conf'
 export const CHECK_SCRIPT = '/usr/local/bin/haproxy-service-check.sh'
+/** Programs that others of hactl's files call: there before these are, and gone after them. */
+export const PROGRAM_DIR = '/usr/local/lib/hactl'
+/** Asks HAProxy for the check script of profile fast. */
+export const CHECK_PROGRAM = `${PROGRAM_DIR}/haproxy-check.pl`
+/** What both drop-ins call. */
+export const SERVICE_HOOKS = `${PROGRAM_DIR}/service-hooks.sh`
 export const HAPROXY_DROPIN = '/etc/systemd/system/haproxy.service.d/hactl.conf'
 export const KEEPALIVED_DROPIN = '/etc/systemd/system/keepalived.service.d/hactl.conf'
 export const TMPFILES_CONF = '/etc/tmpfiles.d/hactl.conf'
@@ -31,6 +37,8 @@ export const MANAGED_PATHS: readonly string[] = [
   HAPROXY_CFG,
   KEEPALIVED_CONF,
   CHECK_SCRIPT,
+  CHECK_PROGRAM,
+  SERVICE_HOOKS,
   HAPROXY_DROPIN,
   KEEPALIVED_DROPIN,
   TMPFILES_CONF,

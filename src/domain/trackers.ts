@@ -2,6 +2,8 @@
  * keepalived's track files of the fast profile: how haproxy's state and planned hand-overs reach keepalived without polling.
  * keepalived watches the directory with inotify and sees a rename (IN_MOVE), so every write is a temp file renamed over the old one.
  */
+import type { Script } from '../ports.ts'
+import { shWith } from '../shell/sh.ts'
 import type { ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { DRAIN_TMPFILES_CONF, KEEPALIVED_CONF, RUN_DIR } from './paths.ts'
@@ -14,30 +16,26 @@ export interface TrackerSpec {
   readonly path: string
   /** 0: any value but 0 is FAULT; 1: the value is added to the priority. */
   readonly weight: 0 | 1
-  /** What a missing file is made with while haproxy does not run. haproxy is down until systemd says it is up. */
-  readonly initial: 0 | 1
   /** Who writes it. */
   readonly purpose: string
 }
 
 /** In the order in which they stand in keepalived.conf. */
 export const TRACKERS: readonly TrackerSpec[] = [
-  { name: 'haproxy_down', path: `${RUN_DIR}/haproxy_down`, weight: 0, initial: 1, purpose: "haproxy.service's hooks: 1 when it has ended" },
+  { name: 'haproxy_down', path: `${RUN_DIR}/haproxy_down`, weight: 0, purpose: "haproxy.service's hooks: 1 when it has ended" },
   {
     name: 'haproxy_offset',
     path: `${RUN_DIR}/haproxy_offset`,
     weight: 1,
-    initial: 0,
     purpose: "haproxy.service's hooks, before a planned stop",
   },
   {
     name: 'keepalived_offset',
     path: `${RUN_DIR}/keepalived_offset`,
     weight: 1,
-    initial: 0,
     purpose: "keepalived.service's hooks, before a planned stop",
   },
-  { name: 'drain', path: `${RUN_DIR}/drain`, weight: 1, initial: 0, purpose: 'the operator: hactl drain' },
+  { name: 'drain', path: `${RUN_DIR}/drain`, weight: 1, purpose: 'the operator: hactl drain' },
 ]
 
 /** Path of each tracker file by name. */
@@ -58,26 +56,30 @@ export function handOverOffset(cluster: Cluster): -253 | -254 {
   return cluster.instances.some(i => i.nopreempt || i.preemptDelayMs > 0) ? -254 : -253
 }
 
-/** Shell text that sets a tracker atomically; constants only, so that it may stand in a unit file or a resource's whenActive. */
-export function writeTrackerShell(tracker: Tracker, value: number): string {
-  const temp = `${RUN_DIR}/.${tracker}.$$`
-  return `echo ${value} > ${temp} && mv -f ${temp} ${TRACKER_FILES[tracker]}`
+/** What is given to every file of src/on-server that writes track files. */
+export const TRACKER_VARIABLES = { TRACK_DIR: RUN_DIR }
+
+const trackers = shWith('trackers.sh', TRACKER_VARIABLES)
+const say = shWith('say.sh', TRACKER_VARIABLES)
+
+/** Sets a tracker, atomically. */
+export function writeTracker(tracker: Tracker, value: number): Script {
+  return trackers`write_tracker ${tracker} ${value}`
 }
 
-/**
- * Shell text that makes the folder and whatever track file is missing, and leaves alone what is there. keepalived's own init_file cannot do
- * it: 2.2.8 to 2.3.2 write its value over a file that exists, at every start (keepalived commit 516032ec, fixed by pull request
- * 2577), so that a drain is forgotten and haproxy_down says that a running haproxy is down. Constants only, as in writeTrackerShell.
- */
-export function makeMissingTrackersShell(): string {
-  const missing = TRACKERS.map(({ name, path, initial }) => {
-    const make = writeTrackerShell(name, initial)
-    const isRunning = 'systemctl --quiet is-active haproxy.service'
-    const right = name === 'haproxy_down' ? `if ${isRunning}; then ${writeTrackerShell(name, 0)}; else ${make}; fi` : make
-    return `[ -e ${path} ] || { ${right}; };`
-  })
-  return [`[ -d ${RUN_DIR} ] || mkdir -p -m 0755 ${RUN_DIR};`, ...missing].join(' ')
+/** What an operator types for it. */
+export function writeTrackerByHand(tracker: Tracker, value: number): string {
+  return `echo ${value} > ${RUN_DIR}/.${tracker} && mv -f ${RUN_DIR}/.${tracker} ${TRACKER_FILES[tracker]}`
 }
+
+/** Makes the folder and whatever track file is missing, and leaves alone what is there. */
+export const MAKE_MISSING_TRACKERS = trackers`make_missing_trackers`
+
+/** Run once haproxy is active: no hook has spoken for a haproxy that ran before its drop-in came, and its track file may say "down". */
+export const SAY_HAPROXY_RUNS = say`say_haproxy_runs`
+
+/** For keepalived's service: it may be given its track files while haproxy needs no step of its own, or after they were lost. */
+export const SAY_HAPROXY_RUNS_TO_KEEPALIVED = say`say_haproxy_runs_to_keepalived`
 
 /** Whether the keepalived.conf that is there has a track file for drains; classic has none. */
 export function tracksDrain(node: ObservedNode): boolean {

@@ -11,7 +11,7 @@ import type { EngineEvent } from './events.ts'
 import { announceScript, type HistoryEntry } from './history.ts'
 import { assertNotInterrupted, interruptedError } from './interrupt.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
-import { joinScripts } from './ssh/sh.ts'
+import { joinScripts } from '../shell/sh.ts'
 
 // apt may wait ten minutes for a lock and then download over a slow line.
 const PREPARE_DEADLINE_MS = 1_200_000

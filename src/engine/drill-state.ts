@@ -2,7 +2,7 @@
 import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
 import type { DrillState } from '../state/drill.ts'
-import { joinScripts, sh } from './ssh/sh.ts'
+import { shWith } from '../shell/sh.ts'
 
 /** What to look at besides addresses and hactl's own transient units. */
 export interface DrillStateWatch {
@@ -26,26 +26,9 @@ export async function observeDrillState(session: Session, watch: DrillStateWatch
   return parseDrillState(result.stdout, session.server, watch.vips)
 }
 
-/**
- * Packet filter rules change by themselves only in counters and set elements: nft's -s and -t leave those out. iptables lists a table
- * once anything was ever put into it, so that empty chains with policy ACCEPT count as nothing.
- */
-const FIREWALL = sh`if command -v nft >/dev/null; then r=$(nft -s -t list ruleset 2>/dev/null)
-elif command -v iptables-save >/dev/null; then r=$( (iptables-save; ip6tables-save) 2>/dev/null | sed -e '/^[#*]/d' -e '/^COMMIT/d' -e '/^:[A-Z]* ACCEPT /d' -e 's/ *[[][0-9]*:[0-9]*[]]//')
-else r=none
-fi
-[ "$r" = none ] || echo "firewall $(printf %s "$r" | sha256sum)"`
-
 function drillStateScript({ units, trackers, files }: DrillStateWatch): Script {
-  const asked = units.map(unit => sh`echo unit ${unit} $(systemctl show -p ActiveState --value ${unit}.service)`)
-  const tracked = trackers.map(path => sh`[ -r ${path} ] && read -r t <${path} && echo tracker ${path} "$t"`)
-  return sh`${joinScripts(asked)}
-ip -o addr show | while read -r _ _ family address _; do echo "address $family \${address%/*}"; done
-systemctl list-units --all --plain --no-legend 'hactl-undo-*' 'hactl-drill-*' | while read -r unit _; do echo "residue $unit"; done
-${joinScripts(tracked)}
-${files.length === 0 ? sh`:` : sh`sha256sum -- ${files} 2>/dev/null | while read -r sum path; do echo "file $path $sum"; done`}
-${FIREWALL}
-echo end`
+  const words = { UNITS: units.join(' '), TRACKERS: trackers.join(' '), FILES: files.join(' ') }
+  return shWith('drill-state.sh', words)`drill_state`
 }
 
 function parseDrillState(text: string, server: string, vips: readonly string[]): DrillState {

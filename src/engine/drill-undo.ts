@@ -4,7 +4,7 @@ import type { Clock, Script, Session } from '../ports.ts'
 import type { Disturbance } from '../state/drill.ts'
 import type { Links } from './links.ts'
 import { isLoss } from './links.ts'
-import { sh } from './ssh/sh.ts'
+import { joinScripts, scriptWord, sh, systemdWord } from '../shell/sh.ts'
 
 /** systemd-run and systemctl answer within a second; a server that needs longer is not fit for a drill. */
 const SYSTEMCTL_DEADLINE_MS = 15_000
@@ -56,13 +56,13 @@ export async function armUndo(session: Session, plan: UndoPlan, signal?: AbortSi
 function armScript(plan: UndoPlan): Script {
   const unit = undoUnit(plan.id)
   const seconds = Math.ceil(plan.undoAfterMs / 1000)
-  return sh`systemd-run --quiet --collect --unit=${unit} --on-active=${seconds}s --timer-property=AccuracySec=100ms \\
-  /bin/sh -c ${plan.disturbance.undo} && systemctl is-active --quiet ${unit}.timer`
+  const timer = sh`systemd-run --quiet --collect --unit=${unit} --on-active=${seconds}s --timer-property=AccuracySec=100ms`
+  return sh`${timer} /bin/sh -c ${systemdWord(plan.disturbance.undo)} && systemctl is-active --quiet ${unit}.timer`
 }
 
-function undoScript(disturbance: Disturbance): Script {
-  return sh`/bin/sh -c ${disturbance.undo}
-/bin/sh -c ${disturbance.confirm}`
+/** Each in a shell of its own, which it may end. */
+function undoScript({ undo, confirm }: Disturbance): Script {
+  return joinScripts([sh`/bin/sh -c ${scriptWord(undo)}`, sh`/bin/sh -c ${scriptWord(confirm)}`])
 }
 
 /** Takes the timer away; only after the undo was confirmed, or where nothing was disturbed. */

@@ -8,7 +8,7 @@ import { armUndo, disarmUndo, type UndoPlan, undoDisturbance, undoUnit } from '.
 import { lookUntil, startWatching, type Watching } from './drill-watch.ts'
 import { isLoss } from './links.ts'
 import { lockGuard, lockLost } from './lock.ts'
-import { sh } from './ssh/sh.ts'
+import { joinScripts, scriptWord, sh } from '../shell/sh.ts'
 import { BASELINE_LIMIT_MS } from './watchers.ts'
 
 const BASELINE_MS = 1000
@@ -167,9 +167,11 @@ async function disturb(run: DrillRun, watch: Watching, plan: UndoPlan, isStopped
 /** A controller that slept since it armed the undo may have lost the lock, and the timer has gone off: then there is no way back. */
 function disturbScript({ disturbance, lockId }: DrillRun, plan: UndoPlan): Script {
   const timer = `${undoUnit(plan.id)}.timer`
-  return sh`${lockGuard(lockId)}
-systemctl is-active --quiet ${timer} || { echo the undo timer has gone off already: nothing was disturbed >&2; exit 1; }
-/bin/sh -c ${disturbance.script}`
+  return joinScripts([
+    lockGuard(lockId),
+    sh`systemctl is-active --quiet ${timer} || { echo the undo timer has gone off already: nothing was disturbed >&2; exit 1; }`,
+    sh`/bin/sh -c ${scriptWord(disturbance.script)}`,
+  ])
 }
 
 async function runDisturbance(run: DrillRun, plan: UndoPlan): Promise<void> {

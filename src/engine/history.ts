@@ -1,9 +1,9 @@
 /** What was deployed when: a whole copy of hactl's files per change, on each server, root only. Reading it back is what rollback does. */
 import type { Script } from '../ports.ts'
+import { STEP_STATUSES } from './apply/report.ts'
 import { STATE_DIR } from './observe/script.ts'
-import { joinScripts, sh } from './ssh/sh.ts'
+import { shWith } from '../shell/sh.ts'
 
-const HISTORY_DIR = `${STATE_DIR}/history`
 /** Older entries are forgotten. */
 const KEPT_ENTRIES = 30
 
@@ -39,54 +39,33 @@ export interface Snapshot {
   readonly files: readonly SnapshotFile[]
 }
 
+const history = shWith('history.sh', { ...STEP_STATUSES, STATE_DIR, KEPT_ENTRIES })
+
 /** Copies every file that hactl owns into a new entry; a half-written entry is never seen, because the last step is a rename. */
 export function recordScript(entry: HistoryEntry): Script {
-  return joinScripts([sh`entry=${entry.id}; meta=${metaOf(entry)}`, RECORD])
+  return history`record_entry ${entry.id} ${metaOf(entry)}`
 }
 
 /** What a run leaves in its own folder before it changes anything, so that the next one can record it where it died before it did itself. */
 export function announceScript(folder: string, entry: HistoryEntry): Script {
-  return sh`printf '%s\n' ${metaOf(entry)} >${folder}/entry.new && mv -f ${folder}/entry.new ${folder}/entry.json`
+  return history`announce ${folder} ${metaOf(entry)}`
 }
 
 /**
  * Clears away what dead runs left. The last of them that changed this server and was not put back is recorded in its own name: what it
  * did stands, and somebody has just seen that it is whole.
  */
-export function settleScript(runs: string): Script {
-  return joinScripts([
-    sh`
-last=
-for d in ${runs}/*; do [ -s "$d/entry.json" ] && [ -e "$d/previous/record" ] && [ ! -e "$d/undone" ] && last=$d; done
-if [ -n "$last" ]; then
-entry=\${last##*/}; meta=$(cat "$last/entry.json")`,
-    RECORD,
-    sh`fi
-rm -rf ${runs}`,
-  ])
+export function settleScript(): Script {
+  return history`settle_runs`
 }
 
 function metaOf(entry: HistoryEntry): string {
   return JSON.stringify({ version: 1, ...entry })
 }
 
-const RECORD = sh`
-state=${STATE_DIR}; h=${HISTORY_DIR}; new="$h/.new"; umask 077
-full() { rm -rf "$new"; printf '@@fail history the history could not be written (disk full?)\n'; exit 1; }
-rm -rf "$new"; mkdir -p "$new/files" || full
-while read -r sum path; do
-  [ -f "$path" ] || continue
-  name=$(printf %s "$path" | tr / _)
-  cp -p -- "$path" "$new/files/$name" && echo "$(stat -c '%a %U %G' -- "$path") $name $path" >>"$new/manifest" || full
-done <"$state/owned"
-cp -- "$state/owned" "$new/sums" || full
-printf '%s\n' "$meta" >"$new/meta.json" || full
-rm -rf "$h/$entry"; mv "$new" "$h/$entry" || full
-ls -1 "$h" | sort -r | tail -n +${KEPT_ENTRIES + 1} | while read -r old; do rm -rf "$h/$old"; done; :`
-
 /** Prints every entry's meta.json in one line, oldest first, and after it a line per file: its checksum and its path. */
 export function listHistoryScript(): Script {
-  return sh`for f in ${HISTORY_DIR}/*/meta.json; do [ -f "$f" ] && cat "$f" && cat "\${f%/*}/sums" 2>/dev/null; done; :`
+  return history`list_history`
 }
 
 /** Entries that can be read; others (a future version's) are left out. */
@@ -120,21 +99,7 @@ function isEntry(value: unknown): value is HistoryEntry & { version: 1 } {
 
 /** Prints the files of the newest entry that is not newer than `id`: what this server had then. */
 export function snapshotScript(id: string): Script {
-  return joinScripts([
-    sh`wanted=${id}; found=`,
-    sh`for d in ${HISTORY_DIR}/*/; do
-  name=\${d%/}; name=\${name##*/}
-  [ -f "$d/manifest" ] || continue
-  # Ids sort as text; sort(1) in the C locale decides, dash has no < for strings.
-  [ "$(printf '%s\n%s\n' "$name" "$wanted" | sort | head -n 1)" = "$name" ] && found=$name
-done
-[ -n "$found" ] || { echo '@@end'; exit 0; }
-echo "entry $found"
-while read -r mode owner group name path; do
-  printf 'file %s %s %s %s ' "$mode" "$owner" "$group" "$path"; base64 -w 0 <${HISTORY_DIR}/"$found/files/$name"; echo
-done <${HISTORY_DIR}/"$found/manifest"
-echo '@@end'`,
-  ])
+  return history`print_snapshot ${id}`
 }
 
 /** undefined where the answer was cut. */

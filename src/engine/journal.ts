@@ -2,8 +2,8 @@
 import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
 import type { JournalLine, JournalSubject, ServerJournal } from '../state/drill.ts'
+import { shWith } from '../shell/sh.ts'
 import { LAST_CLOCK_MS, parseClock } from './observe/said.ts'
-import { sh } from './ssh/sh.ts'
 
 /** The last lines of the window are kept. */
 const MOST_LINES = 200
@@ -54,16 +54,16 @@ export async function readJournal(
   }
 }
 
+const journalOf = shWith('journal.sh')
+
 /** One line more than is kept tells that there were more. */
 export function journalScript({ matches }: JournalSubject, windowMs: number): Script {
-  return sh`for try in 1 2 3 4 5; do
-  read -r before _ </proc/uptime
-  now=$(date '+%s %N')
-  read -r after _ </proc/uptime
-  echo "clock $before $after $now"
-done
-exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE,SYSLOG_IDENTIFIER --lines=${MOST_LINES + 1} \
-  --since=@$(($(date +%s) - ${Math.ceil(windowMs / 1000) + 1})) ${matches}`
+  return journalOf`recent_journal ${Math.ceil(windowMs / 1000) + 1} ${MOST_LINES + 1} ${matches}`
+}
+
+/** The last lines, as they are. */
+export function lastWordsScript({ matches }: JournalSubject, lines: number): Script {
+  return journalOf`last_words ${lines} ${matches}`
 }
 
 interface BootReading {

@@ -2,7 +2,7 @@ import { HactlError } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import { LOCK_LOST_STATUS } from './apply/report.ts'
 import { STATE_DIR } from './observe/script.ts'
-import { sh } from './ssh/sh.ts'
+import { shWith } from '../shell/sh.ts'
 
 export const LOCK_DIR = `${STATE_DIR}/lock`
 /** Two missed heartbeats and a bit; with the beat below, a dead run's lock is free again within 30 s. */
@@ -12,7 +12,10 @@ const BEAT_MS = 8_000
 const CLOCK_SET_BACK_SECONDS = 10
 const LOCK_DEADLINE_MS = 25_000
 export const BUSY_STATUS = 96
-const MUTEX = `${STATE_DIR}/lock.mutex`
+
+const HELD_VARIABLES = { STATE_DIR, LOCK_DIR, LOCK_LOST_STATUS }
+const held = shWith('lock-held.sh', HELD_VARIABLES)
+const lock = shWith('lock.sh', { ...HELD_VARIABLES, LOCK_EXPIRES_SECONDS, CLOCK_SET_BACK_SECONDS, BUSY_STATUS })
 
 export interface LockClaim {
   /** Unique for this run. */
@@ -58,14 +61,18 @@ export async function withLock<T>(
   } finally {
     await Promise.allSettled(
       asked.map(session =>
-        current(session).run(releaseScript(claim.id), { effect: 'none', label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS }),
+        current(session).run(held`release_lock ${claim.id}`, { effect: 'none', label: 'release the lock', deadlineMs: LOCK_DEADLINE_MS }),
       ),
     )
   }
 }
 
 async function takeLock(session: Session, claim: LockClaim): Promise<void> {
-  const result = await session.run(takeScript(claim), { effect: 'none', label: 'take the lock', deadlineMs: LOCK_DEADLINE_MS })
+  const result = await session.run(lock`take_lock ${claim.id} ${claim.owner} ${claim.reason}`, {
+    effect: 'none',
+    label: 'take the lock',
+    deadlineMs: LOCK_DEADLINE_MS,
+  })
   if (result.code === 0) return
   const busy = lockedByOther(result, session.server)
   if (busy !== undefined) throw busy
@@ -83,52 +90,9 @@ export function mayBeDead(ageSeconds: number): boolean {
   return ageSeconds > LOCK_EXPIRES_SECONDS || ageSeconds < 0
 }
 
-/**
- * Waits, outside of the mutex, where the clock was set back: a living run shows itself by its next beat. A dead one's lock would else be
- * kept until the clock is there again. Defines lock_age, which sets $age to the seconds since the last heartbeat.
- */
-const LOCK_AGE = sh`
-lock_age() {
-  age=$(( $(date +%s) - $(stat -c %Y ${LOCK_DIR}/beat 2>/dev/null || stat -c %Y ${LOCK_DIR} 2>/dev/null || date +%s) ))
-}
-lock_age
-[ "$age" -ge 0 ] || sleep ${CLOCK_SET_BACK_SECONDS}`
-
-const LOCK_AGE_NOW = sh`lock_age; [ "$age" -ge 0 ] || age=${LOCK_EXPIRES_SECONDS + 1}`
-
-/** After LOCK_AGE: says whose it is, where its owner lives. */
-const END_WHERE_ALIVE = sh`${LOCK_AGE_NOW}
-if [ "$age" -le ${LOCK_EXPIRES_SECONDS} ]; then
-  echo "age $age"; cat ${LOCK_DIR}/info 2>/dev/null
-  exit ${BUSY_STATUS}
-fi`
-
-/** flock(1) makes "is it stale? then break it and take it" one step, so that two runs cannot both break it. */
-function takeScript(claim: LockClaim): Script {
-  return sh`
-umask 077
-mkdir -p ${STATE_DIR} || exit 1
-${LOCK_AGE}
-exec 9>${MUTEX} || exit 1
-flock -w 5 9 || exit 1
-if ! mkdir ${LOCK_DIR} 2>/dev/null; then
-  [ -d ${LOCK_DIR} ] || { mkdir ${LOCK_DIR}; exit 1; }
-  ${END_WHERE_ALIVE}
-fi
-printf 'id %s\nowner %s\nreason %s\n' ${claim.id} ${claim.owner} ${claim.reason} >${LOCK_DIR}/info && : >${LOCK_DIR}/beat && exit 0
-# Without its owner's name nobody could release it: a full disk leaves no lock.
-rm -f ${LOCK_DIR}/info ${LOCK_DIR}/beat; rmdir ${LOCK_DIR}
-exit 1`
-}
-
-function releaseScript(id: string): Script {
-  return sh`grep -qxF ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null && rm -rf ${LOCK_DIR}; :`
-}
-
 /** Ends a script with LOCK_LOST_STATUS unless this run still holds the lock; counts as a heartbeat. */
 export function lockGuard(id: string): Script {
-  return sh`grep -qxF ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null || exit ${LOCK_LOST_STATUS}
-touch ${LOCK_DIR}/beat`
+  return held`lock_guard ${id}`
 }
 
 /**
@@ -136,27 +100,17 @@ touch ${LOCK_DIR}/beat`
  * as long as no other run has ended well on this server, which clears it away.
  */
 export function lockGuardForUndo({ id, owner }: Pick<LockClaim, 'id' | 'owner'>, evidence: string): Script {
-  return sh`
-if ! grep -qxF ${`id ${id}`} ${LOCK_DIR}/info 2>/dev/null; then
-  exec 9>${MUTEX} && flock -w 5 9 && [ -e ${evidence} ] && mkdir ${LOCK_DIR} 2>/dev/null || exit ${LOCK_LOST_STATUS}
-  printf 'id %s\nowner %s\nreason %s\n' ${id} ${owner} 'an undo' >${LOCK_DIR}/info
-  exec 9>&-
-fi
-touch ${LOCK_DIR}/beat`
+  return held`lock_guard_for_undo ${id} ${owner} ${evidence}`
 }
 
 /** As lockGuard, for an undo that may go on without the lock, but not beside a run that has it now. */
 export function lockGuardUnlessTaken(id: string): Script {
-  return sh`[ ! -e ${LOCK_DIR}/info ] || grep -qxF ${`id ${id}`} ${LOCK_DIR}/info || exit ${LOCK_LOST_STATUS}`
+  return held`lock_guard_unless_taken ${id}`
 }
 
 /** Ends a script where a living run has the lock. A look that holds none touches nothing of that run's. */
 export function freeGuard(): Script {
-  return sh`
-if [ -d ${LOCK_DIR} ]; then
-  ${LOCK_AGE}
-  ${END_WHERE_ALIVE}
-fi`
+  return lock`free_guard`
 }
 
 /** E_LOCKED (5), naming the owner, where freeGuard or the taking of the lock ended a script; undefined for any other end. */
@@ -185,7 +139,7 @@ export function lockLost(result: CommandResult, server: string, label: string): 
 }
 
 async function beat(sessions: () => readonly Session[], claim: LockClaim, clock: Clock, stop: AbortSignal): Promise<void> {
-  const script = sh`grep -qxF ${`id ${claim.id}`} ${LOCK_DIR}/info 2>/dev/null && touch ${LOCK_DIR}/beat; :`
+  const script = held`renew_lock ${claim.id}`
   while (!stop.aborted) {
     try {
       await clock.sleep(BEAT_MS, stop)
@@ -201,14 +155,10 @@ async function beat(sessions: () => readonly Session[], claim: LockClaim, clock:
 
 /** Removes the lock of a dead run, or of any run where `force`; resolves to whether it is gone. */
 export async function breakLock(session: Session, force: boolean): Promise<boolean> {
-  const result = await session.run(
-    sh`
-[ -d ${LOCK_DIR} ] || exit 0
-${force ? sh`` : LOCK_AGE}
-exec 9>${MUTEX}; flock -w 5 9 || exit 1
-${force ? sh`age=${LOCK_EXPIRES_SECONDS + 1}` : LOCK_AGE_NOW}
-if [ "$age" -gt ${LOCK_EXPIRES_SECONDS} ]; then rm -rf ${LOCK_DIR}; else exit ${BUSY_STATUS}; fi`,
-    { effect: 'none', label: 'break the lock', deadlineMs: LOCK_DEADLINE_MS },
-  )
+  const result = await session.run(lock`break_lock ${force ? 'force' : 'dead'}`, {
+    effect: 'none',
+    label: 'break the lock',
+    deadlineMs: LOCK_DEADLINE_MS,
+  })
   return result.code === 0
 }

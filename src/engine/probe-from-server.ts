@@ -1,5 +1,6 @@
 import type { ProbeAnswer, ProbeTarget, Session } from '../ports.ts'
-import { sh } from './ssh/sh.ts'
+import { sourceText } from '../shell/library.ts'
+import { sh } from '../shell/sh.ts'
 
 /**
  * One probe from a server instead of the controller, with what every Debian has (perl-base). HTTPS is asked as far as TCP goes: perl-base
@@ -8,17 +9,7 @@ import { sh } from './ssh/sh.ts'
 export async function probeFromServer(session: Session, target: ProbeTarget, signal?: AbortSignal): Promise<ProbeAnswer> {
   const seconds = Math.max(1, Math.ceil(target.timeoutMs / 1000))
   const result = await session.run(
-    sh`timeout ${seconds + 1} perl -MIO::Socket::IP -e '
-my ($address, $port, $kind, $path, $host, $limit) = @ARGV;
-$SIG{ALRM} = sub { print "no answer in $limit s\n"; exit 1 };
-alarm $limit;
-my $s = IO::Socket::IP->new(PeerHost => $address, PeerPort => $port, Type => SOCK_STREAM) or do { print "$!\n"; exit 1 };
-if ($kind ne "http") { print "open\n"; exit 0 }
-print $s "GET $path HTTP/1.0\\r\\nHost: $host\\r\\nConnection: close\\r\\n\\r\\n";
-my $line = <$s>;
-if (defined $line && $line =~ m{^HTTP/\\S+ (\\d+)}) { print "HTTP $1\n"; exit 0 }
-print "no HTTP answer\n"; exit 1;
-' ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${seconds}`,
+    sh`timeout ${seconds + 1} perl -e ${sourceText('probe.pl')} -- ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${seconds}`,
     { effect: 'none', label: `ask ${target.address} from here`, deadlineMs: (seconds + 3) * 1000, signal },
   )
   const said = result.stdout.trim()

@@ -3,7 +3,7 @@ import { HactlError } from '../errors.ts'
 import type { Clock, Script, Session } from '../ports.ts'
 import type { HolderSample } from '../state/drill.ts'
 import { isLoss } from './links.ts'
-import { joinScripts, sh } from './ssh/sh.ts'
+import { shWith } from '../shell/sh.ts'
 
 /** Pause between two looks, in seconds; with the look itself some 110 ms to 150 ms. */
 const PAUSE_SECONDS = 0.1
@@ -96,50 +96,10 @@ async function streamSamples(session: Session, script: Script, run: SamplerRun):
  * The script that prints one line for each look: "hactl up=SECONDS holds=A,B unit:NAME=STATE file:PATH=NUMBER".
  * It ends when nobody reads it any more (SIGPIPE, or a failing echo where that is ignored) and after its bound by the server's clock.
  */
-export function samplerScript(watch: Watch): Script {
-  const looks = watch.vips.map(vip => sh`case $a in (*' inet '${vip}/*|*' inet '${vip}' peer '*|*' inet6 '${vip}/*) h=$h,${vip};; esac`)
-  const asked = watch.units.map(
-    (unit, i) => sh`
-  s${i}=unknown p${i}=0
-  for w in $(systemctl show -p ActiveState -p MainPID ${unit}.service 2>/dev/null); do
-    case $w in (ActiveState=*) s${i}=\${w#*=};; (MainPID=*) p${i}=\${w#*=};; esac
-  done`,
-  )
-  const gone = watch.units.map((_, i) => sh`[ $p${i} -eq 0 ] || [ -d /proc/$p${i} ] || ask=1`)
-  const unset = watch.units.map((_, i) => sh`p${i}=0`)
-  const told = watch.units.map((unit, i) => sh`l=$l' unit:'${unit}=$s${i}`)
-  const files = watch.trackers.map(
-    path => sh`t=; [ -r ${path} ] && read -r t <${path}
-case $t in ('') t=none;; (*[!0-9-]*) t=unreadable;; esac
-l=$l' file:'${path}=$t`,
-  )
-  return sh`
-n=0
-${joinScripts(unset)}
-read -r up _ </proc/uptime
-end=$((\${up%.*} + ${Math.ceil(watch.boundMs / 1000)}))
-while read -r up _ </proc/uptime && [ \${up%.*} -lt $end ]; do
-  ask=0
-  [ $((n % ${LOOKS_PER_SYSTEMCTL})) -eq 0 ] && ask=1
-  ${joinScripts(gone)}
-  if [ $ask -eq 1 ]; then
-    :
-    ${joinScripts(asked)}
-  fi
-  n=$((n + 1))
-  read -r up _ </proc/uptime
-  a=$(ip -o addr show 2>/dev/null)
-  if [ -n "$a" ]; then
-    h=
-    ${joinScripts(looks)}
-    l="hactl up=$up holds=\${h#,}"
-    ${joinScripts(told)}
-    ${joinScripts(files)}
-    echo "$l" || exit 0
-  fi
-  sleep ${PAUSE_SECONDS}
-done
-exit 0`
+export function samplerScript({ vips, units, trackers, boundMs }: Watch): Script {
+  const words = { VIPS: vips.join(' '), UNITS: units.join(' '), TRACKERS: trackers.join(' ') }
+  const call = shWith('sampler.sh', { ...words, LOOKS_PER_SYSTEMCTL, PAUSE_SECONDS })
+  return call`sample ${Math.ceil(boundMs / 1000)}`
 }
 
 /** One line of the script's as a sample; undefined for any other text. */

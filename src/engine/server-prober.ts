@@ -4,7 +4,8 @@ import type { Clock, ProbeTarget, Script, Session } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
 import { hostOf } from './probe-from-server.ts'
 import { PROBE_INTERVAL_MS } from './prober.ts'
-import { sh } from './ssh/sh.ts'
+import { sourceText } from '../shell/library.ts'
+import { sh } from '../shell/sh.ts'
 
 export interface ServerProbeRun {
   readonly session: Session
@@ -57,38 +58,7 @@ export async function runServerProber(run: ServerProbeRun): Promise<void> {
  */
 export function serverProbeScript(target: ProbeTarget, boundMs: number): Script {
   const limitSeconds = Math.max(1, Math.ceil(target.timeoutMs / 1000))
-  return sh`exec perl -MIO::Socket::IP -e '
-my ($address, $port, $kind, $path, $host, $status, $limit, $interval, $bound) = @ARGV;
-$SIG{CHLD} = $SIG{PIPE} = "IGNORE";
-my $parent = $$;
-sub now { open(my $f, "<", "/proc/uptime") or exit 1; my ($s) = split / /, <$f>; return $s * 1000 }
-my $start = now();
-my $n = 0;
-sub ask {
-  my $sent = shift;
-  my $tell = sub {
-    syswrite(STDOUT, join(" ", "probe", $sent, int(now() - $sent), @_) . "\n") or getppid() == $parent && kill("TERM", $parent);
-    exit 0;
-  };
-  $SIG{ALRM} = sub { $tell->("failed", "no answer in $limit s") };
-  alarm $limit;
-  my $s = IO::Socket::IP->new(PeerHost => $address, PeerPort => $port, Type => SOCK_STREAM) or $tell->("failed", "$!");
-  $tell->("ok") if $kind ne "http";
-  syswrite($s, "GET $path HTTP/1.1\\r\\nHost: $host\\r\\nUser-Agent: hactl\\r\\nConnection: close\\r\\n\\r\\n");
-  my $line = <$s>;
-  $tell->("failed", "closed without an answer") if !defined $line;
-  my ($code) = $line =~ m{^HTTP/1\\.[01] (\\d{3})} or $tell->("failed", "the answer is not HTTP");
-  $tell->(($status eq "any" ? $code < 500 : $code == $status) ? "ok" : ("failed", "HTTP $code"));
-}
-while ((my $now = now()) - $start < $bound) {
-  my $due = $start + $n * $interval;
-  if ($now < $due) { select(undef, undef, undef, ($due - $now) / 1000); next }
-  $n++;
-  my $pid = fork();
-  exit 1 if !defined $pid;
-  ask($now) if $pid == 0;
-}
-' ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${target.status ?? 'any'} ${limitSeconds} ${PROBE_INTERVAL_MS} ${boundMs}`
+  return sh`exec perl -e ${sourceText('server-prober.pl')} -- ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${target.status ?? 'any'} ${limitSeconds} ${PROBE_INTERVAL_MS} ${boundMs}`
 }
 
 function parseProbeLine(line: string): Pick<ProbeSample, 'sentMs' | 'tookMs' | 'ok' | 'error'> | undefined {

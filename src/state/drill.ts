@@ -2,6 +2,7 @@
  * Words of drills, shared by domain (what they mean) and engine (how they are carried out). Types only.
  * What was seen stands on one axis: all times are ms on the controller's monotonic clock; only differences mean anything.
  */
+import type { Script } from '../ports.ts'
 
 /** One probe of the service through a virtual address. */
 export interface ProbeSample {
@@ -109,11 +110,11 @@ export interface Disturbance {
   readonly title: string
   /** "start haproxy". */
   readonly undoTitle: string
-  readonly script: string
+  readonly script: Script
   /** Idempotent: may run twice, at once with itself, and where nothing was disturbed. */
-  readonly undo: string
+  readonly undo: Script
   /** Exits 0 once what was disturbed works again. */
-  readonly confirm: string
+  readonly confirm: Script
   /** What an operator runs on the server where hactl could not undo it. */
   readonly byHand: string
   /** The server is expected to be gone before it answers: a lost connection is then what was wanted, not a fault. */
@@ -123,7 +124,7 @@ export interface Disturbance {
   /** How long the script itself takes, in ms, where that is more than a moment. */
   readonly lastsMs?: number
   /** What must be there on the server: `script` exits 0 where it is. */
-  readonly needs?: { readonly script: string; readonly what: string; readonly fix: string }
+  readonly needs?: { readonly script: Script; readonly what: string; readonly fix: string }
 }
 
 /** A drill as its file declares it (playbooks/drills): what is disturbed where, and what must be seen. Never how. */

@@ -96,7 +96,7 @@ test('what the servers logged is read without the passwords that the inventory k
     MESSAGE: 'Auth data = k33pal1v, again k33pal1v',
   }
   const session = fakeSession('srv-1', [
-    { when: /journalctl/, reply: ({ emit }) => (emit('clock 1700000000000 10.0 10.0'), emit(JSON.stringify(line)), { code: 0 }) },
+    { when: /^recent_journal /, reply: ({ emit }) => (emit('clock 1700000000000 10.0 10.0'), emit(JSON.stringify(line)), { code: 0 }) },
   ])
   const instances = [{ authentication: { type: 'PASS', pass: new Secret('k33pal1v') } }, { authentication: undefined }] as const
   const links = { servers: ['srv-1'], current: () => session } as unknown as Links

@@ -58,8 +58,8 @@ function world(): World {
     ['srv-1', 'srv-2'].map(name => [
       name,
       fakeSession(name, [
-        { when: /@@begin/, reply: () => ({ stdout: says.get(name) ?? '' }) },
-        { when: /journalctl/, reply: () => ({ stdout: 'haproxy says why\n(Line 7) auth_pass hunter22 is odd\n' }) },
+        { when: /^ask_keepalived$/m, reply: () => ({ stdout: says.get(name) ?? '' }) },
+        { when: /^last_words /, reply: () => ({ stdout: 'haproxy says why\n(Line 7) auth_pass hunter22 is odd\n' }) },
         { when: /198\.18\.200\.200/, reply: () => (self.fromServer === 'ok' ? { stdout: 'HTTP/1.1 200 OK\n' } : { code: 1 }) },
       ]),
     ]),

@@ -160,7 +160,7 @@ describe('status tells of', () => {
       'the certificate /etc/ssl/more/a.pem ended 3 days ago',
       'there is no certificate in /etc/ssl/gone.pem',
     ])
-    expect(script).toContain("for p in '/etc/ssl/site.pem' '/etc/ssl/more'; do")
+    expect(script).toContain("\ncertificates '' 2 '/etc/ssl/site.pem' '/etc/ssl/more'\n")
   })
 })
 

@@ -1,3 +1,4 @@
+import { joinScripts } from '../../src/shell/sh.ts'
 import { createHash } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,12 +22,14 @@ const fileOf = (id: string, cluster = clusterWith()): FileResource => {
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 const IDS = [
+  'file/check-program',
   'file/check-script',
   'file/haproxy-dropin',
   'file/haproxy.cfg',
   'file/keepalived-dropin',
   'file/keepalived.conf',
   'file/members',
+  'file/service-hooks',
   'file/sysctl',
   'file/tmpfiles',
   'file/unattended-upgrades',
@@ -44,7 +47,8 @@ describe('what hactl wants on a server', () => {
   ] as const)('has the same names in %s', ([, cluster]) => {
     expect(
       desired(cluster)
-        .map(r => r.id)
+        // Programs that other files call have a task of their own where they must not be there.
+        .map(r => r.id.replace(/^absent\//, 'file/'))
         .toSorted(),
     ).toEqual(IDS)
   })
@@ -54,7 +58,7 @@ describe('what hactl wants on a server', () => {
       desired(classicWith())
         .filter(r => r.kind === 'absent-file')
         .map(r => r.id),
-    ).toEqual(['file/tmpfiles', 'file/haproxy-dropin', 'file/keepalived-dropin'])
+    ).toEqual(['file/tmpfiles', 'absent/check-program', 'absent/service-hooks', 'file/haproxy-dropin', 'file/keepalived-dropin'])
     expect(desired().filter(r => r.kind === 'absent-file')).toEqual([])
   })
 
@@ -122,9 +126,14 @@ describe('what hactl wants on a server', () => {
   test('has every file checked by the program that will read it, keepalived.conf in silence', () => {
     expect(fileOf('file/haproxy.cfg').validation?.argv).toEqual(['haproxy', '-c', '-f', '{}'])
     const check = { argv: ['keepalived', '-t', '-f', '{}'], mustBeSilent: true, alsoStaged: ['/usr/local/bin/haproxy-service-check.sh'] }
-    expect(fileOf('file/keepalived.conf').validation).toEqual({ ...check, before: expect.stringContaining('/run/hactl/drain') })
+    expect(fileOf('file/keepalived.conf').validation).toEqual({
+      ...check,
+      before: expect.objectContaining({ masked: 'make_missing_trackers' }),
+    })
     expect(fileOf('file/keepalived.conf', classicWith()).validation).toEqual(check)
     expect(fileOf('file/check-script').validation?.argv).toEqual(['sh', '-n', '{}'])
+    expect(fileOf('file/check-program').validation?.argv).toEqual(['perl', '-c', '{}'])
+    expect(fileOf('file/service-hooks').validation?.argv).toEqual(['sh', '-n', '{}'])
     // Before keepalived.conf: keepalived 2.3.3 refuses a track file whose folder is missing.
     expect(fileOf('file/tmpfiles').validation?.argv).toEqual(['systemd-tmpfiles', '--create', '{}'])
   })
@@ -154,20 +163,19 @@ describe('masks', () => {
 })
 
 describe('once a service is active', () => {
-  test('fast says that haproxy is up, with constants only; classic has nothing to say', () => {
-    const lines = (cluster = clusterWith()) => desired(cluster).flatMap(r => (r.kind === 'service' ? [r.whenActive] : []))
-    expect(lines().every(l => l.includes('/run/hactl/haproxy_down'))).toBe(true)
-    expect(lines().join()).not.toContain('192.0.2.')
-    expect(lines(classicWith())).toEqual(['', ''])
+  test('fast says that haproxy is up; classic has nothing to say', () => {
+    const lines = (cluster = clusterWith()) => desired(cluster).flatMap(r => (r.kind === 'service' ? r.whenActive : []))
+    expect(lines().map(({ masked }) => masked)).toEqual(['say_haproxy_runs', 'say_haproxy_runs_to_keepalived'])
+    expect(lines(classicWith())).toEqual([])
   })
 
   test('missing track files are made, haproxy never as down while it runs; those that are there stay', () => {
     const folder = mkdtempSync(join(tmpdir(), 'hactl-desired-'))
-    const script = desired(clusterWith()).flatMap(r => (r.id === 'service/keepalived' && r.kind === 'service' ? [r.whenActive] : []))
+    const script = desired(clusterWith()).flatMap(r => (r.id === 'service/keepalived' && r.kind === 'service' ? r.whenActive : []))
     writeFileSync(join(folder, 'drain'), '-253\n')
     try {
       // A shell function stands for systemctl: haproxy is active.
-      execFileSync('sh', ['-c', `systemctl() { true; }\n${script.join('').replaceAll('/run/hactl', folder)}`])
+      execFileSync('sh', ['-c', `systemctl() { true; }\n${joinScripts(script).raw.replaceAll('/run/hactl', folder)}`])
       const values = ['drain', 'haproxy_down', 'haproxy_offset', 'keepalived_offset'].map(name =>
         readFileSync(join(folder, name), 'utf8').trim(),
       )

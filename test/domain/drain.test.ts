@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { expect, test } from 'vitest'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
 import { renderDrainTmpfiles } from '../../src/domain/drain.ts'
 import { drillRefusals } from '../../src/domain/failover/drill.ts'
-import { keepAnsweringShell } from '../../src/domain/hand-over.ts'
+import { keepAnsweringScript } from '../../src/domain/hand-over.ts'
 import { nodeProblems } from '../../src/domain/health.ts'
 import { isDrained } from '../../src/domain/trackers.ts'
 import { MANAGED_PATHS } from '../../src/domain/desired.ts'
@@ -38,16 +41,42 @@ test('an offset that no keepalived watches drains nothing', () => {
   expect(isDrained({ ...node, files: { ...files, '/etc/keepalived/keepalived.conf': undefined } })).toBe(false)
 })
 
-test('the old holder answers by local routes, one per address and family, which a service of its own takes away', () => {
-  const shell = keepAnsweringShell(['192.0.2.200', '2001:db8::200'], 1000)
-  expect(shell).toMatch(
-    /^ip route replace local 192\.0\.2\.200 dev lo metric 9 table local; ip -6 route replace local 2001:db8::200 dev lo metric 9 table local; systemd-run /,
-  )
-  // Once by the service, once where it could not be started.
-  expect(shell.match(/ip route del local 192\.0\.2\.200 dev lo metric 9 table local/g)).toHaveLength(2)
-  // A connection that is left here would be in the way of a later one from the same port when the address comes back.
-  expect(shell).toMatch(/sleep 0\.3; .*ss -K [^;]* src "192\.0\.2\.200" .*ss -K [^;]* src "\[2001:db8::200\]" .*; ip route del /)
-  expect(spawnSync('sh', ['-n'], { input: shell, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
+describe('the old holder answers by local routes, one per address and family', () => {
+  const played = (fails: boolean) => {
+    const folder = mkdtempSync(join(tmpdir(), 'hactl-drain-'))
+    try {
+      for (const name of ['ip', 'ss', 'sleep', 'systemd-run'])
+        writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} $*" >>"$LOG"\n${name === 'systemd-run' && fails ? 'exit 1' : ''}\n`, {
+          mode: 0o755,
+        })
+      const log = join(folder, 'log')
+      const { raw } = keepAnsweringScript(['192.0.2.200', '2001:db8::200'], 1000)
+      const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, LOG: log }
+      expect(spawnSync('sh', ['-c', raw], { env, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
+      // As systemd hands it on.
+      const [, program = ''] = /systemd-run .* \/bin\/sh -c ([^]*)$/.exec(readFileSync(log, 'utf8')) ?? []
+      const text = readFileSync(log, 'utf8').split(' /bin/sh -c ')[0] ?? ''
+      writeFileSync(log, '')
+      spawnSync('sh', ['-c', program.replace(/\nip route del[^]*$/, '').replaceAll('$$', '$')], { env })
+      return { text, later: readFileSync(log, 'utf8'), whole: program }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }
+
+  test('which a service of its own takes away, with the connections that would be in the way later', () => {
+    const { text, later } = played(false)
+    expect(text).toMatch(
+      /^ip route replace local 192\.0\.2\.200 dev lo metric 9 table local\nip -6 route replace local 2001:db8::200 dev lo metric 9 table local\nsystemd-run /,
+    )
+    expect(later).toMatch(
+      /sleep 0\.3\n[^]*ss -K [^\n]* src 192\.0\.2\.200\nss -K [^\n]* src \[2001:db8::200\]\nip route del local 192\.0\.2\.200 /,
+    )
+  })
+
+  test('and no longer where that service cannot be started', () => {
+    expect(played(true).whole).toMatch(/\nip route del local 192\.0\.2\.200 dev lo metric 9 table local\n/)
+  })
 })
 
 test('no drill begins where every server that could take over is drained', () => {

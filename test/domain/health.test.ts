@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { drillRefusals } from '../../src/domain/failover/drill.ts'
-import { nodeProblems } from '../../src/domain/health.ts'
+import { dropinProblems, nodeProblems } from '../../src/domain/health.ts'
 import { CHECK_NAME, renderKeepalivedConf } from '../../src/domain/keepalived/config.ts'
 import { KEEPALIVED_CONF } from '../../src/domain/paths.ts'
 import { parseProbe } from '../../src/engine/observe/parse.ts'
@@ -75,4 +75,26 @@ test('a server that does not run fast yet is not ill for lack of its track files
   const conf = node.files[KEEPALIVED_CONF]?.content ?? ''
   const watching = withConf(node, `${conf}\nvrrp_track_file drain {\n file /run/hactl/drain\n}\n`)
   expect(nodeProblems(clusterWith(), watching)).toEqual([expect.stringMatching(/^the track files .* are missing/)])
+})
+
+describe('drop-ins', () => {
+  const paths = ['/etc/systemd/system/haproxy.service.d/hactl.conf', '/etc/systemd/system/keepalived.service.d/hactl.conf']
+  const probed = parseProbe('srv-1', recorded('fast-holder'), PROBE_REQUEST)
+  const dropin = (content: string) => ({ ...probed.files[paths[0] ?? ''], content })
+  const withDropins = (content: string, more: Record<string, unknown> = {}) => {
+    const files = Object.fromEntries(paths.map(path => [path, dropin(content)]))
+    return { ...probed, files: { ...probed.files, ...files, ...more } } as typeof probed
+  }
+  const calling = 'ExecStop=-/usr/local/lib/hactl/service-hooks.sh haproxy-stopping\n'
+
+  test('that call what is gone hand nothing over', () => {
+    expect(dropinProblems(withDropins(calling))).toEqual([
+      expect.stringContaining('service-hooks.sh is missing: a stop hands nothing over'),
+    ])
+    expect(dropinProblems(withDropins(calling, { '/usr/local/lib/hactl/service-hooks.sh': dropin('#!/bin/sh\n') }))).toEqual([])
+  })
+
+  test('of an older version of hactl call nothing', () => {
+    expect(dropinProblems(withDropins('ExecStop=-/bin/sh -c "exit 0"\n'))).toEqual([])
+  })
 })

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Cluster } from '../../src/domain/cluster-types.ts'
+import { renderServiceHooks } from '../../src/domain/hand-over.ts'
 import { renderHaproxyDropin } from '../../src/domain/haproxy/hooks.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from '../../src/domain/keepalived/hooks.ts'
+import { SERVICE_HOOKS } from '../../src/domain/paths.ts'
 import { clusterWith } from './example.ts'
-import { hookScript } from './unit-file.ts'
+import { hookCall } from './unit-file.ts'
 
 let folder: string
 
@@ -45,19 +47,22 @@ function holdsAddress(looks: number): void {
   play('ip', `${route}; n=$(cat "$LOG.looks" 2>/dev/null || echo 0); echo $((n+1)) > "$LOG.looks"; [ $n -ge ${looks} ] || ${line}`)
 }
 
+const UNITS = { haproxy: renderHaproxyDropin(), keepalived: renderKeepalivedDropin() }
+
 /** Runs one hook of a drop-in; what it called, in order. */
-function run(unit: string, key: string, env: Record<string, string> = {}): readonly string[] {
+function run(unit: keyof typeof UNITS, key: string, env: Record<string, string> = {}, cluster: Cluster = clusterWith()): readonly string[] {
   const log = join(folder, 'log')
   rmSync(log, { force: true })
   writeFileSync(log, '')
-  execFileSync(
-    'sh',
-    ['-c', hookScript(unit, key).replaceAll('/run/hactl', join(folder, 'run')).replaceAll('/proc/uptime', join(folder, 'uptime'))],
-    {
-      env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LOG: log, ...env },
-      stdio: ['ignore', 'ignore', 'ignore'],
-    },
-  )
+  const [program, ...words] = hookCall(UNITS[unit], key)
+  expect(program).toBe(SERVICE_HOOKS)
+  const path = join(folder, 'service-hooks.sh')
+  const text = renderServiceHooks(cluster)
+  writeFileSync(path, text.replaceAll('/run/hactl', join(folder, 'run')).replaceAll('/proc/uptime', join(folder, 'uptime')))
+  execFileSync('/bin/sh', [path, ...words], {
+    env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LOG: log, ...env },
+    stdio: ['ignore', 'ignore', 'ignore'],
+  })
   return readFileSync(log, 'utf8').split('\n').filter(Boolean)
 }
 
@@ -67,7 +72,7 @@ function tracker(name: string): string | undefined {
 }
 
 const mainPid = { MAINPID: String(process.pid) }
-const stop = (cluster: Cluster = clusterWith(), env: Record<string, string> = mainPid) => run(renderHaproxyDropin(cluster), 'ExecStop', env)
+const stop = (cluster: Cluster = clusterWith(), env: Record<string, string> = mainPid) => run('haproxy', 'ExecStop', env, cluster)
 
 describe('before haproxy stops', () => {
   test('a server without the address hands nothing over and waits for nobody', () => {
@@ -98,11 +103,9 @@ describe('before haproxy stops', () => {
   test('connections end only where their address has left', () => {
     holdsAddress(1_000_000)
     expect(stop().filter(l => l.startsWith('ss'))).toEqual([])
-    expect(run(renderKeepalivedDropin(clusterWith()), 'ExecStopPost').filter(l => l.startsWith('ss'))).toEqual([])
+    expect(run('keepalived', 'ExecStopPost').filter(l => l.startsWith('ss'))).toEqual([])
     holdsAddress(0)
-    expect(run(renderKeepalivedDropin(clusterWith()), 'ExecStopPost').filter(l => l.startsWith('ss'))).toEqual([
-      'ss -K -H -t state connected src 192.0.2.200',
-    ])
+    expect(run('keepalived', 'ExecStopPost').filter(l => l.startsWith('ss'))).toEqual(['ss -K -H -t state connected src 192.0.2.200'])
   })
 
   test('answers for no address that another server holds', () => {
@@ -142,99 +145,98 @@ describe('before haproxy stops', () => {
 })
 
 describe('around a start and a stop of haproxy', () => {
-  const unit = renderHaproxyDropin(clusterWith())
-
   test('a hand-over that was killed leaves no route behind', () => {
     play('ip', 'echo "ip $*" >> "$LOG"')
     const gone = 'ip route del local 192.0.2.200 dev lo metric 9 table local'
-    expect(run(unit, 'ExecStopPost', { SERVICE_RESULT: 'timeout' })).toContain(gone)
-    expect(run(renderKeepalivedDropin(clusterWith()), 'ExecStopPost')).toContain(gone)
+    expect(run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'timeout' })).toContain(gone)
+    expect(run('keepalived', 'ExecStopPost')).toContain(gone)
   })
 
   test('a planned stop ends as down, without an offset', () => {
-    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'success' })
+    run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'success' })
     expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['1', '0'])
   })
 
   test('a start says that haproxy is up and gives the priority back', () => {
-    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'success' })
-    expect(run(unit, 'ExecStartPost').filter(l => l.startsWith('systemd-run'))).toEqual([])
+    run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'success' })
+    expect(run('haproxy', 'ExecStartPost').filter(l => l.startsWith('systemd-run'))).toEqual([])
     expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['0', '0'])
   })
 
   test('after a crash the priority comes back by a timer only, so that a crashing haproxy does not move the address to and fro', () => {
-    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'signal' })
+    run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'signal' })
     expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['1', '-253'])
-    const called = run(unit, 'ExecStartPost')
+    const called = run('haproxy', 'ExecStartPost')
     expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['0', '-253'])
-    expect(called.join()).toMatch(/systemd-run .*--on-active=5 .*echo 0 > .*haproxy_offset/)
-    expect(run(unit, 'ExecStopPost', { SERVICE_RESULT: 'success' }).join()).toContain('stop haproxy-hactl-damping.timer')
+    expect(called.join()).toMatch(/systemd-run .*--on-active=5 .*service-hooks[.]sh haproxy-stable$/)
+    execFileSync('/bin/sh', [join(folder, 'service-hooks.sh'), 'haproxy-stable'])
+    expect(tracker('haproxy_offset')).toBe('0')
+    run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'signal' })
+    expect(run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'success' }).join()).toContain('stop haproxy-hactl-damping.timer')
     expect(tracker('haproxy_offset')).toBe('0')
   })
 
   test('a second crash before haproxy was stable waits before the next start; systemd gives up on neither', () => {
-    run(unit, 'ExecStartPost')
-    expect(run(unit, 'ExecStopPost', { SERVICE_RESULT: 'signal' }).filter(l => l.startsWith('sleep'))).toEqual([])
-    run(unit, 'ExecStartPost')
-    expect(run(unit, 'ExecStopPost', { SERVICE_RESULT: 'signal' }).filter(l => l.startsWith('sleep'))).toEqual(['sleep 1'])
-    expect(unit).toContain('\nStartLimitIntervalSec=0\n')
+    run('haproxy', 'ExecStartPost')
+    expect(run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'signal' }).filter(l => l.startsWith('sleep'))).toEqual([])
+    run('haproxy', 'ExecStartPost')
+    expect(run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'signal' }).filter(l => l.startsWith('sleep'))).toEqual(['sleep 1'])
+    expect(UNITS.haproxy).toContain('\nStartLimitIntervalSec=0\n')
   })
 
   test('where the timer cannot be set the priority comes back at once', () => {
-    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'signal' })
+    run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'signal' })
     play('systemd-run', 'exit 1')
-    run(unit, 'ExecStartPost')
+    run('haproxy', 'ExecStartPost')
     expect(tracker('haproxy_offset')).toBe('0')
   })
 
   test('leave nothing half written behind', () => {
-    run(unit, 'ExecStopPost', { SERVICE_RESULT: 'success' })
-    run(unit, 'ExecStartPost')
+    run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'success' })
+    run('haproxy', 'ExecStartPost')
     expect(execFileSync('ls', ['-A', join(folder, 'run')]).toString()).toBe('haproxy_down\nhaproxy_offset\n')
   })
 
   test('haproxy stops before keepalived at a shutdown', () => {
-    expect(unit).toContain('[Unit]\nAfter=keepalived.service\n')
+    expect(UNITS.haproxy).toContain('[Unit]\nAfter=keepalived.service\n')
   })
 })
 
 describe('around keepalived', () => {
-  const unit = renderKeepalivedDropin(clusterWith())
-
   test('the holder hands over before keepalived stops, and takes its priority back at the next start', () => {
     holdsAddress(2)
-    run(unit, 'ExecStop', mainPid)
+    run('keepalived', 'ExecStop', mainPid)
     expect([tracker('keepalived_offset'), tracker('haproxy_offset')]).toEqual(['-253', undefined])
-    run(unit, 'ExecStartPre')
+    run('keepalived', 'ExecStartPre')
     expect(tracker('keepalived_offset')).toBe('0')
   })
 
   test('a haproxy that runs and was never announced is announced', () => {
-    run(unit, 'ExecStartPre')
+    run('keepalived', 'ExecStartPre')
     expect(tracker('haproxy_down')).toBe('0')
   })
 
   test('a haproxy that does not run is down, and one that is down stays down', () => {
     play('systemctl', 'exit 3')
-    run(unit, 'ExecStartPre')
+    run('keepalived', 'ExecStartPre')
     expect(tracker('haproxy_down')).toBe('1')
     play('systemctl', 'exit 0')
-    run(unit, 'ExecStartPre')
+    run('keepalived', 'ExecStartPre')
     expect(tracker('haproxy_down')).toBe('1')
   })
 
   test('track files that are missing are made, and a drain outlives a start', () => {
-    run(unit, 'ExecStartPre')
+    run('keepalived', 'ExecStartPre')
     expect([tracker('drain'), tracker('haproxy_offset'), tracker('keepalived_offset')]).toEqual(['0', '0', '0'])
     writeFileSync(join(folder, 'run', 'drain'), '-253\n')
     writeFileSync(join(folder, 'run', 'haproxy_offset'), '-253\n')
-    run(unit, 'ExecStartPre')
+    run('keepalived', 'ExecStartPre')
     expect([tracker('drain'), tracker('haproxy_offset'), tracker('keepalived_offset')]).toEqual(['-253', '-253', '0'])
   })
 
   test('the folder is made where it is missing', () => {
     rmSync(join(folder, 'run'), { recursive: true })
-    run(unit, 'ExecStartPre')
+    run('keepalived', 'ExecStartPre')
     expect(tracker('keepalived_offset')).toBe('0')
     expect(renderTmpfilesConf().split('\n').slice(1, -1)).toEqual([
       'd /run/hactl 0755 root root -',
@@ -243,18 +245,18 @@ describe('around keepalived', () => {
   })
 
   test('a keepalived that dies comes back, however often and in whatever way', () => {
-    expect(unit).toMatch(/^Restart=always$/m)
-    expect(unit).toContain('[Unit]\nStartLimitIntervalSec=0\n')
+    expect(UNITS.keepalived).toMatch(/^Restart=always$/m)
+    expect(UNITS.keepalived).toContain('[Unit]\nStartLimitIntervalSec=0\n')
   })
 
   test('an address that a killed keepalived left behind stays until a backup has had the time to take it, then goes', () => {
     play('ip', 'echo "ip $*" >> "$LOG"; echo "7: vlan5@eth0 inet 192.0.2.200/24 scope global secondary vlan5"')
-    const called = run(unit, 'ExecStopPost')
+    const called = run('keepalived', 'ExecStopPost')
     expect(called.filter(l => l.startsWith('sleep'))).toHaveLength(40)
     expect(called.at(-2)).toBe('ip addr del 192.0.2.200/24 dev vlan5')
   })
 
   test('a keepalived that took its address with it is waited for by nobody', () => {
-    expect(run(unit, 'ExecStopPost').filter(l => l.startsWith('sleep'))).toEqual([])
+    expect(run('keepalived', 'ExecStopPost').filter(l => l.startsWith('sleep'))).toEqual([])
   })
 })

@@ -1,8 +1,7 @@
-/** Reads a hook out of a drop-in as systemd does (systemd.unit(5), "QUOTING"; systemd.service(5), "COMMAND LINES"). */
-export function hookScript(unitText: string, key: string): string {
-  const joined = unitText.replaceAll('\\\n', ' ')
-  const line = joined.split('\n').find(l => l.startsWith(`${key}=`))
-  const match = /^\w+=-\/bin\/sh -c "((?:[^"\\]|\\.)*)"$/.exec(line ?? '')
+/** What a drop-in runs: the words of an Exec line, whose failure systemd ignores (systemd.service(5), "COMMAND LINES"). */
+export function hookCall(unitText: string, key: string): readonly string[] {
+  const line = unitText.split('\n').find(text => text.startsWith(`${key}=`))
+  const match = /^\w+=-(\/[\w./-]+(?: [\w-]+)*)$/.exec(line ?? '')
   if (match === null) throw new Error(`no ${key} of that form in ${unitText}`)
-  return (match[1] ?? '').replace(/\\(.)/g, '$1').replaceAll('%%', '%').replaceAll('$$', '$')
+  return match[1]?.split(' ') ?? []
 }

@@ -4,7 +4,7 @@ import { fakeSession } from '../support/remote.ts'
 
 const VIP = '198.51.100.200'
 const look = (stdout: string) =>
-  observeDrillState(fakeSession('srv-1', [{ when: /list-units/, reply: () => ({ stdout }) }]), {
+  observeDrillState(fakeSession('srv-1', [{ when: /^drill_state$/, reply: () => ({ stdout }) }]), {
     vips: [VIP],
     units: ['haproxy'],
     trackers: ['/run/hactl/drain'],

@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SERVICE_JOURNAL } from '../../src/domain/journal.ts'
 import { journalScript, parseJournalLine, readJournal } from '../../src/engine/journal.ts'
@@ -109,9 +113,18 @@ describe('the journal of a server', () => {
   })
 
   test("is asked for by the server's own time, bounded, and without haproxy's requests", () => {
-    const { raw } = journalScript(SERVICE_JOURNAL, 8200)
-    expect(raw).toContain('--since=@$(($(date +%s) - 10))')
-    expect(raw).toContain('--lines=201')
-    expect(raw).not.toContain('PRIORITY=6')
+    const folder = mkdtempSync(join(tmpdir(), 'hactl-journal-'))
+    try {
+      writeFileSync(join(folder, 'journalctl'), '#!/bin/sh\necho "journalctl $*"\n', { mode: 0o755 })
+      writeFileSync(join(folder, 'date'), '#!/bin/sh\ncase $1 in +%s) echo 1700000010 ;; *) echo "1700000010 5" ;; esac\n', { mode: 0o755 })
+      const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}` }
+      const asked = execFileSync('sh', ['-c', journalScript(SERVICE_JOURNAL, 8200).raw], { env, encoding: 'utf8' })
+        .split('\n')
+        .at(-2)
+      expect(asked).toMatch(/ --lines=201 --since=@1700000000 _SYSTEMD_UNIT=keepalived[.]service [+] _PID=1 /)
+      expect(asked).not.toContain('PRIORITY=6')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })

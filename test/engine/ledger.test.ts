@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createLedger, keepLedger } from '../../src/engine/ledger.ts'
 import { HactlError } from '../../src/errors.ts'
 import type { CommandResult, Effect, LedgerEntry } from '../../src/ports.ts'
-import { sh } from '../../src/engine/ssh/sh.ts'
+import { sh } from '../../src/shell/sh.ts'
 import { connectionLost, fakeSession } from '../support/remote.ts'
 
 type End = Partial<CommandResult> | (() => never)

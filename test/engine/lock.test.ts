@@ -11,9 +11,9 @@ import { type FakeSession, fakeSession, type Reply } from '../support/remote.ts'
 import { bareServer, type ShellServer, shellServerLacks } from '../support/shell-server.ts'
 
 const claim = (id: string) => ({ id, owner: 'ops@laptop', reason: 'deploy' })
-const TAKE = /flock -w 5 9/
-const BEAT = /touch .*beat.*; :$/
-const RELEASE = /rm -rf/
+const TAKE = /^take_lock /
+const BEAT = /^renew_lock /
+const RELEASE = /^release_lock /
 
 describe('a lock on three servers', () => {
   const granted: Reply = { when: TAKE, reply: () => undefined }
@@ -28,7 +28,7 @@ describe('a lock on three servers', () => {
   const three = (take: readonly Reply[]): readonly FakeSession[] =>
     take.map((reply, index) => fakeSession(`srv-${index + 1}`, [reply, ...rest]))
   const purposes = (session: FakeSession) =>
-    session.sent.map(script => (TAKE.test(script) ? 'take' : RELEASE.test(script) ? 'release' : 'beat'))
+    session.calls.map(script => (TAKE.test(script) ? 'take' : RELEASE.test(script) ? 'release' : 'beat'))
 
   test('is held while the work goes on, shows signs of life, and is given back', async () => {
     const clock = manualClock()
@@ -132,7 +132,7 @@ describe('a lock on one real file system', unlessLacking(shellServerLacks()), ()
     const once: Session = {
       ...server.session,
       run: async (script, options) =>
-        RELEASE.test(script.raw) ? { code: 0, stdout: '', stderr: '', durationMs: 1 } : server.session.run(script, options),
+        RELEASE.test(script.masked) ? { code: 0, stdout: '', stderr: '', durationMs: 1 } : server.session.run(script, options),
     }
     await withLock([once], claim(id), manualClock(), () => Promise.resolve())
   }

@@ -76,11 +76,16 @@ describe('the playbook that hactl ships', () => {
       modelServer('srv-3', 13),
     ])
     const wanted = plan.servers[0] ?? { actions: [], unchanged: [] }
-    const ids = [...wanted.actions, ...wanted.unchanged].map(({ id }) => id)
+    const all = [...wanted.actions, ...wanted.unchanged].map(({ id }) => id)
+    const tasksOf = shipped.stages.flatMap(one => one.tasks)
+    expect(all.filter(id => !tasksOf.includes(id))).toEqual([])
+    // A program that others call has a second task, for where it must not be there.
+    const ids = all.map(id => id.replace(/^absent\//, 'file/'))
     // Of certificates there are as many as an inventory lists, and one task settles them all; without `firewall: open` nothing of it is
     // wanted, nor IPv6's parameter without such an address.
     const others = ['file/certificates', 'sysctl/net.ipv6.ip_nonlocal_bind']
-    const tasks = shipped.stages.flatMap(one => one.tasks).filter(task => !others.includes(task) && !task.includes('firewall'))
+    const tasks = tasksOf.filter(task => !others.includes(task) && !/firewall|^absent\//.test(task))
+    expect(tasksOf.filter(task => task.startsWith('absent/') && !tasks.includes(task.replace(/^absent\//, 'file/')))).toEqual([])
     expect(tasks.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(ids.toSorted((a, b) => (a < b ? -1 : 1)))
     const paths = MANAGED_PATHS.filter(path => path !== FIREWALL_SCRIPT && path !== FIREWALL_UNIT)
     expect(ids.filter(id => id.startsWith('file/'))).toHaveLength(paths.length)

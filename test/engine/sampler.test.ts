@@ -41,7 +41,7 @@ test('samples carry the time of their arrival', async () => {
   const stop = new AbortController()
   const session = fakeSession('srv-1', [
     {
-      when: /hactl up=/,
+      when: /^sample /,
       reply: async ({ emit }) => {
         emit(line(''))
         await clock.sleep(120)
@@ -65,7 +65,7 @@ test('a lost connection is unreachable, not "holds nothing", and is sought anew 
   const clock = manualClock(0)
   const samples: HolderSample[] = []
   const stop = new AbortController()
-  const endless = { when: /hactl up=/, reply: async ({ emit }: { emit: (text: string) => void }) => (emit(line('198.51.100.200')), hang()) }
+  const endless = { when: /^sample /, reply: async ({ emit }: { emit: (text: string) => void }) => (emit(line('198.51.100.200')), hang()) }
   const first = fakeSession('srv-1', [endless])
   let attempts = 0
   const run = runSampler({
@@ -95,7 +95,7 @@ test('a lost connection is unreachable, not "holds nothing", and is sought anew 
 
 test('a script that cannot run is a fault, not an unreachable server', async () => {
   const clock = manualClock(0)
-  const session = fakeSession('srv-1', [{ when: /hactl up=/, reply: () => ({ code: 127, stderr: 'sh: not found\n' }) }])
+  const session = fakeSession('srv-1', [{ when: /^sample /, reply: () => ({ code: 127, stderr: 'sh: not found\n' }) }])
   const run = runSampler({
     session,
     reconnect: neverAgain,
@@ -111,7 +111,7 @@ test('seeking a lost server ends with the bound', async () => {
   const clock = manualClock(0)
   const session = fakeSession('srv-1', [
     {
-      when: /hactl up=/,
+      when: /^sample /,
       reply: () => {
         throw connectionLost('srv-1')
       },

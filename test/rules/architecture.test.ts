@@ -7,7 +7,7 @@ const SRC = resolve(import.meta.dirname, '../../src')
 
 /** By the first folder (or file) under src/: what it may import, and what it may import as types only. */
 const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly types?: readonly string[] }>> = {
-  state: { code: [] },
+  state: { code: [], types: ['ports'] },
   ports: { code: [], types: ['secret'] },
   errors: { code: [] },
   'exit-status': { code: ['errors'], types: ['ports'] },
@@ -17,10 +17,12 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   system: { code: ['errors'], types: ['ports'] },
   'command-log': { code: [], types: ['engine'] },
   inventory: { code: ['errors', 'yaml', 'secret'], types: ['ports'] },
-  domain: { code: ['errors', 'secret'], types: ['state', 'inventory'] },
+  'on-server': { code: [] },
+  shell: { code: ['errors', 'secret', 'on-server'], types: ['ports'] },
+  domain: { code: ['errors', 'secret', 'shell'], types: ['state', 'ports', 'inventory'] },
   report: { code: ['domain', 'words'], types: ['state'] },
-  engine: { code: ['errors', 'secret', 'yaml'], types: ['state', 'ports'] },
-  app: { code: ['errors', 'exit-status', 'secret', 'yaml', 'inventory', 'domain', 'report', 'engine'], types: ['state', 'ports'] },
+  engine: { code: ['errors', 'secret', 'yaml', 'shell'], types: ['state', 'ports'] },
+  app: { code: ['errors', 'exit-status', 'secret', 'yaml', 'shell', 'inventory', 'domain', 'report', 'engine'], types: ['state', 'ports'] },
   // secret: the sudo password that was typed becomes one before it goes anywhere.
   cli: { code: ['app', 'errors', 'exit-status', 'yaml', 'secret', 'words'], types: ['ports', 'state', 'inventory', 'domain', 'engine'] },
   main: { code: ['app', 'cli', 'command-log', 'engine', 'errors', 'system'], types: ['ports'] },

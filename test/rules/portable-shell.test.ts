@@ -20,11 +20,11 @@ const UNSHARED: readonly (readonly [pattern: RegExp, why: string])[] = [
 ]
 
 function codeLines(): readonly { readonly place: string; readonly line: string }[] {
-  return globSync('src/**/*.ts', { cwd: root }).flatMap(path =>
+  return globSync('src/**/*.{ts,sh,pl}', { cwd: root }).flatMap(path =>
     readFileSync(join(root, path), 'utf8')
       .split('\n')
       .map((line, at) => ({ place: `${path}:${at + 1}`, line }))
-      .filter(({ line }) => !/^\s*(?:\*|\/\/|\/\*\*)/.test(line)),
+      .filter(({ line }) => !/^\s*(?:[#*]|\/\/|\/\*\*)/.test(line)),
   )
 }
 

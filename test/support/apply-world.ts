@@ -1,4 +1,5 @@
 /** Three servers on which a plan is applied: what reaches them is logged by purpose, and any step can be made to fail. */
+import { sh } from '../../src/shell/sh.ts'
 import { applyPlan } from '../../src/engine/apply.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import { createLedger, keepLedger } from '../../src/engine/ledger.ts'
@@ -141,11 +142,11 @@ const RELOAD: Action = {
   unit: 'keepalived',
   steps: ['reload', 'stamp'],
   loadedHash: '0'.repeat(64),
-  whenActive: '',
+  whenActive: [],
   reason: 'it runs another configuration',
 }
 
-const NO_SCRIPTS = { beforeReload: ':', loaded: ':', started: ':', putBack: ':', expect: [] }
+const NO_SCRIPTS = { beforeReload: sh`:`, loaded: sh`:`, started: sh`:`, putBack: sh`:` }
 const SERVICES: ServiceTable = {
   haproxy: { unit: 'haproxy', comparedId: undefined, ...NO_SCRIPTS },
   keepalived: { unit: 'keepalived', comparedId: 'file/keepalived.conf', ...NO_SCRIPTS },

@@ -110,8 +110,8 @@ export function drainWorld(): DrainWorld {
     return world.holder
   }
   const written = (server: string) => (script: string) => {
-    const value = /echo (-?\d+) > \/run\/hactl\/\.drain/.exec(script)?.[1]
-    if (script.includes('rm -f /etc/tmpfiles.d/hactl-drain.conf')) {
+    const value = /write_tracker 'drain' (-?\d+)/.exec(script)?.[1]
+    if (script.includes("rm -f '/etc/tmpfiles.d/hactl-drain.conf'")) {
       note('forget', server)
       world.persistent.delete(server)
     }
@@ -145,9 +145,9 @@ export function drainWorld(): DrainWorld {
   ]
   const open = (server: string): FakeSession => {
     const session = fakeSession(server, [
-      { when: /@@end all/, reply: () => ({ stdout: answerOf(world, server, holder(), priority(server)) }) },
+      { when: /^ask_keepalived$/m, reply: () => ({ stdout: answerOf(world, server, holder(), priority(server)) }) },
       {
-        when: /hactl up=/,
+        when: /^sample /,
         async reply({ emit, gone }) {
           while (!gone.aborted) {
             const haproxy = world.halted.has(server) ? 'inactive' : 'active'
@@ -158,22 +158,22 @@ export function drainWorld(): DrainWorld {
           return {}
         },
       },
-      { when: /flock -w 5 9/, reply: () => ({}) },
+      { when: /^take_lock /, reply: () => ({}) },
       {
-        when: /keep-answering/,
+        when: /^keep_answering /,
         reply: () => {
           world.answering.push(server)
           return {}
         },
       },
       { when: /^ss -Htn state established src '192\.0\.2\.200' \| wc -l$/, reply: () => ({ stdout: '7\n' }) },
-      { when: /^grep -qxF 'id [0-9a-f]+' .*(rm -rf|&& touch \S+; :$)/, reply: () => ({}) },
+      { when: /^(?:release|renew)_lock /, reply: () => ({}) },
       {
-        when: /hactl-drain|run\/hactl\/\.drain/,
-        reply: async ({ script }): Promise<Partial<CommandResult>> => {
+        when: /hactl-drain|write_tracker 'drain'/,
+        reply: async ({ call: script }): Promise<Partial<CommandResult>> => {
           await clock.sleep(1)
-          const isForAnybody = script.startsWith('[ ! -e ')
-          if (script.includes('exit 97') && (isForAnybody ? world.isLockTaken : world.isLockBroken)) return { code: 97 }
+          const isForAnybody = script.startsWith('lock_guard_unless_taken ')
+          if (script.startsWith('lock_guard') && (isForAnybody ? world.isLockTaken : world.isLockBroken)) return { code: 97 }
           written(server)(script)
           return {}
         },

@@ -85,7 +85,7 @@ export function drillWorld(): DrillWorld {
     }
     const session = fakeSession(server, [
       {
-        when: /hactl up=/,
+        when: /^sample /,
         async reply({ emit, gone }) {
           await world.before('sample', server)
           while (!gone.aborted) {
@@ -98,7 +98,7 @@ export function drillWorld(): DrillWorld {
           return {}
         },
       },
-      { when: /list-units/, reply: does('state', state) },
+      { when: /^drill_state$/, reply: does('state', state) },
       {
         when: /^systemd-run .*--unit='hactl-undo-abcd\d?' --on-active=\d+s .*is-active --quiet 'hactl-undo-abcd\d?'\.timer$/s,
         reply: does('arm', () => {
@@ -108,14 +108,14 @@ export function drillWorld(): DrillWorld {
       },
       {
         // Never without the lock, nor where the undo has gone off already.
-        when: /^grep -qxF 'id lock1' .* exit 97\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop haproxy\.service'$/s,
+        when: /^lock_guard 'lock1'\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop haproxy\.service'$/s,
         reply: does('disturb', () => {
           setRunning(false)
           return undefined
         }),
       },
       {
-        when: /systemctl start haproxy\.service'\n.*is-active --quiet haproxy\.service'$/s,
+        when: /^\/bin\/sh -c 'start_anew .*haproxy.*'\n\/bin\/sh -c 'runs .*haproxy.*'$/,
         reply: does('undo', () => {
           setRunning(true)
           return undefined

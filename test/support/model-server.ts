@@ -115,7 +115,7 @@ function actionSteps(server: ModelServer, action: Action): readonly (() => void)
     case 'open-firewall':
       return []
     case 'service':
-      return action.steps.map(step => () => serviceStep(server, action.unit, step, action.loadedHash, action.whenActive))
+      return action.steps.map(step => () => serviceStep(server, action.unit, step, action.loadedHash, action.whenActive.length > 0))
   }
 }
 
@@ -124,7 +124,7 @@ function serviceStep(
   unit: Unit,
   step: Extract<Action, { kind: 'service' }>['steps'][number],
   loadedHash: string,
-  whenActive: string,
+  makesTrackers: boolean,
 ): void {
   const service = server.services[unit]
   switch (step) {
@@ -138,7 +138,7 @@ function serviceStep(
     case 'reload':
       service.isActive = true
       service.loaded = server.files.get(CONFIG[unit])?.content
-      if (unit === 'keepalived' && whenActive !== '') for (const path of Object.values(TRACKER_FILES)) server.trackers.set(path, '0')
+      if (unit === 'keepalived' && makesTrackers) for (const path of Object.values(TRACKER_FILES)) server.trackers.set(path, '0')
       return
     case 'stamp':
       service.stamp = loadedHash

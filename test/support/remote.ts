@@ -5,6 +5,8 @@ import { interrupted } from './clock.ts'
 
 export interface Asked {
   readonly script: string
+  /** The script without the files whose functions it calls, and with its secrets masked: what a log shows. */
+  readonly call: string
   readonly options: RunOptions
   /** Sends one line of stdout, as it would arrive. */
   readonly emit: (line: string) => void
@@ -15,6 +17,7 @@ export interface Asked {
 type Answer = Partial<CommandResult> | undefined
 
 export interface Reply {
+  /** Of the call. */
   readonly when: RegExp
   readonly reply: (asked: Asked) => Answer | Promise<Answer>
 }
@@ -22,6 +25,8 @@ export interface Reply {
 export interface FakeSession extends Session {
   /** Every script that was sent, in order. */
   readonly sent: readonly string[]
+  /** Their calls. */
+  readonly calls: readonly string[]
   readonly isClosed: boolean
   /** Cuts the connection: what runs fails with E_CONNECTION_LOST, and so does all that comes after. */
   lose(): void
@@ -29,12 +34,14 @@ export interface FakeSession extends Session {
 
 export function fakeSession(server: string, replies: readonly Reply[]): FakeSession {
   const sent: string[] = []
+  const calls: string[] = []
   const lost = new AbortController()
   let isClosed = false
   return {
     server,
     peer: `${server}.example.com:22`,
     sent,
+    calls,
     get isClosed() {
       return isClosed
     },
@@ -43,9 +50,12 @@ export function fakeSession(server: string, replies: readonly Reply[]): FakeSess
       if (options.signal?.aborted) throw interrupted()
       if (lost.signal.aborted) throw connectionLost(server)
       sent.push(script.raw)
-      const expected = replies.find(reply => reply.when.test(script.raw))
+      calls.push(script.masked)
+      const expected = replies.find(reply => reply.when.test(script.masked))
       if (expected === undefined) {
-        throw new Error(`${server} did not expect this script:\n${script.raw}\nbut one of: ${replies.map(reply => reply.when).join(', ')}`)
+        throw new Error(
+          `${server} did not expect this script:\n${script.masked}\nbut one of: ${replies.map(reply => reply.when).join(', ')}`,
+        )
       }
       const gone = AbortSignal.any(options.signal === undefined ? [lost.signal] : [lost.signal, options.signal])
       const lines: string[] = []
@@ -59,7 +69,10 @@ export function fakeSession(server: string, replies: readonly Reply[]): FakeSess
           once: true,
         })
       })
-      const answer = await Promise.race([Promise.resolve(expected.reply({ script: script.raw, options, emit, gone })), ended])
+      const answer = await Promise.race([
+        Promise.resolve(expected.reply({ script: script.raw, call: script.masked, options, emit, gone })),
+        ended,
+      ])
       return { code: 0, stdout: lines.map(line => `${line}\n`).join(''), stderr: '', durationMs: 1, ...answer }
     },
     async close() {

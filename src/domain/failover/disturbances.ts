@@ -1,25 +1,20 @@
 /** Everything a drill file may do to a server, each with its way back. A new one is an entry here and a file in playbooks/drills. */
 import { HactlError } from '../../errors.ts'
+import type { Script } from '../../ports.ts'
+import { sh, shWith, systemdWord } from '../../shell/sh.ts'
 import type { Disturbance } from '../../state/drill.ts'
+import type { Unit } from '../../state.ts'
 import { RUN_DIR } from '../paths.ts'
 import { CUT_NEEDS, cutLinkScript, cutVrrpScript, type DrillPlace, IS_UNCUT, UNCUT } from './packet-filter.ts'
 
-/** After too many starts in a row systemd refuses one more until the count is forgotten (systemd.unit(5), StartLimitIntervalSec). */
-const start = (unit: string) => `systemctl reset-failed ${unit}.service 2>/dev/null; systemctl start ${unit}.service`
-const runs = (unit: string) => `systemctl is-active --quiet ${unit}.service`
-
-/** Shell: ends with 1 while a process of that name is stopped. State is the first word behind the name in brackets (proc(5), /proc/pid/stat). */
-const noneStopped = (name: string) => `for f in /proc/[0-9]*/stat; do
-  read -r line <"$f" || continue
-  case $line in *'(${name}) T '*) exit 1;; esac
-done 2>/dev/null
-exit 0`
+const call = shWith('drill.sh')
+const start = (unit: Unit) => call`start_anew ${unit}`
+const runs = (unit: Unit) => call`runs ${unit}`
+const runsOn = (unit: Unit) => call`runs ${unit} && none_stopped ${unit}`
 
 /** A loop that must end with the undo is a unit: it may outlive the connection that began it, and the undo can stop it. */
-const LOOP_UNIT = 'hactl-drill-loop'
-const loop = (times: number, body: string) =>
-  `systemd-run --quiet --collect --wait --unit=${LOOP_UNIT} --property=RuntimeMaxSec=45 /bin/sh -c 'n=0; while [ $n -lt ${times} ]; do ${body}; n=$((n+1)); done'`
-const STOP_LOOP = `systemctl stop ${LOOP_UNIT}.service 2>/dev/null`
+const loop = (body: Script) =>
+  sh`systemd-run --quiet --collect --wait --unit=hactl-drill-loop --property=RuntimeMaxSec=45 /bin/sh -c ${systemdWord(body)}`
 
 const CRASHES = 8
 const CRASH_EVERY_SECONDS = 1.2
@@ -29,18 +24,18 @@ const LOOP_EXTRA_MS = 4000
 
 /** On tmpfs: gone once the server has booted. */
 const BOOTING = `${RUN_DIR}-booting`
-const BOOTED = `[ ! -e ${BOOTING} ]`
-const bootBy = (command: string): Omit<Disturbance, 'title'> => ({
+const BOOTED = sh`[ ! -e ${BOOTING} ]`
+const bootBy = (command: Script): Omit<Disturbance, 'title'> => ({
   undoTitle: 'boot, and start haproxy and keepalived',
-  script: `: >${BOOTING} && ${command}`,
+  script: sh`: >${BOOTING} && ${command}`,
   // Until it has gone down it must not be helped up: a start would be refused, or come in the way of the shutdown.
-  undo: `${BOOTED} && systemctl start keepalived.service haproxy.service`,
-  confirm: `${BOOTED} && ${runs('keepalived')} && ${runs('haproxy')}`,
+  undo: sh`${BOOTED} && systemctl start keepalived.service haproxy.service`,
+  confirm: sh`${BOOTED} && ${runs('keepalived')} && ${runs('haproxy')}`,
   byHand: `rm -f ${BOOTING}; systemctl start keepalived haproxy`,
   severs: true,
   boots: true,
   needs: {
-    script: 'systemctl is-enabled --quiet haproxy.service keepalived.service',
+    script: sh`systemctl is-enabled --quiet haproxy.service keepalived.service`,
     what: 'haproxy and keepalived do not both start when the server boots',
     fix: 'systemctl enable haproxy keepalived',
   },
@@ -58,7 +53,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'stop-haproxy': () => ({
     title: 'stop haproxy',
     undoTitle: 'start haproxy',
-    script: 'systemctl stop haproxy.service',
+    script: sh`systemctl stop haproxy.service`,
     undo: start('haproxy'),
     confirm: runs('haproxy'),
     byHand: 'systemctl start haproxy',
@@ -67,7 +62,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'kill-haproxy': () => ({
     title: 'kill haproxy (SIGKILL to all of its processes)',
     undoTitle: 'start haproxy',
-    script: 'systemctl kill --signal=KILL haproxy.service',
+    script: call`signal KILL haproxy`,
     undo: start('haproxy'),
     confirm: runs('haproxy'),
     byHand: 'systemctl start haproxy',
@@ -76,36 +71,36 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'hang-haproxy': () => ({
     title: 'hang haproxy (SIGSTOP to all of its processes)',
     undoTitle: 'let haproxy run on (SIGCONT)',
-    script: 'systemctl kill --signal=STOP haproxy.service',
-    undo: `systemctl kill --signal=CONT haproxy.service 2>/dev/null; ${start('haproxy')}`,
-    confirm: `${runs('haproxy')} || exit 1; ${noneStopped('haproxy')}`,
+    script: call`signal STOP haproxy`,
+    undo: call`continue_again haproxy`,
+    confirm: runsOn('haproxy'),
     byHand: 'systemctl kill --signal=CONT haproxy',
     severs: false,
   }),
   'crash-haproxy-repeatedly': () => ({
     title: `kill haproxy ${CRASHES} times, every ${CRASH_EVERY_SECONDS} s`,
     undoTitle: 'end the killing and start haproxy',
-    script: loop(CRASHES, `systemctl kill --signal=KILL haproxy.service 2>/dev/null; sleep ${CRASH_EVERY_SECONDS}`),
-    undo: `${STOP_LOOP}; ${start('haproxy')}`,
-    confirm: `! systemctl is-active --quiet ${LOOP_UNIT}.service && ${runs('haproxy')}`,
-    byHand: `systemctl stop ${LOOP_UNIT}; systemctl reset-failed haproxy; systemctl start haproxy`,
+    script: loop(call`crash_repeatedly ${CRASHES} ${CRASH_EVERY_SECONDS}`),
+    undo: call`end_loop`,
+    confirm: call`loop_has_ended`,
+    byHand: `systemctl stop hactl-drill-loop; systemctl reset-failed haproxy; systemctl start haproxy`,
     severs: false,
     lastsMs: CRASHES * CRASH_EVERY_SECONDS * 1000 + LOOP_EXTRA_MS,
   }),
   'reload-haproxy-repeatedly': () => ({
     title: `reload haproxy ${RELOADS} times, every second`,
     undoTitle: 'end the reloading',
-    script: loop(RELOADS, 'systemctl reload haproxy.service; sleep 1'),
-    undo: `${STOP_LOOP}; ${start('haproxy')}`,
-    confirm: `! systemctl is-active --quiet ${LOOP_UNIT}.service && ${runs('haproxy')}`,
-    byHand: `systemctl stop ${LOOP_UNIT}; systemctl start haproxy`,
+    script: loop(call`reload_repeatedly ${RELOADS} 1`),
+    undo: call`end_loop`,
+    confirm: call`loop_has_ended`,
+    byHand: `systemctl stop hactl-drill-loop; systemctl start haproxy`,
     severs: false,
     lastsMs: RELOADS * 1000 + LOOP_EXTRA_MS,
   }),
   'stop-keepalived': () => ({
     title: 'stop keepalived',
     undoTitle: 'start keepalived',
-    script: 'systemctl stop keepalived.service',
+    script: sh`systemctl stop keepalived.service`,
     undo: start('keepalived'),
     confirm: runs('keepalived'),
     byHand: 'systemctl start keepalived',
@@ -114,7 +109,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'kill-keepalived': () => ({
     title: 'kill keepalived (SIGKILL to all of its processes)',
     undoTitle: 'start keepalived',
-    script: 'systemctl kill --signal=KILL keepalived.service',
+    script: call`signal KILL keepalived`,
     undo: start('keepalived'),
     confirm: runs('keepalived'),
     byHand: 'systemctl reset-failed keepalived; systemctl start keepalived',
@@ -123,10 +118,9 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'hang-keepalived': () => ({
     title: "hang keepalived's VRRP process (SIGSTOP)",
     undoTitle: 'let keepalived run on (SIGCONT)',
-    script: `main=$(systemctl show -p MainPID --value keepalived.service)
-kill -STOP $(cat "/proc/$main/task/$main/children")`,
-    undo: `systemctl kill --signal=CONT keepalived.service 2>/dev/null; ${start('keepalived')}`,
-    confirm: `${runs('keepalived')} || exit 1; ${noneStopped('keepalived')}`,
+    script: call`stop_vrrp_process`,
+    undo: call`continue_again keepalived`,
+    confirm: runsOn('keepalived'),
     byHand: 'systemctl kill --signal=CONT keepalived',
     severs: false,
   }),
@@ -165,11 +159,11 @@ kill -STOP $(cat "/proc/$main/task/$main/children")`,
     ...UNFILTER,
     severs: true,
   }),
-  reboot: () => ({ title: 'reboot the server', ...bootBy('systemctl reboot') }),
+  reboot: () => ({ title: 'reboot the server', ...bootBy(sh`systemctl reboot`) }),
   'kill-server': () => ({
     title: 'reboot the server without ending anything first, as a power failure would',
     // Twice: not even the file systems are unmounted (systemctl(1), --force). They are written out here: a drill is not about lost files.
-    ...bootBy('sync && systemctl reboot --force --force'),
+    ...bootBy(sh`sync && systemctl reboot --force --force`),
   }),
 }
 

@@ -1,5 +1,6 @@
 /** Opening the packet filter that is there: which rules, as a script that adds them and takes them away. Pure. */
 import type { ObservedFirewall } from '../../state.ts'
+import { programText } from '../../shell/library.ts'
 import { FIREWALL_SCRIPT, FIREWALL_UNIT, GENERATED_LINE } from '../paths.ts'
 import { type Chain, type Packet, type Rule, RULE_COMMENT } from './chains.ts'
 import { type Blocked, blockedNeeds, chainsOf, iptablesMatch, LINK_LOCAL, type Need, nftMatch, ufwKnowsVrrp, VRRP } from './needs.ts'
@@ -101,99 +102,19 @@ function ufwRule({ hook, protocol, port, source = LINK_LOCAL, destination }: Pac
 }
 
 function renderScript(blocked: readonly Blocked[]): string {
-  const of = (flavour: Blocked['flavour']) => blocked.filter(one => one.flavour === flavour)
-  const [ufw, nft] = [of('ufw'), of('nftables')]
-  const iptables = (family: string) => of('iptables').filter(({ chain }) => chain.family === family)
-  const parts = [
-    ...(nft.length > 0 ? [nftPart(nft)] : []),
-    ...(iptables('ip').length > 0 ? [iptablesPart('iptables', iptables('ip'))] : []),
-    ...(iptables('ip6').length > 0 ? [iptablesPart('ip6tables', iptables('ip6'))] : []),
-    ...(ufw.length > 0 ? [ufwPart(ufw)] : []),
-  ]
-  const call = (verb: string) => parts.map(({ name }) => `${name}_${verb}`).join(' && ')
-  return `#!/bin/sh
-${GENERATED_LINE}
-# Lets through what HAProxy and Keepalived need. "open" adds the rules, all marked "${RULE_COMMENT}"; "close" takes them away again.
-link=/etc/systemd/system/multi-user.target.wants/hactl-firewall.service
-${parts.map(({ text }) => text).join('\n')}
-case $1 in
-  open)
-    ${call('open')} || exit 1
-    [ ! -e ${FIREWALL_UNIT} ] || [ -L $link ] || systemctl enable --quiet hactl-firewall.service
-    # Started as well: only a unit that runs is reloaded together with the one that loads the rules.
-    [ ! -e ${FIREWALL_UNIT} ] || systemctl --quiet is-active hactl-firewall.service || systemctl start --no-block hactl-firewall.service ;;
-  close)
-    # The unit's own file may have gone before: systemctl disable would refuse.
-    [ ! -L $link ] || { rm -f $link; systemctl stop hactl-firewall.service 2>/dev/null; }
-    ${call('close')} ;;
-  *) echo 'usage: hactl-firewall open|close' >&2; exit 2 ;;
-esac
-`
-}
-
-interface Part {
-  readonly name: string
-  readonly text: string
-}
-
-/** Old rules go and new ones come in one transaction: nothing is shut in between. */
-function nftPart(blocked: readonly Blocked[]): Part {
-  const chains = [...new Set(blocked.map(({ chain }) => `${chain.family} ${chain.table} ${chain.name}`))]
-  const rules = new Set(
-    blocked.map(
-      ({ chain, need }) =>
-        `insert rule ${chain.family} ${chain.table} ${chain.name} ${nftMatch(need.packet)} accept comment "${RULE_COMMENT}"`,
-    ),
-  )
-  return {
-    name: 'nft',
-    text: `
-nft_forget() {
-${chains.map(chain => `  nft -a list chain ${chain} 2>/dev/null | sed -n 's/.* comment "${RULE_COMMENT}" # handle \\([0-9]*\\)$/delete rule ${chain.replaceAll('/', '\\/')} handle \\1/p'`).join('\n')}
-}
-nft_open() {
-  { nft_forget; cat <<'RULES'; } | nft -f -
-${[...rules].join('\n')}
-RULES
-}
-nft_close() { nft_forget | nft -f -; }`,
-  }
-}
-
-function iptablesPart(program: 'iptables' | 'ip6tables', blocked: readonly Blocked[]): Part {
-  const rules = new Set(blocked.map(({ chain, need }) => `${chain.name} ${iptablesMatch(need.packet)}`))
-  const insert = (rule: string) => `${program} -w 5 -I ${rule} -m comment --comment ${RULE_COMMENT} -j ACCEPT`
-  return {
-    name: program,
-    text: `
-${program}_own() { ${program} -w 5 -S | sed -n '/ --comment "*${RULE_COMMENT}"* /s/^-A //p' | tr -d '"'; }
-${program}_forget() { printf '%s\\n' "$1" | while read -r rule; do [ -z "$rule" ] || ${program} -w 5 -D $rule; done; }
-${program}_open() {
-  old=$(${program}_own)
-  ${[...rules].map(insert).join(' &&\n  ')} &&
-  ${program}_forget "$old"
-}
-${program}_close() { ${program}_forget "$(${program}_own)"; }`,
-  }
-}
-
-function ufwPart(blocked: readonly Blocked[]): Part {
-  const rules = new Set(blocked.map(one => ufwRule(one.need.packet)))
-  return {
-    name: 'ufw',
-    text: `
-ufw_wanted() {
-  cat <<'RULES'
-${[...rules].join('\n')}
-RULES
-}
-ufw_own() { ufw show added | sed -n "s/^ufw \\(.*\\) comment '${RULE_COMMENT}'$/\\1/p"; }
-ufw_open() {
-  ufw_wanted | while read -r rule; do ufw $rule comment ${RULE_COMMENT} </dev/null || exit 1; done || return 1
-  ufw_own | while read -r rule; do ufw_wanted | grep -qxF "$rule" || ufw --force delete $rule </dev/null; done
-}
-ufw_close() { ufw_own | while read -r rule; do ufw --force delete $rule </dev/null; done; }`,
-  }
+  const lines = (flavour: Blocked['flavour'], lineOf: (one: Blocked) => string, family?: string) =>
+    [...new Set(blocked.filter(one => one.flavour === flavour && (family ?? one.chain.family) === one.chain.family).map(lineOf))].join('\n')
+  const chainOf = ({ chain }: Blocked) => `${chain.family} ${chain.table} ${chain.name}`
+  const iptables = (family: string) => lines('iptables', ({ chain, need }) => `${chain.name} ${iptablesMatch(need.packet)}`, family)
+  return programText('firewall.sh', `${GENERATED_LINE}\n`, {
+    MARK: RULE_COMMENT,
+    UNIT: FIREWALL_UNIT,
+    NFT_CHAINS: lines('nftables', chainOf),
+    NFT_RULES: lines('nftables', one => `insert rule ${chainOf(one)} ${nftMatch(one.need.packet)} accept comment "${RULE_COMMENT}"`),
+    IPTABLES_RULES: iptables('ip'),
+    IP6TABLES_RULES: iptables('ip6'),
+    UFW_RULES: lines('ufw', one => ufwRule(one.need.packet)),
+  })
 }
 
 /** The rules come after those of the filter's own unit, at boot and whenever that loads them anew. */

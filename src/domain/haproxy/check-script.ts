@@ -1,7 +1,7 @@
 /** /usr/local/bin/haproxy-service-check.sh: what keepalived asks about haproxy. */
 import type { Cluster } from '../cluster-types.ts'
-import { GENERATED_LINE, HAPROXY_MASTER_SOCKET, RUN_DIR } from '../paths.ts'
-import { TRACKER_FILES } from '../trackers.ts'
+import { programText } from '../../shell/library.ts'
+import { CHECK_PROGRAM, GENERATED_LINE, HAPROXY_MASTER_SOCKET } from '../paths.ts'
 
 /** Questions per run, ms from one to the next, and how long each may take. */
 export const CHECK_ASKS = 5
@@ -14,140 +14,22 @@ const WAIT_MS = 20
 /** A run ends by then, counted from its start by keepalived, which cuts it off after a second. */
 const CHECK_END_MS = 880
 
-/** There while the last verdict was "failed". */
-const CHECK_FAILED = `${RUN_DIR}/.check_failed`
-
-const CLASSIC = `#!/bin/sh
-${GENERATED_LINE}
-# Healthy (0) as long as a process named haproxy exists, failed (1) otherwise.
-SERVICE=haproxy
-STATUS="$(pidof "$SERVICE" | wc -w)"
-
-if [ "$STATUS" -eq 0 ]
-then
-    exit 1
-else
-    exit 0
-fi
-`
-
-/**
- * The fast profile's check asks HAProxy itself, because a hung process is still a process. It must not look at the backends: where
- * they are down, another server would not serve better. perl-base is part of every Debian and Ubuntu; curl, socat and python are not.
- *
- * A server short of CPU must not fail for that (evidence H7): with a plain limit in ms, 2 cores under a load of 12 gave 20 false alarms a minute,
- * all of them runs that keepalived cut off. So the limit is counted in waits, which take longer on a busy server for this script as
- * for HAProxy, and a run whose time is up repeats the verdict of the one before. A haproxy with a thread in state R (proc(5): running,
- * or waiting to) is not hung and is waited for: one that loops is killed by HAProxy's own watchdog, which the hooks see. A reload
- * re-executes the master, which answers nobody until it has read its configuration: while systemd says "reloading" the old workers
- * serve on, and a question that the reload has swallowed is put again.
- *
- * The master is greeted first, and only one that answers gets the question to the worker: of a question that it finds after a sleep, put by
- * someone who has gone, HAProxy 2.2 keeps the connection for good, and after ten of these its master answers nobody (evidence H8).
- */
-const FAST = `#!/bin/sh
-${GENERATED_LINE}
-# Asks HAProxy whether it works: exit 0 when it answers, 1 when it does not.
-# usage: haproxy-service-check.sh [once]    (keepalived's way is ${CHECK_ASKS} questions within a second)
-
-# keepalived's SIGTERM waits for perl, which answers it: first of all, because on a busy server every line takes its time.
-trap "" TERM
-asks=${CHECK_ASKS}
-end=${CHECK_END_MS / 1000}
-[ "\${1-}" = once ] && asks=1 && end=2
-
-if [ ! -S ${HAPROXY_MASTER_SOCKET} ]
-then
-    echo "${HAPROXY_MASTER_SOCKET} is not there: looking for a haproxy process only" >&2
-    pidof haproxy > /dev/null
-    exit
-fi
-
-exec perl -e '
-use strict;
-use Socket qw(:DEFAULT SOCK_NONBLOCK);
-my ($asks, $end, $spacing, $waits, $wait) = @ARGV;
-my $failed = "${CHECK_FAILED}";
-my $answered = 0;
-
-# What systemd has told keepalived already. A quick restart is waited for, so that no failed check delays the way back:
-# who was well when this run began and is down at its end is left to the next.
-sub down { open(my $file, "<", "${TRACKER_FILES.haproxy_down}") or return 0; return $asks > 1 && (<$file> // "") =~ /^1/ }
-
-# The time is up without a verdict: the last one holds, and one question alone has no last one.
-sub undecided { exit($answered || ($asks > 1 && !down() && !-e $failed) ? 0 : 1) }
-$SIG{TERM} = \\&undecided;
-
-sub now { open(my $uptime, "<", "/proc/uptime") or return 0; return (split " ", <$uptime>)[0] }
-
-# When keepalived started this run, as far as the two clocks agree (in some containers they do not).
-my $began = now();
-if (open(my $stat, "<", "/proc/self/stat")) {
-    my $started = (split " ", <$stat> =~ s/.*\\)//r)[19] / 100;
-    $began = $started if $started <= $began && $began - $started < 5;
-}
-sub pause { undecided() if now() > $began + $end; select(undef, undef, undef, $_[0]) if $_[0] > 0 }
-
-# A keepalived that has just started holds no address and takes none before its first verdict: one answer will do for that.
-sub is_first {
-    open(my $stat, "<", "/proc/" . getppid() . "/stat") or return 0;
-    return $asks > 1 && abs($began - (split " ", (<$stat> // "") =~ s/.*\\)//r)[19] / 100) < 1;
-}
-
-# Is HAProxy about to answer? It wants a CPU that it does not get (a thread that loops looks the same, and is killed by HAProxy
-# itself), or a reload has just made it anew and the question went to the one before.
-sub unsettled {
-    for my $path (map { glob "/proc/$_/task/*/stat" } split " ", \`pidof haproxy\`) {
-        open(my $stat, "<", $path) or next;
-        my ($state, $started) = (split " ", (<$stat> // "") =~ s/.*\\)//r)[0, 19];
-        return 1 if ($state // "") eq "R" || abs(now() - ($started // 0) / 100) < 1;
-    }
-    return 0;
-}
-
-sub answers {
-    for (my $left = $waits; $left > 0; $left--) {
-        my ($socket, $said, $asked) = (undef, "", 0);
-        if (socket($socket, PF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)
-            and connect($socket, pack_sockaddr_un("${HAPROXY_MASTER_SOCKET}"))
-            and syswrite($socket, "prompt\\n")) {
-            vec(my $wanted = "", fileno($socket), 1) = 1;
-            while ($left > 0) {
-                pause(0);
-                my $looked = now();
-                if (select(my $ready = $wanted, undef, undef, $wait) < 1) {
-                    # A look that took twice its time was short of CPU, as HAProxy may be: it says nothing.
-                    next if now() - $looked > $wait * 2 or --$left > 0;
-                    # What came during that last look counts.
-                    if (unsettled()) { $left = $waits; last }
-                    $left = select($ready = $wanted, undef, undef, 0);
-                    next;
-                }
-                sysread($socket, $said, 8192, length $said) or last;
-                return 1 if $said =~ /^Pid: \\d/m;
-                $asked = syswrite($socket, "\\@1 show info\\n") if !$asked && $said =~ />/;
-            }
-        }
-        # Refused or cut short, as while the master re-executes itself: once more.
-        pause($wait);
-    }
-    return 0;
-}
-
-for my $i (0 .. $asks - 1) {
-    pause($began + $i * $spacing - now());
-    pause($wait) while down();
-    if (answers()) { exit 0 if is_first(); $answered = 1; next }
-    redo if down();
-    open(my $mark, ">", $failed) if $asks > 1;
-    exit 1 if \`systemctl is-active haproxy.service\` ne "reloading\\n";
-    last;
-}
-unlink $failed if $asks > 1;
-' "$asks" "$end" ${CHECK_SPACING_MS / 1000} ${CHECK_LIMIT_MS / WAIT_MS} ${WAIT_MS / 1000}
-`
-
 /** The script that keepalived runs, as a pure function of the profile. */
 export function renderCheckScript(cluster: Cluster): string {
-  return cluster.profile === 'classic' ? CLASSIC : FAST
+  const head = `${GENERATED_LINE}\n`
+  if (cluster.profile === 'classic') return programText('haproxy-check-classic.sh', head)
+  return programText('haproxy-check.sh', head, {
+    MASTER_SOCKET: HAPROXY_MASTER_SOCKET,
+    PROGRAM: CHECK_PROGRAM,
+    ASKS: CHECK_ASKS,
+    END_SECONDS: CHECK_END_MS / 1000,
+    SPACING_SECONDS: CHECK_SPACING_MS / 1000,
+    WAITS: CHECK_LIMIT_MS / WAIT_MS,
+    WAIT_SECONDS: WAIT_MS / 1000,
+  })
+}
+
+/** The program by which the check script of profile fast asks. */
+export function renderCheckProgram(): string {
+  return programText('haproxy-check.pl', `${GENERATED_LINE}\n`)
 }

@@ -116,7 +116,7 @@ function checkBlock(cluster: Cluster, server: string, facts: NodeFacts): Node {
 
 /**
  * Before 2.1.0 the block's name is vrrp_track_file; later releases take the new name without a word (evidence P1). No init_file
- * (evidence T2): see `makeMissingTrackersShell`.
+ * (evidence T2): see src/on-server/trackers.sh.
  */
 function trackFileBlocks(facts: NodeFacts): readonly Node[] {
   const keyword = isAtLeast(facts.keepalivedVersion, '2.1.0') ? 'track_file' : 'vrrp_track_file'

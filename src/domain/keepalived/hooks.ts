@@ -1,29 +1,24 @@
 /** keepalived.service's drop-in of the fast profile, and the folder of the track files. */
-import type { Cluster } from '../cluster-types.ts'
-import { handOverShell, takeAwayShell } from '../hand-over.ts'
-import { GENERATED_LINE, RUN_DIR } from '../paths.ts'
-import { hookLine } from '../systemd.ts'
-import { makeMissingTrackersShell, TRACKER_FILES, writeTrackerShell } from '../trackers.ts'
+import { GENERATED_LINE, RUN_DIR, SERVICE_HOOKS } from '../paths.ts'
+import { TRACKER_FILES } from '../trackers.ts'
 
 /**
  * The unit of the package has no Restart=: keepalived killed would leave the server without redundancy for good, or two servers
  * with one address (evidence K10). Restart=always, because a SIGTERM from outside systemd counts as a clean exit, and without
  * a limit, because nobody is there at night to reset one.
  */
-export function renderKeepalivedDropin(cluster: Cluster): string {
-  return [
-    GENERATED_LINE,
-    '[Unit]',
-    'StartLimitIntervalSec=0',
-    '',
-    '[Service]',
-    'Restart=always',
-    'RestartSec=1',
-    hookLine('ExecStartPre', [makeMissingTrackersShell(), writeTrackerShell('keepalived_offset', 0)]),
-    hookLine('ExecStop', handOverShell(cluster, 'keepalived_offset', 'kill -0 "$MAINPID" 2>/dev/null')),
-    hookLine('ExecStopPost', takeAwayShell(cluster)),
-    '',
-  ].join('\n')
+export function renderKeepalivedDropin(): string {
+  return `${GENERATED_LINE}
+[Unit]
+StartLimitIntervalSec=0
+
+[Service]
+Restart=always
+RestartSec=1
+ExecStartPre=-${SERVICE_HOOKS} keepalived-starting
+ExecStop=-${SERVICE_HOOKS} keepalived-stopping
+ExecStopPost=-${SERVICE_HOOKS} keepalived-stopped
+`
 }
 
 /**

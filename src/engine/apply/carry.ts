@@ -1,13 +1,16 @@
 /** Packages that the operator has, brought to a server whose apt reaches no mirror: the folder becomes apt's only repository for this run. */
 import type { Script, Session } from '../../ports.ts'
 import { HactlError } from '../../errors.ts'
-import { base64Literal, joinScripts, sh } from '../ssh/sh.ts'
+import { base64Literal, joinScripts, shWith } from '../../shell/sh.ts'
 import { freeGuard, lockedByOther, lockGuard, lockLost } from '../lock.ts'
 import { APT_CONF, DOWNLOADS } from './packages.ts'
 
 /** A part of a file per command: small enough for every sshd's and shell's buffers. */
 const PART_BYTES = 512 * 1024
 const PART_DEADLINE_MS = 120_000
+
+/** What is given to every file of src/on-server by which apt is led to other packages. */
+export const CARRY_VARIABLES = { DOWNLOADS, CARRIED_CONF: APT_CONF }
 
 export interface CarriedPackage {
   /** As apt-get download names it: "keepalived_1%3a2.2.7-1+b2_amd64.deb". */
@@ -25,6 +28,8 @@ const CONF = [
   'Dir::Cache::pkgcache "";',
   'Dir::Cache::srcpkgcache "";',
 ]
+
+const carrying = shWith('carry.sh', CARRY_VARIABLES)
 
 /**
  * Sends the packages and has apt on that server take them for its repository, until the installation has ended. Throws E_LOCKED where a
@@ -50,7 +55,7 @@ export async function carryPackages(
       fix: `look at the disk of ${session.server} (df -h /var); nothing was installed on any server`,
     })
   }
-  await run(sh`rm -rf ${DOWNLOADS} && mkdir -p ${`${DOWNLOADS}/partial`} ${`${DOWNLOADS}/lists/partial`}`, 'make room for the packages')
+  await run(carrying`make_room`, 'make room for the packages')
   for (const { fileName, content } of packages) {
     for (const part of partScripts(content, pathOf(fileName))) await run(part, `carry ${fileName}`)
   }
@@ -62,7 +67,7 @@ export function partScripts(content: Buffer, path: string): readonly Script[] {
   const count = Math.max(1, Math.ceil(content.length / PART_BYTES))
   return Array.from({ length: count }, (_, index) => {
     const part = content.subarray(index * PART_BYTES, (index + 1) * PART_BYTES)
-    return sh`printf %s ${base64Literal(part, { mask: true })} | base64 -d >>${path}`
+    return carrying`append ${path} ${base64Literal(part, { mask: true })}`
   })
 }
 
@@ -71,19 +76,7 @@ function pathOf(fileName: string): string {
   return `${DOWNLOADS}/${fileName.replaceAll(/%3a|:/gi, '_')}`
 }
 
-/**
- * The index of a flat repository (apt-ftparchive(1), packages), written by hand because dpkg-dev is not there. It is trusted as the folder on
- * the operator's machine is: what arrived is what lay there, by its checksum.
- */
 function indexScript(packages: readonly CarriedPackage[]): Script {
   const sums = packages.map(({ fileName, sha256 }) => `${sha256}  ${pathOf(fileName)}`)
-  return sh`
-told=$(printf '%s\n' ${sums} | sha256sum -c 2>&1) || { printf '%s\n' "$told" | grep -v ': OK$'; exit 1; }
-cd ${DOWNLOADS} || exit 1
-for deb in *.deb; do
-  dpkg-deb -f "$deb" || exit 1
-  printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$deb" "$(stat -c %s "$deb")" "$(sha256sum "$deb" | cut -c1-64)"
-done >Packages
-echo ${`deb [trusted=yes] file:${DOWNLOADS} ./`} >sources.list
-printf '%s\n' ${CONF} >${APT_CONF}`
+  return carrying`index_packages ${sums.join('\n')} ${CONF.join('\n')}`
 }

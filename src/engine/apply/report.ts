@@ -1,4 +1,4 @@
-import { sh } from '../ssh/sh.ts'
+import { shWith } from '../../shell/sh.ts'
 
 /**
  * How a script on a server tells what it does while it does it: lines that start with "@@".
@@ -27,10 +27,11 @@ export function parseStepLine(line: string): StepLine {
   return { kind: 'fail', id, reason: rest }
 }
 
-/** Shell functions of every script that reports steps. */
-export const STEP_FUNCTIONS = sh`
-step() { printf '@@step %s %s\n' "$1" "$2"; }
-done_() { printf '@@done %s\n' "$1"; }
-# systemd starts and reloads nothing any more once it is told to shut down (systemctl(1), is-system-running).
-unless_stopping() { [ "$(systemctl is-system-running 2>/dev/null)" != stopping ] || exit ${STOPPING_STATUS}; }
-fail() { printf '@@fail %s %s\n' "$1" "$2"; unless_stopping; exit 1; }`
+/** What is given to every file of src/on-server that reports steps. */
+export const STEP_STATUSES = { STOPPING_STATUS }
+
+/** As `sh`, for a script that reports its steps. */
+export const steps = shWith('report.sh', STEP_STATUSES)
+
+/** The functions alone. */
+export const STEP_FUNCTIONS = steps``

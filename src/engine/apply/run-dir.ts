@@ -1,4 +1,6 @@
+import { type sh, shWith } from '../../shell/sh.ts'
 import { STATE_DIR } from '../observe/script.ts'
+import { STEP_STATUSES } from './report.ts'
 
 export const RUNS_DIR = `${STATE_DIR}/runs`
 
@@ -17,12 +19,9 @@ export function previousPath(runId: string, path: string): string {
   return `${runDir(runId)}/previous/${flatName(path)}`
 }
 
-/**
- * While its package is installed a unit must not start: a drop-in of systemd's run-time folder with a condition that never holds. Unlike
- * a mask it lets the package enable its unit; like one it is gone after a reboot.
- */
-export function holdPath(unit: string): string {
-  return `/run/systemd/system/${unit}.service.d/hactl-hold.conf`
+/** As `sh`, for a script that prepares a run on a server. */
+export function preparing(runId: string): typeof sh {
+  return shWith('prepare.sh', { ...STEP_STATUSES, THIS_RUN: runDir(runId) })
 }
 
 // Two drop-ins are both called hactl.conf: the folder's name keeps them apart.

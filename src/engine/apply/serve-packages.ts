@@ -5,10 +5,11 @@
  */
 import type { Script, Session } from '../../ports.ts'
 import { asHactlError, HactlError } from '../../errors.ts'
-import { joinScripts, sh } from '../ssh/sh.ts'
+import { programText } from '../../shell/library.ts'
+import { joinScripts, sh, shWith } from '../../shell/sh.ts'
 import { freeGuard, lockedByOther, lockGuard, lockLost } from '../lock.ts'
-import { partScripts } from './carry.ts'
-import { APT_CONF, DOWNLOADS } from './packages.ts'
+import { CARRY_VARIABLES, partScripts } from './carry.ts'
+import { DOWNLOADS } from './packages.ts'
 
 /** Longer than everything that apt may do for one server. */
 const RELAY_DEADLINE_MS = 3_000_000
@@ -30,42 +31,9 @@ export interface Served {
   readonly bytes: number
 }
 
-/**
- * The method: apt writes messages of "Header: value" lines and an empty one to it; 600 asks for a file. It looks for an answer 20 times
- * a second, for as long as the relay lives.
- */
-const METHOD_TEXT = `#!/bin/sh
-# hactl: what apt asks for is fetched by whoever runs hactl, and arrives here over SSH.
-printf '100 Capabilities\\nVersion: 1.0\\nSingle-Instance: true\\n\\n'
-n=0
-failed() { printf '400 URI Failure\\nURI: %s\\nMessage: %s\\n%s\\n' "$uri" "$1" "$2"; }
-bring() {
-  n=$((n + 1)) name=$$.$n
-  printf '%s\\n' "$uri" >${ASKED}/$name.new && mv ${ASKED}/$name.new ${ASKED}/$name || { failed 'no room to ask for it'; return; }
-  while :; do
-    [ -e ${BROUGHT}/$name ] && break
-    [ -e ${BROUGHT}/$name.failed ] && { failed "$(cat ${BROUGHT}/$name.failed)"; return; }
-    [ -e ${BROUGHT}/$name.later ] && { failed "$(cat ${BROUGHT}/$name.later)" "Transient-Failure: true
-"; return; }
-    relay=
-    read -r relay <${RELAY}
-    kill -0 "\${relay:-none}" || { failed 'hactl is not there any more, which would fetch it'; return; }
-    sleep 0.05
-  done 2>/dev/null
-  mv -f ${BROUGHT}/$name "$file" || { failed 'no room to keep it'; return; }
-  sum=$(sha256sum <"$file")
-  printf '201 URI Done\\nURI: %s\\nFilename: %s\\nSize: %s\\nSHA256-Hash: %s\\n\\n' "$uri" "$file" "$(stat -c %s "$file")" "\${sum%% *}"
-}
-kind=
-while IFS= read -r line; do
-  case $line in
-    'URI: '*) uri=\${line#URI: } ;;
-    'Filename: '*) file=\${line#Filename: } ;;
-    [0-9][0-9][0-9]' '*) kind=\${line%% *} ;;
-    '') [ "$kind" = 600 ] && bring; kind= ;;
-  esac
-done
-`
+const PLACES = { ASKED_DIR: ASKED, BROUGHT_DIR: BROUGHT, RELAY_PID: RELAY }
+
+const relay = shWith('relay.sh', { ...CARRY_VARIABLES, METHOD, ...PLACES })
 
 /** apt.conf(5). Differences of package lists are small questions, but many; a whole list is one. */
 const CONF = [`Dir::Bin::Methods::http "${METHOD}";`, `Dir::Bin::Methods::https "${METHOD}";`, 'Acquire::PDiffs "false";']
@@ -96,12 +64,8 @@ export async function servePackages(
   }
 
   const tell = (name: string, ending: 'failed' | 'later', why: string) => {
-    const path = `${BROUGHT}/${name}`
     const line = why.replaceAll(/\s+/g, ' ').slice(0, 300)
-    return run(
-      sh`rm -f ${`${path}.new`}; printf '%s\n' ${line} >${`${path}.why`} && mv ${`${path}.why`} ${`${path}.${ending}`}`,
-      'say why not',
-    )
+    return run(relay`tell_why ${name} ${ending} ${line}`, 'say why not')
   }
   const carry = async (name: string, url: string, content: Buffer) => {
     const path = `${BROUGHT}/${name}`
@@ -126,7 +90,7 @@ export async function servePackages(
 
   await run(setUpScript(), "let apt's questions come here")
   const answers: Promise<void>[] = []
-  let relay: Promise<unknown> = Promise.resolve()
+  let relaying: Promise<unknown> = Promise.resolve()
   await new Promise<void>((resolve, reject) => {
     const label = "hand on apt's questions"
     const onLine = (line: string) => {
@@ -136,8 +100,8 @@ export async function servePackages(
         // Without an answer apt would wait: so the relay ends, which its method sees.
         answers.push(answer(name, url).catch(() => stop.abort()))
     }
-    const script = joinScripts([guard, relayScript()])
-    relay = session
+    const script = joinScripts([guard, relay`relay`])
+    relaying = session
       .run(script, { effect: 'none', label, deadlineMs: RELAY_DEADLINE_MS, signal: stop.signal, onLine })
       .then(
         result => reject(lockedByOther(result, server) ?? lockLost(result, server, label) ?? noRoom(server, label, result.stderr)),
@@ -146,7 +110,7 @@ export async function servePackages(
   })
   return async () => {
     stop.abort()
-    await Promise.allSettled([relay, ...answers])
+    await Promise.allSettled([relaying, ...answers])
     return { files, bytes }
   }
 }
@@ -162,25 +126,6 @@ function noRoom(server: string, label: string, stderr: string): HactlError {
 }
 
 function setUpScript(): Script {
-  return sh`rm -rf ${DOWNLOADS} && mkdir -p ${DOWNLOADS} && mkdir -m 0700 ${ASKED} ${BROUGHT} || exit 1
-printf %s ${METHOD_TEXT} >${METHOD} && chmod 0755 ${METHOD} && printf '%s\n' ${CONF} >${APT_CONF}`
-}
-
-/** Ends by itself where its output leads nowhere any more: the connection is gone. */
-function relayScript(): Script {
-  return sh`echo $$ >${RELAY} || exit 1
-trap ${`rm -f ${RELAY}`} EXIT
-trap 'exit 1' HUP INT TERM PIPE
-echo @@ready
-i=0
-while [ -e ${RELAY} ]; do
-  for asked in ${ASKED}/*; do
-    case $asked in *.new) continue ;; esac
-    [ -f "$asked" ] || continue
-    read -r url <"$asked" && rm -f "$asked" && echo "@@ask \${asked##*/} $url" || exit 1
-  done
-  i=$((i + 1))
-  [ $((i % 20)) -ne 0 ] || echo @@alive || exit 1
-  sleep 0.05
-done`
+  const method = programText('apt-method.sh', '', PLACES)
+  return relay`set_up_method ${method} ${CONF.join('\n')}`
 }

@@ -3,16 +3,17 @@ import type { Script } from '../../ports.ts'
 import type { Action, Unit } from '../../state.ts'
 import { lockGuard } from '../lock.ts'
 import { STATE_DIR } from '../observe/script.ts'
-import { joinScripts, sh } from '../ssh/sh.ts'
-import { APT_FUNCTIONS, clearDownloadsScript, DOWNLOADS, installOptions, refreshLines, versionsShell } from './packages.ts'
+import { joinScripts, sh, shWith } from '../../shell/sh.ts'
+import { APT_VARIABLES, clearDownloadsScript } from './packages.ts'
 import { stageScript, validateScript } from './prepare.ts'
-import { STEP_FUNCTIONS } from './report.ts'
-import { holdPath, runDir } from './run-dir.ts'
+import { preparing, runDir } from './run-dir.ts'
 
 type WriteFile = Extract<Action, { kind: 'write-file' }>
 
 /** Stands on a server from before its turn until after it; says whether the upgrade itself has lowered the server. */
 const MARK = `${STATE_DIR}/upgrading`
+
+const upgrade = shWith('upgrade.sh', { ...APT_VARIABLES, MARK })
 
 /** What apt would do on one server. */
 export interface UpgradeOutlook {
@@ -32,31 +33,13 @@ export interface UpgradeOutlook {
 export function outlookScript(words: readonly string[], isBrought: boolean): Script {
   const names = words.map(word => word.replace(/=.*/, ''))
   return joinScripts([
-    STEP_FUNCTIONS,
-    sh`apt_log=$(mktemp) || exit 1; trap ${'rm -f "$apt_log"'} EXIT`,
+    sh`log=$(mktemp) || exit 1; trap 'rm -f "$log"' EXIT`,
     // No lock is held yet: somebody else may be about to install what waits there.
-    isBrought ? sh`:` : sh`( ${clearDownloadsScript()} )`,
-    APT_FUNCTIONS,
+    ...(isBrought ? [] : [clearDownloadsScript()]),
+    upgrade`begin_apt "$log"`,
     sh`downloads`,
-    refreshLines(true),
-    sh`
-step apt/outlook ${'ask apt for newer versions'}
-held=$(apt-mark showhold ${names} 2>/dev/null)
-set --
-for word in ${words}; do
-  case "
-$held
-" in *"
-\${word%%=*}
-"*) echo "@@held \${word%%=*}" ;; *) set -- "$@" "$word" ;; esac
-done
-if [ $# -gt 0 ]; then
-  apt-get install -s --allow-downgrades ${installOptions([])} "$@" >"$apt_log" 2>&1; rc=$?
-  if [ $rc -ne 0 ]; then apt_complaints; ${versionsShell(names)}; fail apt/outlook "apt-get cannot do this: $(printf '%s ' "$@")"; fi
-fi
-done_ apt/outlook
-grep -E '^(Inst|Remv) ' "$apt_log"
-if [ -e ${MARK} ]; then echo "@@begun $(cat ${MARK})"; fi; :`,
+    sh`refresh_lists strict`,
+    sh`outlook ${names.join(' ')} ${words}`,
   ])
 }
 
@@ -84,27 +67,18 @@ export function parseOutlook(lines: readonly string[], names: readonly string[])
 export function trialScript(runId: string, lockId: string, files: readonly WriteFile[]): Script {
   const root = `${runDir(runId)}/try`
   return joinScripts([
-    STEP_FUNCTIONS,
     lockGuard(lockId),
-    sh`
-umask 077; mkdir -p ${root} ${`${runDir(runId)}/staged`}; umask 022
-# A new libc beside the old loader starts nothing: then the first server's own check has to do.
-case "$(ls ${DOWNLOADS})" in *libc6_*) echo ${'@@note the C library is replaced as well: the new versions cannot be tried before they are installed'}; exit 0 ;; esac
-for deb in ${DOWNLOADS}/*.deb; do dpkg-deb -x "$deb" ${root} || fail apt/try "$deb cannot be unpacked (disk full?)"; done
-PATH=${`${root}/usr/sbin:${root}/usr/bin`}:$PATH
-LD_LIBRARY_PATH=$(find ${root} -name '*.so*' | sed 's|/[^/]*$||' | sort -u | tr '\n' ':')
-export PATH LD_LIBRARY_PATH
-haproxy -v >/dev/null 2>&1 && keepalived -v >/dev/null 2>&1 || { echo ${'@@note the new versions do not run beside the installed ones: the first server is their trial'}; exit 0; }`,
+    preparing(runId)`make_staged`,
+    upgrade`unpack_trial ${root}`,
     ...files.map(write => stageScript(runId, write)),
-    ...files.flatMap(write => (write.validation === undefined ? [] : [validateScript(runId, write, files)])),
+    ...files.flatMap(write => validateScript(runId, write, files)),
     sh`rm -rf ${root}`,
   ])
 }
 
 /** Stands before anything is changed on this server, so that a later run knows what to finish. */
 export function markScript(lockId: string, word: 'begun' | 'drained'): Script {
-  return sh`${lockGuard(lockId)}
-printf '%s\n' ${word} >${`${MARK}.new`} && mv -f ${`${MARK}.new`} ${MARK}`
+  return joinScripts([lockGuard(lockId), upgrade`put_mark ${word}`])
 }
 
 export function unmarkScript(): Script {
@@ -113,27 +87,10 @@ export function unmarkScript(): Script {
 
 /** Where no track file can hand over: keepalived says goodbye, and a backup takes the addresses. */
 export function stopKeepalivedScript(lockId: string): Script {
-  return joinScripts([
-    STEP_FUNCTIONS,
-    lockGuard(lockId),
-    sh`step service/keepalived-stop ${'stop keepalived: a backup takes over'}
-systemctl stop keepalived || fail service/keepalived-stop ${'systemctl stop failed'}
-done_ service/keepalived-stop`,
-  ])
+  return joinScripts([lockGuard(lockId), upgrade`stop_keepalived`])
 }
 
-/**
- * After a turn that failed: what is installed runs, so that the server is not lost for good. It still takes no address. An installation that
- * was cut off holds its units back: they would not come up again after a crash either.
- */
+/** After a turn that failed: what is installed runs, so that the server is not lost for good. It still takes no address. */
 export function startAgainScript(units: readonly Unit[]): Script {
-  return sh`
-held=; rc=0
-for hold in ${units.map(holdPath)}; do [ ! -e "$hold" ] || { rm -f "$hold"; rmdir "\${hold%/*}" 2>/dev/null; held=yes; }; done
-[ -z "$held" ] || systemctl daemon-reload
-for unit in ${units}; do
-  systemctl is-active --quiet "$unit" || systemctl start "$unit"
-  systemctl is-active --quiet "$unit" || { echo "$unit is not active" >&2; rc=1; }
-done
-exit $rc`
+  return upgrade`start_again ${units}`
 }

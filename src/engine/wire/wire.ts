@@ -1,7 +1,7 @@
 import type { Script, Session } from '../../ports.ts'
 import type { WireLink, WireReport } from '../../state.ts'
-import { joinScripts, sh } from '../ssh/sh.ts'
-import { WIRE_PROBE } from './perl.ts'
+import { sourceText } from '../../shell/library.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 
 /** How long servers listen: at least, so that a router that speaks once a second is heard, and at most, where a peer is silent. */
 export interface WireTimes {
@@ -15,7 +15,7 @@ const GRACE_MS = 15_000
 export function wireScript(links: readonly WireLink[], mark: string, times: WireTimes): Script {
   const probes = links.map(
     (link, index) =>
-      sh`{ perl -e ${WIRE_PROBE} -- ${link.interface} ${link.address} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${link.multicast ? 1 : 0} ${link.mayRefuse ? 1 : 0} ${link.peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
+      sh`{ perl -e ${sourceText('wire-probe.pl')} -- ${link.interface} ${link.address} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${link.multicast ? 1 : 0} ${link.mayRefuse ? 1 : 0} ${link.peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
   )
   return joinScripts([...probes, sh`wait`])
 }

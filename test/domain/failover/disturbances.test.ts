@@ -1,9 +1,22 @@
 import { spawnSync } from 'node:child_process'
-import { describe, expect, test } from 'vitest'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DISTURBANCES, disturbanceFor } from '../../../src/domain/failover/disturbances.ts'
+import type { Script } from '../../../src/ports.ts'
+import { systemdWord } from '../../../src/shell/sh.ts'
 import type { Disturbance } from '../../../src/state/drill.ts'
 
 const place = { interface: 'eth0', vip: '198.51.100.200' }
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hactl-drill-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
 
 function known(name: string): Disturbance {
   const disturbance = disturbanceFor(name, place)
@@ -11,8 +24,23 @@ function known(name: string): Disturbance {
   return disturbance
 }
 
-const syntaxOf = (script: string) => {
-  const { status, stderr } = spawnSync('/bin/sh', ['-n', '-c', script], { encoding: 'utf8' })
+/** What a script calls, with what it sends there: every program that drills use is played, and those in `failing` end with 1. */
+function calls({ raw }: Script, failing: readonly string[] = []): string {
+  const log = join(folder, 'log')
+  writeFileSync(log, '')
+  for (const name of ['systemctl', 'systemd-run', 'nft', 'iptables', 'ip6tables', 'sleep', 'kill', 'sync']) {
+    const reads = name === 'nft' ? 'case "$*" in "-f -") cat >>"$LOG" ;; esac\n' : ''
+    writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} $*" >>"$LOG"\n${reads}exit ${failing.includes(name) ? 1 : 0}\n`, {
+      mode: 0o755,
+    })
+  }
+  const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, LOG: log, SSH_CONNECTION: '192.0.2.1 40000 192.0.2.11 2222' }
+  const { stderr } = spawnSync('/bin/sh', ['-c', `/bin/sh -c "$1"`, 'sh', raw], { encoding: 'utf8', env })
+  return readFileSync(log, 'utf8') + stderr
+}
+
+const syntaxOf = ({ raw }: Script) => {
+  const { status, stderr } = spawnSync('/bin/sh', ['-n', '-c', raw], { encoding: 'utf8' })
   return { status, stderr }
 }
 
@@ -20,53 +48,69 @@ describe.each(DISTURBANCES)('%s', name => {
   const { script, undo, confirm, needs } = known(name)
 
   test('is shell in all its parts', () => {
-    for (const text of [script, undo, confirm, needs?.script ?? ':']) expect(syntaxOf(text)).toEqual({ status: 0, stderr: '' })
+    for (const text of [script, undo, confirm, needs?.script ?? undo]) expect(syntaxOf(text)).toEqual({ status: 0, stderr: '' })
   })
 
   test('has an undo that systemd hands on as it stands: no word of it is a variable of its own', () => {
-    expect(undo).not.toMatch(/\$\{|\$\$|%/)
+    expect(systemdWord(undo).raw.replaceAll('$$', '')).not.toMatch(/[$]/)
   })
 
   test('touches nothing that would outlive a boot, and not all rules of the packet filter', () => {
-    expect(`${script}\n${undo}`).not.toMatch(/systemctl (?:enable|disable|mask)|flush ruleset|iptables -F\s|ip link set/)
+    expect(`${script.raw}\n${undo.raw}`).not.toMatch(/systemctl (?:enable|disable|mask)|flush ruleset|iptables -F\s|ip link set/)
   })
 })
 
-test.each(['haproxy', 'keepalived'])('a hung %s is stopped by a signal and runs on by another', unit => {
-  const { script, undo, confirm } = known(`hang-${unit}`)
-  expect(script).toContain('STOP')
-  expect(undo).toContain(`--signal=CONT ${unit}.service`)
-  expect(confirm).toContain(`(${unit}) T `)
+test('a hung haproxy is stopped by a signal and runs on by another', () => {
+  const { script, undo } = known('hang-haproxy')
+  expect(calls(script)).toBe('systemctl kill --signal=STOP haproxy.service\n')
+  expect(calls(undo)).toMatch(/^systemctl kill --signal=CONT haproxy[.]service\n[^]*systemctl start haproxy[.]service\n$/)
 })
 
 test('the loop of crashes is a unit of its own, which the undo ends before it starts haproxy', () => {
   const { script, undo, confirm } = known('crash-haproxy-repeatedly')
-  expect(script).toMatch(/--unit=hactl-drill-loop .*-lt 8 .*sleep 1\.2/)
-  expect(undo.indexOf('stop hactl-drill-loop')).toBeLessThan(undo.indexOf('start haproxy'))
-  expect(confirm).toContain('! systemctl is-active --quiet hactl-drill-loop.service')
+  expect(calls(script)).toMatch(/^systemd-run .*--unit=hactl-drill-loop [^]*crash_repeatedly 8 1[.]2$/m)
+  expect(calls(undo)).toMatch(/^systemctl stop hactl-drill-loop[.]service\n[^]*systemctl start haproxy[.]service\n$/)
+  expect(calls(confirm)).toContain('systemctl is-active --quiet hactl-drill-loop.service')
 })
 
 describe('cutting traffic', () => {
   test('VRRP alone is dropped, in the directions that were asked for', () => {
-    expect(known('drop-vrrp').script).toMatch(
-      /hook input[^}]*l4proto 112 drop[^}]*\}\s*chain outgoing[^}]*hook output[^}]*l4proto 112 drop/,
+    expect(calls(known('drop-vrrp').script)).toMatch(
+      /table inet hactl_drill \{[^]*hook input[^}]*l4proto 112 drop[^}]*\}\s*chain outgoing[^}]*hook output[^}]*l4proto 112 drop[^}]*\}\s*\}/,
     )
-    expect(known('drop-vrrp-in').script).not.toContain('hook output')
-    expect(known('drop-vrrp-out').script).not.toContain('hook input')
+    expect(calls(known('drop-vrrp-in').script)).not.toContain('hook output')
+    expect(calls(known('drop-vrrp-out').script)).not.toContain('hook input')
+  })
+
+  test('with iptables where nft does not work', () => {
+    expect(calls(known('drop-vrrp-in').script, ['nft'])).toContain('iptables -w 5 -A HACTL_DRILL -p 112 -j DROP\n')
+    expect(calls(known('drop-link').script, ['nft'])).toMatch(
+      /iptables -w 5 -A HACTL_DRILL -i eth0 -p tcp --dport 2222 -j ACCEPT[^]*iptables -w 5 -A HACTL_DRILL -i eth0 -j DROP/,
+    )
   })
 
   test('everything on the interface but the port that SSH came in by', () => {
     const { script, severs } = known('drop-link')
-    expect(script).toMatch(/iifname "eth0" tcp dport \$port accept\n.*\n +iifname "eth0" drop/)
-    expect(script).toContain('arp saddr ip 198.51.100.200 drop')
+    const sent = calls(script)
+    expect(sent).toMatch(/iifname "eth0" tcp dport 2222 accept\n.*\n +iifname "eth0" drop/)
+    expect(sent).toMatch(/table arp hactl_drill \{[^}]*oifname "eth0" arp saddr ip 198[.]51[.]100[.]200 drop/)
+    expect(sent).toMatch(/table netdev hactl_drill \{[^}]*egress device "eth0"[^}]*arp saddr ip 198[.]51[.]100[.]200 drop/)
     expect(severs).toBe(false)
   })
 
   test('SSH too, where that is wanted', () => {
     const { script, severs } = known('drop-link-and-ssh')
-    expect(script).not.toContain('accept\n')
-    expect(script).not.toContain('dport')
+    const sent = calls(script)
+    expect(sent).toContain('iifname "eth0" drop')
+    expect(sent).not.toContain('accept\n')
+    expect(sent).not.toContain('dport')
     expect(severs).toBe(true)
+  })
+
+  test('is undone as a whole, with either filter', () => {
+    const { undo } = known('drop-link')
+    for (const family of ['inet', 'arp', 'netdev']) expect(calls(undo)).toContain(`nft delete table ${family} hactl_drill\n`)
+    expect(calls(undo)).toContain('iptables -w 5 -X HACTL_DRILL\n')
   })
 
   test('needs a packet filter, and says what to install where there is none', () => {
@@ -80,8 +124,8 @@ describe('cutting traffic', () => {
 
 test('a server that boots is helped up only once it has gone down', () => {
   const { script, undo, confirm, boots, severs } = known('kill-server')
-  const [, mark] = /: >(\S+) && /.exec(script) ?? []
+  const [, mark] = /: >'(\S+)' && /.exec(script.raw) ?? []
   expect(mark).toMatch(/^\/run\//)
-  for (const text of [undo, confirm]) expect(text.startsWith(`[ ! -e ${mark} ] && `)).toBe(true)
+  for (const text of [undo, confirm]) expect(text.masked.startsWith(`[ ! -e '${mark}' ] && `)).toBe(true)
   expect({ boots, severs }).toEqual({ boots: true, severs: true })
 })

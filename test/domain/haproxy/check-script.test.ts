@@ -6,7 +6,13 @@ import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { CHECK_ASKS, CHECK_LIMIT_MS, CHECK_SPACING_MS, renderCheckScript } from '../../../src/domain/haproxy/check-script.ts'
+import {
+  CHECK_ASKS,
+  CHECK_LIMIT_MS,
+  CHECK_SPACING_MS,
+  renderCheckProgram,
+  renderCheckScript,
+} from '../../../src/domain/haproxy/check-script.ts'
 import { classicWith, clusterWith } from '../example.ts'
 
 let folder: string
@@ -58,7 +64,13 @@ function run(
   ...args: readonly string[]
 ): Promise<{ readonly code: number | null; readonly signal: string | null; readonly stderr: string }> {
   const path = join(folder, 'check.sh')
-  writeFileSync(path, script.replaceAll('/run/haproxy-master.sock', join(folder, 'master.sock')).replaceAll('/run/hactl', folder))
+  const here = (text: string) =>
+    text
+      .replaceAll('/run/haproxy-master.sock', join(folder, 'master.sock'))
+      .replaceAll('/run/hactl', folder)
+      .replaceAll('/usr/local/lib/hactl', folder)
+  writeFileSync(path, here(script))
+  writeFileSync(join(folder, 'haproxy-check.pl'), here(renderCheckProgram()))
   const child = spawn('sh', [path, ...args], { env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LC_ALL: 'C' } })
   running = child
   let stderr = ''

@@ -166,7 +166,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     server.write(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`, 'old')
     await serve()
     const { stdout } = await server.session.run(
-      (await import('../../../src/engine/ssh/sh.ts')).sh`stat -c '%a %n' ${`${FOLDER}/asked`} ${`${FOLDER}/brought`} ${`${FOLDER}/method`}`,
+      (await import('../../../src/shell/sh.ts')).sh`stat -c '%a %n' ${`${FOLDER}/asked`} ${`${FOLDER}/brought`} ${`${FOLDER}/method`}`,
       { effect: 'none', label: 'look', deadlineMs: 5000 },
     )
     expect(stdout).toBe(`700 ${FOLDER}/asked\n700 ${FOLDER}/brought\n755 ${FOLDER}/method\n`)

@@ -323,7 +323,11 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
   })
 
   test('read the unit files once where both drop-ins change', async () => {
-    cluster.files.set('inventory.yml', INVENTORY.replace('virtual_router_id: 66,', 'virtual_router_id: 66, advert_int: 0.5,'))
+    // As another version of hactl wrote them.
+    for (const unit of ['haproxy', 'keepalived']) {
+      const path = `/etc/systemd/system/${unit}.service.d/hactl.conf`
+      server.write(path, `${server.read(path)}# another\n`)
+    }
     expect(await cluster.settle(server)).toMatchObject({ code: 0 })
     expect(systemctl().match(/daemon-reload/g)).toHaveLength(1)
     expect(server.read('/world/units/haproxy/drop-in')).toBe(server.read('/etc/systemd/system/haproxy.service.d/hactl.conf'))

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { runSteps } from '../../../src/engine/apply/steps.ts'
 import { createLedger } from '../../../src/engine/ledger.ts'
-import { sh } from '../../../src/engine/ssh/sh.ts'
+import { sh } from '../../../src/shell/sh.ts'
 import { manualClock } from '../../support/clock.ts'
 import { failureOf } from '../../support/failure.ts'
 

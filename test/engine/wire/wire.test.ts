@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
-import { ARP_PROBE, WIRE_PROBE } from '../../../src/engine/wire/perl.ts'
+import { sourceText } from '../../../src/shell/library.ts'
 import { mergeWire, observeWire, parseWire, wireScript } from '../../../src/engine/wire/wire.ts'
 import type { Session } from '../../../src/ports.ts'
 import type { WireLink } from '../../../src/state.ts'
@@ -22,7 +22,7 @@ const ANSWER = [
 ].join('\n')
 
 test('the programs are Perl, and take nothing but what perl-base has', () => {
-  for (const program of [ARP_PROBE, WIRE_PROBE]) {
+  for (const program of [sourceText('arp-probe.pl'), sourceText('wire-probe.pl')]) {
     expect(() => execFileSync('perl', ['-c', '-e', program], { stdio: 'pipe' })).not.toThrow()
     expect([...program.matchAll(/^use (.*)$/gm)].map(found => found[1])).toEqual(['strict; use warnings; use Socket;'])
   }

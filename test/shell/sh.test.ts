@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { base64Literal, joinScripts, sh, shellQuote } from '../../../src/engine/ssh/sh.ts'
-import { HactlError } from '../../../src/errors.ts'
-import type { Script } from '../../../src/ports.ts'
-import { Secret } from '../../../src/secret.ts'
+import { shellQuote } from '../../src/shell/quote.ts'
+import { base64Literal, joinScripts, sh } from '../../src/shell/sh.ts'
+import { HactlError } from '../../src/errors.ts'
+import type { Script } from '../../src/ports.ts'
+import { Secret } from '../../src/secret.ts'
 
 const hostile = [
   '',

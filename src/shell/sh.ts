@@ -1,15 +1,24 @@
-import { HactlError } from '../../errors.ts'
-import type { Script } from '../../ports.ts'
-import { MASK, Secret } from '../../secret.ts'
+import type { Script } from '../ports.ts'
+import { MASK, Secret } from '../secret.ts'
+import { joinLibraries, type Library, libraryOf, libraryText, NO_LIBRARY } from './library.ts'
+import { assertText, refused, shellQuote } from './quote.ts'
 import type { ShellContext } from './sh-context.ts'
 import { ShellReader } from './sh-context.ts'
 
 /** What may stand in a sh`...`: text, numbers and secrets are quoted, scripts are spliced in as they are, lists are joined by a space. */
 export type ShValue = string | number | Secret | Script | readonly (string | number | Secret | Script)[]
 
+/** A script without the library that stands before it: what is spliced into others, whose libraries are joined. */
+interface Body {
+  readonly raw: string
+  readonly masked: string
+  /** What follows the script must begin on a new line. */
+  readonly needsNewline: boolean
+  readonly library: Library
+}
+
 // A Script is plain data, but only text made here may be spliced in unquoted: a look-alike object is refused.
-// The value says whether what follows the script must begin on a new line.
-const made = new WeakMap<object, boolean>()
+const made = new WeakMap<object, Body>()
 
 /** What is known about the text of one template: where its values stand, and how it ends. */
 interface Shape {
@@ -27,38 +36,70 @@ const shapes = new WeakMap<TemplateStringsArray, Shape>()
  * Throws HactlError E_INTERNAL.
  */
 export function sh(literals: TemplateStringsArray, ...values: readonly ShValue[]): Script {
+  return fill(literals, values, NO_LIBRARY)
+}
+
+/**
+ * As `sh`, for text that calls functions of a file in src/on-server: whatever script it becomes part of begins with that file and those
+ * that it needs. `given`: the variables that they declare. Logs show the call only.
+ */
+export function shWith(file: string, given: Readonly<Record<string, string | number>> = {}): typeof sh {
+  const library = libraryOf(file, given)
+  return (literals, ...values) => fill(literals, values, library)
+}
+
+function fill(literals: TemplateStringsArray, values: readonly ShValue[], own: Library): Script {
   const shape = shapes.get(literals) ?? shapeOf(literals)
   shapes.set(literals, shape)
   let raw = literals[0] ?? ''
   let masked = raw
   let needsNewline = shape.needsNewline
+  let library = own
   values.forEach((value, index) => {
     const literal = literals[index + 1] ?? ''
     assertPlace(value, shape.holes[index] ?? 'word', literals)
-    const text = scriptOf(value)
-    if (made.get(text) === true) {
+    const text = bodyOf(value)
+    if (text.needsNewline) {
       const isLast = index === values.length - 1 && literal === ''
       if (!isLast && !literal.startsWith('\n'))
-        throw refused('a script that ends in a comment or a here-document must be followed by a new line', literals)
+        throw refused('a script that ends in a comment or a here-document must be followed by a new line', textOf(literals))
       needsNewline ||= isLast
     }
     raw += text.raw + literal
     masked += text.masked + literal
+    library = joinLibraries(library, text.library)
   })
-  return make(raw, masked, needsNewline)
+  return make({ raw, masked, needsNewline, library })
 }
 
 /** Several scripts one after the other, each on its own lines unless another separator is given. */
 export function joinScripts(scripts: readonly Script[], separator: '\n' | ' ' | ' && ' | '; ' | ' | ' = '\n'): Script {
-  for (const script of scripts) assertMade(script)
-  if (separator !== '\n' && scripts.slice(0, -1).some(s => made.get(s))) {
+  const bodies = scripts.map(madeBody)
+  if (separator !== '\n' && bodies.slice(0, -1).some(body => body.needsNewline)) {
     throw refused(`scripts that end in a comment or a here-document cannot be joined by "${separator}"`)
   }
-  return make(
-    scripts.map(s => s.raw).join(separator),
-    scripts.map(s => s.masked).join(separator),
-    scripts.length > 0 && made.get(scripts[scripts.length - 1] ?? {}) === true,
-  )
+  return make({
+    raw: bodies.map(body => body.raw).join(separator),
+    masked: bodies.map(body => body.masked).join(separator),
+    needsNewline: bodies.at(-1)?.needsNewline === true,
+    library: bodies.map(body => body.library).reduce(joinLibraries, NO_LIBRARY),
+  })
+}
+
+/** A whole script as one word: sh`/bin/sh -c ${scriptWord(script)}`. */
+export function scriptWord(script: Script): Script {
+  madeBody(script)
+  return plain(shellQuote(script.raw), shellQuote(script.masked))
+}
+
+/**
+ * A whole script as one argument of a command that systemd runs: sh`systemd-run /bin/sh -c ${systemdWord(script)}`. systemd replaces $NAME
+ * and ${NAME} in it and reads $$ as $ (systemd.service(5), "COMMAND LINES").
+ */
+export function systemdWord(script: Script): Script {
+  madeBody(script)
+  const escaped = (text: string) => shellQuote(text.replaceAll('$', '$$$$'))
+  return plain(escaped(script.raw), escaped(script.masked))
 }
 
 /**
@@ -70,32 +111,28 @@ export function base64Literal(content: string | Buffer, options: { readonly mask
   if (typeof content === 'string') assertText(content)
   const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content
   const quoted = `'${bytes.toString('base64')}'`
-  return make(quoted, options.mask ? `'<${bytes.length} bytes>'` : quoted, false)
+  return plain(quoted, options.mask ? `'<${bytes.length} bytes>'` : quoted)
 }
 
-/** One value as one word of POSIX sh, whatever is in it (Shell Command Language, 2.2.2). */
-export function shellQuote(value: string): string {
-  assertText(value)
-  return `'${value.replaceAll("'", "'\\''")}'`
-}
-
-function scriptOf(value: ShValue): Script {
+function bodyOf(value: ShValue): Body {
   if (typeof value === 'string') {
     const quoted = shellQuote(value)
-    return { raw: quoted, masked: quoted }
+    return bodyWith(quoted, quoted)
   }
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw refused(`a number in a script is ${value}`)
-    return { raw: String(value), masked: String(value) }
+    return bodyWith(String(value), String(value))
   }
-  if (value instanceof Secret) return { raw: shellQuote(value.reveal()), masked: MASK }
+  if (value instanceof Secret) return bodyWith(shellQuote(value.reveal()), MASK)
   if (isList(value)) {
-    const parts = value.map(scriptOf)
-    if (parts.some(part => made.get(part))) throw refused('a script in a list of words ends in a comment or a here-document')
-    return { raw: parts.map(p => p.raw).join(' '), masked: parts.map(p => p.masked).join(' ') }
+    const parts = value.map(bodyOf)
+    if (parts.some(part => part.needsNewline)) throw refused('a script in a list of words ends in a comment or a here-document')
+    return {
+      ...bodyWith(parts.map(p => p.raw).join(' '), parts.map(p => p.masked).join(' ')),
+      library: parts.map(part => part.library).reduce(joinLibraries, NO_LIBRARY),
+    }
   }
-  assertMade(value)
-  return value
+  return madeBody(value)
 }
 
 // Array.isArray does not narrow a readonly array out of a union.
@@ -103,20 +140,24 @@ function isList(value: Script | readonly (string | number | Secret | Script)[]):
   return Array.isArray(value)
 }
 
-function make(raw: string, masked: string, needsNewline: boolean): Script {
-  const script: Script = Object.freeze({ raw, masked })
-  made.set(script, needsNewline)
+function bodyWith(raw: string, masked: string): Body {
+  return { raw, masked, needsNewline: false, library: NO_LIBRARY }
+}
+
+function plain(raw: string, masked: string): Script {
+  return make(bodyWith(raw, masked))
+}
+
+function make(body: Body): Script {
+  const script: Script = Object.freeze({ raw: libraryText(body.library) + body.raw, masked: body.masked })
+  made.set(script, body)
   return script
 }
 
-function assertMade(script: Script): void {
-  if (typeof script !== 'object' || script === null || !made.has(script))
-    throw refused('a value in a script is neither text nor made by sh`...`')
-}
-
-function assertText(value: string): void {
-  if (value.includes('\0')) throw refused('a value in a script has a NUL character, which no shell word can hold')
-  if (!value.isWellFormed()) throw refused('a value in a script is not well-formed Unicode (a lone surrogate)')
+function madeBody(script: Script): Body {
+  const body = typeof script === 'object' && script !== null ? made.get(script) : undefined
+  if (body === undefined) throw refused('a value in a script is neither text nor made by sh`...`')
+  return body
 }
 
 const UNSAFE = {
@@ -133,7 +174,7 @@ function assertPlace(value: ShValue, context: ShellContext, literals: TemplateSt
   if (context === 'word') return
   // A number is not quoted, and has no character that means something to a shell.
   if (typeof value === 'number' && context !== 'glued') return
-  throw refused(`a value stands ${UNSAFE[context]}, where it cannot be quoted`, literals)
+  throw refused(`a value stands ${UNSAFE[context]}, where it cannot be quoted`, textOf(literals))
 }
 
 function shapeOf(literals: TemplateStringsArray): Shape {
@@ -143,7 +184,10 @@ function shapeOf(literals: TemplateStringsArray): Shape {
     // Where an escape is not valid JavaScript (\1), a tagged template gets undefined, whatever the type says.
     const lossy = /\\(?![\\`$nt\n]|u[0-9a-fA-F{]|x[0-9a-fA-F])./su.exec(literals.raw[index]?.replaceAll('\\\\', '') ?? '')
     if (lossy !== null || typeof literal !== 'string') {
-      throw refused(`the script text has ${lossy?.[0] ?? 'an escape'} that JavaScript would drop: write \\\\ for a backslash`, literals)
+      throw refused(
+        `the script text has ${lossy?.[0] ?? 'an escape'} that JavaScript would drop: write \\\\ for a backslash`,
+        textOf(literals),
+      )
     }
     assertText(literal)
     if (index > 0) reader.hole()
@@ -151,15 +195,10 @@ function shapeOf(literals: TemplateStringsArray): Shape {
     if (index < literals.length - 1) holes.push(reader.context())
   })
   const unclosed = reader.unclosed()
-  if (unclosed !== undefined) throw refused(`the script text ends in an open ${unclosed}`, literals)
+  if (unclosed !== undefined) throw refused(`the script text ends in an open ${unclosed}`, textOf(literals))
   return { holes, needsNewline: reader.needsNewline() }
 }
 
-function refused(what: string, literals?: TemplateStringsArray): HactlError {
-  return new HactlError({
-    code: 'E_INTERNAL',
-    what,
-    ...(literals === undefined ? {} : { why: [`in: ${literals.raw.join('${...}')}`] }),
-    fix: 'this is a fault in hactl: report it with the command that you ran',
-  })
+function textOf(literals: TemplateStringsArray): string {
+  return literals.raw.join('${...}')
 }

@@ -1,0 +1,180 @@
+# What asks apt-get for something, and says why it could not.
+# needs: report.sh hold.sh
+# given: STATE_DIR LOCK_DIR DOWNLOADS CARRIED_CONF APT_LOCK_SECONDS
+
+# begin_apt LOG: before everything else here. What apt-get says goes to the file LOG. needrestart and debconf would wait for an answer that
+# nobody gives, and needrestart might restart what carries the traffic (evidence P2 to P5). LC_ALL: apt's words are read.
+begin_apt() {
+  APT_LOG=$1
+  export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none LC_ALL=C
+  # There where packages are brought to this server: how apt gets at them.
+  if [ -e "$CARRIED_CONF" ]; then export APT_CONFIG="$CARRIED_CONF"; fi
+}
+
+# apt_get VERB WORD...: in a session of its own: an interrupted run or a lost connection must not kill dpkg half way. A file that somebody
+# changed stays as it is. Nobody reads descriptions here: no translations are fetched, and the same without them everywhere, so that apt
+# need not build its cache anew for each command.
+apt_get() {
+  verb=$1
+  shift
+  setsid -w apt-get "$verb" -q -o DPkg::Lock::Timeout="$APT_LOCK_SECONDS" -o Dpkg::Options::=--force-confdef \
+    -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 -o Dir::Cache::archives="$DOWNLOADS" -o Acquire::Languages=none "$@"
+}
+
+# apt_install REPLACES WORD...: REPLACES is empty where nothing that is installed may be replaced by an older version.
+apt_install() {
+  replaces=$1
+  shift
+  apt_get install -y --no-install-recommends ${replaces:+--allow-downgrades} "$@"
+}
+
+# Why a repository gave nothing stands indented below its "Err:3 http://..."; E: and W: need not repeat it.
+apt_complaints() {
+  awk '/^(E|W|dpkg): / || (err && sub(/^ +/, "")) { if (!seen[$0]++) print } { err = /^Err:/ }' "$APT_LOG" | tail -n 10 | grep . ||
+    tail -n 15 "$APT_LOG"
+}
+
+# Says who holds a lock of apt's now, for the operator; to wait for it is apt's own business.
+# proc_locks(5): "1: POSIX  ADVISORY  WRITE PID MAJOR:MINOR:INODE START END"; a waiting one has an arrow before POSIX.
+tell_lock() {
+  for f in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock; do
+    [ -e "$f" ] && [ -r /proc/locks ] || continue
+    inode=$(stat -c %i "$f")
+    while read -r _ kind _ _ pid place _; do
+      case "$kind $place" in
+        "POSIX "*":$inode")
+          note "waiting for $(cat "/proc/$pid/comm" 2>/dev/null || echo 'another process') (pid $pid), which holds apt's lock"
+          return
+          ;;
+      esac
+    done </proc/locks
+  done
+}
+
+# Where what is downloaded waits, apart from apt's own cache, which others empty at their own times.
+downloads() {
+  mkdir -p "$DOWNLOADS/partial" && chown _apt "$DOWNLOADS/partial" 2>/dev/null
+  chmod 0700 "$DOWNLOADS/partial"
+}
+
+# Clears away what waits for an installation that does not come; not while a run holds the lock, whose packages they would be.
+clear_downloads() (
+  exec 9>"$STATE_DIR/lock.mutex" && flock -w 5 9 || exit 1
+  [ -d "$LOCK_DIR" ] || rm -rf "$DOWNLOADS"
+)
+
+# tell_versions NAME...: what the repositories of this server have. apt-cache(8), madison: "haproxy | 2.6.12-1 | http://...".
+tell_versions() {
+  for name; do
+    versions=$(apt-cache madison "$name" 2>/dev/null | while read -r _ _ version _; do printf ' %s' "$version"; done)
+    echo "$name:${versions:- no version} in the repositories of this server"
+  done
+}
+
+# refresh_lists strict|lenient: strict: a mirror that does not answer is a failure, not only a remark.
+refresh_lists() {
+  step apt/lists 'refresh the package lists'
+  tell_lock
+  i=0
+  while :; do
+    apt_get update -o APT::Get::List-Cleanup=false >"$APT_LOG" 2>&1
+    rc=$?
+    [ $rc -eq 0 ] && break
+    # The lock of the lists, unlike dpkg's, has no timeout of its own.
+    if grep -q 'Could not get lock' "$APT_LOG" && [ $i -lt $((APT_LOCK_SECONDS / 2)) ]; then
+      sleep 2
+      i=$((i + 1))
+      continue
+    fi
+    apt_complaints
+    fail apt/lists "apt-get update ended with status $rc"
+  done
+  # apt-get update calls a mirror that does not answer a warning (apt-get(8)).
+  if grep -q '^W: Failed to fetch' "$APT_LOG"; then
+    if [ "$1" = strict ]; then
+      apt_complaints
+      fail apt/lists 'a mirror does not answer: what it has is not known'
+    fi
+    note "not every mirror answered: $(grep -m 1 '^W: Failed to fetch' "$APT_LOG")"
+  fi
+  done_ apt/lists
+}
+
+# download_packages FRESH-LISTS TITLE NAMES REPLACES WORD...: downloads, and installs nothing. A list that is some hours old may name a file
+# that its mirror has replaced since: it is refreshed before this counts as a failure. FRESH-LISTS is empty where the lists may be old.
+download_packages() {
+  fresh_lists=$1 title=$2 names=$3 replaced=$4
+  shift 4
+  step apt/download "$title"
+  tell_lock
+  apt_install "$replaced" --download-only "$@" >>"$APT_LOG" 2>&1
+  rc=$?
+  if [ $rc -ne 0 ] && [ -z "$fresh_lists" ]; then
+    refresh_lists lenient
+    apt_install "$replaced" --download-only "$@" >>"$APT_LOG" 2>&1
+    rc=$?
+  fi
+  if [ $rc -ne 0 ]; then
+    apt_complaints
+    # shellcheck disable=SC2086 # NAMES is a list of package names.
+    tell_versions $names
+    fail apt/download "apt-get cannot get $(printf '%s ' "$@")"
+  fi
+  done_ apt/download
+}
+
+# begin_installation NAME...: of packages that are not installed yet. Noted before: an installation that dies half way is hactl's all the
+# same, and what somebody else's was cut off never becomes hactl's.
+begin_installation() {
+  own="$STATE_DIR/installed"
+  fresh=$*
+  for name; do absent "$name" && ! grep -qx "$name" "$own" 2>/dev/null && echo "$name" >>"$own"; done
+}
+
+absent() {
+  # shellcheck disable=SC2016 # dpkg-query's own variable.
+  case $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) in
+    '' | not-installed | config-files) ;;
+    *) return 1 ;;
+  esac
+}
+
+disown_absent() {
+  for name in $fresh; do
+    absent "$name" && {
+      grep -vx "$name" "$own" >"$own.new"
+      mv -f "$own.new" "$own"
+    }
+  done
+}
+
+apt_failed() {
+  apt_complaints
+  release haproxy keepalived
+  disown_absent
+  rm -rf "$DOWNLOADS"
+  fail "$1" "apt-get ended with status $2"
+}
+
+finish_dpkg() {
+  step package/dpkg 'finish the interrupted package installation'
+  dpkg --force-confdef --force-confold --configure -a >>"$APT_LOG" 2>&1 || apt_failed package/dpkg $?
+  done_ package/dpkg
+}
+
+# install_packages ID REPLACES WORD...: one apt-get for all packages, whose units are held. ID: the step that fails where it does.
+install_packages() {
+  id=$1
+  shift
+  tell_lock
+  apt_install "$@" >>"$APT_LOG" 2>&1 || apt_failed "$id" $?
+  release haproxy keepalived
+  rm -rf "$DOWNLOADS"
+}
+
+# installed_as ID NAME: the version that is there now, as the last word of its step.
+installed_as() {
+  # shellcheck disable=SC2016 # dpkg-query's own variable.
+  dpkg-query -W -f='${Version}\n' "$2"
+  done_ "$1"
+}

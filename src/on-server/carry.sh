@@ -1,0 +1,24 @@
+# Packages that the operator has, brought to a server whose apt reaches no mirror: their folder becomes apt's only repository.
+# given: DOWNLOADS CARRIED_CONF
+
+make_room() { rm -rf "$DOWNLOADS" && mkdir -p "$DOWNLOADS/partial" "$DOWNLOADS/lists/partial"; }
+
+# append PATH BASE64: a part of a file.
+append() { printf %s "$2" | base64 -d >>"$1"; }
+
+# index_packages SUMS CONF: the index of a flat repository (apt-ftparchive(1), packages), written by hand because dpkg-dev is not there. It is
+# trusted as the folder on the operator's machine is: what arrived is what lay there, by its checksum. SUMS as sha256sum takes them, CONF for
+# apt.conf(5).
+index_packages() {
+  told=$(printf '%s\n' "$1" | sha256sum -c 2>&1) || {
+    printf '%s\n' "$told" | grep -v ': OK$'
+    exit 1
+  }
+  cd "$DOWNLOADS" || exit 1
+  for deb in *.deb; do
+    dpkg-deb -f "$deb" || exit 1
+    printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$deb" "$(stat -c %s "$deb")" "$(sha256sum "$deb" | cut -c1-64)"
+  done >Packages
+  echo "deb [trusted=yes] file:$DOWNLOADS ./" >sources.list
+  printf '%s\n' "$2" >"$CARRIED_CONF"
+}

@@ -1,0 +1,30 @@
+# How a server stands, in one short look: compared before and after a drill.
+# given: UNITS TRACKERS FILES
+
+# What is given are lists of words.
+set -f
+
+# Packet filter rules change by themselves only in counters and set elements: nft's -s and -t leave those out. iptables lists a table
+# once anything was ever put into it, so that empty chains with policy ACCEPT count as nothing.
+firewall() {
+  if command -v nft >/dev/null; then
+    nft -s -t list ruleset 2>/dev/null
+  elif command -v iptables-save >/dev/null; then
+    { iptables-save; ip6tables-save; } 2>/dev/null |
+      sed -e '/^[#*]/d' -e '/^COMMIT/d' -e '/^:[A-Z]* ACCEPT /d' -e 's/ *[[][0-9]*:[0-9]*[]]//'
+  else
+    echo none
+  fi
+}
+
+drill_state() {
+  for unit in $UNITS; do echo "unit $unit $(systemctl show -p ActiveState --value "$unit.service")"; done
+  ip -o addr show | while read -r _ _ family address _; do echo "address $family ${address%/*}"; done
+  systemctl list-units --all --plain --no-legend 'hactl-undo-*' 'hactl-drill-*' | while read -r unit _; do echo "residue $unit"; done
+  for path in $TRACKERS; do [ -r "$path" ] && read -r value <"$path" && echo "tracker $path $value"; done
+  # shellcheck disable=SC2086 # A list of paths.
+  [ -z "$FILES" ] || sha256sum -- $FILES 2>/dev/null | while read -r sum path; do echo "file $path $sum"; done
+  rules=$(firewall)
+  [ "$rules" = none ] || echo "firewall $(printf %s "$rules" | sha256sum)"
+  echo end
+}

@@ -1,0 +1,11 @@
+/** The programs of this folder as text. The build puts a table of them in the place of this module (scripts/build.mjs). */
+import { readFileSync } from 'node:fs'
+
+const read = new Map<string, string>()
+
+/** The text of `name`, as it lies beside this module. */
+export function onServer(name: string): string {
+  const text = read.get(name) ?? readFileSync(new URL(name, import.meta.url), 'utf8')
+  read.set(name, text)
+  return text
+}

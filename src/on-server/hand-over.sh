@@ -1,0 +1,60 @@
+# Make before break: what a server does while its addresses move to another.
+# given: ADDRESSES POLL_SECONDS GRACE_SECONDS
+
+# Whether this server holds one of the addresses.
+holds() {
+  here=$(ip -o addr show)
+  for address in $ADDRESSES; do
+    case $here in *" $address/"*) return 0 ;; esac
+  done
+  return 1
+}
+
+# route VERB ADDRESS: a local route by which a server answers on an address that it no longer has. keepalived sends its first advert 0.2 ms to
+# 70 ms before it has the address and announces it (evidence T7), and at that advert the old holder drops it: what arrives there in between
+# would be lost.
+route() {
+  case $2 in
+    *:*) ip -6 route "$1" local "$2" dev lo metric 9 table local ;;
+    *) ip route "$1" local "$2" dev lo metric 9 table local ;;
+  esac
+}
+
+# Routes for the addresses that are here. One that another server holds must not be answered for, as it would be by ARP, too.
+answer() {
+  here=$(ip -o addr show)
+  for address in $ADDRESSES; do
+    case $here in *" $address/"*) route replace "$address" ;; esac
+  done
+}
+
+stop_answering() { for address in $ADDRESSES; do route del "$address" 2>/dev/null; done; }
+
+# The uptime in hundredths of a second: that clock is never set.
+now() {
+  read -r uptime _ </proc/uptime
+  now=${uptime%.*}${uptime#*.}
+}
+
+# wait_until_gone HUNDREDTHS: looks until the addresses have left, so long at the most; by the clock, because on a busy server each look takes
+# longer.
+wait_until_gone() {
+  now
+  end=$((now + $1))
+  while holds && [ "$now" -lt "$end" ]; do
+    sleep "$POLL_SECONDS"
+    now
+  done
+}
+
+# Ends connections to addresses that are not here any more. What they carried has failed when the address left, but this server would hold on to
+# them for a quarter of an hour (tcp_retries2, tcp(7)); when the address comes back in that time, a client that uses the port of one again gets
+# no answer, not even a refusal (evidence T8). Where the kernel cannot end them (CONFIG_INET_DIAG_DESTROY, ss(8)) they stay.
+close_connections() {
+  here=$(ip -o addr show)
+  for address in $ADDRESSES; do
+    case $here in *" $address/"*) continue ;; esac
+    case $address in *:*) source="[$address]" ;; *) source=$address ;; esac
+    ss -K -H -t state connected src "$source" >/dev/null 2>&1
+  done
+}

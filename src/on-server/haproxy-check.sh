@@ -1,0 +1,16 @@
+#!/bin/sh
+# Asks HAProxy whether it works: exit 0 when it answers, 1 when it does not.
+# usage: haproxy-service-check.sh [once]    (keepalived's way is ASKS questions within a second)
+# given: MASTER_SOCKET PROGRAM ASKS END_SECONDS SPACING_SECONDS WAITS WAIT_SECONDS
+
+# keepalived's SIGTERM waits for PROGRAM, which answers it: first of all, because on a busy server every line takes its time.
+trap "" TERM
+if [ "${1-}" = once ]; then ASKS=1 END_SECONDS=2; fi
+
+if [ ! -S "$MASTER_SOCKET" ] || [ ! -r "$PROGRAM" ]; then
+  for path in "$MASTER_SOCKET" "$PROGRAM"; do [ -e "$path" ] || echo "$path is not there: looking for a haproxy process only" >&2; done
+  pidof haproxy >/dev/null
+  exit
+fi
+
+exec perl "$PROGRAM" "$ASKS" "$END_SECONDS" "$SPACING_SECONDS" "$WAITS" "$WAIT_SECONDS"

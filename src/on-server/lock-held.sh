@@ -1,0 +1,37 @@
+# What a run does with the lock that it holds.
+# given: STATE_DIR LOCK_DIR LOCK_LOST_STATUS
+
+is_ours() { grep -qxF "id $1" "$LOCK_DIR/info" 2>/dev/null; }
+
+# Only one script at a time is inside; until the script ends.
+enter_mutex() { exec 9>"$STATE_DIR/lock.mutex" && flock -w 5 9; }
+
+release_lock() {
+  is_ours "$1" && rm -rf "$LOCK_DIR"
+  return 0
+}
+
+renew_lock() {
+  is_ours "$1" && touch "$LOCK_DIR/beat"
+  return 0
+}
+
+# Ends the script unless this run still holds the lock; counts as a heartbeat.
+lock_guard() {
+  is_ours "$1" || exit "$LOCK_LOST_STATUS"
+  touch "$LOCK_DIR/beat"
+}
+
+# lock_guard_for_undo ID OWNER EVIDENCE: where the lock was broken and nobody has taken it since, it is taken again. EVIDENCE: a file that is
+# there as long as no other run has ended well on this server, which clears it away.
+lock_guard_for_undo() {
+  if ! is_ours "$1"; then
+    enter_mutex && [ -e "$3" ] && mkdir "$LOCK_DIR" 2>/dev/null || exit "$LOCK_LOST_STATUS"
+    printf 'id %s\nowner %s\nreason %s\n' "$1" "$2" 'an undo' >"$LOCK_DIR/info"
+    exec 9>&-
+  fi
+  touch "$LOCK_DIR/beat"
+}
+
+# For an undo that may go on without the lock, but not beside a run that has it now.
+lock_guard_unless_taken() { [ ! -e "$LOCK_DIR/info" ] || is_ours "$1" || exit "$LOCK_LOST_STATUS"; }

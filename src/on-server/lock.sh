@@ -1,0 +1,64 @@
+# The lock of a cluster on one server: a folder with a heartbeat, judged by the server's own clock.
+# needs: lock-held.sh
+# given: LOCK_EXPIRES_SECONDS CLOCK_SET_BACK_SECONDS BUSY_STATUS
+
+# Sets age to the seconds since the last heartbeat. A negative one lies in the future: somebody has set the clock back.
+lock_age() {
+  age=$(($(date +%s) - $(stat -c %Y "$LOCK_DIR/beat" 2>/dev/null || stat -c %Y "$LOCK_DIR" 2>/dev/null || date +%s)))
+}
+
+# Waits, outside of the mutex, where the clock was set back: a living run shows itself by its next beat. A dead one's lock would else be kept
+# until the clock is there again.
+await_beat() {
+  lock_age
+  [ "$age" -ge 0 ] || sleep "$CLOCK_SET_BACK_SECONDS"
+}
+
+# After await_beat: whether the owner's last sign of life is too old.
+is_dead() {
+  lock_age
+  [ "$age" -lt 0 ] || [ "$age" -gt "$LOCK_EXPIRES_SECONDS" ]
+}
+
+# After await_beat: ends the script, and says whose the lock is, where its owner lives.
+end_where_alive() {
+  is_dead && return
+  echo "age $age"
+  cat "$LOCK_DIR/info" 2>/dev/null
+  exit "$BUSY_STATUS"
+}
+
+# take_lock ID OWNER REASON. flock(1) makes "is it stale? then break it and take it" one step, so that two runs cannot both break it.
+take_lock() {
+  umask 077
+  mkdir -p "$STATE_DIR" || exit 1
+  await_beat
+  enter_mutex || exit 1
+  if ! mkdir "$LOCK_DIR" 2>/dev/null; then
+    [ -d "$LOCK_DIR" ] || {
+      mkdir "$LOCK_DIR"
+      exit 1
+    }
+    end_where_alive
+  fi
+  printf 'id %s\nowner %s\nreason %s\n' "$1" "$2" "$3" >"$LOCK_DIR/info" && : >"$LOCK_DIR/beat" && exit 0
+  # Without its owner's name nobody could release it: a full disk leaves no lock.
+  rm -f "$LOCK_DIR/info" "$LOCK_DIR/beat"
+  rmdir "$LOCK_DIR"
+  exit 1
+}
+
+# Ends the script where a living run has the lock. A look that holds none touches nothing of that run's.
+free_guard() {
+  [ -d "$LOCK_DIR" ] || return 0
+  await_beat
+  end_where_alive
+}
+
+# break_lock force|dead: of a dead run, or of any.
+break_lock() {
+  [ -d "$LOCK_DIR" ] || exit 0
+  [ "$1" = force ] || await_beat
+  enter_mutex || exit 1
+  if [ "$1" = force ] || is_dead; then rm -rf "$LOCK_DIR"; else exit "$BUSY_STATUS"; fi
+}

@@ -1,0 +1,29 @@
+# Files that wait beside the live ones, and the programs that must accept them.
+# needs: report.sh
+# given: THIS_RUN
+
+# Where this run keeps what it stages: for root only.
+make_staged() {
+  umask 077
+  mkdir -p "$THIS_RUN/staged"
+  umask 022
+}
+
+# stage STAGED MODE PATH BASE64: the check script would be refused where others could write it: its staged copy has the mode of the real one.
+stage() {
+  printf %s "$4" | base64 -d >"$1" && chmod "$2" "$1" || fail staging "$3 could not be staged (disk full?)"
+}
+
+# check_file ID PATH CANDIDATE SILENT COMMAND WORD...: COMMAND must accept CANDIDATE, the new PATH; where SILENT is yes, it must say nothing
+# either. A check is no change: ID must not look like one.
+check_file() {
+  id=$1 path=$2 candidate=$3 silent=$4 program=$5
+  shift 4
+  step "$id" "check the new $path"
+  out=$("$@" 2>&1)
+  rc=$?
+  [ "$silent" = yes ] && [ $rc -eq 0 ] && [ -n "$out" ] && rc=complaints
+  [ -n "$out" ] && printf '%s\n' "$out" | sed -e "s|$candidate|$path|g" -e "s|$THIS_RUN/staged/||g" | tail -n 20
+  [ "$rc" = 0 ] || fail "$id" "$path was refused by $program"
+  done_ "$id"
+}

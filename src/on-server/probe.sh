@@ -1,0 +1,389 @@
+# Reads all facts of a server: sections between "@@begin NAME" and "@@end NAME", closed by "@@end all", so that a cut answer can never be taken
+# for an absent thing. Changes nothing but keepalived's own dumps in /tmp.
+# given: STATE_DIR TRACKERS PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
+
+b() { printf '@@begin %s\n' "$1"; }
+e() { printf '\n@@end %s\n' "$1"; }
+
+trackers() {
+  for f in $TRACKERS; do
+    v=
+    [ -e "$f" ] && { { read -r v <"$f"; } 2>/dev/null; echo "$f $v"; }
+  done
+}
+
+# keepalived writes its dumps asynchronously: asked first, read last. SIGUSR1 is "write all data", the only dump with the track files; signal
+# 36 is SIGRTMIN+2, "write JSON" (keepalived --signum=JSON).
+ask_keepalived() {
+  trackers_asked=$(trackers)
+  ka_pid=
+  [ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
+  if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then
+    rm -f /tmp/keepalived.json /tmp/keepalived.data /tmp/keepalived_parent.data
+    kill -USR1 "$ka_pid" 2>/dev/null
+    kill -36 "$ka_pid" 2>/dev/null || ka_pid=
+  else
+    ka_pid=
+  fi
+}
+
+# ask_neighbours ADDRESS...: keepalived looks after the addresses that it was told of: a new one may be somebody else's. What the neighbour table
+# holds may be long past, so it is asked anew: IPv4 by ARP (who_answers), IPv6 by a nudge that makes the kernel ask.
+ask_neighbours() {
+  asked4='' asked6=''
+  for v; do
+    [ -n "$ka_pid" ] && grep -qwF -- "$v" /etc/keepalived/keepalived.conf 2>/dev/null && continue
+    ip -o addr show to "$v" 2>/dev/null | grep -q . && continue
+    case $v in
+      *:*)
+        # shellcheck disable=SC2016 # bash's own variable: only bash has /dev/udp.
+        timeout 1 bash -c 'echo >"/dev/udp/$1/9"' - "$v" 2>/dev/null
+        asked6="$asked6 $v"
+        ;;
+      *) asked4="$asked4 $v" ;;
+    esac
+  done
+}
+
+# Interface after interface.
+who_answers() {
+  [ -n "$asked4" ] || return 0
+  for v in $asked4; do echo "$(ip -o route get "$v" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p') $v"; done | sort | {
+    d=
+    set --
+    while read -r i v; do
+      [ -n "$v" ] || continue
+      [ $# -gt 0 ] && [ "$i" != "$d" ] && {
+        perl -e "$ARP_PROGRAM" -- "$d" "$@" 2>/dev/null
+        set --
+      }
+      d=$i
+      set -- "$@" "$v"
+    done
+    [ $# -gt 0 ] && perl -e "$ARP_PROGRAM" -- "$d" "$@" 2>/dev/null
+  }
+}
+
+machine() {
+  b facts
+  echo "uid $(id -u)"
+  read -r v </etc/machine-id 2>/dev/null && echo "machine-id $v"
+  # A sysctl file gives one byte to whoever reads byte by byte, as the shell's read does.
+  echo "boot-id $(cat /proc/sys/kernel/random/boot_id)"
+  echo "hostname $(cat /proc/sys/kernel/hostname)"
+  [ -d /run/systemd/system ] && echo "systemd yes"
+  [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] && echo "cloud-init runs"
+  command -v dpkg-query >/dev/null && echo "dpkg yes"
+  echo "container $(systemd-detect-virt -c 2>/dev/null || :)"
+  echo "clock $(date '+%s %N')"
+  echo "free $(df -Pk /var 2>/dev/null | tail -n 1)"
+  e facts
+
+  b os
+  cat /etc/os-release 2>/dev/null
+  e os
+
+  b addresses
+  ip -o addr show 2>/dev/null
+  e addresses
+
+  b links
+  ip -o link show 2>/dev/null
+  e links
+}
+
+# static_addresses ADDRESS...: where the system itself would put a virtual address at boot, whoever is master.
+static_addresses() {
+  [ $# -gt 0 ] || return 0
+  for v; do
+    shift
+    set -- "$@" -e "$v"
+  done
+  set -- "$@" --
+  n=
+  for f in /etc/network/interfaces /etc/network/interfaces.d/* /etc/netplan/*.yaml /etc/systemd/network/*.network /etc/NetworkManager/system-connections/*; do
+    [ -f "$f" ] && n=y && set -- "$@" "$f"
+  done
+  [ -n "$n" ] || return 0
+  b static
+  grep -HwF "$@" 2>/dev/null
+  e static
+}
+
+# Somebody installs just now: what looks half done is not broken, and apt waits for its lock (proc_locks(5)).
+dpkg_works() { grep -qs ":$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none) " /proc/locks; }
+
+# dpkg_says FORMAT: of all packages.
+dpkg_says() {
+  # shellcheck disable=SC2086 # A list of names.
+  dpkg-query -W -f="$1\n" $PACKAGES 2>/dev/null
+}
+
+# shellcheck disable=SC2016 # dpkg-query's own variables.
+packages() {
+  b packages
+  dpkg_says '${Package} ${db:Status-Status} ${Version}'
+  e packages
+
+  installed=$(dpkg_says '${db:Status-Status}' | grep -cx installed)
+  # shellcheck disable=SC2086 # A list of names.
+  set -- $PACKAGES
+  if [ "$installed" -lt $# ]; then
+    b candidates
+    LC_ALL=C apt-cache policy "$@" 2>/dev/null
+    e candidates
+    b lists
+    find /var/lib/apt/lists -maxdepth 1 -name '*Release' -mmin "-$LISTS_FRESH_MINUTES" -print 2>/dev/null | head -n 1
+    e lists
+    b audit
+    dpkg_works || dpkg --audit 2>/dev/null | head -n 5
+    e audit
+  fi
+  b updates
+  dpkg_works || for f in /var/lib/dpkg/updates/[0-9]*; do [ -e "$f" ] && echo "$f"; done
+  e updates
+
+  b owned
+  cat "$STATE_DIR/owned" 2>/dev/null
+  e owned
+
+  b record
+  # shellcheck disable=SC2010 # Names that hactl chose.
+  ls -1A "$STATE_DIR" 2>/dev/null | grep -v '^lock'
+  e record
+
+  b conffiles
+  dpkg_says '${Conffiles}'
+  e conffiles
+}
+
+# files PATH...: those that are there.
+files() {
+  for f; do
+    shift
+    [ -f "$f" ] && set -- "$@" "$f"
+  done
+  [ $# -gt 0 ] || return 0
+  b stats
+  stat -L -c '%a %U %G %s %n' -- "$@"
+  e stats
+  b symlinks
+  for f; do [ ! -L "$f" ] || echo "$f $(readlink -- "$f")"; done
+  e symlinks
+  b sums
+  sha256sum -- "$@"
+  e sums
+  b md5
+  md5sum -- "$@"
+  e md5
+  for f; do
+    size=$(stat -L -c %s -- "$f")
+    [ "$size" -le "$CONTENT_LIMIT_BYTES" ] || continue
+    b "content $f"
+    base64 -w 0 -- "$f"
+    e "content $f"
+  done
+}
+
+# services CHECK: CHECK is the check script.
+services() {
+  check=$1
+  set --
+  for u in $UNITS; do set -- "$@" "$u.service"; done
+  b services
+  systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID "$@" 2>/dev/null
+  e services
+
+  b loaded
+  for u in $UNITS; do
+    v=
+    { read -r v <"$STATE_DIR/loaded/$u"; } 2>/dev/null
+    echo "$u $v"
+  done
+  e loaded
+
+  b sysctls
+  for k in $SYSCTLS; do v=$(cat "/proc/sys/$(echo "$k" | tr . /)" 2>/dev/null) && echo "$k $v"; done
+  e sysctls
+
+  watched
+
+  if [ -x "$check" ]; then
+    timeout -k 1 3 "$check" once >/dev/null 2>&1
+    rc=$?
+    b check
+    echo "$rc"
+    e check
+  fi
+}
+
+# The kernel names what a process watches by inode: a folder that was deleted and made again is another one (proc(5), fdinfo).
+watched() {
+  [ -n "$ka_pid" ] || return 0
+  b watched
+  for f in $TRACKERS; do echo "${f%/*}"; done | sort -u | while read -r d; do
+    i=$(printf %x "$(stat -c %i "$d" 2>/dev/null || echo 0)")
+    w=
+    for p in $ka_pid $(cat "/proc/$ka_pid/task/$ka_pid/children" 2>/dev/null); do
+      [ -r "/proc/$p/fdinfo/0" ] || continue
+      if grep -qs "^inotify wd:[0-9a-f]* ino:$i " "/proc/$p"/fdinfo/*; then w=yes; else w=${w:-no}; fi
+    done
+    echo "$w"
+  done
+  e watched
+}
+
+rules() { head -c "$RULES_LIMIT_BYTES"; }
+
+network() {
+  b listeners
+  ss -Hltnp 2>/dev/null
+  e listeners
+
+  b firewall
+  # shellcheck disable=SC2016 # dpkg-query's own variable.
+  command -v ufw >/dev/null && grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf 2>/dev/null &&
+    echo "ufw $(dpkg-query -W -f='${Version}' ufw 2>/dev/null)"
+  firewalld=
+  [ -x /usr/sbin/firewalld ] && systemctl --quiet is-active firewalld && firewalld=yes && echo firewalld
+  [ -e /usr/sbin/netfilter-persistent ] && echo netfilter-persistent
+  [ -e /etc/systemd/system/multi-user.target.wants/hactl-firewall.service ] && echo opens-at-boot
+  e firewall
+  if command -v nft >/dev/null; then
+    b nft
+    timeout 3 nft -j list ruleset 2>/dev/null | rules
+    e nft
+  elif [ -n "$firewalld" ]; then
+    # It needs no nft, but the library of it, for the Python that it is written in.
+    b nft
+    timeout 3 python3 -c "$NFT_PROGRAM" 2>/dev/null | rules
+    e nft
+  fi
+  command -v iptables-save >/dev/null || return 0
+  b iptables
+  timeout 3 iptables-save 2>/dev/null | rules
+  e iptables
+  if command -v ip6tables-save >/dev/null; then
+    b ip6tables
+    timeout 3 ip6tables-save 2>/dev/null | rules
+    e ip6tables
+  fi
+  b ufw-rules
+  grep -h '^### tuple' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null
+  e ufw-rules
+}
+
+folders() {
+  b folders
+  stat -L -c '%a %U %G %s %n' -- "$@" 2>/dev/null
+  e folders
+}
+
+# The end of each certificate as openssl prints it, because no two programs named date read that alike; of a file with several, that of the
+# first, which is the server's.
+end_of() { end=$(openssl x509 -noout -enddate -in "$1" 2>/dev/null) && echo "end ${end#*=} $1"; }
+
+# ends_of PATH: of a folder so many are asked: each costs a process.
+ends_of() {
+  if [ -d "$1" ]; then
+    n=0
+    for f in "$1"/*; do
+      n=$((n + 1))
+      [ $n -le "$CERTIFICATES_PER_FOLDER" ] || break
+      end_of "$f"
+    done
+  else
+    end_of "$1" || echo "none $1"
+  fi
+}
+
+# ends_of_list PATH: crt-list, configuration.txt 5.1: "FILE [OPTIONS] FILTER...", # begins a comment. Where base is empty, relative names begin
+# nowhere that is known.
+ends_of_list() {
+  [ -r "$1" ] || {
+    echo "none $1"
+    return
+  }
+  m=0
+  while read -r p _ || [ -n "$p" ]; do
+    case $p in
+      '' | '#'* | @*) continue ;;
+      /*) ;;
+      *)
+        [ -n "$base" ] || continue
+        p=$base/$p
+        ;;
+    esac
+    m=$((m + 1))
+    [ $m -le "$CERTIFICATES_PER_FOLDER" ] || break
+    ends_of "$p"
+  done <"$1"
+}
+
+# certificates BASE COUNT PATH...: COUNT files or folders, then lists of them.
+certificates() {
+  command -v openssl >/dev/null || return 0
+  base=$1 count=$2
+  shift 2
+  b certificates
+  for path; do
+    if [ "$count" -gt 0 ]; then ends_of "$path"; else ends_of_list "$path"; fi
+    count=$((count - 1))
+  done
+  e certificates
+}
+
+hactl_itself() {
+  lock="$STATE_DIR/lock"
+  b lock
+  if [ -d "$lock" ]; then
+    echo "age $(($(date +%s) - $(stat -c %Y "$lock/beat" 2>/dev/null || stat -c %Y "$lock" 2>/dev/null || date +%s)))"
+    cat "$lock/info" 2>/dev/null
+  fi
+  e lock
+
+  b residue
+  for f in /run/systemd/transient/hactl-*; do [ -e "$f" ] && echo "${f##*/}"; done
+  e residue
+
+  if [ -d "$STATE_DIR/runs" ]; then
+    b runs
+    ls -1 "$STATE_DIR/runs"
+    e runs
+  fi
+}
+
+# What who_answers says comes on descriptor 3.
+neighbours() {
+  b neighbours
+  cat <&3
+  for v in $asked6; do ip -o neigh show to "$v" nud reachable 2>/dev/null; done
+  e neighbours
+}
+
+keepalived_said() {
+  if [ -n "$ka_pid" ]; then
+    i=0
+    while [ $i -lt 50 ]; do
+      [ -s /tmp/keepalived.json ] && case "$(tail -c 3 /tmp/keepalived.json)" in *']'* | *'}'*) break ;; esac
+      sleep 0.02
+      i=$((i + 1))
+    done
+    b instances
+    cat /tmp/keepalived.json 2>/dev/null
+    e instances
+    # It has passwords as well: no more of it than the track files, up to the next heading, and it does not stay.
+    b held
+    sed -n '/^-----.* Track files >-/,/^------</p' /tmp/keepalived.data 2>/dev/null
+    e held
+    rm -f /tmp/keepalived.data /tmp/keepalived_parent.data
+  fi
+  b trackers-asked
+  echo "$trackers_asked"
+  e trackers-asked
+  b trackers
+  trackers
+  e trackers
+}
+
+end_probe() { printf '@@end all\n'; }

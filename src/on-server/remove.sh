@@ -1,0 +1,187 @@
+# Takes away from one server what hactl put there, and gives back what stood there before. What was cut off is done again.
+# needs: report.sh alone.sh hold.sh links.sh
+# given: STATE_DIR DOWNLOADS OWN_TOOLS PROGRAM_DIR
+
+trap '' PIPE HUP
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
+
+gives_back() { [ -e "$(original_of "$1")" ]; }
+
+# by_hactl NAME: hactl installed this package.
+by_hactl() { grep -qx "$1" "$STATE_DIR/installed" 2>/dev/null; }
+
+# was UNIT PATTERN: how it was before hactl's first change, "active enabled"; older versions of hactl kept no record of it.
+was() { grep -qE "^$1 $2\$" "$STATE_DIR/original/units" 2>/dev/null; }
+was_stopped() { was "$1" '(inactive|failed|deactivating) .*'; }
+
+# keepalived goes first, so that the address has left before haproxy stops.
+stop_keepalived_first() {
+  conf=/etc/keepalived/keepalived.conf
+  step service/keepalived 'stop keepalived'
+  grep -q " $conf\$" "$STATE_DIR/owned" 2>/dev/null && { was_stopped keepalived || ! gives_back $conf; } && systemctl stop keepalived 2>/dev/null
+  done_ service/keepalived
+}
+
+# give_back PATH STEP: what stood there before, link or file.
+give_back() {
+  original=$(original_of "$1")
+  cp -p -- "$original" "$1.hactl-new" && linked "$original" "$1.hactl-new" && mv -f "$1.hactl-new" "$1" || fail "$2" "$1 could not be put back"
+}
+
+# Files of hactl's record go, or become what they were; one that was edited by hand since is kept beside as .edited.
+give_files_back() {
+  step files 'remove files, and put back what was there before'
+  [ -e "$STATE_DIR/owned" ] && while read -r sum path; do
+    original=$(original_of "$path")
+    if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ] && ! cmp -s -- "$path" "$original"; then
+      cp -p -- "$path" "$path.edited"
+      echo "$path was edited by hand: kept as $path.edited"
+    fi
+    case "$path" in "$OWN_TOOLS"*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac
+    if [ -e "$original" ]; then
+      [ -d "${path%/*}" ] || mkdir -p -- "${path%/*}"
+      give_back "$path" files
+    else
+      rm -f -- "$path"
+    fi
+    # The folders of drop-ins and programs were hactl's too; others, even when empty, belong to the system.
+    case "$path" in /etc/systemd/system/*.service.d/* | "$PROGRAM_DIR"/*) rmdir -- "${path%/*}" 2>/dev/null ;; esac
+  done <"$STATE_DIR/owned"
+  rm -f /etc/tmpfiles.d/hactl-drain.conf
+  # A removal that was cut off later is not to do this again: what it gave back may be gone since, with its package.
+  [ ! -e "$STATE_DIR/owned" ] || {
+    rm -f "$STATE_DIR/theirs" && mv -f "$STATE_DIR/owned" "$STATE_DIR/given-back"
+  }
+  done_ files
+}
+
+give_sysctls_back() {
+  [ -s "$STATE_DIR/original/sysctl" ] || return 0
+  step sysctl 'set kernel parameters back'
+  while read -r key value; do [ -n "$value" ] && sysctl -q -w "$key=$value"; done <"$STATE_DIR/original/sysctl"
+  done_ sysctl
+}
+
+# give_services_back FOLDER: they run what is there now; FOLDER is what keepalived watched.
+give_services_back() {
+  step services 'let haproxy and keepalived run what is there now'
+  # Left behind by an installation that was cut off: nobody's haproxy would start.
+  release haproxy keepalived
+  systemctl daemon-reload
+  for unit in haproxy keepalived; do
+    by_hactl $unit && continue
+    conf=/etc/haproxy/haproxy.cfg
+    [ $unit = keepalived ] && conf=/etc/keepalived/keepalived.conf
+    was $unit '.* disabled' && systemctl disable --quiet $unit 2>/dev/null
+    systemctl is-active --quiet $unit || continue
+    if [ -s $conf ] && ! was_stopped $unit; then systemctl reload $unit; else systemctl stop $unit; fi
+  done
+  rm -rf "$1" "$DOWNLOADS"
+  done_ services
+}
+
+known() {
+  # shellcheck disable=SC2016 # dpkg-query's own variable.
+  case $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) in '' | not-installed) return 1 ;; esac
+}
+
+# conffiles NAME...: "PATH MD5SUM" lines.
+conffiles() {
+  # shellcheck disable=SC2016 # dpkg-query's own variable.
+  dpkg-query -W -f='${Conffiles}\n' "$@" 2>/dev/null
+}
+
+md5_of() { md5sum -- "$1" | cut -c1-32; }
+
+# A purge takes its package's configuration files along, also where somebody's own stood there first. Once it has begun, nothing tells them
+# apart.
+note_theirs() {
+  # Where a first deploy installed the package and came no further, what stands in place of its file is somebody's own as well.
+  own=/etc/haproxy/haproxy.cfg
+  if [ ! -e "$STATE_DIR/theirs" ] && [ -f "$own" ] && ! grep -q "  $own\$" "$STATE_DIR/given-back" 2>/dev/null &&
+    ! conffiles "$@" | grep -qF " $own $(md5_of "$own")"; then
+    originals && cp -p -- "$own" "$(original_of "$own")" && printf 'own  %s\n' "$own" >>"$STATE_DIR/given-back" ||
+      fail packages "$own could not be kept (disk full?)"
+  fi
+  [ -e "$STATE_DIR/theirs" ] || {
+    [ -e "$STATE_DIR/given-back" ] && while read -r _ path; do
+      original=$(original_of "$path")
+      [ -e "$original" ] || continue
+      conffiles "$@" | grep -qF " $path $(md5_of "$original")" ||
+        echo "$(stat -c '%a %u:%g' -- "${path%/*}" 2>/dev/null || echo 755 0:0) $path"
+    done <"$STATE_DIR/given-back" >"$STATE_DIR/theirs.new" && mv -f "$STATE_DIR/theirs.new" "$STATE_DIR/theirs"
+  }
+  # dpkg removes the file that a link in place of a conffile leads to, which nobody gave it: links stand aside meanwhile.
+  conffiles "$@" | while read -r path _; do
+    [ ! -L "$path" ] || {
+      printf '%s %s\n' "$path" "$(readlink -- "$path")" >>"$STATE_DIR/links" && sync "$STATE_DIR/links" && rm -f -- "$path"
+    } || exit 1
+  done || fail packages 'the links in place of configuration files could not be noted (disk full?)'
+}
+
+# purge NAME...
+purge() {
+  log="$STATE_DIR/remove.log"
+  step packages "remove $*"
+  # apt-get refuses to work where dpkg was cut off. While somebody else works this fails, and apt-get waits for them.
+  for f in /var/lib/dpkg/updates/[0-9]*; do
+    [ ! -e "$f" ] || {
+      setsid -w dpkg --force-confdef --force-confold --configure -a >"$log" 2>&1
+      break
+    }
+  done
+  note_theirs "$@"
+  systemctl disable --quiet "$@" 2>/dev/null
+  setsid -w apt-get purge -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 || {
+    tail -n 10 "$log"
+    fail packages 'apt-get purge failed'
+  }
+  # One whose removal was cut off is only removed by that: its configuration files stay.
+  # shellcheck disable=SC2016 # dpkg-query's own variables.
+  left=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^config-files //p')
+  # shellcheck disable=SC2086 # A list of package names.
+  [ -z "$left" ] || setsid -w dpkg --purge $left >>"$log" 2>&1 || {
+    tail -n 10 "$log"
+    fail packages 'dpkg --purge failed'
+  }
+  done_ packages
+}
+
+# Packages that hactl installed; what they depend on stays: apt-get autoremove takes it.
+purge_packages() {
+  for name in haproxy keepalived; do by_hactl $name && known $name && set -- "$@" $name; done
+  [ $# -eq 0 ] || purge "$@"
+}
+
+# What was somebody's own in place of the packages' files, with its folder.
+give_theirs_back() {
+  [ -e "$STATE_DIR/theirs" ] && while read -r mode owner path; do
+    folder=${path%/*}
+    [ -d "$folder" ] || { mkdir -p -- "$folder" && chown "$owner" "$folder" && chmod "$mode" "$folder"; }
+    give_back "$path" packages
+  done <"$STATE_DIR/theirs"
+  [ -e "$STATE_DIR/links" ] && while read -r path target; do
+    mkdir -p -- "${path%/*}" && ln -sfT -- "$target" "$path" || fail packages "$path could not be put back: it was a link to $target"
+    rm -f -- "$path.dpkg-new"
+  done <"$STATE_DIR/links"
+  return 0
+}
+
+# The lock is released later. What says that there is still something to do goes last.
+forget_server() {
+  step state 'forget this server'
+  find "$STATE_DIR" -mindepth 1 -maxdepth 1 ! -name lock ! -name lock.mutex ! -name installed -exec rm -rf {} +
+  rm -f "$STATE_DIR/installed"
+  done_ state
+}
+
+# remove_hactl FOLDER: FOLDER is what keepalived watched.
+remove_hactl() {
+  stop_keepalived_first
+  give_files_back
+  give_sysctls_back
+  give_services_back "$1"
+  purge_packages
+  give_theirs_back
+  forget_server
+}

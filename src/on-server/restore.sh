@@ -1,0 +1,107 @@
+# Puts back, from the record of a run, what its switch replaced on this server. Safe to run twice, and on a full disk: what did not change
+# needs no room.
+# needs: report.sh alone.sh links.sh
+# given: STATE_DIR THIS_RUN OWN_TOOLS PROGRAM_DIR
+
+trap '' PIPE HUP
+record="$THIS_RUN/previous/record"
+failed=0
+
+# From here on no part of this run changes anything any more.
+begin_restore() {
+  umask 077
+  mkdir -p "$THIS_RUN"
+  umask 022
+  : >"$THIS_RUN/undone"
+  [ -e "$record" ] || exit 0
+  rm -rf "$THIS_RUN/staged"
+}
+
+# put_back MARK PATH COPY: a file as it was; MARK - says that there was none.
+put_back() {
+  rm -f "$2.hactl-new"
+  if [ "$1" = + ] && [ ! -e "$3.link" ] && cmp -s "$3" "$2"; then
+    chown "$(stat -c %u:%g -- "$3")" "$2" && chmod "$(stat -c %a -- "$3")" "$2" || failed=1
+  elif [ "$1" = + ]; then
+    cp -p -- "$3" "$2.hactl-new" && linked "$3" "$2.hactl-new" && mv -f "$2.hactl-new" "$2" || {
+      failed=1
+      echo "$2 could not be put back; its copy is $3"
+    }
+    case $2 in "$OWN_TOOLS"*) "$2" open >/dev/null 2>&1 </dev/null ;; esac
+  else
+    case $2 in "$OWN_TOOLS"*) [ ! -x "$2" ] || "$2" close >/dev/null 2>&1 </dev/null ;; esac
+    rm -f "$2"
+  fi
+}
+
+# Files, their ownership, and kernel parameters.
+put_files_back() {
+  step files 'put the previous files back'
+  while read -r word mark path copy; do
+    case "$word" in
+      file)
+        # What other files call goes after them.
+        case "$mark $path" in "- $PROGRAM_DIR/"*) ;; *) put_back "$mark" "$path" "$copy" ;; esac
+        ;;
+      sysctl)
+        [ -z "$path" ] || sysctl -q -w "$mark=$path" || {
+          failed=1
+          echo "$mark could not be set back to $path"
+        }
+        ;;
+    esac
+  done <"$record"
+  owned="$THIS_RUN/previous/owned"
+  if [ -e "$owned" ] && ! cmp -s "$owned" "$STATE_DIR/owned"; then
+    cp -p "$owned" "$STATE_DIR/owned.new" && mv -f "$STATE_DIR/owned.new" "$STATE_DIR/owned" || {
+      rm -f "$STATE_DIR/owned.new"
+      failed=1
+      echo "$STATE_DIR/owned could not be put back; its copy is $owned"
+    }
+  fi
+  systemctl daemon-reload
+  while read -r word mark path copy; do
+    case "$word $mark $path" in "file - $PROGRAM_DIR/"*) put_back - "$path" "$copy" ;; esac
+  done <"$record"
+  rmdir "$PROGRAM_DIR" 2>/dev/null
+  done_ files
+}
+
+# put_unit_back UNIT: one that ran reloads its old file, one that did not is stopped, one that was not enabled is so again. The caller defines
+# answers_again: whether the daemon works.
+put_unit_back() {
+  grep -q "^unit $1 " "$record" || return 0
+  step "service/$1" "put $1 back as it was"
+  unit=$1
+  # shellcheck disable=SC2046 # Words of one line of the record.
+  set -- $(grep "^unit $1 " "$record" | head -n 1)
+  was=$3 at_boot=$4 loaded=${5:-}
+  rm -f "$STATE_DIR/loaded/$unit"
+  if [ "$was" != active ]; then
+    systemctl stop "$unit"
+    systemctl reset-failed "$unit" 2>/dev/null
+    [ "$at_boot" != disabled ] || systemctl disable --quiet "$unit"
+    done_ "service/$unit"
+    return
+  fi
+  if systemctl is-active --quiet "$unit"; then
+    systemctl reload "$unit"
+  else
+    systemctl reset-failed "$unit" 2>/dev/null
+    systemctl start "$unit"
+  fi
+  # Where hactl had not settled it before, its check may just have been taken away: then only that it runs is asked.
+  if { [ -z "$loaded" ] || answers_again; } && systemctl is-active --quiet "$unit"; then
+    [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$STATE_DIR/loaded/$unit"
+    [ "$at_boot" != disabled ] || systemctl disable --quiet "$unit"
+    done_ "service/$unit"
+  else
+    failed=1
+    printf '@@fail %s does not answer after its old configuration was put back\n' "service/$unit"
+  fi
+}
+
+end_restore() {
+  [ $failed = 0 ] || unless_stopping
+  exit $failed
+}

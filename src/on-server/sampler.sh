@@ -1,0 +1,69 @@
+# Says several times a second which addresses this server holds and how its services stand, one line for each look:
+# "hactl up=SECONDS holds=A,B unit:NAME=STATE file:PATH=NUMBER".
+# given: VIPS UNITS TRACKERS LOOKS_PER_SYSTEMCTL PAUSE_SECONDS
+
+# What is given are lists of words.
+set -f
+
+# systemctl is the dear part of a look: asked every so many looks, and at once when a main process is gone.
+look_at_units() {
+  states='' pids=''
+  for unit in $UNITS; do
+    state=unknown pid=0
+    for word in $(systemctl show -p ActiveState -p MainPID "$unit.service" 2>/dev/null); do
+      case $word in
+        ActiveState=*) state=${word#*=} ;;
+        MainPID=*) pid=${word#*=} ;;
+      esac
+    done
+    states="$states unit:$unit=$state"
+    pids="$pids $pid"
+  done
+}
+
+is_any_gone() {
+  for pid in $pids; do [ "$pid" -eq 0 ] || [ -d "/proc/$pid" ] || return 0; done
+  return 1
+}
+
+look_at_trackers() {
+  files=
+  for path in $TRACKERS; do
+    value=
+    [ -r "$path" ] && read -r value <"$path"
+    case $value in
+      '') value=none ;;
+      *[!0-9-]*) value=unreadable ;;
+    esac
+    files="$files file:$path=$value"
+  done
+}
+
+# held ADDRESSES: those of VIPS that stand in what ip prints, whole and not as the other end of a link, by commas.
+held() {
+  found=
+  for vip in $VIPS; do
+    case $1 in *" inet $vip/"* | *" inet $vip peer "* | *" inet6 $vip/"*) found=$found,$vip ;; esac
+  done
+  found=${found#,}
+}
+
+# sample SECONDS: ends after them by this server's clock, and when nobody reads it any more (SIGPIPE, or a failing echo where that is ignored).
+sample() {
+  n=0 pids=
+  read -r up _ </proc/uptime
+  end=$((${up%.*} + $1))
+  while read -r up _ </proc/uptime && [ "${up%.*}" -lt $end ]; do
+    if [ $((n % LOOKS_PER_SYSTEMCTL)) -eq 0 ] || is_any_gone; then look_at_units; fi
+    n=$((n + 1))
+    read -r up _ </proc/uptime
+    addresses=$(ip -o addr show 2>/dev/null)
+    if [ -n "$addresses" ]; then
+      held "$addresses"
+      look_at_trackers
+      echo "hactl up=$up holds=$found$states$files" || exit 0
+    fi
+    sleep "$PAUSE_SECONDS"
+  done
+  exit 0
+}

@@ -1,0 +1,76 @@
+# How haproxy and keepalived say for themselves that they run what is on disk: systemctl reload exits 0 even where they do not.
+# given: CHECK_SCRIPT WORKERS_PROGRAM
+
+# The process ids of haproxy's current workers, and "failed" where it could not load its last configuration.
+workers() {
+  timeout 3 perl -e "$WORKERS_PROGRAM" 2>/dev/null || {
+    main=$(systemctl show -p MainPID --value haproxy.service)
+    cat "/proc/$main/task/$main/children" 2>/dev/null
+  }
+}
+
+haproxy_answers() {
+  n=0
+  while [ $n -lt 100 ]; do
+    timeout -k 1 3 "$CHECK_SCRIPT" once >/dev/null 2>&1 && return 0
+    sleep 0.05
+    n=$((n + 1))
+  done
+  echo "the check script $CHECK_SCRIPT says that haproxy does not answer"
+  return 1
+}
+
+note_workers() { before=$(workers | sed 's/failed//'); }
+
+# After note_workers and a reload. A worker that was not there before is the only proof: where a listener cannot be bound the master keeps the
+# old worker and counts a failure (evidence H2).
+haproxy_loaded() {
+  n=0
+  while [ $n -lt 400 ]; do
+    for pid in $(workers); do
+      if [ "$pid" = failed ]; then
+        echo 'haproxy kept its old configuration: the new one could not be loaded'
+        return 1
+      fi
+      case " $before " in
+        *" $pid "*) ;;
+        *)
+          haproxy_answers
+          return
+          ;;
+      esac
+    done
+    sleep 0.05
+    n=$((n + 1))
+  done
+  echo 'no new worker appeared'
+  return 1
+}
+
+# keepalived_shows EXPECTED...: keepalived's own dump must show every expectation (extended regular expressions). The first look waits a moment:
+# a child that has not yet set its signal handlers would die of the question.
+keepalived_shows() {
+  n=0
+  missing=
+  sleep 0.2
+  while [ $n -lt 60 ]; do
+    pid=
+    [ -r /run/keepalived.pid ] && read -r pid </run/keepalived.pid
+    if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then
+      rm -f /tmp/keepalived.json
+      kill -36 "$pid"
+      j=0
+      while [ $j -lt 10 ] && ! [ -s /tmp/keepalived.json ]; do
+        sleep 0.02
+        j=$((j + 1))
+      done
+      missing=
+      for x; do grep -qE -- "$x" /tmp/keepalived.json 2>/dev/null || missing=$x; done
+      [ -n "$missing" ] || return 0
+    fi
+    sleep 0.05
+    n=$((n + 1))
+  done
+  if [ -n "$missing" ]; then echo "keepalived runs, but its own view lacks $missing"; else echo 'keepalived does not run'; fi
+  return 1
+}

@@ -1,0 +1,120 @@
+# Makes prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
+# needs: report.sh alone.sh hold.sh record.sh
+# given: STATE_DIR THIS_RUN FILE_CHANGED_STATUS OWN_TOOLS PROGRAM_DIR
+
+# A cut connection must not stop a switch half way: what was begun here ends here.
+trap '' PIPE HUP
+units_read=
+
+begin_switch() {
+  umask 077
+  mkdir -p "$THIS_RUN/previous" "$STATE_DIR/loaded"
+  umask 022
+  [ ! -e "$THIS_RUN/undone" ] || fail run 'this run was already put back'
+}
+
+# unchanged ID PATH SHA256: as it was when the plan was made; an empty SHA256: it was not there.
+unchanged() {
+  [ "$(sum "$2")" = "$3" ] || { [ -z "$3" ] && pristine "$2"; } || {
+    printf '@@fail %s changed since it was looked at\n' "$1"
+    exit "$FILE_CHANGED_STATUS"
+  }
+}
+
+# put_file ID TITLE PATH STAGED PREVIOUS OWNER:GROUP MODE
+put_file() {
+  step "$1" "$2"
+  keep "$3" "$5" || fail "$1" 'the old file could not be kept (disk full?)'
+  mkdir -p "$(dirname "$3")"
+  new="$3.hactl-new"
+  cp -- "$4" "$new" && chown "$6" "$new" && chmod "$7" "$new" && sync "$new" || {
+    rm -f "$new"
+    fail "$1" 'could not be written (disk full?)'
+  }
+  case $3 in /etc/systemd/*) units_read= ;; esac
+  own "$3" "$(sum "$new")" && mv -f "$new" "$3" || fail "$1" 'could not be renamed (disk full?)'
+  case $3 in /etc/tmpfiles.d/*) systemd-tmpfiles --create "$3" || fail "$1" 'systemd-tmpfiles failed' ;; esac
+  done_ "$1"
+}
+
+# own_file ID TITLE PATH PREVIOUS OWNER:GROUP MODE SHA256
+own_file() {
+  step "$1" "$2"
+  keep "$3" "$4" || fail "$1" 'the old file could not be kept (disk full?)'
+  chown "$5" "$3" && chmod "$6" "$3" && own "$3" "$7" || fail "$1" 'chown or chmod failed'
+  done_ "$1"
+}
+
+# remove_file ID TITLE PATH PREVIOUS
+remove_file() {
+  step "$1" "$2"
+  keep "$3" "$4" || fail "$1" 'the old file could not be kept (disk full?)'
+  case $3 in "$OWN_TOOLS"*) "$3" close >/dev/null 2>&1 ;; esac
+  rm -f "$3" && own "$3" '' || fail "$1" 'could not be removed'
+  case $3 in "$PROGRAM_DIR"/*) rmdir "$PROGRAM_DIR" 2>/dev/null ;; esac
+  done_ "$1"
+}
+
+# put_sysctl ID TITLE KEY VALUE BEFORE
+put_sysctl() {
+  step "$1" "$2"
+  originals
+  grep -q "^$3 " "$STATE_DIR/original/sysctl" 2>/dev/null || echo "$3 $5" >>"$STATE_DIR/original/sysctl"
+  grep -q "^sysctl $3 " "$THIS_RUN/previous/record" 2>/dev/null || echo "sysctl $3 $5" >>"$THIS_RUN/previous/record" ||
+    fail "$1" 'how it was could not be noted (disk full?)'
+  sysctl -q -w "$3=$4" || fail "$1" 'sysctl refused it'
+  done_ "$1"
+}
+
+# read_units: once for all drop-ins that were put there.
+read_units() {
+  [ -n "$units_read" ] || systemctl daemon-reload || return
+  units_read=yes
+}
+
+# open_firewall ID TITLE SCRIPT
+open_firewall() {
+  step "$1" "$2"
+  read_units
+  "$3" open 2>&1 || fail "$1" 'the rules could not be added'
+  units_read=yes
+  done_ "$1"
+}
+
+# For the service functions the caller defines before_reload, loaded and started: what to do before a reload, and how the daemon itself, not
+# systemctl, says that it runs what is on disk: status 0, else they print why.
+
+# service_failed ID UNIT REASON
+service_failed() {
+  journalctl -q -n 8 -o cat -u "$2"
+  fail "$1" "$3"
+}
+
+# An installation in this run has usually enabled it already, and to enable it again costs a second.
+enable_unit() {
+  systemctl is-enabled --quiet "$2" || systemctl enable --quiet "$2" 2>&1 || fail "$1" 'systemctl enable failed'
+}
+
+reload_unit() {
+  before_reload
+  systemctl reload "$2" 2>&1 || service_failed "$1" "$2" 'systemctl reload failed'
+  loaded || service_failed "$1" "$2" 'it was told to reload, but does not run the new configuration'
+}
+
+# To start what has come up by itself since the look does nothing, and it runs the old configuration.
+start_unit() {
+  if systemctl is-active --quiet "$2"; then
+    reload_unit "$1" "$2"
+    return
+  fi
+  release "$2"
+  systemctl reset-failed "$2" 2>/dev/null
+  systemctl start "$2" 2>&1 || service_failed "$1" "$2" 'systemctl start failed'
+  systemctl is-active --quiet "$2" || service_failed "$1" "$2" 'it is not active after its start'
+  started || service_failed "$1" "$2" 'it started, but does not answer as it should'
+}
+
+# stamp ID UNIT HASH: what it has loaded.
+stamp() {
+  printf '%s\n' "$3" >"$STATE_DIR/loaded/$2" || fail "$1" 'what it has loaded could not be noted (disk full?)'
+}

@@ -1,0 +1,24 @@
+# keepalived's track files: how haproxy's state and planned hand-overs reach keepalived without polling. keepalived watches the folder with
+# inotify and sees a rename (IN_MOVE), so every write is a temporary file renamed over the old one.
+# given: TRACK_DIR
+
+# write_tracker NAME VALUE
+write_tracker() {
+  temp="$TRACK_DIR/.$1.$$"
+  echo "$2" >"$temp" && mv -f "$temp" "$TRACK_DIR/$1"
+}
+
+make_track_dir() { [ -d "$TRACK_DIR" ] || mkdir "$TRACK_DIR"; }
+
+# Makes whatever track file is missing, and leaves alone what is there. keepalived's own init_file cannot do it: 2.2.8 to 2.3.2 write its value
+# over a file that exists, at every start (keepalived commit 516032ec, fixed by pull request 2577), so that a drain is forgotten and
+# haproxy_down says that a running haproxy is down. haproxy is down until systemd says that it is up.
+make_missing_trackers() {
+  make_track_dir
+  if [ ! -e "$TRACK_DIR/haproxy_down" ]; then
+    if systemctl --quiet is-active haproxy.service; then write_tracker haproxy_down 0; else write_tracker haproxy_down 1; fi
+  fi
+  for name in haproxy_offset keepalived_offset drain; do
+    [ -e "$TRACK_DIR/$name" ] || write_tracker "$name" 0
+  done
+}

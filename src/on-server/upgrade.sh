@@ -1,0 +1,82 @@
+# What an upgrade asks and does on one server beyond a deploy.
+# needs: report.sh apt.sh
+# given: STATE_DIR DOWNLOADS MARK
+
+# outlook NAMES WORD...: asks apt what it would do for these words, "haproxy=2.6.*"; installs nothing. Packages that somebody holds
+# (apt-mark(8), hold) are left out.
+outlook() {
+  names=$1
+  shift
+  step apt/outlook 'ask apt for newer versions'
+  # shellcheck disable=SC2086 # A list of package names.
+  held=$(apt-mark showhold $names 2>/dev/null)
+  for word; do
+    shift
+    case "
+$held
+" in
+      *"
+${word%%=*}
+"*) echo "@@held ${word%%=*}" ;;
+      *) set -- "$@" "$word" ;;
+    esac
+  done
+  if [ $# -gt 0 ]; then
+    apt_install yes -s "$@" >"$APT_LOG" 2>&1 || {
+      apt_complaints
+      # shellcheck disable=SC2086 # A list of package names.
+      tell_versions $names
+      fail apt/outlook "apt-get cannot do this: $(printf '%s ' "$@")"
+    }
+  fi
+  done_ apt/outlook
+  grep -E '^(Inst|Remv) ' "$APT_LOG"
+  if [ -e "$MARK" ]; then echo "@@begun $(cat "$MARK")"; fi
+}
+
+# unpack_trial ROOT: the downloaded programs, unpacked beside the installed ones; from here on they are what is called. Ends the script where
+# they cannot run there: then the first server is their trial.
+unpack_trial() {
+  umask 077
+  mkdir -p "$1"
+  umask 022
+  # A new libc beside the old loader starts nothing: then the first server's own check has to do.
+  for deb in "$DOWNLOADS"/libc6_*; do
+    [ -e "$deb" ] || continue
+    note 'the C library is replaced as well: the new versions cannot be tried before they are installed'
+    exit 0
+  done
+  for deb in "$DOWNLOADS"/*.deb; do dpkg-deb -x "$deb" "$1" || fail apt/try "$deb cannot be unpacked (disk full?)"; done
+  PATH=$1/usr/sbin:$1/usr/bin:$PATH
+  LD_LIBRARY_PATH=$(find "$1" -name '*.so*' | sed 's|/[^/]*$||' | sort -u | tr '\n' ':')
+  export PATH LD_LIBRARY_PATH
+  haproxy -v >/dev/null 2>&1 && keepalived -v >/dev/null 2>&1 || {
+    note 'the new versions do not run beside the installed ones: the first server is their trial'
+    exit 0
+  }
+}
+
+# put_mark WORD: stands from before anything is changed on this server, so that a later run knows what to finish.
+put_mark() { printf '%s\n' "$1" >"$MARK.new" && mv -f "$MARK.new" "$MARK"; }
+
+# Where no track file can hand over: keepalived says goodbye, and a backup takes the addresses.
+stop_keepalived() {
+  step service/keepalived-stop 'stop keepalived: a backup takes over'
+  systemctl stop keepalived || fail service/keepalived-stop 'systemctl stop failed'
+  done_ service/keepalived-stop
+}
+
+# start_again UNIT...: what is installed runs. An installation that was cut off holds its units back: they would not come up again after a
+# crash either.
+start_again() {
+  rc=0
+  release "$@"
+  for unit; do
+    systemctl is-active --quiet "$unit" || systemctl start "$unit"
+    systemctl is-active --quiet "$unit" || {
+      echo "$unit is not active" >&2
+      rc=1
+    }
+  done
+  exit $rc
+}
