@@ -1,4 +1,4 @@
-/** The programs of this folder as text. The build puts a table of them in the place of this module (scripts/build.mjs). */
+/** The programs of this folder as text. The build puts a table of them in the place of this module (scripts/build.ts). */
 import { readFileSync } from 'node:fs'
 
 const read = new Map<string, string>()

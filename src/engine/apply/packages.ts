@@ -24,7 +24,7 @@ export const APT_VARIABLES = { ...STEP_STATUSES, STATE_DIR, LOCK_DIR, DOWNLOADS,
 const apt = shWith('apt.sh', APT_VARIABLES)
 
 /** A script around apt-get begins with it; what apt-get says goes to the file. */
-export function beginApt(log: string): Script {
+function beginApt(log: string): Script {
   return apt`begin_apt ${log}`
 }
 

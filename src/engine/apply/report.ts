@@ -1,5 +1,3 @@
-import { shWith } from '../../shell/sh.ts'
-
 /**
  * How a script on a server tells what it does while it does it: lines that start with "@@".
  * "@@step ID TITLE" begins a step, "@@done ID" ends it well, "@@fail ID CODE" ends the script, "@@note TEXT" is for the operator at once;
@@ -29,9 +27,3 @@ export function parseStepLine(line: string): StepLine {
 
 /** What is given to every file of src/on-server that reports steps. */
 export const STEP_STATUSES = { STOPPING_STATUS }
-
-/** As `sh`, for a script that reports its steps. */
-export const steps = shWith('report.sh', STEP_STATUSES)
-
-/** The functions alone. */
-export const STEP_FUNCTIONS = steps``
