@@ -130,7 +130,7 @@ export function drainWorld(): DrainWorld {
   }
   const drillReplies = (server: string): readonly Reply[] => [
     {
-      when: /list-units/,
+      when: /^drill_state$/,
       reply: () => {
         const haproxy = world.halted.has(server) ? 'inactive' : 'active'
         const address = holder() === server ? `address inet ${VIP}\n` : ''
