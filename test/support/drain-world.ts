@@ -140,7 +140,7 @@ export function drainWorld(): DrainWorld {
     },
     { when: /^systemd-run .*hactl-undo-/s, reply: done(() => world.timers.set(server, clock.monotonic() + DRILL_UNDO_MS)) },
     { when: /systemctl stop haproxy\.service'$/, reply: done(() => setHaproxy(server, 'halted')) },
-    { when: /systemctl start haproxy\.service'\n/, reply: done(() => setHaproxy(server, 'runs')) },
+    { when: /^\/bin\/sh -c 'start_anew .*haproxy/, reply: done(() => setHaproxy(server, 'runs')) },
     { when: /^systemctl stop 'hactl-undo-/, reply: done(() => world.timers.delete(server)) },
   ]
   const open = (server: string): FakeSession => {
