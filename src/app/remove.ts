@@ -1,7 +1,7 @@
 import { forgetMembersScript, forgetStateScript, hasMembersScript, removeScript } from '../engine/apply/remove.ts'
 import { runSteps } from '../engine/apply/steps.ts'
 import { type Member, memberLine } from '../domain/members.ts'
-import { RUN_DIR } from '../domain/paths.ts'
+import { TRACK_DIR } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { assertNotInterrupted } from '../engine/interrupt.ts'
 import { type LockClaim, withLock } from '../engine/lock.ts'
@@ -67,7 +67,7 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
         const progress = progressOf(order, index)
         const { server } = session
         assertNotInterrupted(ports.signal, { what: `interrupted before ${server}`, why: progress, fix: 'hactl remove again goes on' })
-        const work = runSteps(session, removeScript(claim.id, RUN_DIR), {
+        const work = runSteps(session, removeScript(claim.id, TRACK_DIR), {
           effect: 'change',
           label: 'remove what hactl put there',
           deadlineMs: REMOVE_DEADLINE_MS,

@@ -2,7 +2,7 @@
 import type { ObservedInstance, ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
 import { contextOf } from './keepalived/lint-context.ts'
-import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, RUN_DIR, SERVICE_HOOKS } from './paths.ts'
+import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, TRACK_DIR, SERVICE_HOOKS } from './paths.ts'
 import { isDrained, TRACKER_FILES, tracksDrain } from './trackers.ts'
 
 /**
@@ -49,7 +49,7 @@ function trackerValue(text: string | undefined): number | undefined {
 function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
   if (cluster.profile !== 'fast' || node.services.keepalived.active !== 'active') return []
   // Where the watch is dead nothing agrees, and that is told.
-  if (node.files[KEEPALIVED_CONF]?.content?.includes(RUN_DIR) !== true || node.trackersWatched === false) return []
+  if (node.files[KEEPALIVED_CONF]?.content?.includes(TRACK_DIR) !== true || node.trackersWatched === false) return []
   const differing = Object.entries(TRACKER_FILES).flatMap(([name, path]) => {
     const [says, holds] = [trackerValue(node.trackers[path]), node.trackersHeld?.[path]]
     return says === undefined || holds === undefined || says === holds
@@ -99,7 +99,7 @@ export function trackerProblems(cluster: Cluster, name: string, node: ObservedNo
   const instance = node.instances.find(own => own.name === name)
   if (cluster.profile !== 'fast' || instance === undefined) return []
   // Where the inventory says fast and the server does not run it yet, that is drift.
-  if (node.files[KEEPALIVED_CONF]?.content?.includes(RUN_DIR) === false) return []
+  if (node.files[KEEPALIVED_CONF]?.content?.includes(TRACK_DIR) === false) return []
   const missing = Object.entries(TRACKER_FILES).filter(([, path]) => node.trackers[path] === undefined)
   if (missing.length > 0)
     return [`the track files ${missing.map(([file]) => file).join(', ')} are missing: keepalived no longer hears of haproxy`]

@@ -24,7 +24,7 @@ export const FIREWALL_SCRIPT = '/usr/local/sbin/hactl-firewall'
 export const FIREWALL_UNIT = '/etc/systemd/system/hactl-firewall.service'
 
 /** On tmpfs: what keepalived watches. Empty after a boot, made again by tmpfiles.d. */
-export const RUN_DIR = '/run/hactl'
+export const TRACK_DIR = '/run/hactl'
 
 /** Debian's and Ubuntu's haproxy.service opens it with -S; its worker answers through it as long as it is not hung. */
 export const HAPROXY_MASTER_SOCKET = '/run/haproxy-master.sock'

@@ -6,7 +6,7 @@ import type { Script } from '../ports.ts'
 import { shWith } from '../shell/sh.ts'
 import type { ObservedNode } from '../state.ts'
 import type { Cluster } from './cluster-types.ts'
-import { DRAIN_TMPFILES_CONF, KEEPALIVED_CONF, RUN_DIR } from './paths.ts'
+import { DRAIN_TMPFILES_CONF, KEEPALIVED_CONF, TRACK_DIR } from './paths.ts'
 
 /** haproxy_down: systemd's word that haproxy does not run. The others carry a priority offset, one file per writer. */
 export type Tracker = 'haproxy_down' | 'haproxy_offset' | 'keepalived_offset' | 'drain'
@@ -22,28 +22,28 @@ export interface TrackerSpec {
 
 /** In the order in which they stand in keepalived.conf. */
 export const TRACKERS: readonly TrackerSpec[] = [
-  { name: 'haproxy_down', path: `${RUN_DIR}/haproxy_down`, weight: 0, purpose: "haproxy.service's hooks: 1 when it has ended" },
+  { name: 'haproxy_down', path: `${TRACK_DIR}/haproxy_down`, weight: 0, purpose: "haproxy.service's hooks: 1 when it has ended" },
   {
     name: 'haproxy_offset',
-    path: `${RUN_DIR}/haproxy_offset`,
+    path: `${TRACK_DIR}/haproxy_offset`,
     weight: 1,
     purpose: "haproxy.service's hooks, before a planned stop",
   },
   {
     name: 'keepalived_offset',
-    path: `${RUN_DIR}/keepalived_offset`,
+    path: `${TRACK_DIR}/keepalived_offset`,
     weight: 1,
     purpose: "keepalived.service's hooks, before a planned stop",
   },
-  { name: 'drain', path: `${RUN_DIR}/drain`, weight: 1, purpose: 'the operator: hactl drain' },
+  { name: 'drain', path: `${TRACK_DIR}/drain`, weight: 1, purpose: 'the operator: hactl drain' },
 ]
 
 /** Path of each tracker file by name. */
 export const TRACKER_FILES: Readonly<Record<Tracker, string>> = {
-  haproxy_down: `${RUN_DIR}/haproxy_down`,
-  haproxy_offset: `${RUN_DIR}/haproxy_offset`,
-  keepalived_offset: `${RUN_DIR}/keepalived_offset`,
-  drain: `${RUN_DIR}/drain`,
+  haproxy_down: `${TRACK_DIR}/haproxy_down`,
+  haproxy_offset: `${TRACK_DIR}/haproxy_offset`,
+  keepalived_offset: `${TRACK_DIR}/keepalived_offset`,
+  drain: `${TRACK_DIR}/drain`,
 }
 
 /**
@@ -57,7 +57,7 @@ export function handOverOffset(cluster: Cluster): -253 | -254 {
 }
 
 /** What is given to every file of src/on-server that writes track files. */
-export const TRACKER_VARIABLES = { TRACK_DIR: RUN_DIR }
+export const TRACKER_VARIABLES = { TRACK_DIR }
 
 const trackers = shWith('trackers.sh', TRACKER_VARIABLES)
 const say = shWith('say.sh', TRACKER_VARIABLES)
@@ -69,7 +69,7 @@ export function writeTracker(tracker: Tracker, value: number): Script {
 
 /** What an operator types for it. */
 export function writeTrackerByHand(tracker: Tracker, value: number): string {
-  return `echo ${value} > ${RUN_DIR}/.${tracker} && mv -f ${RUN_DIR}/.${tracker} ${TRACKER_FILES[tracker]}`
+  return `echo ${value} > ${TRACK_DIR}/.${tracker} && mv -f ${TRACK_DIR}/.${tracker} ${TRACKER_FILES[tracker]}`
 }
 
 /** Makes the folder and whatever track file is missing, and leaves alone what is there. */

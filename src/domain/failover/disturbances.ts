@@ -4,7 +4,7 @@ import type { Script } from '../../ports.ts'
 import { sh, shWith, systemdWord } from '../../shell/sh.ts'
 import type { Disturbance } from '../../state/drill.ts'
 import type { Unit } from '../../state.ts'
-import { RUN_DIR } from '../paths.ts'
+import { TRACK_DIR } from '../paths.ts'
 import { CUT_NEEDS, cutLinkScript, cutVrrpScript, type DrillPlace, IS_UNCUT, UNCUT } from './packet-filter.ts'
 
 const call = shWith('drill.sh')
@@ -23,7 +23,7 @@ const RELOADS = 5
 const LOOP_EXTRA_MS = 4000
 
 /** On tmpfs: gone once the server has booted. */
-const BOOTING = `${RUN_DIR}-booting`
+const BOOTING = `${TRACK_DIR}-booting`
 const BOOTED = sh`[ ! -e ${BOOTING} ]`
 const bootBy = (command: Script): Omit<Disturbance, 'title'> => ({
   undoTitle: 'boot, and start haproxy and keepalived',

@@ -1,5 +1,5 @@
 /** keepalived.service's drop-in of the fast profile, and the folder of the track files. */
-import { GENERATED_LINE, RUN_DIR, SERVICE_HOOKS } from '../paths.ts'
+import { GENERATED_LINE, TRACK_DIR, SERVICE_HOOKS } from '../paths.ts'
 import { TRACKER_FILES } from '../trackers.ts'
 
 /**
@@ -26,5 +26,5 @@ ExecStopPost=-${SERVICE_HOOKS} keepalived-stopped
  * is done by a boot only, and never to a file that is there (tmpfiles.d(5)). The other files have no say at a boot: keepalived.service makes them.
  */
 export function renderTmpfilesConf(): string {
-  return `${GENERATED_LINE}\nd ${RUN_DIR} 0755 root root -\nf! ${TRACKER_FILES.haproxy_down} 0644 root root - 1\n`
+  return `${GENERATED_LINE}\nd ${TRACK_DIR} 0755 root root -\nf! ${TRACKER_FILES.haproxy_down} 0644 root root - 1\n`
 }

@@ -1,9 +1,9 @@
 /** keepalived.conf as hactl rendered it before it did without init_file: a rollback must not bring that back. */
 import type { FileThen } from '../file-then.ts'
-import { KEEPALIVED_CONF, RUN_DIR } from '../paths.ts'
+import { KEEPALIVED_CONF, TRACK_DIR } from '../paths.ts'
 
 /** In a block of a track file of hactl's, which names the file first. */
-const INIT_FILE = new RegExp(`(^[ \\t]+file[ \\t]+"?${RUN_DIR}/[^\\n]*\\n(?:[ \\t]+weight[^\\n]*\\n)?)[ \\t]+init_file[^\\n]*\\n`, 'gm')
+const INIT_FILE = new RegExp(`(^[ \\t]+file[ \\t]+"?${TRACK_DIR}/[^\\n]*\\n(?:[ \\t]+weight[^\\n]*\\n)?)[ \\t]+init_file[^\\n]*\\n`, 'gm')
 
 /**
  * The files without the init_file lines of hactl's own track files, and whether there were any. keepalived 2.2.8 to 2.3.2 write init_file's

@@ -1,5 +1,5 @@
 /** Lint rules about one vrrp_instance. */
-import { RUN_DIR } from '../paths.ts'
+import { TRACK_DIR } from '../paths.ts'
 import { PRIORITY_MAX } from '../vrrp/priority.ts'
 import type { Finding, InstanceContext, InstanceRule as Rule, LintContext } from './lint-context.ts'
 import { instanceFinding as finding } from './lint-context.ts'
@@ -140,7 +140,7 @@ const nopreemptBesideWeights: Rule = instance => {
     }))
   // A file can give the address up all the same, by a value below -253, as hactl's own do.
   const files = instance.trackers
-    .filter(tracker => tracker.kind === 'file' && tracker.weight !== 0 && tracker.definition?.command.startsWith(`${RUN_DIR}/`) !== true)
+    .filter(tracker => tracker.kind === 'file' && tracker.weight !== 0 && tracker.definition?.command.startsWith(`${TRACK_DIR}/`) !== true)
     .map(tracker => ({
       path: `${instance.path}.track_file`,
       line: tracker.line,

@@ -5,7 +5,7 @@
  */
 import type { Issue } from '../../inventory/inventory.ts'
 import { canonicalAddress } from '../addresses.ts'
-import { RUN_DIR } from '../paths.ts'
+import { TRACK_DIR } from '../paths.ts'
 import { instanceRules } from './lint-instance.ts'
 import type { Finding, LintContext } from './lint-context.ts'
 import { contextOf } from './lint-context.ts'
@@ -156,7 +156,7 @@ function fileRules({ files }: LintContext): readonly Finding[] {
         fix: 'write the weight that you mean (0: any value but 0 is a failure)',
       })
     // hactl ships what makes its own folder.
-    if (/^(\/var)?\/run\/[^/]+\//.test(file) && !file.startsWith(`${RUN_DIR}/`))
+    if (/^(\/var)?\/run\/[^/]+\//.test(file) && !file.startsWith(`${TRACK_DIR}/`))
       found.push({
         path: `track_file ${name}.file`,
         line: node.line,
