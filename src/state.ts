@@ -79,7 +79,7 @@ export interface ServiceResource {
   readonly kind: 'service'
   readonly id: string
   readonly unit: Unit
-  /** Hash over what the running daemon must have loaded; compared with the stamp under /var/lib/hactl/loaded. */
+  /** Hash over what the running daemon must have loaded; compared with the stamp that the server keeps. */
   readonly loadedHash: string
   /** Run once the unit is active, e.g. to tell keepalived that haproxy is up. */
   readonly whenActive: readonly Script[]

@@ -30,7 +30,7 @@ export async function history(input: ConnectOptions & { readonly inventoryPath: 
 
 export async function listHistory(session: Session, signal: AbortSignal): Promise<readonly RecordedEntry[]> {
   const result = await session.run(listHistoryScript(), { effect: 'none', label: 'read the history', deadlineMs: LIST_DEADLINE_MS, signal })
-  return parseHistory(result.stdout)
+  return parseHistory(session.server, result.stdout)
 }
 
 /** One entry per run, newest first, from what every server recorded of it. */

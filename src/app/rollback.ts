@@ -54,6 +54,7 @@ export async function rollback(
     throwAll(preflightErrors(loaded.cluster, nodes, { minded: 'locks' }))
     const id = chooseEntry(mergeEntries(entries), input.id)
     const snapshots = await readAll(connections.sessions, input.forks, session => readSnapshot(session, id, ports.signal))
+    throwAll([...snapshots].flatMap(([name, { lost }]) => (lost.length === 0 ? [] : [lostCopies(name, id, lost)])))
     for (const [name, snapshot] of snapshots) {
       if (snapshot.id === undefined) onEvent({ kind: 'warning', server: name, text: `it has no entry as old as ${id}, and stays as it is` })
       if (withoutInitFile(snapshot.files).hadInitFile) onEvent({ kind: 'warning', server: name, text: INIT_FILE_LEFT_OUT })
@@ -131,6 +132,17 @@ function withCertificatesNamed(error: HactlError, leftOut: (server: string) => r
     why: [...why, ...paths.map(path => `${path} was shipped then, and certificates: in the inventory no longer lists it`)],
     fix: `put ${paths.join(' and ')} back into certificates: (its content comes from the history), then roll back again; nothing that runs was touched on any server`,
     cause: error,
+  })
+}
+
+/** What is not known must not be put there: a certificate under another's name would be accepted by every check. */
+function lostCopies(server: string, id: string, paths: readonly string[]): HactlError {
+  return new HactlError({
+    code: 'E_NO_HISTORY',
+    server,
+    what: `the entry ${id} no longer has the content of ${paths.join(' and ')}`,
+    why: ['an earlier version of hactl kept it in the same copy as another file, which took its place; nothing was changed'],
+    fix: 'choose another entry (hactl history), or put the files of then into the inventory and deploy it',
   })
 }
 

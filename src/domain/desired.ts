@@ -22,13 +22,13 @@ import {
   HAPROXY_DROPIN,
   KEEPALIVED_CONF,
   KEEPALIVED_DROPIN,
-  MEMBERS,
   PROGRAM_DIR,
   SERVICE_HOOKS,
   SYSCTL_CONF,
   TMPFILES_CONF,
   UNATTENDED_CONF,
 } from './paths.ts'
+import { MEMBERS } from '../state/places.ts'
 import { MAKE_MISSING_TRACKERS, SAY_HAPROXY_RUNS, SAY_HAPROXY_RUNS_TO_KEEPALIVED, TRACKER_FILES } from './trackers.ts'
 
 /** haproxy may bind the address on servers that do not hold it (evidence H3). */

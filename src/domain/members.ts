@@ -1,8 +1,9 @@
 /** Who belongs to the cluster, as its servers remember it: a server that left the inventory may still run keepalived. Pure. */
 import type { ObservedNode } from '../state.ts'
+import { MEMBERS } from '../state/places.ts'
 import { canonicalAddress } from './addresses.ts'
 import type { Cluster, ClusterServer } from './cluster-types.ts'
-import { GENERATED_LINE, MEMBERS } from './paths.ts'
+import { GENERATED_LINE } from './paths.ts'
 
 /** A server as it stood in an inventory that was deployed. */
 export interface Member {

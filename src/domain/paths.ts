@@ -1,5 +1,7 @@
 /** Where things stand on a server: the only absolute paths that domain code may use. */
 
+import { MEMBERS } from '../state/places.ts'
+
 export const HAPROXY_CFG = '/etc/haproxy/haproxy.cfg'
 export const KEEPALIVED_CONF = '/etc/keepalived/keepalived.conf'
 export const CHECK_SCRIPT = '/usr/local/bin/haproxy-service-check.sh'
@@ -16,9 +18,6 @@ export const TMPFILES_CONF = '/etc/tmpfiles.d/hactl.conf'
 export const DRAIN_TMPFILES_CONF = '/etc/tmpfiles.d/hactl-drain.conf'
 export const SYSCTL_CONF = '/etc/sysctl.d/90-hactl.conf'
 export const UNATTENDED_CONF = '/etc/apt/apt.conf.d/52hactl-unattended-upgrades'
-/** Which servers make the cluster: remembered by all of them, so that one that left the inventory is missed. */
-export const MEMBERS = '/var/lib/hactl/members'
-
 /** Only where the inventory says `firewall: open`. */
 export const FIREWALL_SCRIPT = '/usr/local/sbin/hactl-firewall'
 export const FIREWALL_UNIT = '/etc/systemd/system/hactl-firewall.service'

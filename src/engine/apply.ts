@@ -5,7 +5,7 @@ import type { PackageSource } from './apply/package-source.ts'
 import { fetchScript, type Install } from './apply/packages.ts'
 import { prepareEffect, prepareScript } from './apply/prepare.ts'
 import { finishDeadRunScript, finishScript, restoreScript, switchScript } from './apply/switch.ts'
-import { RUNS_DIR, runDir } from './apply/run-dir.ts'
+import { previousFolder } from './server-state/run-folder.ts'
 import { runSteps, type StepsOptions } from './apply/steps.ts'
 import type { EngineEvent } from './events.ts'
 import { announceScript, type HistoryEntry } from './history.ts'
@@ -123,7 +123,7 @@ async function prepareEach(input: ApplyInput, servers: readonly string[]): Promi
   await onAll(servers, async server => {
     const script = joinScripts([
       prepareScript(input.runId, input.lockId, actionsOf(input, server), input.observed.get(server)?.dpkgBroken ?? false),
-      announceScript(runDir(input.runId), historyEntry(input, server)),
+      announceScript(input.runId, historyEntry(input, server)),
     ])
     await run(
       input,
@@ -305,7 +305,7 @@ function notRestored({ runId, services }: ApplyInput, server: string, reason: un
     })
   }
   const why = reason instanceof HactlError ? [reason.message, ...reason.why] : [String(reason)]
-  const previous = `${RUNS_DIR}/${runId}/previous`
+  const previous = previousFolder(runId)
   if (reason instanceof HactlError && (reason.code === 'E_CONNECTION_LOST' || EXIT_OF[reason.code] === 4)) {
     return new HactlError({
       code: 'E_CONNECTION_LOST',

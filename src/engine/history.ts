@@ -1,8 +1,9 @@
 /** What was deployed when: a whole copy of hactl's files per change, on each server, root only. Reading it back is what rollback does. */
 import type { Script } from '../ports.ts'
 import { STEP_STATUSES } from './apply/report.ts'
-import { STATE_DIR } from './observe/script.ts'
-import { shWith } from '../shell/sh.ts'
+import { assertKnownFormat } from './server-state/format.ts'
+import { onState } from './server-state/layout.ts'
+import { runFolder } from './server-state/run-folder.ts'
 
 /** Older entries are forgotten. */
 const KEPT_ENTRIES = 30
@@ -37,9 +38,11 @@ export interface Snapshot {
   /** The entry it comes from; undefined where the server has none that old. */
   readonly id: string | undefined
   readonly files: readonly SnapshotFile[]
+  /** Files that it had and whose content an entry of format 1 no longer tells: another's copy took its place. */
+  readonly lost: readonly string[]
 }
 
-const history = shWith('history.sh', { ...STEP_STATUSES, STATE_DIR, KEPT_ENTRIES })
+const history = onState('history.sh', { ...STEP_STATUSES, KEPT_ENTRIES })
 
 /** Copies every file that hactl owns into a new entry; a half-written entry is never seen, because the last step is a rename. */
 export function recordScript(entry: HistoryEntry): Script {
@@ -47,8 +50,8 @@ export function recordScript(entry: HistoryEntry): Script {
 }
 
 /** What a run leaves in its own folder before it changes anything, so that the next one can record it where it died before it did itself. */
-export function announceScript(folder: string, entry: HistoryEntry): Script {
-  return history`announce ${folder} ${metaOf(entry)}`
+export function announceScript(runId: string, entry: HistoryEntry): Script {
+  return history`announce ${runFolder(runId)} ${metaOf(entry)}`
 }
 
 /**
@@ -63,13 +66,15 @@ function metaOf(entry: HistoryEntry): string {
   return JSON.stringify({ version: 1, ...entry })
 }
 
-/** Prints every entry's meta.json in one line, oldest first, and after it a line per file: its checksum and its path. */
+/** Prints the format, then every entry's meta.json in one line, oldest first, and after it a line per file: its checksum and its path. */
 export function listHistoryScript(): Script {
   return history`list_history`
 }
 
-/** Entries that can be read; others (a future version's) are left out. */
-export function parseHistory(stdout: string): readonly RecordedEntry[] {
+/** Throws E_STATE_FORMAT where a newer version of hactl wrote it. An entry that cannot be read is left out. */
+export function parseHistory(server: string, stdout: string): readonly RecordedEntry[] {
+  const format = [...stdout.matchAll(/^@@(.*)$/gm)].map(match => match[1] ?? '')
+  assertKnownFormat(server, format.join('\n'))
   return stdout.split(/\n(?=\{)/).flatMap(text => {
     const [line = '', ...sums] = text.split('\n')
     const entry = parseEntry(line)
@@ -108,6 +113,7 @@ export function parseSnapshot(stdout: string): Snapshot | undefined {
   if (!lines.includes('@@end')) return undefined
   return {
     id: lines.find(line => line.startsWith('entry '))?.slice('entry '.length),
+    lost: lines.flatMap(line => (line.startsWith('lost ') ? [line.slice('lost '.length)] : [])),
     files: lines.flatMap(line => {
       const match = /^file (\d+) (\S+) (\S+) (\/\S+) ([A-Za-z0-9+/=]*)$/.exec(line)
       if (match === null) return []

@@ -1,10 +1,9 @@
 import { HactlError } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import { LOCK_LOST_STATUS } from './apply/report.ts'
-import { STATE_DIR } from './observe/script.ts'
-import { shWith } from '../shell/sh.ts'
+import { FORMAT_VARIABLES, formatRefused } from './server-state/format.ts'
+import { onState, STATE } from './server-state/layout.ts'
 
-export const LOCK_DIR = `${STATE_DIR}/lock`
 /** Two missed heartbeats and a bit; with the beat below, a dead run's lock is free again within 30 s. */
 export const LOCK_EXPIRES_SECONDS = 25
 const BEAT_MS = 8_000
@@ -13,9 +12,11 @@ const CLOCK_SET_BACK_SECONDS = 10
 const LOCK_DEADLINE_MS = 25_000
 export const BUSY_STATUS = 96
 
-const HELD_VARIABLES = { STATE_DIR, LOCK_DIR, LOCK_LOST_STATUS }
-const held = shWith('lock-held.sh', HELD_VARIABLES)
-const lock = shWith('lock.sh', { ...HELD_VARIABLES, LOCK_EXPIRES_SECONDS, CLOCK_SET_BACK_SECONDS, BUSY_STATUS })
+const HELD_VARIABLES = { LOCK_LOST_STATUS }
+const held = onState('lock-held.sh', HELD_VARIABLES)
+const LOCK_VARIABLES = { ...HELD_VARIABLES, LOCK_EXPIRES_SECONDS, CLOCK_SET_BACK_SECONDS, BUSY_STATUS }
+const lock = onState('lock.sh', LOCK_VARIABLES)
+const taking = onState('take-lock.sh', { ...LOCK_VARIABLES, ...FORMAT_VARIABLES })
 
 export interface LockClaim {
   /** Unique for this run. */
@@ -68,7 +69,7 @@ export async function withLock<T>(
 }
 
 async function takeLock(session: Session, claim: LockClaim): Promise<void> {
-  const result = await session.run(lock`take_lock ${claim.id} ${claim.owner} ${claim.reason}`, {
+  const result = await session.run(taking`take_lock ${claim.id} ${claim.owner} ${claim.reason}`, {
     effect: 'none',
     label: 'take the lock',
     deadlineMs: LOCK_DEADLINE_MS,
@@ -76,10 +77,12 @@ async function takeLock(session: Session, claim: LockClaim): Promise<void> {
   if (result.code === 0) return
   const busy = lockedByOther(result, session.server)
   if (busy !== undefined) throw busy
+  const refused = formatRefused(result, session.server)
+  if (refused !== undefined) throw refused
   throw new HactlError({
     code: 'E_UNHEALTHY',
     server: session.server,
-    what: `the lock under ${STATE_DIR} could not be made`,
+    what: `the lock under ${STATE.STATE_DIR} could not be made`,
     why: result.stderr.trim().split('\n').slice(-3),
     fix: `look at the disk of ${session.server}: df -h /var`,
   })

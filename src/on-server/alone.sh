@@ -1,8 +1,8 @@
 # A switch outlives its connection: nothing may be put back, or changed by a later run, while it is still at work.
 # needs: report.sh
-# given: STATE_DIR ALONE_WITHIN_SECONDS
+# given: SWITCH_MUTEX ALONE_WITHIN_SECONDS
 
 alone() {
-  exec 8>"$STATE_DIR/switch.mutex"
+  exec 8>"$SWITCH_MUTEX"
   flock -w "$ALONE_WITHIN_SECONDS" 8 || fail run 'another change of this server has not ended yet'
 }

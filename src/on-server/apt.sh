@@ -1,6 +1,6 @@
 # What asks apt-get for something, and says why it could not.
 # needs: report.sh hold.sh
-# given: STATE_DIR LOCK_DIR DOWNLOADS CARRIED_CONF APT_LOCK_SECONDS
+# given: INSTALLED LOCK_MUTEX LOCK_DIR DOWNLOADS CARRIED_CONF APT_LOCK_SECONDS
 
 # begin_apt LOG: before everything else here. What apt-get says goes to the file LOG. needrestart and debconf would wait for an answer that
 # nobody gives, and needrestart might restart what carries the traffic (evidence P2 to P5). LC_ALL: apt's words are read.
@@ -59,7 +59,7 @@ downloads() {
 
 # Clears away what waits for an installation that does not come; not while a run holds the lock, whose packages they would be.
 clear_downloads() (
-  exec 9>"$STATE_DIR/lock.mutex" && flock -w 5 9 || exit 1
+  exec 9>"$LOCK_MUTEX" && flock -w 5 9 || exit 1
   [ -d "$LOCK_DIR" ] || rm -rf "$DOWNLOADS"
 )
 
@@ -126,9 +126,8 @@ download_packages() {
 # begin_installation NAME...: of packages that are not installed yet. Noted before: an installation that dies half way is hactl's all the
 # same, and what somebody else's was cut off never becomes hactl's.
 begin_installation() {
-  own="$STATE_DIR/installed"
   fresh=$*
-  for name; do absent "$name" && ! grep -qx "$name" "$own" 2>/dev/null && echo "$name" >>"$own"; done
+  for name; do absent "$name" && ! grep -qxF "$name" "$INSTALLED" 2>/dev/null && echo "$name" >>"$INSTALLED"; done
 }
 
 absent() {
@@ -142,8 +141,8 @@ absent() {
 disown_absent() {
   for name in $fresh; do
     absent "$name" && {
-      grep -vx "$name" "$own" >"$own.new"
-      mv -f "$own.new" "$own"
+      grep -vxF "$name" "$INSTALLED" >"$INSTALLED.new"
+      mv -f "$INSTALLED.new" "$INSTALLED"
     }
   done
 }

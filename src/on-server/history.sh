@@ -1,59 +1,72 @@
 # The history of a server: a whole copy of hactl's files per change, for root only.
-# needs: report.sh
-# given: STATE_DIR KEPT_ENTRIES
+# needs: report.sh state.sh
+# given: FORMAT HISTORY_DIR RUNS_DIR RECORD_IN_RUN ENTRY_IN_RUN UNDONE_IN_RUN KEPT_ENTRIES
 
 history_full() {
-  rm -rf "$STATE_DIR/history/.new"
+  rm -rf "${HISTORY_DIR:?}/.new"
   printf '@@fail history the history could not be written (disk full?)\n'
   exit 1
 }
 
 # record_entry ID META: copies every file that hactl owns. A half-written entry is never seen, because the last step is a rename.
 record_entry() {
-  h="$STATE_DIR/history"
-  new="$h/.new"
+  new="$HISTORY_DIR/.new"
   umask 077
   rm -rf "$new"
   mkdir -p "$new/files" || history_full
   while read -r _ path; do
     [ -f "$path" ] || continue
-    name=$(printf %s "$path" | tr / _)
+    name=$(copy_name "$path")
     cp -p -- "$path" "$new/files/$name" && echo "$(stat -c '%a %U %G' -- "$path") $name $path" >>"$new/manifest" || history_full
-  done <"$STATE_DIR/owned"
-  cp -- "$STATE_DIR/owned" "$new/sums" || history_full
+  done <"$OWNED"
+  cp -- "$OWNED" "$new/sums" || history_full
   printf '%s\n' "$2" >"$new/meta.json" || history_full
-  rm -rf "${h:?}/$1"
-  mv "$new" "$h/$1" || history_full
+  rm -rf "${HISTORY_DIR:?}/$1"
+  mv "$new" "$HISTORY_DIR/$1" || history_full
   # shellcheck disable=SC2012 # Ids of runs: letters, digits and dashes.
-  ls -1 "$h" | sort -r | tail -n +$((KEPT_ENTRIES + 1)) | while read -r old; do rm -rf "${h:?}/$old"; done
+  ls -1 "$HISTORY_DIR" | sort -r | tail -n +$((KEPT_ENTRIES + 1)) | while read -r old; do rm -rf "${HISTORY_DIR:?}/$old"; done
 }
 
 # announce FOLDER META: what a run leaves in its own folder before it changes anything, so that the next one can record it.
-announce() { printf '%s\n' "$2" >"$1/entry.new" && mv -f "$1/entry.new" "$1/entry.json"; }
+announce() { printf '%s\n' "$2" >"$1/$ENTRY_IN_RUN.new" && mv -f "$1/$ENTRY_IN_RUN.new" "$1/$ENTRY_IN_RUN"; }
 
 # settle_runs: clears away what dead runs left. The last of them that changed this server and was not put back is recorded in its own name:
 # what it did stands, and somebody has just seen that it is whole.
 settle_runs() {
   last=
-  for d in "$STATE_DIR"/runs/*; do
-    [ -s "$d/entry.json" ] && [ -e "$d/previous/record" ] && [ ! -e "$d/undone" ] && last=$d
+  for d in "$RUNS_DIR"/*; do
+    [ -s "$d/$ENTRY_IN_RUN" ] && [ -e "$d/$RECORD_IN_RUN" ] && [ ! -e "$d/$UNDONE_IN_RUN" ] && last=$d
   done
-  [ -z "$last" ] || record_entry "${last##*/}" "$(cat "$last/entry.json")"
-  rm -rf "$STATE_DIR/runs"
+  [ -z "$last" ] || record_entry "${last##*/}" "$(cat "$last/$ENTRY_IN_RUN")"
+  rm -rf "$RUNS_DIR"
 }
 
-# Every entry's meta.json in one line, oldest first, and after it a line per file: its checksum and its path.
+# The format, each line behind "@@"; then every entry's meta.json in one line, oldest first, and after it a line per file: its checksum and
+# its path.
 list_history() {
-  for f in "$STATE_DIR"/history/*/meta.json; do
+  [ ! -e "$FORMAT" ] || sed 's/^/@@/' "$FORMAT"
+  for f in "$HISTORY_DIR"/*/meta.json; do
     [ -f "$f" ] && cat "$f" && cat "${f%/*}/sums" 2>/dev/null
   done
   return 0
 }
 
+# has_own_copy NAME PATH: whether NAME in files/ is this path's. In entries of format 1 two paths might share one name, and the later one's
+# content took its place.
+has_own_copy() {
+  case "
+$shared
+" in
+    *"
+$1
+"*) grep -qxF "$(sha256sum <"$entry/files/$1" | cut -c1-64)  $2" "$entry/sums" ;;
+  esac
+}
+
 # print_snapshot ID: the files of the newest entry that is not newer than ID: what this server had then.
 print_snapshot() {
   found=
-  for d in "$STATE_DIR"/history/*/; do
+  for d in "$HISTORY_DIR"/*/; do
     name=${d%/}
     name=${name##*/}
     [ -f "$d/manifest" ] || continue
@@ -61,12 +74,18 @@ print_snapshot() {
     [ "$(printf '%s\n%s\n' "$name" "$1" | sort | head -n 1)" = "$name" ] && found=$name
   done
   if [ -n "$found" ]; then
+    entry="$HISTORY_DIR/$found"
+    shared=$(cut -d ' ' -f 4 "$entry/manifest" | sort | uniq -d)
     echo "entry $found"
     while read -r mode owner group name path; do
+      has_own_copy "$name" "$path" || {
+        echo "lost $path"
+        continue
+      }
       printf 'file %s %s %s %s ' "$mode" "$owner" "$group" "$path"
-      base64 -w 0 <"$STATE_DIR/history/$found/files/$name"
+      base64 -w 0 <"$entry/files/$name"
       echo
-    done <"$STATE_DIR/history/$found/manifest"
+    done <"$entry/manifest"
   fi
   echo '@@end'
 }

@@ -1,10 +1,10 @@
 # What a run does with the lock that it holds.
-# given: STATE_DIR LOCK_DIR LOCK_LOST_STATUS
+# given: LOCK_DIR LOCK_INFO LOCK_BEAT LOCK_MUTEX LOCK_LOST_STATUS
 
-is_ours() { grep -qxF "id $1" "$LOCK_DIR/info" 2>/dev/null; }
+is_ours() { grep -qxF "id $1" "$LOCK_INFO" 2>/dev/null; }
 
 # Only one script at a time is inside; until the script ends.
-enter_mutex() { exec 9>"$STATE_DIR/lock.mutex" && flock -w 5 9; }
+enter_mutex() { exec 9>"$LOCK_MUTEX" && flock -w 5 9; }
 
 release_lock() {
   is_ours "$1" && rm -rf "$LOCK_DIR"
@@ -12,14 +12,14 @@ release_lock() {
 }
 
 renew_lock() {
-  is_ours "$1" && touch "$LOCK_DIR/beat"
+  is_ours "$1" && touch "$LOCK_BEAT"
   return 0
 }
 
 # Ends the script unless this run still holds the lock; counts as a heartbeat.
 lock_guard() {
   is_ours "$1" || exit "$LOCK_LOST_STATUS"
-  touch "$LOCK_DIR/beat"
+  touch "$LOCK_BEAT"
 }
 
 # lock_guard_for_undo ID OWNER EVIDENCE: where the lock was broken and nobody has taken it since, it is taken again. EVIDENCE: a file that is
@@ -27,11 +27,11 @@ lock_guard() {
 lock_guard_for_undo() {
   if ! is_ours "$1"; then
     enter_mutex && [ -e "$3" ] && mkdir "$LOCK_DIR" 2>/dev/null || exit "$LOCK_LOST_STATUS"
-    printf 'id %s\nowner %s\nreason %s\n' "$1" "$2" 'an undo' >"$LOCK_DIR/info"
+    printf 'id %s\nowner %s\nreason %s\n' "$1" "$2" 'an undo' >"$LOCK_INFO"
     exec 9>&-
   fi
-  touch "$LOCK_DIR/beat"
+  touch "$LOCK_BEAT"
 }
 
 # For an undo that may go on without the lock, but not beside a run that has it now.
-lock_guard_unless_taken() { [ ! -e "$LOCK_DIR/info" ] || is_ours "$1" || exit "$LOCK_LOST_STATUS"; }
+lock_guard_unless_taken() { [ ! -e "$LOCK_INFO" ] || is_ours "$1" || exit "$LOCK_LOST_STATUS"; }

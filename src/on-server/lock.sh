@@ -1,10 +1,10 @@
 # The lock of a cluster on one server: a folder with a heartbeat, judged by the server's own clock.
 # needs: lock-held.sh
-# given: LOCK_EXPIRES_SECONDS CLOCK_SET_BACK_SECONDS BUSY_STATUS
+# given: LOCK_BEAT LOCK_EXPIRES_SECONDS CLOCK_SET_BACK_SECONDS BUSY_STATUS
 
 # Sets age to the seconds since the last heartbeat. A negative one lies in the future: somebody has set the clock back.
 lock_age() {
-  age=$(($(date +%s) - $(stat -c %Y "$LOCK_DIR/beat" 2>/dev/null || stat -c %Y "$LOCK_DIR" 2>/dev/null || date +%s)))
+  age=$(($(date +%s) - $(stat -c %Y "$LOCK_BEAT" 2>/dev/null || stat -c %Y "$LOCK_DIR" 2>/dev/null || date +%s)))
 }
 
 # Waits, outside of the mutex, where the clock was set back: a living run shows itself by its next beat. A dead one's lock would else be kept
@@ -24,28 +24,8 @@ is_dead() {
 end_where_alive() {
   is_dead && return
   echo "age $age"
-  cat "$LOCK_DIR/info" 2>/dev/null
+  cat "$LOCK_INFO" 2>/dev/null
   exit "$BUSY_STATUS"
-}
-
-# take_lock ID OWNER REASON. flock(1) makes "is it stale? then break it and take it" one step, so that two runs cannot both break it.
-take_lock() {
-  umask 077
-  mkdir -p "$STATE_DIR" || exit 1
-  await_beat
-  enter_mutex || exit 1
-  if ! mkdir "$LOCK_DIR" 2>/dev/null; then
-    [ -d "$LOCK_DIR" ] || {
-      mkdir "$LOCK_DIR"
-      exit 1
-    }
-    end_where_alive
-  fi
-  printf 'id %s\nowner %s\nreason %s\n' "$1" "$2" "$3" >"$LOCK_DIR/info" && : >"$LOCK_DIR/beat" && exit 0
-  # Without its owner's name nobody could release it: a full disk leaves no lock.
-  rm -f "$LOCK_DIR/info" "$LOCK_DIR/beat"
-  rmdir "$LOCK_DIR"
-  exit 1
 }
 
 # Ends the script where a living run has the lock. A look that holds none touches nothing of that run's.

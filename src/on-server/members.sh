@@ -1,19 +1,18 @@
 # The list of a cluster's members, which every member keeps.
-# needs: report.sh alone.sh
-# given: STATE_DIR
+# needs: report.sh alone.sh state.sh
+# given: MEMBERS
 
 # has_member LINE...: whether the list has any of these lines.
-has_member() { printf '%s\n' "$@" | grep -qxF -f - "$STATE_DIR/members" 2>/dev/null; }
+has_member() { printf '%s\n' "$@" | grep -qxF -f - "$MEMBERS" 2>/dev/null; }
 
 # forget_members LINE...: the list remains hactl's own.
 forget_members() {
-  list="$STATE_DIR/members" owned="$STATE_DIR/owned"
   umask 077
-  [ -e "$list" ] || return 0
-  printf '%s\n' "$@" | grep -vxF -f - "$list" >"$list.hactl-new"
-  sum=$(sha256sum -- "$list.hactl-new" | cut -c1-64)
+  [ -e "$MEMBERS" ] || return 0
+  printf '%s\n' "$@" | grep -vxF -f - "$MEMBERS" >"$MEMBERS.hactl-new"
+  sum=$(sha256sum -- "$MEMBERS.hactl-new" | cut -c1-64)
   {
-    grep -v "  $list\$" "$owned"
-    printf '%s  %s\n' "$sum" "$list"
-  } >"$owned.new" && mv -f "$owned.new" "$owned" && mv -f "$list.hactl-new" "$list"
+    lines_but_of "$MEMBERS"
+    printf '%s  %s\n' "$sum" "$MEMBERS"
+  } >"$OWNED.new" && mv -f "$OWNED.new" "$OWNED" && mv -f "$MEMBERS.hactl-new" "$MEMBERS"
 }

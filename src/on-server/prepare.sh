@@ -1,11 +1,11 @@
 # Files that wait beside the live ones, and the programs that must accept them.
 # needs: report.sh
-# given: THIS_RUN
+# given: THIS_RUN STAGED_IN_RUN
 
 # Where this run keeps what it stages: for root only.
 make_staged() {
   umask 077
-  mkdir -p "$THIS_RUN/staged"
+  mkdir -p "$THIS_RUN/$STAGED_IN_RUN"
   umask 022
 }
 
@@ -23,7 +23,7 @@ check_file() {
   out=$("$@" 2>&1)
   rc=$?
   [ "$silent" = yes ] && [ $rc -eq 0 ] && [ -n "$out" ] && rc=complaints
-  [ -n "$out" ] && printf '%s\n' "$out" | sed -e "s|$candidate|$path|g" -e "s|$THIS_RUN/staged/||g" | tail -n 20
+  [ -n "$out" ] && printf '%s\n' "$out" | sed -e "s|$candidate|$path|g" -e "s|$THIS_RUN/$STAGED_IN_RUN/[0-9a-f]\{64\}-||g" | tail -n 20
   [ "$rc" = 0 ] || fail "$id" "$path was refused by $program"
   done_ "$id"
 }

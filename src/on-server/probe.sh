@@ -1,6 +1,7 @@
 # Reads all facts of a server: sections between "@@begin NAME" and "@@end NAME", closed by "@@end all", so that a cut answer can never be taken
 # for an absent thing. Changes nothing but keepalived's own dumps in /tmp.
-# given: STATE_DIR TRACKERS PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
+# given: STATE_DIR FORMAT OWNED LOADED_DIR RUNS_DIR LOCK_DIR LOCK_INFO LOCK_BEAT
+# given: TRACKERS PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
 
 b() { printf '@@begin %s\n' "$1"; }
 e() { printf '\n@@end %s\n' "$1"; }
@@ -143,13 +144,17 @@ packages() {
   dpkg_works || for f in /var/lib/dpkg/updates/[0-9]*; do [ -e "$f" ] && echo "$f"; done
   e updates
 
+  b format
+  cat "$FORMAT" 2>/dev/null
+  e format
+
   b owned
-  cat "$STATE_DIR/owned" 2>/dev/null
+  cat "$OWNED" 2>/dev/null
   e owned
 
   b record
   # shellcheck disable=SC2010 # Names that hactl chose.
-  ls -1A "$STATE_DIR" 2>/dev/null | grep -v '^lock'
+  ls -1A "$STATE_DIR" 2>/dev/null | grep -v -e '^lock' -e '^format$'
   e record
 
   b conffiles
@@ -197,7 +202,7 @@ services() {
   b loaded
   for u in $UNITS; do
     v=
-    { read -r v <"$STATE_DIR/loaded/$u"; } 2>/dev/null
+    { read -r v <"$LOADED_DIR/$u"; } 2>/dev/null
     echo "$u $v"
   done
   e loaded
@@ -334,11 +339,10 @@ certificates() {
 }
 
 hactl_itself() {
-  lock="$STATE_DIR/lock"
   b lock
-  if [ -d "$lock" ]; then
-    echo "age $(($(date +%s) - $(stat -c %Y "$lock/beat" 2>/dev/null || stat -c %Y "$lock" 2>/dev/null || date +%s)))"
-    cat "$lock/info" 2>/dev/null
+  if [ -d "$LOCK_DIR" ]; then
+    echo "age $(($(date +%s) - $(stat -c %Y "$LOCK_BEAT" 2>/dev/null || stat -c %Y "$LOCK_DIR" 2>/dev/null || date +%s)))"
+    cat "$LOCK_INFO" 2>/dev/null
   fi
   e lock
 
@@ -346,9 +350,9 @@ hactl_itself() {
   for f in /run/systemd/transient/hactl-*; do [ -e "$f" ] && echo "${f##*/}"; done
   e residue
 
-  if [ -d "$STATE_DIR/runs" ]; then
+  if [ -d "$RUNS_DIR" ]; then
     b runs
-    ls -1 "$STATE_DIR/runs"
+    ls -1 "$RUNS_DIR"
     e runs
   fi
 }

@@ -1,7 +1,7 @@
 # What this run replaces on a server: kept in its own folder, with a record from which restore.sh puts everything back, and what stood there
 # before hactl's first change, which remove.sh gives back.
-# needs: report.sh links.sh
-# given: STATE_DIR THIS_RUN
+# needs: report.sh links.sh state.sh
+# given: THIS_RUN RECORD_IN_RUN OWNED_IN_RUN ORIGINAL_UNITS LOADED_DIR
 
 sum() { sha256sum -- "$1" 2>/dev/null | { read -r s _; echo "$s"; }; }
 
@@ -15,14 +15,14 @@ pristine() {
 # the file itself: a crash in between must never make hactl's own file look like somebody else's.
 own() {
   {
-    grep -v "  $1\$" "$STATE_DIR/owned" 2>/dev/null
+    lines_but_of "$1"
     [ -z "$2" ] || printf '%s  %s\n' "$2" "$1"
-  } >"$STATE_DIR/owned.new" && mv -f "$STATE_DIR/owned.new" "$STATE_DIR/owned"
+  } >"$OWNED.new" && mv -f "$OWNED.new" "$OWNED"
 }
 
 # original PATH: what stood there before hactl's first change, kept for good: hactl remove gives it back.
 original() {
-  [ -e "$1" ] && ! grep -q "  $1\$" "$STATE_DIR/owned" 2>/dev/null || return 0
+  [ -e "$1" ] && ! owns "$1" || return 0
   o=$(original_of "$1")
   [ -e "$o" ] || {
     originals && link "$1" "$o" && cp -p -- "$1" "$o.new" && sync "$o.new" && mv -f "$o.new" "$o"
@@ -31,16 +31,16 @@ original() {
 
 # keep PATH COPY: remembers what stands at PATH, once a run.
 keep() {
-  grep -q "^file . $1 " "$THIS_RUN/previous/record" 2>/dev/null && return
+  record="$THIS_RUN/$RECORD_IN_RUN" owned_then="$THIS_RUN/$OWNED_IN_RUN"
+  if has_line "$record" "file + $1" || has_line "$record" "file - $1"; then return; fi
   if [ -e "$1" ]; then
     link "$1" "$2" && cp -p -- "$1" "$2" || return 1
     printf 'file + %s %s\n' "$1" "$2"
   else
     printf 'file - %s -\n' "$1"
-  fi >>"$THIS_RUN/previous/record" || return 1
+  fi >>"$record" || return 1
   original "$1" || return 1
-  [ -e "$THIS_RUN/previous/owned" ] || { [ ! -e "$STATE_DIR/owned" ] && : >"$THIS_RUN/previous/owned"; } ||
-    cp -p "$STATE_DIR/owned" "$THIS_RUN/previous/owned"
+  [ -e "$owned_then" ] || { [ ! -e "$OWNED" ] && : >"$owned_then"; } || cp -p "$OWNED" "$owned_then"
 }
 
 # remember_unit UNIT: how it is now, for this run's own way back and for hactl remove.
@@ -48,10 +48,10 @@ remember_unit() {
   active=$(systemctl is-active "$1" 2>/dev/null || :)
   at_boot=$(systemctl is-enabled "$1" 2>/dev/null | grep . || echo unknown)
   # What it was before hactl's first change, kept for good: hactl remove gives it back. With files of hactl's there it is too late for that.
-  [ -e "$STATE_DIR/owned" ] || grep -q "^$1 " "$STATE_DIR/original/units" 2>/dev/null || {
-    originals && echo "$1 $active $at_boot" >>"$STATE_DIR/original/units"
+  [ -e "$OWNED" ] || has_line "$ORIGINAL_UNITS" "$1" || {
+    originals && echo "$1 $active $at_boot" >>"$ORIGINAL_UNITS"
   } || fail "service/$1" 'how it was could not be noted (disk full?)'
-  grep -q "^unit $1 " "$THIS_RUN/previous/record" 2>/dev/null ||
-    echo "unit $1 $active $at_boot $(cat "$STATE_DIR/loaded/$1" 2>/dev/null)" >>"$THIS_RUN/previous/record" ||
+  has_line "$THIS_RUN/$RECORD_IN_RUN" "unit $1" ||
+    echo "unit $1 $active $at_boot $(cat "$LOADED_DIR/$1" 2>/dev/null)" >>"$THIS_RUN/$RECORD_IN_RUN" ||
     fail "service/$1" 'how it was could not be noted (disk full?)'
 }

@@ -1,6 +1,6 @@
 # Takes away from one server what hactl put there, and gives back what stood there before. What was cut off is done again.
-# needs: report.sh alone.sh hold.sh links.sh
-# given: STATE_DIR DOWNLOADS OWN_TOOLS PROGRAM_DIR
+# needs: report.sh alone.sh hold.sh links.sh state.sh
+# given: STATE_DIR FORMAT LOCK_DIR LOCK_MUTEX INSTALLED ORIGINAL_UNITS ORIGINAL_SYSCTLS GIVEN_BACK THEIRS THEIR_LINKS REMOVE_LOG DOWNLOADS OWN_TOOLS PROGRAM_DIR
 
 trap '' PIPE HUP
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
@@ -8,17 +8,21 @@ export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 gives_back() { [ -e "$(original_of "$1")" ]; }
 
 # by_hactl NAME: hactl installed this package.
-by_hactl() { grep -qx "$1" "$STATE_DIR/installed" 2>/dev/null; }
+by_hactl() { grep -qxF "$1" "$INSTALLED" 2>/dev/null; }
 
-# was UNIT PATTERN: how it was before hactl's first change, "active enabled"; older versions of hactl kept no record of it.
-was() { grep -qE "^$1 $2\$" "$STATE_DIR/original/units" 2>/dev/null; }
-was_stopped() { was "$1" '(inactive|failed|deactivating) .*'; }
+# How a unit was before hactl's first change: "haproxy active enabled"; older versions of hactl kept no record of it.
+was_stopped() {
+  case $(line_with "$ORIGINAL_UNITS" "$1") in "$1 inactive "* | "$1 failed "* | "$1 deactivating "*) ;; *) return 1 ;; esac
+}
+was_disabled() {
+  case $(line_with "$ORIGINAL_UNITS" "$1") in *" disabled") ;; *) return 1 ;; esac
+}
 
 # keepalived goes first, so that the address has left before haproxy stops.
 stop_keepalived_first() {
   conf=/etc/keepalived/keepalived.conf
   step service/keepalived 'stop keepalived'
-  grep -q " $conf\$" "$STATE_DIR/owned" 2>/dev/null && { was_stopped keepalived || ! gives_back $conf; } && systemctl stop keepalived 2>/dev/null
+  owns $conf && { was_stopped keepalived || ! gives_back $conf; } && systemctl stop keepalived 2>/dev/null
   done_ service/keepalived
 }
 
@@ -31,7 +35,7 @@ give_back() {
 # Files of hactl's record go, or become what they were; one that was edited by hand since is kept beside as .edited.
 give_files_back() {
   step files 'remove files, and put back what was there before'
-  [ -e "$STATE_DIR/owned" ] && while read -r sum path; do
+  [ -e "$OWNED" ] && while read -r sum path; do
     original=$(original_of "$path")
     if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ] && ! cmp -s -- "$path" "$original"; then
       cp -p -- "$path" "$path.edited"
@@ -46,19 +50,19 @@ give_files_back() {
     fi
     # The folders of drop-ins and programs were hactl's too; others, even when empty, belong to the system.
     case "$path" in /etc/systemd/system/*.service.d/* | "$PROGRAM_DIR"/*) rmdir -- "${path%/*}" 2>/dev/null ;; esac
-  done <"$STATE_DIR/owned"
+  done <"$OWNED"
   rm -f /etc/tmpfiles.d/hactl-drain.conf
   # A removal that was cut off later is not to do this again: what it gave back may be gone since, with its package.
-  [ ! -e "$STATE_DIR/owned" ] || {
-    rm -f "$STATE_DIR/theirs" && mv -f "$STATE_DIR/owned" "$STATE_DIR/given-back"
+  [ ! -e "$OWNED" ] || {
+    rm -f "$THEIRS" && mv -f "$OWNED" "$GIVEN_BACK"
   }
   done_ files
 }
 
 give_sysctls_back() {
-  [ -s "$STATE_DIR/original/sysctl" ] || return 0
+  [ -s "$ORIGINAL_SYSCTLS" ] || return 0
   step sysctl 'set kernel parameters back'
-  while read -r key value; do [ -n "$value" ] && sysctl -q -w "$key=$value"; done <"$STATE_DIR/original/sysctl"
+  while read -r key value; do [ -n "$value" ] && sysctl -q -w "$key=$value"; done <"$ORIGINAL_SYSCTLS"
   done_ sysctl
 }
 
@@ -72,7 +76,7 @@ give_services_back() {
     by_hactl $unit && continue
     conf=/etc/haproxy/haproxy.cfg
     [ $unit = keepalived ] && conf=/etc/keepalived/keepalived.conf
-    was $unit '.* disabled' && systemctl disable --quiet $unit 2>/dev/null
+    was_disabled $unit && systemctl disable --quiet $unit 2>/dev/null
     systemctl is-active --quiet $unit || continue
     if [ -s $conf ] && ! was_stopped $unit; then systemctl reload $unit; else systemctl stop $unit; fi
   done
@@ -98,30 +102,30 @@ md5_of() { md5sum -- "$1" | cut -c1-32; }
 note_theirs() {
   # Where a first deploy installed the package and came no further, what stands in place of its file is somebody's own as well.
   own=/etc/haproxy/haproxy.cfg
-  if [ ! -e "$STATE_DIR/theirs" ] && [ -f "$own" ] && ! grep -q "  $own\$" "$STATE_DIR/given-back" 2>/dev/null &&
+  if [ ! -e "$THEIRS" ] && [ -f "$own" ] && ! names_path "$GIVEN_BACK" "$own" &&
     ! conffiles "$@" | grep -qF " $own $(md5_of "$own")"; then
-    originals && cp -p -- "$own" "$(original_of "$own")" && printf 'own  %s\n' "$own" >>"$STATE_DIR/given-back" ||
+    originals && cp -p -- "$own" "$(original_of "$own")" && printf 'own  %s\n' "$own" >>"$GIVEN_BACK" ||
       fail packages "$own could not be kept (disk full?)"
   fi
-  [ -e "$STATE_DIR/theirs" ] || {
-    [ -e "$STATE_DIR/given-back" ] && while read -r _ path; do
+  [ -e "$THEIRS" ] || {
+    [ -e "$GIVEN_BACK" ] && while read -r _ path; do
       original=$(original_of "$path")
       [ -e "$original" ] || continue
       conffiles "$@" | grep -qF " $path $(md5_of "$original")" ||
         echo "$(stat -c '%a %u:%g' -- "${path%/*}" 2>/dev/null || echo 755 0:0) $path"
-    done <"$STATE_DIR/given-back" >"$STATE_DIR/theirs.new" && mv -f "$STATE_DIR/theirs.new" "$STATE_DIR/theirs"
+    done <"$GIVEN_BACK" >"$THEIRS.new" && mv -f "$THEIRS.new" "$THEIRS"
   }
   # dpkg removes the file that a link in place of a conffile leads to, which nobody gave it: links stand aside meanwhile.
   conffiles "$@" | while read -r path _; do
     [ ! -L "$path" ] || {
-      printf '%s %s\n' "$path" "$(readlink -- "$path")" >>"$STATE_DIR/links" && sync "$STATE_DIR/links" && rm -f -- "$path"
+      printf '%s %s\n' "$path" "$(readlink -- "$path")" >>"$THEIR_LINKS" && sync "$THEIR_LINKS" && rm -f -- "$path"
     } || exit 1
   done || fail packages 'the links in place of configuration files could not be noted (disk full?)'
 }
 
 # purge NAME...
 purge() {
-  log="$STATE_DIR/remove.log"
+  log="$REMOVE_LOG"
   step packages "remove $*"
   # apt-get refuses to work where dpkg was cut off. While somebody else works this fails, and apt-get waits for them.
   for f in /var/lib/dpkg/updates/[0-9]*; do
@@ -155,23 +159,25 @@ purge_packages() {
 
 # What was somebody's own in place of the packages' files, with its folder.
 give_theirs_back() {
-  [ -e "$STATE_DIR/theirs" ] && while read -r mode owner path; do
+  [ -e "$THEIRS" ] && while read -r mode owner path; do
     folder=${path%/*}
     [ -d "$folder" ] || { mkdir -p -- "$folder" && chown "$owner" "$folder" && chmod "$mode" "$folder"; }
     give_back "$path" packages
-  done <"$STATE_DIR/theirs"
-  [ -e "$STATE_DIR/links" ] && while read -r path target; do
+  done <"$THEIRS"
+  [ -e "$THEIR_LINKS" ] && while read -r path target; do
     mkdir -p -- "${path%/*}" && ln -sfT -- "$target" "$path" || fail packages "$path could not be put back: it was a link to $target"
     rm -f -- "$path.dpkg-new"
-  done <"$STATE_DIR/links"
+  done <"$THEIR_LINKS"
   return 0
 }
 
 # The lock is released later. What says that there is still something to do goes last.
 forget_server() {
   step state 'forget this server'
-  find "$STATE_DIR" -mindepth 1 -maxdepth 1 ! -name lock ! -name lock.mutex ! -name installed -exec rm -rf {} +
-  rm -f "$STATE_DIR/installed"
+  find "$STATE_DIR" -mindepth 1 -maxdepth 1 ! -path "$LOCK_DIR" ! -path "$LOCK_MUTEX" ! -path "$INSTALLED" \
+    ! -path "$FORMAT" -exec rm -rf {} +
+  rm -f "$INSTALLED"
+  rm -f "$FORMAT"
   done_ state
 }
 

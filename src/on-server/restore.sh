@@ -1,10 +1,10 @@
 # Puts back, from the record of a run, what its switch replaced on this server. Safe to run twice, and on a full disk: what did not change
 # needs no room.
-# needs: report.sh alone.sh links.sh
-# given: STATE_DIR THIS_RUN OWN_TOOLS PROGRAM_DIR
+# needs: report.sh alone.sh links.sh state.sh
+# given: THIS_RUN RECORD_IN_RUN OWNED_IN_RUN STAGED_IN_RUN UNDONE_IN_RUN LOADED_DIR OWN_TOOLS PROGRAM_DIR
 
 trap '' PIPE HUP
-record="$THIS_RUN/previous/record"
+record="$THIS_RUN/$RECORD_IN_RUN"
 failed=0
 
 # From here on no part of this run changes anything any more.
@@ -12,9 +12,9 @@ begin_restore() {
   umask 077
   mkdir -p "$THIS_RUN"
   umask 022
-  : >"$THIS_RUN/undone"
+  : >"$THIS_RUN/$UNDONE_IN_RUN"
   [ -e "$record" ] || exit 0
-  rm -rf "$THIS_RUN/staged"
+  rm -rf "${THIS_RUN:?}/$STAGED_IN_RUN"
 }
 
 # put_back MARK PATH COPY: a file as it was; MARK - says that there was none.
@@ -51,12 +51,12 @@ put_files_back() {
         ;;
     esac
   done <"$record"
-  owned="$THIS_RUN/previous/owned"
-  if [ -e "$owned" ] && ! cmp -s "$owned" "$STATE_DIR/owned"; then
-    cp -p "$owned" "$STATE_DIR/owned.new" && mv -f "$STATE_DIR/owned.new" "$STATE_DIR/owned" || {
-      rm -f "$STATE_DIR/owned.new"
+  owned_then="$THIS_RUN/$OWNED_IN_RUN"
+  if [ -e "$owned_then" ] && ! cmp -s "$owned_then" "$OWNED"; then
+    cp -p "$owned_then" "$OWNED.new" && mv -f "$OWNED.new" "$OWNED" || {
+      rm -f "$OWNED.new"
       failed=1
-      echo "$STATE_DIR/owned could not be put back; its copy is $owned"
+      echo "$OWNED could not be put back; its copy is $owned_then"
     }
   fi
   systemctl daemon-reload
@@ -70,13 +70,13 @@ put_files_back() {
 # put_unit_back UNIT: one that ran reloads its old file, one that did not is stopped, one that was not enabled is so again. The caller defines
 # answers_again: whether the daemon works.
 put_unit_back() {
-  grep -q "^unit $1 " "$record" || return 0
+  has_line "$record" "unit $1" || return 0
   step "service/$1" "put $1 back as it was"
   unit=$1
   # shellcheck disable=SC2046 # Words of one line of the record.
-  set -- $(grep "^unit $1 " "$record" | head -n 1)
+  set -- $(line_with "$record" "unit $1")
   was=$3 at_boot=$4 loaded=${5:-}
-  rm -f "$STATE_DIR/loaded/$unit"
+  rm -f "$LOADED_DIR/$unit"
   if [ "$was" != active ]; then
     systemctl stop "$unit"
     systemctl reset-failed "$unit" 2>/dev/null
@@ -92,7 +92,7 @@ put_unit_back() {
   fi
   # Where hactl had not settled it before, its check may just have been taken away: then only that it runs is asked.
   if { [ -z "$loaded" ] || answers_again; } && systemctl is-active --quiet "$unit"; then
-    [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$STATE_DIR/loaded/$unit"
+    [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$LOADED_DIR/$unit"
     [ "$at_boot" != disabled ] || systemctl disable --quiet "$unit"
     done_ "service/$unit"
   else

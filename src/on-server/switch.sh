@@ -1,6 +1,6 @@
 # Makes prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
 # needs: report.sh alone.sh hold.sh record.sh
-# given: STATE_DIR THIS_RUN FILE_CHANGED_STATUS OWN_TOOLS PROGRAM_DIR
+# given: THIS_RUN PREVIOUS_IN_RUN UNDONE_IN_RUN ORIGINAL_SYSCTLS FILE_CHANGED_STATUS OWN_TOOLS PROGRAM_DIR
 
 # A cut connection must not stop a switch half way: what was begun here ends here.
 trap '' PIPE HUP
@@ -8,9 +8,9 @@ units_read=
 
 begin_switch() {
   umask 077
-  mkdir -p "$THIS_RUN/previous" "$STATE_DIR/loaded"
+  mkdir -p "$THIS_RUN/$PREVIOUS_IN_RUN" "$LOADED_DIR"
   umask 022
-  [ ! -e "$THIS_RUN/undone" ] || fail run 'this run was already put back'
+  [ ! -e "$THIS_RUN/$UNDONE_IN_RUN" ] || fail run 'this run was already put back'
 }
 
 # unchanged ID PATH SHA256: as it was when the plan was made; an empty SHA256: it was not there.
@@ -59,8 +59,8 @@ remove_file() {
 put_sysctl() {
   step "$1" "$2"
   originals
-  grep -q "^$3 " "$STATE_DIR/original/sysctl" 2>/dev/null || echo "$3 $5" >>"$STATE_DIR/original/sysctl"
-  grep -q "^sysctl $3 " "$THIS_RUN/previous/record" 2>/dev/null || echo "sysctl $3 $5" >>"$THIS_RUN/previous/record" ||
+  has_line "$ORIGINAL_SYSCTLS" "$3" || echo "$3 $5" >>"$ORIGINAL_SYSCTLS"
+  has_line "$THIS_RUN/$RECORD_IN_RUN" "sysctl $3" || echo "sysctl $3 $5" >>"$THIS_RUN/$RECORD_IN_RUN" ||
     fail "$1" 'how it was could not be noted (disk full?)'
   sysctl -q -w "$3=$4" || fail "$1" 'sysctl refused it'
   done_ "$1"
@@ -116,5 +116,5 @@ start_unit() {
 
 # stamp ID UNIT HASH: what it has loaded.
 stamp() {
-  printf '%s\n' "$3" >"$STATE_DIR/loaded/$2" || fail "$1" 'what it has loaded could not be noted (disk full?)'
+  printf '%s\n' "$3" >"$LOADED_DIR/$2" || fail "$1" 'what it has loaded could not be noted (disk full?)'
 }

@@ -1,6 +1,6 @@
 # What an upgrade asks and does on one server beyond a deploy.
 # needs: report.sh apt.sh
-# given: STATE_DIR DOWNLOADS MARK
+# given: DOWNLOADS UPGRADING
 
 # outlook NAMES WORD...: asks apt what it would do for these words, "haproxy=2.6.*"; installs nothing. Packages that somebody holds
 # (apt-mark(8), hold) are left out.
@@ -31,7 +31,7 @@ ${word%%=*}
   fi
   done_ apt/outlook
   grep -E '^(Inst|Remv) ' "$APT_LOG"
-  if [ -e "$MARK" ]; then echo "@@begun $(cat "$MARK")"; fi
+  if [ -e "$UPGRADING" ]; then echo "@@begun $(cat "$UPGRADING")"; fi
 }
 
 # unpack_trial ROOT: the downloaded programs, unpacked beside the installed ones; from here on they are what is called. Ends the script where
@@ -57,7 +57,7 @@ unpack_trial() {
 }
 
 # put_mark WORD: stands from before anything is changed on this server, so that a later run knows what to finish.
-put_mark() { printf '%s\n' "$1" >"$MARK.new" && mv -f "$MARK.new" "$MARK"; }
+put_mark() { printf '%s\n' "$1" >"$UPGRADING.new" && mv -f "$UPGRADING.new" "$UPGRADING"; }
 
 # Where no track file can hand over: keepalived says goodbye, and a backup takes the addresses.
 stop_keepalived() {

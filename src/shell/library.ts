@@ -21,10 +21,15 @@ export function filesFor(file: string): readonly string[] {
   return [...new Set([...declared(onServer(file), 'needs').flatMap(filesFor), file])]
 }
 
+/** The variables that the file, or one that it needs, declares. */
+export function variablesOf(file: string): readonly string[] {
+  return [...new Set(filesFor(file).flatMap(name => declared(onServer(name), 'given')))]
+}
+
 /** `given`: a value for every variable that the file, or one that it needs, declares, and no other. Throws HactlError E_INTERNAL. */
 export function libraryOf(file: string, given: Readonly<Record<string, string | number>>): Library {
   const files = filesFor(file)
-  const wanted = [...new Set(files.flatMap(name => declared(onServer(name), 'given')))]
+  const wanted = variablesOf(file)
   const wrong = [...wanted.filter(name => !Object.hasOwn(given, name)), ...Object.keys(given).filter(name => !wanted.includes(name))]
   if (wrong.length > 0) throw refused(`${file} and the variables that it is given do not agree: ${wrong.join(', ')}`)
   return { files, given: Object.fromEntries(Object.entries(given).map(([name, value]) => [name, wordOf(String(value))])) }

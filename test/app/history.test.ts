@@ -53,7 +53,7 @@ describe('the history of several servers', () => {
 test('entries that are damaged or from a later version are left out of the history', () => {
   const good = JSON.stringify({ version: 1, ...entry(OLD) })
   const later = JSON.stringify({ version: 2, ...entry(NEW) })
-  expect(parseHistory(`${good}\n{"version":1,"id"\n${later}\n\n`).map(({ id }) => id)).toEqual([OLD])
+  expect(parseHistory('srv-1', `${good}\n{"version":1,"id"\n${later}\n\n`).map(({ id }) => id)).toEqual([OLD])
 })
 
 describe('a snapshot', () => {
@@ -64,6 +64,7 @@ describe('a snapshot', () => {
     expect(parseSnapshot(`entry ${OLD}\n${line}\n@@end\n`)).toEqual({
       id: OLD,
       files: [{ path: '/etc/haproxy/haproxy.cfg', mode: '0640', owner: 'root', group: 'haproxy', content: text }],
+      lost: [],
     })
   })
 
@@ -72,7 +73,7 @@ describe('a snapshot', () => {
   })
 
   test('of a server without one that old has no id', () => {
-    expect(parseSnapshot('@@end\n')).toEqual({ id: undefined, files: [] })
+    expect(parseSnapshot('@@end\n')).toEqual({ id: undefined, files: [], lost: [] })
   })
 })
 
@@ -80,7 +81,7 @@ test('an entry comes with the checksums of the files that hactl owned after it',
   const [one, two] = [`${'a'.repeat(64)}  /etc/haproxy/haproxy.cfg`, `${'b'.repeat(64)}  /etc/keepalived/keepalived.conf`]
   const lines = [JSON.stringify({ version: 1, ...entry(OLD) }), one, two, JSON.stringify({ version: 1, ...entry(NEW) }), two, 'no checksum']
   expect(
-    parseHistory(`${lines.join('\n')}\n`).map(({ id, files }) => [id, files.map(({ path, sha256 }) => `${sha256[0]} ${path}`)]),
+    parseHistory('srv-1', `${lines.join('\n')}\n`).map(({ id, files }) => [id, files.map(({ path, sha256 }) => `${sha256[0]} ${path}`)]),
   ).toEqual([
     [OLD, ['a /etc/haproxy/haproxy.cfg', 'b /etc/keepalived/keepalived.conf']],
     [NEW, ['b /etc/keepalived/keepalived.conf']],

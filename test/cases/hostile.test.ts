@@ -191,7 +191,7 @@ describe('in a real shell', unlessLacking(shellServerLacks()), () => {
         })
       }
       const { stdout } = await server.session.run(listHistoryScript(), { effect: 'none', label: 'list', deadlineMs: PATIENCE_MS })
-      expect(parseHistory(stdout)).toEqual(entries.slice(-30).map(entry => ({ version: 1, ...entry, files: [] })))
+      expect(parseHistory('srv-1', stdout)).toEqual(entries.slice(-30).map(entry => ({ version: 1, ...entry, files: [] })))
       expect(existsSync(CANARY)).toBe(false)
     },
     PATIENCE_MS,

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { copyName } from '../../src/engine/server-state/copy-name.ts'
 import { expectExit, expectRefusal, labInventory, resultOf, type Run } from './support/hactl.ts'
 import { openLab, until } from './support/lab.ts'
 import { freshWorkspace } from './support/opening.ts'
@@ -74,7 +75,9 @@ describe('deploy', SLOW, () => {
     expectExit(run, 0)
     for (const changed of changedBy(run) ?? [])
       expect(changed).toEqual(expect.arrayContaining(['package/keepalived', 'file/unattended-upgrades']))
-    expect(await lab.sh('srv-1', 'tail -n 1 /var/lib/hactl/original/_etc_haproxy_haproxy.cfg')).toBe('# my own haproxy.cfg\n')
+    expect(await lab.sh('srv-1', `tail -n 1 /var/lib/hactl/original/${copyName('/etc/haproxy/haproxy.cfg')}`)).toBe(
+      '# my own haproxy.cfg\n',
+    )
     expect(await lab.sh('srv-1', 'grep -c "my own" /etc/haproxy/haproxy.cfg || true')).toBe('0\n')
     expect(await pidOf('e2e-outdated')).toBe(outdated)
     // An installed package is not replaced by a deploy.

@@ -1,5 +1,6 @@
 /** Foreign files, the history and going back. Needs: nothing; resets the lab. Leaves: a cluster with a history. */
 import { beforeAll, describe, expect, test } from 'vitest'
+import { copyName } from '../../src/engine/server-state/copy-name.ts'
 import { expectExit, type Json, labHaproxy, labInventory, resultOf, type Run, vrrpInstance } from './support/hactl.ts'
 import { openLab } from './support/lab.ts'
 import { freshWorkspace } from './support/opening.ts'
@@ -78,7 +79,7 @@ describe('files that somebody else made', () => {
   test('are taken over with --adopt, which keeps them as they were', { timeout: PATIENCE_MS + 20_000 }, async () => {
     expectExit(await work.hactl(['deploy', '--yes', '--json', '--adopt'], { limitMs: PATIENCE_MS }), 0)
     await untilHeldBy(lab, 'srv-1')
-    const kept = PATHS.map(path => `/var/lib/hactl/original/${path.replaceAll('/', '_')}`)
+    const kept = PATHS.map(path => `/var/lib/hactl/original/${copyName(path)}`)
     const withoutNames = (text: string) => text.replaceAll(/ \S+$/gm, '')
     expect(withoutNames(await sums('srv-2', kept))).toBe(withoutNames(original))
   })

@@ -19,9 +19,9 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   inventory: { code: ['errors', 'yaml', 'secret'], types: ['ports'] },
   'on-server': { code: [] },
   shell: { code: ['errors', 'secret', 'on-server'], types: ['ports'] },
-  domain: { code: ['errors', 'secret', 'shell'], types: ['state', 'ports', 'inventory'] },
+  domain: { code: ['errors', 'secret', 'shell', 'state'], types: ['ports', 'inventory'] },
   report: { code: ['domain', 'words'], types: ['state'] },
-  engine: { code: ['errors', 'secret', 'yaml', 'shell'], types: ['state', 'ports'] },
+  engine: { code: ['errors', 'secret', 'yaml', 'shell', 'state'], types: ['ports'] },
   app: { code: ['errors', 'exit-status', 'secret', 'yaml', 'shell', 'inventory', 'domain', 'report', 'engine'], types: ['state', 'ports'] },
   // secret: the sudo password that was typed becomes one before it goes anywhere.
   cli: { code: ['app', 'errors', 'exit-status', 'yaml', 'secret', 'words'], types: ['ports', 'state', 'inventory', 'domain', 'engine'] },

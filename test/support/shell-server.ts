@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { copyName } from '../../src/engine/server-state/copy-name.ts'
 import { HactlError } from '../../src/errors.ts'
 import type { CommandResult, RunOptions, Script, Session } from '../../src/ports.ts'
 import { connectionLost } from './remote.ts'
@@ -97,17 +98,26 @@ export function copyOf(server: ShellServer, folder: string): ShellServer {
   return movedFrom(server.root, serverAt(root, server.name))
 }
 
-/** A server whose folder was copied from another: its records name paths, which must lead into the new folder. */
+/** A server whose folder was copied from another: its records name paths, and its copies are named after them, all in the new folder now. */
 export function movedFrom(oldRoot: string, server: ShellServer): ShellServer {
   const state = join(server.root, 'var/lib/hactl')
   const flat = (root: string) => root.replaceAll('/', '_')
+  const renamed = new Map<string, string>()
   for (const entry of existsSync(state) ? readdirSync(state, { recursive: true, withFileTypes: true }) : []) {
     const path = join(entry.parentPath, entry.name)
     if (!entry.isFile()) continue
     const text = readFileSync(path, 'utf8')
+    for (const [old = ''] of text.matchAll(new RegExp(`${oldRoot}/\\S+`, 'g')))
+      renamed.set(copyName(old), copyName(old.replace(oldRoot, server.root)))
     const moved = text.replaceAll(oldRoot, server.root).replaceAll(flat(oldRoot), flat(server.root))
     if (moved !== text) writeFileSync(path, moved)
     if (entry.name.startsWith(flat(oldRoot))) renameSync(path, join(entry.parentPath, entry.name.replace(flat(oldRoot), flat(server.root))))
+  }
+  // The history says how its copies are called.
+  const originals = join(state, 'original')
+  for (const name of existsSync(originals) ? readdirSync(originals) : []) {
+    const to = renamed.get(name.replace(/[.]link$/, ''))
+    if (to !== undefined) renameSync(join(originals, name), join(originals, `${to}${name.endsWith('.link') ? '.link' : ''}`))
   }
   return server
 }
@@ -122,14 +132,16 @@ export function fingerprint(root: string, without?: RegExp): string {
       if (/hactl\/(lock|runs|switch|\.)|owned\.new|\.hactl-new$|\.log$|worker$|children$|script/.test(below)) continue
       if (entry.isDirectory()) walk(below)
       else {
-        const text = readFileSync(join(root, below), 'utf8').replaceAll(root, '').replaceAll(root.replaceAll('/', '_'), '')
-        const shown = below.endsWith('/owned') ? text.split('\n').toSorted().join('\n') : text
-        lines.push(`${below.replace(root.replaceAll('/', '_'), '')} ${(statSync(join(root, below)).mode & 0o777).toString(8)}\n${shown}`)
+        const text = readFileSync(join(root, below), 'utf8').replaceAll(root, '')
+        const shown = /\/(?:owned|manifest)$/.test(below) ? text.split('\n').toSorted().join('\n') : text
+        const mode = (statSync(join(root, below)).mode & 0o777).toString(8)
+        // The names of copies are made from whole paths, the root's among them.
+        lines.push(`${below} ${mode}\n${shown}`.replaceAll(/[0-9a-f]{64}-/g, '').replaceAll(root.replaceAll('/', '_'), ''))
       }
     }
   }
   for (const top of ['etc', 'usr', 'var', 'run', 'world', 'proc/sys']) walk(top)
-  return lines.join('\n')
+  return lines.toSorted().join('\n')
 }
 
 // An absolute path as the scripts write it: at the start of a word, never in the middle of base64.

@@ -1,10 +1,10 @@
 import type { Script } from '../../ports.ts'
 import type { Action } from '../../state.ts'
-import { LOCK_DIR, lockGuard } from '../lock.ts'
-import { STATE_DIR } from '../observe/script.ts'
-import { joinScripts, sh, shWith } from '../../shell/sh.ts'
+import { lockGuard } from '../lock.ts'
+import { onState } from '../server-state/layout.ts'
+import { preparing, scratchPath } from '../server-state/run-folder.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 import { STEP_STATUSES } from './report.ts'
-import { preparing, runDir } from './run-dir.ts'
 import { actionTitle } from './title.ts'
 
 export type Install = Extract<Action, { kind: 'install-package' }>
@@ -19,9 +19,9 @@ export const DOWNLOADS = '/var/cache/apt/hactl'
 export const APT_CONF = `${DOWNLOADS}/apt.conf`
 
 /** What is given to every file of src/on-server that asks apt. */
-export const APT_VARIABLES = { ...STEP_STATUSES, STATE_DIR, LOCK_DIR, DOWNLOADS, CARRIED_CONF: APT_CONF, APT_LOCK_SECONDS }
+export const APT_VARIABLES = { ...STEP_STATUSES, DOWNLOADS, CARRIED_CONF: APT_CONF, APT_LOCK_SECONDS }
 
-const apt = shWith('apt.sh', APT_VARIABLES)
+const apt = onState('apt.sh', APT_VARIABLES)
 
 /** A script around apt-get begins with it; what apt-get says goes to the file. */
 function beginApt(log: string): Script {
@@ -60,7 +60,7 @@ export function fetchScript(
     lockGuard(lockId),
     preparing(runId)`make_staged`,
     ...(options.isBrought ? [] : [sh`rm -rf ${DOWNLOADS}`]),
-    beginApt(`${runDir(runId)}/fetch.log`),
+    beginApt(scratchPath(runId, 'fetch.log')),
     sh`downloads`,
     ...(options.refreshLists ? [sh`refresh_lists lenient`] : []),
     ...(options.download
@@ -77,7 +77,7 @@ export function installLines(runId: string, installs: readonly Install[], finish
   const names = installs.map(install => install.name)
   const fresh = installs.filter(install => install.from === undefined).map(install => install.name)
   return joinScripts([
-    beginApt(`${runDir(runId)}/apt.log`),
+    beginApt(scratchPath(runId, 'apt.log')),
     sh`begin_installation ${fresh}`,
     sh`hold ${names}`,
     ...(finishDpkg || fresh.length < names.length ? [sh`systemctl daemon-reload`] : []),

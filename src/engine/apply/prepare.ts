@@ -3,7 +3,7 @@ import type { Action } from '../../state.ts'
 import { base64Literal, joinScripts, sh } from '../../shell/sh.ts'
 import { type Install, installLines } from './packages.ts'
 import { lockGuard } from '../lock.ts'
-import { preparing, stagedPath } from './run-dir.ts'
+import { preparing, stagedPath } from '../server-state/run-folder.ts'
 
 type WriteFile = Extract<Action, { kind: 'write-file' }>
 

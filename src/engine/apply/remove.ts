@@ -1,7 +1,7 @@
 import type { Script } from '../../ports.ts'
-import { joinScripts, sh, shWith } from '../../shell/sh.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 import { lockGuard } from '../lock.ts'
-import { STATE_DIR } from '../observe/script.ts'
+import { onState, STATE } from '../server-state/layout.ts'
 import { DOWNLOADS } from './packages.ts'
 import { ALONE, ALONE_VARIABLES, OWN_TOOLS, PROGRAM_DIR } from './switch.ts'
 
@@ -10,23 +10,23 @@ import { ALONE, ALONE_VARIABLES, OWN_TOOLS, PROGRAM_DIR } from './switch.ts'
  * is kept beside as .edited), the sysctl's old value, units as they were, packages that hactl installed (what those depend on stays: apt-get
  * autoremove takes it). keepalived goes first, so that the address has left before haproxy stops. What was cut off is done again.
  */
-export function removeScript(lockId: string, runDirectory: string): Script {
-  const call = shWith('remove.sh', { ...ALONE_VARIABLES, DOWNLOADS, OWN_TOOLS, PROGRAM_DIR })
+export function removeScript(lockId: string, trackFolder: string): Script {
+  const call = onState('remove.sh', { ...ALONE_VARIABLES, DOWNLOADS, OWN_TOOLS, PROGRAM_DIR })
   return joinScripts([
     lockGuard(lockId),
     ALONE,
     // It may have waited for a switch that outlived its run, until its own lock was gone.
     lockGuard(lockId),
-    call`remove_hactl ${runDirectory}`,
+    call`remove_hactl ${trackFolder}`,
   ])
 }
 
 /** After the lock was released: the empty folder. */
 export function forgetStateScript(): Script {
-  return sh`rm -f ${`${STATE_DIR}/lock.mutex`}; rmdir ${STATE_DIR} 2>/dev/null; :`
+  return sh`rm -f ${STATE.LOCK_MUTEX}; rmdir ${STATE.STATE_DIR} 2>/dev/null; :`
 }
 
-const members = shWith('members.sh', ALONE_VARIABLES)
+const members = onState('members.sh', ALONE_VARIABLES)
 
 /** Ends with status 0 where this server's list of members has any of these lines. */
 export function hasMembersScript(lines: readonly string[]): Script {

@@ -2,10 +2,10 @@ import type { Script } from '../../ports.ts'
 import type { Action, ManagedService, ServiceTable, Unit } from '../../state.ts'
 import { type HistoryEntry, recordScript, settleScript } from '../history.ts'
 import { type LockClaim, lockGuard, lockGuardForUndo } from '../lock.ts'
-import { STATE_DIR } from '../observe/script.ts'
-import { joinScripts, sh, shWith } from '../../shell/sh.ts'
+import { onState, STATE } from '../server-state/layout.ts'
+import { previousPath, recordPath, runFolder, stagedPath } from '../server-state/run-folder.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 import { STEP_STATUSES } from './report.ts'
-import { previousPath, runDir, RUNS_DIR, stagedPath } from './run-dir.ts'
 import { actionTitle } from './title.ts'
 
 type ServiceAction = Extract<Action, { kind: 'service' }>
@@ -22,10 +22,10 @@ export const OWN_TOOLS = '/usr/local/sbin/hactl-'
 export const PROGRAM_DIR = '/usr/local/lib/hactl'
 
 /** What is given to every file of src/on-server that waits until no switch is at work. */
-export const ALONE_VARIABLES = { ...STEP_STATUSES, STATE_DIR, ALONE_WITHIN_SECONDS }
+export const ALONE_VARIABLES = { ...STEP_STATUSES, ALONE_WITHIN_SECONDS }
 
 /** Waits until no switch is at work on the server, and keeps others out until the script ends. */
-export const ALONE = shWith('alone.sh', ALONE_VARIABLES)`alone`
+export const ALONE = onState('alone.sh', ALONE_VARIABLES)`alone`
 
 /**
  * Makes the prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
@@ -46,7 +46,7 @@ export function switchScript(
   const loadingUnits = settled.flatMap(action =>
     action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start') ? [action.unit] : [],
   )
-  const call = shWith('switch.sh', { ...ALONE_VARIABLES, THIS_RUN: runDir(runId), FILE_CHANGED_STATUS, OWN_TOOLS, PROGRAM_DIR })
+  const call = onState('switch.sh', { ...ALONE_VARIABLES, THIS_RUN: runFolder(runId), FILE_CHANGED_STATUS, OWN_TOOLS, PROGRAM_DIR })
   return joinScripts([
     ALONE,
     // Whoever took the lock while this waited has looked at a server without these changes.
@@ -59,7 +59,7 @@ export function switchScript(
     ),
     ...[...touchedUnits, ...forget].map(unit => sh`remember_unit ${unit}`),
     // Forget before writing: a crash between the write and the reload must look like "not loaded", never like "loaded".
-    ...[...loadingUnits, ...forget].map(unit => sh`rm -f ${`${STATE_DIR}/loaded/${unit}`}`),
+    ...[...loadingUnits, ...forget].map(unit => sh`rm -f ${`${STATE.LOADED_DIR}/${unit}`}`),
     ...settled.map(action => actionScript(runId, action, services)),
   ])
 }
@@ -112,10 +112,10 @@ function serviceScript(action: ServiceAction, scripts: ManagedService): Script {
  * nothing where another run has taken the lock over: it builds on what it found, and may have changed it since.
  */
 export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner'>, services: ServiceTable): Script {
-  const call = shWith('restore.sh', { ...ALONE_VARIABLES, THIS_RUN: runDir(runId), OWN_TOOLS, PROGRAM_DIR })
+  const call = onState('restore.sh', { ...ALONE_VARIABLES, THIS_RUN: runFolder(runId), OWN_TOOLS, PROGRAM_DIR })
   return joinScripts([
     ALONE,
-    lockGuardForUndo(lock, `${runDir(runId)}/previous/record`),
+    lockGuardForUndo(lock, recordPath(runId)),
     call`begin_restore`,
     sh`put_files_back`,
     ...Object.values(services).flatMap(({ unit, putBack }) => [sh`answers_again() { ${putBack}; }`, sh`put_unit_back ${unit}`]),
@@ -125,7 +125,7 @@ export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner
 
 /** After a run that proved itself: nothing staged, nothing kept but its entry in the history, of no earlier run that failed either. */
 export function finishScript(entry: HistoryEntry, lockId: string): Script {
-  return joinScripts([lockGuard(lockId), recordScript(entry), sh`rm -rf ${RUNS_DIR}`])
+  return joinScripts([lockGuard(lockId), recordScript(entry), sh`rm -rf ${STATE.RUNS_DIR}`])
 }
 
 /** The same on a server where this run had nothing to do and an earlier one had died. */

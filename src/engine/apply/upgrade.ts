@@ -2,18 +2,15 @@
 import type { Script } from '../../ports.ts'
 import type { Action, Unit } from '../../state.ts'
 import { lockGuard } from '../lock.ts'
-import { STATE_DIR } from '../observe/script.ts'
-import { joinScripts, sh, shWith } from '../../shell/sh.ts'
+import { onState, STATE } from '../server-state/layout.ts'
+import { preparing, scratchPath } from '../server-state/run-folder.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 import { APT_VARIABLES, clearDownloadsScript } from './packages.ts'
 import { stageScript, validateScript } from './prepare.ts'
-import { preparing, runDir } from './run-dir.ts'
 
 type WriteFile = Extract<Action, { kind: 'write-file' }>
 
-/** Stands on a server from before its turn until after it; says whether the upgrade itself has lowered the server. */
-const MARK = `${STATE_DIR}/upgrading`
-
-const upgrade = shWith('upgrade.sh', { ...APT_VARIABLES, MARK })
+const upgrade = onState('upgrade.sh', APT_VARIABLES)
 
 /** What apt would do on one server. */
 export interface UpgradeOutlook {
@@ -65,7 +62,7 @@ export function parseOutlook(lines: readonly string[], names: readonly string[])
  * that runs is touched: a configuration that the new version refuses stops the upgrade on all servers.
  */
 export function trialScript(runId: string, lockId: string, files: readonly WriteFile[]): Script {
-  const root = `${runDir(runId)}/try`
+  const root = scratchPath(runId, 'try')
   return joinScripts([
     lockGuard(lockId),
     preparing(runId)`make_staged`,
@@ -76,13 +73,16 @@ export function trialScript(runId: string, lockId: string, files: readonly Write
   ])
 }
 
-/** Stands before anything is changed on this server, so that a later run knows what to finish. */
+/**
+ * The mark stands on a server from before anything is changed in its turn until after it, so that a later run knows what to finish; it says
+ * whether the upgrade itself has lowered the server.
+ */
 export function markScript(lockId: string, word: 'begun' | 'drained'): Script {
   return joinScripts([lockGuard(lockId), upgrade`put_mark ${word}`])
 }
 
 export function unmarkScript(): Script {
-  return sh`rm -f ${MARK}`
+  return sh`rm -f ${STATE.UPGRADING}`
 }
 
 /** Where no track file can hand over: keepalived says goodbye, and a backup takes the addresses. */

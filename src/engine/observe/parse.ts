@@ -13,15 +13,18 @@ import type {
   ObservedService,
   Unit,
 } from '../../state.ts'
+import { assertKnownFormat } from '../server-state/format.ts'
 import { parseClock, parseFreeKiB, parseOpensslTime, parseWhole } from './said.ts'
 import type { ProbeRequest } from './script.ts'
 
 /**
- * Reads a probe's answer. Throws E_PROBE_CUT when the closing mark is missing: a cut answer says nothing about what is absent.
+ * Reads a probe's answer. Throws E_PROBE_CUT when the closing mark is missing: a cut answer says nothing about what is absent; and
+ * E_STATE_FORMAT where a newer version of hactl was at work.
  */
 export function parseProbe(server: string, stdout: string, request: ProbeRequest): ObservedNode {
   const sections = parseSections(server, stdout)
   const text = (name: string) => sections.get(name) ?? ''
+  assertKnownFormat(server, text('format'))
   const facts = parseFacts(text('facts'), text('os'), text('addresses'), text('links'))
   const installed = parseInstalled(text('packages'))
   const candidates = parseCandidates(text('candidates'))

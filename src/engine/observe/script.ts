@@ -1,10 +1,9 @@
 import type { Script } from '../../ports.ts'
 import type { Unit } from '../../state.ts'
-import { joinScripts, sh, shWith } from '../../shell/sh.ts'
+import { onState } from '../server-state/layout.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 import { sourceText } from '../../shell/library.ts'
 
-/** Where hactl keeps its state on a server. */
-export const STATE_DIR = '/var/lib/hactl'
 /** Files larger than this are compared by checksum only. */
 const CONTENT_LIMIT_BYTES = 262_144
 /** Package lists older than this are refreshed before an installation. */
@@ -33,8 +32,7 @@ export interface ProbeRequest {
  * cut answer can never be taken for an absent thing. Changes nothing but keepalived's own state dump in /tmp.
  */
 export function probeScript(request: ProbeRequest): Script {
-  const probe = shWith('probe.sh', {
-    STATE_DIR,
+  const probe = onState('probe.sh', {
     TRACKERS: request.trackers.join(' '),
     PACKAGES: request.packages.join(' '),
     UNITS: request.units.join(' '),
