@@ -363,6 +363,19 @@ describe('a server is not fit, nothing is changed (5)', () => {
     expect((await work.hactl(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
   })
 
+  test('a newer version of hactl has been at work: no command reads on', async () => {
+    await lab.sh(
+      'srv-2',
+      'cd /var/lib/hactl && cp -p format format.kept && sed -i "s/^format .*/format 99/; s/^hactl .*/hactl 9.8.7/" format',
+    )
+    for (const argv of [['plan'], ['deploy', '--yes'], ['history'], ['remove', '--yes']]) {
+      const run = await touchingNothing(() => work.hactl([...argv, '--json']))
+      const words = { what: /of format 99/, why: /hactl 9\.8\.7 wrote it/, fix: /use hactl 9\.8\.7 or newer/ }
+      expect(expectRefusal(run, 5, 'E_STATE_FORMAT', words).server).toBe('srv-2')
+    }
+    await lab.sh('srv-2', 'cd /var/lib/hactl && mv format.kept format')
+  })
+
   test('keepalived.conf is one that hactl did not make: its diff is shown without secrets; --adopt takes it over', async () => {
     work.writeInventory(labInventory(lab))
     await lab.sh(

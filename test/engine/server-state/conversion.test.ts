@@ -127,6 +127,18 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(readdirSync(join(server.root, 'var/lib'))).not.toContain('hactl')
   })
 
+  test('is given back to its end where a removal by the older version was cut off', async () => {
+    const owned = server.read('/var/lib/hactl/owned') ?? ''
+    server.write('/var/lib/hactl/given-back', owned)
+    server.remove('/var/lib/hactl/owned')
+    // Given back, and then taken along by the purge of its package.
+    server.remove(CFG)
+    await remove({ ...options, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
+    expect(server.read(CFG)).toBe('# mine\n')
+    expect(server.read('/world/packages/haproxy')).toBeUndefined()
+    expect(readdirSync(join(server.root, 'var/lib'))).not.toContain('hactl')
+  })
+
   test('is converted all the same where that was cut off anywhere before', async () => {
     const convert = (on: ShellServer) => on.session.run(READY_STATE, { effect: 'change', label: 'convert', deadlineMs: 10_000 })
     const whole = cluster.copy(server)
