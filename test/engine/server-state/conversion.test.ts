@@ -139,6 +139,22 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(readdirSync(join(server.root, 'var/lib'))).not.toContain('hactl')
   })
 
+  test('that there is no room to convert stops the run before it changes anything, and leaves no lock', async () => {
+    const before = fingerprint(server.root)
+    server.prelude = 'ln() { echo "ln: failed to create hard link: No space left on device" >&2; return 1; }'
+    await expect(cluster.deploy({ limit: ['srv-1'] })).rejects.toMatchObject({
+      code: 'E_STATE_FORMAT',
+      exit: 5,
+      server: 'srv-1',
+      why: expect.arrayContaining([expect.stringContaining('No space left on device')]),
+    })
+    expect(server.read('/var/lib/hactl/lock/info')).toBeUndefined()
+    expect(fingerprint(server.root)).toBe(before)
+    server.prelude = ''
+    await cluster.deploy({ limit: ['srv-1'] })
+    expect(format()).toMatch(/^format 2\n/)
+  })
+
   test('is converted all the same where that was cut off anywhere before', async () => {
     const convert = (on: ShellServer) => on.session.run(READY_STATE, { effect: 'change', label: 'convert', deadlineMs: 10_000 })
     const whole = cluster.copy(server)
