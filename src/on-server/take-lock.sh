@@ -15,10 +15,15 @@ take_lock() {
     }
     end_where_alive
   fi
-  printf 'id %s\nowner %s\nreason %s\n' "$1" "$2" "$3" >"$LOCK_INFO" && : >"$LOCK_BEAT" && exec 9>&- && ready_state && exit 0
+  printf 'id %s\nowner %s\nreason %s\n' "$1" "$2" "$3" >"$LOCK_INFO" && : >"$LOCK_BEAT" || {
+    # Without its owner's name nobody could release it: a full disk leaves no lock.
+    rm -f "$LOCK_INFO" "$LOCK_BEAT"
+    rmdir "$LOCK_DIR"
+    exit 1
+  }
+  exec 9>&-
+  ready_state && exit 0
   rc=$?
-  # Without its owner's name nobody could release it: a full disk leaves no lock.
-  rm -f "$LOCK_INFO" "$LOCK_BEAT"
-  rmdir "$LOCK_DIR"
+  release_lock "$1"
   exit $rc
 }
