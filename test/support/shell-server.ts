@@ -129,7 +129,7 @@ export function fingerprint(root: string, without?: RegExp): string {
     for (const entry of readdirSync(join(root, path), { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       const below = `${path}/${entry.name}`
       if (without?.test(below) === true) continue
-      if (/hactl\/(lock|runs|switch|\.)|owned\.new|\.hactl-new$|\.log$|worker$|children$|script/.test(below)) continue
+      if (/hactl\/(lock|format|runs|switch|\.)|owned\.new|\.hactl-new$|\.log$|worker$|children$|script/.test(below)) continue
       if (entry.isDirectory()) walk(below)
       else {
         const text = readFileSync(join(root, below), 'utf8').replaceAll(root, '')

@@ -8,7 +8,7 @@ import { onState } from './layout.ts'
 export const STATE_FORMAT = 2
 
 /** A server's state is of a newer format. */
-export const NEWER_FORMAT_STATUS = 95
+const NEWER_FORMAT_STATUS = 95
 /** The state of an older format could not be converted. */
 const UNCONVERTED_STATUS = 94
 
