@@ -67,7 +67,7 @@ newest=$(ls -d history/* | sort | tail -n 1)
 for path in ${CONF} ${UNIT_OF_HACTL} ${TMPFILES}; do
   sum=$(sha256sum "$path" | cut -d ' ' -f 1)
   sed -i "s,^[0-9a-f]*  $path\\$,$sum  $path," owned "$newest/sums"
-  cp "$path" "$newest/files/$(echo "$path" | tr / _)"
+  cp "$path" "$newest/files/$(awk -v path="$path" '$5 == path { print $4 }' "$newest/manifest")"
   if [ "$path" = ${CONF} ]; then echo "$sum" >loaded/keepalived; fi
 done
 [ "$(grep -c init_file ${CONF})" = 4 ]
