@@ -64,13 +64,14 @@ function settings(): Settings {
       },
     })
     const runs = Number(values.runs)
-    if (!(Number.isInteger(runs) && runs >= 1 && runs <= 50)) throw new Error(`${values.runs} is no number of runs: 1 to 50`)
+    if (!(Number.isInteger(runs) && runs >= 1 && runs <= 50)) throw new Error(`-n ${values.runs}: give a number of runs from 1 to 50`)
     const loadMinutes = Number(values.load ?? 0)
-    if (!(loadMinutes >= 0 && loadMinutes <= 60)) throw new Error(`--load ${values.load}: minutes, 60 at the most`)
+    if (!(loadMinutes >= 0 && loadMinutes <= 60)) throw new Error(`--load ${values.load}: give minutes, at most 60`)
     const advertInts = values['advert-int']?.split(',').map(Number) ?? [undefined]
-    if (advertInts.some(one => one !== undefined && !(one >= 0.01 && one <= 40))) throw new Error('--advert-int: seconds, such as 0.1,0.2')
+    if (advertInts.some(one => one !== undefined && !(one >= 0.01 && one <= 40)))
+      throw new Error('--advert-int: give seconds from 0.01 to 40, such as 0.1,0.2')
     if (!(Number(values.cpus) >= 0.05 && Number(values.cpus) <= 64))
-      throw new Error(`--cpus ${values.cpus}: cores for the holder, such as 0.15`)
+      throw new Error(`--cpus ${values.cpus}: give cores for the holder, such as 0.15`)
     const names = CASES.map(c => c.name)
     return {
       runs,
@@ -83,7 +84,7 @@ function settings(): Settings {
       json: values.json,
     }
   } catch (error) {
-    throw new Stop('wrong usage', messageOf(error), 'npm run bench:failover -- -n 10 --release bookworm --profile fast', 3)
+    throw new Stop('the arguments are wrong', messageOf(error), 'npm run bench:failover -- -n 10 --release bookworm --profile fast', 3)
   }
 }
 
@@ -205,7 +206,7 @@ async function falseAlarms(lab: LabFile, codename: string, { loadMinutes, cpus, 
       const seen = await probes.stop()
       const checks = await failedChecks(lab.servers, fromMs)
       console.log(
-        `${codename}, advert_int ${advertInt ?? 'as by default'}: ${moves} moves in ${loadMinutes} min of load on the holder with ${cpus} of a core; checks failed: ${checks.join(', ')}; ${seen.lost} of ${seen.probes} probes lost`,
+        `${codename}, advert_int ${advertInt ?? 'by default'}: ${moves} moves in ${loadMinutes} min of load on the holder with ${cpus} of a core; checks failed: ${checks.join(', ')}; ${seen.lost} of ${seen.probes} probes lost`,
       )
     } finally {
       watch.close()

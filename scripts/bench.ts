@@ -33,10 +33,10 @@ function settings(): Settings {
     })
     const [rounds, idleRounds] = [Number(values.rounds), Number(values['idle-rounds'])]
     for (const n of [rounds, idleRounds])
-      if (!(Number.isInteger(n) && n >= 1 && n <= 50)) throw new Error(`${n} is no number of rounds: 1 to 50`)
+      if (!(Number.isInteger(n) && n >= 1 && n <= 50)) throw new Error(`${n}: give a number of rounds from 1 to 50`)
     return { rounds, idleRounds, withAnsible: !values['no-ansible'], json: values.json }
   } catch (error) {
-    throw new Stop('wrong usage', messageOf(error), 'npm run bench -- --rounds 3 --idle-rounds 7 --no-ansible --json FILE', 3)
+    throw new Stop('the arguments are wrong', messageOf(error), 'npm run bench -- --rounds 3 --idle-rounds 7 --no-ansible --json FILE', 3)
   }
 }
 
@@ -116,7 +116,7 @@ async function countSessions(lab: LabFile, inventory: string): Promise<Sessions>
     await contenders.hactl(inventory, words)
     const after = await contenders.sessionsSoFar(lab)
     const most = Math.max(...after.map((count, at) => count - (before[at] ?? Number.NaN)))
-    if (!(most >= 1)) throw new Stop('sshd logged no session', 'so none could be counted', 'look at: journalctl -t sshd on a server')
+    if (!(most >= 1)) throw new Stop('the SSH sessions cannot be counted', 'sshd logged no session', 'run journalctl -t sshd on a server')
     return most
   }
   return { plan: await counted(['plan']), deploy: await counted(['deploy', '--yes']) }
@@ -128,7 +128,8 @@ async function idleAnsible(lab: LabFile, folder: string, rounds: number): Promis
     const { ms, changed } = await contenders.ansible(lab, folder)
     // The first run may still settle something; it is not timed.
     if (round === 0) continue
-    if (changed > 0) throw new Stop('Ansible found something to do', `${changed} changes`, 'scripts/bench/site.yml')
+    if (changed > 0)
+      throw new Stop('Ansible found something to do', `it reported ${changed} changes`, 'make scripts/bench/site.yml idempotent')
     note('idle: Ansible', ms)
   }
 }
@@ -247,9 +248,9 @@ await main(async () => {
         load_before: loadBefore,
       }
       console.log(
-        `${machine.cpus} cores, Debian ${lab.release}${ansibleVersion ? `, ansible-core ${ansibleVersion}` : ''}, load when it began ${loadBefore.toFixed(1)}`,
+        `${machine.cpus} cores, Debian ${lab.release}${ansibleVersion ? `, ansible-core ${ansibleVersion}` : ''}, load at the start ${loadBefore.toFixed(1)}`,
       )
-      if (loadBefore > 1) console.log('The machine was busy when this began: do not quote these figures.')
+      if (loadBefore > 1) console.log('The machine was busy at the start: do not quote these figures.')
       if (chosen.json) writeFileSync(chosen.json, `${JSON.stringify({ machine, rows, bars, sessions: idle.sessions, times }, null, 2)}\n`)
       return bars.every(bar => bar.met) ? 0 : 1
     } finally {

@@ -15,7 +15,9 @@ const names = readdirSync(FOLDER)
 const has = (program: string) => spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0
 const missing = CHECKERS.filter(({ program }) => !has(program))
 for (const { program, files, get } of missing)
-  console.error(`${program} is not installed here: src/on-server/${files} ${isStrict ? 'cannot be checked' : 'was not checked'} (${get})`)
+  console.error(
+    `${program} is not installed on this machine: src/on-server/${files} ${isStrict ? 'cannot be checked' : 'was not checked'}; fix: ${get}`,
+  )
 
 const isMissing = (name: string) => missing.some(({ program }) => program === name)
 const outcomes: boolean[] = isStrict ? missing.map(() => false) : []
@@ -30,7 +32,7 @@ if (!isMissing('perl')) {
   for (const name of names.filter(file => file.endsWith('.pl'))) {
     const { status, stderr } = spawnSync('perl', ['-wc', '-'], { input: sourceText(name), encoding: 'utf8' })
     const isFine = status === 0 && stderr === '- syntax OK\n'
-    if (!isFine) console.error(`src/on-server/${name}, after what it needs:\n${stderr}`)
+    if (!isFine) console.error(`src/on-server/${name}, with the files that it needs before it:\n${stderr}`)
     outcomes.push(isFine)
   }
 }

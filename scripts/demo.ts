@@ -60,7 +60,7 @@ async function hactl(
         }
       : {}),
   })
-  stopIfInterrupted('hactl has put back what it had disturbed', 'npm run demo')
+  stopIfInterrupted('hactl has restored what it had disturbed', 'npm run demo')
   if (!json && result.code !== 0)
     throw new Stop(`hactl ${words[0]} ended with exit ${result.code}`, 'see above', 'hactl status shows what state the servers are in')
   return json ? (JSON.parse(result.stdout.trimEnd().split('\n').at(-1) ?? '') as Result) : { exit: 0 }
@@ -97,7 +97,7 @@ function edit(file: string, what: string, from: RegExp, to: string): void {
     throw new Stop(
       `the inventory has no line for: ${what}`,
       `${from} is not in ${file}`,
-      'report this: the demo does not fit hactl setup any more',
+      'report this: the demo no longer matches the output of hactl setup',
     )
   writeFileSync(file, text.replace(from, to))
   console.log(`\n${bold(`# ${what}`)}`)
@@ -178,14 +178,15 @@ async function demo(lab: LabFile): Promise<number> {
   console.log(`The demo took ${seconds(performance.now() - began)} on the servers of test/lab/lab: Debian ${lab.release} in containers.`)
   if (keep) {
     console.log(
-      `The lab is up. Go on with: cd ${relative(process.cwd(), folder) || '.'} && node ${relative(folder, hactlBin)} status ; at the end: test/lab/lab down`,
+      `The lab is still up. Go on with: cd ${relative(process.cwd(), folder) || '.'} && node ${relative(folder, hactlBin)} status\nAt the end run: test/lab/lab down`,
     )
   }
   return rows.every(row => row.exit === 0) ? 0 : 1
 }
 
 await main(async () => {
-  if (unknown.length > 0) throw new Stop(`unknown argument ${unknown.join(' ')}`, 'there is only --keep', 'npm run demo -- --keep', 3)
+  if (unknown.length > 0)
+    throw new Stop(`unknown argument ${unknown.join(' ')}`, 'the only argument is --keep', 'npm run demo -- --keep', 3)
   process.chdir(root)
   await buildHactl()
   return withLab(demo, { keep, fresh: true })

@@ -51,7 +51,7 @@ const PLACES = { holder: 'the holder', next: 'the next in line', 'each-holder': 
 function drillRow({ name, file }: ShippedDrill): readonly string[] {
   const drill = parseDrill(readFileSync(new URL(file, DRILLS), 'utf8'), name, { disturbances: DISTURBANCES, events: EVENTS })
   const disturbance = disturbanceFor(drill.disturb, { interface: 'INTERFACE', vip: '192.0.2.200' })
-  if (disturbance === undefined) throw new Error(`${name}: nobody knows ${drill.disturb}`)
+  if (disturbance === undefined) throw new Error(`${name}: there is no disturbance ${drill.disturb}`)
   const expects = (expect: typeof drill.expect) => expectationText(expect, undefined, undefined, 'the holder').split('; ')
   const fast = expects(drill.expect)
   const classic = expects(expectationFor(drill, 'classic')).filter(part => !fast.includes(part))

@@ -53,7 +53,7 @@ async function testSuite(name: string, folder: string): Promise<Result> {
   } catch (error) {
     if (!(error instanceof Stop)) throw error
     console.error(error.message)
-    return { name, outcome: 'no lab', passed: false, counts: undefined, ms: performance.now() - began }
+    return { name, outcome: 'lab failed', passed: false, counts: undefined, ms: performance.now() - began }
   }
 }
 

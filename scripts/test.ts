@@ -50,7 +50,7 @@ async function step(name: string, timeoutMs: number, { report, args = [], env = 
 }
 
 async function testAll(folder: string): Promise<readonly Step[]> {
-  if (unknown.length > 0) throw new Stop(`unknown argument ${unknown.join(' ')}`, 'there is only --no-lab', 'npm test', 3)
+  if (unknown.length > 0) throw new Stop(`unknown argument ${unknown.join(' ')}`, 'the only argument is --no-lab', 'npm test', 3)
   await buildHactl()
   await installCheckers()
   const steps: Step[] = []
@@ -92,7 +92,7 @@ function summarise(steps: readonly Step[]): void {
   for (const { name, outcome, counts, ms } of steps) {
     console.log(`npm run ${name.padEnd(12)} ${outcome} in ${seconds(ms)}${counts === undefined ? '' : `: ${spoken(counts)}`}`)
   }
-  if (withoutLab) console.log('npm run test:lab     left out (--no-lab)\nnpm run test:suite   left out (--no-lab)')
+  if (withoutLab) console.log('npm run test:lab     skipped (--no-lab)\nnpm run test:suite   skipped (--no-lab)')
   for (const { counts } of steps) counts?.notRun.forEach(tellSkipped)
   const sum = (key: 'passed' | 'failed' | 'skipped') => steps.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0)
   console.log(bold(`tests: ${spoken({ passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') })}`))

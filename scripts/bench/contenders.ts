@@ -96,7 +96,7 @@ export async function hactl(inventory: string, words: readonly string[]): Promis
 export async function logSessions(lab: LabFile): Promise<void> {
   for (const { container } of lab.servers) {
     const line = 'echo LogLevel VERBOSE >/etc/ssh/sshd_config.d/bench.conf && systemctl reload ssh'
-    await must('sshd cannot be told to log sessions', 'docker', ['exec', container, 'sh', '-c', line], {
+    await must('sshd cannot be set to log sessions', 'docker', ['exec', container, 'sh', '-c', line], {
       capture: true,
       timeoutMs: MINUTE_MS,
     })
@@ -170,7 +170,8 @@ made_by_hactl=${join(folder, 'made-by-hactl')}/{{ inventory_hostname }}
     timeoutMs: 10 * MINUTE_MS,
     env: { ANSIBLE_CONFIG: join(root, 'scripts/bench/ansible.cfg'), ANSIBLE_SSH_CONTROL_PATH_DIR: sockets, ANSIBLE_NOCOLOR: '1' },
   })
-  if (done.code !== 0) throw new Stop('the playbook failed', `exit ${done.code}: ${done.stdout.slice(-3000)}`, 'scripts/bench/site.yml')
+  if (done.code !== 0)
+    throw new Stop('the Ansible playbook failed', `exit ${done.code}: ${done.stdout.slice(-3000)}`, 'fix scripts/bench/site.yml')
   const changed = [...done.stdout.matchAll(/changed=(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0)
   return { ms: done.ms, changed }
 }

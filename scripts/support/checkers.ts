@@ -6,8 +6,8 @@ import { MINUTE_MS, run, Stop } from './process.ts'
 export async function installCheckers(): Promise<void> {
   if (await isThere('shellcheck')) return
   const stop = (why: string) => new Stop('shellcheck is not installed', why, 'apt-get install shellcheck')
-  if (process.getuid?.() !== 0) throw stop('it checks the programs that run on servers, and installing it needs root')
-  if (!(await isThere('apt-get'))) throw stop('this machine has no apt-get to install it with')
+  if (process.getuid?.() !== 0) throw stop('it checks the programs that run on servers, and only root can install it')
+  if (!(await isThere('apt-get'))) throw stop('this machine has no apt-get')
   heading('apt-get install shellcheck')
   const apt = (args: readonly string[]) =>
     run('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=120', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } })

@@ -54,14 +54,14 @@ export async function withLab<T>(work: (lab: LabFile) => Promise<T>, options: La
   const before = wasUp ? labFile() : undefined
   const replaced =
     suite !== undefined && before !== undefined && !isSuite(before, suite) ? suiteOf(before.release, before.tools) : undefined
-  const meanwhile = replaced === undefined ? '' : '; its servers are replaced meanwhile'
+  const meanwhile = replaced === undefined ? '' : '; its servers are replaced until the end'
   heading(
     wasUp
-      ? `the lab is up already, and stays up${fresh ? '; its servers are made anew' : meanwhile}`
-      : 'the lab: three Debian servers in containers',
+      ? `the lab is already up, and stays up${fresh ? '; its servers are reset' : meanwhile}`
+      : 'starting the lab: three Debian servers in containers',
   )
   try {
-    await must('the lab does not come up', labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: suite ?? {} })
+    await must('the lab does not start', labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: suite ?? {} })
     if (wasUp && fresh) await resetLab()
     return await work(labFile())
   } finally {
@@ -69,13 +69,13 @@ export async function withLab<T>(work: (lab: LabFile) => Promise<T>, options: La
     if (!wasUp && !keep) {
       heading('taking the lab down')
       const { code } = await run(labScript, ['down'], { timeoutMs: 5 * MINUTE_MS })
-      if (code !== 0) console.error('the lab is not down: run test/lab/lab down')
+      if (code !== 0) console.error('the lab was not taken down: run test/lab/lab down')
     } else if (replaced !== undefined) {
-      heading('the lab gets servers of its own release again')
+      heading('the lab gets servers of its own release back')
       const { code } = await run(labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: replaced })
       if (code !== 0)
         console.error(
-          `the lab is not what it was: run ${Object.entries(replaced)
+          `the lab's own servers were not restored: run ${Object.entries(replaced)
             .map(([name, value]) => `${name}=${value}`)
             .join(' ')} test/lab/lab up`,
         )

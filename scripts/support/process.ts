@@ -120,7 +120,7 @@ export async function must(what: string, command: string, args: readonly string[
   throw new Stop(
     what,
     result.timedOut
-      ? `not done after ${Math.round((options.timeoutMs ?? 10 * MINUTE_MS) / 1000)} s`
+      ? `the command did not end within ${Math.round((options.timeoutMs ?? 10 * MINUTE_MS) / 1000)} s`
       : `exit ${result.code ?? result.signal}, see above`,
     `run it by hand: ${[command, ...args].join(' ')}`,
   )
@@ -128,7 +128,7 @@ export async function must(what: string, command: string, args: readonly string[
 
 function assertUninterrupted(what: string): void {
   if (interruptedBy === undefined) return
-  throw new Stop(`${what}: interrupted`, interruptedBy, 'start it again', exitStatusOf(interruptedBy))
+  throw new Stop(`${what}: interrupted`, interruptedBy, 'run it again', exitStatusOf(interruptedBy))
 }
 
 /** Stops the script where a signal asked for it. */

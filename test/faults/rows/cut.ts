@@ -12,9 +12,9 @@ const LISTEN = { 'srv-1': '127.0.0.11', 'srv-2': '127.0.0.12', 'srv-3': '127.0.0
 
 /** What a run may say of a lost connection: not in yet, locked (by what could not be released), stopped part way. Never a fault of its own. */
 const HONEST = new Map([
-  [0, 'done nevertheless'],
-  [4, 'not begun'],
-  [5, 'not begun'],
+  [0, 'finished anyway'],
+  [4, 'not started'],
+  [5, 'not started'],
   [6, 'stopped part way'],
 ])
 
