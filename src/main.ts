@@ -95,7 +95,12 @@ for (const [stream, name] of [
     if (error.code === 'EPIPE' || isLost.has(name)) return
     isLost.add(name)
     onStray(
-      new HactlError({ code: 'E_INTERNAL', what: `${name} cannot be written: ${error.message}`, fix: 'see where it goes', cause: error }),
+      new HactlError({
+        code: 'E_INTERNAL',
+        what: `${name} cannot be written: ${error.message}`,
+        fix: 'check where this output goes',
+        cause: error,
+      }),
     )
   })
 }
@@ -105,7 +110,7 @@ function currentFolder(): string {
   try {
     return process.cwd()
   } catch (cause) {
-    throw new HactlError({ code: 'E_USAGE', what: 'the current folder does not exist any more', fix: 'cd to one that does', cause })
+    throw new HactlError({ code: 'E_USAGE', what: 'the current folder does not exist any more', fix: 'cd to a folder that exists', cause })
   }
 }
 

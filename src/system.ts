@@ -220,7 +220,7 @@ export const systemConnectionKeeper: ConnectionKeeper = async (target, options) 
       }
       if (ended !== undefined) return ended
       const { socket, isKept } = await ask()
-      if (!isKept) return 'told to close'
+      if (!isKept) return 'answered with Connection: close'
       if (socket !== first.socket) return ended ?? 'closed by the other side'
     }
   } catch (error) {

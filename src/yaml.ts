@@ -72,7 +72,7 @@ function parseDocument(source: string, placeAt: PlaceAt): YamlDocument {
   const index = indexEvents(source, events)
   const problems: YamlProblem[] = index.repeated.map(({ path, offset, first }) => ({
     path,
-    message: `the key stands here twice; the first is in line ${placeAt(first).line}`,
+    message: `the key is listed twice; the first is on line ${placeAt(first).line}`,
     fix: 'keep one of them',
     place: placeAt(offset),
   }))
@@ -290,10 +290,10 @@ function inPlainWords(reason: string): { message: string; fix?: string } {
   if (reason.includes('complex keys')) return { message: 'a key must be plain text', fix: 'text with { or [ in it needs quotes' }
   if (reason.includes('cannot merge mappings')) return { message: '<< needs a mapping to merge', fix: 'write << : *anchor' }
   if (reason.startsWith('missed comma')) return { message: 'a comma is missing between two entries of [ ] or { }' }
-  if (reason.includes('multiline key')) return { message: 'this line has no "key:", and none above it goes on here' }
+  if (reason.includes('multiline key')) return { message: 'this line has no "key:", and no line above continues here' }
   if (/quoted scalar/.test(reason)) return { message: 'a quote is not closed' }
   if (/flow collection|deficient indentation/.test(reason)) {
-    return { message: 'a bracket is not closed, or what stands in it is not indented', fix: 'close every [ and { that is opened above' }
+    return { message: 'a bracket is not closed, or its content is not indented', fix: 'close every [ and { that is opened above' }
   }
   if (reason.startsWith('bad indentation')) {
     return {

@@ -26,8 +26,8 @@ describe('parseYaml', () => {
 
   test('reports every duplicate key, not only the first', () => {
     expect(problemOf('a: 1\na: 2\nb: { c: 1, c: 2 }\n')).toEqual([
-      { message: 'the key stands here twice; the first is in line 1', place: { line: 2, column: 1 } },
-      { message: 'the key stands here twice; the first is in line 3', place: { line: 3, column: 12 } },
+      { message: 'the key is listed twice; the first is on line 1', place: { line: 2, column: 1 } },
+      { message: 'the key is listed twice; the first is on line 3', place: { line: 3, column: 12 } },
     ])
   })
 
@@ -45,9 +45,9 @@ describe('parseYaml', () => {
 
   test.for([
     ['a tab for indentation', 'a:\n\t- b', 'a tab is used for indentation', 2],
-    ['an open bracket', 'a: [1,', 'a bracket is not closed, or what stands in it is not indented', 1],
+    ['an open bracket', 'a: [1,', 'a bracket is not closed, or its content is not indented', 1],
     ['an open quote', 'a: "x', 'a quote is not closed', 1],
-    ['a line without a key', 'a: 1\nb\n', 'this line has no "key:", and none above it goes on here', 2],
+    ['a line without a key', 'a: 1\nb\n', 'this line has no "key:", and no line above continues here', 2],
     ['too much nesting', `a:\n  ${'['.repeat(60)}`, 'the file is nested more than 30 levels deep', 2],
     ['a second document', 'a: 1\n---\nb: 2', 'the file holds several YAML documents', 3],
     ['bytes that are no UTF-8', `a: 1\nb: ${Buffer.from([0xff]).toString('utf8')}`, 'the file is not UTF-8 text', 2],

@@ -14,8 +14,8 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   },
   { flags: '-y, --yes', about: 'answer yes to every question' },
   { flags: '--json', about: 'one JSON object per line on stdout, the result last; text goes to stderr' },
-  { flags: '-v, --verbose', about: 'say more: unchanged things, causes of errors' },
-  { flags: '-q, --quiet', about: 'say nothing but problems' },
+  { flags: '-v, --verbose', about: 'print more: unchanged things, causes of errors' },
+  { flags: '-q, --quiet', about: 'print only problems' },
   { flags: '--no-color', about: 'no colour (also: NO_COLOR in the environment)' },
   {
     flags: '--log <FILE>',
@@ -26,7 +26,7 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   { flags: '--forks <N>', about: 'how many servers to work on at once', parse: wholeNumber(1, 64), fallback: '8' },
   {
     flags: '--timeout <S>',
-    about: 'how long getting into one server may take: seconds, or with a unit (default: 20; with --watch 4)',
+    about: 'how long connecting to one server may take: seconds, or with a unit (default: 20; with --watch 4)',
     parse: durationMs,
   },
 ]
@@ -90,7 +90,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       {
         flags: '--output <FILE>',
-        about: 'where to write it (default: inventory.yml); what it names is written beside it',
+        about: 'where to write it (default: inventory.yml); the files that it names are written beside it',
         completes: 'file',
       },
       { flags: '--ssh-user <USER>', about: 'who to log in as (default: what OpenSSH would use)' },
@@ -114,7 +114,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     argument: INVENTORY,
     flags: [
       { flags: '--conf <FILE>', about: 'check an existing keepalived.conf instead', completes: 'file' },
-      { flags: '--servers', about: 'connect, and check the servers too: all that deploy looks at before it changes anything' },
+      { flags: '--servers', about: 'connect, and check the servers too: everything that deploy checks before it changes anything' },
     ],
     examples: ['hactl check', 'hactl check --servers', 'hactl check --conf /etc/keepalived/keepalived.conf'],
     load: async () => (await import('./commands/check.ts')).check,
@@ -132,9 +132,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'plan, ask, apply in a safe order, prove the result',
     argument: INVENTORY,
     flags: [
-      { flags: '--adopt', about: 'take over files that hactl did not make' },
-      { flags: '--reload', about: 'reload the services although nothing changed' },
-      { flags: '--forget <SERVER,...>', about: 'former members that are gone for good', repeat: true, parse: nameList },
+      { flags: '--adopt', about: 'adopt files that hactl did not make' },
+      { flags: '--reload', about: 'reload the services even if nothing changed' },
+      { flags: '--forget <SERVER,...>', about: 'former members that no longer exist', repeat: true, parse: nameList },
     ],
     examples: ['hactl deploy', 'hactl deploy edge.yml --yes --json'],
     load: async () => (await import('./commands/deploy.ts')).deploy,
@@ -143,18 +143,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'status',
     summary: 'who holds which address, what is healthy, what has drifted',
     argument: INVENTORY,
-    flags: [{ flags: '-w, --watch', about: 'look again every 2 s until interrupted' }],
+    flags: [{ flags: '-w, --watch', about: 'refresh every 2 s until interrupted' }],
     examples: ['hactl status', 'hactl status --quiet || mail -s "edge" ops@example.com'],
     load: async () => (await import('./commands/status.ts')).status,
   },
   {
     name: 'verify-failover',
-    summary: 'cause a failure, measure the failover, put everything back',
+    summary: 'cause a failure, measure the failover, restore everything',
     argument: INVENTORY,
     flags: [
       { flags: '-d, --drill <NAME>', about: 'which failure (default: haproxy-stop)', repeat: true },
       { flags: '--all', about: 'every drill that kills or reboots no server' },
-      { flags: '--destructive', about: 'with --all or --drill: those too' },
+      { flags: '--destructive', about: 'with --all or --drill: also drills that kill or reboot a server' },
       {
         flags: '--max-outage <TIME>',
         about: 'longest outage that passes (default: the worst case of check + 10 %)',
@@ -191,11 +191,11 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'rollback',
-    summary: 'make the servers what they were after an earlier change',
+    summary: 'restore the servers to their state after an earlier change',
     argument: {
       name: 'ID',
       required: false,
-      about: 'an entry of the history, or its beginning (default: the one before the newest)',
+      about: 'a history entry, or the beginning of its id (default: the one before the newest)',
       completes: [],
     },
     flags: [],
@@ -204,7 +204,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'upgrade',
-    summary: 'bring newer haproxy and keepalived packages, one server at a time, the holder drained first',
+    summary: 'install newer haproxy and keepalived packages, one server at a time, the holder drained first',
     argument: INVENTORY,
     flags: [],
     examples: ['hactl upgrade', 'hactl upgrade edge.yml --limit srv-3 --yes'],
@@ -212,7 +212,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'remove',
-    summary: 'take away what hactl put on the servers, and give back what it replaced',
+    summary: 'remove what hactl put on the servers, and restore what it replaced',
     argument: INVENTORY,
     flags: [],
     examples: ['hactl remove edge.yml', 'hactl remove edge.yml --limit srv-3 --yes'],
@@ -220,18 +220,18 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'drain',
-    summary: 'hand the addresses of a server over for maintenance, and measure it',
+    summary: 'hand the addresses of a server over for maintenance, and measure the move',
     argument: SERVER,
     flags: [
       { flags: '--persist', about: 'drain it again at every boot, until hactl undrain' },
-      { flags: '--force', about: 'also where nobody is left to take over' },
+      { flags: '--force', about: 'even if no server is left to take over' },
     ],
     examples: ['hactl drain srv-1', 'hactl drain srv-1 -i edge.yml --persist --yes'],
     load: async () => (await import('./commands/drain.ts')).drain,
   },
   {
     name: 'undrain',
-    summary: 'give a drained server its priority back, and measure it',
+    summary: 'give a drained server its priority back, and measure the move',
     argument: SERVER,
     flags: [],
     examples: ['hactl undrain srv-1'],

@@ -36,7 +36,7 @@ export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks
   const tell = (text: string) => (output.quiet ? output.problem(text) : output.event({ kind: 'warning', text }))
   const onSignal = () => {
     const name = interruptName(ports.signal)
-    if (name !== undefined) tell(`${name}: stopping, and undoing what is under way`)
+    if (name !== undefined) tell(`${name}: stopping, and undoing what is in progress`)
   }
   const onImpatience = () => tell('the undo is still running; one more signal ends hactl at once, and may leave a server disturbed')
   ports.signal.addEventListener('abort', onSignal, { once: true })

@@ -13,7 +13,7 @@ export function takerProblems(cluster: Cluster, nodes: readonly ObservedNode[], 
   const others = cluster.servers.filter(other => other.name !== server)
   const reasons = others.map(({ name }) => {
     const node = nodes.find(own => own.server === name)
-    if (node === undefined) return `${name}: left out, so nothing is known of it`
+    if (node === undefined) return `${name}: left out, so its state is unknown`
     const problems = [...nodeProblems(cluster, node), ...(isDrained(node) ? ['is drained itself'] : [])]
     return problems.length === 0 ? undefined : `${name}: ${problems.join('; ')}`
   })

@@ -14,7 +14,7 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
   const { haproxy, keepalived } = node.services
   const wrongTrackers = trackerValueProblems(cluster, node)
   if (haproxy.active !== 'active') problems.push(`haproxy is ${haproxy.active}`)
-  else if (node.checkStatus === undefined) problems.push('the check script is not there')
+  else if (node.checkStatus === undefined) problems.push('the check script is missing')
   else if (node.checkStatus !== 0) problems.push('haproxy does not answer its check')
   if (keepalived.active !== 'active') problems.push(`keepalived is ${keepalived.active}`)
   else {
@@ -90,7 +90,7 @@ function untrackedProblems(node: ObservedNode, instance: ObservedInstance): read
   const missing = wanted.filter(({ definition }) => definition === undefined || !tracked.has(programOf(definition.command)))
   const names = (missing.length > 0 ? missing : wanted).map(tracker => tracker.name)
   return [
-    `keepalived runs ${instance.name} without ${missing.length > 0 ? '' : 'one of '}${names.join(', ')}, which it should track: what that check finds moves no address (journalctl -u keepalived says why it was left out)`,
+    `keepalived runs ${instance.name} without ${missing.length > 0 ? '' : 'one of '}${names.join(', ')}, which it should track: that check moves no address (journalctl -u keepalived shows why it was left out)`,
   ]
 }
 
@@ -165,8 +165,8 @@ export function certificateProblems(node: ObservedNode): readonly string[] {
     if (secondsLeft === undefined) return [`there is no certificate in ${path}`]
     const days = Math.floor(Math.abs(secondsLeft) / DAY_SECONDS)
     const span = days === 1 ? '1 day' : `${days} days`
-    if (secondsLeft <= 0) return [`the certificate ${path} ended ${span} ago`]
-    return days < CERTIFICATE_WARNING_DAYS ? [`the certificate ${path} ends in ${span}`] : []
+    if (secondsLeft <= 0) return [`the certificate ${path} expired ${span} ago`]
+    return days < CERTIFICATE_WARNING_DAYS ? [`the certificate ${path} expires in ${span}`] : []
   })
 }
 
@@ -178,7 +178,7 @@ export function unsafeFolders(node: ObservedNode): readonly { readonly path: str
   return node.checkFolders.flatMap(({ path, mode, owner, group }) => {
     const bits = Number.parseInt(mode, 8)
     if (owner !== 'root') return [{ path, what: `${path} belongs to ${owner}` }]
-    if ((bits & 0o002) !== 0) return [{ path, what: `everybody may write to ${path}` }]
+    if ((bits & 0o002) !== 0) return [{ path, what: `every user may write to ${path}` }]
     return (bits & 0o020) !== 0 && group !== 'root' ? [{ path, what: `group ${group} may write to ${path}` }] : []
   })
 }
@@ -199,7 +199,7 @@ export function dropinProblems(node: ObservedNode): readonly string[] {
   const isCalled = dropins.some(path => node.files[path]?.content?.includes(SERVICE_HOOKS) === true)
   return [...dropins, ...(isCalled ? [SERVICE_HOOKS] : [])]
     .filter(path => node.files[path] === undefined)
-    .map(path => `${path} is missing: a stop hands nothing over, and keepalived is not told of a crash`)
+    .map(path => `${path} is missing: a stop hands no address over, and keepalived does not learn of a crash`)
 }
 
 /** Fewer refused adverts than this are what a change of all servers at once leaves behind, as is a smaller part of all adverts. */
@@ -208,12 +208,12 @@ const REFUSED_PART = 0.01
 
 /** keepalived's counters, in the operator's words: what differs at whoever sent the advert. */
 const REFUSALS: Readonly<Record<string, string>> = {
-  auth_failure: 'another auth_pass',
-  authtype_mismatch: 'another auth_type',
+  auth_failure: 'a different auth_pass',
+  authtype_mismatch: 'a different auth_type',
   invalid_authtype: 'an unknown auth_type',
-  addr_list_err: 'other virtual addresses',
-  advert_interval_err: 'another advert_int',
-  packet_len_err: 'another length',
+  addr_list_err: 'different virtual addresses',
+  advert_interval_err: 'a different advert_int',
+  packet_len_err: 'a different length',
   ip_ttl_err: 'a TTL other than 255',
   invalid_type_rcvd: 'no advert at all',
 }
@@ -228,7 +228,7 @@ export function advertNotices(node: ObservedNode): readonly string[] {
     if (times < REFUSED_TOLD || times < adverts * REFUSED_PART) return []
     const reasons = Object.entries(refusedAdverts).map(([key, count]) => `${count} with ${REFUSALS[key] ?? key}`)
     return [
-      `since it started keepalived refused ${times} adverts for ${name} (${reasons.join(', ')}): another router on this network has virtual_router_id ${virtualRouterId}, or a server has other settings`,
+      `keepalived has refused ${times} adverts for ${name} since it started (${reasons.join(', ')}): another router on this network has virtual_router_id ${virtualRouterId}, or a server has different settings`,
     ]
   })
 }

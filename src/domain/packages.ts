@@ -37,7 +37,7 @@ export function packageFolderIssues({ packages: { carried, pins } }: Pick<Cluste
   const named: readonly Issue[] =
     strange.length === 0
       ? []
-      : [{ path, message: `${strange.join(', ')}: no package is called so`, fix: 'keep the names that apt-get download gives' }]
+      : [{ path, message: `${strange.join(', ')}: not the name of a package file`, fix: 'keep the names that apt-get download gives' }]
   return [
     ...named,
     ...PACKAGES.flatMap((name): readonly Issue[] => {
@@ -105,7 +105,7 @@ function unserved(server: string, name: PackageName, pin: string, available: rea
     fix:
       meant === undefined
         ? `pin one of those under packages: in the inventory, or add a repository that has ${pin}`
-        : `did you mean packages: { ${name}: "${meant}" }? What stands before the colon belongs to the version`,
+        : `did you mean packages: { ${name}: "${meant}" }? The part before the colon belongs to the version`,
   })
 }
 
@@ -116,7 +116,7 @@ export function pinWarnings(cluster: Cluster, nodes: readonly ObservedNode[]): r
       const pin = cluster.packages.pins[name]
       const installed = node.packages[name]?.installed
       if (pin === undefined || installed === undefined || matchesPin(installed, pin)) return []
-      return [`${node.server}: ${name} ${installed} is installed, and packages: pins ${pin}; hactl upgrade brings it`]
+      return [`${node.server}: ${name} ${installed} is installed, and packages: pins ${pin}; hactl upgrade installs it`]
     }),
   )
 }

@@ -52,7 +52,7 @@ function secretsAreOutsideTheFile(inventory: InventoryDraft): readonly Finding[]
     .filter(({ secret }) => literalOf(secret) !== undefined)
     .map(({ path }) => ({
       path,
-      message: 'the secret stands in the file: whoever reads the inventory has it',
+      message: 'the secret is in the file itself: whoever reads the inventory has it',
       fix: 'write { env: NAME }, { file: PATH } or { command: "..." }',
     }))
 }
@@ -161,7 +161,7 @@ function bindsAreUnique(inventory: InventoryDraft): readonly Finding[] {
   )
   return repeated(
     binds,
-    (first, again) => `${again.value} is bound by number ${Number(first.path[2]) + 1} already: connections go to either`,
+    (first, again) => `${again.value} is already bound by number ${Number(first.path[2]) + 1}: connections go to either`,
     'bind it once',
   )
 }

@@ -15,7 +15,7 @@ function pattern(allowed: RegExp, must: string): Grammar {
 
 /** A name of a server, cluster or instance: used in file names, commands and keepalived.conf. */
 export function nameIssue(text: string): string | undefined {
-  if (RESERVED_NAMES.has(text)) return 'must be a name other than this one, which hactl keeps for itself'
+  if (RESERVED_NAMES.has(text)) return 'must be a name other than this one, which hactl reserves'
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)
     ? undefined
     : 'must be 1 to 63 letters, digits, dots, dashes or underscores, and begin with a letter or a digit'

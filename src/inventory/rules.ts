@@ -30,7 +30,7 @@ function serverNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
   const names = (inventory.servers ?? []).map((server, at) => ({ value: server?.name, path: ['servers', at, 'name'] }))
   return repeated(
     names,
-    (first, again) => `${again.value} is the name of ${owner(first.path)} already`,
+    (first, again) => `${again.value} is already the name of ${owner(first.path)}`,
     'give each server a name of its own',
   )
 }
@@ -43,7 +43,7 @@ function hostsAreUnique(inventory: InventoryDraft): readonly Finding[] {
   }))
   return repeated(
     hosts,
-    (first, again) => `${again.value} is the host of ${owner(first.path)} already: one machine cannot stand in for itself`,
+    (first, again) => `${again.value} is already the host of ${owner(first.path)}: a machine cannot take over from itself`,
     'give each server the address of a machine of its own',
   )
 }
@@ -150,7 +150,7 @@ function haproxyIsDescribedOnce(inventory: InventoryDraft): readonly Finding[] {
     {
       path: ['haproxy'],
       part: 'key',
-      message: 'says nothing to listen on',
+      message: 'names nothing to listen on',
       fix: 'name your own file with config:, or add frontends and backends',
     },
   ]
@@ -182,7 +182,7 @@ function proxyNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
     value: proxy?.name,
     path: ['haproxy', kind, at, 'name'],
   })
-  const twice = (first: Entry, again: Entry) => `${again.value} is the name of number ${Number(first.path.at(-2)) + 1} already`
+  const twice = (first: Entry, again: Entry) => `${again.value} is already the name of number ${Number(first.path.at(-2)) + 1}`
   const fix = 'give each a name of its own'
   return [
     ...repeated((inventory.haproxy?.frontends ?? []).map(entries('frontends')), twice, fix),
@@ -205,7 +205,7 @@ function certificatesAreApart(inventory: InventoryDraft): readonly Finding[] {
   return [
     ...repeated(
       names,
-      (first, again) => `${again.value} is the name of number ${Number(first.path.at(-2)) + 1} already`,
+      (first, again) => `${again.value} is already the name of number ${Number(first.path.at(-2)) + 1}`,
       'give each certificate a file name of its own',
     ),
     ...taken.map(({ value, path }) => ({ path, message: `${value} is a file of hactl's own`, fix: 'such as /etc/haproxy/site.pem' })),
@@ -214,6 +214,6 @@ function certificatesAreApart(inventory: InventoryDraft): readonly Finding[] {
 
 function mirrorsAreAskedByTheController({ packages }: InventoryDraft): readonly Finding[] {
   if (packages?.mirrors === undefined || packages.from === 'controller') return []
-  const message = 'says from where hactl fetches packages, and the servers fetch for themselves'
+  const message = 'sets where hactl fetches packages, but the servers fetch for themselves'
   return [{ path: ['packages', 'mirrors'], part: 'key', message, fix: 'add from: controller, or leave mirrors out' }]
 }

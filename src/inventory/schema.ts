@@ -121,7 +121,7 @@ const sudoPassword = (more: { readonly comment?: string } = {}) =>
   optional(secret(freeTextIssue).meta({ ...doc('Password for sudo.', 'none; -K asks for it'), ...more }))
 
 const server = section({
-  name: text(nameIssue).meta(doc('What reports, --limit and the maps by server call it.')),
+  name: text(nameIssue).meta(doc('Its name in reports, in --limit and in the maps by server.')),
   host: text(hostIssue).meta(doc('Address, host name or ssh_config alias to connect to. Never one that moves.')),
   ssh: optional(ssh().meta(doc('Overrides the common ssh settings for this server.'))),
   become: optional(flag().meta(doc('Overrides the common become for this server.'))),
@@ -141,7 +141,7 @@ const globalDefs = section({
 const vrrpScript = section({
   interval: optional(seconds(0.1, 3600).meta(doc('Seconds between two checks. Fractions need keepalived 2.3.2.', 'classic: 2; fast: 1'))),
   fall: optional(whole(1, 1000).meta(doc('Failed checks in a row that make a server fail.', 'classic: 2; fast: 1'))),
-  rise: optional(whole(1, 1000).meta(doc('Passed checks in a row that make it well again.', 'classic: 2; fast: 1'))),
+  rise: optional(whole(1, 1000).meta(doc('Passed checks in a row that make it healthy again.', 'classic: 2; fast: 1'))),
   timeout: optional(seconds(0.1, 3600).meta(doc('Seconds after which a check counts as failed.', 'classic: 2; fast: 1'))),
   weight: optional(
     whole(-253, 253).meta(
@@ -262,7 +262,7 @@ const probe = section({
 
 const certificate = section({
   file: text(pathIssue).meta(doc('PEM file on your machine: certificate, chain and private key.')),
-  path: text(serverFileIssue).meta(doc('Where it stands on the servers: what a bind names after crt.')),
+  path: text(serverFileIssue).meta(doc('Its path on the servers: what a bind names after crt.')),
 })
 
 const packages = section({
@@ -339,10 +339,10 @@ export const inventorySchema = section({
   firewall: optional(
     word('check', 'open').meta({
       ...doc(
-        "What to do where a server's own packet filter (ufw, nftables, iptables) stops VRRP or the frontends' ports: check tells, open lets exactly these through.",
+        "What to do where a server's own packet filter (ufw, nftables, iptables) stops VRRP or the frontends' ports: check reports it, open lets exactly these through.",
         'check',
       ),
-      comment: "check: tell where a server's packet filter is in the way; open: let through exactly what is needed.",
+      comment: "check: report where a server's packet filter is in the way; open: let through exactly what is needed.",
     }),
   ),
   packages: optional(

@@ -52,7 +52,7 @@ function instanceNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
   const names = instancesOf(inventory).map(({ instance, path }) => ({ value: instance.name, path: [...path, 'name'] }))
   return repeated(
     names,
-    (first, again) => `${again.value} is the name of ${owner(first.path)} already`,
+    (first, again) => `${again.value} is already the name of ${owner(first.path)}`,
     'give each instance a name of its own',
   )
 }
@@ -67,7 +67,7 @@ function routerIdsAreUnique(inventory: InventoryDraft): readonly Finding[] {
     return [
       {
         path: [...later.path, 'virtual_router_id'],
-        message: `${id} is the number of ${owner(earlier.path)} already`,
+        message: `${id} is already the number of ${owner(earlier.path)}`,
         fix: 'give each instance a virtual_router_id of its own',
       },
     ]
@@ -97,7 +97,7 @@ function virtualAddressesAreUnique(inventory: InventoryDraft): readonly Finding[
   const vips = instancesOf(inventory)
     .flatMap(vipsOf)
     .map(vip => ({ value: vip.address, as: normalHost(vip.address), path: vip.path }))
-  return repeated(vips, (first, again) => `${again.value} stands in ${owner(first.path)} already`, 'name each virtual address once')
+  return repeated(vips, (first, again) => `${again.value} is already listed in ${owner(first.path)}`, 'name each virtual address once')
 }
 
 /** One VRRP packet carries addresses of one family (RFC 5798 section 5.2). */
@@ -177,10 +177,10 @@ function peersAreOfTheFamily(inventory: InventoryDraft): readonly Finding[] {
       ...addresses
         .filter(({ value }) => value !== undefined && familyOf(value) !== family)
         .map(({ path: at }) => ({ path: at, message: `must be IPv${family}, like the virtual addresses of its instance` })),
-      ...repeated(normal.slice(0, peers.length), (_, again) => `${again.value} stands here twice`, 'keep one of them'),
+      ...repeated(normal.slice(0, peers.length), (_, again) => `${again.value} is listed twice`, 'keep one of them'),
       ...repeated(
         normal.slice(peers.length),
-        (first, again) => `${again.value} is the address of ${String(first.path.at(-1))} already`,
+        (first, again) => `${again.value} is already the address of ${String(first.path.at(-1))}`,
         'give each server its own address',
       ),
     ]

@@ -148,14 +148,14 @@ function clean(text: string): string {
   return inertText(maskSecrets(text))
 }
 
-/** "srv-1 -> srv-2, outage 310 ms, 12 of 640 probes lost; in the end on srv-1, outage 0 ms on the way". */
+/** "srv-1 -> srv-2, outage 310 ms, 12 of 640 probes lost; at the end on srv-1, outage 0 ms on the way". */
 function summaryOf(verdict: Verdict): string {
   if (!wasRun(verdict)) return 'not run'
   const { from, to, outageMs, failedProbes, probes, failback, failbackOutageMs, restored } = verdict
-  const outage = (ms: number | undefined) => (ms === undefined ? 'an outage without an end' : `outage ${formatMs(ms)}`)
+  const outage = (ms: number | undefined) => (ms === undefined ? 'an outage that did not end' : `outage ${formatMs(ms)}`)
   const move = `${from ?? 'nobody'} -> ${to ?? 'nobody'}`
   const taken = to === undefined && outageMs === undefined ? `${move}: nobody took over` : `${move}, ${outage(outageMs)}`
-  const back = failback === undefined ? '' : `; in the end on ${failback}, ${outage(failbackOutageMs)} on the way`
+  const back = failback === undefined ? '' : `; at the end on ${failback}, ${outage(failbackOutageMs)} on the way`
   const { connections, connectionsCut = 0 } = verdict
   const cut = connections === undefined ? '' : `, ${connectionsCut} of ${count(connections, 'long-lived connection')} cut`
   return `${taken}, ${failedProbes} of ${count(probes, 'probe')} lost${cut}${back}${restored ? '' : '; NOT RESTORED'}`
@@ -233,7 +233,7 @@ export const SUMMARY_HEAD: readonly string[] = [
   'probes lost',
   'connections',
   'holders',
-  'in the end',
+  'at the end',
   'restored',
 ]
 

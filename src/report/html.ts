@@ -42,7 +42,7 @@ ${PATTERNS}
 ${list('reasons', facts.problems)}
 ${factList([
   ['Servers', facts.servers.join(', ')],
-  ['Began', instant(facts.beganAt)],
+  ['Started', instant(facts.beganAt)],
   ['Ended', instant(facts.endedAt)],
   ['Longest outage allowed', facts.maxOutageMs === undefined ? 'any' : formatMs(facts.maxOutageMs)],
   ['hactl', facts.hactl],
@@ -94,8 +94,8 @@ ${drill.axis === undefined ? '' : figures(drill)}
 ${drill.axis === undefined ? '' : timelines(drill, drill.axis)}
 ${table('Where the probes came from', ORIGIN_HEAD, originRows(drill))}
 ${interruptions(drill)}
-${errors('What the failed probes met', 'probes', drill.errors)}
-${errors('What the long-lived connections that were cut met', 'connections', drill.cuts)}
+${errors('Errors of the failed probes', 'probes', drill.errors)}
+${errors('Errors of the long-lived connections that were cut', 'connections', drill.cuts)}
 </div>
 ${hasJournal ? `<div>${journal(drill)}</div>` : ''}
 </div>
@@ -113,7 +113,7 @@ function figures(drill: DrillFacts): string {
     ['New connections lost', `${drill.failedProbes} of ${count(drill.probes, 'probe')}`],
     ['Long-lived connections', keptText(drill) ?? 'none held'],
     ['Most holders at once', String(drill.holdersMax)],
-    ['Held in the end by', drill.failback ?? 'nobody, or more than one'],
+    ['Held at the end by', drill.failback ?? 'nobody, or more than one'],
     ['Outage on the way back', outage(drill.failbackOutageMs, 'it never ended')],
     ['Everything restored', drill.restored ? 'yes' : 'NO'],
     ['Asked', drill.asked],

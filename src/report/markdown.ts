@@ -39,8 +39,8 @@ function drillParts(drill: DrillFacts): readonly string[] {
         from,
       ]),
     ),
-    ...errors('What the failed probes met', 'probes', drill.errors),
-    ...errors('What the long-lived connections that were cut met', 'connections', drill.cuts),
+    ...errors('Errors of the failed probes', 'probes', drill.errors),
+    ...errors('Errors of the long-lived connections that were cut', 'connections', drill.cuts),
     ...section('Journal', [
       ...bullets(drill.journalGaps),
       ...fenced(

@@ -79,7 +79,7 @@ function bands(scale: Scale, interruptions: readonly Interruption[], height: num
 }
 
 function gapText({ fromMs, toMs }: Interruption): string {
-  return toMs === undefined ? 'outage without an end' : `outage of ${Math.round(toMs - fromMs)} ms`
+  return toMs === undefined ? 'outage that did not end' : `outage of ${Math.round(toMs - fromMs)} ms`
 }
 
 /** How long each band is, as far as there is room to say it; the longest first. The table beneath says all. */

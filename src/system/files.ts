@@ -152,7 +152,7 @@ function reasonInWords(error: unknown): string {
     case 'ENAMETOOLONG':
       return 'its name is too long'
     case 'ELOOP':
-      return 'its symbolic links lead in a circle'
+      return 'its symbolic links form a loop'
     case 'ENXIO':
       return 'it is a socket, or a device that is not there'
     case undefined:

@@ -119,7 +119,7 @@ describe('a haproxy.cfg of the operator', () => {
     expect(await judged(CONFIG['haproxy.cfg'])).toEqual({ issues: [], warnings: [] })
     expect(await judged(CONFIG['haproxy.cfg'].trimEnd())).toEqual({
       issues: [],
-      warnings: ['the last line of haproxy.cfg has no line feed: haproxy takes the file for a cut one and refuses it'],
+      warnings: ['the last line of haproxy.cfg has no line feed: haproxy treats the file as truncated and refuses it'],
     })
   })
 })

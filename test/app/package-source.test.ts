@@ -35,7 +35,7 @@ test('without packages.from there is nothing to carry', async () => {
 const UNFIT = [
   ['there is no such folder', undefined, {}, 'there is no folder /inventory/debs that you may read'],
   ['a package is missing', ['haproxy_2.6.12-1_amd64.deb'], {}, '/inventory/debs has no keepalived_*.deb'],
-  ['a file has another name than apt gives', [...WHOLE, 'my haproxy.deb'], {}, 'my haproxy.deb: no package is called so'],
+  ['a file has another name than apt gives', [...WHOLE, 'my haproxy.deb'], {}, 'my haproxy.deb: not the name of a package file'],
   [
     'no package is of the version that is pinned',
     WHOLE,

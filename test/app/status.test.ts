@@ -133,7 +133,7 @@ describe('status tells of', () => {
       '/usr/local belongs to deploy: keepalived runs no check of haproxy from there',
     ])
     expect(await problemsOf(folders('1777 root root 4096 /usr/local'))).toEqual([
-      'everybody may write to /usr/local: keepalived runs no check of haproxy from there',
+      'every user may write to /usr/local: keepalived runs no check of haproxy from there',
     ])
     expect(await problemsOf(folders('775 root root 4096 /usr/local'))).toEqual([])
   })
@@ -220,7 +220,7 @@ describe('the exit of status, for cron and monitoring, is', () => {
 
 test('adverts that keepalived refused point at a stranger with the same number, once they are more than a change leaves behind', async () => {
   expect(await problemsOf(changed('"auth_failure":0', '"auth_failure":812'))).toEqual([
-    'since it started keepalived refused 812 adverts for VRRP1 (812 with another auth_pass): another router on this network has virtual_router_id 200, or a server has other settings',
+    'keepalived has refused 812 adverts for VRRP1 since it started (812 with a different auth_pass): another router on this network has virtual_router_id 200, or a server has different settings',
   ])
   expect(await problemsOf(changed('"addr_list_err":0', '"addr_list_err":12'))).toEqual([])
   expect(await problemsOf(changed('"addr_list_err":0', '"addr_list_err":99').replace(/"advert_sent":\d+/, '"advert_sent":9901'))).toEqual(

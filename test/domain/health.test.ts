@@ -89,7 +89,7 @@ describe('drop-ins', () => {
 
   test('that call what is gone hand nothing over', () => {
     expect(dropinProblems(withDropins(calling))).toEqual([
-      expect.stringContaining('service-hooks.sh is missing: a stop hands nothing over'),
+      expect.stringContaining('service-hooks.sh is missing: a stop hands no address over'),
     ])
     expect(dropinProblems(withDropins(calling, { '/usr/local/lib/hactl/service-hooks.sh': dropin('#!/bin/sh\n') }))).toEqual([])
   })

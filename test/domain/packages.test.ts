@@ -56,7 +56,7 @@ test.for(['../haproxy_1_amd64.deb', 'haproxy.deb', 'a b_1_amd64.deb', '-x_1_amd6
     const files = ['haproxy_2.6.12-1_amd64.deb', 'keepalived_1%3a2.2.7-1+b2_amd64.deb', 'libssl3_3.0.17-1~deb12u2_arm64.deb', name]
     const { packages } = clusterWith()
     const issues = packageFolderIssues({ packages: { ...packages, carried: { folder: '/debs', files } } })
-    expect(issues.map(issue => issue.message)).toEqual([`${name}: no package is called so`])
+    expect(issues.map(issue => issue.message)).toEqual([`${name}: not the name of a package file`])
   },
 )
 
@@ -88,7 +88,7 @@ describe('a pin that no repository serves', () => {
 test('an installed package of another version than the pinned one is no change but a warning', () => {
   const node = seen({ installed: '2.6.12-1+deb12u4', candidate: undefined })
   expect(pinWarnings(pinned({ haproxy: '2.8.*' }), [node])).toEqual([
-    'srv-1: haproxy 2.6.12-1+deb12u4 is installed, and packages: pins 2.8.*; hactl upgrade brings it',
+    'srv-1: haproxy 2.6.12-1+deb12u4 is installed, and packages: pins 2.8.*; hactl upgrade installs it',
   ])
   expect(pinWarnings(pinned({ haproxy: '2.6.*' }), [node])).toEqual([])
 })

@@ -125,7 +125,7 @@ describe('when something comes between', () => {
     const drills = drillsOf(run)
     expect(drills.map(drill => drill.drill)).toEqual(['partition'])
     const reasons = drills[0]?.reasons?.join('\n')
-    expect(reasons).toContain('the drill was ended: haproxy on srv-3 is inactive')
+    expect(reasons).toContain('the drill was stopped: haproxy on srv-3 is inactive')
     expect(reasons).toContain('systemctl start haproxy')
     expect(await lab.sh('srv-1', 'nft list tables')).not.toContain('hactl_drill')
     expect(await residue(lab)).toBe('')

@@ -95,7 +95,7 @@ test('priorities 152 and 101 with a weight of 3: haproxy stops, and the address 
   await buildByHand(lab, { priorities: [152, 101, 100], weight: 3 })
   const drill = await failedDrill()
   expect(drill).toMatchObject({ from: 'srv-1', to: null, outage_ms: null })
-  expect(drill.said).toContain('the weight is too small: srv-1 goes down from 155 to 152, and the best of the others, srv-2, has only 104')
+  expect(drill.said).toContain('the weight is too small: srv-1 drops from 155 to 152, and the best of the others, srv-2, has only 104')
 })
 
 test('nopreempt with a weight: the backups have the higher priority and may not use it', async () => {
@@ -109,7 +109,7 @@ test('a check that looks for the process: haproxy hangs, and nobody notices but 
   await buildByHand(lab, { priorities: [100, 99, 98], weight: 5 })
   const drill = await failedDrill('--drill', 'haproxy-hang')
   expect(drill).toMatchObject({ from: 'srv-1', to: null })
-  expect(drill.said).toContain('keepalived on srv-1 does not notice')
+  expect(drill.said).toContain('keepalived on srv-1 has not noticed')
 })
 
 test('a firewall that lets no VRRP out of the next server: two take over at once, and no probe is lost by that', async () => {

@@ -121,7 +121,7 @@ describe('a server that left the inventory', () => {
     work.writeInventory(inventory({ haproxy: CHANGED }))
     const removed = await unnoticed('remove', '--limit', 'srv-3')
     expectExit(removed, 0)
-    expect(removed.stderr).not.toContain('nobody will hold')
+    expect(removed.stderr).not.toContain('no server will hold')
     work.writeInventory(inventory({ servers: TWO, haproxy: CHANGED }))
     const deployed = await unnoticed('deploy')
     expectExit(deployed, 0)

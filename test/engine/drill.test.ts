@@ -287,14 +287,14 @@ test('a second fault ends the drill at once, with its undo, and is what the verd
     decide: {
       ...world.run.decide,
       secondFaults: (_: unknown, nowMs: number) =>
-        nowMs - sinceMs > 3000 ? ['haproxy on srv-3 is failed, and it is not what was disturbed'] : [],
+        nowMs - sinceMs > 3000 ? ['haproxy on srv-3 is failed, although it was not disturbed'] : [],
     },
   }
   const outcome = await world.clock.settle(runDrill(run))
   expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
   expect(judgeDrill(world.about, outcome)).toMatchObject({
     verdict: 'failed',
-    reasons: ['the drill was ended: haproxy on srv-3 is failed, and it is not what was disturbed'],
+    reasons: ['the drill was stopped: haproxy on srv-3 is failed, although it was not disturbed'],
   })
 })
 

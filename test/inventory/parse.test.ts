@@ -129,12 +129,12 @@ describe('warnings', () => {
     [
       'a secret in the file',
       inventory('become_password: x'),
-      'become_password: the secret stands in the file: whoever reads the inventory has it',
+      'become_password: the secret is in the file itself: whoever reads the inventory has it',
     ],
     [
       'a literal that is marked as one',
       inventory('', ', authentication: { auth_type: PASS, auth_pass: { literal: pass1234 } }'),
-      'vrrp_instances[0].authentication.auth_pass: the secret stands in the file: whoever reads the inventory has it',
+      'vrrp_instances[0].authentication.auth_pass: the secret is in the file itself: whoever reads the inventory has it',
     ],
     [
       'a password that is never used',
@@ -178,7 +178,7 @@ describe('warnings', () => {
         '',
         'frontends: [{ name: a, bind: [":80"], lines: [http-request deny] }, { name: b, bind: ["*:80 ssl"], lines: [http-request deny] }]',
       ),
-      'haproxy.frontends[1].bind[0]: *:80 is bound by number 1 already: connections go to either',
+      'haproxy.frontends[1].bind[0]: *:80 is already bound by number 1: connections go to either',
     ],
   ])('tell of %s, and the inventory is taken', ([, text = '', warning]) => {
     expect(parse(text).issues).toEqual([])

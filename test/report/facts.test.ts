@@ -15,7 +15,7 @@ describe('the facts of a drill', () => {
     const { keptLanes, axis, cuts } = factsFor(accountOf('reload-cuts-a-kept-connection'))
     const [lane, ...others] = keptLanes
     expect(others).toEqual([])
-    expect(lane).toMatchObject({ from: 'controller', opened: 3, cuts: [{ id: 0, error: 'told to close' }] })
+    expect(lane).toMatchObject({ from: 'controller', opened: 3, cuts: [{ id: 0, error: 'answered with Connection: close' }] })
     expect(lane?.connections.map(spans => spans.length)).toEqual([2, 1])
     expect(lane?.connections[1]?.[0]?.toMs).toBe(axis?.toMs)
     expect(lane?.connections[0]?.[0]?.toMs).toBe(lane?.cuts[0]?.atMs)

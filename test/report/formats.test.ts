@@ -55,8 +55,8 @@ describe('a report', () => {
   test.for(REPORT_FORMATS)('as %s counts long-lived connections apart from the probes, and says what they met', format => {
     const text = renderReport(runOf([accountOf('reload-cuts-a-kept-connection')]), format)
     const told = {
-      html: ['<dd>1 of 3 cut</dd>', 'What the long-lived connections that were cut met', '<g class="kept">'],
-      json: ['"connections":3,"connections_cut":1', '0,"cut","told to close"]'],
+      html: ['<dd>1 of 3 cut</dd>', 'Errors of the long-lived connections that were cut', '<g class="kept">'],
+      json: ['"connections":3,"connections_cut":1', '0,"cut","answered with Connection: close"]'],
       xml: ['reload-under-load.connections_cut" value="1"', '1 long-lived connections cut: '],
       md: ['1 of 3 long-lived connections cut', 'long-lived of controller  '],
     }

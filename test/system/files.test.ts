@@ -45,7 +45,7 @@ describe('a file to be read', () => {
     await new Promise<void>(resolve => server.listen(socket, resolve))
     try {
       await expect(systemFiles.read(folder)).rejects.toMatchObject({ name: 'UnusableFile', reason: 'it is a folder' })
-      await expect(systemFiles.read(loop)).rejects.toMatchObject({ reason: 'its symbolic links lead in a circle' })
+      await expect(systemFiles.read(loop)).rejects.toMatchObject({ reason: 'its symbolic links form a loop' })
       await expect(systemFiles.read(join(root, 'x'.repeat(5000)))).rejects.toMatchObject({ reason: 'its name is too long' })
       await expect(systemFiles.read(socket)).rejects.toMatchObject({ reason: 'it is a socket' })
       await expect(systemFiles.read('/dev/zero', { maxBytes: 1024 })).rejects.toMatchObject({ reason: 'it is a device' })

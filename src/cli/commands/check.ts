@@ -19,8 +19,7 @@ export const check: Command = async context => {
     ...(flags.on('servers') ? ['--servers'] : []),
     ...(flags.list('limit').length === 0 ? [] : ['--limit']),
   ]
-  if (beside !== undefined)
-    throw usageError(`--conf judges one file by itself: ${beside} has no part in it`, `leave out --conf or ${beside}`)
+  if (beside !== undefined) throw usageError(`--conf checks one file alone: ${beside} does not apply`, `leave out --conf or ${beside}`)
   return checkConf(context, resolve(ports.cwd, conf))
 }
 
@@ -66,5 +65,5 @@ function printIssues({ output }: CommandContext, file: string, errors: Parameter
 const refusal = (errors: number) => ({
   code: 'E_INVENTORY_INVALID',
   what: `${count(errors, 'error')} found`,
-  fix: 'mend what `errors` lists',
+  fix: 'fix what `errors` lists',
 })

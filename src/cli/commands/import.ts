@@ -46,7 +46,7 @@ export const importCommand: Command = async context => {
   const shown = (file: string) => relative(ports.cwd, file)
   const named = shown(path) === 'inventory.yml' ? '' : ` ${shown(path)}`
   for (const note of report.notes) output.text(`note: ${printable(note)}`)
-  for (const issue of report.issues) output.problem(`mend by hand: ${issueText(issue)}`)
+  for (const issue of report.issues) output.problem(`fix by hand: ${issueText(issue)}`)
   for (const warning of report.warnings) output.text(`warning: ${issueText(warning)}`)
   output.text(`written to ${shown(dirname(path)) || '.'}: ${report.files.map(file => relative(dirname(path), file.path)).join(', ')}`)
   output.text(`Next: hactl check${named}, then hactl plan${named}; files that hactl did not make need hactl deploy --adopt`)

@@ -9,9 +9,7 @@ export const remove: Command = async context => {
   await output.settle()
   output.text(
     servers
-      .map(({ name, removed }) =>
-        removed.length === 0 ? `${name}: no files of hactl's are there` : `${name}: ${removed.length} files removed`,
-      )
+      .map(({ name, removed }) => (removed.length === 0 ? `${name}: no hactl files` : `${name}: ${removed.length} files removed`))
       .join('\n'),
   )
   return { exit: 0, result: { servers } }
@@ -23,15 +21,15 @@ async function askForName(context: CommandContext, what: RemoveAnnouncement): Pr
   await output.settle()
   output.important(
     [
-      'This takes away what hactl put on these servers, and the packages that it installed:',
+      'This removes what hactl put on these servers, and the packages that it installed:',
       ...what.servers.map(({ name, files }) => `  ${name}: ${files.length === 0 ? 'no files' : files.join(' ')}`),
       ...(what.addresses.length === 0
         ? []
-        : [`nobody will hold ${what.addresses.join(', ')} afterwards, unless an older configuration that is put back does`]),
+        : [`no server will hold ${what.addresses.join(', ')} afterwards, unless a restored older configuration does`]),
     ].join('\n'),
   )
   if (context.flags.on('yes')) return true
   const prompter = await context.prompter()
-  const typed = await prompter.input({ message: `type the name of the cluster (${what.cluster}) to go on`, problem: () => undefined })
+  const typed = await prompter.input({ message: `type the name of the cluster (${what.cluster}) to continue`, problem: () => undefined })
   return typed === what.cluster
 }

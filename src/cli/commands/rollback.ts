@@ -9,11 +9,11 @@ export const rollback: Command = async context => {
   const input = {
     ...(await askingInput({ ...context, argument: undefined })),
     id: context.argument,
-    confirm: (plan: Plan) => showAndAsk(context, plan, 'Go back to this?'),
+    confirm: (plan: Plan) => showAndAsk(context, plan, 'Roll back to this?'),
   }
   const report = await app.rollback(input, ports, output.event)
   await output.settle()
   output.text(renderDeploy(report, output.style))
-  output.text(`the servers are as they were after ${report.id}; the inventory is not: hactl plan shows the difference`)
+  output.text(`the servers are as they were after ${report.id}; the inventory is unchanged: hactl plan shows the difference`)
   return { exit: 0, result: { id: report.id, servers: report.servers, holder: report.holder, duration_ms: report.durationMs } }
 }

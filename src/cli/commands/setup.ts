@@ -24,9 +24,9 @@ export const setup: Command = async context => {
   if (issues.length > 0) {
     throw new HactlError({
       code: 'E_USAGE',
-      what: 'these answers make no inventory',
+      what: 'these answers do not make a valid inventory',
       why: issues.map(issueText),
-      fix: 'answer these differently; nothing was written',
+      fix: 'give other answers; nothing was written',
     })
   }
   output.text(text)

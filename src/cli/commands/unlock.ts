@@ -19,6 +19,6 @@ export const unlock: Command = async context => {
 
 function describe({ name, lock, released }: UnlockReport['servers'][number]): string {
   if (lock === undefined) return `${name}: not locked`
-  const owner = printable(`${lock.owner}, ${lock.reason}, last heard of ${lock.ageSeconds} s ago`)
+  const owner = printable(`${lock.owner}, ${lock.reason}, last seen ${lock.ageSeconds} s ago`)
   return released ? `${name}: lock of ${owner}: released` : `${name}: locked by ${owner}`
 }

@@ -9,7 +9,7 @@ export const upgrade: Command = async context => {
   const { app, output, ports } = context
   const input = {
     ...(await askingInput(context)),
-    confirm: (plan: Plan) => showAndAsk(context, plan, 'Upgrade, one server after the other?'),
+    confirm: (plan: Plan) => showAndAsk(context, plan, 'Upgrade the servers, one at a time?'),
   }
   const report = await app.upgrade(input, ports, output.event)
   await output.settle()

@@ -13,7 +13,7 @@ export const verifyFailover: Command = async context => {
   const drills = flags.list('drill')
   if (flags.on('all') && drills.length > 0) throw usageError('--all and --drill exclude each other', 'give one of them')
   if (flags.on('destructive') && !flags.on('all') && drills.length === 0)
-    output.event({ kind: 'warning', text: '--destructive has no effect without --all or --drill: haproxy-stop alone is run' })
+    output.event({ kind: 'warning', text: '--destructive has no effect without --all or --drill: only haproxy-stop is run' })
   const report = await app.verifyFailover({ ...(await verifyInput(context)), drills }, ports, output.event)
   await output.settle()
   // --quiet speaks of problems only, and a failed drill is one.

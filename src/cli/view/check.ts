@@ -25,7 +25,7 @@ export function renderCheck(report: CheckReport, file: string, style: Style, col
 }
 
 /** undefined: there is no bound, the failover never comes. */
-const bound = (ms: number | undefined) => (ms === undefined ? 'for ever' : formatMs(ms))
+const bound = (ms: number | undefined) => (ms === undefined ? 'forever' : formatMs(ms))
 
 function emphasizeHead([head = '', ...rest]: string[], style: Style): string[] {
   return [style.bold(head), ...rest]

@@ -11,7 +11,7 @@ export function renderDeploy(report: DeployReport, style: Style): string {
       : `${name}: ${count(changed.length, 'change')}, ${unchanged} as wanted`,
   )
   for (const [vip, holder] of Object.entries(report.holder))
-    lines.push(style.bold(`${vip} is held by ${holder === '' ? 'none of the servers looked at' : holder}`))
+    lines.push(style.bold(`${vip} is held by ${holder === '' ? 'none of the servers checked' : holder}`))
   lines.push(`took ${formatMs(report.durationMs)}`)
   return `${lines.join('\n')}\n`
 }

@@ -23,11 +23,11 @@ export function renderMove(report: MoveReport, style: Style): string {
   const { server, drained, survivesReboot, changed, vips, notes } = report
   const lines: string[] = []
   if (changed) {
-    const state = drained ? `drained${survivesReboot ? ', also after a reboot' : ' until its next reboot'}` : 'drained no more'
+    const state = drained ? `drained${survivesReboot ? ', also after a reboot' : ' until its next reboot'}` : 'undrained'
     lines.push(style.bold(`${server} is ${state}`), ...vips.map(vip => `  ${movement(vip)}`))
   }
   lines.push(...notes.map(note => printable(note)))
-  if (changed && drained) lines.push(style.dim(`hactl undrain ${server} takes it back`))
+  if (changed && drained) lines.push(style.dim(`hactl undrain ${server} gives its priority back`))
   return `${lines.join('\n')}\n`
 }
 

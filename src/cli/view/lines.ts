@@ -46,9 +46,9 @@ function renderEvent(event: EngineEvent, verbose: boolean): string | undefined {
     case 'gate-waiting':
       return `${event.servers.join(', ')}: wait: ${event.title}${event.detail === undefined ? '' : `: ${event.detail}`}`
     case 'gate-passed':
-      return `${event.servers.join(', ')}: ${event.title}: holds after ${formatMs(event.durationMs)}`
+      return `${event.servers.join(', ')}: ${event.title}: passed after ${formatMs(event.durationMs)}`
     case 'gate-failed':
-      return `${event.servers.join(', ')}: ${event.title}: does not hold after ${formatMs(event.durationMs)}: ${event.detail}`
+      return `${event.servers.join(', ')}: ${event.title}: failed after ${formatMs(event.durationMs)}: ${event.detail}`
     case 'restored':
       return `${event.server}: restored: ${event.title}`
     case 'drill-announced':
@@ -82,7 +82,7 @@ function renderSample(sample: Sample): string {
 /** "srv-1  holds 192.0.2.200  haproxy inactive, keepalived active". */
 export function renderServer(sample: Sample, server: string): string {
   const holds = sample.holds[server]
-  if (holds === undefined) return `${server}  says nothing`
+  if (holds === undefined) return `${server}  does not report`
   const units = Object.entries(sample.units?.[server] ?? {}).map(([unit, state]) => `${unit} ${state}`)
   return [server, holds ? `holds ${sample.vip}` : ' '.repeat(`holds ${sample.vip}`.length), units.join(', ')].join('  ').trimEnd()
 }

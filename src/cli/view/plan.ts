@@ -78,7 +78,7 @@ function actionTitle(action: Action): string {
     case 'write-file':
       return `write ${action.path} (${action.mode} ${action.owner}:${action.group})`
     case 'own-file':
-      return `take ${action.path} as hactl's own (${action.mode} ${action.owner}:${action.group})`
+      return `adopt ${action.path} (${action.mode} ${action.owner}:${action.group})`
     case 'remove-file':
       return `remove ${action.path}`
     case 'set-sysctl':
@@ -95,12 +95,12 @@ export function renderDiff(action: Action): string[] {
   switch (action.kind) {
     case 'write-file': {
       if (action.before === undefined && action.beforeSha256 !== undefined)
-        return ['(what stands there now is not text, or too large to show)']
+        return ['(the current file is not text, or is too large to show)']
       const [before, after] = maskPair(action.before ?? '', action.after, action.masks)
       return unified(action.path, before, after)
     }
     case 'remove-file': {
-      if (action.before === undefined) return ['(what stands there now is not text, or too large to show)']
+      if (action.before === undefined) return ['(the current file is not text, or is too large to show)']
       return unified(action.path, maskPair(action.before, '', action.masks)[0], '')
     }
     case 'install-package':

@@ -32,7 +32,7 @@ export function renderStatus(report: StatusReport, style: Style): string {
 
 function renderVip(address: string, holders: readonly string[], { servers, unseen }: StatusReport, style: Style): string {
   if (holders.length === 1) return `${address} is held by ${holders[0]}`
-  if (holders.length === 0 && !servers.some(server => server.reachable)) return style.red(`it is unknown who holds ${address}`)
+  if (holders.length === 0 && !servers.some(server => server.reachable)) return style.red(`the holder of ${address} is unknown`)
   if (holders.length === 0 && unseen.length > 0)
     return style.red(`${address} is held by none of the servers seen; not seen: ${unseen.join(', ')}`)
   if (holders.length === 0) return style.red(`${address} is held by NOBODY`)

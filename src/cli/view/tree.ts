@@ -201,7 +201,7 @@ function createLine(branch: Branch, name: string): Line {
         if (state === 'passed') given.skip(printable(title))
         if (state === 'idle') given.skip(printable(`${title}: nothing was done`))
         if (state === 'working' && now !== undefined) {
-          given.skip(printable(goesOnBelow ? `${title}: ${now}, goes on below` : `${title}: stopped: ${now}`))
+          given.skip(printable(goesOnBelow ? `${title}: ${now}, continues below` : `${title}: stopped: ${now}`))
         }
       },
     })

@@ -40,11 +40,11 @@ function remarks(result: DrillResult): readonly string[] {
   const kept =
     connections === undefined || connectionsCut === undefined
       ? []
-      : [`${connectionsCut} of ${count(connections, 'long-lived connection')} cut (counted apart)`]
+      : [`${connectionsCut} of ${count(connections, 'long-lived connection')} cut (counted separately)`]
   const places = (result.origins ?? []).length > 1 ? (result.origins ?? []) : []
   const origins = places.map(
     ({ from, failedProbes, probes, outageMs }) =>
-      `from ${from}: ${failedProbes} of ${count(probes, 'probe')} lost, ${outageMs === undefined ? 'no answer in the end' : `outage ${formatMs(outageMs)}`}`,
+      `from ${from}: ${failedProbes} of ${count(probes, 'probe')} lost, ${outageMs === undefined ? 'no answer at the end' : `outage ${formatMs(outageMs)}`}`,
   )
   return [...result.reasons, ...result.notes, ...origins, ...kept].map(printable)
 }

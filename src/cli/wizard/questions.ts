@@ -66,7 +66,7 @@ function haproxyFromFlags(
   const servers = parseList(flags.list('backend'), grammar.backend, '--backend')
   const mode = flags.text('mode') === 'tcp' ? 'tcp' : 'http'
   if (config !== undefined) {
-    if (servers.length > 0 || bind.length > 0) throw usageError('--config excludes --backend and --bind', 'your own haproxy.cfg says both')
+    if (servers.length > 0 || bind.length > 0) throw usageError('--config excludes --backend and --bind', 'your own haproxy.cfg sets both')
     return { kind: 'config', path: config }
   }
   if (servers.length > 0) return { kind: 'backends', bind: bind.length > 0 ? bind : DEFAULT_BIND, mode, servers }
@@ -77,7 +77,7 @@ function haproxyFromFlags(
 export function missingFlags(given: Partial<SetupAnswers>): string[] {
   const servers = given.servers?.length ?? 0
   return [
-    ...(servers < 2 ? [`--server NAME=HOST (${servers === 0 ? 'two or more' : 'one more at least'})`] : []),
+    ...(servers < 2 ? [`--server NAME=HOST (${servers === 0 ? 'two or more' : 'at least one more'})`] : []),
     ...((given.vips?.length ?? 0) === 0 ? ['--vip ADDRESS/PREFIX'] : []),
   ]
 }
@@ -128,7 +128,7 @@ const SHOWN_HOSTS = 6
 async function askServers(found: Discovered, grammar: AnswerGrammar, prompter: Prompter): Promise<readonly AnsweredServer[]> {
   const known = found.hosts.length === 0 ? '' : ` (ssh knows ${found.hosts.slice(0, SHOWN_HOSTS).join(', ')})`
   const text = await prompter.input({
-    message: `Servers, separated by blanks, the first is master${known}:`,
+    message: `Servers, separated by spaces; the first is master${known}:`,
     problem: answer => serversProblem(words(answer).map((word, at) => grammar.server(word, at))),
   })
   return parseList(words(text), grammar.server, '--server')
@@ -141,11 +141,11 @@ function serversProblem(answers: readonly Answer<AnsweredServer>[]): string | un
     if ('problem' in answer) return answer.problem
     const { name, host } = answer.value
     if (names.has(name)) return `two servers are called ${name}: write name=host`
-    if (hosts.has(host)) return `${host} stands here twice`
+    if (hosts.has(host)) return `${host} is listed twice`
     names.add(name)
     hosts.add(host)
   }
-  return answers.length >= 2 ? undefined : 'failover needs two servers at least; each is HOST, NAME=HOST or NAME=USER@HOST:PORT'
+  return answers.length >= 2 ? undefined : 'failover needs at least two servers; each is HOST, NAME=HOST or NAME=USER@HOST:PORT'
 }
 
 async function askVip(grammar: AnswerGrammar, prompter: Prompter): Promise<readonly string[]> {
@@ -153,7 +153,7 @@ async function askVip(grammar: AnswerGrammar, prompter: Prompter): Promise<reado
     message: 'Virtual address, with the prefix of its network (192.0.2.200/24):',
     problem: answer =>
       words(answer).length === 0
-        ? 'one address at least'
+        ? 'give at least one address'
         : words(answer)
             .map(grammar.problem.vip)
             .find(p => p !== undefined),
@@ -177,7 +177,7 @@ async function askHaproxy(found: Discovered, grammar: AnswerGrammar, prompter: P
     return {
       kind,
       path: await prompter.input({
-        message: 'Path of it, relative to the inventory:',
+        message: 'Path of that file, relative to the inventory:',
         fallback: 'haproxy.cfg',
         problem: grammar.problem.path,
       }),
@@ -187,7 +187,7 @@ async function askHaproxy(found: Discovered, grammar: AnswerGrammar, prompter: P
     message: 'Servers behind HAProxy (address:port or name=address:port):',
     problem: answer => {
       const answers = words(answer).map((word, at) => grammar.backend(word, at))
-      if (answers.length === 0) return 'one server at least'
+      if (answers.length === 0) return 'give at least one server'
       return answers.map(one => ('problem' in one ? one.problem : undefined)).find(p => p !== undefined)
     },
   })

@@ -22,12 +22,12 @@ export function whyNobodyTook(
     })
     .sort((a, b) => b.effectivePriority - a.effectivePriority)
   const [best] = others
-  if (best === undefined) return 'no other server is fit to take over'
+  if (best === undefined) return 'no other server can take over'
   const unmoved = is.effectivePriority === was.effectivePriority
   if (best.effectivePriority <= is.effectivePriority) {
     return unmoved
-      ? `keepalived on ${from} does not notice: its priority is ${is.effectivePriority} as before, because its check still succeeds or weighs nothing`
-      : `the weight is too small: ${from} goes down from ${was.effectivePriority} to ${is.effectivePriority}, and the best of the others, ${best.server}, has only ${best.effectivePriority}`
+      ? `keepalived on ${from} has not noticed: its priority is still ${is.effectivePriority}, because its check still succeeds or has weight 0`
+      : `the weight is too small: ${from} drops from ${was.effectivePriority} to ${is.effectivePriority}, and the best of the others, ${best.server}, has only ${best.effectivePriority}`
   }
   if (best.nopreempt) {
     return `${best.server} has priority ${best.effectivePriority}, more than ${from} with ${is.effectivePriority}, but nopreempt keeps it from taking over while ${from} still sends adverts: a weight and nopreempt exclude each other`

@@ -70,7 +70,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   }),
   'hang-haproxy': () => ({
     title: 'hang haproxy (SIGSTOP to all of its processes)',
-    undoTitle: 'let haproxy run on (SIGCONT)',
+    undoTitle: 'continue haproxy (SIGCONT)',
     script: call`signal STOP haproxy`,
     undo: call`continue_again haproxy`,
     confirm: runsOn('haproxy'),
@@ -79,7 +79,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   }),
   'crash-haproxy-repeatedly': () => ({
     title: `kill haproxy ${CRASHES} times, every ${CRASH_EVERY_SECONDS} s`,
-    undoTitle: 'end the killing and start haproxy',
+    undoTitle: 'stop the kills and start haproxy',
     script: loop(call`crash_repeatedly ${CRASHES} ${CRASH_EVERY_SECONDS}`),
     undo: call`end_loop`,
     confirm: call`loop_has_ended`,
@@ -89,7 +89,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   }),
   'reload-haproxy-repeatedly': () => ({
     title: `reload haproxy ${RELOADS} times, every second`,
-    undoTitle: 'end the reloading',
+    undoTitle: 'stop the reloads',
     script: loop(call`reload_repeatedly ${RELOADS} 1`),
     undo: call`end_loop`,
     confirm: call`loop_has_ended`,
@@ -117,7 +117,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   }),
   'hang-keepalived': () => ({
     title: "hang keepalived's VRRP process (SIGSTOP)",
-    undoTitle: 'let keepalived run on (SIGCONT)',
+    undoTitle: 'continue keepalived (SIGCONT)',
     script: call`stop_vrrp_process`,
     undo: call`continue_again keepalived`,
     confirm: runsOn('keepalived'),
@@ -132,14 +132,14 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
     severs: false,
   }),
   'drop-vrrp-in': () => ({
-    title: 'drop the VRRP that comes in',
+    title: 'drop incoming VRRP',
     undoTitle: 'let VRRP pass again',
     script: cutVrrpScript(['in']),
     ...UNFILTER,
     severs: false,
   }),
   'drop-vrrp-out': () => ({
-    title: 'drop the VRRP that goes out',
+    title: 'drop outgoing VRRP',
     undoTitle: 'let VRRP pass again',
     script: cutVrrpScript(['out']),
     ...UNFILTER,
@@ -161,7 +161,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   }),
   reboot: () => ({ title: 'reboot the server', ...bootBy(sh`systemctl reboot`) }),
   'kill-server': () => ({
-    title: 'reboot the server without ending anything first, as a power failure would',
+    title: 'reboot the server without stopping anything first, as a power failure would',
     // Twice: not even the file systems are unmounted (systemctl(1), --force). They are written out here: a drill is not about lost files.
     ...bootBy(sh`sync && systemctl reboot --force --force`),
   }),

@@ -25,7 +25,7 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
   const failedProbes = probes.filter(probe => !probe.ok).length
 
   const unrestored = restorationFindings(about, record, holders)
-  const stopped = (record.stopped ?? []).map((text): Finding => ({ code: 'E_UNHEALTHY', text: `the drill was ended: ${text}` }))
+  const stopped = (record.stopped ?? []).map((text): Finding => ({ code: 'E_UNHEALTHY', text: `the drill was stopped: ${text}` }))
   const seen =
     stopped.length > 0
       ? stopped
@@ -181,12 +181,12 @@ function holderFindings(about: DrillCase, intervals: readonly HoldInterval[], di
 function movesFindings(about: DrillCase, intervals: readonly HoldInterval[]): readonly Finding[] {
   const moves = movesOf(intervals)
   if (about.expect.moves === undefined || moves <= about.expect.moves) return []
-  return [{ code: 'E_FAILOVER_UNWANTED', text: `${about.vip} moved ${moves} times; at most ${about.expect.moves} are right` }]
+  return [{ code: 'E_FAILOVER_UNWANTED', text: `${about.vip} moved ${moves} times; at most ${about.expect.moves} expected` }]
 }
 
 function lostFindings(about: DrillCase, failedProbes: number): readonly Finding[] {
   if (about.expect.lost === undefined || failedProbes <= about.expect.lost) return []
-  return [{ code: 'E_FAILOVER_SLOW', text: `${failedProbes} new connections were lost; at most ${about.expect.lost} may be` }]
+  return [{ code: 'E_FAILOVER_SLOW', text: `${failedProbes} new connections were lost; at most ${about.expect.lost} allowed` }]
 }
 
 function failbackFindings(about: DrillCase, failback: string | undefined, outageMs: number | undefined): readonly Finding[] {
@@ -217,18 +217,18 @@ function notesOn(
   if (about.onEach === true) notes.push(`${about.vip} went ${[about.from, ...takers.map(taker => taker.to ?? 'nowhere')].join(' -> ')}`)
   if (!about.goesHome && failback !== undefined && failback !== about.from) {
     notes.push(
-      `${about.vip} stays on ${failback}: this cluster does not preempt; hactl drain ${failback} and hactl undrain ${failback} bring it home`,
+      `${about.vip} stays on ${failback}: this cluster does not preempt; hactl drain ${failback} and hactl undrain ${failback} bring it back`,
     )
   }
   if (about.boots === true)
     notes.push(
       ...firewallChanges(record).map(
-        server => `${server} has other packet filter rules since it booted: see that what it needs is loaded at boot`,
+        server => `${server} has other packet filter rules since it booted: check that the rules it needs are loaded at boot`,
       ),
     )
   const moves = movesOf(intervals)
   const expected = failback === about.from ? takers.length + 1 : takers.length
-  if (moves > expected) notes.push(`${about.vip} moved ${moves} times, ${expected} would have done`)
+  if (moves > expected) notes.push(`${about.vip} moved ${moves} times; expected ${expected}`)
   return notes
 }
 
@@ -238,7 +238,7 @@ function errorNotes(about: DrillCase, probes: readonly ProbeSample[]): readonly 
   for (const { ok, error } of probes) if (!ok) counts.set(error ?? 'unknown', (counts.get(error ?? 'unknown') ?? 0) + 1)
   if (counts.size === 0) return []
   const errors = [...counts].sort((a, b) => b[1] - a[1]).map(([error, count]) => `${count} x ${error}`)
-  return [`what the lost probes of ${about.vip} met: ${errors.join(', ')}`]
+  return [`errors of the lost probes of ${about.vip}: ${errors.join(', ')}`]
 }
 
 /** How often the address came to a server that did not have it just before. */

@@ -15,7 +15,7 @@ const uncut = shWith('uncut.sh')
 
 export const CUT_NEEDS: NonNullable<Disturbance['needs']> = {
   script: cut`can_cut`,
-  what: 'neither nft nor iptables works there: without a packet filter hactl cannot cut traffic in a way that is undone by itself',
+  what: 'neither nft nor iptables works on the server: without a packet filter hactl cannot cut traffic so that the cut is undone by itself',
   fix: 'apt-get install nftables (no rule of its own changes any traffic), or leave this drill out',
 }
 

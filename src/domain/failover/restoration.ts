@@ -9,9 +9,7 @@ export function restorationFindings(about: DrillCase, record: DrillRecord, holde
   for (const before of record.before) {
     const after = record.after.find(state => state.server === before.server)
     if (after === undefined) {
-      texts.push(
-        `${before.server} could not be asked how it stands after the drill: get it back, then hactl status --limit ${before.server}`,
-      )
+      texts.push(`${before.server} could not be reached after the drill: bring it back, then run hactl status --limit ${before.server}`)
       continue
     }
     for (const [unit, state] of Object.entries(before.units)) {
@@ -33,12 +31,13 @@ export function restorationFindings(about: DrillCase, record: DrillRecord, holde
   for (const server of about.boots === true ? [] : firewallChanges(record)) {
     texts.push(`${server}: the packet filter is not what it was before the drill: nft list ruleset (or iptables-save) shows it`)
   }
-  if (holders.length === 0) texts.push(`nobody holds ${about.vip} after the drill: hactl status names who is not well`)
+  if (holders.length === 0) texts.push(`nobody holds ${about.vip} after the drill: hactl status shows which server is not healthy`)
   if (holders.length > 1)
     texts.push(
       `${holders.join(' and ')} hold ${about.vip} after the drill: systemctl restart keepalived on ${holders.filter(holder => holder !== about.from).join(' and ')}`,
     )
-  if (!answersInTheEnd(record.samples)) texts.push(`${about.vip} does not answer after the drill: hactl status names who is not well`)
+  if (!answersInTheEnd(record.samples))
+    texts.push(`${about.vip} does not answer after the drill: hactl status shows which server is not healthy`)
   return texts.map(text => ({ code: 'E_UNDO_FAILED', text }))
 }
 

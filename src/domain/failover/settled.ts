@@ -74,10 +74,10 @@ export function secondFaults(samples: readonly Sample[], servers: readonly strin
       const word = samples.findLast(
         (sample): sample is HolderSample => sample.kind === 'holder' && sample.server === server && sample.reachable,
       )
-      if (word === undefined || nowMs - word.atMs > GONE_AFTER_MS) return [`${server} has fallen silent, and it is not what was disturbed`]
+      if (word === undefined || nowMs - word.atMs > GONE_AFTER_MS) return [`${server} stopped reporting, although it was not disturbed`]
       return Object.entries(word.units)
         .filter(([, state]) => DOWN.includes(state))
-        .map(([unit, state]) => `${unit} on ${server} is ${state}, and it is not what was disturbed`)
+        .map(([unit, state]) => `${unit} on ${server} is ${state}, although it was not disturbed`)
     })
 }
 

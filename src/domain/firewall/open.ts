@@ -32,7 +32,7 @@ export function openingFor(firewall: ObservedFirewall, needs: readonly Need[]): 
   if (chains === undefined) return { kind: 'impossible', why: 'its rules could not be read' }
   const blocked = blockedNeeds(firewall, withoutOwnRules(firewall, chains), needs)
   if (blocked.length === 0) return { kind: 'none' }
-  if (blocked.some(one => one.flavour === 'firewalld')) return { kind: 'impossible', why: 'firewalld keeps its rules itself' }
+  if (blocked.some(one => one.flavour === 'firewalld')) return { kind: 'impossible', why: 'firewalld manages its rules itself' }
   const ufw = blocked.filter(one => one.flavour === 'ufw')
   if (ufw.some(one => one.need.packet.protocol === VRRP) && !ufwKnowsVrrp(firewall.ufw ?? ''))
     return {

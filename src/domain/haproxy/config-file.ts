@@ -18,7 +18,7 @@ export function configFileIssues(text: string, name: string): { readonly errors:
     warnings: [
       {
         path: PATH,
-        message: `the last line of ${name} has no line feed: haproxy takes the file for a cut one and refuses it`,
+        message: `the last line of ${name} has no line feed: haproxy treats the file as truncated and refuses it`,
         fix: 'end it with a newline',
       },
     ],

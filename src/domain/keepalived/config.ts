@@ -27,8 +27,8 @@ function word(value: string, what: string): string {
   if (isKeepalivedWord(value)) return value
   throw new HactlError({
     code: 'E_INVENTORY_INVALID',
-    what: `${what}: "${value.replace(/[^\x20-\x7e]/g, '?')}" cannot stand in keepalived.conf`,
-    why: ['blanks, quotes, braces and the characters ! # $ \\ mean something else to keepalived'],
+    what: `${what}: "${value.replace(/[^\x20-\x7e]/g, '?')}" cannot be written in keepalived.conf`,
+    why: ['spaces, quotes, braces and the characters ! # $ \\ mean something else to keepalived'],
     fix: 'use letters, digits and . _ - : / @',
   })
 }
@@ -40,8 +40,8 @@ function authPass(instance: Instance, pass: string): string {
   if (pass === '') throw refuse('is empty', 'its source gave nothing', 'check the variable, file or command that it comes from')
   if (!isKeepalivedWord(pass))
     throw refuse(
-      'has characters that keepalived.conf cannot carry',
-      'quotes, blanks, braces, ! # $ \\ and a leading @ are syntax there',
+      'has characters that keepalived.conf cannot hold',
+      'quotes, spaces, braces, ! # $ \\ and a leading @ are syntax there',
       'use letters and digits',
     )
   // keepalived cuts the rest off itself, with a complaint; the inventory's check has warned.

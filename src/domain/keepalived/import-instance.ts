@@ -51,13 +51,13 @@ export function instanceOf(name: string, by: readonly Here[], servers: number, m
   noteUnknown(by, where, word => KNOWN_IN_INSTANCE.has(word), note)
   const tracked = by.flatMap(({ node }) => listOf(node, 'track_file').map(line => line.words[0] ?? ''))
   for (const file of new Set(tracked))
-    if (!OWN_TRACKERS.has(file)) note(`${where}: track_file ${file} is not carried over: hactl has no word for it`)
+    if (!OWN_TRACKERS.has(file)) note(`${where}: track_file ${file} is not carried over: hactl has no setting for it`)
 
   const priority = byServer(({ node }) => numeric(valueOf(node, 'priority')) ?? 100)
   const highest = Math.max(...Object.values(priority))
   for (const { server, node } of by) {
     if (valueOf(node, 'state') === 'MASTER' && priority[server] !== highest)
-      note(`${where}: ${server} has state MASTER, but not the highest priority: hactl goes by the priority`)
+      note(`${where}: ${server} has state MASTER, but not the highest priority: hactl uses the priority`)
   }
   const interfaces = byServer(({ node }) => valueOf(node, 'interface'))
   const [card, ...otherCards] = new Set(Object.values(interfaces))

@@ -41,5 +41,5 @@ export function given<Key extends string, Value>(key: Key, value: Value | undefi
 export function noteUnknown(by: readonly Here[], where: string, isKnown: (word: string) => boolean, note: Note): void {
   const unknown = by.flatMap(({ node }) => node.children ?? []).map(node => node.words[0] ?? '')
   for (const word of new Set(unknown.filter(word => !isKnown(word))))
-    note(`${where}: ${word} is not carried over: hactl has no word for it`)
+    note(`${where}: ${word} is not carried over: hactl has no setting for it`)
 }

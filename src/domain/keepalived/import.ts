@@ -75,7 +75,7 @@ function noteUnknownBlocks(parsed: readonly { readonly conf: KeepalivedConf }[],
     for (const { words } of conf.nodes) {
       const [word = ''] = words
       if (!known.has(word) && !word.startsWith('include'))
-        note(`${words.slice(0, 2).join(' ')} is not carried over: hactl has no word for it`)
+        note(`${words.slice(0, 2).join(' ')} is not carried over: hactl has no setting for it`)
     }
   }
 }
@@ -94,7 +94,7 @@ function globalDefsOf(globals: readonly Here[], note: Note): GlobalDefs {
     note,
   )
   const names = new Set(globals.map(({ node }) => valueOf(node, 'router_id')))
-  if (names.size > 1) note('global_defs.router_id is another on each server: it was left out, and keepalived takes the host name')
+  if (names.size > 1) note('global_defs.router_id differs from server to server: it was left out, and keepalived uses the host name')
   return {
     ...(emails === undefined || emails === '' ? {} : { notification_email: emails.split(' ') }),
     ...given('notification_email_from', value('notification_email_from')),
@@ -118,7 +118,7 @@ function scriptOf(scripts: readonly Here[], by: readonly Here[], note: Note): Vr
   for (const other of names) if (other !== name) note(`vrrp_script ${other} is not carried over: hactl tracks one script, its own`)
   const mine = about(name)
   const command = child(mine[0]?.node, 'script')?.words.slice(1).join(' ') ?? ''
-  if (command !== CHECK_SCRIPT) note(`vrrp_script ${name} runs "${command}"; hactl puts a check of its own in its place`)
+  if (command !== CHECK_SCRIPT) note(`vrrp_script ${name} runs "${command}"; hactl replaces it with a check of its own`)
   const value = (keyword: string) => numeric(shared(mine, `vrrp_script ${name}: ${keyword}`, ({ node }) => valueOf(node, keyword), note))
   const line = tracked.find(({ words }) => words[0] === name)?.words ?? []
   const ownWeight = numeric(line[line.indexOf('weight') + 1])

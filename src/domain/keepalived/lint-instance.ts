@@ -50,7 +50,7 @@ const priority: Rule = instance => {
       finding(
         instance,
         'priority',
-        '255 makes keepalived drop every check: a failed haproxy keeps the address for ever',
+        '255 makes keepalived drop every check: a failed haproxy keeps the address forever',
         'use 254 or less',
         true,
       ),
@@ -58,7 +58,7 @@ const priority: Rule = instance => {
   if (!Number.isInteger(value) || value < 1 || value > PRIORITY_MAX)
     return [finding(instance, 'priority', 'must be 1 to 254', 'use 1 to 254', true)]
   if (!instance.has('priority'))
-    return [finding(instance, 'priority', 'is missing: 100 holds, on every server alike', 'give each server its own')]
+    return [finding(instance, 'priority', 'is missing: keepalived uses 100 on every server', 'give each server its own')]
   return []
 }
 
@@ -220,7 +220,7 @@ const habits: Rule = instance => {
       finding(
         instance,
         'garp_master_refresh',
-        'neighbours that learned a wrong MAC address are never told again',
+        'neighbours that learned a wrong MAC address are never corrected',
         'add garp_master_refresh 30',
       ),
     )

@@ -20,13 +20,13 @@ function globalRules(context: LintContext): readonly Finding[] {
       path: '',
       line: problem.line,
       message: problem.message,
-      fix: 'keepalived reads something else than you see: mend it first',
+      fix: 'keepalived reads something other than you see: fix it first',
     })
   for (const include of conf.includes) {
     found.push({
       path: 'include',
       line: include.line,
-      message: `${include.path} is not read here: what it sets is not judged`,
+      message: `${include.path} is not read here: what it sets is not checked`,
       fix: 'lint the file with everything in it',
     })
   }
@@ -104,14 +104,14 @@ function scriptRules({ scripts, instances }: LintContext): readonly Finding[] {
     else if (/^(\/(usr\/)?bin\/)?(ba|da)?sh$/.test(program))
       say(
         'script',
-        `keepalived looks at ${program} only: where ${rest[0] ?? 'the file'} is missing or unreadable nobody is told, and the check fails`,
+        `keepalived looks at ${program} only: where ${rest[0] ?? 'the file'} is missing or unreadable, keepalived reports nothing and the check fails`,
         `make ${rest[0] ?? 'the file'} executable and name it by its absolute path`,
       )
     else if (!program.startsWith('/')) say('script', `${program} is looked up in keepalived's own PATH`, 'name it by its absolute path')
     if (/\b(pidof|pgrep|killall)\b/.test(command))
       say(
         'script',
-        'sees whether there is a process: a hung haproxy keeps the address for ever',
+        'sees only whether a process exists: a hung haproxy keeps the address forever',
         'ask haproxy itself, on a loopback port or its socket',
       )
     if (weight === undefined)

@@ -33,13 +33,14 @@ export function refusalsBetween(one: string, other: string): readonly string[] {
 
 function differencesOf(one: InstanceView, other: InstanceView): readonly string[] {
   const found: string[] = []
-  if (one.virtualRouterId !== other.virtualRouterId) found.push('another virtual_router_id')
-  if (one.version !== other.version) found.push('another VRRP version')
-  if (one.mode !== other.mode) found.push(one.mode === 'unicast' || other.mode === 'unicast' ? 'unicast on one side only' : 'another group')
-  else if (one.mode === 'unicast' && !(knows(one, other) && knows(other, one))) found.push('it is no unicast_peer')
-  if (one.addresses !== other.addresses) found.push('other virtual addresses')
-  if (one.authentication !== other.authentication) found.push('another authentication')
-  if (one.advertMs !== other.advertMs && (one.version === 2 || other.version === 2)) found.push('another advert_int')
+  if (one.virtualRouterId !== other.virtualRouterId) found.push('a different virtual_router_id')
+  if (one.version !== other.version) found.push('a different VRRP version')
+  if (one.mode !== other.mode)
+    found.push(one.mode === 'unicast' || other.mode === 'unicast' ? 'unicast on one side only' : 'a different group')
+  else if (one.mode === 'unicast' && !(knows(one, other) && knows(other, one))) found.push('it is not a unicast_peer')
+  if (one.addresses !== other.addresses) found.push('different virtual addresses')
+  if (one.authentication !== other.authentication) found.push('different authentication')
+  if (one.advertMs !== other.advertMs && (one.version === 2 || other.version === 2)) found.push('a different advert_int')
   return found
 }
 

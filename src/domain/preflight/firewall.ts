@@ -23,7 +23,7 @@ export function firewallFinding(cluster: Cluster, node: ObservedNode, facts: Nod
   const isMeant = cluster.firewall === 'open'
   if (isMeant && opening.kind === 'open') return passed('firewall', server, `${what}: ${WILL_BE_OPENED}`)
   const commands = openingCommands(firewall, blocked).join('; ')
-  const fix = opening.kind === 'open' ? `firewall: open in the inventory does it, or type: ${commands}` : commands
+  const fix = opening.kind === 'open' ? `set firewall: open in the inventory, or run: ${commands}` : commands
   // Where keepalived already works, a rule added since is for the operator to judge: what runs may pass as "established".
   const works = node.services.keepalived.active === 'active'
   if (works || !blocked.some(one => one.need.isVital)) return warning('firewall', server, what, fix)

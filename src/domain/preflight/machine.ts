@@ -42,7 +42,7 @@ export function systemFindings(node: ObservedNode): readonly Finding[] {
       : failed('system', {
           code: 'E_OS_UNSUPPORTED',
           server,
-          what: `${facts.os.pretty} is not a Debian or Ubuntu`,
+          what: `${facts.os.pretty} is neither Debian nor Ubuntu`,
           why: ['hactl installs with apt and knows how Debian ships haproxy and keepalived'],
           fix: 'use a server with Debian 11 or Ubuntu 20.04, or one of their later releases',
         }),
@@ -109,7 +109,7 @@ function diskFinding(node: ObservedNode): Finding {
   const needsKiB = mustInstall(node) ? INSTALL_NEEDS_KIB : FILES_NEED_KIB
   const mib = (kib: number) => `${Math.floor(kib / 1024)} MiB`
   const { freeVarKiB } = node.facts
-  if (freeVarKiB === undefined) return unknown('disk', node.server, 'df did not tell how much is free under /var')
+  if (freeVarKiB === undefined) return unknown('disk', node.server, 'df did not report the free space under /var')
   const free = `${mib(freeVarKiB)} free under /var`
   if (freeVarKiB >= needsKiB) return passed('disk', node.server, free)
   return failed('disk', {
@@ -123,11 +123,11 @@ function diskFinding(node: ObservedNode): Finding {
 
 function dpkgFinding(node: ObservedNode): Finding {
   if (node.facts.cloudInitRuns === true)
-    return warning('dpkg', node.server, 'cloud-init still sets it up, and may install packages', 'wait: cloud-init status --wait')
-  if (!node.dpkgBroken) return passed('dpkg', node.server, 'whole')
+    return warning('dpkg', node.server, 'cloud-init is still setting it up, and may install packages', 'wait: cloud-init status --wait')
+  if (!node.dpkgBroken) return passed('dpkg', node.server, 'no interrupted installation')
   return mustInstall(node)
-    ? warning('dpkg', node.server, 'an installation was cut off; deploy finishes it first', 'or now: dpkg --configure -a')
-    : warning('dpkg', node.server, 'an installation was cut off', 'dpkg --configure -a')
+    ? warning('dpkg', node.server, 'an installation was interrupted; deploy finishes it first', 'or now: dpkg --configure -a')
+    : warning('dpkg', node.server, 'an installation was interrupted', 'dpkg --configure -a')
 }
 
 /** Whether keepalived will run what hactl puts there: it looks at every folder above a script. */
@@ -138,7 +138,7 @@ export function checkScriptFinding(node: ObservedNode): Finding {
     code: 'E_UNHEALTHY',
     server: node.server,
     what: `${unsafe.what}, above ${CHECK_SCRIPT}`,
-    why: ['what others than root can change keepalived does not run as root: it would leave the check out, and say so in its log only'],
+    why: ['keepalived does not run as root what other users can change: it would leave the check out, and report that only in its log'],
     fix: `on ${node.server}: chown root:root ${unsafe.path} && chmod go-w ${unsafe.path}`,
   })
 }

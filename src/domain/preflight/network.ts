@@ -19,7 +19,7 @@ export function portFindings(cluster: Cluster, nodes: readonly ObservedNode[]): 
   const binds = readBinds(cluster.haproxyConfig.text)
   return nodes.flatMap(node => {
     const { server, listeners } = node
-    if (listeners === undefined) return [unknown('ports', server, 'ss is not there to tell')]
+    if (listeners === undefined) return [unknown('ports', server, 'ss is not installed')]
     const taken = new Map(
       binds.flatMap(bind => {
         const other = listeners.find(listener => listener.process !== 'haproxy' && isSame(bind, listener))
@@ -34,7 +34,7 @@ export function portFindings(cluster: Cluster, nodes: readonly ObservedNode[]): 
         code: 'E_PORT_TAKEN',
         server,
         what: `port ${bind.port} is taken by ${name}`,
-        why: [`it listens on ${other.address ?? 'all addresses'}, where the frontend ${bind.section} shall listen`],
+        why: [`it listens on ${other.address ?? 'all addresses'}, where the frontend ${bind.section} is to listen`],
         fix: `stop it (ss -ltnp 'sport = :${bind.port}' shows it), or give ${bind.section} another port`,
       })
     })
@@ -79,7 +79,7 @@ export function addressFindings(cluster: Cluster, nodes: readonly ObservedNode[]
     if (own.length === 0) return fixed.length > 0 ? fixed : [passed('address', server, 'nobody else answers for the virtual addresses')]
     const taken = own.map(({ address, linkAddress, by }): Finding => {
       // With servers left out, the answer may come from one of them.
-      if (!isComplete) return unknown('address', server, `${linkAddress} has ${address}: a server left out, or a stranger`)
+      if (!isComplete) return unknown('address', server, `${linkAddress} has ${address}: a server left out, or an unknown machine`)
       const what = `the virtual address ${address} is already in use by another machine`
       // Told once, by the first that saw it.
       if (by[0] !== server) return { check: 'address', server, verdict: 'failed', found: what }

@@ -105,7 +105,7 @@ function heardFindings(
         fix:
           apart.length > 0
             ? 'put all servers of an instance into one network segment, or name another interface'
-            : `let protocol 112 pass between them: a switch, a security group or a firewall on the way stops it${link.multicast ? '; where only multicast is stopped, unicast_peer: true goes without it' : ''}`,
+            : `let protocol 112 pass between them: a switch, a security group or a firewall on the way stops it${link.multicast ? '; where only multicast is stopped, unicast_peer: true avoids it' : ''}`,
       }),
     )
   }
@@ -123,7 +123,7 @@ function heardFindings(
     )
   }
   if (findings.length > 0) return findings
-  if (link.peers.length === 0) return [unknown('vrrp', server, 'there was nobody to hear')]
+  if (link.peers.length === 0) return [unknown('vrrp', server, 'there was no peer to hear')]
   return [passed('vrrp', server, `heard ${names(link.peers)} on ${link.interface}`)]
 }
 
@@ -147,14 +147,14 @@ function routerFinding(cluster: Cluster, server: string, report: WireReport, nod
   const what = `${[...new Set(strangers.map(one => one.address))].join(' and ')} already speaks VRRP with virtual_router_id ${first.virtualRouterId} on ${report.link.interface}`
   const used = new Set([...report.routers.map(router => router.virtualRouterId), ...cluster.instances.map(one => one.virtualRouterId)])
   const free = Array.from({ length: 255 }, (_, index) => index + 1).find(id => id >= first.virtualRouterId && !used.has(id))
-  const fix = `choose another virtual_router_id${free === undefined ? '' : `, such as ${free}`}; or stop keepalived on ${first.address} if it is a server of this cluster's past`
+  const fix = `choose another virtual_router_id${free === undefined ? '' : `, such as ${free}`}; or stop keepalived on ${first.address} if it is a former server of this cluster`
   // With servers left out, it may be one of them by an address that nobody knows.
   if (nodes.length < cluster.servers.length) return warning('router id', server, what, fix)
   return failed('router id', {
     code: 'E_VRID_TAKEN',
     server,
     what,
-    why: ['two clusters with one number on one network hear each other, and each takes the other for a misconfigured peer'],
+    why: ['two clusters with the same number on one network hear each other, and each takes the other for a misconfigured peer'],
     fix,
   })
 }

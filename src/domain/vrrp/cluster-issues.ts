@@ -61,7 +61,7 @@ function priorityRange({ cluster, instance, path }: Place): readonly Issue[] {
     if (Number.isInteger(priority) && priority >= 1 && priority <= 254) return []
     const message =
       priority === 255
-        ? 'priority 255 makes keepalived ignore the check: a failed haproxy keeps the address for ever'
+        ? 'priority 255 makes keepalived ignore the check: a failed haproxy keeps the address forever'
         : `priority ${priority} is outside of 1 to 254`
     return [{ path: `${path}.priority.${server.name}`, message, fix: 'use 1 to 254, the highest for the first master' }]
   })
@@ -135,7 +135,7 @@ function hangByWeight(place: Place): readonly Issue[] {
   const { cluster, instance, path } = place
   if (cluster.profile !== 'fast' || cluster.check.weight === 0) return []
   const rows = wrongRows(place, checkFailureKind(cluster))
-  const slow = `${path}: a hung haproxy is outlived (dead-master time) instead of given up at once, because vrrp_script.weight is ${cluster.check.weight}`
+  const slow = `${path}: a hung haproxy keeps the address for the dead-master time instead of giving it up at once, because vrrp_script.weight is ${cluster.check.weight}`
   const never = `${path}: a hung haproxy may keep the address, because vrrp_script.weight ${cluster.check.weight} is too small (${rowList(rows)})`
   return [
     { path: 'vrrp_script.weight', message: rows.length > 0 && !instance.nopreempt ? never : slow, fix: 'leave vrrp_script.weight at 0' },
@@ -288,7 +288,7 @@ function mail(cluster: Cluster): readonly Issue[] {
       fix: 'set smtp_alert: true',
     })
   if (notificationEmail.length === 0 && cluster.instances.some(i => i.smtpAlert))
-    issues.push({ path: 'vrrp_instances', message: 'smtp_alert has nobody to write to', fix: 'set global_defs.notification_email' })
+    issues.push({ path: 'vrrp_instances', message: 'smtp_alert has no recipient', fix: 'set global_defs.notification_email' })
   return issues
 }
 

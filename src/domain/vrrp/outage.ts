@@ -110,7 +110,7 @@ function classicBound(cluster: Cluster, instance: Instance, event: OutageEvent):
       return {
         expectedMs: whole.announcedMs,
         worstMs: whole.announcedMs + ARRIVAL_MS + BUSY_MS,
-        how: `keepalived says goodbye; the backup waits its skew of ${seconds(whole.announcedMs)}`,
+        how: `keepalived sends priority 0; the backup waits its skew of ${seconds(whole.announcedMs)}`,
       }
     case 'server-dead':
       if (whole === undefined) return 'there is no server that could take over'
@@ -143,7 +143,7 @@ function fastBound(cluster: Cluster, instance: Instance, event: OutageEvent): Fo
       return {
         expectedMs: 0,
         worstMs,
-        how: `hands over before it stops; where no backup has taken over within ${limit}, it stops all the same`,
+        how: `hands over before it stops; where no backup has taken over within ${limit}, it stops anyway`,
       }
     }
     case 'haproxy-kill':

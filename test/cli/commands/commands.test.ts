@@ -424,7 +424,7 @@ describe('check', () => {
     expect(exit).toBe(0)
     expect(out).toMatch(/none +srv-1\n/)
     expect(out).toMatch(/srv-1, srv-2 +NOBODY\n/)
-    expect(out).toMatch(/haproxy-stop +4\.6 s +for ever +the script fails twice/)
+    expect(out).toMatch(/haproxy-stop +4\.6 s +forever +the script fails twice/)
     expect(out).toContain('inventory.yml:12:3: warning: vrrp_instances[0].authentication: travels in plain text')
     expect(out).toContain('0 errors, 1 warning')
   })
@@ -453,7 +453,7 @@ describe('unlock', () => {
     const app = { unlock: async () => ({ servers: [{ name: 'srv-1', lock, released: false }] }) }
     const { exit, err, out } = await runLine(['unlock'], { app })
     expect(exit).toBe(5)
-    expect(out).toContain('srv-1: locked by ops@laptop, deploy, last heard of 3 s ago')
+    expect(out).toContain('srv-1: locked by ops@laptop, deploy, last seen 3 s ago')
     expect(err).toContain('--force')
   })
 

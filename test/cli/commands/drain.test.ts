@@ -30,7 +30,7 @@ describe('drain', () => {
       [
         'srv-1 is drained until its next reboot',
         '  192.0.2.200: srv-1 -> srv-2, 0 of 160 probes lost',
-        'hactl undrain srv-1 takes it back',
+        'hactl undrain srv-1 gives its priority back',
         '',
       ].join('\n'),
     )
@@ -113,7 +113,7 @@ describe('drain', () => {
 describe('undrain', () => {
   test('says what came back and what the lost probes met', async () => {
     const { out } = await runLine(['undrain', 'srv-1', '--yes'], { app: { undrain: async () => MOVED_BACK } })
-    expect(out).toBe('srv-1 is drained no more\n  192.0.2.200: srv-2 -> srv-1, 1 of 160 probes lost, outage 38 ms (ECONNRESET)\n')
+    expect(out).toBe('srv-1 is undrained\n  192.0.2.200: srv-2 -> srv-1, 1 of 160 probes lost, outage 38 ms (ECONNRESET)\n')
   })
 
   test('with nothing to do it says so', async () => {

@@ -8,7 +8,7 @@ const REPORT: ImportReport = {
     { path: '/home/ops/edge/inventory.yml', text: 'servers: []\n', mode: 0o644 },
     { path: '/home/ops/edge/haproxy.cfg', text: 'frontend web\n', mode: 0o600 },
   ],
-  notes: ['vrrp_instance VI_1: notify_master is not carried over: hactl has no word for it'],
+  notes: ['vrrp_instance VI_1: notify_master is not carried over: hactl has no setting for it'],
   issues: [{ path: 'haproxy', message: 'is missing' }],
   warnings: [],
 }
@@ -47,7 +47,7 @@ test('writes what runs on the servers named, the secrets for the owner only, and
   expect(modes).toEqual({ '/home/ops/edge/inventory.yml': 0o644, '/home/ops/edge/haproxy.cfg': 0o600 })
   expect(out).toContain('notify_master is not carried over')
   expect(out).toContain('hactl deploy --adopt')
-  expect(err).toContain('mend by hand: haproxy: is missing')
+  expect(err).toContain('fix by hand: haproxy: is missing')
 })
 
 test('overwrites nothing without --force, not even what stands beside the inventory', async () => {

@@ -39,7 +39,7 @@ describe('setup without a terminal', () => {
     const { exit, err } = await runLine(['setup', '--yes', '--server', 'srv-1=192.0.2.11'])
     expect(exit).toBe(3)
     expect(err).toContain('[E_NOT_INTERACTIVE]')
-    expect(err).toContain('--server NAME=HOST (one more at least) and --vip ADDRESS/PREFIX')
+    expect(err).toContain('--server NAME=HOST (at least one more) and --vip ADDRESS/PREFIX')
   })
 
   test('without --yes fails although nothing is missing, and writes nothing', async () => {
@@ -126,8 +126,12 @@ describe('setup without a terminal', () => {
   test.for([
     ['a server with a shell character', ['--server', 'srv-1=$(id)', ...THREE, ...VIP], '--server'],
     ['an address that is none', [...THREE, '--vip', '192.0.2.300/24'], '--vip'],
-    ['a virtual address that is a server', [...THREE, '--vip', '192.0.2.11/24'], 'these answers make no inventory'],
-    ['two servers with one address', [...VIP, '--server', 'a=192.0.2.11', '--server', 'b=192.0.2.11'], 'these answers make no inventory'],
+    ['a virtual address that is a server', [...THREE, '--vip', '192.0.2.11/24'], 'these answers do not make a valid inventory'],
+    [
+      'two servers with one address',
+      [...VIP, '--server', 'a=192.0.2.11', '--server', 'b=192.0.2.11'],
+      'these answers do not make a valid inventory',
+    ],
     ['a config and backends', [...THREE, ...VIP, '--config', 'x.cfg', '--backend', '192.0.2.21:80'], '--config excludes'],
   ] as const)('refuses %s and writes nothing', async ([, flags, what]) => {
     const files = fakeFiles()
@@ -139,7 +143,7 @@ describe('setup without a terminal', () => {
 })
 
 describe('setup on a terminal', () => {
-  const SERVERS = 'Servers, separated by blanks, the first is master:'
+  const SERVERS = 'Servers, separated by spaces; the first is master:'
   const VIRTUAL = 'Virtual address, with the prefix of its network (192.0.2.200/24):'
   const USER = 'User to log in as, root or one with sudo (empty: the user that ssh would choose):'
   const WRITE = 'Write this to inventory.yml?'
@@ -148,8 +152,8 @@ describe('setup on a terminal', () => {
       question: SERVERS,
       answer: '192.0.2.11, 192.0.2.12',
       refused: [
-        { answer: '192.0.2.11', problem: 'failover needs two servers at least; each is HOST, NAME=HOST or NAME=USER@HOST:PORT' },
-        { answer: '192.0.2.11 192.0.2.11', problem: '192.0.2.11 stands here twice' },
+        { answer: '192.0.2.11', problem: 'failover needs at least two servers; each is HOST, NAME=HOST or NAME=USER@HOST:PORT' },
+        { answer: '192.0.2.11 192.0.2.11', problem: '192.0.2.11 is listed twice' },
         { answer: 'a=192.0.2.11 a=192.0.2.12', problem: 'two servers are called a: write name=host' },
         { answer: '192.0.2.11 192.0.2.1200', problem: '"192.0.2.1200" must be an IP address or a host name' },
       ],
@@ -200,7 +204,7 @@ describe('setup on a terminal', () => {
       '/home/ops/edge/haproxy.cfg': '',
     })
     const prompter = scriptedPrompter([
-      { question: 'Servers, separated by blanks, the first is master (ssh knows lb1, lb2):', answer: 'lb1 lb2' },
+      { question: 'Servers, separated by spaces; the first is master (ssh knows lb1, lb2):', answer: 'lb1 lb2' },
       { question: VIRTUAL, answer: '192.0.2.200/24' },
       { question: 'What should HAProxy do?', answer: 'what haproxy.cfg here says' },
       { question: 'User to log in as, root or one with sudo (empty: as ssh would, usually ops):', answer: 'deploy' },

@@ -10,6 +10,6 @@ test('an address that a server holds which --limit left out is not said to be he
     durationMs: 1000,
   }
   const text = renderDeploy(report as DeployReport, styleFor(false))
-  expect(text).toContain('192.0.2.200 is held by none of the servers looked at\n')
+  expect(text).toContain('192.0.2.200 is held by none of the servers checked\n')
   expect(text).toContain('192.0.2.201 is held by srv-2\n')
 })

@@ -73,7 +73,7 @@ describe('a plan', () => {
 
   test('says where the file that stands there cannot be shown', () => {
     expect(renderDiff(writeFile({ before: undefined, beforeSha256: 'abc' }))).toEqual([
-      '(what stands there now is not text, or too large to show)',
+      '(the current file is not text, or is too large to show)',
     ])
   })
 

@@ -8,7 +8,7 @@ const ROWS: readonly PreflightRow[] = [
   { check: 'clock', server: 'srv-2', verdict: 'warning', found: 'its clock is 60 s behind the others', fix: 'timedatectl set-ntp true' },
   { check: 'ports', server: 'srv-1', verdict: 'failed', found: 'port 80 is taken by nginx', fix: 'stop it' },
   { check: 'ports', server: 'srv-1', verdict: 'passed', found: 'never shown' },
-  { check: 'ports', server: 'srv-2', verdict: 'unknown', found: 'ss is not there to tell' },
+  { check: 'ports', server: 'srv-2', verdict: 'unknown', found: 'ss is not installed' },
 ]
 const error = new PreflightErrors(
   [new HactlError({ code: 'E_PORT_TAKEN', server: 'srv-1', what: 'port 80 is taken by nginx', why: ['it listens'], fix: 'stop it' })],

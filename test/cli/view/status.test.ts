@@ -31,6 +31,6 @@ test('nobody holds an address only where every server was seen', () => {
 
 test('with no server in reach the holder is unknown, and so is what has drifted', () => {
   const text = shown({ ...HEALTHY, servers: [away], vips: nobody, unseen: ['srv-1', 'srv-2'] })
-  expect(text).toContain('it is unknown who holds 192.0.2.200')
+  expect(text).toContain('the holder of 192.0.2.200 is unknown')
   expect(text.split('\n')[1]).toMatch(/^srv-1 .* -$/)
 })

@@ -10,9 +10,9 @@ test('whatever is not as it was before comes with what to do about it', () => {
   const texts = (holders: readonly string[]) => restorationFindings(ABOUT, record, holders).map(({ text }) => text)
   expect(texts([])).toEqual([
     'srv-1: haproxy was active and is failed: systemctl start haproxy',
-    'srv-2 could not be asked how it stands after the drill: get it back, then hactl status --limit srv-2',
-    'nobody holds 192.0.2.200 after the drill: hactl status names who is not well',
-    '192.0.2.200 does not answer after the drill: hactl status names who is not well',
+    'srv-2 could not be reached after the drill: bring it back, then run hactl status --limit srv-2',
+    'nobody holds 192.0.2.200 after the drill: hactl status shows which server is not healthy',
+    '192.0.2.200 does not answer after the drill: hactl status shows which server is not healthy',
   ])
   // The one that had it before keeps it.
   expect(texts(['srv-1', 'srv-2'])).toContain('srv-1 and srv-2 hold 192.0.2.200 after the drill: systemctl restart keepalived on srv-2')

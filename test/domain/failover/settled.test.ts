@@ -146,7 +146,7 @@ describe('a second fault', () => {
   })
 
   test.each([
-    { state: 'failed', found: ['haproxy on srv-2 is failed, and it is not what was disturbed'] },
+    { state: 'failed', found: ['haproxy on srv-2 is failed, although it was not disturbed'] },
     { state: 'activating', found: [] },
   ])('is a service that is $state on a server nobody touched', ({ state, found }) => {
     const word: Sample = { kind: 'holder', server: 'srv-2', atMs: 3000, reachable: true, holds: [], units: { haproxy: state } }
@@ -157,6 +157,6 @@ describe('a second fault', () => {
   test('is a silence of some seconds, not a moment without a connection', () => {
     const lost: Sample = { kind: 'holder', server: 'srv-2', atMs: 3100, reachable: false, holds: [], units: {} }
     expect(secondFaults([...quiet, lost], about.servers, 4000)).toEqual([])
-    expect(secondFaults([...quiet, lost], about.servers, 8200)).toEqual(['srv-2 has fallen silent, and it is not what was disturbed'])
+    expect(secondFaults([...quiet, lost], about.servers, 8200)).toEqual(['srv-2 stopped reporting, although it was not disturbed'])
   })
 })

@@ -124,8 +124,8 @@ describe('a file written by hand', () => {
 
   test('says what it could not carry', () => {
     expect(importKeepalivedConfs(confs).notes).toEqual([
-      'global_defs.router_id is another on each server: it was left out, and keepalived takes the host name',
-      'vrrp_script chk_haproxy runs "/usr/bin/killall -0 haproxy"; hactl puts a check of its own in its place',
+      'global_defs.router_id differs from server to server: it was left out, and keepalived uses the host name',
+      'vrrp_script chk_haproxy runs "/usr/bin/killall -0 haproxy"; hactl replaces it with a check of its own',
       'vrrp_instance VI_1: notification_email is set, but without smtp_alert keepalived sends no mail; smtp_alert: true would',
     ])
   })
@@ -137,11 +137,11 @@ describe('a file written by hand', () => {
 })
 
 test.for([
-  ['notify_master "/usr/local/bin/notify.sh"', 'vrrp_instance VI_1: notify_master is not carried over: hactl has no word for it'],
-  ['track_interface {\n eth1\n }', 'vrrp_instance VI_1: track_interface is not carried over: hactl has no word for it'],
-  ['virtual_routes {\n 198.51.100.0/24\n }', 'vrrp_instance VI_1: virtual_routes is not carried over: hactl has no word for it'],
-  ['}\nvirtual_server 192.0.2.200 80 {', 'virtual_server 192.0.2.200 is not carried over: hactl has no word for it'],
-  ['}\ninclude /etc/keepalived/more.conf\nvrrp_sync_group G {', 'vrrp_sync_group G is not carried over: hactl has no word for it'],
+  ['notify_master "/usr/local/bin/notify.sh"', 'vrrp_instance VI_1: notify_master is not carried over: hactl has no setting for it'],
+  ['track_interface {\n eth1\n }', 'vrrp_instance VI_1: track_interface is not carried over: hactl has no setting for it'],
+  ['virtual_routes {\n 198.51.100.0/24\n }', 'vrrp_instance VI_1: virtual_routes is not carried over: hactl has no setting for it'],
+  ['}\nvirtual_server 192.0.2.200 80 {', 'virtual_server 192.0.2.200 is not carried over: hactl has no setting for it'],
+  ['}\ninclude /etc/keepalived/more.conf\nvrrp_sync_group G {', 'vrrp_sync_group G is not carried over: hactl has no setting for it'],
 ] as const)('%s is told as not carried over', ([more, note]) => {
   const { notes } = importKeepalivedConfs(new Map([['srv-1', byHand(101, 'MASTER', more)]]))
   expect(notes).toContain(note)
@@ -181,7 +181,7 @@ describe('servers that disagree', () => {
 
   test('about the master are told: the state is a hint, the priority decides', () => {
     expect(notesOf(byHand(100, 'MASTER'), byHand(150))).toContain(
-      'vrrp_instance VI_1: srv-1 has state MASTER, but not the highest priority: hactl goes by the priority',
+      'vrrp_instance VI_1: srv-1 has state MASTER, but not the highest priority: hactl uses the priority',
     )
   })
 })

@@ -25,8 +25,8 @@ test('where adverts are multicast everybody hears everybody', () => {
 })
 
 test.for([
-  ['another router number', { virtual_router_id: 67 }, 'another virtual_router_id'],
-  ['another address', { virtual_ipaddress: ['192.0.2.201/24'] }, 'other virtual addresses'],
+  ['another router number', { virtual_router_id: 67 }, 'a different virtual_router_id'],
+  ['another address', { virtual_ipaddress: ['192.0.2.201/24'] }, 'different virtual addresses'],
   ['multicast', { unicast_peer: false }, 'unicast on one side only'],
   ['another interval where the master tells it', { advert_int: 0.5 }, undefined],
   ['another priority', { priority: { 'srv-1': 200 } }, undefined],
@@ -38,7 +38,7 @@ test.for([
 test('profiles refuse each other for all that differs, and version 2 for its interval alone', () => {
   expect(refusalsBetween(conf(three, 'srv-1'), conf(classicWith(), 'srv-2')).join()).toMatch(/VRRP version.*unicast on one side only/)
   expect(refusalsBetween(conf(classicWith(), 'srv-1'), conf(classicWith({ advert_int: 2 }), 'srv-2'))).toEqual([
-    'VRRP1: another advert_int',
+    'VRRP1: a different advert_int',
   ])
 })
 
@@ -49,7 +49,7 @@ test('nobody is refused by who shares nothing, or whose file cannot be read in f
 })
 
 test('a peer list that leaves one of the two out cuts them apart, from either side', () => {
-  expect(refusalsBetween(conf(three, 'srv-1'), conf(two, 'srv-1'))).toEqual(['VRRP1: it is no unicast_peer'])
-  expect(refusalsBetween(conf(two, 'srv-1'), conf(three, 'srv-3'))).toEqual(['VRRP1: it is no unicast_peer'])
-  expect(refusalsBetween(conf(three, 'srv-3'), conf(two, 'srv-1'))).toEqual(['VRRP1: it is no unicast_peer'])
+  expect(refusalsBetween(conf(three, 'srv-1'), conf(two, 'srv-1'))).toEqual(['VRRP1: it is not a unicast_peer'])
+  expect(refusalsBetween(conf(two, 'srv-1'), conf(three, 'srv-3'))).toEqual(['VRRP1: it is not a unicast_peer'])
+  expect(refusalsBetween(conf(three, 'srv-3'), conf(two, 'srv-1'))).toEqual(['VRRP1: it is not a unicast_peer'])
 })

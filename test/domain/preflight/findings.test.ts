@@ -95,7 +95,7 @@ describe('what would open a firewall', () => {
     JSON.stringify({ nftables: [{ chain: { family: 'inet', table, name: 'in', type: 'filter', hook: 'input', prio: 0, policy: 'drop' } }] })
 
   test.for<[string, Partial<ObservedFirewall>, RegExp]>([
-    ['ufw that knows VRRP', { ufw: '0.36.2-1', iptables: drop }, /type: ufw allow proto vrrp from 192\.0\.2\.13; ufw allow 80\/tcp$/],
+    ['ufw that knows VRRP', { ufw: '0.36.2-1', iptables: drop }, /run: ufw allow proto vrrp from 192\.0\.2\.13; ufw allow 80\/tcp$/],
     ['ufw that does not', { ufw: '0.36-7.1', iptables: drop }, /-A ufw-before-input -p 112 -s 192\.0\.2\.13 -j ACCEPT.*before\.rules/],
     ['iptables', { iptables: drop }, /iptables -I INPUT -p 112 -s 192\.0\.2\.13 -j ACCEPT/],
     ['nftables', { nft: chain('filter') }, /nft insert rule inet filter in ip saddr 192\.0\.2\.11 ip protocol 112 accept/],

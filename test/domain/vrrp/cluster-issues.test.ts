@@ -79,7 +79,7 @@ describe('a warning', () => {
 
   test("where fast's hang check only lowers the priority", () => {
     expect(warningsOf(clusterWith({}, weight(5))).join()).toContain('too small')
-    expect(warningsOf(clusterWith({}, weight(-100))).join()).toContain('outlived')
+    expect(warningsOf(clusterWith({}, weight(-100))).join()).toContain('dead-master time')
   })
 
   test('where adverts are so frequent that a busy master loses the address', () => {

@@ -16,7 +16,7 @@ describe('classic', () => {
     expect(worstMs).toBeLessThan(8000)
   })
 
-  test('a hung haproxy keeps the address for ever', () => {
+  test('a hung haproxy keeps the address forever', () => {
     expect(boundOf(classicWith(), 'haproxy-hang')).toMatchObject({ expectedMs: undefined, worstMs: undefined })
   })
 
