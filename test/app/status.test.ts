@@ -156,8 +156,8 @@ describe('status tells of', () => {
       bind,
     )
     expect(first?.problems).toEqual([
-      'the certificate /etc/ssl/site.pem ends in 20 days',
-      'the certificate /etc/ssl/more/a.pem ended 3 days ago',
+      'the certificate /etc/ssl/site.pem expires in 20 days',
+      'the certificate /etc/ssl/more/a.pem expired 3 days ago',
       'there is no certificate in /etc/ssl/gone.pem',
     ])
     expect(script).toContain("\ncertificates '' 2 '/etc/ssl/site.pem' '/etc/ssl/more'\n")
