@@ -62,7 +62,7 @@ function passphraseQuestion({ interrupt, output, prompter }: CommandContext): As
 
 /** Without a terminal nothing is asked: the error names what to give instead. */
 export function notInteractive(what: string, fix: string): HactlError {
-  return new HactlError({ code: 'E_NOT_INTERACTIVE', what: `${what} cannot be asked for: stdin or stderr is no terminal`, fix })
+  return new HactlError({ code: 'E_NOT_INTERACTIVE', what: `${what} cannot be asked for: stdin or stderr is not a terminal`, fix })
 }
 
 /** runInput for a command that will ask: where nobody can answer, E_NOT_INTERACTIVE comes before any server is contacted. */

@@ -165,7 +165,7 @@ function buildProbe(inventory: Inventory, haproxyText: string): Cluster['probe']
     throw new HactlError({
       code: 'E_INVENTORY_INVALID',
       what: 'probe: no bind in the haproxy configuration listens on an address that clients could reach',
-      why: ['drills and gates have to ask something through the virtual address'],
+      why: ['drills and gates need a port to ask through the virtual address'],
       fix: 'add a bind to a frontend, or set probe.port in the inventory',
     })
   }

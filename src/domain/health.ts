@@ -102,8 +102,8 @@ export function trackerProblems(cluster: Cluster, name: string, node: ObservedNo
   if (node.files[KEEPALIVED_CONF]?.content?.includes(TRACK_DIR) === false) return []
   const missing = Object.entries(TRACKER_FILES).filter(([, path]) => node.trackers[path] === undefined)
   if (missing.length > 0)
-    return [`the track files ${missing.map(([file]) => file).join(', ')} are missing: keepalived no longer hears of haproxy`]
-  if (node.trackersWatched === false) return ["keepalived's watch on its track files is dead: it no longer hears of haproxy"]
+    return [`the track files ${missing.map(([file]) => file).join(', ')} are missing: keepalived no longer learns the state of haproxy`]
+  if (node.trackersWatched === false) return ["keepalived's watch on its track files is dead: it no longer learns the state of haproxy"]
   const value = (path: string) => Number(node.trackers[path] ?? 0) || 0
   const offset = value(TRACKER_FILES.haproxy_offset) + value(TRACKER_FILES.keepalived_offset) + value(TRACKER_FILES.drain)
   // A check with a weight of the operator's adds to the priority as well, and its state is not seen here.

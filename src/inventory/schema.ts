@@ -318,8 +318,8 @@ export const inventorySchema = section({
   ),
   vrrp_script: optional(
     vrrpScript.meta({
-      ...doc('How keepalived judges HAProxy on its own server.'),
-      comment: 'How keepalived judges HAProxy on its own server. Times are seconds.',
+      ...doc('How keepalived checks HAProxy on its own server.'),
+      comment: 'How keepalived checks HAProxy on its own server. Times are seconds.',
     }),
   ),
   vrrp_instances: list(instance).meta({

@@ -77,7 +77,7 @@ function found(value: unknown): string {
 function fixFor(path: Path, value: unknown, must: string): string | undefined {
   if (value === 255 && path.at(-2) === 'priority') return 'at 255 keepalived drops the health check and the address never moves: use 254'
   if (must.startsWith('must be true or false') && typeof value === 'string' && /^(yes|no|on|off)$/i.test(value)) {
-    return `YAML 1.2 takes ${value} for text: write ${/^(yes|on)$/i.test(value) ? 'true' : 'false'}`
+    return `YAML 1.2 reads ${value} as text: write ${/^(yes|on)$/i.test(value) ? 'true' : 'false'}`
   }
   if (/^must be (a whole )?number|^must be a number/.test(must) && typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value)) {
     return 'remove the quotes'

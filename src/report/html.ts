@@ -149,7 +149,7 @@ const LEGEND = `<ul class="legend">${[
   ['holds the address', '<rect class="held" y="1" width="22" height="10"/>'],
   ['service active', '<rect class="active" y="4" width="22" height="4"/>'],
   ['service not active', '<rect class="down" x=".5" y="1" width="21" height="10"/>'],
-  ['nothing known of the server', '<rect class="gone" x=".5" y="1" width="21" height="10"/>'],
+  ['state of the server unknown', '<rect class="gone" x=".5" y="1" width="21" height="10"/>'],
   ['outage: nobody answered', '<rect class="outage" x=".5" y=".5" width="21" height="11"/>'],
   ['probe answered', '<rect class="ok" x="9" y="6" width="3" height="6"/>'],
   ['probe failed', '<rect class="failed" x="9" width="3" height="12"/>'],

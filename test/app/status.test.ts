@@ -76,7 +76,7 @@ test('a healthy pair has nothing to tell, and is asked once', async () => {
 describe('status tells of', () => {
   test('a watch of keepalived on its track files that is dead', async () => {
     expect(await problemsOf(withSection('watched', 'no'))).toEqual([
-      "keepalived's watch on its track files is dead: it no longer hears of haproxy",
+      "keepalived's watch on its track files is dead: it no longer learns the state of haproxy",
     ])
   })
 

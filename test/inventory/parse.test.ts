@@ -47,7 +47,7 @@ haproxy:
     expect(issues.map(({ line, column, path, fix }) => [line, column, path, fix])).toEqual([
       [1, 1, 'profil', 'did you mean profile?'],
       [3, 1, 'cluster', 'keep one of them'],
-      [4, 9, 'become', 'YAML 1.2 takes yes for text: write true'],
+      [4, 9, 'become', 'YAML 1.2 reads yes as text: write true'],
       [7, 5, 'servers[1].host', undefined],
       [7, 13, 'servers[1].name', 'give each server a name of its own'],
       [7, 20, 'servers[1].hots', 'did you mean host?'],

@@ -169,7 +169,7 @@ const preemption: Rule = instance => {
     if (instance.has(key) && master) found.push(finding(instance, key, 'is ignored with state MASTER', 'set state BACKUP on every server'))
   }
   if (instance.has('nopreempt') && instance.has('preempt_delay'))
-    found.push(finding(instance, 'preempt_delay', 'has no effect beside nopreempt', 'remove one of the two'))
+    found.push(finding(instance, 'preempt_delay', 'has no effect together with nopreempt', 'remove one of the two'))
   if (master)
     found.push(finding(instance, 'state', 'MASTER does not decide who is master, the priority does', 'set state BACKUP on every server'))
   return found

@@ -154,7 +154,7 @@ function routerFinding(cluster: Cluster, server: string, report: WireReport, nod
     code: 'E_VRID_TAKEN',
     server,
     what,
-    why: ['two clusters with the same number on one network hear each other, and each takes the other for a misconfigured peer'],
+    why: ['two clusters with the same number on one network hear each other, and each treats the other as a misconfigured peer'],
     fix,
   })
 }

@@ -153,7 +153,7 @@ function preemptDelayWithWeight({ cluster, instance, path }: Place): readonly Is
     })
   }
   if (instance.nopreempt)
-    issues.push({ path: `${path}.preempt_delay`, message: 'has no effect beside nopreempt', fix: 'remove one of the two' })
+    issues.push({ path: `${path}.preempt_delay`, message: 'has no effect together with nopreempt', fix: 'remove one of the two' })
   return issues
 }
 

@@ -150,7 +150,7 @@ function fastBound(cluster: Cluster, instance: Instance, event: OutageEvent): Fo
       return {
         expectedMs: announced + ARRIVAL_MS,
         worstMs: announced + ARRIVAL_MS + BUSY_MS,
-        how: `systemd tells keepalived, which gives the address up; skew ${seconds(announced)}`,
+        how: `systemd reports it to keepalived, which gives the address up; skew ${seconds(announced)}`,
       }
     case 'haproxy-hang': {
       const hang = takeoverOf(cluster, instance, checkFailureKind(cluster))
