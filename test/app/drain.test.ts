@@ -127,7 +127,7 @@ describe('drain', () => {
     world.drains.set('srv-2', -253).set('srv-3', -253)
     const report = await world.drain('srv-1', { force: true })
     expect(world.announced[0]?.warnings).toContain(
-      `${VIP} stays on srv-1 until another server is well, and moves to it then, whenever that is`,
+      `${VIP} stays on srv-1 until another server is healthy, and moves to that server at once`,
     )
     expect(report).toMatchObject({ drained: true, failure: undefined })
     expect(report.vips).toEqual([expect.objectContaining({ from: 'srv-1', to: undefined, failedProbes: 0 })])
@@ -136,7 +136,7 @@ describe('drain', () => {
   test('warns when one server is left', async () => {
     const world = drainWorld()
     world.drains.set('srv-3', -253)
-    expect((await world.drain('srv-1')).notes).toEqual(['srv-2 is the only server left: nobody could take over from it'])
+    expect((await world.drain('srv-1')).notes).toEqual(['srv-2 is the only server left: no server can take over from it'])
   })
 
   test('does nothing to a server that is drained, and says so', async () => {
@@ -152,7 +152,7 @@ describe('drain', () => {
     world.profile = 'classic'
     expect(await world.failedDrain('srv-1', { force: true })).toMatchObject({
       code: 'E_UNHEALTHY',
-      why: [expect.stringContaining('the classic profile has no way to hand over without loss')],
+      why: [expect.stringContaining('the classic profile cannot hand over without loss')],
       fix: expect.stringContaining('profile: fast'),
     })
   })
