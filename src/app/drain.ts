@@ -227,7 +227,7 @@ async function assertConfirmed(input: MoveInput, what: MoveAnnouncement): Promis
   throw new HactlError({
     code: 'E_DECLINED',
     what: 'the run was not confirmed; nothing was changed',
-    fix: 'add --yes to go on without a question',
+    fix: 'add --yes to drain or undrain without a question',
   })
 }
 

@@ -65,6 +65,6 @@ export function chooseEntry(entries: HistoryReport['entries'], id: string | unde
       entries.length === 0
         ? 'hactl has not changed these servers yet'
         : 'the history has only one entry: there is no earlier one to go back to',
-    fix: 'hactl history lists the entries; hactl remove takes everything of hactl off the servers',
+    fix: 'hactl history lists the entries; hactl remove removes what hactl deployed',
   })
 }

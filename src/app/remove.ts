@@ -70,7 +70,7 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
       for (const [index, session] of order.entries()) {
         const progress = progressOf(order, index)
         const { server } = session
-        assertNotInterrupted(ports.signal, { what: `interrupted before ${server}`, why: progress, fix: 'run hactl remove again to go on' })
+        assertNotInterrupted(ports.signal, { what: `interrupted before ${server}`, why: progress, fix: 'run hactl remove again to continue' })
         const work = runSteps(session, removeScript(claim.id, TRACK_DIR), {
           effect: 'change',
           label: 'remove what hactl put there',
@@ -111,7 +111,7 @@ function stoppedAt(server: string, progress: readonly string[], thrown: unknown)
     server,
     what: error.message,
     why: [...error.why, ...progress],
-    fix: `run hactl remove again to go on${error.fix === undefined ? '' : `; ${error.fix}`}`,
+    fix: `run hactl remove again to continue${error.fix === undefined ? '' : `; ${error.fix}`}`,
     cause: error,
   })
 }

@@ -75,7 +75,7 @@ export async function runTurns(turns: Turns): Promise<{ readonly moves: readonly
     assertNotInterrupted(ports.signal, {
       what: `interrupted before ${server}`,
       why: [index > 0 ? `the servers before it were upgraded; ${server} and later ones were not changed` : 'no server was changed'],
-      fix: 'run hactl upgrade again: it goes on where it ended',
+      fix: 'run hactl upgrade again: it continues where it stopped',
     })
     onEvent({ kind: 'wave-started', stage: 'upgrade', wave: index + 1, waves: servers.length, servers: [server] })
     moves.push(...(await takeTurn(turns, server, gates, calm)))
@@ -229,7 +229,7 @@ async function leftBehind(turns: Turns, server: string, isLowered: boolean, thro
     server,
     what: error.message,
     why: [...error.why, ...started, ...state, 'later servers keep the versions they had'],
-    fix: `fix ${server}, then run hactl upgrade again: it finishes that server and goes on${error.fix === undefined ? '' : `; ${error.fix}`}`,
+    fix: `fix ${server}, then run hactl upgrade again: it finishes that server and continues${error.fix === undefined ? '' : `; ${error.fix}`}`,
     cause: error,
   })
 }
@@ -279,6 +279,6 @@ async function quietly(
     server,
     what: `${label}: ended with status ${result.code}`,
     why: result.stderr.trim().split('\n').slice(-3),
-    fix: 'run hactl upgrade again: it goes on where it ended',
+    fix: 'run hactl upgrade again: it continues where it stopped',
   })
 }

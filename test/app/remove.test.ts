@@ -77,7 +77,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       exit: 6,
       server: 'srv-3',
       why: expect.arrayContaining(["nothing of hactl's is left on srv-2", 'servers not changed: srv-1']),
-      fix: expect.stringMatching(/^run hactl remove again to go on/),
+      fix: expect.stringMatching(/^run hactl remove again to continue/),
     })
     third.before = () => undefined
     await run()
