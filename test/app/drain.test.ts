@@ -47,6 +47,7 @@ describe('drain', () => {
     const report = await world.drain('srv-1')
     expect(world.writes).toEqual(['drain -253 srv-1', 'drain 0 srv-1'])
     expect(report).toMatchObject({ drained: false, changed: false, failure: { code: 'E_FAILOVER_NONE', server: 'srv-1' } })
+    expect(report.failure?.message).toBe('no other server took its addresses over: the drain was undone')
     expect(report.failure?.why).toEqual([`${VIP} is on srv-1`])
     expect(report.vips).toEqual([expect.objectContaining({ to: undefined, failedProbes: 0 })])
     expect(world.events).toContainEqual(expect.objectContaining({ kind: 'restored', server: 'srv-1' }))
@@ -108,6 +109,19 @@ describe('drain', () => {
       exit: 8,
       fix: expect.stringContaining('on srv-1, as root: echo 0 > /run/hactl/.drain'),
     })
+  })
+
+  test('does not start where the address stops answering before the change', async () => {
+    const world = drainWorld()
+    const run = world.newRun()
+    let asked = 0
+    const probe: typeof run.probe = (target, signal) =>
+      asked++ === 0 ? run.probe(target, signal) : Promise.resolve({ ok: false, error: 'HTTP 503', tookMs: 1 })
+    await expect(world.drain('srv-1', {}, { ...run, probe })).rejects.toMatchObject({
+      code: 'E_UNHEALTHY',
+      message: 'drain not started: the virtual addresses are not healthy',
+    })
+    expect(world.writes).toEqual([])
   })
 
   test('refuses where nobody is left to take over, saying why of each', async () => {
@@ -239,7 +253,8 @@ describe('undrain', () => {
     world.holder = 'srv-2'
     world.takeoverMs = undefined
     const report = await world.undrain('srv-1')
-    expect(report).toMatchObject({ drained: false, failure: { code: 'E_FAILOVER_NONE' } })
+    const message = 'undrained, but it has not taken its addresses back'
+    expect(report).toMatchObject({ drained: false, failure: { code: 'E_FAILOVER_NONE', message } })
     expect(world.writes).toEqual(['forget srv-1', 'drain 0 srv-1'])
   })
 
