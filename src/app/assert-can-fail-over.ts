@@ -11,6 +11,6 @@ export function assertCanFailOver(cluster: Cluster): void {
     code: 'E_NEVER_FAILS_OVER',
     what: 'this cluster can never fail over as it is written; no server was contacted',
     why: errors.map(issueLine),
-    fix: 'hactl check shows who becomes master for every set of failed servers',
+    fix: 'hactl check shows which server becomes master for every set of failed servers',
   })
 }

@@ -98,7 +98,8 @@ export async function carryOut(
   if (rest.refusals.length > 0 || from === undefined) return notBegun(errand, rest, onEvent)
   const { server, predicted, rounds } = placeOf(errand, nodes, from)
   const whom = { from, predicted }
-  if (server === undefined) return { ...refused(errand, whom, ['nobody can tell who is next in line'], onEvent), isUnhealthy: false }
+  if (server === undefined)
+    return { ...refused(errand, whom, ['the server that is next in line is not known'], onEvent), isUnhealthy: false }
   const view = nodes.find(node => node.server === server)?.instances.find(own => own.name === instance.name)
   const disturbance = disturbanceFor(drill.disturb, { interface: view?.interface ?? '', vip })
   if (disturbance === undefined) return refused(errand, whom, [`there is no disturbance ${drill.disturb}`], onEvent)
@@ -212,7 +213,7 @@ async function unfitFor(
   const problems: string[] = []
   const ownVip = instance.virtualAddresses.some(vip => vip.address === target.address)
   if (ownVip && origins.every(origin => origin === from)) {
-    problems.push(`${from} holds ${target.address}: what it asks never leaves it; probe from another server`)
+    problems.push(`${from} holds ${target.address}: its own probes never leave it; probe from another server`)
   }
   if (needs === undefined) return problems
   // Whoever is disturbed in a later round needs it as well.

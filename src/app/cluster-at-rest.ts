@@ -41,7 +41,7 @@ export async function settledCluster(
       return { nodes, refusals, splits: split.filter(({ vip }) => splitBefore.some(before => before.vip === vip)) }
     }
     splitBefore = split
-    const text = `not at rest yet: ${refusals.join('; ')}`
+    const text = `the cluster is not at rest yet: ${refusals.join('; ')}`
     if (text !== told) onEvent({ kind: 'warning', text })
     told = text
     await ports.clock.sleep(REST_LOOK_EVERY_MS, ports.signal)

@@ -104,9 +104,10 @@ export async function lower(scene: Scene, lockId: string, costs: readonly string
   // Lowered by FAULT the address is given up even where nobody takes it: there is nothing to watch for then.
   const staysUp = canMove || handOverOffset(cluster) === -253
   const outcome = await move(scene, {
+    command: 'drain',
     addresses: await measured(scene, staysUp ? held : [], server),
-    title: held.length === 0 || !canMove ? `${server} is lowered` : `another server holds ${held.join(', ')}`,
-    change: { title: `lower ${server}`, script: guarded(lockId, writeTracker('drain', handOverOffset(cluster))) },
+    title: held.length === 0 || !canMove ? `the priority of ${server} is lowered` : `another server holds ${held.join(', ')}`,
+    change: { title: `lower the priority of ${server}`, script: guarded(lockId, writeTracker('drain', handOverOffset(cluster))) },
     takeBack: {
       title: `give ${server} its priority back`,
       script: joinScripts([lockGuardUnlessTaken(lockId), writeTracker('drain', 0)]),
@@ -123,7 +124,7 @@ export async function lower(scene: Scene, lockId: string, costs: readonly string
     changed: drained,
     vips: results(scene, outcome, held),
     notes: drained ? [...costs, ...takersLeft(scene)] : [],
-    failure: drained ? undefined : failure(server, 'nobody took its addresses over: the drain was taken back', outcome.problems),
+    failure: drained ? undefined : failure(server, 'no other server took its addresses over: the drain was undone', outcome.problems),
   }
 }
 
@@ -135,6 +136,7 @@ export async function raise(scene: Scene, lockId: string): Promise<MoveReport> {
   // The file that a boot reads goes first: stopped in between, the server is still drained, and says so.
   const script = sh`rm -f ${DRAIN_TMPFILES_CONF} && ${writeTracker('drain', 0)}`
   const outcome = await move(scene, {
+    command: 'undrain',
     addresses: await measured(scene, back, server),
     title: back.length === 0 ? `${server} has its priority back` : `${server} holds ${back.join(', ')}`,
     change: { title: `give ${server} its priority back`, script: guarded(lockId, script) },
@@ -151,9 +153,7 @@ export async function raise(scene: Scene, lockId: string): Promise<MoveReport> {
     vips: results(scene, outcome, back),
     notes: problems.length === 0 ? [] : [`${server} cannot take over yet: ${problems.join('; ')}`],
     failure:
-      outcome.problems.length === 0
-        ? undefined
-        : failure(server, 'it is drained no more, but did not take over as it should', outcome.problems),
+      outcome.problems.length === 0 ? undefined : failure(server, 'undrained, but it has not taken its addresses back', outcome.problems),
   }
 }
 
@@ -163,17 +163,17 @@ function refusalsOf({ cluster, node, nodes }: Scene): readonly string[] {
 
 /** What it costs to drain although nobody can take over. */
 function costOf({ cluster, nodes, node }: Scene, held: readonly string[]): string {
-  if (takerProblems(cluster, nodes, node.server).length === 0) return 'the addresses may be gone for a moment, or on two servers'
-  if (held.length === 0) return 'the cluster has one server less that could take over'
+  if (takerProblems(cluster, nodes, node.server).length === 0) return 'the virtual addresses may be on no server for a moment, or on two'
+  if (held.length === 0) return 'the cluster has one server fewer that can take over'
   return handOverOffset(cluster) === -253
-    ? `${held.join(', ')} stays on ${node.server} until another server is well, and moves to it then, whenever that is`
-    : `${held.join(', ')} is given up and on no server until another one is well: nothing answers there`
+    ? `${held.join(', ')} stays on ${node.server} until another server is healthy, and moves to that server at once`
+    : `${node.server} gives ${held.join(', ')} up: no server answers there until another server is healthy`
 }
 
 /** Said after a drain: whether the cluster can still lose a server. */
 function takersLeft({ cluster, nodes, node }: Scene): readonly string[] {
   const left = nodes.filter(own => own !== node && nodeProblems(cluster, own).length === 0 && !isDrained(own)).map(own => own.server)
-  return left.length === 1 ? [`${left[0]} is the only server left: nobody could take over from it`] : []
+  return left.length === 1 ? [`${left[0]} is the only server left: no server can take over from it`] : []
 }
 
 /** A drain that is there already: kept as it is, and made to outlive a reboot where that is asked. */
@@ -186,7 +186,10 @@ async function keepDrained(input: DrainInput, scene: Scene): Promise<MoveReport>
   }
   return locked('drain', scene, async (now, lockId) => {
     await writePersistence(now, lockId)
-    return { ...nothingToDo(node.server, true, true, `${node.server} was already drained; now it stays so after a reboot`), changed: true }
+    return {
+      ...nothingToDo(node.server, true, true, `${node.server} was already drained; it now stays drained after a reboot`),
+      changed: true,
+    }
   })
 }
 
@@ -200,18 +203,18 @@ async function writePersistence({ cluster, links, node }: Scene, lockId: string)
     .current(node.server)
     .run(guarded(lockId, shWith('persist.sh')`persist ${DRAIN_TMPFILES_CONF} ${temp} ${base64Literal(renderDrainTmpfiles(cluster))}`), {
       effect: 'change',
-      label: 'make the drain outlive a reboot',
+      label: 'make the drain survive a reboot',
       deadlineMs: FILE_DEADLINE_MS,
     })
   if (result.code === 0) return
-  const lost = lockLost(result, node.server, 'make the drain outlive a reboot')
+  const lost = lockLost(result, node.server, 'make the drain survive a reboot')
   if (lost !== undefined) throw lost
   throw new HactlError({
     code: 'E_COMMAND_FAILED',
     server: node.server,
-    what: `it is drained, but would not be after a reboot: ${DRAIN_TMPFILES_CONF} could not be written`,
+    what: `the server is drained, but a reboot would end the drain: ${DRAIN_TMPFILES_CONF} could not be written`,
     why: result.stderr.trim().split('\n').slice(-3),
-    fix: `hactl drain ${node.server} --persist tries again`,
+    fix: `run hactl drain ${node.server} --persist again`,
   })
 }
 
@@ -221,7 +224,11 @@ function guarded(lockId: string, script: Script): Script {
 
 async function assertConfirmed(input: MoveInput, what: MoveAnnouncement): Promise<void> {
   if (await input.confirm(what)) return
-  throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes goes on without asking' })
+  throw new HactlError({
+    code: 'E_DECLINED',
+    what: 'the run was not confirmed; nothing was changed',
+    fix: 'add --yes to drain or undrain without a question',
+  })
 }
 
 function assertTracksDrain(node: ObservedNode): void {
@@ -229,14 +236,14 @@ function assertTracksDrain(node: ObservedNode): void {
   const isWatched = node.services.keepalived.active !== 'active' || node.trackers[TRACKER_FILES.drain] !== undefined
   if (tracksDrain(node) && isWatched) return
   const why = tracksDrain(node)
-    ? `${TRACKER_FILES.drain} is gone, and with it keepalived's watch on it`
-    : 'the keepalived.conf there has no track file for it: the classic profile has no way to hand over without loss'
+    ? `${TRACKER_FILES.drain} is missing, so keepalived no longer watches it`
+    : 'its keepalived.conf has no track file for a drain: the classic profile cannot hand over without loss'
   throw new HactlError({
     code: 'E_UNHEALTHY',
     server,
-    what: 'it cannot be drained',
+    what: 'this server cannot be drained',
     why: [why],
-    fix: tracksDrain(node) ? 'hactl deploy mends it' : 'deploy the fast profile (profile: fast), then drain',
+    fix: tracksDrain(node) ? 'run hactl deploy' : 'deploy the fast profile (profile: fast), then drain',
   })
 }
 
@@ -244,9 +251,9 @@ function refused(server: string, why: readonly string[]): HactlError {
   return new HactlError({
     code: 'E_UNHEALTHY',
     server,
-    what: 'it was not drained',
+    what: 'this server was not drained',
     why,
-    fix: 'mend the servers named above, or undrain one; --force drains all the same',
+    fix: 'fix the servers named above, or undrain one; --force drains anyway',
   })
 }
 

@@ -74,7 +74,7 @@ export async function loadDrills(
     code: 'E_USAGE',
     what: `${refused.name} kills or reboots a server: ${refused.title}`,
     why: ['no server was contacted'],
-    fix: 'add --destructive where that is meant',
+    fix: 'add --destructive if that is intended',
   })
 }
 

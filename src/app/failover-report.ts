@@ -32,9 +32,9 @@ export async function assertReportsWritable(wish: ReportWish | undefined, { file
   for (const [index, path] of paths.entries()) {
     const why =
       reportFormatOf(path) === undefined
-        ? `it ends in none of ${REPORT_FORMATS.map(format => `.${format}`).join(', ')}`
+        ? `its name ends in none of ${REPORT_FORMATS.map(format => `.${format}`).join(', ')}`
         : paths.indexOf(path) < index
-          ? 'it is named twice'
+          ? 'the file is named twice'
           : await files.whyNotWritable(path)
     if (why === undefined) continue
     throw new HactlError({

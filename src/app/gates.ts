@@ -129,7 +129,7 @@ export function gatesFor(
           if (problem === undefined) return
         }
         silentBefore.add(target.address)
-        onEvent({ kind: 'note', text: `${problem ?? ''} before anything is changed: it is asked again when all is done` })
+        onEvent({ kind: 'note', text: `${problem ?? ''} before the first change: hactl probes it again after the last change` })
       }),
     )
   }
@@ -187,9 +187,9 @@ export function gatesFor(
         onEvent({ kind: 'gate-failed', gate, title, servers, durationMs, detail: problems.join('; ') })
         throw new HactlError({
           code: 'E_GATE',
-          what: `after ${Math.round(durationMs / 1000)} s it still did not hold: ${title}`,
+          what: `${servers.join(', ')} failed the gate after ${Math.round(durationMs / 1000)} s: ${title}`,
           why: [...problems, ...(await journalOf(servers))],
-          fix: 'look further with journalctl -u haproxy -u keepalived on the servers named above',
+          fix: 'run journalctl -u haproxy -u keepalived on the servers named above',
         })
       }
       onEvent({ kind: 'gate-waiting', gate, title, servers, detail: problems.join('; ') })

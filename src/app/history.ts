@@ -61,7 +61,10 @@ export function chooseEntry(entries: HistoryReport['entries'], id: string | unde
   if (previous !== undefined) return previous.id
   throw new HactlError({
     code: 'E_NO_HISTORY',
-    what: entries.length === 0 ? 'hactl has not changed these servers yet' : 'there is only one entry: nothing to go back to',
-    fix: 'hactl history lists what there is; hactl remove takes away what hactl put there',
+    what:
+      entries.length === 0
+        ? 'hactl has not changed these servers yet'
+        : 'the history has only one entry: there is no earlier one to go back to',
+    fix: 'hactl history lists the entries; hactl remove removes what hactl deployed',
   })
 }

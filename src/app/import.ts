@@ -127,9 +127,9 @@ export function buildImport(
   const notes = [
     ...confs.missing.map(name => `${name} has no ${KEEPALIVED_CONF}: it gets what the others have`),
     ...configs.missing.map(name => `${name} has no ${HAPROXY_CFG}: it gets what the others have`),
-    ...differing.map(name => `${HAPROXY_CFG} of ${name} is another than that of ${source?.name}, which was taken`),
-    ...(hasSecret ? [`haproxy.cfg holds passwords: only you can read the copy, keep it so`] : []),
-    ...secrets.map(({ instance, path }) => `the password of ${instance} stands in ${basename(path)}, which only you can read`),
+    ...differing.map(name => `${HAPROXY_CFG} of ${name} differs from that of ${source?.name}, which was imported`),
+    ...(hasSecret ? [`haproxy.cfg contains passwords: only you can read the copy; keep it that way`] : []),
+    ...secrets.map(({ instance, path }) => `the password of ${instance} is in ${basename(path)}, which only you can read`),
     ...secrets.flatMap(({ instance, isRefused }) =>
       isRefused ? [`the password of ${instance} has characters that hactl does not write into keepalived.conf: choose another`] : [],
     ),
@@ -203,8 +203,8 @@ function unreadable(server: string, path: string): HactlError {
     code: 'E_UNHEALTHY',
     server,
     what: `${path} cannot be imported`,
-    why: ['it is larger than 256 KiB, or not UTF-8 text'],
-    fix: 'write the inventory by hand: hactl setup begins one',
+    why: ['the file is larger than 256 KiB, or not UTF-8 text'],
+    fix: 'write the inventory by hand: hactl setup starts one',
   })
 }
 
@@ -213,6 +213,6 @@ function nothingThere(servers: readonly InventoryServer[], missing: readonly str
     code: 'E_UNHEALTHY',
     what: `there is nothing to import: ${servers.length === 1 ? 'the server has' : 'none of the servers has'} a ${KEEPALIVED_CONF} of its own`,
     why: [`looked on ${missing.join(', ')}`],
-    fix: 'for bare servers: hactl setup',
+    fix: 'for servers without a configuration: hactl setup',
   })
 }

@@ -45,7 +45,7 @@ export async function readInventory(path: string, ports: Ports): Promise<ReadInv
     throw new HactlError({
       code: 'E_INVENTORY_MISSING',
       what: file.kind === 'absent' ? `there is no inventory at ${path}` : `${path} cannot be read as an inventory: ${file.why}`,
-      fix: 'name one (hactl check FILE, or set HACTL_INVENTORY), or make one: hactl setup',
+      fix: 'name one (hactl check FILE, or set HACTL_INVENTORY), or create one: hactl setup',
     })
   }
   const { bytes } = file
@@ -167,7 +167,7 @@ export function invalidInventory(read: Pick<ReadInventory, 'path' | 'issues'>): 
     code: 'E_INVENTORY_INVALID',
     what: `${read.path}: ${count} ${count === 1 ? 'problem' : 'problems'}; no server was contacted`,
     why: read.issues.map(issueLine),
-    fix: 'mend them and run hactl check',
+    fix: 'fix them and run hactl check',
   })
 }
 

@@ -20,8 +20,8 @@ function describeMember({ name, host }: Member): string {
 export function formerMemberProblems(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
   return formerMembers(cluster, nodes).map(
     member =>
-      `${describeMember(member)} was a member, and the inventory no longer has it: put it back and run hactl remove --limit ${member.name}, ` +
-      `or, where it is gone for good, hactl deploy --forget ${member.name}`,
+      `${describeMember(member)} was a member and is no longer in the inventory: put it back and run hactl remove --limit ${member.name}, ` +
+      `or, if it is gone for good, run hactl deploy --forget ${member.name}`,
   )
 }
 
@@ -32,7 +32,7 @@ export function assertForgettable(cluster: Cluster, forget: readonly string[]): 
   throw new HactlError({
     code: 'E_USAGE',
     what: `--forget names ${present.join(', ')}, which the inventory has`,
-    why: ['it is for former members that are gone for good; no server was contacted'],
+    why: ['--forget is for former members that are gone for good', 'no server was contacted'],
     fix: 'take the server out of the inventory first, or leave --forget out',
   })
 }
@@ -45,9 +45,9 @@ export function formerMemberErrors(cluster: Cluster, nodes: readonly ObservedNod
       member =>
         new HactlError({
           code: 'E_FORMER_MEMBER',
-          what: `${describeMember(member)} was a member of this cluster, and the inventory no longer has it`,
-          why: ['it may still run keepalived: once the others no longer talk to it, it takes their addresses beside them'],
-          fix: `put it back into the inventory and run hactl remove --limit ${member.name} first; where it is gone for good: hactl deploy --forget ${member.name}`,
+          what: `${describeMember(member)} was a member of this cluster and is no longer in the inventory`,
+          why: ['it may still run keepalived: when the others stop sending it adverts, it holds their addresses as well'],
+          fix: `put it back into the inventory and run hactl remove --limit ${member.name} first; if it is gone for good: hactl deploy --forget ${member.name}`,
         }),
     )
 }
@@ -99,7 +99,9 @@ export async function strangers(
       )
       const refused = running.flatMap(({ name, conf }) => speakers.flatMap(speaker => refusedBy(name, conf, speaker)))
       return {
-        doubts: leftOut.flatMap(name => (seen.has(name) ? [] : [`${name} could not be asked whether it goes along with this change`])),
+        doubts: leftOut.flatMap(name =>
+          seen.has(name) ? [] : [`${name} could not be reached: whether it accepts this change is not known`],
+        ),
         errors: unknown.length > 0 ? [strangerError(unknown)] : refused.length > 0 ? [leftBehindError(refused)] : [],
       }
     },
@@ -124,7 +126,7 @@ export async function assertNoStrangers(
 function refusedBy(name: string, running: string, { server, conf, before }: Speaker): readonly string[] {
   const reasons = refusalsBetween(running, conf)
   if (reasons.length === 0 || (before !== undefined && refusalsBetween(running, before).length > 0)) return []
-  return [`${name} runs on with what ${server} is to give up: ${reasons.join('; ')}`]
+  return [`${name} keeps a configuration that ${server} is to give up: ${reasons.join('; ')}`]
 }
 
 function confAfter(node: ObservedNode, actions: readonly Action[]): string | undefined {
@@ -135,17 +137,17 @@ function confAfter(node: ObservedNode, actions: readonly Action[]): string | und
 function leftBehindError(problems: readonly string[]): HactlError {
   return new HactlError({
     code: 'E_UNKNOWN_TO_PEERS',
-    what: 'servers that --limit leaves out would refuse the adverts of those that it names: both sides would hold the addresses',
+    what: 'servers that --limit leaves out would refuse the adverts of the servers that it names: both sides would hold the addresses',
     why: problems,
-    fix: 'run it without --limit: peers change together; a server that cannot change has its keepalived stopped first',
+    fix: 'run it without --limit, so that peers change together; first stop keepalived on a server that cannot change',
   })
 }
 
 function strangerError(problems: readonly string[]): HactlError {
   return new HactlError({
     code: 'E_UNKNOWN_TO_PEERS',
-    what: 'a server would join whom its peers do not know: it would hold the addresses beside their master',
+    what: 'a server would join that its peers do not know: it and their master would both hold the addresses',
     why: problems,
-    fix: 'deploy without --limit, or first with --limit to the servers that must learn of it',
+    fix: 'deploy without --limit, or deploy first to the peers with --limit',
   })
 }

@@ -102,7 +102,7 @@ export async function locked<T>(reason: 'drain' | 'undrain', scene: Scene, work:
 }
 
 /** What drain and undrain put in for themselves; the rest of a move is the same. */
-export type Task = Pick<MoveRun, 'addresses' | 'title' | 'change' | 'takeBack'> & {
+export type Task = Pick<MoveRun, 'command' | 'addresses' | 'title' | 'change' | 'takeBack'> & {
   /** The addresses need not be well before, and need not answer afterwards where they did not before. */
   readonly isForced: boolean
   readonly isRight: (holder: string) => boolean
@@ -158,7 +158,7 @@ async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: read
       if (given.length === 0) return
       await links.current(node.server).run(keepAnsweringScript(given, drainLimitMs(cluster)), {
         effect: 'none',
-        label: 'go on answering while the address moves',
+        label: 'keep answering while the address moves',
         deadlineMs: PREPARE_DEADLINE_MS,
         signal: ports.signal,
       })

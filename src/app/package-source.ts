@@ -35,7 +35,12 @@ export async function packageSourceOf(
       return async () => {
         const { files, bytes } = await close()
         const amount = `${files} ${files === 1 ? 'file' : 'files'}, ${(bytes / 1024 / 1024).toFixed(1)} MiB`
-        if (files > 0) onEvent({ kind: 'note', server: session.server, text: `fetched here for its apt, and carried over: ${amount}` })
+        if (files > 0)
+          onEvent({
+            kind: 'note',
+            server: session.server,
+            text: `this machine fetched packages for its apt and copied them over: ${amount}`,
+          })
       }
     }
     return { kind: 'controller', open }
@@ -67,7 +72,7 @@ export async function readCarried(
       throw new HactlError({
         code: 'E_INVENTORY_INVALID',
         what: `packages.from: ${whyUnread(path, file)}`,
-        fix: 'leave only packages in it that your user may read',
+        fix: 'keep only packages in that folder that your user can read',
       })
     const content = file.bytes
     total += content.length
@@ -75,7 +80,7 @@ export async function readCarried(
       throw new HactlError({
         code: 'E_INVENTORY_INVALID',
         what: `packages.from: ${carried.folder} holds more than ${LIMIT_BYTES / 1024 / 1024} MiB of packages`,
-        fix: 'leave only what is needed in it',
+        fix: 'keep only the needed packages in that folder',
       })
     packages.push({ fileName, content, sha256: createHash('sha256').update(content).digest('hex') })
   }

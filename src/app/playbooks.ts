@@ -27,6 +27,6 @@ export function missingPlaybook(path: string, why: readonly string[] = []): Hact
     code: 'E_PLAYBOOK_INVALID',
     what: `there is no playbook at ${path}`,
     why,
-    fix: 'install hactl again: its playbooks/ folder is not whole',
+    fix: 'install hactl again: its playbooks/ folder is incomplete',
   })
 }

@@ -136,7 +136,7 @@ function lockFindings(nodes: readonly ObservedNode[], options: PreflightOptions)
       server,
       what,
       why: [`its last sign of life was ${lock.ageSeconds} s ago; a dead run's lock is free after ${LOCK_EXPIRES_SECONDS} s`],
-      fix: 'wait for it to end; hactl unlock breaks the lock of a run that is surely dead',
+      fix: 'wait for it to end; hactl unlock breaks the lock of a run that is certainly dead',
     })
   })
 }

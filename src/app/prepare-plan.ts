@@ -61,7 +61,7 @@ export function planTowards(
   return { ...result, plan: { ...result.plan, warnings } }
 }
 
-const UNKNOWN_LOADED = 'an earlier run ended half way, and what keepalived has loaded since is not known'
+const UNKNOWN_LOADED = 'an earlier run ended half way, and what keepalived has loaded since then is not known'
 
 function judgeChange(
   cluster: Cluster,
@@ -97,7 +97,7 @@ export function assertNothingForeign(result: PlanResult): void {
     const mask = (text: string) => file.masks.reduce((masked, source) => masked.replace(new RegExp(source, 'gm'), `$1${MASK}`), text)
     const diff =
       file.before === undefined
-        ? ['it is too large or not text: no diff']
+        ? ['the file is too large or not text: no diff']
         : createTwoFilesPatch(file.path, file.path, mask(file.before), mask(file.after), 'there now', 'wanted', { context: 2 })
             .trimEnd()
             .split('\n')
@@ -105,9 +105,9 @@ export function assertNothingForeign(result: PlanResult): void {
     return new HactlError({
       code: 'E_FOREIGN_FILE',
       server,
-      what: `${file.path} is there${file.linkTo === undefined ? '' : `, a link to ${file.linkTo}`}, and hactl did not make it`,
+      what: `${file.path} exists${file.linkTo === undefined ? '' : `, a link to ${file.linkTo}`}, and hactl did not create it`,
       why: diff,
-      fix: `look at the difference; --adopt takes the file over${file.linkTo === undefined ? '' : ': a file takes the place of the link, and what it leads to stays as it is'}`,
+      fix: `look at the difference; --adopt takes the file over${file.linkTo === undefined ? '' : ': a file replaces the link, and the target of the link is not changed'}`,
     })
   })
   throwAll(errors)

@@ -38,9 +38,9 @@ function assertVirtual(hostname: string, cluster: Cluster): void {
   if (asked !== undefined && own.includes(asked)) return
   throw new HactlError({
     code: 'E_USAGE',
-    what: `--probe asks ${hostname}, which is no virtual address of this cluster`,
+    what: `--probe names ${hostname}, which is not a virtual address of this cluster`,
     why: ['a failover could not be seen from there', 'no server was contacted'],
-    fix: `ask one of ${own.join(', ')}; a name in its place is sent as the Host header, and the virtual address is asked`,
+    fix: `probe one of ${own.join(', ')}; a host name in its place is sent as the Host header to the virtual address`,
   })
 }
 
@@ -49,7 +49,7 @@ function urlOf(text: string): URL {
   if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === '' && url.password === '') return url
   throw new HactlError({
     code: 'E_USAGE',
-    what: 'the URL for --probe is none that a probe can ask',
+    what: 'hactl cannot probe the URL of --probe',
     fix: 'give one like http://192.0.2.200/health or https://www.example.com/ (without a user name)',
   })
 }

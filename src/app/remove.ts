@@ -56,7 +56,11 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
       return report
     }
     if (!(await input.confirm({ cluster: cluster.name, servers, addresses: staying.length > 0 ? [] : addresses }))) {
-      throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes removes without asking' })
+      throw new HactlError({
+        code: 'E_DECLINED',
+        what: 'the run was not confirmed; nothing was changed',
+        fix: 'add --yes to remove without a question',
+      })
     }
     const holders = new Set(addresses.flatMap(address => holdersOf(nodes, address)))
     const order = [...connections.sessions.values()]
@@ -66,7 +70,11 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
       for (const [index, session] of order.entries()) {
         const progress = progressOf(order, index)
         const { server } = session
-        assertNotInterrupted(ports.signal, { what: `interrupted before ${server}`, why: progress, fix: 'hactl remove again goes on' })
+        assertNotInterrupted(ports.signal, {
+          what: `interrupted before ${server}`,
+          why: progress,
+          fix: 'run hactl remove again to continue',
+        })
         const work = runSteps(session, removeScript(claim.id, TRACK_DIR), {
           effect: 'change',
           label: 'remove what hactl put there',
@@ -95,10 +103,9 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
 
 function progressOf(order: readonly Session[], index: number): readonly string[] {
   const names = (sessions: readonly Session[]) => sessions.map(({ server }) => server).join(', ')
-  const done =
-    index === 0 ? 'nothing was taken away from any server before' : `nothing of hactl's is left on ${names(order.slice(0, index))}`
+  const done = index === 0 ? 'nothing was removed from any server before' : `nothing of hactl's is left on ${names(order.slice(0, index))}`
   const left = order.slice(index + 1)
-  return left.length === 0 ? [done] : [done, `not touched: ${names(left)}`]
+  return left.length === 0 ? [done] : [done, `servers not changed: ${names(left)}`]
 }
 
 function stoppedAt(server: string, progress: readonly string[], thrown: unknown): HactlError {
@@ -108,7 +115,7 @@ function stoppedAt(server: string, progress: readonly string[], thrown: unknown)
     server,
     what: error.message,
     why: [...error.why, ...progress],
-    fix: `hactl remove again goes on${error.fix === undefined ? '' : `; ${error.fix}`}`,
+    fix: `run hactl remove again to continue${error.fix === undefined ? '' : `; ${error.fix}`}`,
     cause: error,
   })
 }
@@ -142,7 +149,7 @@ async function tellTheOthers(
         const forget = forgetMembersScript(claim.id, lines)
         const { code } = await session.run(forget, {
           effect: 'change',
-          label: 'forget who left',
+          label: 'forget the servers that left',
           deadlineMs: FORGET_DEADLINE_MS,
           signal,
         })
@@ -156,7 +163,7 @@ async function tellTheOthers(
         onEvent({
           kind: 'warning',
           server: name,
-          text: `it could not be told, and still takes ${names} for members: hactl deploy --forget ${names} once they left the inventory`,
+          text: `this server was not updated and still lists ${names} as members: run hactl deploy --forget ${names} after they have left the inventory`,
         })
       }
     },

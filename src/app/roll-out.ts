@@ -55,7 +55,11 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
     await tidyUp(work, nodes)
   } else {
     if (!(await work.confirm(plan))) {
-      throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes applies without asking' })
+      throw new HactlError({
+        code: 'E_DECLINED',
+        what: 'the run was not confirmed; nothing was changed',
+        fix: 'add --yes to apply without a question',
+      })
     }
     const runId = runIdFor(ports)
     const claim = lockClaim(work.command, ports, runId)
@@ -112,7 +116,7 @@ async function tidyUp({ command, connections, observed, ports, onEvent }: RollOu
     () => finishDeadRuns({ sessions, observed, lockId: claim.id, clock: ports.clock, onEvent, servers: left.map(node => node.server) }),
     session => sessions.get(session.server) ?? session,
   )
-  onEvent({ kind: 'note', text: `${left.map(node => node.server).join(', ')}: cleared away what a run that died had left` })
+  onEvent({ kind: 'note', text: `${left.map(node => node.server).join(', ')}: hactl removed what a dead run had left` })
 }
 
 /** Nothing to do is not yet "it works": the cluster must be well, after a boot within the time that it may need, and the address must answer. */
@@ -129,7 +133,7 @@ async function proveUnchanged(cluster: Cluster, nodes: readonly ObservedNode[], 
     if (!(error instanceof HactlError) || error.code !== 'E_GATE') throw error
     throw new HactlError({
       code: 'E_UNHEALTHY',
-      what: 'there is nothing to change, but the cluster is not well',
+      what: 'there is nothing to change, but the cluster is not healthy',
       why: error.why,
       fix: 'hactl status shows each server; systemctl status haproxy keepalived on the servers named above',
       cause: error,

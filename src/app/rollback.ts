@@ -22,7 +22,7 @@ import { withServers } from './with-servers.ts'
 const SNAPSHOT_DEADLINE_MS = 30_000
 
 const INIT_FILE_LEFT_OUT =
-  'the keepalived.conf of then has init_file, which is left out: keepalived 2.2.8 to 2.3.2 would overwrite its track files at every start'
+  'the old keepalived.conf has init_file, which is left out: keepalived 2.2.8 to 2.3.2 would overwrite its track files at every start'
 
 export interface RollbackInput extends ConnectOptions {
   readonly inventoryPath: string
@@ -56,7 +56,8 @@ export async function rollback(
     const snapshots = await readAll(connections.sessions, input.forks, session => readSnapshot(session, id, ports.signal))
     throwAll([...snapshots].flatMap(([name, { lost }]) => (lost.length === 0 ? [] : [lostCopies(name, id, lost)])))
     for (const [name, snapshot] of snapshots) {
-      if (snapshot.id === undefined) onEvent({ kind: 'warning', server: name, text: `it has no entry as old as ${id}, and stays as it is` })
+      if (snapshot.id === undefined)
+        onEvent({ kind: 'warning', server: name, text: `the server has no entry as old as ${id} and is not changed` })
       if (withoutInitFile(snapshot.files).hadInitFile) onEvent({ kind: 'warning', server: name, text: INIT_FILE_LEFT_OUT })
     }
     const confs = new Map(
@@ -113,7 +114,7 @@ function assertNobodyStaysBehind(goBack: readonly string[], nodes: readonly Obse
   if (first === undefined) return
   throw new HactlError({
     code: 'E_NO_HISTORY',
-    what: `${behind.join(' and ')} came after this entry and cannot go back with the others: both sides would hold the addresses`,
+    what: `${behind.join(' and ')} joined after this entry and cannot go back with the others: both sides would hold the addresses`,
     why: plan.warnings,
     fix: `hactl remove --limit ${first} first, or change the inventory and deploy it`,
   })
@@ -129,8 +130,8 @@ function withCertificatesNamed(error: HactlError, leftOut: (server: string) => r
     code,
     server,
     what,
-    why: [...why, ...paths.map(path => `${path} was shipped then, and certificates: in the inventory no longer lists it`)],
-    fix: `put ${paths.join(' and ')} back into certificates: (its content comes from the history), then roll back again; nothing that runs was touched on any server`,
+    why: [...why, ...paths.map(path => `${path} was deployed then, and certificates: in the inventory no longer lists it`)],
+    fix: `put ${paths.join(' and ')} back into certificates: (its content comes from the history), then roll back again; no running service was changed`,
     cause: error,
   })
 }
@@ -159,7 +160,7 @@ async function readSnapshot(session: Session, id: string, signal: AbortSignal): 
   throw new HactlError({
     code: 'E_PROBE_CUT',
     server: session.server,
-    what: `the files of ${id} could not be read whole`,
-    fix: 'run again',
+    what: `the files of ${id} could not be read completely`,
+    fix: 'run hactl rollback again',
   })
 }

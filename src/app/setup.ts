@@ -142,10 +142,12 @@ function notesFor({ virtualRouterId, vips, haproxy }: SetupAnswers): string[] {
   const [first = ''] = vips
   return [
     ...(virtualRouterId === undefined
-      ? [`virtual_router_id ${virtualRouterIdFor(first)} comes from the end of ${first}; change it if another VRRP on that network has it.`]
+      ? [
+          `virtual_router_id ${virtualRouterIdFor(first)} comes from the end of ${first}; change it if another VRRP router on that network uses it.`,
+        ]
       : []),
     ...(haproxy.kind === 'self'
-      ? ['HAProxy answers "ok" by itself so far: give it backends, or your own haproxy.cfg (config: haproxy.cfg).']
+      ? ['HAProxy only answers "ok" itself so far: give it backends, or your own haproxy.cfg (config: haproxy.cfg).']
       : []),
   ]
 }
@@ -179,7 +181,7 @@ export function parseServerAnswer(text: string, at: number): Answer<AnsweredServ
     about(name, nameIssue(name)) ??
     about(host, hostIssue(host)) ??
     (user === undefined ? undefined : about(user, userIssue(user))) ??
-    (port === undefined || (port >= 1 && port <= 65535) ? undefined : `${port} is no port: 1 to 65535`)
+    (port === undefined || (port >= 1 && port <= 65535) ? undefined : `${port} is not a port: 1 to 65535`)
   return problem === undefined ? { value: { name, host, user, port } } : { problem }
 }
 

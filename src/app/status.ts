@@ -132,7 +132,9 @@ function serverStatus(
       drainsAtBoot: false,
       healthy: false,
       problems: [
-        failure === undefined ? 'could not be reached' : `${failure.message}${failure.fix === undefined ? '' : ` (${failure.fix})`}`,
+        failure === undefined
+          ? 'the server could not be reached'
+          : `${failure.message}${failure.fix === undefined ? '' : ` (${failure.fix})`}`,
       ],
     }
   }
@@ -167,7 +169,7 @@ function serverStatus(
     healthy: problems.length === 0,
     problems: [
       ...problems,
-      ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: hactl undrain ${name}`] : []),
+      ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: run hactl undrain ${name}`] : []),
       ...advertNotices(node),
       ...(lock?.isDead === false ? [lock.text] : []),
     ],
@@ -178,6 +180,6 @@ function lockNotice({ lock }: ObservedNode): { readonly isDead: boolean; readonl
   if (lock === undefined) return undefined
   const { owner, reason, ageSeconds } = lock
   if (!mayBeDead(ageSeconds)) return { isDead: false, text: `locked by ${owner} for ${reason}` }
-  const text = `the lock of ${owner} for ${reason} is left over (last sign of life ${ageSeconds} s ago): that run ended half way; hactl unlock`
+  const text = `the lock of ${owner} for ${reason} is left over (last sign of life ${ageSeconds} s ago): that run ended half way; run hactl unlock`
   return { isDead: true, text }
 }

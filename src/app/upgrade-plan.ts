@@ -115,7 +115,7 @@ function startOf(cluster: Cluster, resource: ServiceResource, outlook: UpgradeOu
   if (!isReplaced && !(unit === 'keepalived' && cluster.profile === 'classic')) return []
   const pending = actions.find(action => action.kind === 'service' && action.unit === unit)
   const before = pending?.kind === 'service' ? pending.steps.filter(step => step === 'daemon-reload' || step === 'enable') : []
-  const reason = isReplaced ? 'its package is replaced' : 'it is stopped meanwhile'
+  const reason = isReplaced ? 'its package is replaced' : 'it is stopped during the upgrade'
   return [{ kind: 'service', id, unit, steps: [...before, 'start', 'stamp'], loadedHash, whenActive, reason }]
 }
 
@@ -156,12 +156,10 @@ function remarks(changes: Plan, outlooks: ReadonlyMap<string, UpgradeOutlook>): 
     const { held, others, begun } = outlook
     return [
       ...held.map(name => `${server}: ${name} is held by apt-mark and stays as it is`),
-      ...(others.length > 0 ? [`${server}: apt brings these with it: ${others.join(', ')}`] : []),
-      ...(begun === 'no' ? [] : [`${server}: an earlier upgrade ended in the middle of it; this one finishes it`]),
+      ...(others.length > 0 ? [`${server}: apt also installs ${others.join(', ')}`] : []),
+      ...(begun === 'no' ? [] : [`${server}: an earlier upgrade ended half way; this one finishes it`]),
       ...(!hasTurn(outlook) && actions.length > 0
-        ? [
-            `${server}: nothing to upgrade there, and what the inventory changed waits for hactl deploy: ${actions.map(({ id }) => id).join(' ')}`,
-          ]
+        ? [`${server}: nothing to upgrade; the changes of the inventory wait for hactl deploy: ${actions.map(({ id }) => id).join(' ')}`]
         : []),
     ]
   })
@@ -171,7 +169,7 @@ function assertOneByOne(plan: Plan): void {
   if (plan.changeClass !== 'together' && plan.changeClass !== 'outage') return
   throw new HactlError({
     code: 'E_UNHEALTHY',
-    what: 'the inventory has changes that all servers need at the same moment, and an upgrade goes server by server',
+    what: 'the inventory has changes that all servers need at the same moment, but an upgrade goes server by server',
     why: plan.warnings,
     fix: 'hactl deploy first, then hactl upgrade',
   })
@@ -185,8 +183,8 @@ function assertNothingRemoved(outlooks: ReadonlyMap<string, UpgradeOutlook>): vo
           new HactlError({
             code: 'E_PACKAGE_UNAVAILABLE',
             server,
-            what: `apt would remove ${removed.join(', ')} for this`,
-            fix: `look at it there: apt-get install -s ${PACKAGES.join(' ')}`,
+            what: `apt would remove ${removed.join(', ')} during the upgrade`,
+            fix: `look at it on the server: apt-get install -s ${PACKAGES.join(' ')}`,
           }),
         ],
   )

@@ -74,8 +74,8 @@ export async function runTurns(turns: Turns): Promise<{ readonly moves: readonly
   for (const [index, server] of servers.entries()) {
     assertNotInterrupted(ports.signal, {
       what: `interrupted before ${server}`,
-      why: [index > 0 ? `the servers before it were upgraded; ${server} and later ones were not touched` : 'no server was touched'],
-      fix: 'hactl upgrade goes on where it ended',
+      why: [index > 0 ? `the servers before it were upgraded; ${server} and later ones were not changed` : 'no server was changed'],
+      fix: 'run hactl upgrade again: it continues where it stopped',
     })
     onEvent({ kind: 'wave-started', stage: 'upgrade', wave: index + 1, waves: servers.length, servers: [server] })
     moves.push(...(await takeTurn(turns, server, gates, calm)))
@@ -123,7 +123,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
   const drains = tracksDrain(before.node) && !wasDrained
   assertTakers(before)
   const mark = markScript(lockId, drains ? 'drained' : 'begun')
-  await quietly(turns, server, mark, 'none', 'note that the upgrade has begun here')
+  await quietly(turns, server, mark, 'none', 'record that the upgrade has started here')
   const moves: Move[] = []
   if (drains && !isDrained(before.node)) {
     try {
@@ -132,7 +132,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
       moves.push(...vips.map(vip => ({ ...vip, server })))
     } catch (error) {
       // Why the server was not lowered, and whether it still is, matters more than a mark that stays.
-      await quietly(turns, server, unmarkScript(), 'none', 'note that nothing was done here').catch(() => undefined)
+      await quietly(turns, server, unmarkScript(), 'none', 'record that nothing was done here').catch(() => undefined)
       throw error
     }
   }
@@ -170,7 +170,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
 }
 
 async function endTurn(turns: Turns, server: string, gates: Gates): Promise<void> {
-  await quietly(turns, server, unmarkScript(), 'none', 'note that the upgrade has ended here')
+  await quietly(turns, server, unmarkScript(), 'none', 'record that the upgrade has ended here')
   await gates.pass('vip-answers', [server])
 }
 
@@ -197,9 +197,9 @@ function assertTakers({ cluster, nodes, node }: Scene): void {
   throw new HactlError({
     code: 'E_UNHEALTHY',
     server: node.server,
-    what: `it was not upgraded: it holds ${addressesOn(cluster, node).join(', ')}`,
+    what: `this server was not upgraded: it holds ${addressesOn(cluster, node).join(', ')}`,
     why,
-    fix: 'mend the servers named above, then hactl upgrade goes on here',
+    fix: 'fix the servers named above, then run hactl upgrade again',
   })
 }
 
@@ -219,17 +219,17 @@ async function leftBehind(turns: Turns, server: string, isLowered: boolean, thro
     () => [],
     (fault: unknown) => {
       const { message, why } = asHactlError(fault)
-      return [`what is installed could not be started again: ${[message, ...why].join('; ')}`]
+      return [`the installed versions could not be started again: ${[message, ...why].join('; ')}`]
     },
   )
-  const unless = started.length > 0 ? ', unless it boots anew' : ''
+  const unless = started.length > 0 ? ', until it reboots' : ''
   const state = isLowered ? [`${server} stays drained, so that it takes no address${unless}`] : []
   return new HactlError({
     code: error.code,
     server,
     what: error.message,
     why: [...error.why, ...started, ...state, 'later servers keep the versions they had'],
-    fix: `mend ${server}, then hactl upgrade finishes it and goes on${error.fix === undefined ? '' : `; ${error.fix}`}`,
+    fix: `fix ${server}, then run hactl upgrade again: it finishes that server and continues${error.fix === undefined ? '' : `; ${error.fix}`}`,
     cause: error,
   })
 }
@@ -279,6 +279,6 @@ async function quietly(
     server,
     what: `${label}: ended with status ${result.code}`,
     why: result.stderr.trim().split('\n').slice(-3),
-    fix: 'hactl upgrade goes on where it ended',
+    fix: 'run hactl upgrade again: it continues where it stopped',
   })
 }

@@ -104,7 +104,11 @@ export async function upgrade(
     const problems = upgradeProblems(nodes)
     if (problems.length > 0) throw notWell(problems)
     if (!(await input.confirm(plan))) {
-      throw new HactlError({ code: 'E_DECLINED', what: 'not confirmed; nothing was changed', fix: '--yes upgrades without asking' })
+      throw new HactlError({
+        code: 'E_DECLINED',
+        what: 'the run was not confirmed; nothing was changed',
+        fix: 'add --yes to upgrade without a question',
+      })
     }
     const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
     const runId = runIdFor(ports)
@@ -135,7 +139,7 @@ export async function upgrade(
 
 /** Where nothing was installed nothing waits for it any longer: packages from a folder alone may be 200 MiB. The next run would clear it, too. */
 async function clearDownloads(sessions: readonly Session[]): Promise<void> {
-  const options: RunOptions = { effect: 'none', label: 'clear the downloads away', deadlineMs: CLEAR_DEADLINE_MS }
+  const options: RunOptions = { effect: 'none', label: 'remove the downloads', deadlineMs: CLEAR_DEADLINE_MS }
   await Promise.allSettled(sessions.map(session => session.run(clearDownloadsScript(), options)))
 }
 
@@ -156,9 +160,9 @@ function undeployed(node: ObservedNode): readonly HactlError[] {
 function notWell(why: readonly string[]): HactlError {
   return new HactlError({
     code: 'E_UNHEALTHY',
-    what: 'the cluster is not well enough to take one server after the other away',
+    what: 'the cluster is not healthy enough to take out one server after the other',
     why,
-    fix: 'hactl status shows each server; hactl deploy mends what it can. Nothing was changed',
+    fix: 'hactl status shows each server; hactl deploy fixes what it can; nothing was changed',
   })
 }
 

@@ -119,8 +119,8 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
     if (!(await input.confirm(await announcementOf(errands, connections.sessions, nodes, ports)))) {
       throw new HactlError({
         code: 'E_DECLINED',
-        what: 'not confirmed; nothing was disturbed',
-        fix: '--yes runs the drills without asking',
+        what: 'the run was not confirmed; nothing was disturbed',
+        fix: 'add --yes to run the drills without a question',
       })
     }
     const claim = lockClaim('verify-failover', ports, randomBytes(6).toString('hex'))
@@ -173,7 +173,7 @@ function reportOf(verdicts: readonly Verdict[], errands: readonly Errand[]): Ver
     drills: verdicts.map(reported),
     maxOutageMs: widest(errands),
     exit,
-    problems: left > 0 ? [`${left} more were not begun: first see to what is not as it was`] : [],
+    problems: left > 0 ? [`${left} ${left === 1 ? 'drill' : 'drills'} skipped: first restore what the last one left changed`] : [],
   }
 }
 
@@ -231,7 +231,7 @@ function assertWholeCluster(cluster: Cluster, servers: readonly string[]): void 
   throw new HactlError({
     code: 'E_USAGE',
     what: 'a drill needs to see every server of the cluster',
-    why: ['only so can it tell that no two of them hold an address'],
-    fix: 'leave --limit out',
+    why: ['otherwise hactl cannot see that two of them hold an address'],
+    fix: 'run it without --limit',
   })
 }

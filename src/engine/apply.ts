@@ -73,7 +73,7 @@ export async function finishDeadRuns(
   const left = input.servers.filter(server => (input.observed.get(server)?.leftRuns.length ?? 0) > 0)
   await onAll(left, async server => {
     const calm = { ...input, signal: new AbortController().signal }
-    await run(calm, server, finishDeadRunScript(input.lockId), 'change', 'clear away what a dead run left', SWITCH_DEADLINE_MS, false)
+    await run(calm, server, finishDeadRunScript(input.lockId), 'change', 'remove what a dead run left', SWITCH_DEADLINE_MS, false)
   })
 }
 
@@ -149,7 +149,7 @@ function withVersionsKnown(thrown: unknown, actions: readonly Action[]): unknown
     code,
     what,
     why,
-    fix: `${installed.join(' and ')} ${installed.length === 1 ? 'is' : 'are'} installed there now: where that is another version than the plan said, hactl deploy makes the file for it; else ${fix}`,
+    fix: `${installed.join(' and ')} ${installed.length === 1 ? 'is' : 'are'} installed there now: if its version is not that of the plan, run hactl deploy again; otherwise ${fix}`,
     cause: thrown,
     ...(server === undefined ? {} : { server }),
   })
@@ -185,7 +185,7 @@ async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
   for (const [index, wave] of waves.entries()) {
     assertNotInterrupted(input.signal, {
       what: `interrupted before ${wave.join(', ')}`,
-      why: ['what was begun was finished or put back; later servers were not touched'],
+      why: ['servers whose change had started were finished or restored; later servers were not changed'],
       fix: 'run hactl deploy again to finish',
     })
     input.onEvent({ kind: 'wave-started', stage: stage.stage, wave: index + 1, waves: waves.length, servers: wave })
@@ -207,7 +207,7 @@ function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown:
   if (!signal.aborted || !errors.every(error => error instanceof HactlError && error.code === 'E_INTERRUPTED')) return thrown
   return interruptedError({
     what: `interrupted while ${wave.join(', ')} changed`,
-    why: [`${wave.join(', ')}: put back as before; servers that were done before keep the new configuration, later ones were not touched`],
+    why: [`${wave.join(', ')}: restored; servers before keep the new configuration, later ones were not changed`],
     fix: 'run hactl deploy again to finish',
     cause: thrown,
   })
@@ -282,7 +282,7 @@ function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): un
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {
   const calm = uninterrupted(input)
   const script = restoreScript(input.runId, { id: input.lockId, owner: input.history.owner }, input.services(server))
-  const restore = (session: ApplyInput) => run(session, server, script, 'undo', 'put the previous files back', SWITCH_DEADLINE_MS, true)
+  const restore = (session: ApplyInput) => run(session, server, script, 'undo', 'restore the previous files', SWITCH_DEADLINE_MS, true)
   try {
     await restore(calm)
   } catch (error) {
@@ -298,9 +298,9 @@ function notRestored({ runId, services }: ApplyInput, server: string, reason: un
     return new HactlError({
       code: 'E_LOCKED',
       server,
-      what: 'nothing was put back there: another run has taken the lock over',
+      what: 'this server was not restored: another run has taken the lock over',
       why: ['this run showed no sign of life for too long, and the other one builds on what it found'],
-      fix: `see that the other run ends well: hactl status; then hactl history says what ${server} has`,
+      fix: `when the other run has ended, run hactl status; hactl history shows what ${server} has`,
       cause: reason,
     })
   }
@@ -310,16 +310,16 @@ function notRestored({ runId, services }: ApplyInput, server: string, reason: un
     return new HactlError({
       code: 'E_CONNECTION_LOST',
       server,
-      what: 'the connection was lost in mid-change and could not be made again, so nothing was put back there',
+      what: 'the connection was lost during the change and could not be made again, so this server was not restored',
       why,
-      fix: `run hactl deploy again when ${server} answers: it finishes what was begun (the previous files are in ${previous})`,
+      fix: `run hactl deploy again when ${server} answers: it finishes the change (the previous files are in ${previous})`,
       cause: reason,
     })
   }
   return new HactlError({
     code: 'E_UNDO_FAILED',
     server,
-    what: 'the previous configuration could not be put back',
+    what: 'the previous configuration could not be restored',
     why,
     fix: `on ${server}: copy the files from ${previous} back (its file "record" names their places), then systemctl reload ${Object.keys(services(server)).join(' ')}`,
     cause: reason,

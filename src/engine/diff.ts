@@ -112,13 +112,13 @@ function diffFile(resource: FileResource, observed: ObservedNode, options: DiffO
     const sameMeta = present.mode === mode && present.owner === owner && present.group === group
     if (sameMeta && present.ownedSha256 === wanted) return { unchanged: { id, reason: `${path} is already as wanted` } }
     const reason = sameMeta
-      ? 'the content is as wanted, hactl takes note that it owns it'
+      ? 'the content is as wanted; hactl records that it owns the file'
       : `${present.mode} ${present.owner}:${present.group}, wanted ${mode} ${owner}:${group}`
     return { action: { kind: 'own-file', id, path, sha256: wanted, mode, owner, group, reason } }
   }
   if (present.ownedSha256 === undefined) {
-    if (present.pristineConffile) return write("replaces the package's own untouched file")
-    if (options.adopt) return write('takes over a file that hactl did not make')
+    if (present.pristineConffile) return write("replaces the package's own unmodified file")
+    if (options.adopt) return write('takes over a file that hactl did not create')
     return { foreign: { path, linkTo: present.linkTo, before: present.content, after: resource.content, masks } }
   }
   return write(present.ownedSha256 === present.sha256 ? 'content differs' : 'edited by hand since the last deploy')
@@ -161,7 +161,7 @@ function diffFirewall(resource: FirewallResource, before: readonly Action[]): Ou
   const { id, titles, script } = resource
   const isNew = before.some(action => action.kind === 'write-file' && action.path === script)
   if (resource.isOpen && !isNew) return { unchanged: { id, reason: `the firewall lets ${titles.join(', ')} through` } }
-  const reason = isNew ? 'other rules than before' : 'rules are missing'
+  const reason = isNew ? 'the rules change' : 'rules are missing'
   return { action: { kind: 'open-firewall', id, titles, script, reason } }
 }
 
@@ -173,8 +173,8 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
     throw new HactlError({
       code: 'E_UNHEALTHY',
       server: observed.server,
-      what: `${resource.unit}.service is masked: somebody forbade it to run`,
-      fix: `systemctl unmask ${resource.unit}, if it may run on ${observed.server}`,
+      what: `${resource.unit}.service is masked, so it cannot run`,
+      fix: `if it may run on ${observed.server}: systemctl unmask ${resource.unit}`,
     })
   }
   const dropInChanges = before.some(
@@ -201,10 +201,10 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
     const missing = (resource.runtimeFiles ?? []).filter(path => observed.trackers[path] === undefined)
     if (service.loadedHash !== resource.loadedHash) {
       steps.push('reload', 'stamp')
-      reasons.push(service.loadedHash === undefined ? 'not known what it has loaded' : 'it runs another configuration')
+      reasons.push(service.loadedHash === undefined ? 'what it has loaded is not known' : 'it runs another configuration')
     } else if (before.some(action => action.kind === 'write-file' && resource.loads?.includes(action.path))) {
       steps.push('reload', 'stamp')
-      reasons.push('it may run what stands there now')
+      reasons.push('a file that it loads changes')
     } else if (missing.length > 0) {
       steps.push('reload', 'stamp')
       reasons.push(`${missing.join(' and ')} missing`)
@@ -216,7 +216,7 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
       reasons.push('asked for')
     }
   }
-  if (steps.length === 0) return { unchanged: { id: resource.id, reason: `${resource.unit} runs what is wanted` } }
+  if (steps.length === 0) return { unchanged: { id: resource.id, reason: `${resource.unit} runs the wanted configuration` } }
   return {
     action: {
       kind: 'service',

@@ -17,7 +17,7 @@ const RETRY_PAUSE_MS = 2000
 
 /** One change on the server: shell that may run twice. */
 interface Change {
-  /** "lower srv-1". */
+  /** "lower the priority of srv-1". */
   readonly title: string
   readonly script: Script
 }
@@ -31,6 +31,7 @@ export interface MeasuredAddress {
 export type SamplesOf = (vip: string) => readonly Sample[]
 
 export interface MoveRun {
+  readonly command: 'drain' | 'undrain'
   readonly server: string
   /** The addresses that are to move; with none, nothing is watched. */
   readonly addresses: readonly MeasuredAddress[]
@@ -102,15 +103,16 @@ function startWatching({ addresses, clock, limitMs, links }: MoveRun): Watching 
 async function seeBaseline(run: MoveRun, watch: Watching): Promise<void> {
   if (run.addresses.length === 0) return
   const beginMs = run.clock.monotonic()
-  const problems = (nowMs: number) => (nowMs - beginMs < BASELINE_MS ? ['not watched yet'] : run.baselineProblems(watch.samplesOf, nowMs))
+  const problems = (nowMs: number) =>
+    nowMs - beginMs < BASELINE_MS ? ['the addresses have not been watched long enough yet'] : run.baselineProblems(watch.samplesOf, nowMs)
   const left = await lookUntil(run, watch, BASELINE_LIMIT_MS, problems, undefined)
   if (left.length === 0) return
   throw new HactlError({
     code: 'E_UNHEALTHY',
     server: run.server,
-    what: `it was not begun to ${run.change.title}: the addresses are not well enough`,
+    what: `${run.command} not started: the virtual addresses are not healthy`,
     why: left,
-    fix: 'see hactl status; nothing was changed',
+    fix: 'run hactl status; nothing was changed',
   })
 }
 
@@ -152,7 +154,7 @@ async function send(run: MoveRun, change: Change, effect: Effect, signal: AbortS
     server,
     what: `"${change.title}" ended with status ${result.code}`,
     why: result.stderr.trim().split('\n').slice(-3),
-    fix: `see what ${server} says: journalctl -n 50; hactl status shows where the addresses are`,
+    fix: `run journalctl -n 50 on ${server}; hactl status shows where the addresses are`,
   })
 }
 
@@ -179,7 +181,7 @@ async function takeBack(run: MoveRun, earlier: unknown): Promise<void> {
       throw new HactlError({
         code: 'E_UNDO_FAILED',
         server,
-        what: `"${run.change.title}" could not be taken back on ${server}`,
+        what: `"${run.change.title}" could not be undone on ${server}`,
         why: [asHactlError(thrown).message],
         fix: `on ${server}, as root: ${change.byHand}`,
         cause: earlier ?? thrown,
@@ -193,9 +195,9 @@ function notBesideAnother({ server, change }: MoveRun, earlier: unknown): HactlE
   return new HactlError({
     code: 'E_UNDO_FAILED',
     server,
-    what: `"${change.title}" was not taken back on ${server}: another run has taken the lock over`,
-    why: ['this run showed no sign of life for too long, and the other one may want the server as it is'],
-    fix: `when that run has ended: hactl status; hactl undrain ${server} gives it its priority back`,
+    what: `"${change.title}" was not undone on ${server}: another run has taken the lock over`,
+    why: ['this run showed no sign of life for too long, and the other one may need the server as it is'],
+    fix: `when that run has ended, run hactl status; hactl undrain ${server} gives ${server} its priority back`,
     cause: earlier,
   })
 }

@@ -19,7 +19,7 @@ export interface DrillStateWatch {
 export async function observeDrillState(session: Session, watch: DrillStateWatch, signal?: AbortSignal): Promise<DrillState> {
   const result = await session.run(drillStateScript(watch), {
     effect: 'none',
-    label: 'read how this server stands',
+    label: 'read the state of this server',
     deadlineMs: 15_000,
     signal,
   })
@@ -34,7 +34,7 @@ function drillStateScript({ units, trackers, files }: DrillStateWatch): Script {
 function parseDrillState(text: string, server: string, vips: readonly string[]): DrillState {
   const lines = text.trim().split('\n')
   if (lines.at(-1) !== 'end') {
-    throw new HactlError({ code: 'E_PROBE_CUT', server, what: `the answer of ${server} on how it stands was cut off`, fix: 'run it again' })
+    throw new HactlError({ code: 'E_PROBE_CUT', server, what: `${server} sent an incomplete answer about its state`, fix: 'run it again' })
   }
   const units: Record<string, string> = {}
   const trackers: Record<string, string> = {}

@@ -48,7 +48,7 @@ export async function armUndo(session: Session, plan: UndoPlan, signal?: AbortSi
     server: plan.server,
     what: `the undo could not be armed on ${plan.server}, so nothing was disturbed`,
     why: lastLines(result.stderr),
-    fix: 'see that systemd-run works there: systemd-run --on-active=5s /bin/true',
+    fix: 'check that systemd-run works there: systemd-run --on-active=5s /bin/true',
   })
 }
 
@@ -68,7 +68,7 @@ function undoScript({ undo, confirm }: Disturbance): Script {
 /** Takes the timer away; only after the undo was confirmed, or where nothing was disturbed. */
 export async function disarmUndo(session: Session, plan: UndoPlan): Promise<void> {
   const timer = `${undoUnit(plan.id)}.timer`
-  await session.run(sh`systemctl stop ${timer}`, { effect: 'undo', label: 'take the undo timer away', deadlineMs: SYSTEMCTL_DEADLINE_MS })
+  await session.run(sh`systemctl stop ${timer}`, { effect: 'undo', label: 'remove the undo timer', deadlineMs: SYSTEMCTL_DEADLINE_MS })
 }
 
 export interface UndoRun {

@@ -63,9 +63,9 @@ async function seeBaseline(run: DrillRun, watch: Watching): Promise<void> {
   if (await lookUntil(run, watch, BASELINE_LIMIT_MS, isGood)) return
   throw new HactlError({
     code: 'E_UNHEALTHY',
-    what: `${run.drill} was not begun: ${run.vip} is not well enough`,
+    what: `${run.drill} not started: ${run.vip} is not healthy`,
     why: run.decide.baselineProblems(watch.samples, run.clock.monotonic()),
-    fix: 'see hactl status; nothing was disturbed',
+    fix: 'run hactl status; nothing was disturbed',
   })
 }
 
@@ -169,7 +169,7 @@ function disturbScript({ disturbance, lockId }: DrillRun, plan: UndoPlan): Scrip
   const timer = `${undoUnit(plan.id)}.timer`
   return joinScripts([
     lockGuard(lockId),
-    sh`systemctl is-active --quiet ${timer} || { echo the undo timer has gone off already: nothing was disturbed >&2; exit 1; }`,
+    sh`systemctl is-active --quiet ${timer} || { echo the undo timer has already fired: nothing was disturbed >&2; exit 1; }`,
     sh`/bin/sh -c ${scriptWord(disturbance.script)}`,
   ])
 }
@@ -209,7 +209,7 @@ async function takeTimerAway(run: DrillRun, plan: UndoPlan): Promise<void> {
       await disarmUndo(await run.links.renew(session), plan)
     })
   } catch {
-    const text = `the undo timer is still there; it goes away by itself within ${Math.ceil(plan.undoAfterMs / 1000)} s`
+    const text = `the undo timer is still active; it ends by itself within ${Math.ceil(plan.undoAfterMs / 1000)} s`
     run.onEvent({ kind: 'warning', server: plan.server, text })
   }
 }

@@ -82,7 +82,7 @@ async function takeLock(session: Session, claim: LockClaim): Promise<void> {
   throw new HactlError({
     code: 'E_UNHEALTHY',
     server: session.server,
-    what: `the lock under ${STATE.STATE_DIR} could not be made`,
+    what: `the lock under ${STATE.STATE_DIR} could not be created`,
     why: result.stderr.trim().split('\n').slice(-3),
     fix: `look at the disk of ${session.server}: df -h /var`,
   })
@@ -125,7 +125,7 @@ export function lockedByOther(result: CommandResult, server: string): HactlError
     server,
     what: `another run of hactl works on this cluster: ${value('owner')}, ${value('reason')}`,
     why: [`its last sign of life was ${value('age')} s ago; a dead run's lock is free after ${LOCK_EXPIRES_SECONDS} s`],
-    fix: 'wait for it to end; hactl unlock breaks the lock of a run that is surely dead',
+    fix: 'wait for it to end; hactl unlock breaks the lock of a run that is certainly dead',
   })
 }
 
@@ -137,7 +137,7 @@ export function lockLost(result: CommandResult, server: string, label: string): 
     server,
     what: 'the lock of this run was broken by somebody else',
     why: [`nothing was done in this step: ${label}`],
-    fix: 'see who works on this cluster, then run again',
+    fix: 'find out who works on this cluster, then run again',
   })
 }
 

@@ -26,7 +26,7 @@ const STAGE_KEYS = ['stage', 'rollout', 'tasks', 'gates']
 export function parsePlaybook(value: unknown, path: string): Playbook {
   const problems: string[] = []
   const root = recordOf(value)
-  if (root === undefined) throw invalid(path, ['it is not a mapping'])
+  if (root === undefined) throw invalid(path, ['the file is not a mapping'])
   for (const key of Object.keys(root)) if (!['playbook', 'version', 'stages'].includes(key)) problems.push(`unknown key "${key}"`)
   if (typeof root['playbook'] !== 'string') problems.push('playbook: a name is needed')
   if (root['version'] !== 1) problems.push('version: only 1 is known')
@@ -45,7 +45,7 @@ export function parsePlaybook(value: unknown, path: string): Playbook {
     if (tasks === undefined) problems.push(`${at}.tasks: a list of resource ids is needed`)
     if (gates === undefined) problems.push(`${at}.gates: a list of gates is needed`)
     for (const task of tasks ?? []) {
-      if (seen.has(task)) problems.push(`${at}.tasks: ${task} stands twice`)
+      if (seen.has(task)) problems.push(`${at}.tasks: ${task} is listed twice`)
       seen.add(task)
     }
     const isFor = stage['rollout'] === 'parallel' ? 'packages' : 'the rest'

@@ -9,7 +9,7 @@ bring() {
   n=$((n + 1))
   name=$$.$n
   printf '%s\n' "$uri" >"$ASKED_DIR/$name.new" && mv "$ASKED_DIR/$name.new" "$ASKED_DIR/$name" || {
-    failed 'no room to ask for it'
+    failed 'the request could not be written (disk full?)'
     return
   }
   while :; do
@@ -26,13 +26,13 @@ bring() {
     relay=
     read -r relay <"$RELAY_PID"
     kill -0 "${relay:-none}" || {
-      failed 'hactl is not there any more, which would fetch it'
+      failed 'hactl, which fetches it, is no longer connected'
       return
     }
     sleep 0.05
   done 2>/dev/null
   mv -f "$BROUGHT_DIR/$name" "$file" || {
-    failed 'no room to keep it'
+    failed 'the file could not be kept (disk full?)'
     return
   }
   sum=$(sha256sum <"$file")

@@ -93,7 +93,7 @@ refresh_lists() {
   if grep -q '^W: Failed to fetch' "$APT_LOG"; then
     if [ "$1" = strict ]; then
       apt_complaints
-      fail apt/lists 'a mirror does not answer: what it has is not known'
+      fail apt/lists 'a mirror does not answer: its versions are not known'
     fi
     note "not every mirror answered: $(grep -m 1 '^W: Failed to fetch' "$APT_LOG")"
   fi

@@ -65,7 +65,7 @@ find_ssh_port() {
   port=${found##* }
   case $port in
     '' | *[!0-9]*)
-      echo 'the port of this SSH connection is not known: it would be cut' >&2
+      echo 'the port of this SSH connection is not known: the connection would be cut as well' >&2
       exit 1
       ;;
   esac

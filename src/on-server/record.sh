@@ -50,8 +50,8 @@ remember_unit() {
   # What it was before hactl's first change, kept for good: hactl remove gives it back. With files of hactl's there it is too late for that.
   [ -e "$OWNED" ] || has_line "$ORIGINAL_UNITS" "$1" || {
     originals && echo "$1 $active $at_boot" >>"$ORIGINAL_UNITS"
-  } || fail "service/$1" 'how it was could not be noted (disk full?)'
+  } || fail "service/$1" 'its previous state could not be recorded (disk full?)'
   has_line "$THIS_RUN/$RECORD_IN_RUN" "unit $1" ||
     echo "unit $1 $active $at_boot $(cat "$LOADED_DIR/$1" 2>/dev/null)" >>"$THIS_RUN/$RECORD_IN_RUN" ||
-    fail "service/$1" 'how it was could not be noted (disk full?)'
+    fail "service/$1" 'its previous state could not be recorded (disk full?)'
 }

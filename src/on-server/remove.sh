@@ -29,12 +29,12 @@ stop_keepalived_first() {
 # give_back PATH STEP: what stood there before, link or file.
 give_back() {
   original=$(original_of "$1")
-  cp -p -- "$original" "$1.hactl-new" && linked "$original" "$1.hactl-new" && mv -f "$1.hactl-new" "$1" || fail "$2" "$1 could not be put back"
+  cp -p -- "$original" "$1.hactl-new" && linked "$original" "$1.hactl-new" && mv -f "$1.hactl-new" "$1" || fail "$2" "$1 could not be restored"
 }
 
 # Files of hactl's record go, or become what they were; one that was edited by hand since is kept beside as .edited.
 give_files_back() {
-  step files 'remove files, and put back what was there before'
+  step files 'remove files, and restore what was there before'
   [ -e "$OWNED" ] && while read -r sum path; do
     original=$(original_of "$path")
     if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ] && ! cmp -s -- "$path" "$original"; then
@@ -61,14 +61,14 @@ give_files_back() {
 
 give_sysctls_back() {
   [ -s "$ORIGINAL_SYSCTLS" ] || return 0
-  step sysctl 'set kernel parameters back'
+  step sysctl 'restore kernel parameters'
   while read -r key value; do [ -n "$value" ] && sysctl -q -w "$key=$value"; done <"$ORIGINAL_SYSCTLS"
   done_ sysctl
 }
 
 # give_services_back FOLDER: they run what is there now; FOLDER is what keepalived watched.
 give_services_back() {
-  step services 'let haproxy and keepalived run what is there now'
+  step services 'let haproxy and keepalived load what is there now'
   # Left behind by an installation that was cut off: nobody's haproxy would start.
   release haproxy keepalived
   systemctl daemon-reload
@@ -120,7 +120,7 @@ note_theirs() {
     [ ! -L "$path" ] || {
       printf '%s %s\n' "$path" "$(readlink -- "$path")" >>"$THEIR_LINKS" && sync "$THEIR_LINKS" && rm -f -- "$path"
     } || exit 1
-  done || fail packages 'the links in place of configuration files could not be noted (disk full?)'
+  done || fail packages 'the links in place of configuration files could not be recorded (disk full?)'
 }
 
 # purge NAME...
@@ -165,7 +165,7 @@ give_theirs_back() {
     give_back "$path" packages
   done <"$THEIRS"
   [ -e "$THEIR_LINKS" ] && while read -r path target; do
-    mkdir -p -- "${path%/*}" && ln -sfT -- "$target" "$path" || fail packages "$path could not be put back: it was a link to $target"
+    mkdir -p -- "${path%/*}" && ln -sfT -- "$target" "$path" || fail packages "$path could not be restored: it was a link to $target"
     rm -f -- "$path.dpkg-new"
   done <"$THEIR_LINKS"
   return 0

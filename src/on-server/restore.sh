@@ -25,7 +25,7 @@ put_back() {
   elif [ "$1" = + ]; then
     cp -p -- "$3" "$2.hactl-new" && linked "$3" "$2.hactl-new" && mv -f "$2.hactl-new" "$2" || {
       failed=1
-      echo "$2 could not be put back; its copy is $3"
+      echo "$2 could not be restored; its copy is $3"
     }
     case $2 in "$OWN_TOOLS"*) "$2" open >/dev/null 2>&1 </dev/null ;; esac
   else
@@ -36,7 +36,7 @@ put_back() {
 
 # Files, their ownership, and kernel parameters.
 put_files_back() {
-  step files 'put the previous files back'
+  step files 'restore the previous files'
   while read -r word mark path copy; do
     case "$word" in
       file)
@@ -46,7 +46,7 @@ put_files_back() {
       sysctl)
         [ -z "$path" ] || sysctl -q -w "$mark=$path" || {
           failed=1
-          echo "$mark could not be set back to $path"
+          echo "$mark could not be reset to $path"
         }
         ;;
     esac
@@ -56,7 +56,7 @@ put_files_back() {
     cp -p "$owned_then" "$OWNED.new" && mv -f "$OWNED.new" "$OWNED" || {
       rm -f "$OWNED.new"
       failed=1
-      echo "$OWNED could not be put back; its copy is $owned_then"
+      echo "$OWNED could not be restored; its copy is $owned_then"
     }
   fi
   systemctl daemon-reload
@@ -71,7 +71,7 @@ put_files_back() {
 # answers_again: whether the daemon works.
 put_unit_back() {
   has_line "$record" "unit $1" || return 0
-  step "service/$1" "put $1 back as it was"
+  step "service/$1" "restore $1"
   unit=$1
   # shellcheck disable=SC2046 # Words of one line of the record.
   set -- $(line_with "$record" "unit $1")
@@ -97,7 +97,7 @@ put_unit_back() {
     done_ "service/$unit"
   else
     failed=1
-    printf '@@fail %s does not answer after its old configuration was put back\n' "service/$unit"
+    printf '@@fail %s does not answer after its old configuration was restored\n' "service/$unit"
   fi
 }
 

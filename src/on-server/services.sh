@@ -16,7 +16,7 @@ haproxy_answers() {
     sleep 0.05
     n=$((n + 1))
   done
-  echo "the check script $CHECK_SCRIPT says that haproxy does not answer"
+  echo "the check script $CHECK_SCRIPT reports that haproxy does not answer"
   return 1
 }
 
@@ -43,7 +43,7 @@ haproxy_loaded() {
     sleep 0.05
     n=$((n + 1))
   done
-  echo 'no new worker appeared'
+  echo 'no new haproxy worker started'
   return 1
 }
 
@@ -71,6 +71,6 @@ keepalived_shows() {
     sleep 0.05
     n=$((n + 1))
   done
-  if [ -n "$missing" ]; then echo "keepalived runs, but its own view lacks $missing"; else echo 'keepalived does not run'; fi
+  if [ -n "$missing" ]; then echo "keepalived runs, but does not report $missing"; else echo 'keepalived does not run'; fi
   return 1
 }

@@ -10,13 +10,13 @@ begin_switch() {
   umask 077
   mkdir -p "$THIS_RUN/$PREVIOUS_IN_RUN" "$LOADED_DIR"
   umask 022
-  [ ! -e "$THIS_RUN/$UNDONE_IN_RUN" ] || fail run 'this run was already put back'
+  [ ! -e "$THIS_RUN/$UNDONE_IN_RUN" ] || fail run 'this run was already undone'
 }
 
 # unchanged ID PATH SHA256: as it was when the plan was made; an empty SHA256: it was not there.
 unchanged() {
   [ "$(sum "$2")" = "$3" ] || { [ -z "$3" ] && pristine "$2"; } || {
-    printf '@@fail %s changed since it was looked at\n' "$1"
+    printf '@@fail %s changed since hactl looked at it\n' "$1"
     exit "$FILE_CHANGED_STATUS"
   }
 }
@@ -61,8 +61,8 @@ put_sysctl() {
   originals
   has_line "$ORIGINAL_SYSCTLS" "$3" || echo "$3 $5" >>"$ORIGINAL_SYSCTLS"
   has_line "$THIS_RUN/$RECORD_IN_RUN" "sysctl $3" || echo "sysctl $3 $5" >>"$THIS_RUN/$RECORD_IN_RUN" ||
-    fail "$1" 'how it was could not be noted (disk full?)'
-  sysctl -q -w "$3=$4" || fail "$1" 'sysctl refused it'
+    fail "$1" 'its previous state could not be recorded (disk full?)'
+  sysctl -q -w "$3=$4" || fail "$1" 'sysctl refused the value'
   done_ "$1"
 }
 
@@ -116,5 +116,5 @@ start_unit() {
 
 # stamp ID UNIT HASH: what it has loaded.
 stamp() {
-  printf '%s\n' "$3" >"$LOADED_DIR/$2" || fail "$1" 'what it has loaded could not be noted (disk full?)'
+  printf '%s\n' "$3" >"$LOADED_DIR/$2" || fail "$1" 'what it has loaded could not be recorded (disk full?)'
 }

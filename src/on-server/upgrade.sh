@@ -51,7 +51,7 @@ unpack_trial() {
   LD_LIBRARY_PATH=$(find "$1" -name '*.so*' | sed 's|/[^/]*$||' | sort -u | tr '\n' ':')
   export PATH LD_LIBRARY_PATH
   haproxy -v >/dev/null 2>&1 && keepalived -v >/dev/null 2>&1 || {
-    note 'the new versions do not run beside the installed ones: the first server is their trial'
+    note 'the new versions do not run beside the installed ones: the first server tests them'
     exit 0
   }
 }

@@ -37,7 +37,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
 
   test('that was killed behind its last change is recorded by the next one, which clears away what it left', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
-    const dead = new Set(['write the history', 'clear away what a dead run left', 'release the lock'])
+    const dead = new Set(['write the history', 'remove what a dead run left', 'release the lock'])
     for (const each of cluster.servers) {
       each.before = ({ label }) => {
         if (dead.has(label)) throw connectionLost(each.name)

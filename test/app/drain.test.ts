@@ -47,6 +47,7 @@ describe('drain', () => {
     const report = await world.drain('srv-1')
     expect(world.writes).toEqual(['drain -253 srv-1', 'drain 0 srv-1'])
     expect(report).toMatchObject({ drained: false, changed: false, failure: { code: 'E_FAILOVER_NONE', server: 'srv-1' } })
+    expect(report.failure?.message).toBe('no other server took its addresses over: the drain was undone')
     expect(report.failure?.why).toEqual([`${VIP} is on srv-1`])
     expect(report.vips).toEqual([expect.objectContaining({ to: undefined, failedProbes: 0 })])
     expect(world.events).toContainEqual(expect.objectContaining({ kind: 'restored', server: 'srv-1' }))
@@ -110,6 +111,19 @@ describe('drain', () => {
     })
   })
 
+  test('does not start where the address stops answering before the change', async () => {
+    const world = drainWorld()
+    const run = world.newRun()
+    let asked = 0
+    const probe: typeof run.probe = (target, signal) =>
+      asked++ === 0 ? run.probe(target, signal) : Promise.resolve({ ok: false, error: 'HTTP 503', tookMs: 1 })
+    await expect(world.drain('srv-1', {}, { ...run, probe })).rejects.toMatchObject({
+      code: 'E_UNHEALTHY',
+      message: 'drain not started: the virtual addresses are not healthy',
+    })
+    expect(world.writes).toEqual([])
+  })
+
   test('refuses where nobody is left to take over, saying why of each', async () => {
     const world = drainWorld()
     world.drains.set('srv-2', -253)
@@ -127,7 +141,7 @@ describe('drain', () => {
     world.drains.set('srv-2', -253).set('srv-3', -253)
     const report = await world.drain('srv-1', { force: true })
     expect(world.announced[0]?.warnings).toContain(
-      `${VIP} stays on srv-1 until another server is well, and moves to it then, whenever that is`,
+      `${VIP} stays on srv-1 until another server is healthy, and moves to that server at once`,
     )
     expect(report).toMatchObject({ drained: true, failure: undefined })
     expect(report.vips).toEqual([expect.objectContaining({ from: 'srv-1', to: undefined, failedProbes: 0 })])
@@ -136,7 +150,7 @@ describe('drain', () => {
   test('warns when one server is left', async () => {
     const world = drainWorld()
     world.drains.set('srv-3', -253)
-    expect((await world.drain('srv-1')).notes).toEqual(['srv-2 is the only server left: nobody could take over from it'])
+    expect((await world.drain('srv-1')).notes).toEqual(['srv-2 is the only server left: no server can take over from it'])
   })
 
   test('does nothing to a server that is drained, and says so', async () => {
@@ -152,7 +166,7 @@ describe('drain', () => {
     world.profile = 'classic'
     expect(await world.failedDrain('srv-1', { force: true })).toMatchObject({
       code: 'E_UNHEALTHY',
-      why: [expect.stringContaining('the classic profile has no way to hand over without loss')],
+      why: [expect.stringContaining('the classic profile cannot hand over without loss')],
       fix: expect.stringContaining('profile: fast'),
     })
   })
@@ -239,7 +253,8 @@ describe('undrain', () => {
     world.holder = 'srv-2'
     world.takeoverMs = undefined
     const report = await world.undrain('srv-1')
-    expect(report).toMatchObject({ drained: false, failure: { code: 'E_FAILOVER_NONE' } })
+    const message = 'undrained, but it has not taken its addresses back'
+    expect(report).toMatchObject({ drained: false, failure: { code: 'E_FAILOVER_NONE', message } })
     expect(world.writes).toEqual(['forget srv-1', 'drain 0 srv-1'])
   })
 

@@ -26,7 +26,7 @@ describe('before anything is disturbed', () => {
   test.for([
     ['/srv/a.pdf', 'ends in none of .html, .json, .xml, .md'],
     ['/none/a.html', 'there is no folder /none'],
-    ['/srv/b.md', 'it is named twice'],
+    ['/srv/b.md', 'the file is named twice'],
   ] as const)('%s is refused: %s', async ([path, why]) => {
     await expect(assertReportsWritable(wish('/srv/b.md', path), { files })).rejects.toMatchObject({
       code: 'E_USAGE',

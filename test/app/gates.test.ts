@@ -207,7 +207,12 @@ describe('the gate vip-answers', () => {
     it.probe = { ok: false, tookMs: 1, error: 'ECONNREFUSED' }
     const gates = it.gates()
     await it.clock.settle(gates.lookFirst())
-    expect(it.events).toEqual([{ kind: 'note', text: expect.stringMatching(/198\.18\.200\.200:80 does not answer .*asked again/) }])
+    expect(it.events).toEqual([
+      {
+        kind: 'note',
+        text: expect.stringMatching(/198\.18\.200\.200:80 does not answer .*before the first change: hactl probes it again/),
+      },
+    ])
     await it.clock.settle(gates.pass('vip-answers', ['srv-2']))
     await expect(it.clock.settle(gates.pass('vip-answers', ['srv-1', 'srv-2']))).rejects.toMatchObject({ code: 'E_GATE' })
   })

@@ -79,7 +79,7 @@ describe('servers that hactl set up', unlessLacking(lacks), () => {
     const rest = JSON.stringify([report.notes, report.issues, report.warnings, report.files[0]])
     expect(rest).not.toMatch(/hunter22|open-sesame/)
     expect(report.files[0]?.text).toContain('auth_pass: { file: vrrp-VRRP1.secret }')
-    expect(report.notes).toContain('haproxy.cfg holds passwords: only you can read the copy, keep it so')
+    expect(report.notes).toContain('haproxy.cfg contains passwords: only you can read the copy; keep it that way')
   })
 
   test('of which one has neither file is told to get what the others have', async () => {

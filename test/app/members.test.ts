@@ -45,7 +45,9 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     const before = switched()
     const error = await cluster.failedDeploy({ limit: ['srv-1'] })
     expect(error).toMatchObject({ code: 'E_UNKNOWN_TO_PEERS', exit: 5 })
-    expect(error.why).toEqual([expect.stringMatching(/^srv-2 runs on with what srv-1 is to give up: VRRP1: a different VRRP version/)])
+    expect(error.why).toEqual([
+      expect.stringMatching(/^srv-2 keeps a configuration that srv-1 is to give up: VRRP1: a different VRRP version/),
+    ])
     expect(switched()).toEqual(before)
     cluster.servers[1]?.remove('/world/units/keepalived/active')
     await cluster.deploy({ limit: ['srv-1'] })

@@ -59,7 +59,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       code: 'E_INTERRUPTED',
       exit: 143,
       message: 'interrupted before srv-3',
-      why: ["nothing of hactl's is left on srv-2", 'not touched: srv-1'],
+      why: ["nothing of hactl's is left on srv-2", 'servers not changed: srv-1'],
     })
     expect(owned()).toEqual([true, false, true])
     expect(cluster.servers.map(server => server.read('/var/lib/hactl/lock/info'))).toEqual([undefined, undefined, undefined])
@@ -76,8 +76,8 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       code: 'E_CONNECTION_LOST',
       exit: 6,
       server: 'srv-3',
-      why: expect.arrayContaining(["nothing of hactl's is left on srv-2", 'not touched: srv-1']),
-      fix: expect.stringMatching(/^hactl remove again goes on/),
+      why: expect.arrayContaining(["nothing of hactl's is left on srv-2", 'servers not changed: srv-1']),
+      fix: expect.stringMatching(/^run hactl remove again to continue/),
     })
     third.before = () => undefined
     await run()
@@ -102,7 +102,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     expect(cluster.events).toContainEqual({
       kind: 'warning',
       server: 'srv-2',
-      text: expect.stringMatching(/^it could not be told, .*hactl deploy --forget srv-3/),
+      text: expect.stringMatching(/^this server was not updated and still lists .*hactl deploy --forget srv-3/),
     })
     expect(first.read('/var/lib/hactl/lock/info')).toBeUndefined()
   })

@@ -73,7 +73,7 @@ describe('a rollback', unlessLacking(shellServerLacks()), () => {
     expect(refused.exit).toBe(5)
     expect(refused instanceof HactlErrors && refused.errors[0]).toMatchObject({
       code: 'E_CONFIG_REFUSED',
-      why: expect.arrayContaining([`${path} was shipped then, and certificates: in the inventory no longer lists it`]),
+      why: expect.arrayContaining([`${path} was deployed then, and certificates: in the inventory no longer lists it`]),
       fix: expect.stringContaining(`put ${path} back into certificates:`),
     })
     cluster.files.set('inventory.yml', listed)

@@ -113,7 +113,7 @@ describe('status tells of', () => {
     const lock = (age: number) =>
       changed(/@@begin lock\n[^]*@@end lock/, `@@begin lock\nage ${age}\nid x\nowner ops@laptop\nreason deploy\n@@end lock`)
     expect(await problemsOf(lock(4000))).toEqual([
-      'the lock of ops@laptop for deploy is left over (last sign of life 4000 s ago): that run ended half way; hactl unlock',
+      'the lock of ops@laptop for deploy is left over (last sign of life 4000 s ago): that run ended half way; run hactl unlock',
     ])
     expect(await problemsOf(lock(3))).toEqual(['locked by ops@laptop for deploy'])
   })

@@ -61,13 +61,13 @@ describe('an upgrade', () => {
     expect(trials.find(({ path }) => path.endsWith('haproxy.cfg'))?.after).toMatch(/^# two/)
     // What waits on the others is said, not done.
     expect(upgrade.plan.warnings).toEqual(
-      ['srv-1', 'srv-2'].map(server => expect.stringMatching(new RegExp(`^${server}: nothing to upgrade there.*file/haproxy\\.cfg`))),
+      ['srv-1', 'srv-2'].map(server => expect.stringMatching(new RegExp(`^${server}: nothing to upgrade; .*file/haproxy\\.cfg`))),
     )
   })
 
   test('of a server that an earlier one left half done starts what has to run', async () => {
     const upgrade = await planned({ 'srv-3': { ...newer('keepalived', '1:2.2.99-1'), begun: 'drained' } })
-    expect(upgrade.plan.warnings).toEqual(['srv-3: an earlier upgrade ended in the middle of it; this one finishes it'])
+    expect(upgrade.plan.warnings).toEqual(['srv-3: an earlier upgrade ended half way; this one finishes it'])
   })
 
   test('of the classic profile stops keepalived to hand over, and says what that costs', async () => {
@@ -88,7 +88,7 @@ describe('an upgrade', () => {
     await expect(planned({ 'srv-2': { ...newer('haproxy', '2.8.1-1'), removed: ['my-haproxy-module'] } })).rejects.toMatchObject({
       code: 'E_PACKAGE_UNAVAILABLE',
       server: 'srv-2',
-      message: 'apt would remove my-haproxy-module for this',
+      message: 'apt would remove my-haproxy-module during the upgrade',
     })
   })
 
@@ -96,7 +96,7 @@ describe('an upgrade', () => {
     const upgrade = await planned({ 'srv-1': { ...newer('haproxy', '2.8.1-1'), held: ['keepalived'], others: ['liblua5.4-0 5.4.6-1'] } })
     expect(upgrade.plan.warnings).toEqual([
       'srv-1: keepalived is held by apt-mark and stays as it is',
-      'srv-1: apt brings these with it: liblua5.4-0 5.4.6-1',
+      'srv-1: apt also installs liblua5.4-0 5.4.6-1',
     ])
   })
 })

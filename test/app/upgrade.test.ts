@@ -81,8 +81,8 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
   test('that cannot lower a later server has changed the earlier ones: 6, not 5', async () => {
     offer('srv-2', 'srv-3')
     server('srv-2').before = ({ label }) => {
-      if (label === 'note that the upgrade has begun here')
-        throw new HactlError({ code: 'E_UNHEALTHY', server: 'srv-2', what: 'it is not well' })
+      if (label === 'record that the upgrade has started here')
+        throw new HactlError({ code: 'E_UNHEALTHY', server: 'srv-2', what: 'it is not healthy' })
       return undefined
     }
     expect(await failure()).toMatchObject({ code: 'E_UNHEALTHY', exit: 6, server: 'srv-2' })
@@ -117,14 +117,14 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     }
     const error = await failure()
     expect(error).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6, server: 'srv-3' })
-    expect(error.why).toContainEqual(expect.stringMatching(/^what is installed could not be started again: .*haproxy is not active/))
+    expect(error.why).toContainEqual(expect.stringMatching(/^the installed versions could not be started again: .*haproxy is not active/))
     expect(hold('haproxy')).toBeUndefined()
   })
 
   test('that died behind its last change is ended by the next one: no longer drained, and no mark of it', async () => {
     offer('srv-3')
     const third = server('srv-3')
-    const dead = new Set(['give srv-3 its priority back', 'note that the upgrade has ended here', 'release the lock'])
+    const dead = new Set(['give srv-3 its priority back', 'record that the upgrade has ended here', 'release the lock'])
     third.before = ({ label }) => {
       if (dead.has(label)) throw connectionLost('srv-3')
       return undefined
@@ -148,7 +148,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     expect(await failure()).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, server: 'srv-2' })
   })
 
-  test.for([['take the lock'], ['note that the upgrade has begun here'], ['read the facts of this server']] as const)(
+  test.for([['take the lock'], ['record that the upgrade has started here'], ['read the facts of this server']] as const)(
     'that loses a connection before its first turn has changed anything ends with 4, of %s',
     async ([lost]) => {
       offer('srv-2', 'srv-3')

@@ -219,7 +219,7 @@ test('servers without a way to any mirror get what their apt asks for through ha
       expect.objectContaining({
         event: 'note',
         server: 'srv-3',
-        text: expect.stringMatching(/^fetched here for its apt, and carried over: \d+ files/),
+        text: expect.stringMatching(/^this machine fetched packages for its apt and copied them over: \d+ files/),
       }),
     )
     await untilHeldBy(lab, 'srv-1')

@@ -334,7 +334,7 @@ describe('a server is not fit, nothing is changed (5)', () => {
     expectRefusal(run, 5, 'E_CONFIG_REFUSED', {
       what: /haproxy\.cfg/,
       why: /balanse[\s\S]*haproxy\.cfg:6|haproxy\.cfg:6[\s\S]*balanse/,
-      fix: /nothing that runs was touched/,
+      fix: /no running service was changed/,
     })
   })
 

@@ -67,7 +67,7 @@ describe('applying a plan', () => {
       // The packages are installed: that is a change.
       exit: 6,
       server: 'srv-2',
-      fix: expect.stringMatching(/^haproxy is installed there now: .*hactl deploy makes the file for it; else mend the configuration/),
+      fix: expect.stringMatching(/^haproxy is installed there now: .*run hactl deploy again; otherwise fix the configuration/),
     })
   })
 
@@ -120,7 +120,7 @@ describe('a wave that fails', () => {
 
   test('is put back when its gate does not hold, and those before it too', async () => {
     const world = applyWorld()
-    breakAt(world, 'gate vip-answers srv-2', new HactlError({ code: 'E_GATE', what: 'it still did not hold' }))
+    breakAt(world, 'gate vip-answers srv-2', new HactlError({ code: 'E_GATE', what: 'srv-2 failed the gate' }))
     expect(await outcome(world)).toMatchObject({ code: 'E_GATE', exit: 6 })
     expect(steps(world, 'restore')).toEqual(['restore srv-2', 'restore srv-3'])
     expect(world.events.filter(event => event.kind === 'restored')).toMatchObject([{ server: 'srv-2' }, { server: 'srv-3' }])
@@ -130,7 +130,7 @@ describe('a wave that fails', () => {
     const world = applyWorld()
     world.before = (step, server) =>
       step === 'gate' && server.endsWith('srv-2')
-        ? Promise.reject(new HactlError({ code: 'E_GATE', what: 'it still did not hold' }))
+        ? Promise.reject(new HactlError({ code: 'E_GATE', what: 'srv-2 failed the gate' }))
         : step === 'restore'
           ? { code: 97 }
           : undefined

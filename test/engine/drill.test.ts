@@ -78,7 +78,7 @@ test('a service that does not answer before the drill is not disturbed', async (
   const world = drillWorld()
   world.haproxyRuns = false
   const fault = await faultOf(world)
-  expect(fault).toMatchObject({ code: 'E_UNHEALTHY' })
+  expect(fault).toMatchObject({ code: 'E_UNHEALTHY', message: expect.stringMatching(/ not started: \S+ is not healthy$/) })
   expect(world.log).toEqual([])
 })
 

@@ -29,7 +29,7 @@ describe('a playbook', () => {
     ['a gate it does not know', playbook({ gates: ['vip-answer'] }), [expect.stringContaining('unknown gate "vip-answer"')]],
     ['one gate that is not in a list', playbook({ gates: 'vip-answers' }), ['stages[0].gates: a list of gates is needed']],
     ['another pace', playbook({ rollout: 'serial' }), ['stages[0].rollout: parallel or master-last']],
-    ['a task twice', playbook({ tasks: ['file/a', 'file/a'] }), ['stages[0].tasks: file/a stands twice']],
+    ['a task twice', playbook({ tasks: ['file/a', 'file/a'] }), ['stages[0].tasks: file/a is listed twice']],
     ['tasks that are no list', playbook({ tasks: 'file/a' }), ['stages[0].tasks: a list of resource ids is needed']],
     [
       'a package where servers change one by one',
@@ -48,7 +48,7 @@ describe('a playbook', () => {
     ],
     ['no stages', { playbook: 'deploy', version: 1, stages: [] }, ['stages: a list with at least one stage is needed']],
     ['another version', { ...playbook({}), version: 2 }, ['version: only 1 is known']],
-    ['a list for a mapping', [], ['it is not a mapping']],
+    ['a list for a mapping', [], ['the file is not a mapping']],
   ] as const)('with %s is refused', ([, value, problems]) => {
     expect(problemsOf(value)).toEqual(problems)
   })

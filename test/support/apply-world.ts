@@ -16,7 +16,7 @@ const STEP_OF: Readonly<Record<string, Step>> = {
   'fetch the packages': 'fetch',
   prepare: 'prepare',
   'make the changes live': 'switch',
-  'put the previous files back': 'restore',
+  'restore the previous files': 'restore',
   'write the history': 'finish',
 }
 

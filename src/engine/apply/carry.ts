@@ -59,7 +59,7 @@ export async function carryPackages(
   for (const { fileName, content } of packages) {
     for (const part of partScripts(content, pathOf(fileName))) await run(part, `carry ${fileName}`)
   }
-  await run(indexScript(packages), 'make the packages a repository')
+  await run(indexScript(packages), 'build a repository from the packages')
 }
 
 /** One after the other they write `content` to the end of the file at `path`; at least one. */

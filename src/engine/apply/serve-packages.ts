@@ -65,7 +65,7 @@ export async function servePackages(
 
   const tell = (name: string, ending: 'failed' | 'later', why: string) => {
     const line = why.replaceAll(/\s+/g, ' ').slice(0, 300)
-    return run(relay`tell_why ${name} ${ending} ${line}`, 'say why not')
+    return run(relay`tell_why ${name} ${ending} ${line}`, 'report why not')
   }
   const carry = async (name: string, url: string, content: Buffer) => {
     const path = `${BROUGHT}/${name}`
@@ -88,11 +88,11 @@ export async function servePackages(
     }
   }
 
-  await run(setUpScript(), "let apt's questions come here")
+  await run(setUpScript(), 'relay the requests of apt')
   const answers: Promise<void>[] = []
   let relaying: Promise<unknown> = Promise.resolve()
   await new Promise<void>((resolve, reject) => {
-    const label = "hand on apt's questions"
+    const label = 'answer the requests of apt'
     const onLine = (line: string) => {
       const [word, name, url] = line.split(' ')
       if (word === '@@ready') resolve()
@@ -119,7 +119,7 @@ function noRoom(server: string, label: string, stderr: string): HactlError {
   return new HactlError({
     code: 'E_PACKAGE_UNAVAILABLE',
     server,
-    what: `${label}: the server could not take it`,
+    what: `${label}: the server could not store it`,
     why: stderr.trim().split('\n').slice(-5),
     fix: `look at the disk of ${server} (df -h /var); nothing was installed on any server`,
   })

@@ -84,8 +84,8 @@ export async function runSteps(session: Session, script: Script, options: StepsO
     throw new HactlError({
       code: 'E_CHANGED_MEANWHILE',
       server,
-      what: `${failed?.id ?? 'a file'} was changed by somebody between the look and the change`,
-      fix: 'look at the plan again: hactl plan',
+      what: `${failed?.id ?? 'a file'} was changed by somebody after hactl looked at it`,
+      fix: 'run hactl plan again',
     })
   }
   if (result.code === STOPPING_STATUS) {
@@ -104,7 +104,7 @@ export async function runSteps(session: Session, script: Script, options: StepsO
       server,
       what: failed?.reason ?? `${label}: ended with status ${result.code}`,
       why: lines.slice(-12),
-      fix: `mend what apt-get update says on ${server}, or packages: in the inventory; nothing was installed on any server`,
+      fix: `fix what apt-get update reports on ${server}, or packages: in the inventory; nothing was installed on any server`,
     })
   }
   // dash says "I/O error" of a write without room, coreutils the words of errno(3) for ENOSPC and EDQUOT.
@@ -121,9 +121,9 @@ export async function runSteps(session: Session, script: Script, options: StepsO
           : `${failed.id}: ${failed.reason}`,
     why: lines.slice(-12),
     fix: refusedFile
-      ? 'mend the configuration; nothing that runs was touched on any server'
+      ? 'fix the configuration; no running service was changed'
       : isFull
         ? `look at the disk of ${server} (df -h), make room, and run it again`
-        : `see what ${server} says: journalctl -n 50`,
+        : `run journalctl -n 50 on ${server}`,
   })
 }

@@ -4,12 +4,12 @@ import type { Action } from '../../state.ts'
 export function actionTitle(action: Action): string {
   switch (action.kind) {
     case 'install-package':
-      if (action.from !== undefined) return `replace ${action.name} ${action.from} by ${action.version ?? 'another'}`
+      if (action.from !== undefined) return `replace ${action.name} ${action.from} with ${action.version ?? 'another'}`
       return `install ${action.name}${action.version === undefined ? '' : ` ${action.version}`}`
     case 'write-file':
       return `write ${action.path}`
     case 'own-file':
-      return `note ${action.path} as hactl's own`
+      return `record ${action.path} as hactl's own`
     case 'remove-file':
       return `remove ${action.path}`
     case 'set-sysctl':
@@ -18,7 +18,7 @@ export function actionTitle(action: Action): string {
       return `open the firewall for ${action.titles.join(', ')}`
     case 'service': {
       const verbs = action.steps.filter(step => step !== 'stamp' && step !== 'daemon-reload')
-      return verbs.length === 0 ? `take note of what ${action.unit} runs` : `${verbs.join(' and ')} ${action.unit}`
+      return verbs.length === 0 ? `record what ${action.unit} runs` : `${verbs.join(' and ')} ${action.unit}`
     }
   }
 }

@@ -131,8 +131,8 @@ function parseSections(server: string, stdout: string): Map<string, string> {
     throw new HactlError({
       code: 'E_PROBE_CUT',
       server,
-      what: 'the answer to the questions about this server ended early',
-      why: [name === undefined ? 'the closing mark is missing' : `it stopped in the section "${name}"`],
+      what: 'the facts of this server are incomplete: its answer ended early',
+      why: [name === undefined ? 'the closing mark is missing' : `the answer stopped in the section "${name}"`],
       fix: 'run again; if it happens again, look at the disk space and the login messages of this server',
     })
   }

@@ -37,8 +37,8 @@ export function listAgentKeys(path: string | undefined): Promise<AgentKeys | str
       received = Buffer.concat([received, chunk])
       if (received.length < 4) return
       const length = received.readUInt32BE(0)
-      if (length > MAX_ANSWER_BYTES) return end(`the agent at ${path} answers something else than keys`)
-      if (received.length >= 4 + length) end(parseAnswer(received.subarray(4, 4 + length)) ?? `the agent at ${path} does not tell its keys`)
+      if (length > MAX_ANSWER_BYTES) return end(`the agent at ${path} answers with something other than keys`)
+      if (received.length >= 4 + length) end(parseAnswer(received.subarray(4, 4 + length)) ?? `the agent at ${path} does not list its keys`)
     })
     socket.write(REQUEST_IDENTITIES)
   })

@@ -57,8 +57,8 @@ function loginClosed({ target, hop, isJump, peer, plan }: ConnectFailure, cause:
     code: 'E_SSH_AUTH',
     server: target.server,
     what: `${isJump ? `jump host ${hop.alias}` : 'the server'} closed the connection when user "${hop.user}" logged in`,
-    why: [`tried ${listed(plan?.tried() ?? [])} (${peer})`, ...tailLines(cause.banner).map(line => `it said: ${line.trim()}`)],
-    fix: 'see what its sshd logs (journalctl -u ssh): the account may be locked or expired, or /run/nologin be there, as while a server boots',
+    why: [`tried ${listed(plan?.tried() ?? [])} (${peer})`, ...tailLines(cause.banner).map(line => `the server said: ${line.trim()}`)],
+    fix: 'look at the log of its sshd (journalctl -u ssh): the account may be locked or expired, or /run/nologin exists because the server is booting',
     cause,
   })
 }
@@ -128,7 +128,7 @@ function unreachable({ target, hop, before, isJump, peer, cause }: ConnectFailur
     ],
     ENOTFOUND: [`the name ${hop.host} does not resolve`, `check ${isJump ? 'the jump host' : settingName(target, 'host')} and your DNS`],
     EAI_AGAIN: [`the name ${hop.host} does not resolve just now`, 'check your DNS'],
-    EHOSTUNREACH: ['there is no way to that host', 'check that the server is up, and the routes in between'],
+    EHOSTUNREACH: ['there is no route to that host', 'check that the server is up, and the routes in between'],
     ENETUNREACH: ['there is no route to that network', 'check the routes and the VPN of this machine'],
     ECONNRESET: ['the connection was cut before a login', 'check sshd on the server: MaxStartups, and its log'],
   }
@@ -137,15 +137,15 @@ function unreachable({ target, hop, before, isJump, peer, cause }: ConnectFailur
   const [reason, fix] =
     onward !== undefined && cause instanceof Error && 'reason' in cause && cause.reason === PROHIBITED
       ? [
-          'it does not pass this connection on',
-          'let it: AllowTcpForwarding, and PermitOpen where it is set, in sshd_config of the jump host',
+          'it does not forward this connection',
+          'allow it: AllowTcpForwarding, and PermitOpen if it is set, in sshd_config of the jump host',
         ]
       : algorithms !== undefined
         ? [`the server and hactl have no ${algorithms} in common`, `let its sshd_config allow an older one as well: ${OLDER_ALGORITHMS}`]
         : typeof code === 'string' && checks[code] !== undefined
           ? checks[code]
           : timedOut
-            ? [textOf(cause), `check that the server is up and that no firewall drops port ${hop.port}; --timeout gives it longer`]
+            ? [textOf(cause), `check that the server is up and that no firewall drops port ${hop.port}; --timeout allows more time`]
             : [textOf(cause), `run: ${sshCommand(hop, before)}, and see what it says`]
   return new HactlError({
     code: 'E_SSH_UNREACHABLE',
@@ -162,9 +162,9 @@ export function settingsTimeout(target: ConnectTarget, cause: ConnectTimeout): H
   return new HactlError({
     code: 'E_SSH_CONFIG',
     server: target.server,
-    what: `ssh -G ${target.host} did not say in time how to reach it`,
+    what: `ssh -G ${target.host} did not answer in time`,
     why: [cause.message],
-    fix: 'look for a slow "Match exec" in ssh_config; --timeout gives it longer',
+    fix: 'look for a slow "Match exec" in ssh_config; --timeout allows more time',
     cause,
   })
 }
@@ -186,15 +186,15 @@ export function runError(
     new HactlError({ code, server: target.server, what, why, fix, cause, didNotRun })
   const isGone = (isStopped: boolean) =>
     isStopped
-      ? 'it was stopped on the server'
-      : `it may still be running on the server, which ends it ${seconds(run.limitMs)} after its start`
+      ? 'the command was stopped on the server'
+      : `the command may still be running on the server, which ends it ${seconds(run.limitMs)} after its start`
   switch (outcome.kind) {
     case 'timeout':
       return make(
         'E_COMMAND_TIMEOUT',
         `${label}: not done after ${seconds(run.deadlineMs)}`,
         [isGone(outcome.isStopped), ...tailLines(outcome.stderr)],
-        'see what keeps the server busy, then run again; --timeout gives it longer',
+        'see what keeps the server busy, then run again; --timeout allows more time',
       )
     case 'aborted':
       return make(
@@ -210,8 +210,8 @@ export function runError(
         [
           ...(outcome.cause === undefined ? [] : [textOf(outcome.cause)]),
           outcome.hasStarted
-            ? `it may have run to its end, or the server ends it ${seconds(run.limitMs)} after its start`
-            : 'nothing of it has run',
+            ? `the command may have run to its end, or the server ends it ${seconds(run.limitMs)} after its start`
+            : 'no part of the command has run',
         ],
         'check the network and the server, then run again: hactl looks at what is there before it changes anything',
         outcome.cause,
@@ -220,7 +220,7 @@ export function runError(
       return make(
         'E_COMMAND_FAILED',
         `${label}: the server printed more than hactl reads`,
-        ['it was stopped', ...tailLines(outcome.stderr)],
+        ['the command was stopped', ...tailLines(outcome.stderr)],
         'see what the server prints there; report it if nothing is wrong with the server',
       )
     case 'channel-refused':
@@ -247,7 +247,7 @@ export function runError(
       if (/(?:password|account) (?:has|is) expired|Password change required/i.test(outcome.stderr)) {
         return make(
           'E_SSH_AUTH',
-          `the password of "${user}" has expired: the server runs no command before it is changed`,
+          `the password of "${user}" has expired: the server runs no command until it is changed`,
           tailLines(noiseOf(outcome.stderr)),
           `log in as "${user}" by hand and set a new one; or, for a user who logs in by key only, on the server: chage -M -1 -d "$(date +%F)" ${user}`,
         )
@@ -256,7 +256,7 @@ export function runError(
       return make(
         'E_SSH_CONFIG',
         `the login of "${user}" runs no commands`,
-        [...(outcome.isStuck ? ['no shell came up in time'] : []), ...tailLines(noiseOf(outcome.stderr))],
+        [...(outcome.isStuck ? ['no shell started in time'] : []), ...tailLines(noiseOf(outcome.stderr))],
         `give "${user}" a login shell on the server (chsh), without a forced command in authorized_keys or sshd_config`,
       )
   }

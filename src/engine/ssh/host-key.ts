@@ -175,7 +175,7 @@ function refusalOf(
         [
           `known    ${verdict.entry.keyType} ${fingerprint(verdict.entry.key)} (${place(verdict.entry)})`,
           `offered  ${offered}`,
-          'either the server was installed anew, or somebody stands between you and it',
+          'either the server was reinstalled, or somebody intercepts the connection',
         ],
         `compare the offered fingerprint with the server's console; if it is right: ${forget(verdict.entry)}, then ${via.length === 0 ? scan : ask}`,
       )

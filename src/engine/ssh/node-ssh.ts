@@ -108,7 +108,7 @@ export function createSshRemote(deps: SshRemoteDeps): Remote {
 async function tellOfConfig({ files, home, warn }: SshRemoteDeps): Promise<void> {
   const path = join(home, '.ssh', 'config')
   if (warn === undefined || !(await files.exists(path).catch(() => false))) return
-  warn(`${path} is not obeyed: there is no ssh on PATH to ask what it says; install OpenSSH's client, or say it all in the inventory`)
+  warn(`${path} is not used: there is no ssh on PATH that reads it; install OpenSSH's client, or set everything in the inventory`)
 }
 
 function startAttempt(

@@ -168,7 +168,7 @@ function createSlots(count: number): { take(options: RunOptions, target: Connect
 }
 
 function interrupted(label: string, target: ConnectTarget): HactlError {
-  return new HactlError({ code: 'E_INTERRUPTED', server: target.server, what: `${label}: interrupted before it began`, didNotRun: true })
+  return new HactlError({ code: 'E_INTERRUPTED', server: target.server, what: `${label}: interrupted before it started`, didNotRun: true })
 }
 
 function logged(output: string, options: RunOptions): string {

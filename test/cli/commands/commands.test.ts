@@ -157,17 +157,19 @@ describe('deploy', () => {
 
     test('by the label of a script that reports no steps, and of one that gave no answer', async () => {
       const app = stopped((note, step) => {
-        note(change('lower srv-1'))('made')
+        note(change('lower the priority of srv-1'))('made')
         note(change('make the changes live'))
         step('file/haproxy.cfg')
-        note(change('lower srv-2', 'srv-2'))
+        note(change('lower the priority of srv-2', 'srv-2'))
       })
       const { err, result } = await runLine(['deploy', '-y', '--json'], { app })
-      expect(err).toContain('  srv-1: lower srv-1, file/haproxy.cfg; "make the changes live" gave no answer, and may have changed more\n')
-      expect(err).toContain('  srv-2: "lower srv-2" gave no answer, and may have changed something\n')
+      expect(err).toContain(
+        '  srv-1: lower the priority of srv-1, file/haproxy.cfg; "make the changes live" gave no answer, and may have changed more\n',
+      )
+      expect(err).toContain('  srv-2: "lower the priority of srv-2" gave no answer, and may have changed something\n')
       expect(result()['servers']).toMatchObject([
-        { name: 'srv-1', changed: ['lower srv-1', 'file/haproxy.cfg'], unanswered: ['make the changes live'] },
-        { name: 'srv-2', changed: [], unanswered: ['lower srv-2'], code: 'E_COMMAND_FAILED' },
+        { name: 'srv-1', changed: ['lower the priority of srv-1', 'file/haproxy.cfg'], unanswered: ['make the changes live'] },
+        { name: 'srv-2', changed: [], unanswered: ['lower the priority of srv-2'], code: 'E_COMMAND_FAILED' },
       ])
     })
 
@@ -178,7 +180,7 @@ describe('deploy', () => {
         prepared('made')
         note(change('make the changes live'))
         step('file/haproxy.cfg')
-        const undone = note({ server: 'srv-1', label: 'put the previous files back', effect: 'undo' })
+        const undone = note({ server: 'srv-1', label: 'restore the previous files', effect: 'undo' })
         step('files')
         undone('made')
       })

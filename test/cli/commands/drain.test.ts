@@ -101,7 +101,7 @@ describe('drain', () => {
   })
 
   test('a drain that nobody took over ends with 7, and --json still has what was measured', async () => {
-    const failure = new HactlError({ code: 'E_FAILOVER_NONE', server: 'srv-1', what: 'the drain was taken back', why: ['still on srv-1'] })
+    const failure = new HactlError({ code: 'E_FAILOVER_NONE', server: 'srv-1', what: 'the drain was undone', why: ['still on srv-1'] })
     const report = { ...MOVED, drained: false, changed: false, failure }
     const { exit, err, result } = await runLine(['drain', 'srv-1', '--yes', '--json'], { app: { drain: async () => report } })
     expect(exit).toBe(7)

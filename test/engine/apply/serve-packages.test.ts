@@ -148,7 +148,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     while (asked.length === 0) await new Promise(resolve => setTimeout(resolve, 10))
     const relay = Number(server.read(`${FOLDER}/relay`))
     process.kill(relay, 'SIGKILL')
-    expect(await message(1)).toMatchObject({ status: '400 URI Failure', Message: expect.stringMatching(/not there any more/) })
+    expect(await message(1)).toMatchObject({ status: '400 URI Failure', Message: expect.stringMatching(/no longer connected/) })
     // It would wait for the file that never comes.
     close = undefined
   })

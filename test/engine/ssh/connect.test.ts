@@ -406,7 +406,7 @@ describe('keys', () => {
     setUp(server)
     const failure = await failureOf(connect(server, { user: 'deploy' }))
     expect(failure).toMatchObject({ code: 'E_SSH_AUTH', message: 'the server closed the connection when user "deploy" logged in' })
-    expect(failure.why).toContain('it said: System is booting up.')
+    expect(failure.why).toContain('the server said: System is booting up.')
     expect(failure.fix).toContain('journalctl -u ssh')
   })
 
@@ -490,7 +490,7 @@ describe('reaching the server', () => {
 
   test.for([
     ['ENOTFOUND', 'does not resolve'],
-    ['EHOSTUNREACH', 'no way to that host'],
+    ['EHOSTUNREACH', 'no route to that host'],
     ['ENETUNREACH', 'no route'],
     ['ETIMEDOUT', 'connect ETIMEDOUT'],
   ])('%s is told in words', async ([code, words]) => {
@@ -581,7 +581,7 @@ describe('jump hosts', () => {
 
   test.for([
     ['Connection refused', 2, 'jump host bastion: nothing listens there', 'sshd'],
-    ['open failed', 1, 'jump host bastion: it does not pass this connection on', 'AllowTcpForwarding'],
+    ['open failed', 1, 'jump host bastion: it does not forward this connection', 'AllowTcpForwarding'],
     [
       'something else',
       2,

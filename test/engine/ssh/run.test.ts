@@ -196,7 +196,7 @@ describe('a deadline', () => {
       session.run(sh`sleep 60 & echo $! > ${path('pid')}; echo working >&2; wait`, { ...options, deadlineMs: 400 }),
     )
     expect(failure).toMatchObject({ code: 'E_COMMAND_TIMEOUT', didNotRun: false, message: 'do it: not done after 0.4 s' })
-    expect(failure.why).toEqual(['it was stopped on the server', 'working'])
+    expect(failure.why).toEqual(['the command was stopped on the server', 'working'])
     const pid = Number(readFileSync(path('pid'), 'utf8'))
     await vi.waitFor(() => expect(isAlive(pid)).toBe(false))
   })
@@ -207,7 +207,7 @@ describe('a deadline', () => {
       session.run(sh`trap '' TERM; echo $$ > ${path('pid')}; while :; do sleep 0.05; done`, { ...options, deadlineMs: 300 }),
     )
     process.kill(Number(readFileSync(path('pid'), 'utf8')), 'SIGKILL')
-    expect(failure.why[0]).toBe('it may still be running on the server, which ends it 10.3 s after its start')
+    expect(failure.why[0]).toBe('the command may still be running on the server, which ends it 10.3 s after its start')
   })
 
   test('is kept by the server too, a little later, for the case that the controller is gone', () => {
@@ -231,7 +231,7 @@ describe('an abort', () => {
         },
       }),
     )
-    expect(failure).toMatchObject({ code: 'E_INTERRUPTED', why: ['it was stopped on the server'] })
+    expect(failure).toMatchObject({ code: 'E_INTERRUPTED', why: ['the command was stopped on the server'] })
     const pid = Number(readFileSync(path('pid'), 'utf8'))
     await vi.waitFor(() => expect(isAlive(pid)).toBe(false))
     expect((await session.run(sh`echo still here`, options)).stdout).toBe('still here\n')
@@ -265,7 +265,7 @@ describe('a lost connection', () => {
     const failure = await failureOf(session.run(sh`sleep 0.4; echo done > ${path('finished')}`, options))
     expect(server.commands).toHaveLength(1)
     expect(failure).toMatchObject({ code: 'E_CONNECTION_LOST', didNotRun: false, message: 'do it: the connection was lost' })
-    expect(failure.why.at(-1)).toBe('it may have run to its end, or the server ends it 18 s after its start')
+    expect(failure.why.at(-1)).toBe('the command may have run to its end, or the server ends it 18 s after its start')
     // A package installation must not be cut short because a laptop went to sleep.
     await vi.waitFor(() => expect(existsSync(path('finished'))).toBe(true))
   })
@@ -275,7 +275,7 @@ describe('a lost connection', () => {
     expect((await failureOf(session.run(sh`true`, options))).code).toBe('E_CONNECTION_LOST')
     const later = await failureOf(session.run(sh`true`, options))
     expect(later.code).toBe('E_CONNECTION_LOST')
-    expect(later.why.at(-1)).toBe('nothing of it has run')
+    expect(later.why.at(-1)).toBe('no part of the command has run')
     expect(later.didNotRun).toBe(true)
   })
 
