@@ -70,7 +70,11 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
       for (const [index, session] of order.entries()) {
         const progress = progressOf(order, index)
         const { server } = session
-        assertNotInterrupted(ports.signal, { what: `interrupted before ${server}`, why: progress, fix: 'run hactl remove again to continue' })
+        assertNotInterrupted(ports.signal, {
+          what: `interrupted before ${server}`,
+          why: progress,
+          fix: 'run hactl remove again to continue',
+        })
         const work = runSteps(session, removeScript(claim.id, TRACK_DIR), {
           effect: 'change',
           label: 'remove what hactl put there',
