@@ -224,6 +224,8 @@ export interface ObservedNode {
    * among them was not compared.
    */
   readonly trackersHeld?: Readonly<Record<string, number>>
+  /** Paths of track files that changed while keepalived was asked: what it answered may be older or newer than what they say. */
+  readonly trackersChanging?: readonly string[]
   /** Who holds the cluster lock here, if anybody. */
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units still there (undo timers, drills). */

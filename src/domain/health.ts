@@ -57,6 +57,8 @@ function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly st
       : [`keepalived holds ${holds} for ${name}, and ${path} says ${says} (systemctl reload keepalived on ${node.server} reads it again)`]
   })
   const down = TRACKER_FILES.haproxy_down
+  // haproxy stopped or started after its state was read.
+  if (node.trackersChanging?.includes(down) === true) return differing
   return node.services.haproxy.active === 'active' && node.checkStatus === 0 && (trackerValue(node.trackers[down]) ?? 0) !== 0
     ? [...differing, `${down} says that haproxy is down, and it runs: keepalived holds no address (echo 0 >${down} on ${node.server})`]
     : differing
@@ -104,8 +106,9 @@ export function trackerProblems(cluster: Cluster, name: string, node: ObservedNo
   if (missing.length > 0)
     return [`the track files ${missing.map(([file]) => file).join(', ')} are missing: keepalived no longer learns the state of haproxy`]
   if (node.trackersWatched === false) return ["keepalived's watch on its track files is dead: it no longer learns the state of haproxy"]
-  const value = (path: string) => Number(node.trackers[path] ?? 0) || 0
-  const offset = value(TRACKER_FILES.haproxy_offset) + value(TRACKER_FILES.keepalived_offset) + value(TRACKER_FILES.drain)
+  const offsets = [TRACKER_FILES.haproxy_offset, TRACKER_FILES.keepalived_offset, TRACKER_FILES.drain]
+  if (offsets.some(path => node.trackersChanging?.includes(path))) return []
+  const offset = offsets.reduce((sum, path) => sum + (Number(node.trackers[path] ?? 0) || 0), 0)
   // A check with a weight of the operator's adds to the priority as well, and its state is not seen here.
   if (cluster.check.weight !== 0) return []
   const expected = Math.min(254, Math.max(1, instance.basePriority + offset))

@@ -63,6 +63,17 @@ test('a file that changed while keepalived was asked is not compared', () => {
   expect(problemsOf(node)).toEqual([])
 })
 
+test('a priority that keepalived told before or after a track file changed is not compared with it', () => {
+  expect(problemsOf(holderWith({}, { haproxy_offset: '-253' }, dump({})))).toEqual([])
+  expect(problemsOf(holderWith({ haproxy_offset: '-253' }, { haproxy_offset: '-253' }, ''))).toEqual([
+    expect.stringContaining("keepalived's watch on them is dead"),
+  ])
+})
+
+test('a haproxy that stops after its state was read is not said to run', () => {
+  expect(problemsOf(holderWith({}, { haproxy_down: '1' }, dump({})))).toEqual([])
+})
+
 test.each([
   ['nothing', ''],
   ['a dump that ends early', dump({ drain: '-253' }).split('\n').slice(0, -1).join('\n')],

@@ -30,7 +30,9 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
   const candidates = parseCandidates(text('candidates'))
   const owned = parseOwned(text('owned'))
   const trackers = parseTrackers(text('trackers'))
-  const held = parseHeld(text('held'), parseTrackers(text('trackers-asked')), trackers)
+  const asked = sections.has('trackers-asked') ? parseTrackers(text('trackers-asked')) : trackers
+  const changing = request.trackers.filter(path => asked[path] !== trackers[path])
+  const held = parseHeld(text('held'), changing, trackers)
   return {
     server,
     facts,
@@ -48,6 +50,7 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     trackers,
     ...parseWatched(linesOf(text('watched'))),
     ...(held === undefined ? {} : { trackersHeld: held }),
+    ...(changing.length === 0 ? {} : { trackersChanging: changing }),
     lock: parseLock(text('lock')),
     residue: linesOf(text('residue')),
     checkFolders: parseFolders(text('folders')),
@@ -89,12 +92,12 @@ function parseTrackers(text: string): Record<string, string> {
 
 /**
  * The track files of keepalived's data dump (dump_track_file in track_file.c, 2.1.0 to 2.4.3; dump_vfile in vrrp_data.c, 2.0.19): "File =" and
- * "Status =" on lines of their own. undefined unless the next heading follows, which proves that none is missing. Only files whose value
- * was the same before the dump was asked for (`asked`) and after it was read (`now`): others changed meanwhile.
+ * "Status =" on lines of their own. undefined unless the next heading follows, which proves that none is missing. Only files that did not
+ * change while the dump was asked for and read.
  */
 function parseHeld(
   text: string,
-  asked: Readonly<Record<string, string>>,
+  changing: readonly string[],
   now: Readonly<Record<string, string>>,
 ): Readonly<Record<string, number>> | undefined {
   const lines = linesOf(text)
@@ -105,7 +108,7 @@ function parseHeld(
     path = /^\s+File = (\/\S+)$/.exec(line)?.[1] ?? path
     const status = /^\s+Status = (-?\d{1,10})$/.exec(line)?.[1]
     if (status === undefined || path === undefined) continue
-    if (now[path] !== undefined && asked[path] === now[path]) held[path] = Number(status)
+    if (now[path] !== undefined && !changing.includes(path)) held[path] = Number(status)
     path = undefined
   }
   return held
