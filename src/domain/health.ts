@@ -50,18 +50,24 @@ function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly st
   if (cluster.profile !== 'fast' || node.services.keepalived.active !== 'active') return []
   // Where the watch is dead nothing agrees, and that is told.
   if (node.files[KEEPALIVED_CONF]?.content?.includes(TRACK_DIR) !== true || node.trackersWatched === false) return []
+  const down = TRACKER_FILES.haproxy_down
+  // Where it changes, haproxy stopped or started after its state was read.
+  const isFalselyDown =
+    node.services.haproxy.active === 'active' &&
+    node.checkStatus === 0 &&
+    node.trackersChanging?.includes(down) !== true &&
+    (trackerValue(node.trackers[down]) ?? 0) !== 0
   const differing = Object.entries(TRACKER_FILES).flatMap(([name, path]) => {
     const [says, holds] = [trackerValue(node.trackers[path]), node.trackersHeld?.[path]]
-    return says === undefined || holds === undefined || says === holds
-      ? []
-      : [`keepalived holds ${holds} for ${name}, and ${path} says ${says} (systemctl reload keepalived on ${node.server} reads it again)`]
+    // To read a file again that is wrong itself would give the addresses up.
+    if (says === undefined || holds === undefined || says === holds || (isFalselyDown && path === down)) return []
+    return [
+      `keepalived holds ${holds} for ${name}, and ${path} says ${says} (systemctl reload keepalived on ${node.server} reads it again)`,
+    ]
   })
-  const down = TRACKER_FILES.haproxy_down
-  // haproxy stopped or started after its state was read.
-  if (node.trackersChanging?.includes(down) === true) return differing
-  return node.services.haproxy.active === 'active' && node.checkStatus === 0 && (trackerValue(node.trackers[down]) ?? 0) !== 0
-    ? [...differing, `${down} says that haproxy is down, and it runs: keepalived holds no address (echo 0 >${down} on ${node.server})`]
-    : differing
+  if (!isFalselyDown) return differing
+  const costs = node.trackersHeld?.[down] === 0 ? 'at its next reload keepalived gives the addresses up' : 'keepalived holds no address'
+  return [...differing, `${down} says that haproxy is down, and it runs: ${costs} (echo 0 >${down} on ${node.server})`]
 }
 
 /** An offset below -253 is FAULT to keepalived: how a drain hands over where nobody preempts. */

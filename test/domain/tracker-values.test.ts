@@ -97,3 +97,10 @@ test('a haproxy that runs and is said to be down is named, instead of the state 
   const stopped = { ...inFault, services: { ...node.services, haproxy: { ...node.services.haproxy, active: 'inactive' } } }
   expect(problemsOf(stopped)).toEqual(['haproxy is inactive', 'VRRP1 is in state FAULT'])
 })
+
+test('nobody is told to reload a keepalived that would then read that a running haproxy is down', () => {
+  const down: Values = { haproxy_down: '1' }
+  expect(problemsOf(holderWith(down, down, dump({})))).toEqual([
+    '/run/hactl/haproxy_down says that haproxy is down, and it runs: at its next reload keepalived gives the addresses up (echo 0 >/run/hactl/haproxy_down on srv-1)',
+  ])
+})
