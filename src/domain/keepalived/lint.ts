@@ -9,7 +9,7 @@ import { TRACK_DIR } from '../paths.ts'
 import { instanceRules } from './lint-instance.ts'
 import type { Finding, LintContext } from './lint-context.ts'
 import { contextOf } from './lint-context.ts'
-import { valueOf } from './parse.ts'
+import { child, valueOf } from './parse.ts'
 
 function globalRules(context: LintContext): readonly Finding[] {
   const found: Finding[] = []
@@ -154,6 +154,14 @@ function fileRules({ files }: LintContext): readonly Finding[] {
         line: node.line,
         message: 'no weight: the default is 1, the value is added to the priority instead of failing the server',
         fix: 'write the weight that you mean (0: any value but 0 is a failure)',
+      })
+    const init = child(node, 'init_file')
+    if (init !== undefined && !init.words.includes('overwrite'))
+      found.push({
+        path: `track_file ${name}.init_file`,
+        line: init.line,
+        message: `keepalived 2.2.8 to 2.3.2 overwrite ${file || 'the file'} with it at every start, although it exists`,
+        fix: 'remove init_file, and make the file before keepalived starts (tmpfiles.d, or ExecStartPre of keepalived.service)',
       })
     // hactl ships what makes its own folder.
     if (/^(\/var)?\/run\/[^/]+\//.test(file) && !file.startsWith(`${TRACK_DIR}/`))

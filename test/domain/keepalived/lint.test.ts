@@ -163,6 +163,11 @@ describe('warnings', () => {
     ['a password in VRRPv3', changed('advert_int 1', 'version 3'), 'VRRPv3 has none'],
     ['an included file', `${ARTICLE}include more.conf\n`, 'is not read here'],
     ['a track file under /run', `${ARTICLE}track_file down {\n file "/run/x/down"\n weight 0\n}\n`, 'empty after a boot'],
+    [
+      'init_file',
+      `${ARTICLE}track_file down {\n file "/etc/down"\n weight 0\n init_file 1\n}\n`,
+      'overwrite /etc/down with it at every start',
+    ],
   ] as const)('%s', ([, text, message]) => {
     expect(errorsOf(text)).toEqual([])
     expect(warningsOf(text).join('\n')).toContain(message)
@@ -179,6 +184,7 @@ test.each([
   ['a password in quotes', changed('pass1234', '"ab!cdef"'), 'auth_pass ends'],
   ['a comment behind the password', changed('pass1234', 'pass1234 # ours'), 'auth_pass ends'],
   ['strict_mode off', changed('advert_int 1', 'strict_mode off'), 'answers nobody'],
+  ['an init_file that is to overwrite', `${ARTICLE}track_file down {\n file "/etc/down"\n init_file 1 overwrite\n}\n`, 'at every start'],
   ['a prefix length', changed('192.0.2.200', '192.0.2.200/24'), 'no prefix length'],
 ])('nothing is said of %s', (_what, text, message) => {
   expect([...errorsOf(text), ...warningsOf(text)].join('\n')).not.toContain(message)
