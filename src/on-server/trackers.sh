@@ -16,7 +16,12 @@ make_track_dir() { [ -d "$TRACK_DIR" ] || mkdir "$TRACK_DIR"; }
 make_missing_trackers() {
   make_track_dir
   if [ ! -e "$TRACK_DIR/haproxy_down" ]; then
-    if systemctl --quiet is-active haproxy.service; then write_tracker haproxy_down 0; else write_tracker haproxy_down 1; fi
+    if systemctl --quiet is-active haproxy.service; then
+      write_tracker haproxy_down 0
+    elif [ ! -e "$TRACK_DIR/haproxy_down" ]; then
+      # Still missing: where haproxy has started meanwhile, its hook has written it.
+      write_tracker haproxy_down 1
+    fi
   fi
   for name in haproxy_offset keepalived_offset drain; do
     [ -e "$TRACK_DIR/$name" ] || write_tracker "$name" 0

@@ -225,6 +225,12 @@ describe('around keepalived', () => {
     expect(tracker('haproxy_down')).toBe('1')
   })
 
+  test('a haproxy that starts while systemd is asked about it stays up', () => {
+    play('systemctl', `echo 0 > ${folder}/run/haproxy_down; exit 3`)
+    run('keepalived', 'ExecStartPre')
+    expect(tracker('haproxy_down')).toBe('0')
+  })
+
   test('track files that are missing are made, and a drain outlives a start', () => {
     run('keepalived', 'ExecStartPre')
     expect([tracker('drain'), tracker('haproxy_offset'), tracker('keepalived_offset')]).toEqual(['0', '0', '0'])
