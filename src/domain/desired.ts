@@ -81,7 +81,7 @@ function file(id: string, path: string, content: string, more: Partial<FileResou
 /** The fast profile's own files; in classic they must not be there. */
 function fastFiles(cluster: Cluster): readonly FileResource[] {
   return [
-    // Makes the folder as well: keepalived 2.3.3 refuses, in -t, a track file whose folder is not there yet (evidence T4).
+    // Makes the folder as well: keepalived 2.2.8 and later refuse, in -t, a track file whose folder is not there yet (evidence T4).
     file('file/tmpfiles', TMPFILES_CONF, renderTmpfilesConf(), {
       validation: { argv: ['systemd-tmpfiles', '--create', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
@@ -191,7 +191,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
         argv: ['keepalived', '-t', '-f', '{}'],
         mustBeSilent: true,
         alsoStaged: [CHECK_SCRIPT],
-        // On a first deploy no unit has made the track files yet, and some releases complain of one that is missing.
+        // On a first deploy no unit has made the folder of the track files yet (evidence T4).
         ...(fast ? { before: MAKE_MISSING_TRACKERS } : {}),
       },
     }),
