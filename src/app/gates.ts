@@ -29,7 +29,7 @@ const TITLES: Readonly<Record<GateName, string>> = {
 export interface Gates {
   /**
    * To be called before anything changes: an address that does not answer now need not answer before all is done. It may be the very fault
-   * that is being mended, or its frontend gets another port.
+   * that is being fixed, or its frontend gets another port.
    */
   readonly lookFirst: () => Promise<void>
   readonly pass: (gate: GateName, servers: readonly string[]) => Promise<void>
@@ -62,140 +62,163 @@ export function probeTargetsFor(cluster: Cluster): readonly ProbeTarget[] {
   )
 }
 
-/**
- * Gates over live servers. `heldBefore` is false where an address had no holder when the run began (a new cluster): then "vip-answers"
- * waits for the proof at the end. `complete` is false where --limit leaves servers out.
- */
-export function gatesFor(
-  cluster: Cluster,
-  sessions: ReadonlyMap<string, Session>,
-  observed: ReadonlyMap<string, ObservedNode>,
-  ports: Ports,
-  onEvent: (event: EngineEvent) => void,
-  options: { readonly heldBefore: boolean; readonly complete: boolean },
-): Gates {
-  const { clock } = ports
-  const seen = new Map(observed)
-  const seenAt = new Map<string, number>()
-  const notes: string[] = []
-  const silentBefore = new Set<string>()
+/** What the gates of one run go by. */
+export interface GateInput {
+  readonly cluster: Cluster
+  readonly sessions: ReadonlyMap<string, Session>
+  /** The first look at each server. */
+  readonly observed: ReadonlyMap<string, ObservedNode>
+  readonly ports: Ports
+  readonly onEvent: (event: EngineEvent) => void
+  /** False where an address had no holder when the run began (a new cluster): then "vip-answers" waits for the proof at the end. */
+  readonly heldBefore: boolean
+  /** False where --limit leaves servers out. */
+  readonly complete: boolean
+}
 
-  const look = async (servers: readonly string[]): Promise<ObservedNode[]> => {
-    await Promise.all(
-      servers.map(async server => {
-        const session = sessions.get(server)
-        if (session === undefined || clock.monotonic() - (seenAt.get(server) ?? Number.NEGATIVE_INFINITY) < FRESH_MS) return
-        seen.set(server, await observeNode(session, probeRequestFor(cluster), ports.signal))
-        seenAt.set(server, clock.monotonic())
-      }),
-    )
-    return servers.flatMap(server => seen.get(server) ?? [])
+/** What the gates of one run have seen so far. */
+interface Scene extends GateInput {
+  readonly seen: Map<string, ObservedNode>
+  readonly seenAtMs: Map<string, number>
+  readonly notes: Set<string>
+  /** Addresses that did not answer before the first change. */
+  readonly silentBefore: Set<string>
+}
+
+/** Gates over live servers. */
+export function gatesFor(input: GateInput): Gates {
+  const scene: Scene = { ...input, seen: new Map(input.observed), seenAtMs: new Map(), notes: new Set(), silentBefore: new Set() }
+  return {
+    lookFirst: () => lookFirst(scene),
+    pass: (gate, servers) => pass(scene, gate, servers),
+    seen: () => scene.seen,
+    notes: () => [...scene.notes],
   }
+}
 
-  const problemsOf = async (gate: GateName, servers: readonly string[]): Promise<readonly string[]> => {
-    switch (gate) {
-      case 'services-healthy':
-        return (await look(servers)).flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
-      case 'one-holder':
-        // A server that was left out may hold it: only a complete view can tell.
-        return options.complete ? await settledHolderProblems([...sessions.keys()]) : []
-      case 'vip-answers': {
-        const all = servers.length === sessions.size
-        if (!options.heldBefore && !all) return []
-        return silent(probeTargetsFor(cluster).filter(({ address }) => all || !silentBefore.has(address)))
-      }
+async function look({ cluster, sessions, ports, seen, seenAtMs }: Scene, servers: readonly string[]): Promise<readonly ObservedNode[]> {
+  const { clock, signal } = ports
+  await Promise.all(
+    servers.map(async server => {
+      const session = sessions.get(server)
+      if (session === undefined || clock.monotonic() - (seenAtMs.get(server) ?? Number.NEGATIVE_INFINITY) < FRESH_MS) return
+      seen.set(server, await observeNode(session, probeRequestFor(cluster), signal))
+      seenAtMs.set(server, clock.monotonic())
+    }),
+  )
+  return servers.flatMap(server => seen.get(server) ?? [])
+}
+
+async function problemsOf(scene: Scene, gate: GateName, servers: readonly string[]): Promise<readonly string[]> {
+  const { cluster, sessions } = scene
+  switch (gate) {
+    case 'services-healthy':
+      return (await look(scene, servers)).flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
+    case 'one-holder': {
+      // A server that was left out may hold it: only a complete view can tell.
+      if (!scene.complete) return []
+      const nodes = await look(scene, [...sessions.keys()])
+      // While a better server is about to take the address back, nothing is proven yet.
+      return [...holderProblems(cluster, nodes), ...movingProblems(cluster, nodes)]
+    }
+    case 'vip-answers': {
+      const all = servers.length === sessions.size
+      if (!scene.heldBefore && !all) return []
+      const targets = probeTargetsFor(cluster).filter(({ address }) => all || !scene.silentBefore.has(address))
+      return (await Promise.all(targets.map(target => silence(scene, target)))).flat()
     }
   }
+}
 
-  const silent = async (targets: readonly ProbeTarget[]): Promise<readonly string[]> => {
-    const answers = await Promise.all(
-      targets.map(async target => {
-        const answer = await ports.probe(target, ports.signal)
-        return answer.ok ? [] : askFromServers(target, answer.error ?? 'no answer')
-      }),
-    )
-    return answers.flat()
+/** Why the address does not answer; empty where it does. */
+async function silence(scene: Scene, target: ProbeTarget): Promise<readonly string[]> {
+  const { ports, notes } = scene
+  const answer = await ports.probe(target, ports.signal)
+  if (answer.ok) return []
+  const error = answer.error ?? 'no answer'
+  const witness = error.startsWith('HTTP') ? undefined : await answeredServer(scene, target)
+  if (witness !== undefined) {
+    notes.add(`${target.address} answers ${witness}, but not this machine (${error})`)
+    return []
   }
+  return [`${target.address.includes(':') ? `[${target.address}]` : target.address}:${target.port} does not answer (${error})`]
+}
 
-  const lookFirst = async (): Promise<void> => {
-    if (!options.heldBefore) return
-    await Promise.all(
-      probeTargetsFor(cluster).map(async target => {
-        let problem: string | undefined
-        // One lost packet must not take the gate away from an address that answers.
-        for (let tries = 0; tries < FIRST_LOOKS; tries++) {
-          if (tries > 0) await clock.sleep(LOOK_EVERY_MS, ports.signal)
-          problem = (await silent([target]))[0]
-          if (problem === undefined) return
-        }
-        silentBefore.add(target.address)
-        onEvent({ kind: 'note', text: `${problem ?? ''} before the first change: hactl probes it again after the last change` })
-      }),
-    )
+/** A server that gets an answer. The controller may not be on that network: the servers' word counts where its own way is closed. */
+async function answeredServer({ sessions, seen, ports }: Scene, target: ProbeTarget): Promise<string | undefined> {
+  const asked = [...sessions.values()].find(
+    session => !(seen.get(session.server)?.facts.addresses ?? []).some(own => own.address === target.address),
+  )
+  if (asked === undefined) return undefined
+  return (await probeFromServer(asked, target, ports.signal)).ok ? asked.server : undefined
+}
+
+async function lookFirst(scene: Scene): Promise<void> {
+  if (!scene.heldBefore) return
+  await Promise.all(
+    probeTargetsFor(scene.cluster).map(async target => {
+      const problem = await steadySilence(scene, target)
+      if (problem === undefined) return
+      scene.silentBefore.add(target.address)
+      scene.onEvent({ kind: 'note', text: `${problem} before the first change: hactl probes it again after the last change` })
+    }),
+  )
+}
+
+/** One lost packet must not take the gate away from an address that answers. */
+async function steadySilence(scene: Scene, target: ProbeTarget): Promise<string | undefined> {
+  let problem: string | undefined
+  for (let tries = 0; tries < FIRST_LOOKS; tries++) {
+    if (tries > 0) await scene.ports.clock.sleep(LOOK_EVERY_MS, scene.ports.signal)
+    problem = (await silence(scene, target))[0]
+    if (problem === undefined) return undefined
   }
+  return problem
+}
 
-  // While a better server is about to take the address back, nothing is proven yet.
-  const settledHolderProblems = async (servers: readonly string[]): Promise<readonly string[]> => {
-    const nodes = await look(servers)
-    return [...holderProblems(cluster, nodes), ...movingProblems(cluster, nodes)]
-  }
-
-  // The controller may not be on that network: the servers' word counts where its own way is closed.
-  const askFromServers = async (target: ProbeTarget, error: string): Promise<readonly string[]> => {
-    const asked = [...sessions.values()].find(
-      session => !(seen.get(session.server)?.facts.addresses ?? []).some(own => own.address === target.address),
-    )
-    if (asked !== undefined && !error.startsWith('HTTP')) {
-      const answer = await probeFromServer(asked, target, ports.signal)
-      if (answer.ok) {
-        const note = `${target.address} answers ${asked.server}, but not this machine (${error})`
-        if (!notes.includes(note)) notes.push(note)
-        return []
-      }
-    }
-    return [`${target.address.includes(':') ? `[${target.address}]` : target.address}:${target.port} does not answer (${error})`]
-  }
-
-  // The journal explains what a gate only sees.
-  const journalOf = async (servers: readonly string[]): Promise<readonly string[]> => {
-    const told = await Promise.all(
-      servers.map(async server => {
-        const session = sessions.get(server)
-        const script = lastWordsScript(SERVICE_JOURNAL, JOURNAL.lines)
-        const result = await session
-          ?.run(script, { effect: 'none', label: 'read the journal', deadlineMs: JOURNAL.deadlineMs })
-          .catch(() => undefined)
-        const lines = (result?.stdout ?? '').split('\n').filter(line => line.trim() !== '')
-        return lines.slice(-JOURNAL.shown).map(line => `${server}: ${withoutPasswords(cluster, line)}`)
-      }),
-    )
-    return told.flat()
-  }
-
-  const pass = async (gate: GateName, servers: readonly string[]): Promise<void> => {
-    const startedMs = clock.monotonic()
-    const limitMs = settleLimitMs(cluster)
-    const title = TITLES[gate]
-    for (;;) {
-      const problems = await problemsOf(gate, servers)
-      const durationMs = clock.monotonic() - startedMs
-      if (problems.length === 0) {
-        onEvent({ kind: 'gate-passed', gate, title, servers, durationMs })
-        return
-      }
-      if (durationMs > limitMs) {
-        onEvent({ kind: 'gate-failed', gate, title, servers, durationMs, detail: problems.join('; ') })
-        throw new HactlError({
-          code: 'E_GATE',
-          what: `${servers.join(', ')} failed the gate after ${Math.round(durationMs / 1000)} s: ${title}`,
-          why: [...problems, ...(await journalOf(servers))],
-          fix: 'run journalctl -u haproxy -u keepalived on the servers named above',
+/** The journal explains what a gate only sees. */
+async function journalOf({ cluster, sessions }: Scene, servers: readonly string[]): Promise<readonly string[]> {
+  const told = await Promise.all(
+    servers.map(async server => {
+      const result = await sessions
+        .get(server)
+        ?.run(lastWordsScript(SERVICE_JOURNAL, JOURNAL.lines), {
+          effect: 'none',
+          label: 'read the journal',
+          deadlineMs: JOURNAL.deadlineMs,
         })
-      }
-      onEvent({ kind: 'gate-waiting', gate, title, servers, detail: problems.join('; ') })
-      for (const server of sessions.keys()) seenAt.delete(server)
-      await clock.sleep(LOOK_EVERY_MS, ports.signal)
+        .catch(() => undefined)
+      const lines = (result?.stdout ?? '').split('\n').filter(line => line.trim() !== '')
+      return lines.slice(-JOURNAL.shown).map(line => `${server}: ${withoutPasswords(cluster, line)}`)
+    }),
+  )
+  return told.flat()
+}
+
+async function pass(scene: Scene, gate: GateName, servers: readonly string[]): Promise<void> {
+  const { cluster, ports, onEvent } = scene
+  const { clock } = ports
+  const startedMs = clock.monotonic()
+  const about = { gate, title: TITLES[gate], servers }
+  for (;;) {
+    const problems = await problemsOf(scene, gate, servers)
+    const durationMs = clock.monotonic() - startedMs
+    if (problems.length === 0) {
+      onEvent({ kind: 'gate-passed', ...about, durationMs })
+      return
     }
+    const detail = problems.join('; ')
+    if (durationMs > settleLimitMs(cluster)) {
+      onEvent({ kind: 'gate-failed', ...about, durationMs, detail })
+      throw new HactlError({
+        code: 'E_GATE',
+        what: `${servers.join(', ')} failed the gate after ${Math.round(durationMs / 1000)} s: ${about.title}`,
+        why: [...problems, ...(await journalOf(scene, servers))],
+        fix: 'run journalctl -u haproxy -u keepalived on the servers named above',
+      })
+    }
+    onEvent({ kind: 'gate-waiting', ...about, detail })
+    scene.seenAtMs.clear()
+    await clock.sleep(LOOK_EVERY_MS, ports.signal)
   }
-  return { lookFirst, pass, seen: () => seen, notes: () => notes }
 }

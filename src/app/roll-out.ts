@@ -46,7 +46,12 @@ export async function rollOut(work: RollOut): Promise<RollOutReport> {
   const { cluster, plan, connections, observed, ports, onEvent } = work
   const nodes = [...observed.values()]
   const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
-  const gates = gatesFor(cluster, connections.sessions, observed, ports, onEvent, {
+  const gates = gatesFor({
+    cluster,
+    sessions: connections.sessions,
+    observed,
+    ports,
+    onEvent,
     heldBefore: addresses.every(address => holdersOf(nodes, address).length > 0),
     complete: nodes.length === cluster.servers.length,
   })

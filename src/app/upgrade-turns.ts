@@ -66,7 +66,12 @@ export async function runTurns(turns: Turns): Promise<{ readonly moves: readonly
   await fetchAll(turns, servers)
   // What was begun is ended: an interrupt counts between two servers, and while addresses are about to leave.
   const calm = { ...ports, signal: new AbortController().signal }
-  const gates = gatesFor(cluster, connections.sessions, observed, calm, onEvent, {
+  const gates = gatesFor({
+    cluster,
+    sessions: connections.sessions,
+    observed,
+    ports: calm,
+    onEvent,
     heldBefore: true,
     complete: observed.size === cluster.servers.length,
   })

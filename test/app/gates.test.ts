@@ -81,7 +81,7 @@ function world(): World {
       const ports = memoryPorts(new Map(), { clock, probe, signal: abort.signal })
       const authentication = { type: 'PASS', pass: new Secret('hunter22') } as const
       const cluster = { ...loaded.cluster, instances: loaded.cluster.instances.map(instance => ({ ...instance, authentication })) }
-      return gatesFor(cluster, sessions, new Map(), ports, event => events.push(event), options)
+      return gatesFor({ cluster, sessions, observed: new Map(), ports, onEvent: event => events.push(event), ...options })
     },
   }
   return self
