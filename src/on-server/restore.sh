@@ -23,6 +23,8 @@ put_back() {
   if [ "$1" = + ] && [ ! -e "$3.link" ] && cmp -s "$3" "$2"; then
     chown "$(stat -c %u:%g -- "$3")" "$2" && chmod "$(stat -c %a -- "$3")" "$2" || failed=1
   elif [ "$1" = + ]; then
+    # The folder of programs went with the last of them.
+    [ -d "${2%/*}" ] || mkdir -p -- "${2%/*}"
     cp -p -- "$3" "$2.hactl-new" && linked "$3" "$2.hactl-new" && mv -f "$2.hactl-new" "$2" || {
       failed=1
       echo "$2 could not be restored; its copy is $3"

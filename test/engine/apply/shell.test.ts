@@ -1,5 +1,5 @@
 /** The scripts of a deploy in a real shell, one situation after the other. */
-import { readlinkSync, symlinkSync } from 'node:fs'
+import { existsSync, readlinkSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { prepareScript } from '../../../src/engine/apply/prepare.ts'
@@ -294,6 +294,17 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     await cluster.prepare(server, actions)
     await cluster.switch(server, actions)
     await cluster.restore(server)
+    expect(await cluster.restore(server)).toMatchObject({ code: 0 })
+    expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
+  })
+
+  test('put back the programs that the drop-ins call, where a change of profile took them and their folder away', async () => {
+    cluster.files.set('haproxy.cfg', haproxyCfg('one'))
+    cluster.files.set('inventory.yml', `${INVENTORY}profile: classic\n`)
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    expect(await cluster.switch(server, actions)).toMatchObject({ code: 0 })
+    expect(existsSync(join(server.root, '/usr/local/lib/hactl'))).toBe(false)
     expect(await cluster.restore(server)).toMatchObject({ code: 0 })
     expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
   })
