@@ -12,7 +12,7 @@ forget_members() {
   printf '%s\n' "$@" | grep -vxF -f - "$MEMBERS" >"$MEMBERS.hactl-new"
   sum=$(sha256sum -- "$MEMBERS.hactl-new" | cut -c1-64)
   {
-    lines_but_of "$MEMBERS"
-    printf '%s  %s\n' "$sum" "$MEMBERS"
+    lines_but_of "$MEMBERS" &&
+      printf '%s  %s\n' "$sum" "$MEMBERS"
   } >"$OWNED.new" && mv -f "$OWNED.new" "$OWNED" && mv -f "$MEMBERS.hactl-new" "$MEMBERS"
 }

@@ -15,8 +15,7 @@ pristine() {
 # the file itself: a crash in between must never make hactl's own file look like somebody else's.
 own() {
   {
-    lines_but_of "$1"
-    [ -z "$2" ] || printf '%s  %s\n' "$2" "$1"
+    lines_but_of "$1" && { [ -z "$2" ] || printf '%s  %s\n' "$2" "$1"; }
   } >"$OWNED.new" && mv -f "$OWNED.new" "$OWNED"
 }
 

@@ -30,10 +30,10 @@ names_path() {
 # owns PATH: hactl wrote what stands there.
 owns() { names_path "$OWNED" "$1"; }
 
-# lines_but_of PATH: hactl's record without that path.
+# lines_but_of PATH: hactl's record without that path; fails where not all of it could be written.
 lines_but_of() {
   [ ! -r "$OWNED" ] || while IFS= read -r kept_line || [ -n "$kept_line" ]; do
-    [ "${kept_line#*  }" = "$1" ] || printf '%s\n' "$kept_line"
+    [ "${kept_line#*  }" = "$1" ] || printf '%s\n' "$kept_line" || return
   done <"$OWNED"
 }
 

@@ -289,6 +289,18 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
   })
 
+  test('forget no file of their own where the disk is full while they take one away', async () => {
+    cluster.files.set('inventory.yml', `${INVENTORY}profile: classic\n`)
+    const actions = await actionsFor(server)
+    const first = actions.find(({ kind }) => kind === 'remove-file')
+    await cluster.prepare(server, actions)
+    const owned = server.read('/var/lib/hactl/owned')
+    // Nothing can be written to the new record, as on a full disk.
+    server.prelude = 'printf() { case $(readlink /proc/$$/fd/1) in (*owned.new) return 1 ;; esac; builtin printf "$@"; }'
+    expect(await cluster.switch(server, first === undefined ? [] : [first])).toMatchObject({ code: 1 })
+    expect(server.read('/var/lib/hactl/owned')).toBe(owned)
+  })
+
   test('may be put back twice', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
