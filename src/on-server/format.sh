@@ -44,6 +44,7 @@ name_copy() {
 name_originals_anew() {
   [ -d "$ORIGINAL_DIR" ] || return 0
   known_paths | sort -u | while IFS= read -r path; do
+    case $path in /*) ;; *) continue ;; esac
     old=$ORIGINAL_DIR/$(printf %s "$path" | tr / _)
     [ ! -e "$old" ] || name_copy "$old" "$path" || exit 1
   done || return

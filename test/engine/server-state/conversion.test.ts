@@ -154,6 +154,13 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(format()).toMatch(/^format 2\n/)
   })
 
+  test('is converted although a record has lines that name no path', async () => {
+    server.write('/var/lib/hactl/owned', `${server.read('/var/lib/hactl/owned')}\nnothing\n`)
+    const done = await server.session.run(READY_STATE, { effect: 'change', label: 'convert', deadlineMs: 10_000 })
+    expect(done).toMatchObject({ code: 0, stderr: '' })
+    expect(kept('original')).toContain(copyName(join(server.root, CFG)))
+  })
+
   test('is converted all the same where that was cut off anywhere before', async () => {
     const convert = (on: ShellServer) => on.session.run(READY_STATE, { effect: 'change', label: 'convert', deadlineMs: 10_000 })
     const whole = cluster.copy(server)
