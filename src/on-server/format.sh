@@ -15,8 +15,14 @@ ready_state() {
     cat "$FORMAT"
     return "$NEWER_FORMAT_STATUS"
   }
-  [ "$number" -lt "$STATE_FORMAT" ] || return 0
+  [ "$number" -lt "$STATE_FORMAT" ] || has_old_names || return 0
   name_originals_anew && write_format || return "$UNCONVERTED_STATUS"
+}
+
+# A version that knows of no formats has been at work since: the copies that it made have the names of format 1.
+has_old_names() {
+  for old in "$ORIGINAL_DIR"/_*; do [ ! -e "$old" ] || return 0; done
+  return 1
 }
 
 write_format() {

@@ -154,6 +154,18 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(format()).toMatch(/^format 2\n/)
   })
 
+  test('is converted again where an older version kept another original since', async () => {
+    const convert = () => server.session.run(READY_STATE, { effect: 'change', label: 'convert', deadlineMs: 10_000 })
+    expect(await convert()).toMatchObject({ code: 0 })
+    const path = '/etc/haproxy/late.pem'
+    server.write(path, '# of hactl\n')
+    server.write('/var/lib/hactl/owned', `${server.read('/var/lib/hactl/owned')}${'0'.repeat(64)}  ${join(server.root, path)}\n`)
+    server.write(`/var/lib/hactl/original/${join(server.root, path).replaceAll('/', '_')}`, '# mine, late\n')
+    await remove({ ...options, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
+    expect(server.read(path)).toBe('# mine, late\n')
+    expect(server.read(CFG)).toBe('# mine\n')
+  })
+
   test('is converted although a record has lines that name no path', async () => {
     server.write('/var/lib/hactl/owned', `${server.read('/var/lib/hactl/owned')}\nnothing\n`)
     const done = await server.session.run(READY_STATE, { effect: 'change', label: 'convert', deadlineMs: 10_000 })
