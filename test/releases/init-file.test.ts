@@ -41,6 +41,8 @@ async function underLoad<T>(act: () => Promise<T>, { moves }: { readonly moves: 
     expectNoHole(polled)
     expect(seen).toMatchObject({ keptFailed: 0, keptCut: 0 })
     expect(seen.errors.filter(error => !(moves && isOfAMove(error)))).toEqual([])
+    // None on machines with time to spare; on starved ones 16 of 5956 were the most that was seen.
+    expect(seen.newCut + seen.newFailed).toBeLessThan(seen.newAnswered / 100)
     expect(Math.min(seen.newAnswered, seen.keptAnswered)).toBeGreaterThan(20)
   }
 }
