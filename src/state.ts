@@ -26,6 +26,18 @@ export interface ManagedService {
 /** In the order in which an undo puts them back. */
 export type ServiceTable = Readonly<Record<Unit, ManagedService>>
 
+/** What a look at a server asks of the services themselves: the engine knows neither whom it asks nor what the answer means. */
+export interface ServiceLook {
+  /** Begins the look: answers may arrive while the rest is read. Defines looks_after (src/on-server/probe.sh). */
+  readonly ask: Script
+  /** Ends it: prints sections of its own. */
+  readonly said: Script
+  /** Reads them. `section`: the text of one by its name, undefined where the server printed none. */
+  readonly parse: (section: (name: string) => string | undefined) => ServiceAnswers
+}
+
+type ServiceAnswers = Pick<ObservedNode, 'instances' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging'>
+
 export interface PackageResource {
   readonly kind: 'package'
   readonly id: string

@@ -2,6 +2,7 @@
 import { basename, dirname, isAbsolute, join, relative } from 'node:path'
 import { holdsPassword } from '../domain/desired.ts'
 import { type ImportedConf, importKeepalivedConfs } from '../domain/keepalived/import.ts'
+import { keepalivedLook } from '../domain/keepalived/look.ts'
 import { CHECK_SCRIPT, HAPROXY_CFG, KEEPALIVED_CONF } from '../domain/paths.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import type { ProbeRequest } from '../engine/observe/script.ts'
@@ -42,7 +43,7 @@ const REQUEST: ProbeRequest = {
   paths: [HAPROXY_CFG, KEEPALIVED_CONF],
   units: ['haproxy', 'keepalived'],
   sysctls: [],
-  trackers: [],
+  look: keepalivedLook([]),
   checkScript: CHECK_SCRIPT,
   virtualAddresses: [],
 }

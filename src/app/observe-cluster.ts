@@ -1,6 +1,7 @@
 import type { Cluster } from '../domain/cluster-types.ts'
 import { CHECK_SCRIPT, DRAIN_TMPFILES_CONF } from '../domain/paths.ts'
 import { kernelParameters, MANAGED_PATHS, TRACKER_FILES } from '../domain/desired.ts'
+import { keepalivedLook } from '../domain/keepalived/look.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { observeNode } from '../engine/observe.ts'
 import type { ProbeRequest } from '../engine/observe/script.ts'
@@ -15,7 +16,7 @@ export function probeRequestFor(cluster: Cluster): ProbeRequest {
     paths: [...MANAGED_PATHS, DRAIN_TMPFILES_CONF, ...cluster.certificates.map(({ path }) => path)],
     units: ['haproxy', 'keepalived'],
     sysctls: kernelParameters(cluster),
-    trackers: Object.values(TRACKER_FILES),
+    look: keepalivedLook(Object.values(TRACKER_FILES)),
     checkScript: CHECK_SCRIPT,
     virtualAddresses: cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address)),
   }

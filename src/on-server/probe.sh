@@ -1,39 +1,16 @@
 # Reads all facts of a server: sections between "@@begin NAME" and "@@end NAME", closed by "@@end all", so that a cut answer can never be taken
-# for an absent thing. Changes nothing but keepalived's own dumps in /tmp.
+# for an absent thing. What the services say of themselves is asked before (the caller defines looks_after ADDRESS: whether a service here
+# looks after it) and read last.
+# needs: sections.sh
 # given: STATE_DIR FORMAT OWNED LOADED_DIR RUNS_DIR LOCK_DIR LOCK_INFO LOCK_BEAT
-# given: TRACKERS PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
+# given: PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
 
-b() { printf '@@begin %s\n' "$1"; }
-e() { printf '\n@@end %s\n' "$1"; }
-
-trackers() {
-  for f in $TRACKERS; do
-    v=
-    [ -e "$f" ] && { { read -r v <"$f"; } 2>/dev/null; echo "$f $v"; }
-  done
-}
-
-# keepalived writes its dumps asynchronously: asked first, read last. SIGUSR1 is "write all data", the only dump with the track files; signal
-# 36 is SIGRTMIN+2, "write JSON" (keepalived --signum=JSON).
-ask_keepalived() {
-  trackers_asked=$(trackers)
-  ka_pid=
-  [ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
-  if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then
-    rm -f /tmp/keepalived.json /tmp/keepalived.data /tmp/keepalived_parent.data
-    kill -USR1 "$ka_pid" 2>/dev/null
-    kill -36 "$ka_pid" 2>/dev/null || ka_pid=
-  else
-    ka_pid=
-  fi
-}
-
-# ask_neighbours ADDRESS...: keepalived looks after the addresses that it was told of: a new one may be somebody else's. What the neighbour table
+# ask_neighbours ADDRESS...: an address that no service here looks after may be somebody else's. What the neighbour table
 # holds may be long past, so it is asked anew: IPv4 by ARP (who_answers), IPv6 by a nudge that makes the kernel ask.
 ask_neighbours() {
   asked4='' asked6=''
   for v; do
-    [ -n "$ka_pid" ] && grep -qwF -- "$v" /etc/keepalived/keepalived.conf 2>/dev/null && continue
+    looks_after "$v" && continue
     ip -o addr show to "$v" 2>/dev/null | grep -q . && continue
     case $v in
       *:*)
@@ -211,8 +188,6 @@ services() {
   for k in $SYSCTLS; do v=$(cat "/proc/sys/$(echo "$k" | tr . /)" 2>/dev/null) && echo "$k $v"; done
   e sysctls
 
-  watched
-
   if [ -x "$check" ]; then
     timeout -k 1 3 "$check" once >/dev/null 2>&1
     rc=$?
@@ -220,22 +195,6 @@ services() {
     echo "$rc"
     e check
   fi
-}
-
-# The kernel names what a process watches by inode: a folder that was deleted and made again is another one (proc(5), fdinfo).
-watched() {
-  [ -n "$ka_pid" ] || return 0
-  b watched
-  for f in $TRACKERS; do echo "${f%/*}"; done | sort -u | while read -r d; do
-    i=$(printf %x "$(stat -c %i "$d" 2>/dev/null || echo 0)")
-    w=
-    for p in $ka_pid $(cat "/proc/$ka_pid/task/$ka_pid/children" 2>/dev/null); do
-      [ -r "/proc/$p/fdinfo/0" ] || continue
-      if grep -qs "^inotify wd:[0-9a-f]* ino:$i " "/proc/$p"/fdinfo/*; then w=yes; else w=${w:-no}; fi
-    done
-    echo "$w"
-  done
-  e watched
 }
 
 rules() { head -c "$RULES_LIMIT_BYTES"; }
@@ -363,31 +322,6 @@ neighbours() {
   cat <&3
   for v in $asked6; do ip -o neigh show to "$v" nud reachable 2>/dev/null; done
   e neighbours
-}
-
-keepalived_said() {
-  if [ -n "$ka_pid" ]; then
-    i=0
-    while [ $i -lt 50 ]; do
-      [ -s /tmp/keepalived.json ] && case "$(tail -c 3 /tmp/keepalived.json)" in *']'* | *'}'*) break ;; esac
-      sleep 0.02
-      i=$((i + 1))
-    done
-    b instances
-    cat /tmp/keepalived.json 2>/dev/null
-    e instances
-    # It has passwords as well: no more of it than the track files, up to the next heading, and it does not stay.
-    b held
-    sed -n '/^-----.* Track files >-/,/^------</p' /tmp/keepalived.data 2>/dev/null
-    e held
-    rm -f /tmp/keepalived.data /tmp/keepalived_parent.data
-  fi
-  b trackers-asked
-  echo "$trackers_asked"
-  e trackers-asked
-  b trackers
-  trackers
-  e trackers
 }
 
 end_probe() { printf '@@end all\n'; }

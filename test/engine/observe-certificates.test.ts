@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { certificateNames } from '../../src/domain/haproxy/read.ts'
+import { keepalivedLook } from '../../src/domain/keepalived/look.ts'
 import { parseProbe } from '../../src/engine/observe/parse.ts'
 import { probeScript } from '../../src/engine/observe/script.ts'
 import { unlessLacking } from '../support/lacking.ts'
@@ -38,7 +39,7 @@ test('the end of certificates is read on the server: files, folders, what is non
     paths: [],
     units: [],
     sysctls: [],
-    trackers: [],
+    look: keepalivedLook([]),
     checkScript: '/nowhere/check',
     virtualAddresses: [],
     certificates: {

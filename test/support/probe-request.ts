@@ -1,5 +1,6 @@
 /** What every look at a server asks for, without a cluster: the same question as the recorded answers in fixtures/probes. */
 import { MANAGED_PATHS, TRACKER_FILES } from '../../src/domain/desired.ts'
+import { keepalivedLook } from '../../src/domain/keepalived/look.ts'
 import { CHECK_SCRIPT } from '../../src/domain/paths.ts'
 import type { ProbeRequest } from '../../src/engine/observe/script.ts'
 
@@ -8,7 +9,7 @@ export const PROBE_REQUEST: ProbeRequest = {
   paths: MANAGED_PATHS,
   units: ['haproxy', 'keepalived'],
   sysctls: ['net.ipv4.ip_nonlocal_bind'],
-  trackers: Object.values(TRACKER_FILES),
+  look: keepalivedLook(Object.values(TRACKER_FILES)),
   checkScript: CHECK_SCRIPT,
   virtualAddresses: ['198.18.66.200'],
 }

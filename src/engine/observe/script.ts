@@ -1,5 +1,5 @@
 import type { Script } from '../../ports.ts'
-import type { Unit } from '../../state.ts'
+import type { ServiceLook, Unit } from '../../state.ts'
 import { onState } from '../server-state/layout.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
 import { sourceText } from '../../shell/library.ts'
@@ -17,23 +17,23 @@ export interface ProbeRequest {
   readonly paths: readonly string[]
   readonly units: readonly Unit[]
   readonly sysctls: readonly string[]
-  /** Absolute paths of tracker files. */
-  readonly trackers: readonly string[]
+  /** What the services are asked, and how their answers are read. */
+  readonly look: ServiceLook
   /** Absolute path of the check script; asked with the argument "once". */
   readonly checkScript: string
   /** Certificates, folders and lists of them (crt-list), whose end is asked of openssl. `base`: where relative names in a list begin. */
   readonly certificates?: { readonly paths: readonly string[]; readonly lists: readonly string[]; readonly base: string | undefined }
-  /** Virtual addresses: who answers for them is asked, where no keepalived looks after them here. */
+  /** Virtual addresses: who answers for them is asked, where no service looks after them here. */
   readonly virtualAddresses: readonly string[]
 }
 
 /**
  * The one script that reads all facts of a server: sections between "@@begin NAME" and "@@end NAME", closed by "@@end all", so that a
- * cut answer can never be taken for an absent thing. Changes nothing but keepalived's own state dump in /tmp.
+ * cut answer can never be taken for an absent thing. Changes nothing but
+ * what the services themselves write when they are asked.
  */
 export function probeScript(request: ProbeRequest): Script {
   const probe = onState('probe.sh', {
-    TRACKERS: request.trackers.join(' '),
     PACKAGES: request.packages.join(' '),
     UNITS: request.units.join(' '),
     SYSCTLS: request.sysctls.join(' '),
@@ -47,8 +47,8 @@ export function probeScript(request: ProbeRequest): Script {
   const { paths, lists, base } = request.certificates ?? { paths: [], lists: [], base: undefined }
   const certificates = [...paths, ...lists]
   return joinScripts([
-    probe`ask_keepalived`,
-    sh`ask_neighbours ${request.virtualAddresses}`,
+    request.look.ask,
+    probe`ask_neighbours ${request.virtualAddresses}`,
     // The answers arrive while the rest is read.
     sh`who_answers | { exec 3<&0 </dev/null`,
     sh`machine`,
@@ -61,7 +61,7 @@ export function probeScript(request: ProbeRequest): Script {
     ...(certificates.length === 0 ? [] : [sh`certificates ${base ?? ''} ${paths.length} ${certificates}`]),
     sh`hactl_itself`,
     sh`neighbours`,
-    sh`keepalived_said`,
+    request.look.said,
     sh`end_probe; }`,
   ])
 }

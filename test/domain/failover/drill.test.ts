@@ -16,7 +16,7 @@ import {
 } from '../../../src/domain/failover/drill.ts'
 import { splitVerdict } from '../../../src/domain/failover/unjudged.ts'
 import { parseDrill } from '../../../src/engine/drill-file.ts'
-import { parseInstances } from '../../../src/engine/observe/parse.ts'
+import { parseInstances } from '../../../src/domain/keepalived/dump.ts'
 import type { ObservedInstance, ObservedNode } from '../../../src/state.ts'
 
 const VIP = '198.51.100.200'

@@ -1,0 +1,72 @@
+# Asks keepalived what it does and holds: its dumps, and whether it still watches its track files. Changes nothing but the dumps in /tmp.
+# needs: sections.sh
+# given: TRACKERS KEEPALIVED_CONF
+
+trackers() {
+  for f in $TRACKERS; do
+    v=
+    [ -e "$f" ] && { { read -r v <"$f"; } 2>/dev/null; echo "$f $v"; }
+  done
+}
+
+# keepalived writes its dumps asynchronously: asked first, read last. SIGUSR1 is "write all data", the only dump with the track files; signal
+# 36 is SIGRTMIN+2, "write JSON" (keepalived --signum=JSON).
+ask_keepalived() {
+  trackers_asked=$(trackers)
+  ka_pid=
+  [ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
+  if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then
+    rm -f /tmp/keepalived.json /tmp/keepalived.data /tmp/keepalived_parent.data
+    kill -USR1 "$ka_pid" 2>/dev/null
+    kill -36 "$ka_pid" 2>/dev/null || ka_pid=
+  else
+    ka_pid=
+  fi
+}
+
+# looks_after ADDRESS: whether the keepalived that runs was told of it.
+looks_after() { [ -n "$ka_pid" ] && grep -qwF -- "$1" "$KEEPALIVED_CONF" 2>/dev/null; }
+
+# The kernel names what a process watches by inode: a folder that was deleted and made again is another one (proc(5), fdinfo).
+watched() {
+  [ -n "$ka_pid" ] || return 0
+  b watched
+  for f in $TRACKERS; do echo "${f%/*}"; done | sort -u | while read -r d; do
+    i=$(printf %x "$(stat -c %i "$d" 2>/dev/null || echo 0)")
+    w=
+    for p in $ka_pid $(cat "/proc/$ka_pid/task/$ka_pid/children" 2>/dev/null); do
+      [ -r "/proc/$p/fdinfo/0" ] || continue
+      if grep -qs "^inotify wd:[0-9a-f]* ino:$i " "/proc/$p"/fdinfo/*; then w=yes; else w=${w:-no}; fi
+    done
+    echo "$w"
+  done
+  e watched
+}
+
+# Sections of what it answered, and of the track files before it was asked and now.
+keepalived_said() {
+  watched
+
+  if [ -n "$ka_pid" ]; then
+    i=0
+    while [ $i -lt 50 ]; do
+      [ -s /tmp/keepalived.json ] && case "$(tail -c 3 /tmp/keepalived.json)" in *']'* | *'}'*) break ;; esac
+      sleep 0.02
+      i=$((i + 1))
+    done
+    b instances
+    cat /tmp/keepalived.json 2>/dev/null
+    e instances
+    # It has passwords as well: no more of it than the track files, up to the next heading, and it does not stay.
+    b held
+    sed -n '/^-----.* Track files >-/,/^------</p' /tmp/keepalived.data 2>/dev/null
+    e held
+    rm -f /tmp/keepalived.data /tmp/keepalived_parent.data
+  fi
+  b trackers-asked
+  echo "$trackers_asked"
+  e trackers-asked
+  b trackers
+  trackers
+  e trackers
+}
