@@ -11,6 +11,8 @@ export type Unit = 'haproxy' | 'keepalived'
 /** One service that hactl looks after: how the engine switches it, without knowing any by name. Calls, each of one line. */
 export interface ManagedService {
   readonly unit: Unit
+  /** The virtual addresses leave the server where it stops. */
+  readonly holdsAddresses: boolean
   /** The resource by which peers refuse each other while it differs: its file comes last, and all servers load it at once. */
   readonly comparedId: string | undefined
   /** Before a reload; may leave variables for `loaded`. */

@@ -8,14 +8,7 @@ import { fetchScript, type Install } from '../engine/apply/packages.ts'
 import { prepareEffect, prepareScript } from '../engine/apply/prepare.ts'
 import { runSteps, type StepsOptions } from '../engine/apply/steps.ts'
 import { finishScript, switchScript } from '../engine/apply/switch.ts'
-import {
-  markScript,
-  startAgainScript,
-  stopKeepalivedScript,
-  trialScript,
-  unmarkScript,
-  type UpgradeOutlook,
-} from '../engine/apply/upgrade.ts'
+import { markScript, startAgainScript, stopHolderScript, trialScript, unmarkScript, type UpgradeOutlook } from '../engine/apply/upgrade.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import type { HistoryEntry } from '../engine/history.ts'
 import { assertNotInterrupted } from '../engine/interrupt.ts'
@@ -143,8 +136,11 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
   }
   try {
     const { signal } = calm
-    if (!tracksDrain(before.node))
-      await steps(turns, server, stopKeepalivedScript(lockId), 'change', 'stop keepalived', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
+    const services = serviceTableFor(cluster, server)
+    if (!tracksDrain(before.node)) {
+      const stop = stopHolderScript(lockId, services)
+      await steps(turns, server, stop, 'change', 'stop keepalived', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
+    }
     if (actions.some(action => action.kind === 'install-package')) turns.onInstall(server)
     await steps(
       turns,
@@ -156,7 +152,7 @@ async function takeTurn(turns: Turns, server: string, gates: Gates, calm: Ports)
       'E_COMMAND_FAILED',
       signal,
     )
-    const change = switchScript(runId, lockId, actions, serviceTableFor(cluster, server))
+    const change = switchScript(runId, lockId, actions, services)
     await steps(turns, server, change, 'change', 'make the changes live', SWITCH_DEADLINE_MS, 'E_COMMAND_FAILED', signal)
     await gates.pass('services-healthy', [server])
     await quietly(

@@ -22,6 +22,7 @@ export function serviceTableFor(cluster: Cluster, server: string): ServiceTable 
   return {
     haproxy: {
       unit: 'haproxy',
+      holdsAddresses: false,
       comparedId: undefined,
       beforeReload: services`note_workers`,
       loaded: services`haproxy_loaded`,
@@ -30,6 +31,7 @@ export function serviceTableFor(cluster: Cluster, server: string): ServiceTable 
     },
     keepalived: {
       unit: 'keepalived',
+      holdsAddresses: true,
       comparedId: 'file/keepalived.conf',
       // Before it reads the file: where no file says that haproxy runs, the holder would give the address up.
       beforeReload: cluster.profile === 'fast' ? SAY_HAPROXY_RUNS_TO_KEEPALIVED : sh`:`,

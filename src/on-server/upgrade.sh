@@ -59,11 +59,11 @@ unpack_trial() {
 # put_mark WORD: stands from before anything is changed on this server, so that a later run knows what to finish.
 put_mark() { printf '%s\n' "$1" >"$UPGRADING.new" && mv -f "$UPGRADING.new" "$UPGRADING"; }
 
-# Where no track file can hand over: keepalived says goodbye, and a backup takes the addresses.
-stop_keepalived() {
-  step service/keepalived-stop 'stop keepalived: a backup takes over'
-  systemctl stop keepalived || fail service/keepalived-stop 'systemctl stop failed'
-  done_ service/keepalived-stop
+# stop_holder UNIT: of the service that holds the addresses.
+stop_holder() {
+  step "service/$1-stop" "stop $1: a backup takes over"
+  systemctl stop "$1" || fail "service/$1-stop" 'systemctl stop failed'
+  done_ "service/$1-stop"
 }
 
 # start_again UNIT...: what is installed runs. An installation that was cut off holds its units back: they would not come up again after a

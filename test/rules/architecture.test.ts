@@ -65,6 +65,9 @@ function hasOnlyTypes(statement: string): boolean {
   return names !== undefined && names.length > 0 && names.every(name => name.startsWith('type '))
 }
 
+/** Without its comments. */
+const codeOf = (file: string) => readFileSync(join(SRC, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$/gm, '')
+
 const layerOf = (path: string) => path.split('/')[0]?.replace(/\.ts$/, '') ?? path
 
 const inOurs = imports
@@ -102,6 +105,15 @@ test('of the engine the command line knows its events only', () => {
   )
 })
 
+test('the engine names no service: what is peculiar to one comes from the tables that the domain gives it', () => {
+  const wrong = files
+    .filter(file => layerOf(file) === 'engine')
+    .flatMap(file => [...codeOf(file).matchAll(/^.*(?:haproxy|keepalived).*$/gim)].map(([line]) => `src/${file}: ${line.trim()}`))
+  expect(
+    wrong.map(line => `${line}: take it from a ServiceTable or a ServiceLook (src/state.ts), or move it to domain/ and pass it in`),
+  ).toEqual([])
+})
+
 test('each outside library with effects has one door', () => {
   const wrong = imports.flatMap(({ file, from }) => {
     const door = ONE_DOOR[from]
@@ -121,7 +133,7 @@ test('relative imports end in .ts and built-ins begin with node:', () => {
 
 test('only main.ts touches the process, and nothing below app knows the time or prints', () => {
   const wrong = files.flatMap(file => {
-    const code = readFileSync(join(SRC, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$/gm, '')
+    const code = codeOf(file)
     const found = [
       ...(file === 'main.ts' ? [] : [/(?<![.\w'"])process\.(?!ts)\w+/.exec(code)?.[0]]),
       ...(/^(domain|report|engine(?!\/ssh))\//.test(file)

@@ -148,8 +148,8 @@ const RELOAD: Action = {
 
 const NO_SCRIPTS = { beforeReload: sh`:`, loaded: sh`:`, started: sh`:`, putBack: sh`:` }
 const SERVICES: ServiceTable = {
-  haproxy: { unit: 'haproxy', comparedId: undefined, ...NO_SCRIPTS },
-  keepalived: { unit: 'keepalived', comparedId: 'file/keepalived.conf', ...NO_SCRIPTS },
+  haproxy: { unit: 'haproxy', holdsAddresses: false, comparedId: undefined, ...NO_SCRIPTS },
+  keepalived: { unit: 'keepalived', holdsAddresses: true, comparedId: 'file/keepalived.conf', ...NO_SCRIPTS },
 }
 
 function planOf(changeClass: ChangeClass, first: readonly Action[]): Plan {

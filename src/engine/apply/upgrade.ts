@@ -1,6 +1,6 @@
 /** What an upgrade asks and does on one server beyond a deploy: what apt would do, a trial of the new versions, and the way out of a failure. */
 import type { Script } from '../../ports.ts'
-import type { Action, Unit } from '../../state.ts'
+import type { Action, ServiceTable, Unit } from '../../state.ts'
 import { lockGuard } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
 import { preparing, scratchPath } from '../server-state/run-folder.ts'
@@ -85,9 +85,10 @@ export function unmarkScript(): Script {
   return sh`rm -f ${STATE.UPGRADING}`
 }
 
-/** Where no track file can hand over: keepalived says goodbye, and a backup takes the addresses. */
-export function stopKeepalivedScript(lockId: string): Script {
-  return joinScripts([lockGuard(lockId), upgrade`stop_keepalived`])
+/** Where no track file can hand over: what holds the addresses says goodbye, and a backup takes them. */
+export function stopHolderScript(lockId: string, services: ServiceTable): Script {
+  const holders = Object.values(services).filter(({ holdsAddresses }) => holdsAddresses)
+  return joinScripts([lockGuard(lockId), ...holders.map(({ unit }) => upgrade`stop_holder ${unit}`)])
 }
 
 /** After a turn that failed: what is installed runs, so that the server is not lost for good. It still takes no address. */
