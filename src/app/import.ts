@@ -9,6 +9,7 @@ import type { ProbeRequest } from '../engine/observe/script.ts'
 import { HactlError, throwAll } from '../errors.ts'
 import { authPassIssue } from '../inventory/grammar.ts'
 import type { Inventory, InventoryServer, Issue, SshSettings } from '../inventory/inventory.ts'
+import { knownKeys } from '../inventory/json-schema.ts'
 import { parseInventory } from '../inventory/parse.ts'
 import { renderInventory } from '../inventory/render.ts'
 import type { Ports } from '../ports.ts'
@@ -112,7 +113,7 @@ export function buildImport(
   const confs = contentsOf(given, observed, KEEPALIVED_CONF)
   const configs = contentsOf(given, observed, HAPROXY_CFG)
   if (confs.found.size === 0) throw nothingThere(given, confs.missing)
-  const imported = importKeepalivedConfs(confs.found)
+  const imported = importKeepalivedConfs(confs.found, knownKeys(['vrrp_instances', 0]))
   const servers = byRank(given, imported)
   const [source] = servers.filter(server => configs.found.has(server.name))
   const haproxyText = source === undefined ? undefined : configs.found.get(source.name)

@@ -5,17 +5,8 @@ import { parseVirtualAddress } from '../addresses.ts'
 import { given, type Here, type Note, noteUnknown, numeric, OWN_TRACKERS, shared } from './import-shared.ts'
 import { child, listOf, valueOf } from './parse.ts'
 
-const GARP = [
-  'garp_master_delay',
-  'garp_master_repeat',
-  'garp_master_refresh',
-  'garp_master_refresh_repeat',
-  'garp_lower_prio_delay',
-  'garp_lower_prio_repeat',
-] as const
-
-const KNOWN_IN_INSTANCE: ReadonlySet<string> = new Set([
-  ...GARP,
+/** Words of a vrrp_instance that are read one by one, or that are the same in every file that hactl writes. */
+const READ_HERE: ReadonlySet<string> = new Set([
   'state',
   'interface',
   'virtual_router_id',
@@ -33,8 +24,22 @@ const KNOWN_IN_INSTANCE: ReadonlySet<string> = new Set([
   'smtp_alert',
 ])
 
-/** Without its password. `mailed`: the file names somebody to be mailed. */
-export function instanceOf(name: string, by: readonly Here[], servers: number, mailed: boolean, note: Note): InventoryInstance {
+/** What an instance of an inventory may have besides: numbers that are carried over under their own names. `keys`: all that it may have. */
+export function settingsAmong(keys: readonly string[]): readonly string[] {
+  return keys.filter(key => key !== 'name' && !READ_HERE.has(key))
+}
+
+export interface Surroundings {
+  /** How many servers there are. */
+  readonly servers: number
+  /** The file names somebody to be mailed. */
+  readonly mailed: boolean
+  /** As settingsAmong gives them. */
+  readonly settings: readonly string[]
+}
+
+/** Without its password. */
+export function instanceOf(name: string, by: readonly Here[], { servers, mailed, settings }: Surroundings, note: Note): InventoryInstance {
   const where = `vrrp_instance ${name}`
   const value = (keyword: string) => shared(by, `${where}: ${keyword}`, ({ node }) => valueOf(node, keyword), note)
   const has = (keyword: string) =>
@@ -48,7 +53,7 @@ export function instanceOf(name: string, by: readonly Here[], servers: number, m
     )
   if (by.length < servers)
     note(`${where} runs on ${by.map(here => here.server).join(', ')} only: hactl puts every instance on every server`)
-  noteUnknown(by, where, word => KNOWN_IN_INSTANCE.has(word), note)
+  noteUnknown(by, where, word => READ_HERE.has(word) || settings.includes(word), note)
   const tracked = by.flatMap(({ node }) => listOf(node, 'track_file').map(line => line.words[0] ?? ''))
   for (const file of new Set(tracked))
     if (!OWN_TRACKERS.has(file)) note(`${where}: track_file ${file} is not carried over: hactl has no setting for it`)
@@ -62,7 +67,7 @@ export function instanceOf(name: string, by: readonly Here[], servers: number, m
   const interfaces = byServer(({ node }) => valueOf(node, 'interface'))
   const [card, ...otherCards] = new Set(Object.values(interfaces))
   const sources = byServer(({ node }) => valueOf(node, 'unicast_src_ip'))
-  const garp = Object.assign({}, ...GARP.map(keyword => given(keyword, numeric(value(keyword))))) as Partial<InventoryInstance>
+  const numbers = Object.assign({}, ...settings.map(keyword => given(keyword, numeric(value(keyword))))) as Partial<InventoryInstance>
   const preemptDelay = numeric(value('preempt_delay'))
   const smtpAlert = by.some(({ node }) => {
     const line = child(node, 'smtp_alert')
@@ -83,7 +88,7 @@ export function instanceOf(name: string, by: readonly Here[], servers: number, m
     ...(preemptDelay === undefined || preemptDelay === 0 ? {} : { preempt_delay: preemptDelay }),
     unicast_peer: peersOf(by, sources, where, note),
     ...(Object.keys(sources).length === 0 ? {} : { unicast_src_ip: sources }),
-    ...garp,
+    ...numbers,
     // Where mail addresses are set hactl would send mail at every change; what runs does not.
     ...(smtpAlert === mailed ? {} : { smtp_alert: smtpAlert }),
   }

@@ -2,7 +2,7 @@
 import type { GlobalDefs, InventoryInstance, VrrpScript } from '../../inventory/inventory.ts'
 import type { Secret } from '../../secret.ts'
 import { CHECK_SCRIPT } from '../paths.ts'
-import { authenticationOf, instanceOf } from './import-instance.ts'
+import { authenticationOf, instanceOf, settingsAmong } from './import-instance.ts'
 import { given, type Here, type Note, noteUnknown, numeric, OWN_TRACKERS, shared } from './import-shared.ts'
 import { child, type KeepalivedConf, listOf, parseKeepalivedConf, valueOf } from './parse.ts'
 
@@ -32,8 +32,11 @@ const KNOWN_GLOBALS: ReadonlySet<string> = new Set([
 /** hactl writes these in profile fast. */
 const FAST_GLOBALS: ReadonlySet<string> = new Set(['vrrp_priority', 'vrrp_check_unicast_src', 'vrrp_higher_prio_send_advert'])
 
-/** `confs`: keepalived.conf by server, the first in rank first. What the servers must share is taken from the first that has it. */
-export function importKeepalivedConfs(confs: ReadonlyMap<string, string>): ImportedConf {
+/**
+ * `confs`: keepalived.conf by server, the first in rank first; `instanceKeys`: what an inventory may say of an instance. What the servers must share is taken from the
+ * first that has it.
+ */
+export function importKeepalivedConfs(confs: ReadonlyMap<string, string>, instanceKeys: readonly string[]): ImportedConf {
   const notes: string[] = []
   const note = (text: string) => {
     if (!notes.includes(text)) notes.push(text)
@@ -58,12 +61,16 @@ export function importKeepalivedConfs(confs: ReadonlyMap<string, string>): Impor
     if (user !== undefined && user !== 'root') note(`global_defs: script_user ${user} is not carried over: hactl's check runs as root`)
   }
   const globalDefs = globalDefsOf(globals, note)
-  const mailed = (globalDefs.notification_email ?? []).length > 0
+  const around = {
+    servers: parsed.length,
+    mailed: (globalDefs.notification_email ?? []).length > 0,
+    settings: settingsAmong(instanceKeys),
+  }
   return {
     profile: isFast ? 'fast' : 'classic',
     globalDefs,
     vrrpScript: scriptOf(all('vrrp_script'), instances[0]?.by ?? [], note),
-    instances: instances.map(({ name, by }) => instanceOf(name, by, parsed.length, mailed, note)),
+    instances: instances.map(({ name, by }) => instanceOf(name, by, around, note)),
     authentication: new Map(instances.flatMap(({ name, by }) => authenticationOf(name, by, note))),
     notes,
   }

@@ -7,9 +7,12 @@ import { renderKeepalivedConf } from '../../../src/domain/keepalived/config.ts'
 import { type ImportedConf, importKeepalivedConfs } from '../../../src/domain/keepalived/import.ts'
 import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
 import type { Inventory } from '../../../src/inventory/inventory.ts'
+import { knownKeys } from '../../../src/inventory/json-schema.ts'
 import { addresses, HAPROXY, observed } from '../example.ts'
 
 const rendered = join(import.meta.dirname, '../../../fixtures/rendered')
+
+const importConfs = (confs: ReadonlyMap<string, string>) => importKeepalivedConfs(confs, knownKeys(['vrrp_instances', 0]))
 
 /** keepalived.conf of every server as the imported inventory would write it. */
 function renderedAgain(imported: ImportedConf, names: readonly string[]): ReadonlyMap<string, string> {
@@ -47,7 +50,7 @@ function renderedAgain(imported: ImportedConf, names: readonly string[]): Readon
 test.for(readdirSync(rendered))('what hactl wrote for %s is imported as what would write it again, to the byte', inventory => {
   const names = readdirSync(join(rendered, inventory)).toSorted()
   const confs = new Map(names.map(name => [name, readFileSync(join(rendered, inventory, name, 'keepalived.conf'), 'utf8')]))
-  const imported = importKeepalivedConfs(confs)
+  const imported = importConfs(confs)
   expect(imported.notes.filter(note => !note.startsWith('notification_email is set'))).toEqual([])
   expect(renderedAgain(imported, names)).toEqual(confs)
 })
@@ -94,7 +97,7 @@ describe('a file written by hand', () => {
   ])
 
   test('gives every value that an inventory has a word for', () => {
-    const imported = importKeepalivedConfs(confs)
+    const imported = importConfs(confs)
     expect(imported).toMatchObject({
       profile: 'classic',
       globalDefs: {
@@ -123,7 +126,7 @@ describe('a file written by hand', () => {
   })
 
   test('says what it could not carry', () => {
-    expect(importKeepalivedConfs(confs).notes).toEqual([
+    expect(importConfs(confs).notes).toEqual([
       'global_defs.router_id differs from server to server: it was left out, and keepalived uses the host name',
       'vrrp_script chk_haproxy runs "/usr/bin/killall -0 haproxy"; hactl replaces it with a check of its own',
       'vrrp_instance VI_1: notification_email is set, but without smtp_alert keepalived sends no mail; smtp_alert: true would',
@@ -131,7 +134,7 @@ describe('a file written by hand', () => {
   })
 
   test('is replaced by one to which the servers can be changed one by one', () => {
-    const again = renderedAgain(importKeepalivedConfs(confs), ['srv-1', 'srv-2'])
+    const again = renderedAgain(importConfs(confs), ['srv-1', 'srv-2'])
     for (const [server, text] of confs) expect(classifyKeepalivedChange(text, again.get(server) ?? '').class).toBe('local')
   })
 })
@@ -143,18 +146,18 @@ test.for([
   ['}\nvirtual_server 192.0.2.200 80 {', 'virtual_server 192.0.2.200 is not carried over: hactl has no setting for it'],
   ['}\ninclude /etc/keepalived/more.conf\nvrrp_sync_group G {', 'vrrp_sync_group G is not carried over: hactl has no setting for it'],
 ] as const)('%s is told as not carried over', ([more, note]) => {
-  const { notes } = importKeepalivedConfs(new Map([['srv-1', byHand(101, 'MASTER', more)]]))
+  const { notes } = importConfs(new Map([['srv-1', byHand(101, 'MASTER', more)]]))
   expect(notes).toContain(note)
 })
 
 test('an included file is told as not read', () => {
-  const { notes } = importKeepalivedConfs(new Map([['srv-1', `include /etc/keepalived/conf.d/*.conf\n${byHand(101)}`]]))
+  const { notes } = importConfs(new Map([['srv-1', `include /etc/keepalived/conf.d/*.conf\n${byHand(101)}`]]))
   expect(notes).toContain('srv-1: keepalived.conf line 1: /etc/keepalived/conf.d/*.conf is included, and was not read')
 })
 
 describe('servers that disagree', () => {
   const notesOf = (first: string, second: string) =>
-    importKeepalivedConfs(
+    importConfs(
       new Map([
         ['srv-1', first],
         ['srv-2', second],
@@ -191,7 +194,7 @@ describe('unicast', () => {
     byHand(100 + own, 'BACKUP', `unicast_src_ip 192.0.2.${own}\nunicast_peer {\n${peers.map(peer => `192.0.2.${peer}`).join('\n')}\n}`)
 
   test('between all is true, with the addresses that they come from', () => {
-    const { instances, notes } = importKeepalivedConfs(
+    const { instances, notes } = importConfs(
       new Map([
         ['srv-1', unicast(11, 12, 13)],
         ['srv-2', unicast(12, 11, 13)],
@@ -206,7 +209,7 @@ describe('unicast', () => {
   })
 
   test('that leaves somebody out is told', () => {
-    const { notes } = importKeepalivedConfs(
+    const { notes } = importConfs(
       new Map([
         ['srv-1', unicast(11, 12)],
         ['srv-2', unicast(12, 11, 13)],
@@ -218,7 +221,7 @@ describe('unicast', () => {
 
   test('without source addresses names all that are named', () => {
     const peersOnly = (priority: number, peer: number) => byHand(priority, 'BACKUP', `unicast_peer {\n192.0.2.${peer}\n}`)
-    const { instances, notes } = importKeepalivedConfs(
+    const { instances, notes } = importConfs(
       new Map([
         ['srv-1', peersOnly(101, 12)],
         ['srv-2', peersOnly(100, 11)],
@@ -231,7 +234,7 @@ describe('unicast', () => {
 
 test('an IPv6 instance is of version 3 whatever the file says', () => {
   const text = byHand(100).replaceAll('192.0.2.200/24 dev ens160', '2001:db8::200/64')
-  expect(importKeepalivedConfs(new Map([['srv-1', text]])).instances[0]).toMatchObject({
+  expect(importConfs(new Map([['srv-1', text]])).instances[0]).toMatchObject({
     version: 3,
     virtual_ipaddress: ['2001:db8::200/64'],
   })
