@@ -1,5 +1,5 @@
 /** A server as it once was: the resources of today, with the files of then. Pure. */
-import type { DesiredNode, FileResource, Resource } from '../state.ts'
+import type { DesiredNode, FileResource, Resource } from '../state/desired.ts'
 import type { Cluster } from './cluster-types.ts'
 import { absentFile, desiredNode, haproxyLoadedHash } from './desired.ts'
 import type { FileThen } from './file-then.ts'

@@ -1,6 +1,6 @@
 /** Cluster and facts -> what one server should be. The one place that lists what hactl puts on a server. */
 import { createHash } from 'node:crypto'
-import type { AbsentFileResource, DesiredNode, FileResource, Resource } from '../state.ts'
+import type { AbsentFileResource, DesiredNode, FileResource, Resource } from '../state/desired.ts'
 import type { Cluster } from './cluster-types.ts'
 import { firewallNeeds } from './firewall/needs.ts'
 import { openingFor } from './firewall/open.ts'

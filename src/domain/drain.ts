@@ -1,5 +1,5 @@
 /** A planned hand-over for maintenance: when it may be done, what it will move, and the file that makes it outlive a reboot. */
-import type { ObservedNode } from '../state.ts'
+import type { ObservedNode } from '../state/observed.ts'
 import type { Cluster } from './cluster-types.ts'
 import { handOverLimitMs } from './hand-over.ts'
 import { holderProblems, movingProblems, nodeProblems } from './health.ts'

@@ -1,5 +1,6 @@
 /** What is wrong with a server or the cluster, judged by what runs. Pure: gates, status and the drills' refusal share it. */
-import type { ObservedInstance, ObservedNode } from '../state.ts'
+import type { ObservedInstance } from '../state/instance.ts'
+import type { ObservedNode } from '../state/observed.ts'
 import type { Cluster } from './cluster-types.ts'
 import { contextOf } from './keepalived/lint-context.ts'
 import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, TRACK_DIR, SERVICE_HOOKS } from './paths.ts'

@@ -1,5 +1,5 @@
 /** Who belongs to the cluster, as its servers remember it: a server that left the inventory may still run keepalived. Pure. */
-import type { ObservedNode } from '../state.ts'
+import type { ObservedNode } from '../state/observed.ts'
 import { MEMBERS } from '../state/places.ts'
 import { canonicalAddress } from './addresses.ts'
 import type { Cluster, ClusterServer } from './cluster-types.ts'

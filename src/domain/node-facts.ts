@@ -1,6 +1,8 @@
 /** Observed servers -> the facts their files depend on: which interface carries an address, and the server's own address there. */
 import { HactlError } from '../errors.ts'
-import type { Facts, InterfaceAddress, ObservedFirewall, ObservedNode } from '../state.ts'
+import type { Facts, InterfaceAddress } from '../state/machine.ts'
+import type { ObservedFirewall } from '../state/network.ts'
+import type { ObservedNode } from '../state/observed.ts'
 import { canonicalAddress, isInNetwork, isLinkLocal } from './addresses.ts'
 import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
 import { expectedVersion } from './packages.ts'

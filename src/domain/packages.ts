@@ -1,7 +1,7 @@
 /** Versions of the two packages: what an inventory pins, and what unattended-upgrades may do to them. */
 import { HactlError, throwAll } from '../errors.ts'
 import type { Issue } from '../inventory/inventory.ts'
-import type { ObservedNode } from '../state.ts'
+import type { ObservedNode } from '../state/observed.ts'
 import type { Cluster } from './cluster-types.ts'
 import { GENERATED_LINE } from './paths.ts'
 import { packageVersionsFor } from './version.ts'

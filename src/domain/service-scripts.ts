@@ -1,7 +1,7 @@
 /** The table of services: how haproxy and keepalived say for themselves that they run what is on disk (src/on-server/services.sh). */
 import { sourceText } from '../shell/library.ts'
 import { sh, shWith } from '../shell/sh.ts'
-import type { ServiceTable } from '../state.ts'
+import type { ServiceTable } from '../state/services.ts'
 import type { Cluster } from './cluster-types.ts'
 import { CHECK_SCRIPT } from './paths.ts'
 import { SAY_HAPROXY_RUNS_TO_KEEPALIVED } from './trackers.ts'

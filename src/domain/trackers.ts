@@ -4,7 +4,7 @@
  */
 import type { Script } from '../ports.ts'
 import { shWith } from '../shell/sh.ts'
-import type { ObservedNode } from '../state.ts'
+import type { ObservedNode } from '../state/observed.ts'
 import type { Cluster } from './cluster-types.ts'
 import { DRAIN_TMPFILES_CONF, KEEPALIVED_CONF, TRACK_DIR } from './paths.ts'
 

@@ -2,17 +2,15 @@ import { createHash } from 'node:crypto'
 import { HactlError } from '../errors.ts'
 import type {
   AbsentFileResource,
-  Action,
   DesiredNode,
   FileResource,
   FirewallResource,
-  ObservedNode,
   PackageResource,
-  ServerPlan,
   ServiceResource,
   SysctlResource,
-  Unchanged,
-} from '../state.ts'
+} from '../state/desired.ts'
+import type { ObservedNode } from '../state/observed.ts'
+import type { Action, ServerPlan, Unchanged } from '../state/plan.ts'
 
 export interface DiffOptions {
   /** Take over files that hactl did not make. */

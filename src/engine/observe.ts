@@ -1,6 +1,6 @@
 import { HactlError } from '../errors.ts'
 import type { Session } from '../ports.ts'
-import type { ObservedNode } from '../state.ts'
+import type { ObservedNode } from '../state/observed.ts'
 import { parseProbe } from './observe/parse.ts'
 import { type ProbeRequest, probeScript } from './observe/script.ts'
 

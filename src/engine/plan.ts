@@ -1,4 +1,6 @@
-import type { Action, ChangeClass, DesiredNode, ObservedNode, Plan, ServerPlan } from '../state.ts'
+import type { DesiredNode } from '../state/desired.ts'
+import type { ObservedNode } from '../state/observed.ts'
+import type { Action, ChangeClass, Plan, ServerPlan } from '../state/plan.ts'
 import { type DiffOptions, diffNode, type ForeignFile } from './diff.ts'
 import { placeOf, type Playbook } from './playbook.ts'
 

@@ -11,7 +11,7 @@ import { desiredNode } from '../../src/domain/desired.ts'
 import { nodeFactsFor } from '../../src/domain/node-facts.ts'
 import { parseInventory } from '../../src/inventory/parse.ts'
 import { Secret } from '../../src/secret.ts'
-import type { FileResource } from '../../src/state.ts'
+import type { FileResource } from '../../src/state/desired.ts'
 import { addresses, observed } from '../domain/example.ts'
 import { forHaproxyHere, forKeepalivedHere, realInterface, realProgram, verdictOf } from '../support/real-programs.ts'
 

@@ -9,7 +9,7 @@ import { probeRequestFor } from '../../src/app/observe-cluster.ts'
 import { desiredNode, MANAGED_PATHS } from '../../src/domain/desired.ts'
 import { nodeFactsFor } from '../../src/domain/node-facts.ts'
 import { parsePlaybook, placeOf } from '../../src/engine/playbook.ts'
-import type { FileResource } from '../../src/state.ts'
+import type { FileResource } from '../../src/state/desired.ts'
 import { parseYaml } from '../../src/yaml.ts'
 import { addresses, classicWith, clusterWith, factsOfServer, HAPROXY, observed } from './example.ts'
 

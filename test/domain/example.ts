@@ -5,7 +5,7 @@ import type { Cluster } from '../../src/domain/cluster-types.ts'
 import { nodeFactsFor } from '../../src/domain/node-facts.ts'
 import type { NodeFacts, ObservedForFacts } from '../../src/domain/node-facts.ts'
 import { Secret } from '../../src/secret.ts'
-import type { InterfaceAddress } from '../../src/state.ts'
+import type { InterfaceAddress } from '../../src/state/machine.ts'
 
 export const HAPROXY: Inventory['haproxy'] = {
   frontends: [{ name: 'web', bind: [':80'], mode: 'http', default_backend: 'app' }],

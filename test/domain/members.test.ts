@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { formerMembers, parseMembers, renderMembers } from '../../src/domain/members.ts'
 import { MEMBERS } from '../../src/state/places.ts'
-import type { ObservedNode } from '../../src/state.ts'
+import type { ObservedNode } from '../../src/state/observed.ts'
 import { modelServer, observeModel } from '../support/model-server.ts'
 import { clusterWith } from './example.ts'
 

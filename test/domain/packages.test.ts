@@ -7,7 +7,7 @@ import {
   pinWarnings,
   renderUnattendedConf,
 } from '../../src/domain/packages.ts'
-import type { ObservedNode, ObservedPackage } from '../../src/state.ts'
+import type { ObservedNode, ObservedPackage } from '../../src/state/observed.ts'
 import { clusterWith } from './example.ts'
 
 const AVAILABLE = ['2.6.12-1+deb12u4', '2.6.12-1+deb12u3']

@@ -4,7 +4,7 @@ import type { FileThen } from '../../src/domain/file-then.ts'
 import { desiredNode } from '../../src/domain/desired.ts'
 import { clusterAsConfigured } from '../../src/domain/keepalived/as-configured.ts'
 import { KEEPALIVED_CONF, KEEPALIVED_DROPIN, TMPFILES_CONF } from '../../src/domain/paths.ts'
-import type { DesiredNode } from '../../src/state.ts'
+import type { DesiredNode } from '../../src/state/desired.ts'
 import { classicWith, clusterWith, factsOf } from './example.ts'
 
 /** The files of a server as its history keeps them. */

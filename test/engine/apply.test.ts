@@ -3,7 +3,7 @@ import { HactlError, HactlErrors } from '../../src/errors.ts'
 import { interrupted } from '../support/clock.ts'
 import { type ApplyWorld, applyWorld, SERVERS } from '../support/apply-world.ts'
 import { failureOf } from '../support/failure.ts'
-import type { Action } from '../../src/state.ts'
+import type { Action } from '../../src/state/plan.ts'
 import { connectionLost, unreachable } from '../support/remote.ts'
 
 const timeout = (server: string) => new HactlError({ code: 'E_COMMAND_TIMEOUT', server, what: 'it took too long' })

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test, vi } from 'vitest'
 import type { LoadedCluster } from '../../src/app/load.ts'
 import { HAPROXY_CFG, KEEPALIVED_CONF, MANAGED_PATHS } from '../../src/domain/paths.ts'
 import type { Playbook } from '../../src/engine/playbook.ts'
-import type { Action } from '../../src/state.ts'
+import type { Action } from '../../src/state/plan.ts'
 import { clusterFor, deployPlaybook, NAMES, planModel, type Wish } from '../support/model-cluster.ts'
 import { copyOfModel, lies, type ModelServer, modelServer, stepsOf } from '../support/model-server.ts'
 

@@ -110,7 +110,7 @@ test('the engine names no service: what is peculiar to one comes from the tables
     .filter(file => layerOf(file) === 'engine')
     .flatMap(file => [...codeOf(file).matchAll(/^.*(?:haproxy|keepalived).*$/gim)].map(([line]) => `src/${file}: ${line.trim()}`))
   expect(
-    wrong.map(line => `${line}: take it from a ServiceTable or a ServiceLook (src/state.ts), or move it to domain/ and pass it in`),
+    wrong.map(line => `${line}: take it from a ServiceTable or a ServiceLook (src/state/services.ts), or move it to domain/ and pass it in`),
   ).toEqual([])
 })
 

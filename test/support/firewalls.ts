@@ -1,4 +1,4 @@
-import type { ObservedFirewall } from '../../src/state.ts'
+import type { ObservedFirewall } from '../../src/state/network.ts'
 
 /** A server without any packet filter. */
 export const NO_FIREWALL: ObservedFirewall = {

@@ -5,7 +5,10 @@
 import { createHash } from 'node:crypto'
 import { MANAGED_PATHS, TRACKER_FILES } from '../../src/domain/desired.ts'
 import { HAPROXY_CFG, KEEPALIVED_CONF } from '../../src/domain/paths.ts'
-import type { Action, InterfaceAddress, ObservedFile, ObservedNode, ObservedService, Unit } from '../../src/state.ts'
+import type { InterfaceAddress } from '../../src/state/machine.ts'
+import type { ObservedFile, ObservedNode, ObservedService } from '../../src/state/observed.ts'
+import type { Action } from '../../src/state/plan.ts'
+import type { Unit } from '../../src/state/units.ts'
 
 interface ModelFile {
   readonly content: string

@@ -1,4 +1,4 @@
-import type { Plan } from '../../state.ts'
+import type { Plan } from '../../state/plan.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { confirmed, askingInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'

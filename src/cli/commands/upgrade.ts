@@ -1,4 +1,4 @@
-import type { Plan } from '../../state.ts'
+import type { Plan } from '../../state/plan.ts'
 import type { Command } from '../command.ts'
 import { askingInput } from '../run-input.ts'
 import { movedObject } from '../view/drain.ts'

@@ -1,5 +1,5 @@
 import { createTwoFilesPatch } from 'diff'
-import type { Action, Plan, ServerPlan } from '../../state.ts'
+import type { Action, Plan, ServerPlan } from '../../state/plan.ts'
 import { count, formatMs } from '../../words.ts'
 import { printable, type Style } from './style.ts'
 

@@ -1,5 +1,6 @@
 /** Why nobody took over, by what keepalived runs on each server: judged while the disturbance still lasts. */
-import type { ObservedInstance, ObservedNode } from '../../state.ts'
+import type { ObservedInstance } from '../../state/instance.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 
 /**
  * In the operator's words, one reason; undefined where the figures do not tell. `before` and `meanwhile` are all servers, before the

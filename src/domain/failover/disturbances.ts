@@ -3,7 +3,7 @@ import { HactlError } from '../../errors.ts'
 import type { Script } from '../../ports.ts'
 import { sh, shWith, systemdWord } from '../../shell/sh.ts'
 import type { Disturbance } from '../../state/drill.ts'
-import type { Unit } from '../../state.ts'
+import type { Unit } from '../../state/units.ts'
 import { TRACK_DIR } from '../paths.ts'
 import { CUT_NEEDS, cutLinkScript, cutVrrpScript, type DrillPlace, IS_UNCUT, UNCUT } from './packet-filter.ts'
 

@@ -1,5 +1,6 @@
 /** What a drill disturbs and how that is undone, when it may begin, who should take over, and how long each phase may last. */
-import type { ObservedInstance, ObservedNode } from '../../state.ts'
+import type { ObservedInstance } from '../../state/instance.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import type { DrillExpectation, DrillFile } from '../../state/drill.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
 import { holderProblems, nodeProblems } from '../health.ts'

@@ -1,5 +1,5 @@
 /** What a server's packet filter must let through, what stands in the way, and what would open it. Pure. */
-import type { ObservedFirewall } from '../../state.ts'
+import type { ObservedFirewall } from '../../state/network.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { readBinds } from '../haproxy/read.ts'
 import type { NodeFacts } from '../node-facts.ts'

@@ -1,5 +1,5 @@
 /** Opening the packet filter that is there: which rules, as a script that adds them and takes them away. Pure. */
-import type { ObservedFirewall } from '../../state.ts'
+import type { ObservedFirewall } from '../../state/network.ts'
 import { programText } from '../../shell/library.ts'
 import { FIREWALL_SCRIPT, FIREWALL_UNIT, GENERATED_LINE } from '../paths.ts'
 import { type Chain, type Packet, type Rule, RULE_COMMENT } from './chains.ts'

@@ -1,5 +1,5 @@
 /** How a change of keepalived.conf meets the peers that still run the old one (evidence V12). */
-import type { ChangeClass } from '../../state.ts'
+import type { ChangeClass } from '../../state/plan.ts'
 import { canonicalAddress } from '../addresses.ts'
 import { masterDownMs } from '../vrrp/timing.ts'
 import type { ConfNode } from './parse.ts'

@@ -1,5 +1,5 @@
 /** keepalived's own dumps: its instances (JSON), and what it holds for track files. What a server says is hostile until checked. */
-import type { ObservedInstance } from '../../state.ts'
+import type { ObservedInstance } from '../../state/instance.ts'
 
 /**
  * The track files of keepalived's data dump (dump_track_file in track_file.c, 2.1.0 to 2.4.3; dump_vfile in vrrp_data.c, 2.0.19): "File =" and

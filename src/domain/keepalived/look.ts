@@ -1,6 +1,6 @@
 /** What a look at a server asks of keepalived, and how its answers are read (src/on-server/keepalived-look.sh). */
 import { sh, shWith } from '../../shell/sh.ts'
-import type { ServiceLook } from '../../state.ts'
+import type { ServiceLook } from '../../state/services.ts'
 import { KEEPALIVED_CONF } from '../paths.ts'
 import { parseHeld, parseInstances } from './dump.ts'
 

@@ -1,5 +1,5 @@
 /** Is a server's packet filter in the way? Judged by its rules alone: what passes by itself is seen on the wire. Pure. */
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { blockedNeeds, chainsOf, chainTitle, firewallNeeds, openingCommands } from '../firewall/needs.ts'
 import { openingFor } from '../firewall/open.ts'

@@ -1,5 +1,5 @@
 /** What must be so on a server by itself, before anything is put on it. Pure. */
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import { unsafeFolders } from '../health.ts'
 import { CHECK_SCRIPT } from '../paths.ts'
 import { failed, type Finding, passed, unknown, warning } from './finding.ts'

@@ -1,5 +1,6 @@
 /** Interfaces, ports and virtual addresses before a deploy. Pure. */
-import type { Listener, ObservedNode } from '../../state.ts'
+import type { Listener } from '../../state/network.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { type Bind, readBinds } from '../haproxy/read.ts'
 import { interfaceErrors } from '../node-facts.ts'

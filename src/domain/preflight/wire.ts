@@ -1,5 +1,6 @@
 /** What the servers heard of each other, and of others. Pure. */
-import type { ObservedNode, WireLink, WireReport } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
+import type { WireLink, WireReport } from '../../state/wire.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { passesSurely } from '../firewall/chains.ts'
 import { chainsOf, firewallNeeds, VRRP_GROUP } from '../firewall/needs.ts'

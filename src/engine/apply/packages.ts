@@ -1,5 +1,5 @@
 import type { Script } from '../../ports.ts'
-import type { Action } from '../../state.ts'
+import type { Action } from '../../state/plan.ts'
 import { lockGuard } from '../lock.ts'
 import { onState } from '../server-state/layout.ts'
 import { preparing, scratchPath } from '../server-state/run-folder.ts'

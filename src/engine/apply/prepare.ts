@@ -1,5 +1,5 @@
 import type { Effect, Script } from '../../ports.ts'
-import type { Action } from '../../state.ts'
+import type { Action } from '../../state/plan.ts'
 import { base64Literal, joinScripts, sh } from '../../shell/sh.ts'
 import { type Install, installLines } from './packages.ts'
 import { lockGuard } from '../lock.ts'

@@ -1,5 +1,7 @@
 import type { Script } from '../../ports.ts'
-import type { Action, ManagedService, ServiceTable, Unit } from '../../state.ts'
+import type { Action } from '../../state/plan.ts'
+import type { ManagedService, ServiceTable } from '../../state/services.ts'
+import type { Unit } from '../../state/units.ts'
 import { type HistoryEntry, recordScript, settleScript } from '../history.ts'
 import { type LockClaim, lockGuard, lockGuardForUndo } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'

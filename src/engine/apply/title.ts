@@ -1,4 +1,4 @@
-import type { Action } from '../../state.ts'
+import type { Action } from '../../state/plan.ts'
 
 /** What is being done to what, in the operator's words. */
 export function actionTitle(action: Action): string {

@@ -1,6 +1,8 @@
 /** What an upgrade asks and does on one server beyond a deploy: what apt would do, a trial of the new versions, and the way out of a failure. */
 import type { Script } from '../../ports.ts'
-import type { Action, ServiceTable, Unit } from '../../state.ts'
+import type { Action } from '../../state/plan.ts'
+import type { ServiceTable } from '../../state/services.ts'
+import type { Unit } from '../../state/units.ts'
 import { lockGuard } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
 import { preparing, scratchPath } from '../server-state/run-folder.ts'

@@ -1,5 +1,5 @@
 /** When certificates end, as openssl prints it. */
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import { parseOpensslTime } from './said.ts'
 import { linesOf } from './sections.ts'
 

@@ -1,5 +1,5 @@
 /** What machine a server is. */
-import type { Facts, InterfaceAddress } from '../../state.ts'
+import type { Facts, InterfaceAddress } from '../../state/machine.ts'
 import { parseClock, parseFreeKiB, parseWhole } from './said.ts'
 import { linesOf, splitOnce } from './sections.ts'
 

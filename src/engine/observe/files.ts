@@ -1,5 +1,5 @@
 /** Files, as stat, sha256sum and md5sum print them, and what hactl's own record says of them. */
-import type { ObservedFile, ObservedNode } from '../../state.ts'
+import type { ObservedFile, ObservedNode } from '../../state/observed.ts'
 import { linesOf, splitOnce } from './sections.ts'
 
 /** The record of what hactl wrote: "SHA256  PATH" per line, as sha256sum(1) prints it. */

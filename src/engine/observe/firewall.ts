@@ -1,5 +1,5 @@
 /** The packet filter, as its own programs print it. */
-import type { ObservedFirewall } from '../../state.ts'
+import type { ObservedFirewall } from '../../state/network.ts'
 import { linesOf } from './sections.ts'
 
 export function parseFirewall(sections: ReadonlyMap<string, string>): ObservedFirewall {

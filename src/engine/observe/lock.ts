@@ -1,5 +1,5 @@
 /** The lock, as its holder wrote it. */
-import type { LockInfo } from '../../state.ts'
+import type { LockInfo } from '../../state/lock.ts'
 import { parseWhole } from './said.ts'
 import { linesOf, splitOnce } from './sections.ts'
 

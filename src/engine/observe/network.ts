@@ -1,5 +1,5 @@
 /** Who else is on a server's network, and who listens on it. */
-import type { Listener, Neighbour } from '../../state.ts'
+import type { Listener, Neighbour } from '../../state/network.ts'
 import { linesOf, splitOnce } from './sections.ts'
 
 // grep(1) -H: "/etc/netplan/50-vip.yaml:      - 192.0.2.200/24". In all of these files # begins a comment, in NetworkManager's and networkd's ; too.

@@ -1,5 +1,5 @@
 /** Packages, as dpkg-query and apt-cache print them. */
-import type { ObservedNode, ObservedPackage } from '../../state.ts'
+import type { ObservedNode, ObservedPackage } from '../../state/observed.ts'
 import { linesOf } from './sections.ts'
 
 /** By name; `candidatesText` is empty where apt was not asked. */

@@ -1,4 +1,4 @@
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import { assertKnownFormat } from '../server-state/format.ts'
 import { parseCertificates } from './certificates.ts'
 import { parseFacts } from './facts.ts'

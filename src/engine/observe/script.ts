@@ -1,5 +1,6 @@
 import type { Script } from '../../ports.ts'
-import type { ServiceLook, Unit } from '../../state.ts'
+import type { ServiceLook } from '../../state/services.ts'
+import type { Unit } from '../../state/units.ts'
 import { onState } from '../server-state/layout.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
 import { sourceText } from '../../shell/library.ts'

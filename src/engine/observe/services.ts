@@ -1,5 +1,6 @@
 /** Units, as systemctl show prints them, and the stamps of what each has loaded. */
-import type { ObservedNode, ObservedService, Unit } from '../../state.ts'
+import type { ObservedNode, ObservedService } from '../../state/observed.ts'
+import type { Unit } from '../../state/units.ts'
 import { parseWhole } from './said.ts'
 import { linesOf, splitOnce } from './sections.ts'
 

@@ -1,5 +1,5 @@
 import type { Script, Session } from '../../ports.ts'
-import type { WireLink, WireReport } from '../../state.ts'
+import type { WireLink, WireReport } from '../../state/wire.ts'
 import { sourceText } from '../../shell/library.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { whyNobodyTook } from '../../../src/domain/failover/diagnosis.ts'
-import type { ObservedInstance, ObservedNode } from '../../../src/state.ts'
+import type { ObservedInstance } from '../../../src/state/instance.ts'
+import type { ObservedNode } from '../../../src/state/observed.ts'
 
 interface Running {
   readonly state?: ObservedInstance['state']

@@ -17,7 +17,8 @@ import {
 import { splitVerdict } from '../../../src/domain/failover/unjudged.ts'
 import { parseDrill } from '../../../src/engine/drill-file.ts'
 import { parseInstances } from '../../../src/domain/keepalived/dump.ts'
-import type { ObservedInstance, ObservedNode } from '../../../src/state.ts'
+import type { ObservedInstance } from '../../../src/state/instance.ts'
+import type { ObservedNode } from '../../../src/state/observed.ts'
 
 const VIP = '198.51.100.200'
 

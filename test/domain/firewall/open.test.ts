@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Need } from '../../../src/domain/firewall/needs.ts'
 import { openingFor } from '../../../src/domain/firewall/open.ts'
-import type { ObservedFirewall } from '../../../src/state.ts'
+import type { ObservedFirewall } from '../../../src/state/network.ts'
 import { NO_FIREWALL } from '../../support/firewalls.ts'
 
 const fixture = (name: string) => readFileSync(new URL(`../../../fixtures/firewalls/${name}`, import.meta.url), 'utf8')

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Action } from '../../../src/state.ts'
+import type { Action } from '../../../src/state/plan.ts'
 import { haproxyCfg, INVENTORY, RUN_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, movedFrom, serverAt, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
 import { unlessLacking } from '../../support/lacking.ts'

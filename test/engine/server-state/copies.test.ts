@@ -7,7 +7,7 @@ import { finishScript } from '../../../src/engine/apply/switch.ts'
 import { parseSnapshot, snapshotScript } from '../../../src/engine/history.ts'
 import { copyName } from '../../../src/engine/server-state/copy-name.ts'
 import { onState } from '../../../src/engine/server-state/layout.ts'
-import type { Action } from '../../../src/state.ts'
+import type { Action } from '../../../src/state/plan.ts'
 import { LOCK_ID, RUN_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { sourceText } from '../../../src/shell/library.ts'
 import { mergeWire, observeWire, parseWire, wireScript } from '../../../src/engine/wire/wire.ts'
 import type { Session } from '../../../src/ports.ts'
-import type { WireLink } from '../../../src/state.ts'
+import type { WireLink } from '../../../src/state/wire.ts'
 
 const LINK: WireLink = { interface: 'eth0', address: '192.0.2.12', multicast: false, peers: ['192.0.2.11', '192.0.2.13'], mayRefuse: true }
 const OTHER: WireLink = { ...LINK, interface: 'eth1', address: '198.51.100.12', peers: ['198.51.100.11'] }

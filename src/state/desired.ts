@@ -1,0 +1,85 @@
+/** What a server should be. A resource id is `kind/name`, the same in playbooks, plans, logs and reports. Types only. */
+import type { Script } from '../ports.ts'
+import type { Unit } from './units.ts'
+
+export interface PackageResource {
+  readonly kind: 'package'
+  readonly id: string
+  readonly name: string
+  /** Version, or its beginning and an asterisk, as `apt-get install NAME=PIN` takes it. */
+  readonly pin?: string
+}
+
+/** A command that must accept a staged file before any live file changes; `{}` stands for the staged path. */
+export interface Validation {
+  readonly argv: readonly string[]
+  /** keepalived -t exits 0 on things it will ignore: only an empty output is acceptance (evidence K1). */
+  readonly mustBeSilent: boolean
+  /** Paths that appear inside the file and are staged together with it: replaced by their staged paths for the check only. */
+  readonly alsoStaged: readonly string[]
+  /** Run before the check, for what the command expects to find. */
+  readonly before?: Script
+}
+
+export interface FileResource {
+  readonly kind: 'file'
+  readonly id: string
+  readonly path: string
+  readonly content: string
+  /** Octal digits: "0644". */
+  readonly mode: string
+  readonly owner: string
+  readonly group: string
+  /** Regular expressions (source, flags "gm") with two groups: what is kept, what is masked in diffs and logs. */
+  readonly masks: readonly string[]
+  readonly validation?: Validation
+  /** True where the operator's own file is shipped byte for byte. */
+  readonly verbatim: boolean
+}
+
+/** A file hactl puts there in another profile or an earlier version, and which must not stay. */
+export interface AbsentFileResource {
+  readonly kind: 'absent-file'
+  readonly id: string
+  readonly path: string
+}
+
+export interface SysctlResource {
+  readonly kind: 'sysctl'
+  readonly id: string
+  readonly key: string
+  readonly value: string
+}
+
+export interface ServiceResource {
+  readonly kind: 'service'
+  readonly id: string
+  readonly unit: Unit
+  /** Hash over what the running daemon must have loaded; compared with the stamp that the server keeps. */
+  readonly loadedHash: string
+  /** Run once the unit is active, e.g. to tell keepalived that haproxy is up. */
+  readonly whenActive: readonly Script[]
+  /** The files whose content loadedHash stands for: where one is written anew, what is loaded is no longer known. */
+  readonly loads?: readonly string[]
+  /** Track files of the unit; it is reloaded when one is missing or they are not watched (a lost watch stays lost). */
+  readonly runtimeFiles?: readonly string[]
+}
+
+/** Rules of the packet filter that a script of hactl's own adds (open) and takes away (close). */
+export interface FirewallResource {
+  readonly kind: 'firewall'
+  readonly id: string
+  /** What is let through: "VRRP from 192.0.2.12". */
+  readonly titles: readonly string[]
+  /** Absolute path of the script, a file resource of its own. */
+  readonly script: string
+  /** The rules are there. */
+  readonly isOpen: boolean
+}
+
+export type Resource = PackageResource | FileResource | AbsentFileResource | SysctlResource | FirewallResource | ServiceResource
+
+export interface DesiredNode {
+  readonly server: string
+  readonly resources: readonly Resource[]
+}

@@ -1,0 +1,31 @@
+/** What machine a server is. Types only. */
+
+export interface InterfaceAddress {
+  readonly interface: string
+  readonly family: 4 | 6
+  readonly address: string
+  readonly prefix: number
+}
+
+export interface Facts {
+  readonly machineId: string
+  readonly bootId: string
+  readonly hostname: string
+  readonly uid: number
+  /** os-release: ID, ID_LIKE, VERSION_ID, VERSION_CODENAME, PRETTY_NAME. */
+  readonly os: { readonly id: string; readonly like: string; readonly version: string; readonly codename: string; readonly pretty: string }
+  readonly systemd: boolean
+  /** dpkg is there: a Debian family system. */
+  readonly dpkg: boolean
+  /** systemd-detect-virt -c: "none" where it is no container. */
+  readonly container: string
+  readonly addresses: readonly InterfaceAddress[]
+  /** MAC addresses of its interfaces. */
+  readonly linkAddresses: readonly string[]
+  /** ms since the epoch on the server's clock when it answered; undefined where what it said cannot be a time. */
+  readonly clockMs: number | undefined
+  /** undefined where it cannot be told. */
+  readonly freeVarKiB: number | undefined
+  /** cloud-init still sets the server up. */
+  readonly cloudInitRuns?: boolean
+}

@@ -1,0 +1,93 @@
+/** What a server is, by one look at it. Types only. */
+import type { ObservedInstance } from './instance.ts'
+import type { LockInfo } from './lock.ts'
+import type { Facts } from './machine.ts'
+import type { Listener, Neighbour, ObservedFirewall } from './network.ts'
+import type { Unit } from './units.ts'
+
+export interface ObservedFile {
+  readonly path: string
+  readonly sha256: string
+  readonly mode: string
+  readonly owner: string
+  readonly group: string
+  /** Where it leads, if it is a symbolic link: all else here is of the file at its end. */
+  readonly linkTo?: string | undefined
+  /** undefined when larger than the probe carries (256 KiB) or not valid UTF-8. */
+  readonly content: string | undefined
+  /** The package's conffile, unchanged since it was installed. */
+  readonly pristineConffile: boolean
+  /** What hactl wrote there last, by its own record; undefined where it never did. */
+  readonly ownedSha256: string | undefined
+}
+
+export interface ObservedService {
+  readonly unit: Unit
+  /** systemd's LoadState, ActiveState, SubState, UnitFileState. */
+  readonly load: string
+  readonly active: string
+  readonly sub: string
+  readonly unitFile: string
+  readonly needsDaemonReload: boolean
+  readonly mainPid: number
+  /** What it loaded last by hactl's stamp; undefined where there is none. */
+  readonly loadedHash: string | undefined
+}
+
+export interface ObservedPackage {
+  readonly installed: string | undefined
+  /** apt's, where it was asked: that is where a package is missing. */
+  readonly candidate: string | undefined
+  /** Every version that apt knows, the newest first; undefined where it was not asked. */
+  readonly available?: readonly string[]
+}
+
+/** All that one probe of one server tells. */
+export interface ObservedNode {
+  readonly server: string
+  readonly facts: Facts
+  /** By package name. */
+  readonly packages: Readonly<Record<string, ObservedPackage>>
+  /** True when dpkg has half-configured packages (dpkg --audit says something). */
+  readonly dpkgBroken: boolean
+  /** apt's package lists are missing or older than a day. */
+  readonly aptListsStale: boolean
+  readonly files: Readonly<Record<string, ObservedFile | undefined>>
+  /** Files that hactl's record on this server names, there or not; undefined where hactl keeps nothing there at all. */
+  readonly ownedPaths?: readonly string[]
+  readonly services: Readonly<Record<Unit, ObservedService>>
+  readonly sysctls: Readonly<Record<string, string | undefined>>
+  readonly instances: readonly ObservedInstance[]
+  /** What the check script answered: its exit status; undefined where it is not there. */
+  readonly checkStatus: number | undefined
+  /** Contents of the tracker files by name, trimmed; undefined entries are missing files. */
+  readonly trackers: Readonly<Record<string, string | undefined>>
+  /** Whether the running keepalived watches the folder that the tracker files stand in now; undefined where none runs or it cannot be told. */
+  readonly trackersWatched?: boolean
+  /**
+   * What the running keepalived holds for each track file, by path, where the file did not change while it was asked. A file that is not
+   * among them was not compared.
+   */
+  readonly trackersHeld?: Readonly<Record<string, number>>
+  /** Paths of track files that changed while keepalived was asked: what it answered may be older or newer than what they say. */
+  readonly trackersChanging?: readonly string[]
+  /** Who holds the cluster lock here, if anybody. */
+  readonly lock: LockInfo | undefined
+  /** Names of hactl's own transient units still there (undo timers, drills). */
+  readonly residue: readonly string[]
+  /** The folders that the check script stands in, from / on. */
+  readonly checkFolders: readonly { readonly path: string; readonly mode: string; readonly owner: string; readonly group: string }[]
+  /** Certificates that were asked for and whose end is known; undefined: there is none in that file. Empty where openssl is not there. */
+  readonly certificates: readonly { readonly path: string; readonly secondsLeft: number | undefined }[]
+  /** Runs that keep something on this server: unless one works just now, they ended half way. */
+  readonly leftRuns: readonly string[]
+  /** Virtual addresses that the server's own network configuration has as well, and the files they stand in. */
+  readonly staticAddresses?: readonly { readonly address: string; readonly path: string }[]
+  /** Who answered for a virtual address that no keepalived looks after on this server. */
+  readonly neighbours: readonly Neighbour[]
+  /** TCP sockets that listen; undefined where it cannot be told. */
+  readonly listeners?: readonly Listener[]
+  readonly firewall?: ObservedFirewall
+  /** How far this server's clock was ahead of the controller's when it answered, in ms; undefined where nobody compared them. */
+  readonly clockAheadMs?: number
+}

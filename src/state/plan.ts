@@ -1,0 +1,106 @@
+/** What must be done on which server, and in which order. Types only. */
+import type { Script } from '../ports.ts'
+import type { Validation } from './desired.ts'
+import type { Unit } from './units.ts'
+
+export type Action =
+  | {
+      readonly kind: 'install-package'
+      readonly id: string
+      readonly name: string
+      readonly version: string | undefined
+      /** What apt is asked for where it is not its own candidate: a version, or its beginning and an asterisk. */
+      readonly pin?: string
+      /** The version that is replaced; undefined where none is installed. */
+      readonly from?: string
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'write-file'
+      readonly id: string
+      readonly path: string
+      readonly reason: string
+      /** What stands there now; undefined where nothing does or it is too large to show. */
+      readonly before: string | undefined
+      /** sha256 of what stands there now; undefined where nothing does. The write is refused when it changed meanwhile. */
+      readonly beforeSha256: string | undefined
+      readonly after: string
+      readonly mode: string
+      readonly owner: string
+      readonly group: string
+      readonly masks: readonly string[]
+      readonly validation: Validation | undefined
+    }
+  /** The file is already as wanted but hactl had no record of it, or only mode/owner differ. */
+  | {
+      readonly kind: 'own-file'
+      readonly id: string
+      readonly path: string
+      readonly sha256: string
+      readonly mode: string
+      readonly owner: string
+      readonly group: string
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'remove-file'
+      readonly id: string
+      readonly path: string
+      readonly reason: string
+      readonly before: string | undefined
+      readonly beforeSha256: string
+      readonly masks: readonly string[]
+    }
+  | {
+      readonly kind: 'set-sysctl'
+      readonly id: string
+      readonly key: string
+      readonly value: string
+      readonly before: string | undefined
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'open-firewall'
+      readonly id: string
+      readonly titles: readonly string[]
+      readonly script: string
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'service'
+      readonly id: string
+      readonly unit: Unit
+      /** What must be done, in this order. stamp-only: it runs what is wanted, only the record is missing. */
+      readonly steps: readonly ('daemon-reload' | 'enable' | 'start' | 'reload' | 'stamp')[]
+      readonly loadedHash: string
+      readonly whenActive: readonly Script[]
+      readonly reason: string
+    }
+
+export interface Unchanged {
+  readonly id: string
+  /** "haproxy.cfg is already as wanted". */
+  readonly reason: string
+}
+
+export interface ServerPlan {
+  readonly server: string
+  readonly actions: readonly Action[]
+  readonly unchanged: readonly Unchanged[]
+}
+
+/** How a keepalived change meets its peers (evidence V12). */
+export type ChangeClass = 'none' | 'first-time' | 'local' | 'together' | 'outage'
+
+export interface Plan {
+  readonly version: 1
+  readonly cluster: string
+  readonly servers: readonly ServerPlan[]
+  readonly changeClass: ChangeClass
+  /** Waves of server names: all of one wave together, a gate after each. Servers without actions are in no wave. */
+  readonly waves: readonly (readonly string[])[]
+  /** Expected service interruption of the whole roll-out, in ms; 0 where none is expected. */
+  readonly outageMs: number
+  /** What the operator should know before saying yes. */
+  readonly warnings: readonly string[]
+}

@@ -1,0 +1,36 @@
+/** What the domain hands to the engine of each service that hactl looks after. Types only. */
+import type { Script } from '../ports.ts'
+import type { ObservedNode } from './observed.ts'
+import type { Unit } from './units.ts'
+
+/** One service that hactl looks after: how the engine switches it, without knowing any by name. Calls, each of one line. */
+export interface ManagedService {
+  readonly unit: Unit
+  /** The virtual addresses leave the server where it stops. */
+  readonly holdsAddresses: boolean
+  /** The resource by which peers refuse each other while it differs: its file comes last, and all servers load it at once. */
+  readonly comparedId: string | undefined
+  /** Before a reload; may leave variables for `loaded`. */
+  readonly beforeReload: Script
+  /** Ends with 0 once the daemon itself (not systemctl) says that it runs the new file, else prints why. Bounded in time. */
+  readonly loaded: Script
+  /** The same after a start. */
+  readonly started: Script
+  /** The same after its old file was put back. */
+  readonly putBack: Script
+}
+
+/** In the order in which an undo puts them back. */
+export type ServiceTable = Readonly<Record<Unit, ManagedService>>
+
+/** What a look at a server asks of the services themselves: the engine knows neither whom it asks nor what the answer means. */
+export interface ServiceLook {
+  /** Begins the look: answers may arrive while the rest is read. Defines looks_after (src/on-server/probe.sh). */
+  readonly ask: Script
+  /** Ends it: prints sections of its own. */
+  readonly said: Script
+  /** Reads them. `section`: the text of one by its name, undefined where the server printed none. */
+  readonly parse: (section: (name: string) => string | undefined) => ServiceAnswers
+}
+
+type ServiceAnswers = Pick<ObservedNode, 'instances' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging'>

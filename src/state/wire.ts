@@ -1,0 +1,28 @@
+/** What servers hear when they speak VRRP's protocol to each other. Types only. */
+
+/** One network on which a server speaks VRRP, and with whom. IPv4. */
+export interface WireLink {
+  readonly interface: string
+  /** The server's own address there. */
+  readonly address: string
+  readonly multicast: boolean
+  /** Addresses of the other servers. */
+  readonly peers: readonly string[]
+  /** Whether its own packet filter may refuse to send. Only then that is tried: what is sent opens the way back for minutes. */
+  readonly mayRefuse: boolean
+}
+
+/** What a server heard while all of them sent protocol 112 to each other. */
+export interface WireReport {
+  readonly link: WireLink
+  /** Peers whose packets arrived at the interface. */
+  readonly arrived: readonly string[]
+  /** Peers whose packets this server's packet filter let in. */
+  readonly passed: readonly string[]
+  /** Peers that answer ARP there. */
+  readonly neighbours: readonly string[]
+  /** Why this server's own packet filter does not send to these addresses. */
+  readonly refused: Readonly<Record<string, string>>
+  /** VRRP routers that are heard, whoever they are. */
+  readonly routers: readonly { readonly address: string; readonly virtualRouterId: number }[]
+}
