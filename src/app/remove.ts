@@ -2,6 +2,7 @@ import { forgetMembersScript, forgetStateScript, hasMembersScript, removeScript 
 import { runSteps } from '../engine/apply/steps.ts'
 import { type Member, memberLine } from '../domain/members.ts'
 import { TRACK_DIR } from '../domain/paths.ts'
+import { serviceTableFor } from '../domain/service-scripts.ts'
 import type { EngineEvent } from '../engine/events.ts'
 import { assertNotInterrupted } from '../engine/interrupt.ts'
 import { type LockClaim, withLock } from '../engine/lock.ts'
@@ -75,7 +76,7 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
           why: progress,
           fix: 'run hactl remove again to continue',
         })
-        const work = runSteps(session, removeScript(claim.id, TRACK_DIR), {
+        const work = runSteps(session, removeScript(claim.id, serviceTableFor(cluster, server), TRACK_DIR), {
           effect: 'change',
           label: 'remove what hactl put there',
           deadlineMs: REMOVE_DEADLINE_MS,

@@ -2,11 +2,12 @@
 import { HactlError, throwAll } from '../errors.ts'
 import type { Issue } from '../inventory/inventory.ts'
 import type { ObservedNode } from '../state/observed.ts'
+import { UNITS } from '../state/units.ts'
 import type { Cluster } from './cluster-types.ts'
 import { GENERATED_LINE } from './paths.ts'
 import { packageVersionsFor } from './version.ts'
 
-export const PACKAGES = ['haproxy', 'keepalived'] as const
+export const PACKAGES = UNITS
 
 type PackageName = (typeof PACKAGES)[number]
 

@@ -3,7 +3,7 @@ import { sourceText } from '../shell/library.ts'
 import { sh, shWith } from '../shell/sh.ts'
 import type { ServiceTable } from '../state/services.ts'
 import type { Cluster } from './cluster-types.ts'
-import { CHECK_SCRIPT } from './paths.ts'
+import { CHECK_SCRIPT, HAPROXY_CFG, KEEPALIVED_CONF } from './paths.ts'
 import { SAY_HAPROXY_RUNS_TO_KEEPALIVED } from './trackers.ts'
 
 const services = shWith('services.sh', { CHECK_SCRIPT, WORKERS_PROGRAM: sourceText('haproxy-workers.pl') })
@@ -23,6 +23,8 @@ export function serviceTableFor(cluster: Cluster, server: string): ServiceTable 
     haproxy: {
       unit: 'haproxy',
       holdsAddresses: false,
+      config: HAPROXY_CFG,
+      shipsConfig: true,
       comparedId: undefined,
       beforeReload: services`note_workers`,
       loaded: services`haproxy_loaded`,
@@ -32,6 +34,8 @@ export function serviceTableFor(cluster: Cluster, server: string): ServiceTable 
     keepalived: {
       unit: 'keepalived',
       holdsAddresses: true,
+      config: KEEPALIVED_CONF,
+      shipsConfig: false,
       comparedId: 'file/keepalived.conf',
       // Before it reads the file: where no file says that haproxy runs, the holder would give the address up.
       beforeReload: cluster.profile === 'fast' ? SAY_HAPROXY_RUNS_TO_KEEPALIVED : sh`:`,

@@ -1,6 +1,6 @@
 # What asks apt-get for something, and says why it could not.
 # needs: report.sh hold.sh
-# given: INSTALLED LOCK_MUTEX LOCK_DIR DOWNLOADS CARRIED_CONF APT_LOCK_SECONDS
+# given: UNITS INSTALLED LOCK_MUTEX LOCK_DIR DOWNLOADS CARRIED_CONF APT_LOCK_SECONDS
 
 # begin_apt LOG: before everything else here. What apt-get says goes to the file LOG. needrestart and debconf would wait for an answer that
 # nobody gives, and needrestart might restart what carries the traffic (evidence P2 to P5). LC_ALL: apt's words are read.
@@ -149,7 +149,8 @@ disown_absent() {
 
 apt_failed() {
   apt_complaints
-  release haproxy keepalived
+  # shellcheck disable=SC2086 # A list of unit names.
+  release $UNITS
   disown_absent
   rm -rf "$DOWNLOADS"
   fail "$1" "apt-get ended with status $2"
@@ -167,7 +168,8 @@ install_packages() {
   shift
   tell_lock
   apt_install "$@" >>"$APT_LOG" 2>&1 || apt_failed "$id" $?
-  release haproxy keepalived
+  # shellcheck disable=SC2086 # A list of unit names.
+  release $UNITS
   rm -rf "$DOWNLOADS"
 }
 

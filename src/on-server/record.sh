@@ -1,14 +1,14 @@
 # What this run replaces on a server: kept in its own folder, with a record from which restore.sh puts everything back, and what stood there
 # before hactl's first change, which remove.sh gives back.
 # needs: report.sh links.sh state.sh
-# given: THIS_RUN RECORD_IN_RUN OWNED_IN_RUN ORIGINAL_UNITS LOADED_DIR
+# given: UNITS THIS_RUN RECORD_IN_RUN OWNED_IN_RUN ORIGINAL_UNITS LOADED_DIR
 
 sum() { sha256sum -- "$1" 2>/dev/null | { read -r s _; echo "$s"; }; }
 
 # pristine PATH: the conffile as its package ships it; an installation in this same run has just put it there.
 pristine() {
-  # shellcheck disable=SC2016 # dpkg-query's own variable.
-  dpkg-query -W -f='${Conffiles}\n' haproxy keepalived 2>/dev/null | grep -qF " $1 $(md5sum -- "$1" 2>/dev/null | cut -c1-32)"
+  # shellcheck disable=SC2016,SC2086 # dpkg-query's own variable; a list of package names.
+  dpkg-query -W -f='${Conffiles}\n' $UNITS 2>/dev/null | grep -qF " $1 $(md5sum -- "$1" 2>/dev/null | cut -c1-32)"
 }
 
 # own PATH [SHA256]: the record of what hactl wrote, replaced as a whole so that a crash leaves the old one or the new one. Written before

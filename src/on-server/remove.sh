@@ -1,6 +1,7 @@
 # Takes away from one server what hactl put there, and gives back what stood there before. What was cut off is done again.
 # needs: report.sh alone.sh hold.sh links.sh state.sh
 # given: STATE_DIR FORMAT LOCK_DIR LOCK_MUTEX INSTALLED ORIGINAL_UNITS ORIGINAL_SYSCTLS GIVEN_BACK THEIRS THEIR_LINKS REMOVE_LOG DOWNLOADS OWN_TOOLS PROGRAM_DIR
+# given: UNITS SHIPPED_CONFIGS
 
 trap '' PIPE HUP
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
@@ -18,12 +19,11 @@ was_disabled() {
   case $(line_with "$ORIGINAL_UNITS" "$1") in *" disabled") ;; *) return 1 ;; esac
 }
 
-# keepalived goes first, so that the address has left before haproxy stops.
-stop_keepalived_first() {
-  conf=/etc/keepalived/keepalived.conf
-  step service/keepalived 'stop keepalived'
-  owns $conf && { was_stopped keepalived || ! gives_back $conf; } && systemctl stop keepalived 2>/dev/null
-  done_ service/keepalived
+# stop_first UNIT CONFIG: what holds the addresses, so that they have left before anything else stops.
+stop_first() {
+  step "service/$1" "stop $1"
+  owns "$2" && { was_stopped "$1" || ! gives_back "$2"; } && systemctl stop "$1" 2>/dev/null
+  done_ "service/$1"
 }
 
 # give_back PATH STEP: what stood there before, link or file.
@@ -66,22 +66,28 @@ give_sysctls_back() {
   done_ sysctl
 }
 
-# give_services_back FOLDER: they run what is there now; FOLDER is what keepalived watched.
+# give_services_back TITLE FOLDER [UNIT CONFIG]...: they run what is there now; FOLDER is what one of them watched.
 give_services_back() {
-  step services 'let haproxy and keepalived load what is there now'
-  # Left behind by an installation that was cut off: nobody's haproxy would start.
-  release haproxy keepalived
+  folder=$2
+  step services "$1"
+  shift 2
+  # Left behind by an installation that was cut off: nobody's unit would start.
+  # shellcheck disable=SC2086 # A list of unit names.
+  release $UNITS
   systemctl daemon-reload
-  for unit in haproxy keepalived; do
-    by_hactl $unit && continue
-    conf=/etc/haproxy/haproxy.cfg
-    [ $unit = keepalived ] && conf=/etc/keepalived/keepalived.conf
-    was_disabled $unit && systemctl disable --quiet $unit 2>/dev/null
-    systemctl is-active --quiet $unit || continue
-    if [ -s $conf ] && ! was_stopped $unit; then systemctl reload $unit; else systemctl stop $unit; fi
+  while [ $# -gt 0 ]; do
+    by_hactl "$1" || give_service_back "$1" "$2"
+    shift 2
   done
-  rm -rf "$1" "$DOWNLOADS"
+  rm -rf "$folder" "$DOWNLOADS"
   done_ services
+}
+
+# give_service_back UNIT CONFIG
+give_service_back() {
+  was_disabled "$1" && systemctl disable --quiet "$1" 2>/dev/null
+  systemctl is-active --quiet "$1" || return 0
+  if [ -s "$2" ] && ! was_stopped "$1"; then systemctl reload "$1"; else systemctl stop "$1"; fi
 }
 
 known() {
@@ -101,12 +107,13 @@ md5_of() { md5sum -- "$1" | cut -c1-32; }
 # apart.
 note_theirs() {
   # Where a first deploy installed the package and came no further, what stands in place of its file is somebody's own as well.
-  own=/etc/haproxy/haproxy.cfg
-  if [ ! -e "$THEIRS" ] && [ -f "$own" ] && ! names_path "$GIVEN_BACK" "$own" &&
-    ! conffiles "$@" | grep -qF " $own $(md5_of "$own")"; then
-    originals && cp -p -- "$own" "$(original_of "$own")" && printf 'own  %s\n' "$own" >>"$GIVEN_BACK" ||
-      fail packages "$own could not be kept (disk full?)"
-  fi
+  for own in $SHIPPED_CONFIGS; do
+    if [ ! -e "$THEIRS" ] && [ -f "$own" ] && ! names_path "$GIVEN_BACK" "$own" &&
+      ! conffiles "$@" | grep -qF " $own $(md5_of "$own")"; then
+      originals && cp -p -- "$own" "$(original_of "$own")" && printf 'own  %s\n' "$own" >>"$GIVEN_BACK" ||
+        fail packages "$own could not be kept (disk full?)"
+    fi
+  done
   [ -e "$THEIRS" ] || {
     [ -e "$GIVEN_BACK" ] && while read -r _ path; do
       original=$(original_of "$path")
@@ -153,7 +160,7 @@ purge() {
 
 # Packages that hactl installed; what they depend on stays: apt-get autoremove takes it.
 purge_packages() {
-  for name in haproxy keepalived; do by_hactl $name && known $name && set -- "$@" $name; done
+  for name in $UNITS; do by_hactl "$name" && known "$name" && set -- "$@" "$name"; done
   [ $# -eq 0 ] || purge "$@"
 }
 
@@ -179,15 +186,4 @@ forget_server() {
   rm -f "$INSTALLED"
   rm -f "$FORMAT"
   done_ state
-}
-
-# remove_hactl FOLDER: FOLDER is what keepalived watched.
-remove_hactl() {
-  stop_keepalived_first
-  give_files_back
-  give_sysctls_back
-  give_services_back "$1"
-  purge_packages
-  give_theirs_back
-  forget_server
 }

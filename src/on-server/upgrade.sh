@@ -50,10 +50,12 @@ unpack_trial() {
   PATH=$1/usr/sbin:$1/usr/bin:$PATH
   LD_LIBRARY_PATH=$(find "$1" -name '*.so*' | sed 's|/[^/]*$||' | sort -u | tr '\n' ':')
   export PATH LD_LIBRARY_PATH
-  haproxy -v >/dev/null 2>&1 && keepalived -v >/dev/null 2>&1 || {
-    note 'the new versions do not run beside the installed ones: the first server tests them'
-    exit 0
-  }
+  for program in $UNITS; do
+    "$program" -v >/dev/null 2>&1 || {
+      note 'the new versions do not run beside the installed ones: the first server tests them'
+      exit 0
+    }
+  done
 }
 
 # put_mark WORD: stands from before anything is changed on this server, so that a later run knows what to finish.

@@ -8,6 +8,10 @@ export interface ManagedService {
   readonly unit: Unit
   /** The virtual addresses leave the server where it stops. */
   readonly holdsAddresses: boolean
+  /** Absolute path of its configuration. */
+  readonly config: string
+  /** Its package puts a file there. */
+  readonly shipsConfig: boolean
   /** The resource by which peers refuse each other while it differs: its file comes last, and all servers load it at once. */
   readonly comparedId: string | undefined
   /** Before a reload; may leave variables for `loaded`. */

@@ -1,4 +1,5 @@
-/** The services that hactl looks after. Types only. */
+/** By systemd unit name without ".service"; their packages are called the same. */
+export const UNITS = ['haproxy', 'keepalived'] as const
 
-/** The two services hactl looks after, by systemd unit name without ".service". */
-export type Unit = 'haproxy' | 'keepalived'
+/** One of the services that hactl looks after. */
+export type Unit = (typeof UNITS)[number]

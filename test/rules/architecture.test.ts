@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { onServer } from '../../src/on-server/files.ts'
+import { filesFor } from '../../src/shell/library.ts'
 
 const SRC = resolve(import.meta.dirname, '../../src')
 
@@ -110,8 +112,21 @@ test('the engine names no service: what is peculiar to one comes from the tables
     .filter(file => layerOf(file) === 'engine')
     .flatMap(file => [...codeOf(file).matchAll(/^.*(?:haproxy|keepalived).*$/gim)].map(([line]) => `src/${file}: ${line.trim()}`))
   expect(
-    wrong.map(line => `${line}: take it from a ServiceTable or a ServiceLook (src/state/services.ts), or move it to domain/ and pass it in`),
+    wrong.map(
+      line => `${line}: take it from a ServiceTable or a ServiceLook (src/state/services.ts), or move it to domain/ and pass it in`,
+    ),
   ).toEqual([])
+})
+
+test('nor does what the engine sends to servers', () => {
+  const sent = files
+    .filter(file => layerOf(file) === 'engine')
+    .flatMap(file => [...codeOf(file).matchAll(/\b(?:onState|shWith|sourceText)\('([^']+)'/g)].map(([, name = '']) => name))
+  expect(sent.length).toBeGreaterThan(10)
+  const wrong = [...new Set(sent.flatMap(filesFor))].flatMap(name =>
+    [...onServer(name).matchAll(/^(?!\s*#).*(?:haproxy|keepalived).*$/gim)].map(([line]) => `src/on-server/${name}: ${line.trim()}`),
+  )
+  expect(wrong.map(line => `${line}: have it given, or let the domain send it`)).toEqual([])
 })
 
 test('each outside library with effects has one door', () => {

@@ -149,8 +149,22 @@ const RELOAD: Action = {
 
 const NO_SCRIPTS = { beforeReload: sh`:`, loaded: sh`:`, started: sh`:`, putBack: sh`:` }
 const SERVICES: ServiceTable = {
-  haproxy: { unit: 'haproxy', holdsAddresses: false, comparedId: undefined, ...NO_SCRIPTS },
-  keepalived: { unit: 'keepalived', holdsAddresses: true, comparedId: 'file/keepalived.conf', ...NO_SCRIPTS },
+  haproxy: {
+    unit: 'haproxy',
+    holdsAddresses: false,
+    config: '/etc/haproxy/haproxy.cfg',
+    shipsConfig: true,
+    comparedId: undefined,
+    ...NO_SCRIPTS,
+  },
+  keepalived: {
+    unit: 'keepalived',
+    holdsAddresses: true,
+    config: '/etc/keepalived/keepalived.conf',
+    shipsConfig: false,
+    comparedId: 'file/keepalived.conf',
+    ...NO_SCRIPTS,
+  },
 }
 
 function planOf(changeClass: ChangeClass, first: readonly Action[]): Plan {

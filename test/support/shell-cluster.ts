@@ -16,6 +16,7 @@ import type { PlanResult } from '../../src/engine/plan.ts'
 import type { Clock, CommandResult, Ports, Script } from '../../src/ports.ts'
 import type { ObservedNode } from '../../src/state/observed.ts'
 import type { Action } from '../../src/state/plan.ts'
+import type { ServiceTable } from '../../src/state/services.ts'
 import { interrupted } from './clock.ts'
 import { type Failure, failureOf } from './failure.ts'
 import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from './memory-ports.ts'
@@ -57,6 +58,7 @@ export interface ShellCluster {
   prepare(server: ShellServer, actions: readonly Action[]): Promise<CommandResult>
   switch(server: ShellServer, actions: readonly Action[]): Promise<CommandResult>
   restore(server: ShellServer): Promise<CommandResult>
+  services(server: ShellServer): Promise<ServiceTable>
   /** All there is to do on one server, done: what is left of it is empty unless something refused. */
   settle(server: ShellServer): Promise<CommandResult>
   /** A copy of a server, to be changed by itself. */
@@ -134,6 +136,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
       return run(server, prepareScript(RUN_ID, LOCK_ID, actions, false), 'prepare')
     },
+    services,
     switch: async (server, actions) => run(server, switchScript(RUN_ID, LOCK_ID, actions, await services(server)), 'switch'),
     restore: async server => run(server, restoreScript(RUN_ID, { id: LOCK_ID, owner: 'ops@laptop' }, await services(server)), 'restore'),
     async settle(server) {

@@ -2,6 +2,7 @@
 import type { ObservedInstance } from '../../state/instance.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import type { DrillExpectation, DrillFile } from '../../state/drill.ts'
+import { UNITS } from '../../state/units.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
 import { holderProblems, nodeProblems } from '../health.ts'
 import { isDrained, TRACKER_FILES } from '../trackers.ts'
@@ -12,7 +13,7 @@ export function expectationFor(drill: DrillFile, profile: Cluster['profile']): D
 }
 
 /** Units whose state a drill compares before and after. */
-export const DRILL_UNITS: readonly string[] = ['haproxy', 'keepalived']
+export const DRILL_UNITS: readonly string[] = UNITS
 
 /** Why this cluster is not healthy enough for a drill, one line each; empty where it is. `nodes` are all of its servers. */
 export function drillRefusals(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {

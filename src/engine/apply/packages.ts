@@ -1,5 +1,6 @@
 import type { Script } from '../../ports.ts'
 import type { Action } from '../../state/plan.ts'
+import { UNITS } from '../../state/units.ts'
 import { lockGuard } from '../lock.ts'
 import { onState } from '../server-state/layout.ts'
 import { preparing, scratchPath } from '../server-state/run-folder.ts'
@@ -19,7 +20,7 @@ export const DOWNLOADS = '/var/cache/apt/hactl'
 export const APT_CONF = `${DOWNLOADS}/apt.conf`
 
 /** What is given to every file of src/on-server that asks apt. */
-export const APT_VARIABLES = { ...STEP_STATUSES, DOWNLOADS, CARRIED_CONF: APT_CONF, APT_LOCK_SECONDS }
+export const APT_VARIABLES = { ...STEP_STATUSES, DOWNLOADS, CARRIED_CONF: APT_CONF, APT_LOCK_SECONDS, UNITS: UNITS.join(' ') }
 
 const apt = onState('apt.sh', APT_VARIABLES)
 

@@ -1,5 +1,6 @@
 import type { Script } from '../../ports.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
+import type { ServiceTable } from '../../state/services.ts'
 import { lockGuard } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
 import { DOWNLOADS } from './packages.ts'
@@ -8,16 +9,33 @@ import { ALONE, ALONE_VARIABLES, OWN_TOOLS, PROGRAM_DIR } from './switch.ts'
 /**
  * Takes away from one server what hactl put there, and gives back what stood there before: files of its record (one edited by hand since
  * is kept beside as .edited), the sysctl's old value, units as they were, packages that hactl installed (what those depend on stays: apt-get
- * autoremove takes it). keepalived goes first, so that the address has left before haproxy stops. What was cut off is done again.
+ * autoremove takes it). What holds the addresses goes first, so that they have left before anything else stops. What was cut off is done
+ * again. `watchedFolder`: what one of the services watched.
  */
-export function removeScript(lockId: string, trackFolder: string): Script {
-  const call = onState('remove.sh', { ...ALONE_VARIABLES, DOWNLOADS, OWN_TOOLS, PROGRAM_DIR })
+export function removeScript(lockId: string, services: ServiceTable, watchedFolder: string): Script {
+  const all = Object.values(services)
+  const shipped = all.filter(({ shipsConfig }) => shipsConfig).map(({ config }) => config)
+  const title = `let ${all.map(({ unit }) => unit).join(' and ')} load what is there now`
+  const call = onState('remove.sh', {
+    ...ALONE_VARIABLES,
+    DOWNLOADS,
+    OWN_TOOLS,
+    PROGRAM_DIR,
+    UNITS: all.map(({ unit }) => unit).join(' '),
+    SHIPPED_CONFIGS: shipped.join(' '),
+  })
   return joinScripts([
     lockGuard(lockId),
     ALONE,
     // It may have waited for a switch that outlived its run, until its own lock was gone.
     lockGuard(lockId),
-    call`remove_hactl ${trackFolder}`,
+    ...all.filter(({ holdsAddresses }) => holdsAddresses).map(({ unit, config }) => call`stop_first ${unit} ${config}`),
+    call`give_files_back`,
+    sh`give_sysctls_back`,
+    sh`give_services_back ${title} ${watchedFolder} ${all.flatMap(({ unit, config }) => [unit, config])}`,
+    sh`purge_packages`,
+    sh`give_theirs_back`,
+    sh`forget_server`,
   ])
 }
 

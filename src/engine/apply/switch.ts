@@ -48,7 +48,14 @@ export function switchScript(
   const loadingUnits = settled.flatMap(action =>
     action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start') ? [action.unit] : [],
   )
-  const call = onState('switch.sh', { ...ALONE_VARIABLES, THIS_RUN: runFolder(runId), FILE_CHANGED_STATUS, OWN_TOOLS, PROGRAM_DIR })
+  const call = onState('switch.sh', {
+    ...ALONE_VARIABLES,
+    THIS_RUN: runFolder(runId),
+    FILE_CHANGED_STATUS,
+    OWN_TOOLS,
+    PROGRAM_DIR,
+    UNITS: Object.keys(services).join(' '),
+  })
   return joinScripts([
     ALONE,
     // Whoever took the lock while this waited has looked at a server without these changes.
