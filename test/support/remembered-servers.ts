@@ -1,0 +1,138 @@
+/**
+ * Servers that are folders, and on which no script runs twice: one that was sent before, after the same scripts as now, is answered from
+ * memory, and leaves the server as it left it then. So a command can be run from the start hundreds of times, and only what differs costs a shell.
+ */
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { CommandResult, Remote, RunOptions, Script, Session } from '../../src/ports.ts'
+import { unreachable } from './remote.ts'
+import { fingerprint, type ShellServer } from './shell-server.ts'
+
+interface Entry {
+  readonly kind: 'link' | 'folder' | 'file'
+  readonly mode: number
+  /** Of a link: where it leads. */
+  readonly text: string
+}
+
+/** What stands in a folder, by its path in there; a folder before what is in it. */
+type Content = ReadonlyMap<string, Entry>
+
+/** A server after certain scripts. */
+interface Moment {
+  readonly content: Content
+  /** All that an operator would call its state. */
+  readonly state: string
+  /** Whether both services run there: the other servers see so much of it. */
+  readonly runs: boolean
+  /** What each script that ran from here made of it. */
+  readonly next: Map<string, { readonly result: CommandResult; readonly after: Moment }>
+}
+
+export interface RememberedServers {
+  /** The servers as they were at first. What a script does to one of them is not seen in another. One of them at a time may be used. */
+  start(): { readonly remote: Remote; readonly stateOf: (server: string) => string }
+}
+
+/**
+ * `noState`: paths that count for nothing in what stateOf says. `nowMs`: what every server says of the time, as ms since the epoch. From now
+ * on only scripts that are sent through this may change the servers.
+ */
+export function rememberedServers(
+  servers: readonly ShellServer[],
+  { noState, nowMs }: { readonly noState: RegExp; readonly nowMs: number },
+): RememberedServers {
+  const clock = `clock ${Math.floor(nowMs / 1000)} ${(nowMs % 1000) * 1_000_000}`
+  const momentOf = (server: ShellServer): Moment => ({
+    content: contentOf(server.root),
+    state: fingerprint(server.root, noState),
+    runs: ['haproxy', 'keepalived'].every(unit => server.read(`/world/units/${unit}/active`) !== undefined),
+    next: new Map(),
+  })
+  const first = new Map(servers.map(server => [server, momentOf(server)]))
+  /** Which moment each folder holds. */
+  const held = new Map(first)
+  return {
+    start() {
+      const now = new Map(first)
+      const momentNow = (server: ShellServer) => now.get(server) ?? momentOf(server)
+      const put = (server: ShellServer) => {
+        const wanted = momentNow(server)
+        const old = held.get(server)
+        if (old === wanted || old === undefined) return
+        replaceContent(server.root, old.content, wanted.content)
+        held.set(server, wanted)
+      }
+      let turn: Promise<unknown> = Promise.resolve()
+      const send = async (server: ShellServer, script: Script, options: RunOptions): Promise<CommandResult> => {
+        const before = momentNow(server)
+        // The stand-ins of ip and of keepalived look at the services of the other servers, too.
+        const key = [...servers.map(each => momentNow(each).runs), script.raw].join('\n')
+        const known = before.next.get(key)
+        if (known !== undefined) {
+          now.set(server, known.after)
+          for (const line of known.result.stdout.split('\n').slice(0, -1)) options.onLine?.(line)
+          return known.result
+        }
+        for (const each of servers) put(each)
+        const ran = await server.session.run(script, options).finally(() => {
+          held.set(server, momentOf(server))
+          now.set(server, held.get(server) ?? before)
+        })
+        const result = { ...ran, stdout: ran.stdout.replace(/^clock \d+ \d+$/m, clock) }
+        before.next.set(key, { result, after: momentNow(server) })
+        return result
+      }
+      const session = (server: ShellServer): Session => ({
+        ...server.session,
+        // One after the other: a script sees the other servers at rest.
+        run: (script, options) => {
+          const result = turn.then(() => send(server, script, options))
+          turn = result.catch(() => {})
+          return result
+        },
+      })
+      const find = (name: string) => {
+        const found = servers.find(server => server.name === name)
+        if (found === undefined) throw unreachable(name)
+        return found
+      }
+      return {
+        remote: { connect: async target => session(find(target.server)) },
+        stateOf: name => momentNow(find(name)).state,
+      }
+    },
+  }
+}
+
+// A script itself is no part of what it leaves.
+const IS_SCRIPT = /^world\/script-\d+$/
+
+function contentOf(root: string): Content {
+  const content = new Map<string, Entry>()
+  for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' }).toSorted()) {
+    if (IS_SCRIPT.test(name)) continue
+    const path = join(root, name)
+    const stat = lstatSync(path)
+    const kind = stat.isSymbolicLink() ? 'link' : stat.isDirectory() ? 'folder' : 'file'
+    const text = kind === 'link' ? readlinkSync(path) : kind === 'file' ? readFileSync(path, 'latin1') : ''
+    content.set(name, { kind, mode: stat.mode & 0o7777, text })
+  }
+  return content
+}
+
+/** Makes what `after` says of a folder that holds `before`. */
+function replaceContent(root: string, before: Content, after: Content): void {
+  for (const [name, { kind }] of before) {
+    if (after.get(name)?.kind !== kind || kind === 'link') rmSync(join(root, name), { recursive: true, force: true })
+  }
+  for (const [name, { kind, mode, text }] of after) {
+    const path = join(root, name)
+    const old = before.get(name)
+    if (old?.kind === kind && old.mode === mode && old.text === text && kind !== 'link') continue
+    if (kind === 'link') symlinkSync(text, path)
+    else if (kind === 'file') writeFileSync(path, text, 'latin1')
+    else mkdirSync(path, { recursive: true })
+    if (kind !== 'link') chmodSync(path, mode)
+  }
+}
