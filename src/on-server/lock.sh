@@ -1,11 +1,6 @@
 # The lock of a cluster on one server: a folder with a heartbeat, judged by the server's own clock.
-# needs: lock-held.sh
-# given: LOCK_BEAT LOCK_EXPIRES_SECONDS CLOCK_SET_BACK_SECONDS BUSY_STATUS
-
-# Sets age to the seconds since the last heartbeat. A negative one lies in the future: somebody has set the clock back.
-lock_age() {
-  age=$(($(date +%s) - $(stat -c %Y "$LOCK_BEAT" 2>/dev/null || stat -c %Y "$LOCK_DIR" 2>/dev/null || date +%s)))
-}
+# needs: lock-held.sh lock-age.sh
+# given: LOCK_EXPIRES_SECONDS CLOCK_SET_BACK_SECONDS BUSY_STATUS
 
 # Waits, outside of the mutex, where the clock was set back: a living run shows itself by its next beat. A dead one's lock would else be kept
 # until the clock is there again.

@@ -1,7 +1,7 @@
 # Reads all facts of a server: sections between "@@begin NAME" and "@@end NAME", closed by "@@end all", so that a cut answer can never be taken
 # for an absent thing. What the services say of themselves is asked before (the caller defines looks_after ADDRESS: whether a service here
 # looks after it) and read last.
-# needs: sections.sh
+# needs: sections.sh lock-age.sh
 # given: STATE_DIR FORMAT OWNED LOADED_DIR RUNS_DIR LOCK_DIR LOCK_INFO LOCK_BEAT
 # given: PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
 
@@ -300,7 +300,8 @@ certificates() {
 hactl_itself() {
   b lock
   if [ -d "$LOCK_DIR" ]; then
-    echo "age $(($(date +%s) - $(stat -c %Y "$LOCK_BEAT" 2>/dev/null || stat -c %Y "$LOCK_DIR" 2>/dev/null || date +%s)))"
+    lock_age
+    echo "age $age"
     cat "$LOCK_INFO" 2>/dev/null
   fi
   e lock

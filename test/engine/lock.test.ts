@@ -189,6 +189,19 @@ describe('a lock on one real file system', unlessLacking(shellServerLacks()), ()
     })
   })
 
+  test('of a living run that beats in the moment in which another looks at its age stays with it', async () => {
+    await killedRun('alive')
+    // A clock of which every look is followed at once by a second that begins, and by a heartbeat in it.
+    const beat = join(server.root, 'var/lib/hactl/lock/beat')
+    server.prelude = `date() { set -- "$(stat -c %Y ${beat})"; echo $(($1 + 1)); touch -d "@$(($1 + 2))" ${beat}; }`
+    await expect(withLock([server.session], claim('next'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
+      code: 'E_LOCKED',
+      message: expect.stringContaining('ops@laptop'),
+    })
+    server.prelude = ''
+    expect(server.read('/var/lib/hactl/lock/info')).toContain('id alive')
+  })
+
   test('that cannot be written down is no lock: nobody could give it back', async () => {
     server.prelude = 'printf() { return 1; }'
     await expect(withLock([server.session], claim('a'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
