@@ -5,13 +5,13 @@
 # Waits, outside of the mutex, where the clock was set back: a living run shows itself by its next beat. A dead one's lock would else be kept
 # until the clock is there again.
 await_beat() {
-  lock_age
+  age=$(lock_age)
   [ "$age" -ge 0 ] || sleep "$CLOCK_SET_BACK_SECONDS"
 }
 
 # After await_beat: whether the owner's last sign of life is too old.
 is_dead() {
-  lock_age
+  age=$(lock_age)
   [ "$age" -lt 0 ] || [ "$age" -gt "$LOCK_EXPIRES_SECONDS" ]
 }
 

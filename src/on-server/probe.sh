@@ -300,8 +300,7 @@ certificates() {
 hactl_itself() {
   b lock
   if [ -d "$LOCK_DIR" ]; then
-    lock_age
-    echo "age $age"
+    echo "age $(lock_age)"
     cat "$LOCK_INFO" 2>/dev/null
   fi
   e lock
