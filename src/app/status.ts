@@ -7,6 +7,7 @@ import {
   dropinProblems,
   holderProblems,
   nodeProblems,
+  severalHoldersProblems,
   unsafeFolders,
 } from '../domain/health.ts'
 import { drainsAtBoot, isDrained } from '../domain/trackers.ts'
@@ -78,8 +79,8 @@ export async function status(
       )
       const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
       const complete = nodes.length === cluster.servers.length
-      // With a server out of sight, "nobody holds it" may be wrong, "two hold it" is not.
-      const holder = nodes.length === 0 ? [] : holderProblems(cluster, nodes).filter(problem => complete || / and \S+ hold /.test(problem))
+      // A server out of sight may be the holder.
+      const holder = complete ? holderProblems(cluster, nodes) : severalHoldersProblems(cluster, nodes)
       const { errors } = clusterIssues(cluster)
       return {
         servers,

@@ -124,21 +124,39 @@ export function trackerProblems(cluster: Cluster, name: string, node: ObservedNo
     : [`${name} has priority ${instance.effectivePriority}, its track files say ${expected}: keepalived's watch on them is dead`]
 }
 
-/** Why a virtual address is not held as it should be: exactly one server carries it, and that one is the only master. */
+/** Why a virtual address is not held as it should be: exactly one server carries it, and that one is the only master. `nodes` are all servers. */
 export function holderProblems(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
   return cluster.instances.flatMap(instance => {
     const masters = nodes
       .filter(node => node.instances.some(own => own.name === instance.name && own.state === 'MASTER'))
       .map(node => node.server)
-    return instance.virtualAddresses.flatMap(vip => {
-      const holders = nodes.filter(node => node.facts.addresses.some(own => own.address === vip.address)).map(node => node.server)
-      if (holders.length === 0) return [`nobody holds ${vip.address}`, ...takenAway(masters, instance.name, vip.address)]
-      if (holders.length > 1) return [`${holders.join(' and ')} hold ${vip.address}`]
+    return instance.virtualAddresses.flatMap(({ address }) => {
+      const holders = carriersOf(nodes, address)
+      if (holders.length === 0) return [`nobody holds ${address}`, ...takenAway(masters, instance.name, address)]
+      if (holders.length > 1) return [severalHold(holders, address)]
       if (masters.length !== 1 || masters[0] !== holders[0])
-        return [`${holders[0]} holds ${vip.address}, but ${masters.join(' and ') || 'nobody'} is master of ${instance.name}`]
+        return [`${holders[0]} holds ${address}, but ${masters.join(' and ') || 'nobody'} is master of ${instance.name}`]
       return []
     })
   })
+}
+
+/** The part of holderProblems that is certain although `nodes` lack some of the servers: an address that more than one of them carries. */
+export function severalHoldersProblems(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
+  return cluster.instances
+    .flatMap(instance => instance.virtualAddresses)
+    .map(({ address }) => ({ address, holders: carriersOf(nodes, address) }))
+    .filter(({ holders }) => holders.length > 1)
+    .map(({ address, holders }) => severalHold(holders, address))
+}
+
+/** Those of the servers that have the address on an interface. */
+function carriersOf(nodes: readonly ObservedNode[], address: string): readonly string[] {
+  return nodes.filter(node => node.facts.addresses.some(own => own.address === address)).map(node => node.server)
+}
+
+function severalHold(holders: readonly string[], address: string): string {
+  return `${holders.join(' and ')} hold ${address}`
 }
 
 /** Addresses that are about to move: a server that preempts has a higher effective priority than the master, by keepalived's own view. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { drillRefusals } from '../../src/domain/failover/drill.ts'
-import { dropinProblems, nodeProblems } from '../../src/domain/health.ts'
+import { dropinProblems, holderProblems, nodeProblems, severalHoldersProblems } from '../../src/domain/health.ts'
 import { CHECK_NAME, renderKeepalivedConf } from '../../src/domain/keepalived/config.ts'
 import { KEEPALIVED_CONF } from '../../src/domain/paths.ts'
 import { parseProbe } from '../../src/engine/observe/parse.ts'
@@ -75,6 +75,17 @@ test('a server that does not run fast yet is not ill for lack of its track files
   const conf = node.files[KEEPALIVED_CONF]?.content ?? ''
   const watching = withConf(node, `${conf}\nvrrp_track_file drain {\n file /run/hactl/drain\n}\n`)
   expect(nodeProblems(clusterWith(), watching)).toEqual([expect.stringMatching(/^the track files .* are missing/)])
+})
+
+test('two holders are reported although a third server is out of sight; that nobody holds the address is not', () => {
+  const cluster = clusterWith({ virtual_ipaddress: ['198.18.200.200/24'] })
+  const at = (server: string, name: string) => parseProbe(server, recorded(name), PROBE_REQUEST)
+  const both = [at('srv-1', 'fast-holder'), at('srv-2', 'fast-holder')]
+  const none = [at('srv-1', 'fast-backup'), at('srv-2', 'fast-backup')]
+  expect(severalHoldersProblems(cluster, both)).toEqual(['srv-1 and srv-2 hold 198.18.200.200'])
+  expect(holderProblems(cluster, both)).toEqual(severalHoldersProblems(cluster, both))
+  expect(severalHoldersProblems(cluster, none)).toEqual([])
+  expect(holderProblems(cluster, none)).toContain('nobody holds 198.18.200.200')
 })
 
 describe('drop-ins', () => {
