@@ -9,6 +9,11 @@ export function formatMs(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
+/** Why the outage of a drill is no figure. `to`: who took over. */
+export function endlessOutage(to: string | undefined): string {
+  return to === undefined ? 'nobody took over' : 'the outage did not end'
+}
+
 /** "1 change", "3 changes". */
 export function count(n: number, one: string, many: string = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`

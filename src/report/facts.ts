@@ -3,7 +3,7 @@ import { DRILL_UNITS } from '../domain/failover/drill.ts'
 import { type Verdict, wasRun } from '../domain/failover/verdict.ts'
 import { endOf, markAt } from '../domain/failover/timeline.ts'
 import type { ConnectionSample, HolderSample, JournalLine, ServerJournal } from '../state/drill.ts'
-import { count, formatMs } from '../words.ts'
+import { count, endlessOutage, formatMs } from '../words.ts'
 import {
   type Interruption,
   interruptionsOf,
@@ -154,7 +154,7 @@ function summaryOf(verdict: Verdict): string {
   const { from, to, outageMs, failedProbes, probes, failback, failbackOutageMs, restored } = verdict
   const outage = (ms: number | undefined) => (ms === undefined ? 'an outage that did not end' : `outage ${formatMs(ms)}`)
   const move = `${from ?? 'nobody'} -> ${to ?? 'nobody'}`
-  const taken = to === undefined && outageMs === undefined ? `${move}: nobody took over` : `${move}, ${outage(outageMs)}`
+  const taken = `${move}, ${outageMs === undefined ? endlessOutage(to) : outage(outageMs)}`
   const back = failback === undefined ? '' : `; at the end on ${failback}, ${outage(failbackOutageMs)} on the way`
   const { connections, connectionsCut = 0 } = verdict
   const cut = connections === undefined ? '' : `, ${connectionsCut} of ${count(connections, 'long-lived connection')} cut`

@@ -13,7 +13,7 @@ import {
 } from './facts.ts'
 import type { FailoverRun } from './record.ts'
 import { STYLE } from './style.ts'
-import { count, formatMs } from '../words.ts'
+import { count, endlessOutage, formatMs } from '../words.ts'
 import { escapeMarkup, formatClock, formatOffset } from './text.ts'
 import type { Frame } from './svg-parts.ts'
 import { renderTimeline } from './timeline-svg.ts'
@@ -105,16 +105,15 @@ ${hasJournal ? `<div>${journal(drill)}</div>` : ''}
 function figures(drill: DrillFacts): string {
   const outage = (ms: number | undefined, otherwise: string) => (ms === undefined ? otherwise : `${ms} ms`)
   const bound = drill.maxOutageMs === undefined ? 'any allowed' : `${drill.maxOutageMs} ms allowed`
-  const noAnswer = drill.to === undefined ? 'nobody took over' : 'it never ended'
   return factList([
     ['Held before by', drill.from ?? 'nobody'],
     ['Taken over by', `${drill.to ?? 'nobody'} (predicted: ${drill.predicted ?? 'not known'})`],
-    ['Outage', `${outage(drill.outageMs, noAnswer)} (${bound})`],
+    ['Outage', `${outage(drill.outageMs, endlessOutage(drill.to))} (${bound})`],
     ['New connections lost', `${drill.failedProbes} of ${count(drill.probes, 'probe')}`],
     ['Long-lived connections', keptText(drill) ?? 'none held'],
     ['Most holders at once', String(drill.holdersMax)],
     ['Held at the end by', drill.failback ?? 'nobody, or more than one'],
-    ['Outage on the way back', outage(drill.failbackOutageMs, 'it never ended')],
+    ['Outage on the way back', outage(drill.failbackOutageMs, 'the outage did not end')],
     ['Everything restored', drill.restored ? 'yes' : 'NO'],
     ['Asked', drill.asked],
     ['Asked from', drill.probeLanes.map(lane => lane.from).join(', ') || 'nowhere'],

@@ -1,6 +1,6 @@
 import type { DrillAnnouncement, VerifyReport } from '../../app/verify-failover.ts'
 import type { DrillResult } from '../app-contract.ts'
-import { count, formatMs } from '../../words.ts'
+import { count, endlessOutage, formatMs } from '../../words.ts'
 import { snakeKeys } from './ndjson.ts'
 import { printable, type Style, table } from './style.ts'
 
@@ -94,7 +94,7 @@ function isRun({ verdict, from }: DrillResult): boolean {
 function summary(result: DrillResult): string {
   if (!isRun(result)) return 'not run'
   const move = `${result.from ?? 'nobody'} -> ${result.to ?? 'nobody'}`
-  const outage = result.outageMs === undefined ? 'nobody took over' : `outage ${formatMs(result.outageMs)}`
+  const outage = result.outageMs === undefined ? endlessOutage(result.to) : `outage ${formatMs(result.outageMs)}`
   const lost = `${result.failedProbes} of ${count(result.probes, 'probe')} lost`
   const wrong =
     result.predicted !== undefined && result.to !== undefined && result.predicted !== result.to ? `; expected ${result.predicted}` : ''

@@ -302,6 +302,13 @@ describe('verify-failover', () => {
     expect(out).toContain('1 of 2 drills passed on 192.0.2.200 (longest outage allowed: 3 s)')
   })
 
+  test('says of an outage that did not end who has the address', async () => {
+    const late = { ...PASSED, verdict: 'failed' as const, outageMs: undefined }
+    const ended = { verifyFailover: async () => ({ drills: [late], maxOutageMs: 3000, exit: 7, problems: [] }) }
+    const { out } = await runLine(['verify-failover', '-y'], { app: ended })
+    expect(out).toContain('srv-1 -> srv-2, the outage did not end, 0 of 640 probes lost')
+  })
+
   test('names the address in every row where there are several', async () => {
     const other = { ...PASSED, vip: '192.0.2.201' }
     const both = { verifyFailover: async () => ({ drills: [PASSED, other], maxOutageMs: 3000, exit: 0, problems: [] }) }
