@@ -29,8 +29,8 @@ interface Looked {
   readonly first: StatusReport['servers'][number] | undefined
 }
 
-/** What status says of two servers that answered like this. */
-async function look(first: string, bind?: string): Promise<Looked> {
+/** What status says of two servers, of which the first answered like this. */
+async function look(first: string, bind?: string, isSecondInReach = true): Promise<Looked> {
   const answers: Readonly<Record<string, string>> = { 'srv-1': first, 'srv-2': BACKUP }
   let script = ''
   const session = (name: string) => () =>
@@ -43,7 +43,7 @@ async function look(first: string, bind?: string): Promise<Looked> {
         },
       },
     ])
-  const remote = fakeRemote({ 'srv-1': session('srv-1'), 'srv-2': session('srv-2') })
+  const remote = fakeRemote({ 'srv-1': session('srv-1'), ...(isSecondInReach ? { 'srv-2': session('srv-2') } : {}) })
   const ports = memoryPorts(new Map([['inventory.yml', inventory(bind)]]), { remote })
   const report = await status({ inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000 }, ports, PACKAGE_ROOT)
   return { report, script, first: report.servers[0] }
@@ -203,6 +203,12 @@ describe('the exit of status, for cron and monitoring, is', () => {
     const { report, first } = await look(answer())
     expect(first?.healthy).toBe(true)
     expect(report.exit).toBe(0)
+  })
+
+  test('4, not 7, where no server in reach holds the address: one out of reach may', async () => {
+    const { report } = await look(changed(/inet 198\.18\.200\.200\/24/, 'inet 198.18.200.199/24'), undefined, false)
+    expect(report.exit).toBe(4)
+    expect(report.problems).toEqual([])
   })
 
   test('7 before 5: nobody holds the address', async () => {
