@@ -7,7 +7,7 @@ import type { SshLogEntry } from './engine/ssh/session.ts'
 const KEPT_DAYS = 30
 const DAY_MS = 86_400_000
 
-/** Where the log goes: --log FILE, else one file a day under $XDG_STATE_HOME/hactl/log (XDG Base Directory Specification). */
+/** Where the log is written: --log FILE, else one file a day under $XDG_STATE_HOME/hactl/log (XDG Base Directory Specification). */
 export function commandLogPath(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -29,7 +29,7 @@ function dayOf(ms: number): string {
 
 /**
  * Appends entries as they come, so that a killed run leaves its log behind. A log that cannot be written must not stop work on servers:
- * it is told once, by `onFailure`.
+ * `onFailure` is called once.
  */
 export function createCommandLog(path: string, onFailure: (why: string) => void): (entry: SshLogEntry) => void {
   let state: 'new' | 'open' | 'failed' = 'new'
@@ -51,7 +51,7 @@ export function createCommandLog(path: string, onFailure: (why: string) => void)
   }
 }
 
-// Not mkdirSync's own recursion: that never ends where a folder is there and takes no other (/proc, the root of an automounter).
+// Not mkdirSync's own recursion: it never ends where a folder exists but no folder can be made in it (/proc, the root of an automounter).
 function makeFolders(path: string): void {
   if (existsSync(path)) return
   makeFolders(dirname(path))
@@ -63,7 +63,7 @@ function makeFolders(path: string): void {
   }
 }
 
-// Only files that carry a day as their name, beside one that does: a file named by --log has neighbours that are not ours.
+// Only files named after a day, and only beside a log named after a day: a file that --log names may have neighbours that are not ours.
 function pruneDaily(path: string, nowMs: number): void {
   const daily = /^(\d{4}-\d{2}-\d{2})\.jsonl$/
   const folder = dirname(path)

@@ -1,6 +1,6 @@
 /**
- * Every way hactl can stop, and what the operator may usually conclude about the servers from it.
- * The exit status answers "what state are my servers in?", not "which module threw?": exit-status.ts makes it, from the code and from what
+ * Every way in which hactl can stop, and what the operator can usually conclude about the servers from it.
+ * The exit status answers "what state are my servers in?", not "which module threw?". exit-status.ts makes it from the code and from what
  * was changed.
  */
 export const EXIT_OF = {
@@ -65,7 +65,7 @@ export interface HactlErrorInit {
   /** Name of the server as the inventory has it. */
   readonly server?: string
   readonly cause?: unknown
-  /** No shell has read the script that this error is about: nothing of it ran. */
+  /** No shell has read the script that this error is about, so no part of it ran. */
   readonly didNotRun?: boolean
 }
 
@@ -88,7 +88,7 @@ export class HactlError extends Error {
   }
 }
 
-/** A file of this machine that is there and cannot be taken: a folder, a device, too large, not for this user. */
+/** A file of this machine that exists and cannot be used: it is a folder or a device, too large, or not readable by this user. */
 export class UnusableFile extends Error {
   /** In an operator's words, without the path: "it is a folder". */
   readonly reason: string
@@ -112,7 +112,7 @@ export class HactlErrors extends HactlError {
   }
 }
 
-/** Throws one error as it is, and several together; nothing where there are none. */
+/** Throws one error as it is, and several as one HactlErrors. Returns where there are none. */
 export function throwAll(errors: readonly HactlError[]): void {
   const [only] = errors
   if (only !== undefined) throw errors.length === 1 ? only : new HactlErrors(errors)
@@ -125,11 +125,11 @@ export interface PreflightRow {
   readonly verdict: 'passed' | 'warning' | 'failed' | 'unknown'
   /** What was found, in one line. */
   readonly found: string
-  /** What would put it right. */
+  /** What would fix it. */
   readonly fix?: string | undefined
 }
 
-/** Servers are not fit: every reason on every server, and what was looked at besides. */
+/** Servers that failed the preflight: every reason on every server, and the checks that passed. */
 export class PreflightErrors extends HactlErrors {
   readonly rows: readonly PreflightRow[]
 
@@ -140,12 +140,12 @@ export class PreflightErrors extends HactlErrors {
   }
 }
 
-// 8 outranks all (something stays broken), then an interrupt, then what was left changed, then what was not.
+// 8 outranks all others (something stays broken). An interrupt comes next, then errors that left a change, then errors that did not.
 const RANK = [8, 130, 143, 6, 7, 1, 5, 4, 3]
 
 /**
- * The most serious of several errors, by what it says about the servers. `statusOf`: what each code ends with; its own status unless told,
- * which also decides between equals.
+ * The most serious of several errors, by what it says about the servers. `statusOf` gives the exit status of an error; the default is its
+ * code's own, which also decides between equals.
  */
 export function worstOf(errors: readonly HactlError[], statusOf = (code: ErrorCode): number => EXIT_OF[code]): HactlError {
   const rank = (status: number) => {
@@ -159,7 +159,7 @@ export function worstOf(errors: readonly HactlError[], statusOf = (code: ErrorCo
   return worst
 }
 
-/** Anything thrown, as a HactlError; what is not ours is a fault of hactl itself (exit 1). */
+/** Anything thrown, as a HactlError. Any other error is a fault of hactl itself (exit 1). */
 export function asHactlError(thrown: unknown): HactlError {
   if (thrown instanceof HactlError) return thrown
   const what = thrown instanceof Error ? thrown.message : String(thrown)

@@ -1,17 +1,17 @@
-/** The exit status of a run that failed: what its errors say, and whether anything was changed on any server. Nothing corrects it later. */
+/** The exit status of a run that failed, from its errors and from whether anything was changed on any server. Nothing corrects it later. */
 import { EXIT_OF, type ErrorCode, type HactlError, HactlErrors, worstOf } from './errors.ts'
 import type { Ports } from './ports.ts'
 
 export type RunState = Pick<Ports, 'ledger' | 'signal'>
 
-/** What a run that stops with this code ends with. */
+/** The exit status of a run that stops with this code. */
 function statusOf(code: ErrorCode, { ledger, signal }: RunState): number {
   const status = EXIT_OF[code]
   if (code === 'E_INTERRUPTED') return signal.reason === 'SIGTERM' ? 143 : status
   const { hasChanged } = ledger
-  // What says of itself that nothing was changed says too little once something has been.
+  // The status of this code means that nothing was changed, which is wrong once something was.
   if (status === 3 || status === 4 || status === 5) return hasChanged ? 6 : status
-  // Before any change a lost connection is like one that never stood, and what a server says against the work is no more than that.
+  // Before any change a lost connection is the same as one that was never made, and a server that refuses the work has only refused it.
   if (status === 6 && !hasChanged) return code === 'E_CONNECTION_LOST' || code === 'E_COMMAND_TIMEOUT' ? 4 : 5
   return status
 }

@@ -29,14 +29,14 @@ const impatience = new AbortController()
 const isLost = new Set<string>()
 let lastSignalAt = Number.NEGATIVE_INFINITY
 
-/** The first signal stops the run, which then undoes what it has begun; the second is told so; the third, soon after, ends the process. */
+/** The first signal stops the run, which then undoes what it started. The second is answered with that. The third, soon after, ends the process. */
 function onSignal(name: 'SIGINT' | 'SIGTERM'): void {
   const isSoon = performance.now() - lastSignalAt < ANOTHER_SIGNAL_MS
   lastSignalAt = performance.now()
   if (!controller.signal.aborted) controller.abort(name)
   else if (!impatience.signal.aborted) impatience.abort()
   else if (isSoon) {
-    // Whoever was drawing may have hidden the cursor.
+    // The progress display may have hidden the cursor.
     if (isatty(2)) writeSync(2, '\u001B[?25h\n')
     process.exit(name === 'SIGTERM' ? 143 : 130)
   }
@@ -59,18 +59,18 @@ const terminal: Terminal = {
 }
 
 const ledger = createLedger()
-/** What it takes to tell how the run ended, where no run() could. */
+/** What is needed to report how the run ended where run() could not. */
 const ending = { env: process.env, terminal, ledger, signal: controller.signal }
 
 let phase: 'before' | 'running' | 'over' = 'before'
 let stray: unknown
 
-/** What was thrown where nobody could catch it: during a run it stops that like a signal does, as it must not skip an undo. */
+/** An error that nothing could catch. During a run it stops the run as a signal does, because it must not skip an undo. */
 function onStray(error: unknown): void {
   stray ??= error
   switch (phase) {
     case 'before':
-      // Nothing has begun, and what was to begin it is broken.
+      // No run has started, and the code that would start it is broken.
       return void process.exit(tellFault(error, argv, ending))
     case 'running':
       return controller.abort(error)
@@ -79,7 +79,7 @@ function onStray(error: unknown): void {
   }
 }
 
-/** A run that ended well all the same did not say all that it should have. */
+/** A run that succeeded, but whose output could not be written, did not say all that it should have. */
 function tellLeftOver(): void {
   if (stray === undefined || process.exitCode !== 0) return
   process.exitCode = tellFault(stray, argv, ending)
@@ -105,7 +105,7 @@ for (const [stream, name] of [
   })
 }
 
-/** Throws E_USAGE where it was deleted meanwhile. */
+/** Throws E_USAGE where the folder was deleted meanwhile. */
 function currentFolder(): string {
   try {
     return process.cwd()
@@ -169,5 +169,5 @@ process.exitCode = await run(argv, ports, {
 })
 phase = 'over'
 tellLeftOver()
-// A connection or a child that somebody forgot must not keep a finished run alive; the timer itself keeps nothing alive.
+// A connection or a child process that was not closed must not keep a finished run alive. The timer itself keeps nothing alive.
 setTimeout(() => process.exit(), LINGER_MS).unref()

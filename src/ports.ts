@@ -1,4 +1,4 @@
-/** The doors to the world, as types. Real ones: engine/ssh (Remote) and system.ts; fakes: test/support. */
+/** The interfaces to the outside, as types. Real ones: engine/ssh (Remote) and system.ts; fakes: test/support. */
 import type { Secret } from './secret.ts'
 
 /** Shell text in which every value was quoted when it was put in; made by sh`...` only. `masked` is what logs may show. */
@@ -8,8 +8,8 @@ export interface Script {
 }
 
 /**
- * Asks the operator for the passphrase of a private key; undefined: none was given, so that key is passed over.
- * `isAgain`: the one before was wrong.
+ * Asks the operator for the passphrase of a private key. undefined: none was given, and that key is passed over.
+ * `isAgain`: the answer before was wrong.
  */
 export type AskPassphrase = (path: string, isAgain: boolean) => Promise<Secret | undefined>
 
@@ -33,13 +33,13 @@ export interface ConnectTarget {
   /** Become root with sudo where the login user is not root. */
   readonly become: boolean
   readonly becomePassword?: Secret | undefined
-  /** Asked where nothing else opens the door; undefined: nobody can be asked, and encrypted keys need an agent. */
+  /** Asked where no other login method works; undefined: nobody can be asked, and encrypted keys need an agent. */
   readonly askPassphrase?: AskPassphrase | undefined
   /** Where in the inventory this server stands, for messages: "servers[1]". */
   readonly inventoryPath: string
   /** Where there is no inventory yet (import): how the operator gave each setting. */
   readonly given?: Readonly<Record<TargetSetting, string>> | undefined
-  /** Bound for TCP connect + handshake + authentication, in ms; the time that the operator takes to answer does not count. */
+  /** Bound for TCP connect, handshake and authentication together, in ms. The time that the operator takes to answer does not count. */
   readonly connectTimeoutMs: number
 }
 
@@ -52,12 +52,12 @@ export interface CommandResult {
 
 /**
  * What a script does to the state of its server, as an operator sees it.
- * - none: it looks, or leaves only what counts for nothing: the lock, a run's own folder and marks, packages and lists that wait for an
+ * - none: it only reads, or what it writes does not count: the lock, a run's own folder and marks, packages and lists that wait for an
  *   installation, keepalived's dump.
  * - undo: it only takes back what an earlier script of the same run did.
  * - change: it may have changed something from the moment it is sent.
  * - all-or-nothing: the same, but where it ends with another status than 0 nothing was changed.
- * A script that a guard ends before it does anything (the lock is lost, a file is another) needs no word of its own.
+ * A script that a guard ends before it does anything (the lock is lost, a file has changed) needs no word of its own.
  */
 export type Effect = 'none' | 'undo' | 'change' | 'all-or-nothing'
 
@@ -68,7 +68,7 @@ export interface LedgerEntry {
   readonly label: string
   readonly effect: Exclude<Effect, 'none'>
   /**
-   * unanswered: it was sent, and may have run to its end, in part, or not at all. not made: surely none of it. put back: a later undo
+   * unanswered: it was sent, and may have run to its end, in part, or not at all. not made: no part of it ran. put back: a later undo
    * succeeded.
    */
   readonly state: 'unanswered' | 'made' | 'not made' | 'put back'
@@ -78,16 +78,16 @@ export interface LedgerEntry {
 export interface Ledger {
   /** In the order in which they were sent. */
   readonly entries: readonly LedgerEntry[]
-  /** Whether any server was changed, or may have been; also where that was put back. */
+  /** Whether any server was changed, or may have been. True also where that was put back. */
   readonly hasChanged: boolean
-  /** Notes a script before it is sent; to be told once how it ended, if that is known. */
+  /** Notes a script before it is sent. The caller reports once how it ended, if that is known. */
   note(entry: Omit<LedgerEntry, 'state'>): (state: 'made' | 'not made') => void
 }
 
 export interface RunOptions {
-  /** Mandatory, so that nobody forgets it: the exit status of a failed run rests on it. */
+  /** Required, so that no caller forgets it: the exit status of a failed run depends on it. */
   readonly effect: Effect
-  /** The command is given up (and killed on the server as far as SSH allows) after this many ms. */
+  /** The command is stopped (and killed on the server as far as SSH allows) after this many ms. */
   readonly deadlineMs: number
   /** What is being done, in the operator's words: "install packages". Used in errors and the log. */
   readonly label: string
@@ -96,7 +96,7 @@ export interface RunOptions {
   readonly onLine?: ((line: string) => void) | undefined
   /** The output may carry secrets (contents of files): the log keeps only its size. */
   readonly hasSecretOutput?: boolean | undefined
-  /** Upper bound on collected stdout, in bytes; 16 MiB unless told. Lines given to onLine are not collected. */
+  /** Upper bound on collected stdout, in bytes; the default is 16 MiB. Lines given to onLine are not collected. */
   readonly maxBytes?: number
 }
 
@@ -109,8 +109,8 @@ export interface Session {
   readonly localAddress?: string
   /**
    * Runs a script in /bin/sh as root (sudo where needed), stdin closed, LC_ALL=C, in ONE ssh exec.
-   * Nothing of it runs unless all of it arrived. Any exit code resolves; a lost connection is E_CONNECTION_LOST,
-   * a passed deadline E_COMMAND_TIMEOUT, no way to root E_SUDO, an abort E_INTERRUPTED.
+   * Nothing of it runs unless all of it arrived. Any exit code resolves. A lost connection rejects with E_CONNECTION_LOST, a passed
+   * deadline with E_COMMAND_TIMEOUT, a sudo that refuses with E_SUDO, an abort with E_INTERRUPTED.
    */
   run(script: Script, options: RunOptions): Promise<CommandResult>
   close(): Promise<void>
@@ -132,18 +132,18 @@ export interface Clock {
 
 export interface Files {
   /**
-   * undefined where there is no such file. Throws UnusableFile for a folder, a device, one that is larger than `maxBytes` (16 MiB unless
-   * told) or that may not be read. A pipe or a terminal is read to its end, once: E_INTERRUPTED when `signal` aborts meanwhile.
+   * undefined where there is no such file. Throws UnusableFile for a folder, a device, a file that is larger than `maxBytes` (the default is
+   * 16 MiB) or that may not be read. A pipe or a terminal is read to its end, once. Throws E_INTERRUPTED when `signal` aborts meanwhile.
    */
   read(path: string, options?: { readonly maxBytes?: number; readonly signal?: AbortSignal }): Promise<Buffer | undefined>
   /** Atomic: temp file in the same folder, fsync, rename. mode as in 0o600. */
   write(path: string, text: string, mode: number): Promise<void>
   exists(path: string): Promise<boolean>
-  /** Permission bits as in 0o640; undefined where there is no such file. Where this is missing nobody is warned of files that all may read. */
+  /** Permission bits as in 0o640; undefined where there is no such file. Without this method there is no warning about files that all may read. */
   mode?(path: string): Promise<number | undefined>
-  /** The names of what is in a folder, sorted; undefined where there is no such folder. */
+  /** The names in a folder, sorted; undefined where there is no such folder. */
   list(path: string): Promise<readonly string[] | undefined>
-  /** Why write(path) would fail, as far as one can tell without writing: "there is no folder /var/reports"; undefined where nothing speaks against it. */
+  /** Why write(path) would fail, as far as can be seen without writing: "there is no folder /var/reports"; undefined where it should succeed. */
   whyNotWritable(path: string): Promise<string | undefined>
 }
 
@@ -174,8 +174,8 @@ export interface ProbeAnswer {
 export type Prober = (target: ProbeTarget, signal?: AbortSignal) => Promise<ProbeAnswer>
 
 /**
- * Opens one connection and keeps it, asking again over it (HTTP) or just leaving it open (TCP), until `stop` aborts. Resolves with why it
- * ended otherwise, or 'not-kept' where the service keeps no connection; undefined after the abort. Rejects where none could be opened.
+ * Opens one connection and keeps it until `stop` aborts: with more requests over it (HTTP), or just open (TCP). Resolves with undefined
+ * after the abort, with 'not-kept' where the service keeps no connection, else with why it ended. Rejects where none could be opened.
  */
 export type ConnectionKeeper = (
   target: ProbeTarget,
@@ -215,7 +215,7 @@ export interface Terminal {
 
 export interface Ports {
   readonly remote: Remote
-  /** Of this run: every session to a server notes in it what it changes there. */
+  /** The ledger of this run: every session to a server notes in it what it changes there. */
   readonly ledger: Ledger
   readonly clock: Clock
   readonly files: Files

@@ -16,7 +16,7 @@ export class Secret {
     return this.#value
   }
 
-  /** A text in which somebody else may have written the value, such as a log, without it. */
+  /** A text that may contain the value, such as another program's log, with the value masked. */
   hiddenIn(text: string): string {
     return this.#value === '' ? text : text.replaceAll(this.#value, MASK)
   }

@@ -34,9 +34,10 @@ function isMissing(error: unknown): boolean {
 const MAX_OUTPUT_BYTES = 1024 * 1024
 
 /**
- * Resolves with any exit code; 127 where the program is missing, 124 after the deadline, as a shell and timeout(1) have it. The deadline
- * ends whatever the command has started, too: `sh -c "a | b"` is three processes, and any of them keeps the pipes open. So it leads a
- * process group of its own, gets no Ctrl+C from the terminal, and has none to ask at. Rejects with E_INTERRUPTED when `signal` aborts.
+ * Resolves with any exit code: 127 where the program is missing, 124 after the deadline, as a shell and timeout(1) do. The deadline also
+ * ends every process that the command has started: `sh -c "a | b"` is three processes, and any of them keeps the pipes open. The command
+ * therefore leads a process group of its own, gets no Ctrl+C from the terminal and cannot ask there. Rejects with E_INTERRUPTED when
+ * `signal` aborts.
  */
 export function runLocalCommand(
   [file = '', ...args]: readonly string[],
@@ -49,10 +50,10 @@ export function runLocalCommand(
     let isOver = false
     const killGroup = () => {
       try {
-        // undefined where it never started.
+        // undefined where the command never started.
         if (child.pid !== undefined) kill(-child.pid, 'SIGKILL')
       } catch {
-        // It is gone already.
+        // The process has ended already.
       }
     }
     const timer = setTimeout(() => {
@@ -93,7 +94,7 @@ const TIMED_OUT = 124
 /** Ended by a signal that was not ours. */
 const KILLED = 128
 
-// What is read of a body before the connection is dropped: enough to let small answers end in order, which keeps
+// How much of a body is read before the connection is dropped: enough for small answers to end in order, which keeps
 // "client aborted" out of the balancer's log.
 const MAX_BODY_BYTES = 64 * 1024
 const MAX_STATUS_LINE_BYTES = 1024
@@ -102,7 +103,7 @@ const MAX_STATUS_LINE_BYTES = 1024
 export const systemProber: Prober = async (target, signal) => {
   const startedAt = performance.now()
   const { address, port, path, host } = target
-  // Nothing may break out of the request line or a header.
+  // No value may end the request line or a header early.
   if (!/^[\x21-\x7E]+$/.test(path) || (host !== undefined && !/^[\x21-\x7E]+$/.test(host))) {
     return { ok: false, tookMs: 0, error: 'the path or host to ask holds spaces or control characters' }
   }
@@ -119,7 +120,7 @@ export const systemProber: Prober = async (target, signal) => {
     }
     const onAbort = () => answer({ ok: false, error: 'interrupted' })
     signal?.addEventListener('abort', onAbort, { once: true })
-    // Also bounds how long a body may dribble after the verdict.
+    // It also bounds how long the body may take after the verdict.
     const timer = setTimeout(() => {
       answer({ ok: false, error: `no answer in ${target.timeoutMs} ms` })
       socket.destroy()
@@ -176,7 +177,7 @@ function requestFor({ address, port, kind, path, host }: ProbeTarget): string {
   return `GET ${path} HTTP/1.1\r\nHost: ${authority}\r\nUser-Agent: hactl\r\nAccept: */*\r\nConnection: close\r\n\r\n`
 }
 
-/** One request after the other over one connection; for TCP the connection alone. */
+/** One request after the other over one connection; for TCP just the open connection. */
 export const systemConnectionKeeper: ConnectionKeeper = async (target, options) => {
   if (target.kind === 'tcp') return keepTcp(target, options)
   const http = await import(target.kind === 'https' ? 'node:https' : 'node:http')
@@ -277,7 +278,7 @@ async function connectTls({ address, port, host }: ProbeTarget): Promise<Socket>
     port,
     secureContext: sharedContext,
     ALPNProtocols: ['http/1.1'],
-    // A probe asks whether the service answers; a certificate that has run out is a fault, but not an outage.
+    // A probe asks whether the service answers. A certificate that has expired is a fault, but not an outage.
     rejectUnauthorized: false,
     ...(name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
   }

@@ -1,4 +1,4 @@
-/** Text <-> value. The only file that knows js-yaml: syntax faults come back as problems with a place, nothing here throws on input. */
+/** Text <-> value. The only file that knows js-yaml. Syntax faults are returned as problems with a place; nothing here throws on input. */
 import {
   constructFromEvents,
   CORE_SCHEMA,
@@ -31,9 +31,9 @@ interface YamlProblem {
 export interface YamlDocument {
   /** undefined where the text is empty or cannot be read at all. */
   readonly value: unknown
-  /** Syntax faults, duplicate keys and limits; the value is still given where it could be read. */
+  /** Syntax faults, duplicate keys and exceeded limits. The value is still given where it could be read. */
   readonly problems: readonly YamlProblem[]
-  /** Where a key or its value stands; the nearest existing parent for a path that the text does not have. */
+  /** The place of a key or its value; of the nearest existing parent for a path that the text does not have. */
   placeOf(path: YamlPath, part: 'key' | 'value'): YamlPlace | undefined
 }
 
@@ -88,7 +88,7 @@ function parseDocument(source: string, placeAt: PlaceAt): YamlDocument {
       place: placeAt(second),
     })
   }
-  // With json, js-yaml lets a repeated key pass: every one of them is in `repeated` already.
+  // With the option json, js-yaml accepts a repeated key: each of them is in `repeated` already.
   const documents = constructFromEvents(events, { source, schema: SCHEMA, json: index.repeated.length > 0, maxAliases: MAX_ALIASES })
   const value = documents[0] ?? undefined
   const size = valuesIn(value)
@@ -130,7 +130,7 @@ interface Frame {
   key: { readonly name: string; readonly offset: number } | undefined
 }
 
-/** Walks the events once: where each path stands, and which keys a mapping repeats (js-yaml itself stops at the first). */
+/** Walks the events once: the place of each path, and which keys a mapping repeats (js-yaml itself stops at the first). */
 function indexEvents(source: string, events: Events): EventIndex {
   const places = new Map<string, Found>()
   const repeated: { path: YamlPath; offset: number; first: number }[] = []
@@ -231,7 +231,7 @@ function pathKey(path: YamlPath): string {
 
 type PlaceAt = (offset: number) => YamlPlace
 
-/** Offsets to places; the line starts are found once, so that a file full of faults is not read again for each. */
+/** Offsets to places. The line starts are found once, so that a file with many faults is not read again for each. */
 function placesIn(source: string): PlaceAt {
   let starts: number[] | undefined
   return offset => {
@@ -247,7 +247,7 @@ function placesIn(source: string): PlaceAt {
   }
 }
 
-/** How many values a tree has once shared parts are counted each time; 'endless' where it contains itself. */
+/** How many values a tree has when a shared part is counted each time it occurs; 'endless' where it contains itself. */
 function valuesIn(root: unknown): number | 'endless' {
   const sizes = new Map<object, number>()
   const open = new Set<object>()
@@ -267,7 +267,7 @@ function valuesIn(root: unknown): number | 'endless' {
   return size === Number.POSITIVE_INFINITY ? 'endless' : size
 }
 
-/** js-yaml notices a line without a key only after it: the fault is the last text before. */
+/** js-yaml notices a line without a key only after that line: the fault is in the last text before the place that it names. */
 function offsetOfFault(source: string, noticed: number, reason: string): number {
   if (!reason.includes('multiline key')) return noticed
   return source

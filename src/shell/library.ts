@@ -1,8 +1,8 @@
-/** Files of src/on-server as parts of a script: which a call needs, in which order, and the variables that they are given. */
+/** Files of src/on-server as parts of a script: which files a call needs, in which order, and the variables that they are given. */
 import { onServer } from '../on-server/files.ts'
 import { refused, shellQuote } from './quote.ts'
 
-/** What a call needs: files in the order in which they are read, and the variables that stand before them. */
+/** What a call needs: files in the order in which they are read, and the variables that are set before them. */
 export interface Library {
   readonly files: readonly string[]
   readonly given: Readonly<Record<string, string>>
@@ -16,17 +16,17 @@ function declared(text: string, word: 'needs' | 'given'): readonly string[] {
   return [...head.matchAll(new RegExp(`^# ${word}: (.+)$`, 'gm'))].flatMap(match => match[1]?.split(' ') ?? [])
 }
 
-/** The file and everything that it needs, each after what it needs itself. */
+/** The file and all files that it needs, each after the files that it needs itself. */
 export function filesFor(file: string): readonly string[] {
   return [...new Set([...declared(onServer(file), 'needs').flatMap(filesFor), file])]
 }
 
-/** The variables that the file, or one that it needs, declares. */
+/** The variables that the file, or a file that it needs, declares. */
 export function variablesOf(file: string): readonly string[] {
   return [...new Set(filesFor(file).flatMap(name => declared(onServer(name), 'given')))]
 }
 
-/** `given`: a value for every variable that the file, or one that it needs, declares, and no other. Throws HactlError E_INTERNAL. */
+/** `given`: a value for each of variablesOf(file), and for no other. Throws HactlError E_INTERNAL. */
 export function libraryOf(file: string, given: Readonly<Record<string, string | number>>): Library {
   const files = filesFor(file)
   const wanted = variablesOf(file)
@@ -40,7 +40,7 @@ function wordOf(value: string): string {
   return /^[A-Za-z0-9._/-]+$/.test(value) ? value : shellQuote(value)
 }
 
-/** One library that does for both. Throws HactlError E_INTERNAL where they want different values for one variable. */
+/** One library with the files of both. Throws HactlError E_INTERNAL where they have different values for one variable. */
 export function joinLibraries(one: Library, other: Library): Library {
   if (one === other || other.files.length === 0) return one
   if (one.files.length === 0) return other
@@ -49,7 +49,7 @@ export function joinLibraries(one: Library, other: Library): Library {
   return { files: [...new Set([...one.files, ...other.files])], given: { ...one.given, ...other.given } }
 }
 
-/** What stands before a script that calls functions of the library. */
+/** The text that comes before a script that calls functions of the library. */
 export function libraryText(library: Library): string {
   return [...variables(library), ...library.files.map(textOf)].join('')
 }
@@ -59,8 +59,8 @@ function variables({ given }: Library): readonly string[] {
 }
 
 /**
- * A program of its own, for a file on the server: its first line, `head`, what it says of itself, the variables, the functions that it
- * needs, and the rest of it.
+ * A program of its own, for a file on the server: its first line, `head`, its first comment, the variables, the functions that it needs,
+ * and the rest of it.
  */
 export function programText(file: string, head: string, given: Readonly<Record<string, string | number>> = {}): string {
   const library = libraryOf(file, given)
@@ -76,14 +76,14 @@ export function sourceText(file: string): string {
 
 const bare = new Map<string, string>()
 
-/** Comments are for whoever reads the file where it lies: a server is sent what runs there. */
+/** Comments are for readers of the repository: a server is sent only what runs there. */
 function textOf(file: string): string {
   const text = bare.get(file) ?? onServer(file).replaceAll(/^[ \t]*#.*\n/gm, '')
   bare.set(file, text)
   return text
 }
 
-/** They are for whoever reads the file where it lies; and for hactl. */
+/** Declarations are for readers of the repository and for hactl. */
 function withoutDeclarations(text: string): string {
   return text.replaceAll(/^# (?:needs|given): .*\n/gm, '')
 }

@@ -12,7 +12,7 @@ export function assertText(value: string): void {
   if (!value.isWellFormed()) throw refused('a value in a script is not well-formed Unicode (a lone surrogate)')
 }
 
-/** A script that hactl must not make. `where`: its text. */
+/** The error for a script that hactl must not make. `where`: its text. */
 export function refused(what: string, where?: string): HactlError {
   return new HactlError({
     code: 'E_INTERNAL',

@@ -1,4 +1,4 @@
-/** What the shell would be reading at a given place of a piece of shell text, as far as quoting goes. */
+/** What the shell would be reading at a given place of a shell text, as far as quoting is concerned. */
 export type ShellContext = 'word' | 'single-quotes' | 'double-quotes' | 'backquotes' | 'arithmetic' | 'comment' | 'heredoc' | 'glued'
 
 /** One open construct: quotes, or a $( ) / $(( )) / ${ } in which words start anew. */
@@ -8,7 +8,7 @@ type Frame =
 
 /**
  * Follows the quoting rules of POSIX sh (Shell Command Language, sections 2.2, 2.3, 2.6 and 2.7.4) over text that arrives in parts,
- * so that `sh` can refuse a value that would land where quoting it does not protect it.
+ * so that `sh` can refuse a value at a place where quoting does not protect it.
  * Limit: an unbalanced ")" of a case pattern inside $( ) ends the substitution here; write such patterns as "(a)".
  */
 export class ShellReader {
@@ -21,7 +21,7 @@ export class ShellReader {
   /** The text ends in a character that would change what the next one means: a backslash, a $, or << without its word. */
   #isGlued = false
 
-  /** A value that stands here: part of a word, and of a here-document's line. */
+  /** Reads a value: part of a word, and of a here-document's line. */
   hole(): void {
     this.#wordStart = false
     this.#isGlued = false
@@ -197,7 +197,7 @@ export class ShellReader {
   }
 
   #endHeredocLine(): void {
-    // <<- takes leading tabs away; a plain << whose line has them is simply not at its end yet, and such text ends as unclosed.
+    // <<- removes leading tabs. A plain << does not end at a line that has them, so such a text is reported as unclosed.
     if (this.#line.replace(/^\t+/, '') === this.#heredoc[0]) this.#heredoc = this.#heredoc.slice(1)
     this.#line = ''
     if (this.#heredoc.length === 0) this.#wordStart = true

@@ -8,7 +8,7 @@ import { ShellReader } from './sh-context.ts'
 /** What may stand in a sh`...`: text, numbers and secrets are quoted, scripts are spliced in as they are, lists are joined by a space. */
 export type ShValue = string | number | Secret | Script | readonly (string | number | Secret | Script)[]
 
-/** A script without the library that stands before it: what is spliced into others, whose libraries are joined. */
+/** A script without the library that comes before it. It is what is spliced into other scripts, whose libraries are joined. */
 interface Body {
   readonly raw: string
   readonly masked: string
@@ -17,7 +17,7 @@ interface Body {
   readonly library: Library
 }
 
-// A Script is plain data, but only text made here may be spliced in unquoted: a look-alike object is refused.
+// A Script is plain data, but only text made here may be spliced in unquoted: an object that only looks like one is refused.
 const made = new WeakMap<object, Body>()
 
 /** What is known about the text of one template: where its values stand, and how it ends. */
@@ -31,8 +31,8 @@ const shapes = new WeakMap<TemplateStringsArray, Shape>()
  * Shell text in which every value is quoted: sh`install -m ${mode} ${from} ${to}`.
  *
  * The text between the values is taken as JavaScript reads it: write \\ for a backslash, \${ for the shell's own ${, and \` for a
- * backtick; an escape that JavaScript would silently drop (\. or \s) is refused. So is a value inside quotes, a comment or a
- * here-document (numbers may stand anywhere), where quoting it would not protect it: write --name=${value} instead of "--name=${value}".
+ * backtick. An escape that JavaScript would silently drop (\. or \s) is refused. A value inside quotes, a comment or a here-document is
+ * refused too, because quoting would not protect it there: write --name=${value} instead of "--name=${value}". Numbers are allowed anywhere.
  * Throws HactlError E_INTERNAL.
  */
 export function sh(literals: TemplateStringsArray, ...values: readonly ShValue[]): Script {
@@ -40,8 +40,8 @@ export function sh(literals: TemplateStringsArray, ...values: readonly ShValue[]
 }
 
 /**
- * As `sh`, for text that calls functions of a file in src/on-server: whatever script it becomes part of begins with that file and those
- * that it needs. `given`: the variables that they declare. Logs show the call only.
+ * As `sh`, for text that calls functions of a file in src/on-server. Every script that it becomes part of begins with that file and the
+ * files that it needs. `given`: the variables that they declare. Logs show the call only.
  */
 export function shWith(file: string, given: Readonly<Record<string, string | number>> = {}): typeof sh {
   const library = libraryOf(file, given)

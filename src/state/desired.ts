@@ -10,14 +10,14 @@ export interface PackageResource {
   readonly pin?: string
 }
 
-/** A command that must accept a staged file before any live file changes; `{}` stands for the staged path. */
+/** A command that must accept a staged file before any live file changes; `{}` is replaced by the staged path. */
 export interface Validation {
   readonly argv: readonly string[]
-  /** keepalived -t exits 0 on things it will ignore: only an empty output is acceptance (evidence K1). */
+  /** keepalived -t exits 0 although it will ignore parts of the file: only an empty output is acceptance (evidence K1). */
   readonly mustBeSilent: boolean
   /** Paths that appear inside the file and are staged together with it: replaced by their staged paths for the check only. */
   readonly alsoStaged: readonly string[]
-  /** Run before the check, for what the command expects to find. */
+  /** Run before the check: makes what the command expects to find. */
   readonly before?: Script
 }
 
@@ -37,7 +37,7 @@ export interface FileResource {
   readonly verbatim: boolean
 }
 
-/** A file hactl puts there in another profile or an earlier version, and which must not stay. */
+/** A file that hactl writes in another profile, or that an earlier version wrote, and that must not stay. */
 export interface AbsentFileResource {
   readonly kind: 'absent-file'
   readonly id: string
@@ -59,7 +59,7 @@ export interface ServiceResource {
   readonly loadedHash: string
   /** Run once the unit is active, e.g. to tell keepalived that haproxy is up. */
   readonly whenActive: readonly Script[]
-  /** The files whose content loadedHash stands for: where one is written anew, what is loaded is no longer known. */
+  /** The files that loadedHash is made of: once one of them is written again, what is loaded is no longer known. */
   readonly loads?: readonly string[]
   /** Track files of the unit; it is reloaded when one is missing or they are not watched (a lost watch stays lost). */
   readonly runtimeFiles?: readonly string[]
@@ -73,7 +73,7 @@ export interface FirewallResource {
   readonly titles: readonly string[]
   /** Absolute path of the script, a file resource of its own. */
   readonly script: string
-  /** The rules are there. */
+  /** Whether the rules are in force. */
   readonly isOpen: boolean
 }
 

@@ -1,6 +1,6 @@
 /**
  * Words of drills, shared by domain (what they mean) and engine (how they are carried out). Types only.
- * What was seen stands on one axis: all times are ms on the controller's monotonic clock; only differences mean anything.
+ * All times are ms on the controller's monotonic clock; only differences mean anything.
  */
 import type { Script } from '../ports.ts'
 
@@ -19,13 +19,13 @@ export interface ProbeSample {
 export interface HolderSample {
   readonly kind: 'holder'
   readonly server: string
-  /** When it arrived at the controller. */
+  /** When the sample arrived at the controller. */
   readonly atMs: number
-  /** The server's own uptime when it looked: spacing without the network's delays. */
+  /** The server's own uptime when it looked. It spaces samples without the network's delays. */
   readonly uptimeMs?: number | undefined
-  /** False: the connection is gone, nothing is known, and the rest means nothing. */
+  /** False: the connection is lost, nothing is known, and the other fields mean nothing. */
   readonly reachable: boolean
-  /** The watched virtual addresses that stand on its interfaces. */
+  /** The watched virtual addresses that are on its interfaces. */
   readonly holds: readonly string[]
   /** systemd's ActiveState by unit name without ".service". */
   readonly units: Readonly<Record<string, string>>
@@ -41,7 +41,7 @@ export interface Mark {
   readonly server: string
 }
 
-/** A long-lived connection through a virtual address: one that stands from request to request. */
+/** A long-lived connection through a virtual address: one that stays open between requests. */
 export interface ConnectionSample {
   readonly kind: 'connection'
   readonly from: string
@@ -54,22 +54,22 @@ export interface ConnectionSample {
 
 export type Sample = ProbeSample | HolderSample | Mark | ConnectionSample
 
-/** What of a server's journal is about the services that hactl looks after. */
+/** Which lines of a server's journal are about the services that hactl looks after. */
 export interface JournalSubject {
-  /** For journalctl, word by word. */
+  /** Words for journalctl. */
   readonly matches: readonly string[]
   /** What is logged only because hactl asked. */
   readonly ownLooks: RegExp
 }
 
-/** What the journal of one server has of a drill's window. */
+/** What the journal of one server has from the time of a drill. */
 export interface ServerJournal {
   readonly server: string
   /** In the order in which they were logged. */
   readonly lines: readonly JournalLine[]
-  /** There were more; these are the last. */
+  /** True: there were more lines; these are the last. */
   readonly isCut: boolean
-  /** The server's wall clock less its uptime, in ms, when it was read: how its lines are laid on the samples' axis. */
+  /** The server's wall clock minus its uptime, in ms, when the journal was read. It puts the lines on the samples' axis. */
   readonly bootedAtMs: number | undefined
   /** Why the journal could not be read. */
   readonly problem: string | undefined
@@ -80,18 +80,18 @@ export interface JournalLine {
   readonly atMs: number
   /** Who logged it: "haproxy", "Keepalived_vrrp", "systemd". */
   readonly source: string
-  /** As it was logged: may hold anything. */
+  /** As it was logged. It may contain anything. */
   readonly message: string
 }
 
-/** How a server stands before and after a drill; equal means that the drill left nothing behind. */
+/** The state of a server before and after a drill; equal means that the drill left nothing behind. */
 export interface DrillState {
   readonly server: string
   /** systemd's ActiveState by unit name without ".service". */
   readonly units: Readonly<Record<string, string>>
-  /** The watched virtual addresses that stand on its interfaces. */
+  /** The watched virtual addresses that are on its interfaces. */
   readonly holds: readonly string[]
-  /** hactl's own transient units still there. */
+  /** hactl's own transient units that still exist. */
   readonly residue: readonly string[]
   /** First line of each watched file by path; undefined where it is missing. */
   readonly trackers?: Readonly<Record<string, string | undefined>>
@@ -102,8 +102,8 @@ export interface DrillState {
 }
 
 /**
- * Something a drill does to a server, with its way back. All texts are shell, made of hactl's constants and of words
- * from a closed vocabulary only: nothing an operator typed is in them.
+ * Something that a drill does to a server, with its undo. All texts are shell, made of hactl's constants and of words
+ * from a closed vocabulary only: nothing that an operator typed is in them.
  */
 export interface Disturbance {
   /** "stop haproxy". */
@@ -111,39 +111,39 @@ export interface Disturbance {
   /** "start haproxy". */
   readonly undoTitle: string
   readonly script: Script
-  /** Idempotent: may run twice, at once with itself, and where nothing was disturbed. */
+  /** Idempotent: it may run twice, at the same time as itself, and where nothing was disturbed. */
   readonly undo: Script
   /** Exits 0 once what was disturbed works again. */
   readonly confirm: Script
   /** What an operator runs on the server where hactl could not undo it. */
   readonly byHand: string
-  /** The server is expected to be gone before it answers: a lost connection is then what was wanted, not a fault. */
+  /** The server is expected to go down before it answers: a lost connection is then the expected result, not a fault. */
   readonly severs: boolean
-  /** The server boots: no timer outlives that, and it may take minutes until the undo can be confirmed. */
+  /** The server boots. No timer survives that, and the undo may be confirmed only minutes later. */
   readonly boots?: boolean
-  /** How long the script itself takes, in ms, where that is more than a moment. */
+  /** How long the script itself takes, in ms, where that is more than a few ms. */
   readonly lastsMs?: number
-  /** What must be there on the server: `script` exits 0 where it is. */
+  /** What the server must have: `script` exits 0 where the server has it. */
   readonly needs?: { readonly script: Script; readonly what: string; readonly fix: string }
 }
 
-/** A drill as its file declares it (playbooks/drills): what is disturbed where, and what must be seen. Never how. */
+/** A drill as its file declares it (playbooks/drills): what is disturbed where, and what must be seen. It never says how. */
 export interface DrillFile {
   readonly name: string
   readonly title: string
   /** A word that domain/failover/disturbances.ts knows. */
   readonly disturb: string
-  /** holder: who has the address; next: who should take it over; each-holder: whoever has it, in turn, until one server is left. */
+  /** holder: the server that has the address; next: the one that should take it over; each-holder: each holder in turn, until one server is left. */
   readonly on: 'holder' | 'next' | 'each-holder'
   readonly expect: DrillExpectation
-  /** What differs with the classic profile. */
+  /** What is different with the classic profile. */
   readonly classic?: Partial<DrillExpectation>
   /** Kills or reboots a server: left out of --all unless --destructive. */
   readonly destructive: boolean
 }
 
 export interface DrillExpectation {
-  /** next: another server must take the address over; nobody: it must stay where it is; either: both are right. */
+  /** next: another server must take the address over; nobody: the address must stay where it is; either: both are right. */
   readonly taker: 'next' | 'nobody' | 'either'
   /** The most holders that are right for longer than a second; 2: must be seen; either: may be seen. */
   readonly holders: 1 | 2 | 'either'
@@ -151,10 +151,10 @@ export interface DrillExpectation {
   readonly twoHoldersMs?: number
   /** How soon after the undo there must be one holder again, in ms; undefined: not judged. */
   readonly healsMs?: number
-  /** The most times that the address may come to another server, its way home counted; undefined: not judged. */
+  /** How often the address may move at the most, its way back included; undefined: not judged. */
   readonly moves?: number
-  /** The most probes that may be lost over the whole drill; undefined: the outage alone counts. */
+  /** How many probes may be lost over the whole drill at the most; undefined: only the outage is judged. */
   readonly lost?: number
-  /** What the failover detects here, for the predicted worst case: a word of domain/vrrp/outage.ts. */
+  /** The event that the failover must detect, for the predicted worst case: a word of domain/vrrp/outage.ts. */
   readonly event: string
 }

@@ -24,8 +24,8 @@ export interface Facts {
   readonly linkAddresses: readonly string[]
   /** ms since the epoch on the server's clock when it answered; undefined where what it said cannot be a time. */
   readonly clockMs: number | undefined
-  /** undefined where it cannot be told. */
+  /** undefined where it is not known. */
   readonly freeVarKiB: number | undefined
-  /** cloud-init still sets the server up. */
+  /** cloud-init is still setting the server up. */
   readonly cloudInitRuns?: boolean
 }

@@ -11,7 +11,7 @@ export interface Listener {
 
 /** The packet filter of a server, as its own programs print it. */
 export interface ObservedFirewall {
-  /** Its version, where ufw is switched on. */
+  /** ufw's version, where ufw is switched on. */
   readonly ufw: string | undefined
   readonly firewalld: boolean
   readonly netfilterPersistent: boolean

@@ -11,7 +11,7 @@ export interface ObservedFile {
   readonly mode: string
   readonly owner: string
   readonly group: string
-  /** Where it leads, if it is a symbolic link: all else here is of the file at its end. */
+  /** Its target, if it is a symbolic link. Everything else here describes the target. */
   readonly linkTo?: string | undefined
   /** undefined when larger than the probe carries (256 KiB) or not valid UTF-8. */
   readonly content: string | undefined
@@ -36,13 +36,13 @@ export interface ObservedService {
 
 export interface ObservedPackage {
   readonly installed: string | undefined
-  /** apt's, where it was asked: that is where a package is missing. */
+  /** apt's candidate. apt is asked only where a package is missing. */
   readonly candidate: string | undefined
-  /** Every version that apt knows, the newest first; undefined where it was not asked. */
+  /** Every version that apt knows, the newest first; undefined where apt was not asked. */
   readonly available?: readonly string[]
 }
 
-/** All that one probe of one server tells. */
+/** Everything that one probe of one server reports. */
 export interface ObservedNode {
   readonly server: string
   readonly facts: Facts
@@ -53,41 +53,41 @@ export interface ObservedNode {
   /** apt's package lists are missing or older than a day. */
   readonly aptListsStale: boolean
   readonly files: Readonly<Record<string, ObservedFile | undefined>>
-  /** Files that hactl's record on this server names, there or not; undefined where hactl keeps nothing there at all. */
+  /** Files that hactl's record on this server names, whether they exist or not; undefined where hactl keeps no record there. */
   readonly ownedPaths?: readonly string[]
   readonly services: Readonly<Record<Unit, ObservedService>>
   readonly sysctls: Readonly<Record<string, string | undefined>>
   readonly instances: readonly ObservedInstance[]
-  /** What the check script answered: its exit status; undefined where it is not there. */
+  /** The exit status of the check script; undefined where there is no check script. */
   readonly checkStatus: number | undefined
   /** Contents of the tracker files by name, trimmed; undefined entries are missing files. */
   readonly trackers: Readonly<Record<string, string | undefined>>
-  /** Whether the running keepalived watches the folder that the tracker files stand in now; undefined where none runs or it cannot be told. */
+  /** Whether the running keepalived watches the folder that the track files are in now; undefined where none runs or it is not known. */
   readonly trackersWatched?: boolean
   /**
    * What the running keepalived holds for each track file, by path, where the file did not change while it was asked. A file that is not
    * among them was not compared.
    */
   readonly trackersHeld?: Readonly<Record<string, number>>
-  /** Paths of track files that changed while keepalived was asked: what it answered may be older or newer than what they say. */
+  /** Paths of track files that changed while keepalived was asked: its answer may be older or newer than the files. */
   readonly trackersChanging?: readonly string[]
-  /** Who holds the cluster lock here, if anybody. */
+  /** The holder of the cluster lock on this server, if there is one. */
   readonly lock: LockInfo | undefined
-  /** Names of hactl's own transient units still there (undo timers, drills). */
+  /** Names of hactl's own transient units that still exist (undo timers, drills). */
   readonly residue: readonly string[]
-  /** The folders that the check script stands in, from / on. */
+  /** The folders above the check script, from / on. */
   readonly checkFolders: readonly { readonly path: string; readonly mode: string; readonly owner: string; readonly group: string }[]
-  /** Certificates that were asked for and whose end is known; undefined: there is none in that file. Empty where openssl is not there. */
+  /** Certificates that were asked for, with their end; undefined: the file has no certificate. Empty where openssl is missing. */
   readonly certificates: readonly { readonly path: string; readonly secondsLeft: number | undefined }[]
-  /** Runs that keep something on this server: unless one works just now, they ended half way. */
+  /** Runs that keep files on this server. Unless one of them is at work now, they ended half way. */
   readonly leftRuns: readonly string[]
-  /** Virtual addresses that the server's own network configuration has as well, and the files they stand in. */
+  /** Virtual addresses that the server's own network configuration contains as well, and the files that contain them. */
   readonly staticAddresses?: readonly { readonly address: string; readonly path: string }[]
-  /** Who answered for a virtual address that no keepalived looks after on this server. */
+  /** Who answered for a virtual address that this server's keepalived does not manage. */
   readonly neighbours: readonly Neighbour[]
-  /** TCP sockets that listen; undefined where it cannot be told. */
+  /** TCP sockets that listen; undefined where they are not known. */
   readonly listeners?: readonly Listener[]
   readonly firewall?: ObservedFirewall
-  /** How far this server's clock was ahead of the controller's when it answered, in ms; undefined where nobody compared them. */
+  /** How far this server's clock was ahead of the controller's when it answered, in ms; undefined where they were not compared. */
   readonly clockAheadMs?: number
 }

@@ -9,7 +9,7 @@ export type Action =
       readonly id: string
       readonly name: string
       readonly version: string | undefined
-      /** What apt is asked for where it is not its own candidate: a version, or its beginning and an asterisk. */
+      /** What apt is asked for, where that is not its own candidate: a version, or its beginning and an asterisk. */
       readonly pin?: string
       /** The version that is replaced; undefined where none is installed. */
       readonly from?: string
@@ -20,9 +20,9 @@ export type Action =
       readonly id: string
       readonly path: string
       readonly reason: string
-      /** What stands there now; undefined where nothing does or it is too large to show. */
+      /** The present content; undefined where there is no file or it is too large to show. */
       readonly before: string | undefined
-      /** sha256 of what stands there now; undefined where nothing does. The write is refused when it changed meanwhile. */
+      /** sha256 of the present content; undefined where there is no file. The write is refused when it changed meanwhile. */
       readonly beforeSha256: string | undefined
       readonly after: string
       readonly mode: string
@@ -31,7 +31,7 @@ export type Action =
       readonly masks: readonly string[]
       readonly validation: Validation | undefined
     }
-  /** The file is already as wanted but hactl had no record of it, or only mode/owner differ. */
+  /** The content is already as wanted, but hactl had no record of the file, or its mode or owner differ. */
   | {
       readonly kind: 'own-file'
       readonly id: string
@@ -70,7 +70,7 @@ export type Action =
       readonly kind: 'service'
       readonly id: string
       readonly unit: Unit
-      /** What must be done, in this order. stamp-only: it runs what is wanted, only the record is missing. */
+      /** What must be done, in this order. stamp-only: the service runs what is wanted, and only hactl's record of it is missing. */
       readonly steps: readonly ('daemon-reload' | 'enable' | 'start' | 'reload' | 'stamp')[]
       readonly loadedHash: string
       readonly whenActive: readonly Script[]
@@ -89,7 +89,7 @@ export interface ServerPlan {
   readonly unchanged: readonly Unchanged[]
 }
 
-/** How a keepalived change meets its peers (evidence V12). */
+/** How a change of keepalived.conf must reach the peers (evidence V12). */
 export type ChangeClass = 'none' | 'first-time' | 'local' | 'together' | 'outage'
 
 export interface Plan {
@@ -101,6 +101,6 @@ export interface Plan {
   readonly waves: readonly (readonly string[])[]
   /** Expected service interruption of the whole roll-out, in ms; 0 where none is expected. */
   readonly outageMs: number
-  /** What the operator should know before saying yes. */
+  /** What the operator should know before agreeing. */
   readonly warnings: readonly string[]
 }

@@ -12,7 +12,7 @@ export interface ManagedService {
   readonly config: string
   /** Its package puts a file there. */
   readonly shipsConfig: boolean
-  /** The resource by which peers refuse each other while it differs: its file comes last, and all servers load it at once. */
+  /** The resource that peers must have alike: they refuse each other while it differs. Its file is put last, and all servers load it at once. */
   readonly comparedId: string | undefined
   /** Before a reload; may leave variables for `loaded`. */
   readonly beforeReload: Script
@@ -24,7 +24,7 @@ export interface ManagedService {
   readonly putBack: Script
 }
 
-/** In the order in which an undo puts them back. */
+/** In the order in which an undo restores them. */
 export type ServiceTable = Readonly<Record<Unit, ManagedService>>
 
 /** What a look at a server asks of the services themselves: the engine knows neither whom it asks nor what the answer means. */

@@ -8,7 +8,7 @@ export interface WireLink {
   readonly multicast: boolean
   /** Addresses of the other servers. */
   readonly peers: readonly string[]
-  /** Whether its own packet filter may refuse to send. Only then that is tried: what is sent opens the way back for minutes. */
+  /** Whether its own packet filter may refuse to send. Sending is tried only then, because a packet that was sent opens the way back for minutes. */
   readonly mayRefuse: boolean
 }
 
@@ -23,6 +23,6 @@ export interface WireReport {
   readonly neighbours: readonly string[]
   /** Why this server's own packet filter does not send to these addresses. */
   readonly refused: Readonly<Record<string, string>>
-  /** VRRP routers that are heard, whoever they are. */
+  /** All VRRP routers that are heard, those of other clusters included. */
   readonly routers: readonly { readonly address: string; readonly virtualRouterId: number }[]
 }

@@ -1,4 +1,4 @@
-/** The real Download, over undici: node's own fetch knows no proxy in the oldest Node that hactl runs on. */
+/** The real Download, over undici: node's own fetch supports no proxy in the oldest Node that hactl runs on. */
 import { EnvHttpProxyAgent, request } from 'undici'
 import { HactlError } from '../errors.ts'
 import type { Download } from '../ports.ts'
@@ -41,7 +41,7 @@ export const systemDownload: Download = async (url, { maxBytes, timeoutMs, signa
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  // Several addresses were tried: the first says as much as all of them.
+  // Several addresses were tried: the first error says as much as all of them.
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
   return error.message === '' && 'code' in error ? String(error.code) : error.message
 }

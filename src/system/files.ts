@@ -1,4 +1,4 @@
-/** The real files. What an operator may name by mistake (a folder, a device, a pipe nobody writes into) never hangs hactl or fills the memory. */
+/** The real files. A path that an operator names by mistake (a folder, a device, a pipe without a writer) never makes hactl hang or fill the memory. */
 import { randomUUID } from 'node:crypto'
 import { access, constants, type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -22,7 +22,7 @@ export const systemFiles: Files = {
       const file = await open(staged, 'wx', mode)
       try {
         await file.writeFile(text)
-        // open() obeys the umask; what the caller asked for counts.
+        // open() applies the umask, but the caller asked for exactly this mode.
         await file.chmod(mode)
         await file.sync()
       } finally {
@@ -78,10 +78,10 @@ export const systemFiles: Files = {
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024
 const CHUNK_BYTES = 64 * 1024
-/** How long a pipe is left alone that has nothing to read yet. */
+/** The pause before a pipe that had nothing to read is tried again. */
 const PIPE_PAUSE_MS = 20
 
-/** A pipe gives what it holds only once, and an inventory may be wanted twice (check --servers). */
+/** A pipe can be read only once, and an inventory may be read twice (check --servers). */
 const piped = new Map<string, Buffer>()
 
 async function readWhole(path: string, { maxBytes = MAX_FILE_BYTES, signal }: Parameters<Files['read']>[1] = {}): Promise<Buffer> {
@@ -89,7 +89,7 @@ async function readWhole(path: string, { maxBytes = MAX_FILE_BYTES, signal }: Pa
   if (known !== undefined) return known
   const tooLarge = () => new UnusableFile(path, `it is larger than ${sizeText(maxBytes)}`)
   const { isPipe } = await assertReadable(path, maxBytes, tooLarge)
-  // Without O_NONBLOCK, opening and reading a pipe holds a thread that no signal can free, and exit() waits for that thread.
+  // Without O_NONBLOCK, opening and reading a pipe blocks a thread that no signal can free, and exit() waits for that thread.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   try {
     const info = await file.stat()
@@ -114,7 +114,7 @@ async function readWhole(path: string, { maxBytes = MAX_FILE_BYTES, signal }: Pa
   }
 }
 
-/** Looks before it opens: opening alone can do things to a device. */
+/** Looks at the path before it opens it: opening a device can already have effects. */
 async function assertReadable(path: string, maxBytes: number, tooLarge: () => UnusableFile): Promise<{ readonly isPipe: boolean }> {
   const info = await stat(path)
   if (info.isDirectory()) throw new UnusableFile(path, 'it is a folder')
