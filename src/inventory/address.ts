@@ -4,14 +4,14 @@ import ipaddr from 'ipaddr.js'
 
 export type Family = 4 | 6
 
-/** 4, 6, or undefined where the text is no address. No zone, no leading zeros: what ipaddr.js takes for an address is laxer than keepalived. */
+/** 4, 6, or undefined where the text is no address. No zone and no leading zeros: ipaddr.js accepts more than keepalived does. */
 export function familyOf(text: string): Family | undefined {
   if (isIPv4(text)) return 4
   if (isIPv6(text) && !text.includes('%')) return 6
   return undefined
 }
 
-/** One spelling for what names the same machine: RFC 5952 addresses, IPv4 in IPv6 as IPv4, names in lower case without the last dot. */
+/** One spelling for all that name the same machine: RFC 5952 addresses, IPv4 in IPv6 as IPv4, names in lower case without the last dot. */
 export function normalHost(host: string): string {
   if (familyOf(host) === undefined) return host.toLowerCase().replace(/\.$/, '')
   return ipaddr.process(host).toString()
@@ -35,7 +35,7 @@ export function parseAddressWithPrefix(text: string): AddressWithPrefix | undefi
   return { address, family, prefix }
 }
 
-/** What the address is of its network, where no server can have it: RFC 4291 section 2.6.1 names the IPv6 case. */
+/** The role of an address that no server can have, in its network; undefined for any other. RFC 4291 section 2.6.1 has the IPv6 case. */
 export function reservedRole(vip: AddressWithPrefix): 'network' | 'broadcast' | undefined {
   const { address, family, prefix } = vip
   if (prefix === undefined) return undefined
@@ -49,7 +49,7 @@ export function reservedRole(vip: AddressWithPrefix): 'network' | 'broadcast' | 
   return ipaddr.IPv6.networkAddressFromCIDR(cidr).toString() === ipaddr.parse(address).toString() ? 'network' : undefined
 }
 
-/** Whether two addresses with prefixes can be told apart as different networks; false where either has none. */
+/** Whether two addresses with prefixes are in different networks; false where either has no prefix. */
 export function areDifferentNetworks(a: AddressWithPrefix, b: AddressWithPrefix): boolean {
   if (a.family !== b.family) return true
   if (a.prefix === undefined || b.prefix === undefined) return false

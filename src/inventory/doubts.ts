@@ -1,4 +1,4 @@
-/** What works and will surprise: one function per warning, over whatever of the file is valid by itself. */
+/** What works but may surprise: one function per warning, over all parts of the file that are valid by themselves. */
 import { familyOf } from './address.ts'
 import type { InventoryDraft } from './draft.ts'
 import type { Finding } from './findings.ts'
@@ -64,7 +64,7 @@ function authPassIsShort(inventory: InventoryDraft): readonly Finding[] {
   })
 }
 
-/** What keepalived does to a VRRP password that it can read; for secrets from elsewhere, once they are known. */
+/** What keepalived does to a VRRP password that is too long. A secret from elsewhere is judged once its value is known. */
 export function authPassDoubt(value: string): string | undefined {
   if (value.length <= AUTH_PASS_BYTES) return undefined
   return `keepalived takes the first ${AUTH_PASS_BYTES} characters of the password and ignores the rest`
@@ -76,7 +76,7 @@ function becomePasswordIsUsed(inventory: InventoryDraft): readonly Finding[] {
     .map(({ path }) => ({ path, part: 'key', message: 'is never used: become is false', fix: 'remove it, or set become: true' }))
 }
 
-/** Two servers with one priority that lose sight of the master at once are both master for a moment (keepalived: the higher address wins). */
+/** Two servers of one priority that lose the master at the same time are both master for a moment (keepalived: the higher address wins). */
 function prioritiesDiffer(inventory: InventoryDraft): readonly Finding[] {
   return instancesOf(inventory).flatMap(({ instance, path }) =>
     repeated(
@@ -148,7 +148,7 @@ function frontendsLeadSomewhere(inventory: InventoryDraft): readonly Finding[] {
   )
 }
 
-/** HAProxy opens each bind with SO_REUSEPORT: the kernel then shares out connections between two that are alike. */
+/** HAProxy opens each bind with SO_REUSEPORT: the kernel then distributes connections among equal binds. */
 function bindsAreUnique(inventory: InventoryDraft): readonly Finding[] {
   const binds = (inventory.haproxy?.frontends ?? []).flatMap((frontend, at) =>
     (frontend?.bind ?? []).flatMap((bind, i) =>

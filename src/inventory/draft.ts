@@ -1,4 +1,4 @@
-/** What is left of an inventory when everything that its schema refused is taken out: the rules look at the rest all the same. */
+/** What is left of an inventory when everything that its schema refused is taken out: the rules still judge the rest. */
 import type { Finding } from './findings.ts'
 import type { InventoryInput } from './schema.ts'
 import type { YamlPath } from '../yaml.ts'
@@ -12,7 +12,7 @@ export type Draft<T> = T extends readonly (infer Item)[]
 
 export type InventoryDraft = Draft<InventoryInput>
 
-/** A copy of `value` in which refused values are undefined, so that their keys still show that something was meant, and refused keys are gone. */
+/** A copy of `value` without the refused keys. Refused values are undefined, and their keys still show that something was meant. */
 export function withoutRefused(value: unknown, refused: readonly Finding[]): InventoryDraft {
   // JSON because the copy must not share what two aliases share: taking a value out of one would take it out of both.
   const copy: unknown = JSON.parse(JSON.stringify(value ?? {}))

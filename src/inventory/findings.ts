@@ -1,16 +1,16 @@
-/** What reading an inventory found, before it has a line: a path, which side of the colon, and the words for it. */
+/** Findings about an inventory before they have a line: a path, the side of the colon, and the words. */
 import type { Issue } from './inventory.ts'
 import type { YamlDocument, YamlPath } from '../yaml.ts'
 
 export interface Finding {
   readonly path: YamlPath
-  /** Which side of the colon the finding is about; 'value' unless told. */
+  /** Which side of the colon the finding is about; the default is 'value'. */
   readonly part?: 'key' | 'value'
   readonly message: string
   readonly fix?: string
 }
 
-/** "servers[1].host"; keys that are no plain words are quoted: priority["lb.example.com"]. */
+/** "servers[1].host". Keys that are not plain words are quoted: priority["lb.example.com"]. */
 export function pathText(path: YamlPath): string {
   let text = ''
   for (const step of path) {
@@ -21,7 +21,7 @@ export function pathText(path: YamlPath): string {
   return text
 }
 
-/** A value of the file as a message may show it: short, and with nothing in it that a terminal would obey. */
+/** A value of the file as a message may show it: short, and without control characters for a terminal. */
 export function quoted(value: unknown): string {
   const json = JSON.stringify(value) ?? String(value)
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for

@@ -1,12 +1,12 @@
 /**
- * The grammar of every text an inventory may hold. Each xIssue says what the text must be, or undefined where it is that.
- * They are lists of what is allowed, so that no accepted text can end a line, a word, a quote or a shell argument early.
+ * The grammar of every text that an inventory may hold. Each xIssue gives what the text must be, or undefined where the text is valid.
+ * They list what is allowed, so that no accepted text can end a line, a word, a quote or a shell argument early.
  */
 import { familyOf, notUnicast, parseAddressWithPrefix } from './address.ts'
 
 export type Grammar = (text: string) => string | undefined
 
-/** Names that plain objects answer to without having them: as a server's name they would be found in every map. */
+/** Names that every plain object has by inheritance: as a server's name they would be found in every map. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set(['controller', ...Object.getOwnPropertyNames(Object.prototype)])
 
 function pattern(allowed: RegExp, must: string): Grammar {
@@ -39,7 +39,7 @@ export const pathIssue = pattern(
   'must be a path of letters, digits and . _ - + @ , = : /, which may begin with ~/',
 )
 
-/** Where something of the operator's may stand on a server. The name is what its copies are told apart by. */
+/** A path on a server for a file of the operator. */
 export const serverFileIssue = pattern(
   /^\/etc\/(?:[A-Za-z0-9_][A-Za-z0-9._-]*\/)*[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/,
   'must be a path under /etc of letters, digits and . _ - /',

@@ -1,4 +1,4 @@
-/** What schema.ts says, in the forms that others read: JSON Schema for editors, a list of fields for the manual, known keys for suggestions. */
+/** The content of schema.ts in other forms: JSON Schema for editors, a list of fields for the manual, known keys for suggestions. */
 import * as z from 'zod'
 import { inventorySchema } from './schema.ts'
 
@@ -18,9 +18,9 @@ export interface JsonSchema {
   readonly minimum?: number
   readonly maximum?: number
   readonly minItems?: number
-  /** schema.ts's own: prose about what holds where the key is absent. */
+  /** schema.ts's own: what applies where the key is absent, as prose. */
   readonly normally?: string
-  /** schema.ts's own: what stands above the key in a written inventory. */
+  /** schema.ts's own: the comment above the key in a written inventory. */
   readonly comment?: string
 }
 
@@ -63,7 +63,7 @@ export function inventoryJsonSchema(): JsonSchema {
   return { ...($schema === undefined ? {} : { $schema }), title: 'hactl inventory', ...rest }
 }
 
-/** The sections of a written inventory in their order: a key at the top and what stands above it. */
+/** The sections of a written inventory in their order: a top-level key and the comment above it. */
 export function inventorySections(): readonly { readonly key: string; readonly comment: string }[] {
   return Object.entries(raw().properties ?? {}).map(([key, { comment, description = '' }]) => ({ key, comment: comment ?? description }))
 }
@@ -113,7 +113,7 @@ function typeOf(schema: JsonSchema): string {
   }
 }
 
-/** The keys that a mapping at this path may have; none where it is no section of the schema. */
+/** The keys that a mapping at this path may have; empty where the path is no section of the schema. */
 export function knownKeys(path: readonly (string | number)[]): readonly string[] {
   let schemas: readonly JsonSchema[] = [raw()]
   for (const step of path) {

@@ -14,9 +14,9 @@ export interface ParsedInventory {
   /** undefined where there are issues. */
   readonly inventory: Inventory | undefined
   readonly issues: readonly Issue[]
-  /** What works and will surprise. */
+  /** What works but may surprise. */
   readonly warnings: readonly Issue[]
-  /** haproxy.config where it is a path, whatever else is wrong: the file is looked for all the same. */
+  /** haproxy.config where it is a path. The file is looked for whatever else is wrong. */
   readonly haproxyConfig: string | undefined
 }
 
@@ -60,11 +60,11 @@ function notAMapping(document: YamlDocument, fileName: string): Finding {
   }
 }
 
-/** So many problems are one problem: the wrong file. */
+/** More problems than this are one problem: it is the wrong file. */
 const MAX_ISSUES = 200
 
 function inFileOrder(issues: readonly Issue[]): readonly Issue[] {
-  // toSorted keeps the order of equals: what was found first stands first.
+  // toSorted keeps the order of equals: what was found first comes first.
   const sorted = issues.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
   const more = sorted.length - MAX_ISSUES
   return more > 0 ? [...sorted.slice(0, MAX_ISSUES), { path: '', message: `and ${more} more` }] : sorted

@@ -1,4 +1,4 @@
-/** Inventory -> inventory.yml as an operator would like to find it: in the order of the manual, with a word on every section. */
+/** Inventory -> inventory.yml for people: in the order of the manual, with a comment on every section. */
 import type { Inventory, InventoryInstance } from './inventory.ts'
 import { inventorySections, knownKeys } from './json-schema.ts'
 import { renderYamlInline } from '../yaml.ts'
@@ -7,7 +7,7 @@ import { renderYamlInline } from '../yaml.ts'
 const LINE_WIDTH = 100
 
 /**
- * inventory.yml whose parse gives `inventory` again. `notes` become comments at its head, one line each.
+ * The inventory.yml that parses to `inventory` again. `notes` become comments at its head, one line each.
  */
 export function renderInventory(inventory: Inventory, notes: readonly string[] = []): string {
   const head = ['Inventory for hactl. Check it with: hactl check', ...notes].flatMap(note => note.split(/\r\n|\r|\n/))
@@ -28,7 +28,7 @@ function inOrder(instance: InventoryInstance): object {
   return Object.fromEntries(Object.entries(instance).toSorted(([a], [b]) => keys.indexOf(a) - keys.indexOf(b)))
 }
 
-/** `key: value` in one line where it fits and reads well; else a block with the same rule for what is in it. */
+/** `key: value` in one line where it fits and is easy to read; else a block, whose content follows the same rule. */
 function renderEntry(key: string, value: unknown, indent: string): string {
   const inline = `${indent}${renderYamlInline(key)}: ${inlineValue(value)}`
   if (typeof value !== 'object' || value === null || Object.keys(value).length === 0) return inline
@@ -53,12 +53,12 @@ function renderBlock(value: object, indent: string): string {
     .join('\n')
 }
 
-/** A secret's source and the like: `{ env: NAME }` is one thing and stays in one line. */
+/** A secret's source and the like: `{ env: NAME }` is kept in one line. */
 function isSource(value: object): boolean {
   return ['env', 'file', 'command', 'literal'].some(key => Object.hasOwn(value, key))
 }
 
-/** Nothing deeper in it than a small mapping or list of plain values. */
+/** Whether it contains nothing deeper than a small mapping or list of plain values. */
 function isSimple(value: object): boolean {
   const depth = (below: unknown): number =>
     typeof below !== 'object' || below === null ? 0 : 1 + Math.max(0, ...Object.values(below).map(depth))

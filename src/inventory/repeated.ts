@@ -1,4 +1,4 @@
-/** Finding what stands twice in an inventory. */
+/** Finds values that an inventory has twice. */
 import type { Finding } from './findings.ts'
 import { pathText } from './findings.ts'
 import type { YamlPath } from '../yaml.ts'
@@ -10,7 +10,7 @@ export interface Entry {
   readonly as?: string
 }
 
-/** A finding at every entry whose value an earlier one has. */
+/** A finding at every entry that has the value of an earlier one. */
 export function repeated(entries: readonly Entry[], message: (first: Entry, again: Entry) => string, fix: string): readonly Finding[] {
   const seen = new Map<string, Entry>()
   return entries.flatMap(entry => {

@@ -1,4 +1,4 @@
-/** What the parts of an inventory must be to one another: one function per rule, each over whatever of the file is valid by itself. */
+/** How the parts of an inventory must fit together: one function per rule, over all parts of the file that are valid by themselves. */
 import { normalHost } from './address.ts'
 import type { InventoryDraft } from './draft.ts'
 import type { Finding } from './findings.ts'
@@ -144,7 +144,7 @@ function haproxyIsDescribedOnce(inventory: InventoryDraft): readonly Finding[] {
       },
     ]
   }
-  // Object.hasOwn: a value that was refused was meant all the same.
+  // Object.hasOwn: the operator meant something even where the value was refused.
   if (Object.hasOwn(haproxy, 'config') || Object.hasOwn(haproxy, 'frontends')) return []
   return [
     {
@@ -197,7 +197,7 @@ function proxyNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
   ]
 }
 
-/** By name: two that are called the same are hard to tell apart in a plan, and none may stand where hactl puts a file of its own. */
+/** By name: two files with one name are hard to tell apart in a plan, and none may have the path of a file of hactl's own. */
 function certificatesAreApart(inventory: InventoryDraft): readonly Finding[] {
   const paths = (inventory.certificates ?? []).map((certificate, at) => ({ value: certificate?.path, path: ['certificates', at, 'path'] }))
   const names = paths.map(({ value, path }) => ({ path, value: value?.slice(value.lastIndexOf('/') + 1) }))

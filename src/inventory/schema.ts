@@ -1,6 +1,6 @@
 /**
  * The shape of inventory.yml. The one source of its keys: their types, the JSON Schema, the manual's table, the comments of a written
- * inventory and "did you mean" are made from it. Keys stand in the order in which hactl writes them.
+ * inventory and "did you mean" are made from it. Keys are in the order in which hactl writes them.
  * Every message begins with "must", so that parse.ts can finish the sentence with what was found.
  */
 import * as z from 'zod'
@@ -32,8 +32,8 @@ import {
 } from './grammar.ts'
 
 /**
- * A key's documentation. `normally` says what holds where the key is absent; it is prose, not a JSON value. A key at the top may have a
- * `comment` beside them: what stands above it in an inventory that hactl writes, where that is not the description.
+ * A key's documentation. `normally` says what applies where the key is absent, as prose and not as a JSON value. A top-level key may also
+ * have a `comment`: the comment above it in an inventory that hactl writes, where that is not the description.
  */
 function doc(description: string, normally?: string): { description: string; normally?: string } {
   return normally === undefined ? { description } : { description, normally }
@@ -65,7 +65,7 @@ function word<const Words extends readonly [string, ...string[]]>(...words: Word
   return z.enum(words, { error: `must be ${words.join(' or ')}` })
 }
 
-/** Bounded, so that no file keeps `check` busy: an advert has room for 255 addresses, and nobody writes more by hand. */
+/** Bounded, so that no file keeps `check` busy. An advert has room for 255 addresses, and nobody writes more by hand. */
 function list<Item extends z.ZodType>(item: Item, max = 255) {
   return z
     .array(item, { error: 'must be a list' })
@@ -83,7 +83,7 @@ function section<Shape extends z.ZodRawShape>(shape: Shape) {
 
 const optional = z.exactOptional
 
-/** What a secret may be: its source, or the text itself, which `check` warns about. */
+/** A secret: its source, or the text itself, which `check` warns about. */
 function secret(literalIssue: Grammar) {
   const literal = text(literalIssue)
   return z.union(

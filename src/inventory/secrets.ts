@@ -1,15 +1,15 @@
-/** From where a secret is to its value. No error shows a value, what a command printed, or the command, whose words may hold one. */
+/** Source of a secret -> its value. No error shows a value, the output of a command, or the command, whose words may contain a secret. */
 import { isAbsolute, join } from 'node:path'
 import { asHactlError, HactlError, UnusableFile } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import type { SecretSource } from './inventory.ts'
 
 const COMMAND_TIMEOUT_MS = 30_000
-/** Status of a command that was stopped at its limit; timeout(1) has the same. */
+/** Status of a command that was stopped at its limit, as timeout(1) has it. */
 const TIMED_OUT = 124
-/** A password is short: more than this is the wrong file. */
+/** A password is short: a file with more than this is the wrong file. */
 const MAX_BYTES = 4096
-/** Bits of a file's mode that let others than its owner and group read it. */
+/** Bits of a file's mode that let users outside its owner and group read it. */
 const WORLD_READABLE = 0o004
 
 export interface SecretDeps {
@@ -26,12 +26,12 @@ export interface SecretDeps {
     argv: readonly string[],
     options: { timeoutMs: number },
   ) => Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>
-  /** Permission bits of a file; without it nobody is warned of a secret that all may read. */
+  /** Permission bits of a file. Without this function there is no warning about a secret that all users may read. */
   readonly fileMode?: (path: string) => Promise<number | undefined>
   readonly warn?: (message: string) => void
 }
 
-/** The secret that a source leads to. Throws E_SECRET where it cannot be had, is empty or has more than one line. */
+/** The secret at a source. Throws E_SECRET where it cannot be read, is empty or has more than one line. */
 export async function resolveSecret(source: SecretSource, deps: SecretDeps): Promise<Secret> {
   if ('env' in source) return checked(fromEnvironment(source.env, deps), deps)
   if ('file' in source) return checked(await fromFile(source.file, deps), deps)
@@ -75,7 +75,7 @@ async function fromCommand(command: string, deps: SecretDeps): Promise<string> {
   const result = await deps.localCommand(['sh', '-c', command], { timeoutMs: COMMAND_TIMEOUT_MS }).catch((thrown: unknown) => {
     const error = asHactlError(thrown)
     if (error.code === 'E_INTERRUPTED') throw error
-    // No cause: the message of a command that failed may quote what it was given or what it printed.
+    // No cause: the error of a failed command may quote its input or its output.
     throw refuse(deps, 'the command could not be run', runByHand)
   })
   if (result.code === TIMED_OUT) throw refuse(deps, `the command did not end within ${COMMAND_TIMEOUT_MS / 1000} s`, runByHand)

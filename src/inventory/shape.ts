@@ -8,7 +8,7 @@ import type * as z from 'zod'
 type ZodIssue = z.core.$ZodIssue
 type Path = readonly (string | number)[]
 
-/** `authentication` too: a password written straight under it must not be shown either. */
+/** `authentication` too: a password written directly under it must not be shown either. */
 const SECRET_KEYS: ReadonlySet<string> = new Set(['authentication', 'auth_pass', 'become_password'])
 const SECRET_SOURCES = ['env', 'file', 'command', 'literal'] as const
 
@@ -41,14 +41,14 @@ function findingsFor(issue: ZodIssue, base: Path, root: unknown): readonly Findi
   }
 }
 
-/** More unknown keys than this in one mapping are no slips: it is another kind of file. */
+/** More unknown keys than this in one mapping are no typing errors: it is another kind of file. */
 const MAX_UNKNOWN = 50
 
 function unknownKeys(keys: readonly string[], path: Path, parent: unknown): readonly Finding[] {
   const known = [...new Set(knownKeys(path))]
   const free = known.filter(key => typeof parent !== 'object' || parent === null || !Object.hasOwn(parent, key))
   const findings: readonly Finding[] = keys.slice(0, MAX_UNKNOWN).map(key => {
-    // What stands in the mapping already is the likelier slip only where nothing else is near.
+    // A key that the mapping already has is suggested only where no other key is near.
     const meant = nearestWord(key, free) ?? nearestWord(key, known)
     return {
       path: [...path, key],
@@ -87,7 +87,7 @@ function fixFor(path: Path, value: unknown, must: string): string | undefined {
   return undefined
 }
 
-/** Codes that say an alternative of a union was not meant at all. */
+/** Codes of an alternative of a union that the operator did not mean at all. */
 const ALTERNATIVES: ReadonlySet<string> = new Set(['invalid_type', 'invalid_value'])
 
 /** Reports the alternative that the operator was writing, not all of them. */

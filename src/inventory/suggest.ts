@@ -1,6 +1,6 @@
-/** The word an operator most likely meant, for "did you mean", or the words there are to choose from. */
+/** The word that an operator most likely meant, for "did you mean", or the words to choose from. */
 
-/** The nearest of the known words, or undefined where none is near enough to be a slip of the finger. */
+/** The nearest of the known words, or undefined where none is near enough for a typing error. */
 export function nearestWord(word: string, known: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined
   const wanted = word.toLowerCase().replaceAll('-', '_')

@@ -1,4 +1,4 @@
-/** Rules about vrrp_instances: one function each, over whatever of the file is valid by itself. */
+/** Rules about vrrp_instances: one function each, over all parts of the file that are valid by themselves. */
 import { areDifferentNetworks, familyOf, normalHost, parseAddressWithPrefix, reservedRole } from './address.ts'
 import type { AddressWithPrefix } from './address.ts'
 import type { Draft, InventoryDraft } from './draft.ts'
@@ -10,7 +10,7 @@ import type { YamlPath } from '../yaml.ts'
 
 type InstanceDraft = Draft<InventoryInput['vrrp_instances'][number]>
 
-/** Instances that are there, with their paths. */
+/** The instances that the draft has, with their paths. */
 export function instancesOf(inventory: InventoryDraft): readonly { readonly instance: InstanceDraft; readonly path: YamlPath }[] {
   return (inventory.vrrp_instances ?? []).flatMap((instance, at) =>
     instance === undefined ? [] : [{ instance, path: ['vrrp_instances', at] }],
@@ -57,7 +57,7 @@ function instanceNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
   )
 }
 
-/** RFC 5798 section 5.2.3: the number tells routers on one link apart; IPv4 and IPv6 count apart. */
+/** RFC 5798 section 5.2.3: the number distinguishes routers on one link; IPv4 and IPv6 are counted separately. */
 function routerIdsAreUnique(inventory: InventoryDraft): readonly Finding[] {
   const instances = instancesOf(inventory)
   return instances.flatMap((later, at) => {
