@@ -1,4 +1,4 @@
-/** From what a run saw to what its reports say: every figure, text and time, clean and on one axis. */
+/** What a run saw -> what its reports say: every figure, text and time, clean and on one axis. */
 import { DRILL_UNITS } from '../domain/failover/drill.ts'
 import { type Verdict, wasRun } from '../domain/failover/verdict.ts'
 import { endOf, markAt } from '../domain/failover/timeline.ts'
@@ -33,16 +33,16 @@ export interface DrillFacts extends Omit<Verdict, 'findings'> {
   readonly maxOutageMs: number | undefined
   /** One line: who took over, how long nobody answered, what was lost. */
   readonly summary: string
-  /** What the axis counts from: a drill that ended before its disturbance has none. */
+  /** Time 0 of the axis: the disturbance, or the beginning of a drill that ended before its disturbance. */
   readonly zero: 'disturbance' | 'beginning'
   /** From the first to the last thing seen; undefined where it was refused. */
   readonly axis: { readonly fromMs: number; readonly toMs: number } | undefined
   readonly marks: readonly MarkFact[]
   readonly lanes: readonly ServerLane[]
-  /** What each server said at each look, as it arrived; the lanes are smoothed by the servers' own clocks. */
+  /** What each server reported at each look, as it arrived. The lanes are smoothed by the servers' own clocks. */
   readonly looks: readonly HolderSample[]
   readonly probeLanes: readonly ProbeLane[]
-  /** Long-lived connections are counted apart from the probes, each of which is a new one. */
+  /** Long-lived connections are counted apart from the probes, each of which is a new connection. */
   readonly keptLanes: readonly KeptLane[]
   readonly connectionEvents: readonly ConnectionSample[]
   readonly interruptions: readonly Interruption[]
@@ -50,7 +50,7 @@ export interface DrillFacts extends Omit<Verdict, 'findings'> {
   /** The same of the long-lived connections that were cut. */
   readonly cuts: readonly ErrorGroup[]
   readonly journal: readonly JournalFact[]
-  /** What is missing of the journal, one line each. */
+  /** What is missing from the journals, one line each. */
   readonly journalGaps: readonly string[]
 }
 
@@ -71,7 +71,7 @@ export interface ErrorGroup {
 
 export interface JournalFact extends JournalLine {
   readonly server: string
-  /** Since the disturbance; undefined where the server's clock could not be laid on the axis. */
+  /** Since the disturbance; undefined where the server's clock could not be put on the axis. */
   readonly sinceMs: number | undefined
 }
 
@@ -196,7 +196,7 @@ function journalFacts(journal: ServerJournal, { samples }: DrillAccount, since: 
   }))
 }
 
-/** What is not on the axis stands after what is. */
+/** Lines that are not on the axis come after those that are. */
 function timeOf({ sinceMs, atMs }: JournalFact): number {
   return sinceMs ?? atMs
 }
@@ -223,7 +223,7 @@ export function originRows({ origins = [] }: DrillFacts): readonly (readonly str
 
 export const ORIGIN_HEAD: readonly string[] = ['asked from', 'probes lost', 'outage']
 
-/** The head of the one table over all drills. */
+/** The head of the table of all drills. */
 export const SUMMARY_HEAD: readonly string[] = [
   'drill',
   'address',

@@ -1,4 +1,4 @@
-/** The report for people: one page that fetches nothing and runs nothing. */
+/** The report for people: one page that loads no other file and runs no code. */
 import {
   type DrillFacts,
   type ErrorGroup,
@@ -18,7 +18,7 @@ import { escapeMarkup, formatClock, formatOffset } from './text.ts'
 import type { Frame } from './svg-parts.ts'
 import { renderTimeline } from './timeline-svg.ts'
 
-/** A drawing of the whole drill is followed by a closer one where what matters takes less of it than this. */
+/** A drawing of the whole drill is followed by a closer one where the part that matters takes less of it than this. */
 const CLOSER_BELOW = 0.4
 const AROUND_MS = 400
 
@@ -133,7 +133,7 @@ ${renderTimeline(drill, closer, `${about}; the moments around the disturbance`)}
   }`
 }
 
-/** From shortly before the disturbance until somebody else has the address and answers. */
+/** From shortly before the disturbance until another server has the address and answers. */
 function closerFrame(drill: DrillFacts, whole: Frame): Frame | undefined {
   const taken = drill.lanes.flatMap(lane =>
     lane.server === drill.to ? lane.holds.filter(span => span.toMs >= 0).map(span => span.fromMs) : [],
@@ -186,7 +186,7 @@ function errors(caption: string, what: string, groups: readonly ErrorGroup[]): s
   )
 }
 
-/** First, because it is what most readers came for; a single drill says the same beneath its own name. */
+/** It comes first, because most readers came for it. A single drill has the same figures under its own name. */
 function allDrills(facts: RunFacts): string {
   if (facts.drills.length < 2) return ''
   const rows = facts.drills.map(summaryRow)
@@ -203,7 +203,7 @@ function allDrills(facts: RunFacts): string {
 </section>`
 }
 
-/** On a phone every row is a card; the roles keep it a table for whoever has it read out. */
+/** On a phone every row is a card. The roles keep it a table for screen readers. */
 function table(
   caption: string,
   head: readonly string[],

@@ -3,12 +3,12 @@ import { type DrillFacts, type ErrorGroup, factsOf } from './facts.ts'
 import type { Span } from './lanes.ts'
 import type { FailoverRun } from './record.ts'
 
-/** Grows when a key changes its meaning or goes away; new keys may appear within one version. */
+/** Incremented when a key changes its meaning or goes away. New keys may appear within one version. */
 const REPORT_VERSION = 1
 
 /**
- * One JSON object. Keys are those of `verify-failover --json`, all times are ms since what `since` of their drill says, what is not
- * known is null. Samples are tables: `columns` names what stands in each of `rows`.
+ * One JSON object. Keys are those of `verify-failover --json`. All times are ms since what `since` of their drill says. What is not
+ * known is null. Samples are tables: `columns` names the values in each of `rows`.
  */
 export function renderJsonReport(run: FailoverRun): string {
   const facts = factsOf(run)

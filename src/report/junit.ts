@@ -1,4 +1,4 @@
-/** The report for CI servers, in the XML that JUnit began and Jenkins, GitLab and others read (Jenkins' junit-10.xsd). */
+/** The report for CI servers, in JUnit's XML, which Jenkins, GitLab and others read (Jenkins' junit-10.xsd). */
 import { type DrillFacts, factsOf, type RunFacts } from './facts.ts'
 import type { FailoverRun } from './record.ts'
 import { escapeMarkup, formatClock, formatOffset } from './text.ts'
@@ -28,7 +28,7 @@ ${stopped === 0 ? '' : `${runCase(facts)}\n`}</testsuite>
 `
 }
 
-/** What ended the run early belongs to no drill, and must not look green. */
+/** The problem that ended the run early belongs to no drill, and must not look green. */
 function runCase({ cluster, problems }: RunFacts): string {
   const error = `<error type="run" message=${attribute(problems[0] ?? '')}>${escapeMarkup(problems.join('\n'))}</error>`
   return `<testcase classname=${attribute(`verify-failover.${cluster}`)} name="the whole run" time="0.000">\n${error}\n</testcase>`
@@ -90,7 +90,7 @@ function outcome(drill: DrillFacts): string {
   }
 }
 
-/** The drill in lines: what it was, its figures, its marks and interruptions, the journal. */
+/** The drill as lines: what it was, its figures, its marks and interruptions, the journal. */
 function story(drill: DrillFacts): string {
   return [
     drill.title,

@@ -1,8 +1,8 @@
-/** What each server, each place that probes came from and each long-lived connection went through, as spans on one axis. */
+/** The states over time of each server, each place that probes came from and each long-lived connection, as spans on one axis. */
 import { alignHolders, holdIntervals, probesOf, SILENT_AFTER_MS, type Window } from '../domain/failover/timeline.ts'
 import type { ConnectionSample, HolderSample, Sample } from '../state/drill.ts'
 
-/** Something was so from the first look that showed it to the last. */
+/** A state that lasted from the first look that showed it to the last. */
 export interface Span {
   readonly fromMs: number
   readonly toMs: number
@@ -13,9 +13,9 @@ export interface ServerLane {
   readonly server: string
   /** When it held the address, by what was seen. */
   readonly holds: readonly Span[]
-  /** systemd's ActiveState over time, by unit; "unknown" where no look tells. */
+  /** systemd's ActiveState over time, by unit; "unknown" where no look shows it. */
   readonly units: Readonly<Record<string, readonly Span[]>>
-  /** When nothing is known of it: "unreachable" where its connection was lost, "silent" where it only said nothing. */
+  /** When nothing is known about the server: "unreachable" where its connection was lost, "silent" where only samples are missing. */
   readonly silences: readonly Span[]
 }
 
@@ -36,7 +36,7 @@ export interface ProbeLane {
 /** The long-lived connections of one place. */
 export interface KeptLane {
   readonly from: string
-  /** From their opening to their cut, or to the last thing seen; by the number of the connection. */
+  /** From their opening to their cut, or to the last thing seen, by the number of the connection. */
   readonly connections: readonly (readonly Span[])[]
   readonly opened: number
   readonly cuts: readonly Cut[]
@@ -75,7 +75,7 @@ export function serverLane(
   }
 }
 
-/** A state lasts until the look that shows another one, or until the server falls silent. */
+/** A state lasts until the look that shows another state, or until the server falls silent. */
 function unitSpans(looks: readonly HolderSample[], unit: string, endMs: number): readonly Span[] {
   const spans: Span[] = []
   looks.forEach((look, index) => {
@@ -103,7 +103,7 @@ function silencesOf(looks: readonly HolderSample[], endMs: number): readonly Spa
   return spans
 }
 
-/** The probes by where they came from, in the order of their sending. */
+/** The probes by the place that they came from, in the order in which they were sent. */
 export function probeLanes(samples: readonly Sample[]): readonly ProbeLane[] {
   const lanes = new Map<string, Probe[]>()
   for (const { from, sentMs, tookMs, ok, error } of probesOf(samples)) {
@@ -114,7 +114,7 @@ export function probeLanes(samples: readonly Sample[]): readonly ProbeLane[] {
   return [...lanes].map(([from, probes]) => ({ from, probes }))
 }
 
-/** The long-lived connections by where they came from. */
+/** The long-lived connections by the place that they came from. */
 export function keptLanes(samples: readonly Sample[], endMs: number): readonly KeptLane[] {
   const kept = samples.filter(sample => sample.kind === 'connection')
   return [...new Set(kept.map(sample => sample.from))].map(from => {
@@ -164,7 +164,7 @@ export function interruptionsOf(lane: ProbeLane, failure: Window): readonly Inte
   return found
 }
 
-/** What to add to a server's uptime to get to the samples' axis, by its last boot; undefined where no sample tells. */
+/** The offset from a server's uptime to the samples' axis, by its last boot; undefined where no sample shows it. */
 export function uptimeOffset(samples: readonly Sample[], server: string): number | undefined {
   let offset: number | undefined
   let later: number | undefined

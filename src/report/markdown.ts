@@ -1,4 +1,4 @@
-/** The report for a ticket: GitHub-flavoured Markdown, which still reads well as plain text. */
+/** The report for a ticket: GitHub-flavoured Markdown, which can also be read as plain text. */
 import { formatMs } from '../words.ts'
 import { type DrillFacts, type ErrorGroup, factsOf, ORIGIN_HEAD, originRows, SUMMARY_HEAD, summaryRow } from './facts.ts'
 import type { FailoverRun } from './record.ts'
@@ -113,7 +113,7 @@ function bullets(items: readonly string[]): readonly string[] {
   return items.length === 0 ? [] : [items.map(item => `- ${escapeLine(item)}`).join('\n')]
 }
 
-/** The fence is longer than any row of backquotes in it, so that nothing in it can end it. */
+/** The fence is longer than any row of backquotes in the text, so that no line of the text can end it. */
 function fenced(lines: readonly string[]): readonly string[] {
   if (lines.length === 0) return []
   const longest = Math.max(0, ...lines.flatMap(line => [...line.matchAll(/`+/g)].map(match => match[0].length)))
@@ -126,12 +126,12 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${' --- |'.repeat(head.length)}`, ...rows.map(line)].join('\n')
 }
 
-/** What Markdown or the HTML in it would take for markup, or for a link (CommonMark 2.4, backslash escapes). */
+/** Characters that Markdown, or HTML within it, would take for markup or for a link (CommonMark 2.4, backslash escapes). */
 function escapeMarkdown(text: string): string {
   return text.replace(/[\\`*_{}[\]<|~&#!]/g, character => `\\${character}`).replace(/https?:\/\//g, found => found.replace(':', '\\:'))
 }
 
-/** The same for text at the beginning of a line, where it could open a list, a quotation or an underline. */
+/** The same for text at the beginning of a line, where it could start a list, a quotation or an underline. */
 function escapeLine(text: string): string {
   return escapeMarkdown(text).replace(/^(\d*)(>|[-+.)=](?=[\s=-]|$))/, '$1\\$2')
 }

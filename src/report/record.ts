@@ -10,11 +10,11 @@ export interface FailoverRun {
   /** ISO 8601 in UTC, by the controller's clock. */
   readonly beganAt: string
   readonly endedAt: string
-  /** The widest bound that outages were judged by; undefined: none. */
+  /** The largest bound that outages were judged by; undefined: none. */
   readonly maxOutageMs: number | undefined
   /** The exit status of the run. */
   readonly exit: number
-  /** What belongs to no drill: why it ended early, what was not begun. */
+  /** Problems that belong to no drill: why the run ended early, which drills were skipped. */
   readonly problems: readonly string[]
   readonly drills: readonly DrillAccount[]
 }
@@ -26,7 +26,7 @@ export interface DrillAccount {
   readonly verdict: Verdict
   /** undefined where it was refused before anybody knew who holds the address. */
   readonly about: DrillCase | undefined
-  /** What was asked through the address: "http://198.51.100.200:80/". */
+  /** The URL of the probes: "http://198.51.100.200:80/". */
   readonly asked: string
   /** Empty where it was refused. */
   readonly samples: readonly Sample[]

@@ -1,16 +1,16 @@
-/** The reports of a run of verify-failover: which kind a file's name asks for, and its text. */
+/** The reports of a run of verify-failover: the kind that a file's name asks for, and the text of each kind. */
 import { renderHtml } from './html.ts'
 import { renderJsonReport } from './json.ts'
 import { renderJunit } from './junit.ts'
 import { renderMarkdown } from './markdown.ts'
 import type { FailoverRun } from './record.ts'
 
-/** Each is the ending of a file's name. */
+/** Each is the extension of a file's name. */
 export const REPORT_FORMATS = ['html', 'json', 'xml', 'md'] as const
 
 export type ReportFormat = (typeof REPORT_FORMATS)[number]
 
-/** What the file's name asks for; undefined for any other ending. */
+/** The kind that the file's name asks for; undefined for any other extension. */
 export function reportFormatOf(path: string): ReportFormat | undefined {
   return REPORT_FORMATS.find(format => path.endsWith(`.${format}`))
 }

@@ -1,4 +1,4 @@
-/** Every row a card of its own, each cell beside its column's name. */
+/** Each row as a card of its own, each cell beside its column's name. */
 const asCards = (table: string) => `
 ${table} thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 ${table},${table} tbody,${table} tr,${table} td,${table} th{display:block;width:auto}
@@ -8,7 +8,7 @@ ${table} td::before,${table} th::before{content:attr(data-label);color:var(--mut
 ${table} th{color:var(--ink)}
 `
 
-/** The look of the HTML report: light, dark, phone and print. Nothing is fetched; no colour says anything alone. */
+/** The look of the HTML report: light, dark, phone and print. Nothing is loaded, and colour never carries meaning alone. */
 export const STYLE = `
 :root{color-scheme:light dark;--paper:#fff;--raised:#f6f8fa;--ink:#1b1f24;--muted:#57606a;--line:#c9d1d9;--held:#0b5cad;--ok:#1a7f37;--bad:#b42318;--warn:#7d4e00;--gone:#57606a;--band:#b4231822}
 @media (prefers-color-scheme:dark){:root{--paper:#0d1117;--raised:#161b22;--ink:#e6edf3;--muted:#9aa4af;--line:#3b434c;--held:#58a6ff;--ok:#3fb950;--bad:#ff7b72;--warn:#e3b341;--gone:#9aa4af;--band:#ff7b7233}}

@@ -1,4 +1,4 @@
-/** What every row of a timeline is drawn with: times in percent of the frame, everything else in px. */
+/** The parts that every row of a timeline is drawn with: times in percent of the frame, everything else in px. */
 import type { Span } from './lanes.ts'
 import { escapeMarkup, formatOffset } from './text.ts'
 
@@ -21,7 +21,7 @@ export interface Row {
 export interface Scale {
   /** Within the frame, in percent. */
   readonly x: (ms: number) => string
-  /** In percent, also outside of the frame. */
+  /** In percent; it may be outside the frame. */
   readonly at: (ms: number) => number
   readonly isInside: (fromMs: number, toMs: number) => boolean
   readonly frame: Frame
@@ -31,7 +31,7 @@ export function round(value: number): number {
   return Math.round(value * 100) / 100
 }
 
-/** A rectangle from one time to another, as wide as its time but never too narrow to be seen. */
+/** A rectangle from one time to another. It is as wide as its time, but never too narrow to be seen. */
 export function bar(scale: Scale, span: Frame, y: number, height: number, className: string, tip: string): string {
   const from = Math.max(0, scale.at(span.fromMs))
   const width = Math.max(0.35, Math.min(100, scale.at(span.toMs)) - from)

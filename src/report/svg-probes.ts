@@ -5,10 +5,10 @@ import { formatOffset } from './text.ts'
 
 const PROBES_PX = 26
 const KEPT_PX = 26
-/** More probes than this in one frame are drawn as runs: single strokes would only lie on each other. */
+/** More probes than this in one frame are drawn as runs: single strokes would cover each other. */
 const SINGLE_PROBES = 150
 
-/** Good probes stand low and failed ones high, so that they differ without colour. */
+/** Good probes are drawn low and failed ones high, so that they differ without colour. */
 export function probesRow(scale: Scale, lane: ProbeLane): Row {
   const probes = lane.probes.filter(probe => scale.isInside(probe.atMs, probe.atMs))
   return {

@@ -1,4 +1,4 @@
-/** Words and figures as all reports have them. */
+/** Words and figures in the form that all reports share. */
 
 /** The longest text from a server that a report carries, in characters. */
 const LONGEST = 500
@@ -9,7 +9,7 @@ const UNPRINTABLE = /[\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\
 
 const SHOWN: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': ' ' }
 
-/** Text that somebody else wrote, as one line that shows what is in it and does nothing: no control character, no endless line. */
+/** Text from outside, as one harmless line: control characters are shown, and a long text is cut. */
 export function inertText(text: string): string {
   const whole = text.toWellFormed()
   const rest = whole.length - LONGEST

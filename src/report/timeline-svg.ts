@@ -58,7 +58,7 @@ function markRow(scale: Scale, mark: string, atMs: number): Row {
   }
 }
 
-/** Each from its own row down, so that it runs through no other mark's text above. */
+/** Each line starts at its own row, so that it crosses no other mark's text above. */
 function markLines(scale: Scale, drill: DrillFacts, height: number): string {
   return drill.marks
     .filter(mark => scale.isInside(mark.atMs, mark.atMs))
@@ -82,7 +82,7 @@ function gapText({ fromMs, toMs }: Interruption): string {
   return toMs === undefined ? 'outage that did not end' : `outage of ${Math.round(toMs - fromMs)} ms`
 }
 
-/** How long each band is, as far as there is room to say it; the longest first. The table beneath says all. */
+/** The length of each band, as far as there is room, the longest first. The table beneath has all of them. */
 function bandRow(scale: Scale, interruptions: readonly Interruption[]): readonly Row[] {
   const spans = interruptions
     .map(gap => ({ fromMs: gap.fromMs, toMs: gap.toMs ?? scale.frame.toMs, gap }))
@@ -94,7 +94,7 @@ function bandRow(scale: Scale, interruptions: readonly Interruption[]): readonly
     const content = span.gap.toMs === undefined ? 'to the end' : formatMs(span.gap.toMs - span.fromMs)
     const middle = (Math.max(0, scale.at(span.fromMs)) + Math.min(100, scale.at(span.toMs))) / 2
     const half = ((content.length * LETTER_PX) / NARROW_PX) * 50
-    // Against an edge it is held by that end: letters are as wide as the reader's own font makes them.
+    // Near an edge the text is anchored at that end, because the width of its letters depends on the reader's font.
     const [x, anchor, from] =
       middle < 2 * half
         ? ([0, 'start', 0] as const)
@@ -164,7 +164,7 @@ function baseline(y: number): string {
   return `<line class="base" x1="0" x2="100%" y1="${y + 7}" y2="${y + 7}"/>`
 }
 
-/** The state's name where it fits into its bar: always, on wide screens only, or not at all. */
+/** The state's name in its bar: on all screens, on wide ones only, or not at all, as it fits. */
 function inside(scale: Scale, span: Span, y: number, content: string): string {
   const [from, to] = [Math.max(0, scale.at(span.fromMs)), Math.min(100, scale.at(span.toMs))]
   const needsPx = content.length * LETTER_PX + 8
