@@ -4,20 +4,20 @@ import type { VerifyReport } from '../app/verify-failover.ts'
 import type { AskPassphrase } from '../ports.ts'
 import type { Secret } from '../secret.ts'
 
-/** Tests hand in their own. */
+/** Tests pass their own. */
 export type AppFunctions = ReturnType<typeof createApp>
 
 export type DrillResult = VerifyReport['drills'][number]
 
-/** What every command that goes to servers takes. */
+/** The input of every command that connects to servers. */
 export interface RunInput {
   /** Absolute path. */
   readonly inventoryPath: string
   /** Server names; empty for all. */
   readonly limit: readonly string[]
-  /** How many servers are worked on at once. */
+  /** How many servers are worked on at the same time. */
   readonly forks: number
-  /** Bound for getting into one server, in ms. */
+  /** Bound for logging in to one server, in ms. */
   readonly timeoutMs: number
   readonly becomePassword?: Secret
   /** undefined: there is no terminal to ask at. */

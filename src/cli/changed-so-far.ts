@@ -1,4 +1,4 @@
-/** What a run has changed until it stopped, server by server: from its ledger, and in detail from the steps that its scripts reported. */
+/** What a run changed before it stopped, server by server: from its ledger, with details from the steps that its scripts reported. */
 import type { EngineEvent } from '../engine/events.ts'
 import type { Ledger, LedgerEntry } from '../ports.ts'
 
@@ -6,7 +6,7 @@ export interface Changed {
   readonly name: string
   /** Ids of what was changed; the label of a script that reports no steps. */
   readonly changed: readonly string[]
-  /** Labels of scripts whose end is not known: they may have changed more. */
+  /** Labels of scripts whose result is not known: they may have changed more. */
   readonly unanswered?: readonly string[]
 }
 
@@ -40,7 +40,7 @@ function changedBy({ state, label }: LedgerEntry, ids: readonly string[]): reado
   switch (state) {
     case 'not made':
       return []
-    // Packages stay.
+    // An undo leaves packages installed.
     case 'put back':
       return ids.filter(id => id.startsWith('package/'))
     case 'made':
@@ -50,7 +50,7 @@ function changedBy({ state, label }: LedgerEntry, ids: readonly string[]): reado
   }
 }
 
-/** A look at apt and a check of a file lie beside what runs. */
+/** A look at apt and a check of a file change nothing that runs. */
 function isChange(id: string): boolean {
   return !id.startsWith('apt/') && !id.startsWith('check/')
 }

@@ -1,4 +1,4 @@
-/** What a command of hactl is: its entry in the table, and what it gets and gives back when it runs. Types only. */
+/** A command of hactl: its entry in the table, what it gets when it runs, and what it returns. Types only. */
 import type { Ports } from '../ports.ts'
 import type { AppFunctions } from './app-contract.ts'
 import type { Flags } from './flags.ts'
@@ -12,7 +12,7 @@ export interface FlagSpec {
   /** commander's spelling: "-y, --yes", "--drill <NAME>". */
   readonly flags: string
   readonly about: string
-  /** May be given several times; every value is kept. */
+  /** The flag may be given several times; every value is kept. */
   readonly repeat?: boolean
   /** Checks (and turns into a value) what was typed; throws E_USAGE. */
   readonly parse?: (value: string, flag: string) => unknown
@@ -27,7 +27,7 @@ export interface CommandSpec {
   readonly argument?: { readonly name: string; readonly required: boolean; readonly about: string; readonly completes: Completes }
   readonly flags: readonly FlagSpec[]
   readonly examples: readonly string[]
-  /** The code behind it, loaded only when the command runs: `hactl --help` stays fast. */
+  /** The command's code, loaded only when the command runs: `hactl --help` stays fast. */
   readonly load: () => Promise<Command>
 }
 
@@ -45,9 +45,9 @@ export interface CommandContext {
   /** All of them, for a command that takes several. */
   readonly operands: readonly string[]
   readonly output: Output
-  /** The table that this command stands in. */
+  /** The table that this command is in. */
   readonly table: CommandTable
-  /** Someone can be asked. Without, a command throws E_NOT_INTERACTIVE instead of asking. */
+  /** True where there is someone to ask. Otherwise a command throws E_NOT_INTERACTIVE instead of asking. */
   readonly interactive: boolean
   readonly prompter: () => Promise<Prompter>
   /** Stops the run as Ctrl+C does. */
@@ -62,7 +62,7 @@ export interface Outcome {
   readonly exit: number
   /** What the last line of --json says besides event, command and exit; keys as they are printed. */
   readonly result: Readonly<Record<string, unknown>>
-  /** What stopped the command part way; `result` then says how far it came, and the exit status is the error's. */
+  /** The error that stopped the command part way. `result` then says how far it came, and the exit status is that of the error. */
   readonly thrown?: unknown
 }
 

@@ -1,6 +1,6 @@
 import { HactlError } from '../errors.ts'
 
-/** The flags of one run, read by their long name in camelCase. What is missing is undefined, false or empty. */
+/** The flags of one run, read by their long name in camelCase. A flag that was not given is undefined, false or empty. */
 export interface Flags {
   on(name: string): boolean
   text(name: string): string | undefined
@@ -32,7 +32,7 @@ export function usageError(what: string, fix: string): HactlError {
 }
 
 /**
- * Names, separated by commas. An empty one is refused: `--limit "$SERVER"` with the variable unset must not come to mean every server.
+ * Names, separated by commas. An empty name is refused: `--limit "$SERVER"` with the variable unset must not mean every server.
  */
 export function nameList(value: string, flag: string): readonly string[] {
   const names = value.split(',').map(name => name.trim())
@@ -69,7 +69,7 @@ export function durationMs(value: string, flag: string): number {
   return ms
 }
 
-/** As durationMs, but the unit must be there: seconds are meant by some, milliseconds by others. */
+/** As durationMs, but the unit is required: some users mean seconds, others milliseconds. */
 export function unitDurationMs(value: string, flag: string): number {
   if (/^\d+(?:\.\d+)?$/.test(value)) {
     throw usageError(
@@ -91,7 +91,7 @@ export function oneOf(words: readonly string[]): (value: string, flag: string) =
 
 const REPORT_ENDINGS = ['html', 'json', 'xml', 'md']
 
-/** A file whose name says what is written into it. */
+/** A file whose extension says what is written into it. */
 export function reportFile(value: string, flag: string): string {
   const ending = /\.([a-z]+)$/.exec(value)?.[1]
   if (ending === undefined || !REPORT_ENDINGS.includes(ending)) {
@@ -103,7 +103,7 @@ export function reportFile(value: string, flag: string): string {
   return value
 }
 
-/** http:// or https:// with nothing that could be a password. */
+/** An http:// or https:// URL without anything that could be a password. */
 export function probeUrl(value: string, flag: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.username !== '' || url.password !== '') {

@@ -11,7 +11,7 @@ export interface OutputSettings {
   readonly colour: boolean
 }
 
-/** Where everything that is said goes: results to stdout, progress and errors to stderr; with --json all text to stderr. */
+/** All output: results to stdout, progress and errors to stderr; with --json all text to stderr. */
 export interface Output extends OutputSettings {
   /** For text(): no limit where it goes to a file. */
   readonly columns: number
@@ -23,23 +23,23 @@ export interface Output extends OutputSettings {
   readonly errorStyle: Style
   /** The result in words; nothing with --quiet. */
   text(text: string): void
-  /** What must be read even with --quiet. */
+  /** What must be shown even with --quiet. */
   important(text: string): void
   /** What went wrong. */
   problem(text: string): void
   /** One line of --json; nothing without it. */
   object(value: Readonly<Record<string, unknown>>): void
   readonly event: EventSink
-  /** Ends what is being redrawn; called before anything else is printed or asked. */
+  /** Ends the drawing; called before anything else is printed or asked. */
   settle(): Promise<void>
-  /** Asks in the middle of the work: what happens meanwhile is shown after it. */
+  /** Asks while work goes on: events of that time are shown after the answer. */
   pausedFor<T>(question: () => Promise<T>): Promise<T>
 }
 
 /** A drawing that follows events until it is ended. */
 export interface Tree {
   readonly event: EventSink
-  /** `goesOn`: what is not done yet goes on afterwards, in another drawing. */
+  /** `goesOn`: unfinished work continues in another drawing. */
   end(goesOn?: boolean): Promise<void>
 }
 
@@ -93,7 +93,7 @@ function chooseProgress({ json, quiet, verbose }: OutputSettings, terminal: Port
   return { event: createLines(line => terminal.writeErr(`${line}\n`), verbose), end: async () => {} }
 }
 
-/** Loads the drawing library at the first event and again after every end; what happens meanwhile waits in a queue. */
+/** Loads the drawing library at the first event, and again after every end. Events of that time wait in a queue. */
 function treeOnDemand(create: () => Promise<Tree>): Tree {
   let tree: Tree | undefined
   let loading: Promise<void> | undefined
@@ -109,7 +109,7 @@ function treeOnDemand(create: () => Promise<Tree>): Tree {
       if (tree !== undefined) return tree.event(event)
       queue.push(event)
       loading ??= load()
-      // settle() awaits and reports a failure of it; until then it must not count as unhandled.
+      // settle() awaits this promise and reports its failure. Until then the failure must not count as unhandled.
       loading.catch(() => {})
     },
     end: async goesOn => {

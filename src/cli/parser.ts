@@ -6,7 +6,7 @@ import { flagsFrom, usageError, type Flags } from './flags.ts'
 import { COMMANDS, GLOBAL_FLAGS } from './program.ts'
 import { table } from './view/style.ts'
 
-/** What was asked for. `help`: explanations or the version, to be printed as they are; not asked for where no command was given. */
+/** What argv asks for. `help`: explanations or the version, printed as they are. `askedFor` is false where no command was given. */
 export type Parsed =
   | { readonly kind: 'run'; readonly spec: CommandSpec; readonly operands: readonly string[]; readonly flags: Flags }
   | { readonly kind: 'help'; readonly text: string; readonly askedFor: boolean }

@@ -6,7 +6,7 @@ import type { RunInput } from './app-contract.ts'
 import type { CommandContext } from './command.ts'
 import { usageError } from './flags.ts'
 
-/** Which inventory: the argument, -i, $HACTL_INVENTORY, ./inventory.yml, in this order; absolute. */
+/** The absolute path of the inventory: the argument, -i, $HACTL_INVENTORY, ./inventory.yml, in this order. */
 export function inventoryPath({ argument, flags, ports }: CommandContext): string {
   const flag = flags.text('inventory')
   if (argument === '' || flag === '') {
@@ -20,7 +20,7 @@ export function inventoryPath({ argument, flags, ports }: CommandContext): strin
   return resolve(ports.cwd, chosen)
 }
 
-/** What every command that goes to servers takes; asks for the sudo password where -K says so. */
+/** The input of every command that connects to servers. Asks for the sudo password where -K was given. */
 export async function runInput(context: CommandContext): Promise<RunInput> {
   const { flags } = context
   const input = {
@@ -42,7 +42,7 @@ export async function runInput(context: CommandContext): Promise<RunInput> {
   return { ...input, becomePassword: new Secret(await prompter.password({ message: 'sudo password' })) }
 }
 
-/** One question at a time, above a drawing that waits for the answer: several servers may want several keys at once. */
+/** One question at a time, above a drawing that waits for the answer: several servers may need several keys at once. */
 function passphraseQuestion({ interrupt, output, prompter }: CommandContext): AskPassphrase {
   let turn: Promise<unknown> = Promise.resolve()
   return (path, isAgain) => {
@@ -53,19 +53,19 @@ function passphraseQuestion({ interrupt, output, prompter }: CommandContext): As
         return text === '' ? undefined : new Secret(text)
       }),
     )
-    // After an interrupt no other question comes: the run is told, and the next in line gets the same error.
+    // After an interrupt no other question is asked: the run is stopped, and every waiting question gets the same error.
     turn = answer
     answer.catch(() => interrupt())
     return answer
   }
 }
 
-/** Without a terminal nothing is asked: the error names what to give instead. */
+/** Without a terminal nothing is asked: the error names the flag to give instead. */
 export function notInteractive(what: string, fix: string): HactlError {
   return new HactlError({ code: 'E_NOT_INTERACTIVE', what: `${what} cannot be asked for: stdin or stderr is not a terminal`, fix })
 }
 
-/** runInput for a command that will ask: where nobody can answer, E_NOT_INTERACTIVE comes before any server is contacted. */
+/** runInput for a command that will ask. Where nobody can answer, it throws E_NOT_INTERACTIVE before any server is contacted. */
 export async function askingInput(
   context: CommandContext,
   message?: string,
@@ -78,7 +78,7 @@ function assertAnswerable({ flags, interactive }: CommandContext, message?: stri
   throw notInteractive(message === undefined ? 'the confirmation' : `"${message}"`, 'give --yes to answer it beforehand')
 }
 
-/** The answer to a yes/no question that stands between the operator and a change; --yes is an answer. */
+/** The answer to the yes/no question before a change; --yes answers it. */
 export async function confirmed(context: CommandContext, message: string, fallback = false): Promise<boolean> {
   assertAnswerable(context, message)
   if (context.flags.on('yes')) return true

@@ -12,12 +12,12 @@ import { renderStopped } from './view/deploy.ts'
 import { errorResult, renderError } from './view/error.ts'
 import type { Prompter } from './wizard/prompter.ts'
 
-/** What a run needs besides the ports: main.ts gives the real things, tests their fakes. */
+/** What a run needs besides the ports: main.ts passes the real things, tests pass fakes. */
 export interface RunHooks {
   readonly app: AppFunctions
   readonly prompter: () => Promise<Prompter>
   readonly createTree: TreeFactory
-  /** Stops the run as Ctrl+C does: for a question in the middle of the work, where no signal comes. */
+  /** Stops the run as Ctrl+C does, for a question in the middle of the work: the terminal sends no signal there. */
   readonly interrupt: () => void
   /** Aborted by a second signal, while the first is still being obeyed. */
   readonly impatience: AbortSignal
@@ -27,8 +27,8 @@ export interface RunHooks {
 }
 
 /**
- * Runs one command line (argv without node and script) and gives its exit status. Never throws, never ends the process;
- * whatever happens, the last line of --json is the result.
+ * Runs one command line (argv without node and script) and gives its exit status. It never throws and never ends the process.
+ * The last line of --json is always the result.
  */
 export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks): Promise<number> {
   const output = createOutput(outputSettings(argv, ports), ports.terminal, hooks.createTree)
@@ -64,7 +64,7 @@ export async function run(argv: readonly string[], ports: Ports, hooks: RunHooks
   })
 }
 
-/** Tells what was thrown where no run() could catch it, as run() tells of everything else; gives the exit status. */
+/** Reports an error that run() could not catch, in the way in which run() reports errors. Gives the exit status. */
 export function tellFault(thrown: unknown, argv: readonly string[], ports: RunState & Pick<Ports, 'env' | 'terminal'>): number {
   const noTree = () => Promise.reject(new Error('a fault is told without a drawing'))
   const output = createOutput(outputSettings(argv, ports), ports.terminal, noTree)
@@ -120,7 +120,7 @@ async function perform(argv: readonly string[], ports: Ports, hooks: RunHooks, o
     operands: parsed.operands,
     output,
     table: { commands: COMMANDS, globalFlags: GLOBAL_FLAGS },
-    // Questions are asked on stderr, so that stdout may go into a file or a pipe.
+    // Questions are asked on stderr, so that stdout can go into a file or a pipe.
     interactive: terminal.stdinIsTTY && terminal.stderrIsTTY,
     prompter: hooks.prompter,
     interrupt: hooks.interrupt,
@@ -133,7 +133,7 @@ async function perform(argv: readonly string[], ports: Ports, hooks: RunHooks, o
 function outputSettings(argv: readonly string[], ports: Pick<Ports, 'env'>): Parameters<typeof createOutput>[0] {
   const end = argv.indexOf('--')
   const words = end < 0 ? argv : argv.slice(0, end)
-  // -vq is -v -q; letters that take a value (-i, -l, -d) never stand in such a group.
+  // -vq is -v -q. Letters that take a value (-i, -l, -d) are never in such a group.
   const has = (long: string, letter?: string) =>
     words.some(word => word === long || (letter !== undefined && /^-[yvqKw]+$/.test(word) && word.includes(letter)))
   const { env } = ports
@@ -145,11 +145,11 @@ function interruptName(signal: AbortSignal): 'SIGINT' | 'SIGTERM' | undefined {
   return signal.reason === 'SIGINT' || signal.reason === 'SIGTERM' ? signal.reason : undefined
 }
 
-/** After a signal, whatever was not ours to begin with is the interrupt. */
+/** After a signal, an error that is not a HactlError counts as the interrupt. */
 function classify(thrown: unknown, signal: AbortSignal): HactlError {
   if (!signal.aborted) return asHactlError(thrown)
   const name = interruptName(signal)
-  // main.ts aborts with the error itself when something was thrown where nobody could catch it.
+  // main.ts aborts with the error itself when nothing could catch it.
   if (name === undefined) return thrown instanceof HactlError && EXIT_OF[thrown.code] === 8 ? thrown : asHactlError(signal.reason)
   if (thrown instanceof HactlError && thrown.code !== 'E_INTERRUPTED') return thrown
   if (thrown instanceof HactlErrors) {

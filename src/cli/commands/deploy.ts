@@ -19,7 +19,7 @@ export const deploy: Command = async context => {
   return { exit: 0, result: { servers: report.servers, holder: report.holder, duration_ms: report.durationMs } }
 }
 
-/** Shows the plan, then asks; --yes is an answer. */
+/** Shows the plan, then asks; --yes answers the question. */
 export async function showAndAsk(context: CommandContext, plan: Plan, question = 'Apply these changes?'): Promise<boolean> {
   const { output } = context
   await output.settle()

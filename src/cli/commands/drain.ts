@@ -10,7 +10,7 @@ export const drain: Command = async context => {
   return told(context, await app.drain(input, ports, output.event))
 }
 
-/** What drain and undrain take; the command's argument is the server, so that the inventory comes from -i or its defaults. */
+/** The input of drain and undrain. The command's argument is the server, so that the inventory comes from -i or the defaults. */
 export async function moveInput(context: CommandContext, verb: 'Drain' | 'Undrain') {
   const server = context.argument ?? ''
   const question = `${verb} ${server} now?`

@@ -8,7 +8,7 @@ import { printable } from '../view/style.ts'
 
 const ELSEWHERE = 'give another --output'
 
-/** Reads what runs on servers and writes files on this machine only; named so because import is a word of the language. */
+/** Reads what runs on servers and writes files on this machine only. It is not named `import`, which is a word of the language. */
 export const importCommand: Command = async context => {
   const { app, flags, operands, output, ports } = context
   const { answerProblem, parseServerAnswer } = await import('../../app/setup.ts')
@@ -41,7 +41,7 @@ export const importCommand: Command = async context => {
   )
   await output.settle()
   for (const file of report.files) await assertNew(file.path, context, ELSEWHERE)
-  // The inventory last: what it names is there already.
+  // The inventory is written last, when the files that it names exist.
   for (const file of report.files.toReversed()) await ports.files.write(file.path, file.text, file.mode)
   const shown = (file: string) => relative(ports.cwd, file)
   const named = shown(path) === 'inventory.yml' ? '' : ` ${shown(path)}`

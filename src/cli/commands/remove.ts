@@ -15,7 +15,7 @@ export const remove: Command = async context => {
   return { exit: 0, result: { servers } }
 }
 
-/** The name must be typed: a y is too quick an answer to this question. */
+/** The cluster's name must be typed: a y is typed too quickly for this question. */
 async function askForName(context: CommandContext, what: RemoveAnnouncement): Promise<boolean> {
   const { output } = context
   await output.settle()

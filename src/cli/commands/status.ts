@@ -4,7 +4,7 @@ import { runInput } from '../run-input.ts'
 import { renderStatus, renderStatusProblems } from '../view/status.ts'
 
 const WATCH_EVERY_MS = 2000
-/** Who watches wants to see what the living servers do, not to wait 20 s for a dead one at every look. */
+/** --watch is for what the running servers do: a dead server must not delay every look by 20 s. */
 const WATCH_CONNECT_MS = 4000
 const CLEAR_SCREEN = '\u001B[H\u001B[2J'
 
@@ -19,7 +19,7 @@ export const status: Command = async context => {
   const hurried = flags.number('timeout') === undefined ? { ...input, timeoutMs: WATCH_CONNECT_MS } : input
   for (;;) {
     const report = await app.status(hurried, ports)
-    // An interrupted look shows servers as out of reach that are not.
+    // An interrupted look would show servers as unreachable that are not.
     if (ports.signal.aborted) await ports.clock.sleep(0, ports.signal)
     if (output.json) output.object({ event: 'status', ...outcome(report).result })
     else {
@@ -30,7 +30,7 @@ export const status: Command = async context => {
   }
 }
 
-/** With --quiet a healthy cluster says nothing: cron mails only what is wrong. */
+/** With --quiet there is no output for a healthy cluster: cron then mails problems only. */
 function show({ output }: CommandContext, report: StatusReport): void {
   if (!output.quiet) return output.text(renderStatus(report, output.style))
   const problems = renderStatusProblems(report, output.style)

@@ -16,7 +16,7 @@ export const verifyFailover: Command = async context => {
     output.event({ kind: 'warning', text: '--destructive has no effect without --all or --drill: only haproxy-stop is run' })
   const report = await app.verifyFailover({ ...(await verifyInput(context)), drills }, ports, output.event)
   await output.settle()
-  // --quiet speaks of problems only, and a failed drill is one.
+  // --quiet shows problems only, and a failed drill is one.
   if (report.exit === 0) output.text(renderVerify(report, output.style))
   else output.important(renderVerify(report, output.style))
   const unwritten = tellOfReports(report.reports ?? [], context)
@@ -24,7 +24,7 @@ export const verifyFailover: Command = async context => {
   return { exit, result: verifyObject(report) }
 }
 
-/** Says which files there are; one that could not be written after all is shown instead. How many those are. */
+/** Prints which reports were written, and the text of those that could not be. Returns the number of the latter. */
 function tellOfReports(reports: readonly WrittenReport[], { output, ports }: CommandContext): number {
   for (const { path, problem, text } of reports) {
     const file = relative(ports.cwd, path)

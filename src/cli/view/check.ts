@@ -3,7 +3,7 @@ import { count, formatMs } from '../../words.ts'
 import { renderIssues } from './issues.ts'
 import { printable, table, type Style } from './style.ts'
 
-/** Who becomes master for every set of failed servers, how long it takes, and what is doubtful. */
+/** Which server becomes master for every set of failed servers, how long it takes, and the warnings. */
 export function renderCheck(report: CheckReport, file: string, style: Style, columns: number): string {
   const lines = [style.bold(`${report.cluster}: ${count(report.servers.length, 'server')}, profile ${report.profile}`)]
   const instances = [...new Set(report.table.flatMap(row => Object.keys(row.master)))]
@@ -24,7 +24,7 @@ export function renderCheck(report: CheckReport, file: string, style: Style, col
   return `${lines.join('\n')}\n`
 }
 
-/** undefined: there is no bound, the failover never comes. */
+/** undefined: there is no bound, because no other server ever takes over. */
 const bound = (ms: number | undefined) => (ms === undefined ? 'forever' : formatMs(ms))
 
 function emphasizeHead([head = '', ...rest]: string[], style: Style): string[] {

@@ -3,7 +3,7 @@ import { count, formatMs } from '../../words.ts'
 import type { Changed } from '../changed-so-far.ts'
 import { type Style } from './style.ts'
 
-/** What was changed where, who holds what now, and how long it took. */
+/** What was changed on which server, who holds which address now, and how long it took. */
 export function renderDeploy(report: DeployReport, style: Style): string {
   const lines = report.servers.map(({ name, changed, unchanged }) =>
     changed.length === 0
@@ -16,7 +16,7 @@ export function renderDeploy(report: DeployReport, style: Style): string {
   return `${lines.join('\n')}\n`
 }
 
-/** How far a run came that stopped part way. */
+/** How far a run came before it stopped part way. */
 export function renderStopped(servers: readonly Changed[]): string {
   const lines = servers.map(({ name, changed, unanswered = [] }) => {
     const unknown = unanswered.map(label => `"${label}" gave no answer, and may have changed ${changed.length > 0 ? 'more' : 'something'}`)

@@ -3,7 +3,7 @@ import type { MoveAnnouncement, MovedAddress } from '../../app/move.ts'
 import { count, formatMs } from '../../words.ts'
 import { printable, type Style } from './style.ts'
 
-/** What is about to move, who is connected there, and what was overruled. */
+/** The addresses that are about to move, the connections on them, and what --force overrules. */
 export function renderMoveAnnouncement(what: MoveAnnouncement, style: Style): string {
   const { command, server, vips, warnings } = what
   const isDrain = command === 'drain'
@@ -18,7 +18,7 @@ export function renderMoveAnnouncement(what: MoveAnnouncement, style: Style): st
   return `${lines.join('\n')}\n`
 }
 
-/** What moved where, and what users noticed of it. */
+/** What moved to which server, and what users noticed. */
 export function renderMove(report: MoveReport, style: Style): string {
   const { server, drained, survivesReboot, changed, vips, notes } = report
   const lines: string[] = []
@@ -44,7 +44,7 @@ export function movedObject({ address, from, to, outageMs, failedProbes, probes,
   return { address, from: from ?? null, to: to ?? null, outage_ms: outageMs ?? null, failed_probes: failedProbes, probes, errors }
 }
 
-/** As the last line of --json has it. */
+/** The report as the last line of --json. */
 export function moveObject(report: MoveReport): Record<string, unknown> {
   const { server, drained, survivesReboot, changed, vips, notes } = report
   return {

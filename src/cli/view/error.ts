@@ -25,7 +25,7 @@ function renderOne(error: HactlError, { columns, verbose, style }: ErrorView): s
   const room = Math.max(40, columns)
   const lines = head.split('\n').flatMap(line => wrap(line, room))
   const last = lines.pop() ?? ''
-  // The code stands in a column of its own where the line leaves room for it, else on the next line.
+  // The code is in a column of its own where the line has room for it, else on the next line.
   const column = Math.max(last.length + 1, Math.min(CODE_COLUMN, room - code.length))
   const end = column + code.length <= room ? [' '.repeat(column - last.length), style.dim(code)] : ['\n', style.dim(code)]
   const strong = (line: string) => style.bold(style.red(line))
@@ -41,7 +41,7 @@ function renderOne(error: HactlError, { columns, verbose, style }: ErrorView): s
 
 const MAX_CAUSES = 10
 
-/** What lies beneath an error, outermost first; for a fault of hactl itself with its stack. */
+/** The causes of an error, outermost first; for a fault of hactl itself with its stack. */
 function causes(error: HactlError): string[] {
   const lines: string[] = []
   let cause: unknown = error.cause
@@ -53,7 +53,7 @@ function causes(error: HactlError): string[] {
   return lines
 }
 
-/** An error as it stands in the last line of --json. `worst`: which of several decides the exit status. */
+/** An error as the last line of --json has it. `worst`: which of several decides the exit status. */
 export function errorResult(error: HactlError, worst: HactlError): Record<string, unknown> {
   const all = error instanceof HactlErrors ? error.errors : [error]
   const named = all.filter(one => one.server !== undefined)

@@ -20,7 +20,7 @@ export function createLines(write: (line: string) => void, verbose: boolean): Ev
   }
 }
 
-/** An event in words; undefined where it says nothing that the next one does not say better. */
+/** An event in words; undefined where the next event says the same and more. */
 function renderEvent(event: EngineEvent, verbose: boolean): string | undefined {
   switch (event.kind) {
     case 'observe-started':
@@ -122,7 +122,7 @@ export function sampleFilter(): (sample: Sample) => boolean {
   }
 }
 
-/** Those from before the disturbance are all of one time. */
+/** Samples from before the disturbance count as one time. */
 function timeOf({ atMs }: Sample): number {
   return atMs ?? Number.NEGATIVE_INFINITY
 }

@@ -6,7 +6,7 @@ import { printable, type Style } from './style.ts'
 const CONTEXT_LINES = 3
 const MASK = '***'
 
-/** The whole plan in words: every change with its diff, then the sum, then what to know before saying yes. */
+/** The whole plan in words: every change with its diff, then the totals, then what to know before agreeing. */
 export function renderPlan(plan: Plan, style: Style, verbose: boolean): string {
   const lines: string[] = []
   const shownOn = new Map<string, string>()
@@ -69,7 +69,7 @@ function signOf(action: Action): '+' | '~' | '-' {
   }
 }
 
-/** What will be done to what. */
+/** The action and its object in words. */
 function actionTitle(action: Action): string {
   switch (action.kind) {
     case 'install-package':
@@ -115,12 +115,12 @@ export function renderDiff(action: Action): string[] {
 function unified(path: string, before: string, after: string): string[] {
   if (before === after) return []
   const patch = createTwoFilesPatch(path, path, before, after, 'now', 'wanted', { context: CONTEXT_LINES })
-  // Lines of the files begin with a space, + or -: the rest is what tools for patches want.
+  // Lines of the files begin with a space, + or -: the other lines are for patch tools.
   return patch.split('\n').filter(line => line !== '' && !/^(Index: |={10,}$)/.test(line))
 }
 
 /**
- * Masks secrets on both sides of a diff. A secret that differs would look unchanged behind the mask, so it says that it changed:
+ * Masks secrets on both sides of a diff. A changed secret would look unchanged behind the mask, so its mask says that it changed:
  * the nth secret of one side is compared with the nth of the other.
  */
 export function maskPair(before: string, after: string, masks: readonly string[]): readonly [string, string] {
@@ -147,7 +147,7 @@ function colourDiff(line: string, style: Style): string {
   return line.startsWith('-') ? style.red(line) : line
 }
 
-/** As the last line of --json has it: `changed` lists every action. */
+/** The plan as the last line of --json: `changed` lists every action. */
 export function planServers(plan: Plan): { readonly name: string; readonly changed: readonly string[]; readonly unchanged: number }[] {
   return plan.servers.map(({ server, actions, unchanged }) => ({
     name: server,

@@ -4,7 +4,7 @@ import { printable, type Style, table } from './style.ts'
 const WORDS: Readonly<Record<PreflightRow['verdict'], string>> = { passed: 'ok', warning: 'warning', failed: 'FAILED', unknown: '-' }
 const GRAVITY: readonly PreflightRow['verdict'][] = ['passed', 'unknown', 'warning', 'failed']
 
-/** A line per check, a column per server; what is doubtful stands below with what would put it right. What failed is told as errors are. */
+/** A line per check, a column per server. Below are the doubts, each with its fix. Failures are reported as errors are. */
 export function renderPreflight(rows: readonly PreflightRow[], style: Style, columns: number): string {
   const servers = [...new Set(rows.map(row => row.server))]
   const checks = [...new Set(rows.map(row => row.check))]

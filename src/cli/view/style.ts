@@ -9,7 +9,7 @@ export interface Style {
 }
 
 export function styleFor(colour: boolean): Style {
-  // util.styleText looks at the process's own streams and environment; here both come in through the ports.
+  // util.styleText looks at the process's own streams and environment; here both come from the ports.
   const sgr = (open: number, close: number) => (text: string) => (colour && text !== '' ? `\u001B[${open}m${text}\u001B[${close}m` : text)
   return { bold: sgr(1, 22), dim: sgr(2, 22), red: sgr(31, 39), green: sgr(32, 39), yellow: sgr(33, 39), cyan: sgr(36, 39) }
 }
@@ -28,7 +28,7 @@ export function printable(text: string): string {
 
 const LEAST_LAST_COLUMN = 20
 
-/** Rows with aligned columns, two spaces apart; the last column goes on beneath itself where it does not fit into `columns`. */
+/** Rows with aligned columns, two spaces apart. The last column is wrapped within itself where it does not fit into `columns`. */
 export function table(rows: readonly (readonly string[])[], indent = '', columns = Number.POSITIVE_INFINITY): string[] {
   const widths: number[] = []
   for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length)
@@ -41,7 +41,7 @@ export function table(rows: readonly (readonly string[])[], indent = '', columns
   })
 }
 
-/** Breaks at spaces so that no line is longer than `width`; a word longer than that keeps its line. */
+/** Breaks at spaces so that no line is longer than `width`. A word longer than that has a line of its own. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = []
   for (const paragraph of text.split('\n')) {

@@ -9,12 +9,12 @@ type Renderer = ListrGetRendererClassFromValue<ListrRendererValue>
 type Task = ListrTask<unknown, Renderer, Renderer>
 type Wrapper = ListrTaskWrapper<unknown, Renderer, Renderer>
 
-// The engine owns signals and concurrency: listr2's own handling would end the process in mid-undo.
+// The engine owns signals and concurrency: listr2's own handling would end the process in the middle of an undo.
 const LIST = { concurrent: true, exitOnError: false, registerSignalListeners: false } as const
 
 /**
- * The tree that a terminal shows: a task per stage, in it one per server, redrawn as events come. Nothing is done in these
- * tasks: each waits for the event that ends it. `renderer` is listr2's word for how it draws.
+ * The tree that a terminal shows: a task per stage, with one per server in it, redrawn as events come. The tasks do no work: each waits
+ * for the event that ends it. `renderer` is listr2's word for how it draws.
  */
 export function createTree(renderer: ListrRendererValue = 'default'): Tree {
   const root = createBranch()
@@ -24,7 +24,7 @@ export function createTree(renderer: ListrRendererValue = 'default'): Tree {
     rendererOptions: { collapseSubtasks: false, collapseErrors: false, collapseSkips: true },
   })
   const running = list.run()
-  // What happens before the first section stands beside them.
+  // Events from before the first section are beside the sections.
   const outside = createSection('outside', root)
   let section: Section | undefined
   const open = (key: string, title: string): Section => {
@@ -88,7 +88,7 @@ function createFollower(open: (key: string, title: string) => Section, current: 
         return current().line(`${event.kind} ${event.server}`).done(title)
       }
       case 'drill-announced':
-        // A drill may be run on several addresses, and more than once: each time is a section of its own.
+        // A drill may be run on several addresses, and more than once: each run is a section of its own.
         drills += 1
         return open(`drill ${drills}`, `drill ${event.drill} on ${event.vip}`)
           .line('announced')
@@ -135,16 +135,16 @@ interface Section {
 
 interface Line {
   readonly isOpen: () => boolean
-  /** Not ended yet; `now`, what is being done, stands beneath it. */
+  /** Not ended yet; `now`, the current work, is shown beneath it. */
   readonly show: (title: string, now?: string) => void
   /** One of several steps has begun; others may be under way. */
   readonly begin: (title: string, now: string) => void
-  /** Not ended yet, and nothing is left half done if it ends here. */
+  /** Not ended yet, and nothing is left half done if the run ends here. */
   readonly tell: (title: string) => void
   /** One of several steps is done: the line goes on, and counts them. */
   readonly step: (title: string, durationMs: number) => void
   readonly done: (title: string) => void
-  /** Neither done nor failed: shown without a tick. */
+  /** Ended, neither done nor failed: shown without a tick. */
   readonly pass: (title: string) => void
   readonly fail: (title: string, why: string) => void
   /** Ends it as it stands; `goesOn`: but what it tells of goes on. */
@@ -175,7 +175,7 @@ function createLine(branch: Branch, name: string): Line {
   let now: string | undefined
   let steps = 0
   let underWay = 0
-  /** Of what has ended, and of the longest of those that began beside it: one apt-get installs several packages. */
+  /** The time of the steps that ended. Steps that started together count once, by the longest: one apt-get installs several packages. */
   let workedMs = 0
   let longestMs = 0
   let state: 'idle' | 'working' | 'done' | 'passed' | 'failed' = 'idle'
@@ -188,7 +188,7 @@ function createLine(branch: Branch, name: string): Line {
     wrapper.title = printable(title)
     wrapper.output = printable(state === 'failed' ? '' : (now ?? ''))
   }
-  /** Not before there is something to say: until it is its turn to be drawn it shows the text that it was added with. */
+  /** It is added only when it has a text: until listr2 draws it, it shows the text that it was added with. */
   const add = () => {
     isAdded = true
     branch.add({

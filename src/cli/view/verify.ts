@@ -4,7 +4,7 @@ import { count, endlessOutage, formatMs } from '../../words.ts'
 import { snakeKeys } from './ndjson.ts'
 import { printable, type Style, table } from './style.ts'
 
-/** What is about to be disturbed, and who will notice. */
+/** What will be disturbed, and who will notice. */
 export function renderAnnouncement(what: DrillAnnouncement, style: Style): string {
   const lines = [style.bold('This disturbs a running service:')]
   for (const { drill, server, title, expects } of what.drills) {
@@ -18,7 +18,7 @@ export function renderAnnouncement(what: DrillAnnouncement, style: Style): strin
   return `${lines.join('\n')}\n`
 }
 
-/** A verdict per drill and address; of several one table (lost: probes, cut: long-lived connections), and beneath it what there is to say of them. */
+/** A verdict per drill and address. Several are one table (lost: probes, cut: long-lived connections), with the reasons beneath it. */
 export function renderVerify(report: VerifyReport, style: Style): string {
   const { drills } = report
   const lines = [...(drills.length > 1 ? drillTable(drills, style) : drills.flatMap(result => drillLines(result, style)))]
@@ -85,7 +85,7 @@ function drillTable(results: readonly DrillResult[], style: Style): readonly str
   return [style.bold(head), ...painted, ...told]
 }
 
-/** A cluster that was split before its drill fails without one. */
+/** Whether the drill was run: on a cluster that was split before it, it fails without being run. */
 function isRun({ verdict, from }: DrillResult): boolean {
   return verdict !== 'refused' && from !== undefined
 }
@@ -102,7 +102,7 @@ function summary(result: DrillResult): string {
   return `${move}, ${outage}, ${lost}${wrong}${back}${result.restored ? '' : '; NOT RESTORED'}`
 }
 
-/** As the last line of --json has it. */
+/** The report as the last line of --json. */
 export function verifyObject(report: VerifyReport): Record<string, unknown> {
   return {
     drills: report.drills.map(({ origins, ...result }) => ({

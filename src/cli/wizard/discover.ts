@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import type { Ports } from '../../ports.ts'
 
-/** What the controller already knows about reaching servers. */
+/** What the controller already knows about how to reach servers. */
 export interface Discovered {
   /** Private keys, as ~/.ssh/NAME. */
   readonly keys: readonly string[]
   /** Names that ssh_config has a Host line for. */
   readonly hosts: readonly string[]
   readonly user: string | undefined
-  /** A haproxy.cfg stands beside where the inventory will be. */
+  /** There is a haproxy.cfg in the folder of the new inventory. */
   readonly hasHaproxyConfig: boolean
 }
 

@@ -5,7 +5,7 @@ import type { Prompter } from './prompter.ts'
 export interface PrompterStreams {
   readonly input: NodeJS.ReadableStream
   readonly output: NodeJS.WritableStream
-  /** Ends a question that is open. */
+  /** Ends the open question. */
   readonly signal: AbortSignal
 }
 
@@ -39,7 +39,7 @@ export function createPrompter({ input, output, signal }: PrompterStreams): Prom
         const { answer } = await ask([{ type: 'select', name: 'answer', message, choices: offered, default: fallback }])
         return answer
       }),
-    // toggleMask: a key that shows what was typed has no place where somebody may look over a shoulder.
+    // toggleMask: no key may show what was typed, because somebody may look over the operator's shoulder.
     password: ({ message }) =>
       answered(async ask => (await ask([{ type: 'password', name: 'answer', message, mask: '*', toggleMask: false }])).answer),
   }
@@ -48,12 +48,12 @@ export function createPrompter({ input, output, signal }: PrompterStreams): Prom
 type Ask = ReturnType<typeof inquirer.createPromptModule>
 
 /**
- * inquirer reads Ctrl+C itself while a question is open: no signal comes, but this error. At Ctrl+D it stops reading and never answers:
- * all that is seen of it is that the input is paused.
+ * inquirer reads Ctrl+C itself while a question is open, and throws this error instead of a signal. At Ctrl+D it stops reading and never
+ * answers: the only sign is that the input is paused.
  */
 async function untilClosed<T>(input: NodeJS.ReadableStream, ask: (closed: AbortSignal) => Promise<T>): Promise<T> {
   const closed = new AbortController()
-  // An answer pauses the input as well: it has come before the next turn of the event loop.
+  // An answer pauses the input as well, but it arrives before the next turn of the event loop.
   const onPause = () => void setImmediate(() => closed.abort())
   input.on('pause', onPause)
   try {

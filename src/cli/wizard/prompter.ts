@@ -1,4 +1,4 @@
-/** The door to whoever sits at the terminal. Types only. Ctrl+C at a question throws E_INTERRUPTED. */
+/** The interface to the operator at the terminal. Types only. Ctrl+C at a question throws E_INTERRUPTED. */
 export interface Prompter {
   input(question: InputQuestion): Promise<string>
   confirm(question: { readonly message: string; readonly fallback: boolean }): Promise<boolean>

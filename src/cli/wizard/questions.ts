@@ -1,11 +1,11 @@
-/** The wizard's questions: what flags left open is asked, as little as possible; the answers are values, nothing is written here. */
+/** The wizard's questions: as few as possible, for what the flags left open. The answers are values; nothing is written here. */
 import type { Answer, AnsweredBackend, AnsweredHaproxy, AnsweredServer, SetupAnswers } from '../../app/setup.ts'
 import type { Flags } from '../flags.ts'
 import { usageError } from '../flags.ts'
 import type { Discovered } from './discover.ts'
 import type { Prompter } from './prompter.ts'
 
-/** The grammar of the answers, from the app layer: loaded with it. */
+/** The grammar of the answers, from the app layer, with which it is loaded. */
 export interface AnswerGrammar {
   readonly server: (text: string, at: number) => Answer<AnsweredServer>
   readonly backend: (text: string, at: number) => Answer<AnsweredBackend>
@@ -14,7 +14,7 @@ export interface AnswerGrammar {
   >
 }
 
-/** What the flags say; undefined and empty where they say nothing. Throws E_USAGE for what no inventory may hold. */
+/** The values of the flags; undefined or empty where a flag was not given. Throws E_USAGE for what no inventory may hold. */
 export function answersFromFlags(flags: Flags, grammar: AnswerGrammar): Partial<SetupAnswers> & { readonly haproxy?: AnsweredHaproxy } {
   const checked = (flag: string, kind: keyof AnswerGrammar['problem'], text: string | undefined) => {
     const problem = text === undefined ? undefined : grammar.problem[kind](text)
@@ -73,7 +73,7 @@ function haproxyFromFlags(
   return bind.length > 0 ? { kind: 'self', bind } : undefined
 }
 
-/** The flags to give for what is missing, where nobody can be asked. */
+/** The flags to give for what is missing where nobody can be asked. */
 export function missingFlags(given: Partial<SetupAnswers>): string[] {
   const servers = given.servers?.length ?? 0
   return [
@@ -82,7 +82,7 @@ export function missingFlags(given: Partial<SetupAnswers>): string[] {
   ]
 }
 
-/** With --yes nothing is asked that has a default. */
+/** With --yes no question is asked that has a default. */
 export function withDefaults(given: Partial<SetupAnswers>, found: Discovered): SetupAnswers {
   return {
     servers: given.servers ?? [],
