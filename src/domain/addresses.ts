@@ -32,7 +32,7 @@ export function isLinkLocal(address: string): boolean {
   return ipaddr.isValid(address) && ipaddr.parse(address).range() === 'linkLocal'
 }
 
-/** Orders addresses by value, as keepalived does to break a tie between masters. */
+/** Orders addresses by value, as keepalived does to decide between two masters of equal priority. */
 export function compareAddresses(a: string, b: string): number {
   const x = ipaddr.parse(a).toByteArray()
   const y = ipaddr.parse(b).toByteArray()

@@ -1,6 +1,6 @@
 /**
- * The cluster with every default filled in: nothing is left that a renderer would have to decide. What the inventory says that has no
- * default and needs no reading is taken over under its own name, so that a new key of that kind changes nothing here. Types only.
+ * The cluster with every default filled in: a renderer has nothing left to decide. A key of the inventory that has no default and needs no
+ * conversion keeps its name here, so that a new key of that kind changes nothing in this file. Types only.
  */
 import type { GlobalDefs, Inventory, InventoryInstance, VrrpScript } from '../inventory/inventory.ts'
 import type { Secret } from '../secret.ts'
@@ -14,7 +14,7 @@ export interface ClusterServer {
   readonly rank: number
 }
 
-/** What `packages: from` names. */
+/** The folder that `packages: from` names. */
 export interface PackageFolder {
   /** Absolute path. */
   readonly folder: string
@@ -22,7 +22,7 @@ export interface PackageFolder {
   readonly files: readonly string[] | undefined
 }
 
-/** A PEM file with its private key, and where it stands on the servers. */
+/** A PEM file with its private key, and its path on the servers. */
 export interface Certificate {
   readonly path: string
   readonly text: string
@@ -31,7 +31,7 @@ export interface Certificate {
 /** Fractions of a second only where keepalived >= 2.3.2 runs (checked when rendering). */
 export type CheckScript = VrrpScript & Required<Pick<VrrpScript, 'interval' | 'fall' | 'rise' | 'timeout' | 'weight'>>
 
-/** What keepalived takes of an instance as the inventory has it. */
+/** The keys of an instance that keepalived.conf has as the inventory has them. */
 export type InstanceSettings = Omit<
   InventoryInstance,
   | 'name'
@@ -52,7 +52,7 @@ export type InstanceSettings = Omit<
 export interface VirtualAddress {
   readonly address: string
   readonly family: 4 | 6
-  /** undefined where the inventory gives none: rendered without, keepalived takes /32. */
+  /** undefined where the inventory has no prefix: it is rendered without one, and keepalived takes /32. */
   readonly prefix: number | undefined
   /** As written in the inventory. */
   readonly text: string
@@ -60,7 +60,7 @@ export interface VirtualAddress {
 
 export interface Instance {
   readonly name: string
-  /** By server; undefined: found from the server's addresses. */
+  /** By server; undefined: it is found from the server's addresses. */
   readonly interface: Readonly<Record<string, string | undefined>>
   readonly virtualRouterId: number
   readonly priority: Readonly<Record<string, number>>
@@ -92,19 +92,19 @@ export interface Cluster {
   /** The whole haproxy.cfg, either the operator's file byte for byte or rendered from frontends and backends. */
   readonly haproxyConfig: { readonly text: string; readonly verbatim: boolean; readonly sourcePath: string | undefined }
   readonly certificates: readonly Certificate[]
-  /** open: what HAProxy and Keepalived need is let through the servers' own packet filters. */
+  /** open: the servers' own packet filters let through what HAProxy and Keepalived need. */
   readonly firewall: 'check' | 'open'
   readonly packages: Omit<NonNullable<Inventory['packages']>, 'haproxy' | 'keepalived' | 'from' | 'mirrors' | 'unattended_upgrades'> & {
     /** Version, or its beginning and an asterisk, as apt-get takes it; undefined: apt's candidate. */
     readonly pins: Readonly<Record<'haproxy' | 'keepalived', string | undefined>>
     /** The folder on the operator's machine that holds the packages; undefined: the servers' own repositories. */
     readonly carried: PackageFolder | undefined
-    /** The controller fetches what the servers' apt asks for, from the known archives and from these hosts; undefined: they fetch it. */
+    /** The controller fetches what the servers' apt asks for, from the known archives and from these hosts; undefined: apt fetches it itself. */
     readonly fetched: { readonly mirrors: readonly string[] } | undefined
     /** True: unattended-upgrades may replace both packages whenever it runs. */
     readonly unattendedUpgrades: boolean
   }
-  /** What drills and gates ask through each virtual address. */
+  /** The probe that drills and gates send through each virtual address. */
   readonly probe: Omit<NonNullable<Inventory['probe']>, 'port' | 'path' | 'status' | 'tls' | 'host'> & {
     readonly port: number
     readonly kind: 'tcp' | 'http' | 'https'

@@ -17,9 +17,9 @@ import type {
 import { renderHaproxyCfg } from './haproxy/config.ts'
 import { readBinds } from './haproxy/read.ts'
 
-/** What buildCluster cannot find out by itself. */
+/** Input of buildCluster that the inventory does not contain. */
 export interface Resolved {
-  /** The password of an instance that has `authentication`; undefined where secrets were not asked for (check, without a network). */
+  /** The password of an instance that has `authentication`; undefined where secrets were not resolved (check, without a network). */
   readonly authPass: (instanceName: string) => Secret | undefined
   /** The operator's own haproxy.cfg, byte for byte. */
   readonly haproxyConfigText?: string | undefined
@@ -29,9 +29,9 @@ export interface Resolved {
 }
 
 /**
- * classic: the article's. fast: rise 1, because one pass is already four good answers, and a server that waits longer to be trusted
- * again is an outage where it is the only one left; timeout equals interval because keepalived 2.1 to 2.3.1 pile up runs that outlive
- * their interval (evidence K7), and the script ends by itself before.
+ * classic: as in the article. fast: rise 1, because one pass is already four good answers, and where this server is the only one left
+ * every further wait is an outage. timeout equals interval because in keepalived 2.1 to 2.3.1 runs that take longer than their interval
+ * pile up (evidence K7). The script ends by itself before that.
  */
 const CHECK: Readonly<Record<Profile, CheckScript>> = {
   classic: { interval: 2, fall: 2, rise: 2, timeout: 2, weight: 5 },
@@ -41,7 +41,7 @@ const CHECK: Readonly<Record<Profile, CheckScript>> = {
 const ADVERT_INT_MS: Readonly<Record<Profile, number>> = { classic: 1000, fast: 200 }
 
 /**
- * fast: the second set of gratuitous ARPs comes after 1 s, not 5; a refresh twice a minute and an answer to any lower master mend
+ * fast: the second set of gratuitous ARPs comes after 1 s, not 5. A refresh twice a minute and an answer to any lower master correct
  * neighbours that learned the wrong MAC while two servers held the address (evidence V14).
  */
 const FAST_GARP: InstanceSettings = {
@@ -53,9 +53,8 @@ const FAST_GARP: InstanceSettings = {
 
 /**
  * Priority of the server at this rank (0 is first) out of `count`.
- * classic: 100, 99, 98, ... fast: 254, 250, then evenly from 190 down to no less than 2: a high priority makes the skew short, wide
- * steps keep the second and third backup from taking over together (evidence V15), and 2 is the least that an offset of -253
- * on 254 stays below.
+ * classic: 100, 99, 98, ... fast: 254, 250, then evenly from 190 down to 2 at the lowest. A high priority makes the skew short. Wide
+ * steps keep the second and third backup from taking over at the same time (evidence V15). 254 with an offset of -253 is below 2.
  */
 export function defaultPriority(profile: Profile, rank: number, count: number): number {
   if (profile === 'classic') return Math.max(1, 100 - rank)
@@ -64,7 +63,7 @@ export function defaultPriority(profile: Profile, rank: number, count: number): 
   return Math.max(2, 190 - step * (rank - 2))
 }
 
-/** Priorities by server: those given stay, the rest take their rank's default or the next free number below it. */
+/** Priorities by server: those in the inventory stay, the others get their rank's default or the next free number below it. */
 function priorities(profile: Profile, servers: readonly ClusterServer[], given: Readonly<Record<string, number>>): Record<string, number> {
   const taken = new Set(Object.values(given))
   const result: Record<string, number> = {}
@@ -169,7 +168,7 @@ function buildProbe(inventory: Inventory, haproxyText: string): Cluster['probe']
       fix: 'add a bind to a frontend, or set probe.port in the inventory',
     })
   }
-  // An HTTP question cannot be left out by accident: path, status and host mean nothing to TCP.
+  // path, status and host mean nothing to TCP: whoever set one of them meant an HTTP probe.
   const http = bind?.mode === 'http' || path !== undefined || status !== undefined || host !== undefined || givenTls === true
   const tls = givenTls ?? bind?.ssl ?? false
   return { ...settings, port, kind: http ? (tls ? 'https' : 'http') : 'tcp', path: path ?? '/', status, host }
@@ -177,7 +176,7 @@ function buildProbe(inventory: Inventory, haproxyText: string): Cluster['probe']
 
 /**
  * The cluster that an inventory describes. The inventory has passed its own rules already.
- * Throws E_INVENTORY_INVALID for what only shows here: a `config:` file without anything to probe, or that was not read.
+ * Throws E_INVENTORY_INVALID for what only this step can see: a `config:` file without anything to probe, or one that was not read.
  */
 export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster {
   const profile = inventory.profile ?? 'fast'
@@ -199,7 +198,7 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
     name: inventory.cluster ?? 'hactl',
     profile,
     servers,
-    // An interval given alone bounds the run as well: a check that outlives its interval piles up.
+    // An interval without a timeout also bounds the run: runs that take longer than their interval pile up.
     check: inventory.vrrp_script?.timeout === undefined ? { ...check, timeout: check.interval } : check,
     instances: inventory.vrrp_instances.map((instance, i) =>
       buildInstance(instance, `vrrp_instances[${i}]`, profile, servers, inventory, resolved),

@@ -1,4 +1,4 @@
-/** A server as it once was: the resources of today, with the files of then. Pure. */
+/** A server as it was at an earlier time: today's resources with the files of that time. Pure. */
 import type { DesiredNode, FileResource, Resource } from '../state/desired.ts'
 import type { Cluster } from './cluster-types.ts'
 import { absentFile, desiredNode, haproxyLoadedHash } from './desired.ts'
@@ -7,12 +7,12 @@ import { withoutInitFile } from './keepalived/init-file.ts'
 import type { NodeFacts } from './node-facts.ts'
 import { HAPROXY_CFG, KEEPALIVED_CONF, KEEPALIVED_DROPIN, MANAGED_PATHS, SERVICE_HOOKS, TMPFILES_CONF } from './paths.ts'
 
-/** What makes the track files that init_file made then: where it is taken out of keepalived.conf they must be as they are today. */
+/** The files that make the track files that init_file made at that time. Where init_file is taken out of keepalived.conf, they stay as today. */
 const MAKES_TRACK_FILES: readonly string[] = [KEEPALIVED_DROPIN, SERVICE_HOOKS, TMPFILES_CONF]
 
 /**
- * `then`: every file hactl owned on the server at that time; what it did not have is absent again. `cluster` is the one of then.
- * init_file does not come back: keepalived.conf is that of then without it, and what makes the track files in its place is today's.
+ * `then`: every file that hactl owned on the server at that time. Any other file is absent again. `cluster` is the one of that time.
+ * init_file does not come back: keepalived.conf is the earlier one without it, and today's files make the track files instead.
  */
 export function desiredFromSnapshot(cluster: Cluster, server: string, facts: NodeFacts, then: readonly FileThen[]): DesiredNode {
   const { files, hadInitFile } = withoutInitFile(then)
@@ -35,7 +35,7 @@ export function desiredFromSnapshot(cluster: Cluster, server: string, facts: Nod
         return { ...resource, loadedHash: haproxyLoadedHash(loaded.content, beside) }
       }
       case 'firewall':
-        // Without its script there are no rules to be opened.
+        // Without the script of that time there are no rules to open.
         return byPath.has(resource.script) ? resource : []
       case 'package':
       case 'sysctl':
@@ -45,7 +45,7 @@ export function desiredFromSnapshot(cluster: Cluster, server: string, facts: Nod
   return { server, resources }
 }
 
-/** Certificates of then that its haproxy.cfg reads and that the inventory no longer lists: nothing says what they should be now. */
+/** Certificates that the haproxy.cfg of that time reads and that the inventory no longer lists: their content of today is not known. */
 export function certificatesLeftOut(cluster: Cluster, then: readonly FileThen[]): readonly string[] {
   const config = then.find(({ path }) => path === HAPROXY_CFG)?.content ?? ''
   const known = new Set([...MANAGED_PATHS, ...cluster.certificates.map(({ path }) => path)])

@@ -31,7 +31,7 @@ import {
 import { MEMBERS } from '../state/places.ts'
 import { MAKE_MISSING_TRACKERS, SAY_HAPROXY_RUNS, SAY_HAPROXY_RUNS_TO_KEEPALIVED, TRACKER_FILES } from './trackers.ts'
 
-/** haproxy may bind the address on servers that do not hold it (evidence H3). */
+/** So that haproxy can bind the address on servers that do not hold it (evidence H3). */
 const NONLOCAL_BIND = 'net.ipv4.ip_nonlocal_bind'
 const NONLOCAL_BIND_6 = 'net.ipv6.ip_nonlocal_bind'
 
@@ -49,23 +49,23 @@ const HAPROXY_MASKS: readonly string[] = [
   '([Aa]uthorization[ \\t]+["\']?(?:[Bb]asic|[Bb]earer)(?:[ \\t]|\\\\ )+)([^"\'\\s]+)',
 ]
 
-/** Whether a haproxy.cfg has a password in it, as far as one can tell. */
+/** Whether a haproxy.cfg contains a password, as far as these patterns find it. */
 export function holdsPassword(haproxyCfg: string): boolean {
   return HAPROXY_MASKS.some(mask => new RegExp(mask, 'm').test(haproxyCfg))
 }
 
-// The whole of it: a diff says no more than that it changed.
+// The whole file is masked: a diff only says that it changed.
 const CERTIFICATE_MASKS = ['()([\\s\\S]+)']
-// haproxy reads it as it will when it starts; whether haproxy.cfg names it yet does not matter.
+// haproxy reads the file as it will at a start. The check does not depend on whether haproxy.cfg names the file yet.
 const CERTIFICATE_CHECK =
   'printf "frontend check\\n mode http\\n timeout client 1s\\n bind 127.0.0.1:1 ssl crt %s\\n" "$1" | haproxy -c -f /dev/stdin'
 
-/** What haproxy has loaded: its configuration and the certificates that hactl ships for it. */
+/** The files that haproxy loads: its configuration and the certificates that hactl ships. */
 export function haproxyLoadedHash(config: string, certificates: readonly { readonly path: string; readonly content: string }[]): string {
   return sha256([config, ...certificates.map(({ path, content }) => `${path} ${sha256(content)}\n`)].join(''))
 }
 
-/** Id of a certificate's resource; a playbook settles all of them with the task file/certificates. */
+/** Id of a certificate's resource. A playbook settles all of them with the task file/certificates. */
 function certificateId(path: string): string {
   return `file/certificates/${path.slice(path.lastIndexOf('/') + 1)}`
 }
@@ -78,10 +78,10 @@ function file(id: string, path: string, content: string, more: Partial<FileResou
   return { kind: 'file', id, path, content, mode: '0644', owner: 'root', group: 'root', masks: [], verbatim: false, ...more }
 }
 
-/** The fast profile's own files; in classic they must not be there. */
+/** The fast profile's own files. In classic they must be absent. */
 function fastFiles(cluster: Cluster): readonly FileResource[] {
   return [
-    // Makes the folder as well: keepalived 2.2.8 and later refuse, in -t, a track file whose folder is not there yet (evidence T4).
+    // It makes the folder as well: keepalived 2.2.8 and later refuse, in -t, a track file whose folder does not exist (evidence T4).
     file('file/tmpfiles', TMPFILES_CONF, renderTmpfilesConf(), {
       validation: { argv: ['systemd-tmpfiles', '--create', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
@@ -98,14 +98,14 @@ function fastFiles(cluster: Cluster): readonly FileResource[] {
   ]
 }
 
-/** Programs that other files call are gone only after those: a task of their own (playbooks/deploy.yml). */
+/** Programs that other files call are removed after those files, by a task of their own (playbooks/deploy.yml). */
 export function absentFile(id: string, path: string): AbsentFileResource {
   return { kind: 'absent-file', id: path.startsWith(`${PROGRAM_DIR}/`) ? id.replace(/^file\//, 'absent/') : id, path }
 }
 
 /**
- * What opens the packet filter, where the inventory asks for it and rules of others do not do it already. Without `open` nothing is touched:
- * to close what was opened would part servers that work.
+ * What opens the packet filter, where the inventory asks for it and the filter's other rules do not let the packets through already.
+ * Without `open` nothing is changed: closing what was opened would cut off servers that work.
  */
 function firewallResources(cluster: Cluster, serverName: string, facts: NodeFacts): readonly Resource[] {
   if (cluster.firewall !== 'open' || facts.firewall === undefined) return []
@@ -170,7 +170,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
     ...certificates,
     ...firewallResources(cluster, serverName, facts),
     file('file/haproxy.cfg', HAPROXY_CFG, cluster.haproxyConfig.text, {
-      // HAProxy reads it as root, before it becomes somebody else.
+      // HAProxy reads it as root, before it changes its user.
       mode: holdsPassword(cluster.haproxyConfig.text) ? '0640' : '0644',
       masks: HAPROXY_MASKS,
       verbatim: cluster.haproxyConfig.verbatim,

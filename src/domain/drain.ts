@@ -1,14 +1,14 @@
-/** A planned hand-over for maintenance: when it may be done, what it will move, and the file that makes it outlive a reboot. */
+/** A planned hand-over for maintenance: when it may be done, what it will move, and the file that keeps it over a reboot. */
 import type { ObservedNode } from '../state/observed.ts'
 import type { Cluster } from './cluster-types.ts'
 import { handOverLimitMs } from './hand-over.ts'
 import { holderProblems, movingProblems, nodeProblems } from './health.ts'
 import { handOverOffset, isDrained, TRACKER_FILES } from './trackers.ts'
 
-/** What a busy server, its neighbours and the samples on their way may add to a hand-over before it counts as failed. */
+/** The time that a busy server, its neighbours and samples in transit may add to a hand-over before it counts as failed. */
 const PATIENCE_MS = 5000
 
-/** Why nobody could take over from this server, one line each; empty where somebody could. `nodes` may lack servers left out by --limit. */
+/** Why no server could take over from this one, one line each; empty where one could. `nodes` may lack servers left out by --limit. */
 export function takerProblems(cluster: Cluster, nodes: readonly ObservedNode[], server: string): readonly string[] {
   const others = cluster.servers.filter(other => other.name !== server)
   const reasons = others.map(({ name }) => {
@@ -21,13 +21,13 @@ export function takerProblems(cluster: Cluster, nodes: readonly ObservedNode[], 
   return [`nobody is left to take over from ${server}`, ...reasons.filter(reason => reason !== undefined)]
 }
 
-/** Why this is no moment to move addresses: they are not held as they should be, or move already. */
+/** Why addresses must not be moved now: they are not held as they should be, or are moving already. */
 export function restlessProblems(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
   const isComplete = nodes.length === cluster.servers.length
   return [...(isComplete ? holderProblems(cluster, nodes) : []), ...movingProblems(cluster, nodes)]
 }
 
-/** The virtual addresses that stand on this server. */
+/** The virtual addresses that this server has. */
 export function addressesOn(cluster: Cluster, node: ObservedNode): readonly string[] {
   return cluster.instances
     .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
@@ -35,8 +35,8 @@ export function addressesOn(cluster: Cluster, node: ObservedNode): readonly stri
 }
 
 /**
- * The addresses that the server will take back once it is drained no more: those of instances in which it preempts and its priority is
- * then the highest. Nothing where it is not fit to hold them.
+ * The addresses that the server will take back once it is undrained: those of instances in which it preempts and then has the highest
+ * priority. Empty where it is not healthy enough to hold them.
  */
 export function takesBack(cluster: Cluster, nodes: readonly ObservedNode[], server: string): readonly string[] {
   const node = nodes.find(own => own.server === server)
@@ -62,7 +62,7 @@ export function drainLimitMs(cluster: Cluster): number {
 
 /**
  * Drains the server again at its next boot, before keepalived starts: /run is empty then, and keepalived.service makes only the track
- * files that are missing. `f` and not `f+`, so that nothing but a boot brings it back (tmpfiles.d(5)).
+ * files that are missing. `f` and not `f+`, so that only a boot brings the drain back (tmpfiles.d(5)).
  */
 export function renderDrainTmpfiles(cluster: Cluster): string {
   return [

@@ -1,4 +1,4 @@
-/** A file of hactl's as it once was on a server. */
+/** A file of hactl's as it was on a server at an earlier time. */
 export interface FileThen {
   readonly path: string
   readonly mode: string

@@ -8,17 +8,17 @@ import { GENERATED_LINE } from './paths.ts'
 import { handOverOffset, TRACKER_VARIABLES } from './trackers.ts'
 import { masterDownMs } from './vrrp/timing.ts'
 
-/** Between two looks at the addresses. */
+/** The pause between two looks at the addresses. */
 const POLL_SECONDS = 0.02
 
-/** How long the old holder goes on answering after an address has left it. */
+/** How long the old holder continues to answer after an address has left it. */
 const GRACE_SECONDS = 0.3
 
 const hundredths = (ms: number) => Math.ceil(ms / 10)
 
 /**
- * The longest that a hand-over may take, in ms: one advert_int until the low priority is sent, the dead-master time of the slowest
- * backup after that, and a tenth of a second for busy servers. Where nobody takes over, a stop is delayed by this much and no more.
+ * The longest that a hand-over may take, in ms: one advert_int until the low priority is sent, then the dead-master time of the slowest
+ * backup, and 100 ms for busy servers. Where no server takes over, a stop is delayed by this much and no more.
  */
 export function handOverLimitMs(cluster: Cluster): number {
   const each = cluster.instances.map(i => i.advertIntMs + masterDownMs(i.advertIntMs, 1, i.version) + 100)
@@ -45,8 +45,8 @@ export function renderServiceHooks(cluster: Cluster): string {
 }
 
 /**
- * For the server that gives addresses away where no hook does it, to run before they move; where it fails, the move is what it was
- * without. Nothing is left of it when the controller is lost.
+ * For the server that gives addresses away where no hook does it, to run before they move. Where it fails, the move goes on as without
+ * it. It leaves nothing behind when the controller is lost.
  */
 export function keepAnsweringScript(addresses: readonly string[], limitMs: number): Script {
   const call = shWith('keep-answering.sh', handOverVariables(addresses))

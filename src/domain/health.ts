@@ -1,4 +1,4 @@
-/** What is wrong with a server or the cluster, judged by what runs. Pure: gates, status and the drills' refusal share it. */
+/** What is wrong with a server or the cluster, judged by what runs. Pure: gates, status and the refusal of drills share it. */
 import type { ObservedInstance } from '../state/instance.ts'
 import type { ObservedNode } from '../state/observed.ts'
 import type { Cluster } from './cluster-types.ts'
@@ -7,8 +7,8 @@ import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, TRACK_DIR, SERVICE_
 import { isDrained, TRACKER_FILES, tracksDrain } from './trackers.ts'
 
 /**
- * What is broken on this server; empty where nothing is. Worded to stand behind the server's name.
- * A drained server is not broken, although it takes nothing over while another can.
+ * What is broken on this server; empty where it is healthy. The texts are worded to follow the server's name.
+ * A drained server counts as healthy, although it takes nothing over while another server can.
  */
 export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
   const problems: string[] = []
@@ -27,7 +27,7 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
       } else {
         problems.push(...untrackedProblems(node, instance))
         if (instance.state === 'FAULT' && isGivenUp(node)) continue
-        // What follows from a wrong track file is not told beside it.
+        // Problems that follow from a wrong track file are not reported beside it.
         if (wrongTrackers.length > 0 && instance.state !== 'INIT' && instance.state !== 'UNKNOWN') continue
         if (instance.state !== 'MASTER' && instance.state !== 'BACKUP') problems.push(`${wanted.name} is in state ${instance.state}`)
         else problems.push(...trackerProblems(cluster, wanted.name, node))
@@ -38,21 +38,21 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
   return problems
 }
 
-/** A value as hactl's hooks write it; undefined for any other text, which is not compared. */
+/** A value in the form in which hactl's hooks write it; undefined for any other text, which is not compared. */
 function trackerValue(text: string | undefined): number | undefined {
   return text !== undefined && /^-?\d{1,4}$/.test(text) ? Number(text) : undefined
 }
 
 /**
- * Track files that say something else than what runs: keepalived holds another value than the file, as where something wrote it behind its
- * watch, or haproxy_down says that a running haproxy is down, as keepalived 2.2.8 to 2.3.2 make it where init_file is set.
+ * Track files that differ from what runs: keepalived has another value than the file, because the file was written without its watch
+ * noticing, or haproxy_down says that a running haproxy is down, as keepalived 2.2.8 to 2.3.2 write it where init_file is set.
  */
 function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
   if (cluster.profile !== 'fast' || node.services.keepalived.active !== 'active') return []
-  // Where the watch is dead nothing agrees, and that is told.
+  // Where the watch is dead, no value agrees, and the dead watch is what is reported.
   if (node.files[KEEPALIVED_CONF]?.content?.includes(TRACK_DIR) !== true || node.trackersWatched === false) return []
   const down = TRACKER_FILES.haproxy_down
-  // Where it changes, haproxy stopped or started after its state was read.
+  // Where the file changed, haproxy stopped or started after its state was read.
   const isFalselyDown =
     node.services.haproxy.active === 'active' &&
     node.checkStatus === 0 &&
@@ -60,7 +60,7 @@ function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly st
     (trackerValue(node.trackers[down]) ?? 0) !== 0
   const differing = Object.entries(TRACKER_FILES).flatMap(([name, path]) => {
     const [says, holds] = [trackerValue(node.trackers[path]), node.trackersHeld?.[path]]
-    // To read a file again that is wrong itself would give the addresses up.
+    // If keepalived read again a file that is itself wrong, the server would give the addresses up.
     if (says === undefined || holds === undefined || says === holds || (isFalselyDown && path === down)) return []
     return [
       `keepalived holds ${holds} for ${name}, and ${path} says ${says} (systemctl reload keepalived on ${node.server} reads it again)`,
@@ -71,21 +71,21 @@ function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly st
   return [...differing, `${down} says that haproxy is down, and it runs: ${costs} (echo 0 >${down} on ${node.server})`]
 }
 
-/** An offset below -253 is FAULT to keepalived: how a drain hands over where nobody preempts. */
+/** keepalived takes an offset below -253 as FAULT: a drain hands over that way where no server preempts. */
 function isGivenUp(node: ObservedNode): boolean {
   return isDrained(node) && Number(node.trackers[TRACKER_FILES.drain]) < -253
 }
 
-/** keepalived's JSON quotes each word of a command and has the whole path of a script that was found through PATH. */
+/** keepalived's JSON quotes each word of a command, and has the full path of a script that was found through PATH. */
 function programOf(command: string): string {
   const path = command.replace(/^['"]/, '').split(/['"\s]/)[0] ?? ''
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
 /**
- * Checks that an instance tracks by this server's own keepalived.conf and not by the daemon's view. keepalived leaves a check out that
- * it cannot find, run or trust, tells its log, and holds the address without it (evidence K5). What stands in files that are
- * included, or on lines that hold for some servers only, is not judged. Track files are not in that view (vrrp_json.c up to 2.3.3).
+ * Checks that an instance tracks by this server's own keepalived.conf and not by the daemon's view. keepalived leaves out a check that
+ * it cannot find, run or trust, says so in its log only, and holds the address without it (evidence K5). Included files, and lines that
+ * apply to some servers only, are not judged. Track files are not in that view (vrrp_json.c up to 2.3.3).
  */
 function untrackedProblems(node: ObservedNode, instance: ObservedInstance): readonly string[] {
   const content = node.files[KEEPALIVED_CONF]?.content
@@ -93,7 +93,7 @@ function untrackedProblems(node: ObservedNode, instance: ObservedInstance): read
   const { conf, instances } = contextOf(content)
   if (conf.includes.length > 0 || conf.problems.length > 0) return []
   const wanted = (instances.find(own => own.name === instance.name)?.trackers ?? []).filter(tracker => tracker.kind === 'script')
-  // As many as there should be are all of them, under whatever name keepalived runs them.
+  // Where the number is right, none is missing, under whatever name keepalived runs them.
   if (instance.trackScripts.length >= new Set(wanted.map(tracker => tracker.name)).size) return []
   const tracked = new Set(instance.trackScripts.map(programOf))
   const missing = wanted.filter(({ definition }) => definition === undefined || !tracked.has(programOf(definition.command)))
@@ -103,11 +103,11 @@ function untrackedProblems(node: ObservedNode, instance: ObservedInstance): read
   ]
 }
 
-/** keepalived's own effective priority against the tracker files: where they differ, its watch on them is dead (evidence T5). */
+/** keepalived's own effective priority compared with the track files: where they differ, its watch on them is dead (evidence T5). */
 export function trackerProblems(cluster: Cluster, name: string, node: ObservedNode): readonly string[] {
   const instance = node.instances.find(own => own.name === name)
   if (cluster.profile !== 'fast' || instance === undefined) return []
-  // Where the inventory says fast and the server does not run it yet, that is drift.
+  // Where the inventory says fast and the server does not run it yet, that is drift and no problem.
   if (node.files[KEEPALIVED_CONF]?.content?.includes(TRACK_DIR) === false) return []
   const missing = Object.entries(TRACKER_FILES).filter(([, path]) => node.trackers[path] === undefined)
   if (missing.length > 0)
@@ -116,7 +116,7 @@ export function trackerProblems(cluster: Cluster, name: string, node: ObservedNo
   const offsets = [TRACKER_FILES.haproxy_offset, TRACKER_FILES.keepalived_offset, TRACKER_FILES.drain]
   if (offsets.some(path => node.trackersChanging?.includes(path))) return []
   const offset = offsets.reduce((sum, path) => sum + (Number(node.trackers[path] ?? 0) || 0), 0)
-  // A check with a weight of the operator's adds to the priority as well, and its state is not seen here.
+  // A check with a weight set by the operator adds to the priority as well, and its state is not known here.
   if (cluster.check.weight !== 0) return []
   const expected = Math.min(254, Math.max(1, instance.basePriority + offset))
   return expected === instance.effectivePriority
@@ -176,7 +176,7 @@ export function movingProblems(cluster: Cluster, nodes: readonly ObservedNode[])
 }
 
 const DAY_SECONDS = 86_400
-/** keepalived adds an address once: what another program takes off an interface stays away until it is started again. */
+/** keepalived adds an address once: an address that another program removes is missing until keepalived is started again. */
 function takenAway(masters: readonly string[], instance: string, address: string): readonly string[] {
   return masters.map(
     server =>
@@ -184,10 +184,10 @@ function takenAway(masters: readonly string[], instance: string, address: string
   )
 }
 
-/** A certificate nearer to its end than this is told: who renews automatically does so 30 days before. */
+/** A certificate that expires sooner than this is reported. Automatic renewal is usually done 30 days before. */
 const CERTIFICATE_WARNING_DAYS = 21
 
-/** Certificates that have ended, are about to, or are not there. */
+/** Certificates that have expired, expire soon, or are missing. */
 export function certificateProblems(node: ObservedNode): readonly string[] {
   return node.certificates.flatMap(({ path, secondsLeft }) => {
     if (secondsLeft === undefined) return [`there is no certificate in ${path}`]
@@ -199,7 +199,7 @@ export function certificateProblems(node: ObservedNode): readonly string[] {
 }
 
 /**
- * Folders above the check script that others than root may write to. With enable_script_security keepalived then runs no script from
+ * Folders above the check script that other users than root may write to. With enable_script_security keepalived then runs no script from
  * there, and says so in its log only (keepalived 2.2.7: "Unsafe permissions found for script ... - disabling").
  */
 export function unsafeFolders(node: ObservedNode): readonly { readonly path: string; readonly what: string }[] {
@@ -211,7 +211,7 @@ export function unsafeFolders(node: ObservedNode): readonly { readonly path: str
   })
 }
 
-/** A unit that is on now and off after the next boot, or after its next stop. */
+/** A unit that runs now, but will not run after the next boot or after its next stop. */
 export function bootProblems(node: ObservedNode): readonly string[] {
   return Object.values(node.services).flatMap(({ unit, load, unitFile }) => {
     if (load === 'masked') return [`${unit} is masked: once it stops, nothing starts it again (systemctl unmask ${unit})`]
@@ -219,22 +219,22 @@ export function bootProblems(node: ObservedNode): readonly string[] {
   })
 }
 
-/** Drop-ins, or what they call, that are gone from a server whose keepalived waits for what they write: a stop then hands nothing over. */
+/** Drop-ins, or the scripts that they call, that are missing on a server whose keepalived relies on them: a stop then hands nothing over. */
 export function dropinProblems(node: ObservedNode): readonly string[] {
   if (!tracksDrain(node)) return []
   const dropins = [HAPROXY_DROPIN, KEEPALIVED_DROPIN]
-  // Those of an older version of hactl call nothing.
+  // The drop-ins of an older version of hactl call no script.
   const isCalled = dropins.some(path => node.files[path]?.content?.includes(SERVICE_HOOKS) === true)
   return [...dropins, ...(isCalled ? [SERVICE_HOOKS] : [])]
     .filter(path => node.files[path] === undefined)
     .map(path => `${path} is missing: a stop hands no address over, and keepalived does not learn of a crash`)
 }
 
-/** Fewer refused adverts than this are what a change of all servers at once leaves behind, as is a smaller part of all adverts. */
+/** Fewer refused adverts than this, or a smaller part of all adverts, are normal after a change of all servers at once. */
 const REFUSED_TOLD = 30
 const REFUSED_PART = 0.01
 
-/** keepalived's counters, in the operator's words: what differs at whoever sent the advert. */
+/** keepalived's counters, in the operator's words: what differs on the server that sent the advert. */
 const REFUSALS: Readonly<Record<string, string>> = {
   auth_failure: 'a different auth_pass',
   authtype_mismatch: 'a different auth_type',
@@ -247,8 +247,8 @@ const REFUSALS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Adverts with this instance's number that keepalived refused: somebody else has it, or a peer has other settings (evidence V11,
- * V13). The counters run since keepalived started, so this may be over: worth knowing, and no illness.
+ * Adverts with this instance's number that keepalived refused: another router has the same number, or a peer has other settings (evidence
+ * V11, V13). The counters run since keepalived started, so the cause may be over: this is worth knowing, and no problem.
  */
 export function advertNotices(node: ObservedNode): readonly string[] {
   return node.instances.flatMap(({ name, virtualRouterId, adverts = 0, refusedAdverts = {} }) => {

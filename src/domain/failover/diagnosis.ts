@@ -1,10 +1,10 @@
-/** Why nobody took over, by what keepalived runs on each server: judged while the disturbance still lasts. */
+/** Why nobody took over, by the state of keepalived on each server, judged while the disturbance still lasts. */
 import type { ObservedInstance } from '../../state/instance.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 
 /**
- * In the operator's words, one reason; undefined where the figures do not tell. `before` and `meanwhile` are all servers, before the
- * disturbance and while nobody took over; `from` is who should have lost the address.
+ * One reason, in the operator's words; undefined where the figures show none. `before` and `meanwhile` are all servers, before the
+ * disturbance and while nobody took over. `from` is the server that should have lost the address.
  */
 export function whyNobodyTook(
   before: readonly ObservedNode[],

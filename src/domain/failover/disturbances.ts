@@ -1,4 +1,4 @@
-/** Everything a drill file may do to a server, each with its way back. A new one is an entry here and a file in playbooks/drills. */
+/** Everything that a drill file may do to a server, each with its undo. A new one is an entry here and a file in playbooks/drills. */
 import { HactlError } from '../../errors.ts'
 import type { Script } from '../../ports.ts'
 import { sh, shWith, systemdWord } from '../../shell/sh.ts'
@@ -12,14 +12,14 @@ const start = (unit: Unit) => call`start_anew ${unit}`
 const runs = (unit: Unit) => call`runs ${unit}`
 const runsOn = (unit: Unit) => call`runs ${unit} && none_stopped ${unit}`
 
-/** A loop that must end with the undo is a unit: it may outlive the connection that began it, and the undo can stop it. */
+/** A loop that must end with the undo is a unit: it may outlive the connection that started it, and the undo can stop it. */
 const loop = (body: Script) =>
   sh`systemd-run --quiet --collect --wait --unit=hactl-drill-loop --property=RuntimeMaxSec=45 /bin/sh -c ${systemdWord(body)}`
 
 const CRASHES = 8
 const CRASH_EVERY_SECONDS = 1.2
 const RELOADS = 5
-/** systemctl's own part of a loop, on a busy server. */
+/** The time that systemctl itself takes in a loop, on a busy server. */
 const LOOP_EXTRA_MS = 4000
 
 /** On tmpfs: gone once the server has booted. */
@@ -28,7 +28,7 @@ const BOOTED = sh`[ ! -e ${BOOTING} ]`
 const bootBy = (command: Script): Omit<Disturbance, 'title'> => ({
   undoTitle: 'boot, and start haproxy and keepalived',
   script: sh`: >${BOOTING} && ${command}`,
-  // Until it has gone down it must not be helped up: a start would be refused, or come in the way of the shutdown.
+  // Nothing may be started before the server has gone down: a start would be refused, or would hinder the shutdown.
   undo: sh`${BOOTED} && systemctl start keepalived.service haproxy.service`,
   confirm: sh`${BOOTED} && ${runs('keepalived')} && ${runs('haproxy')}`,
   byHand: `rm -f ${BOOTING}; systemctl start keepalived haproxy`,
@@ -48,7 +48,7 @@ const UNFILTER: Pick<Disturbance, 'undo' | 'confirm' | 'byHand' | 'needs'> = {
   needs: CUT_NEEDS,
 }
 
-/** By the word that a drill file names it with. Each undo may run twice: the controller and the timer on the server may both run it. */
+/** By the word in a drill file. Each undo may run twice: the controller and the timer on the server may both run it. */
 const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   'stop-haproxy': () => ({
     title: 'stop haproxy',
@@ -162,7 +162,7 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
   reboot: () => ({ title: 'reboot the server', ...bootBy(sh`systemctl reboot`) }),
   'kill-server': () => ({
     title: 'reboot the server without stopping anything first, as a power failure would',
-    // Twice: not even the file systems are unmounted (systemctl(1), --force). They are written out here: a drill is not about lost files.
+    // --force twice: not even the file systems are unmounted (systemctl(1)). They are synced here, because a drill must not lose files.
     ...bootBy(sh`sync && systemctl reboot --force --force`),
   }),
 }
@@ -170,12 +170,12 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
 /** Every word that a drill file may name. */
 export const DISTURBANCES: readonly string[] = Object.keys(KNOWN)
 
-/** The disturbance of that name at that place; undefined where there is none of that name. Throws E_INTERNAL for a place that is none. */
+/** The disturbance of that name at that place; undefined where no disturbance has that name. Throws E_INTERNAL for an invalid place. */
 export function disturbanceFor(name: string, place: DrillPlace): Disturbance | undefined {
   return Object.hasOwn(KNOWN, name) ? KNOWN[name]?.(place) : undefined
 }
 
-/** What a server said of itself goes into a script: only what the kernel takes as a name, and only what can be an address. */
+/** These texts come from a server and go into a script: only a name that the kernel allows and a valid address are accepted. */
 function checked(place: DrillPlace): DrillPlace {
   if (/^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$/.test(place.interface) && /^[0-9a-fA-F.:]{2,45}$/.test(place.vip)) return place
   throw new HactlError({ code: 'E_INTERNAL', what: `"${place.vip}" on "${place.interface}" is no place for a drill` })

@@ -1,4 +1,4 @@
-/** What a drill disturbs and how that is undone, when it may begin, who should take over, and how long each phase may last. */
+/** What a drill disturbs and how that is undone, when it may start, who should take over, and how long each phase may last. */
 import type { ObservedInstance } from '../../state/instance.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import type { DrillExpectation, DrillFile } from '../../state/drill.ts'
@@ -7,12 +7,12 @@ import type { Cluster, Instance } from '../cluster-types.ts'
 import { holderProblems, nodeProblems } from '../health.ts'
 import { isDrained, TRACKER_FILES } from '../trackers.ts'
 
-/** What this drill asks for on a cluster of this profile. */
+/** What must be seen for this drill to pass on a cluster of this profile. */
 export function expectationFor(drill: DrillFile, profile: Cluster['profile']): DrillExpectation {
   return profile === 'classic' ? { ...drill.expect, ...drill.classic } : drill.expect
 }
 
-/** Units whose state a drill compares before and after. */
+/** Units whose state a drill compares before and after it. */
 export const DRILL_UNITS: readonly string[] = UNITS
 
 /** Why this cluster is not healthy enough for a drill, one line each; empty where it is. `nodes` are all of its servers. */
@@ -29,14 +29,14 @@ export function drillRefusals(cluster: Cluster, nodes: readonly ObservedNode[]):
   ]
 }
 
-/** More than one server is master of an instance, by the word of its own keepalived, and carries the address. */
+/** More than one server has the address and is master of its instance, by its own keepalived. */
 export interface SplitBrain {
   readonly instance: string
   readonly vip: string
   readonly servers: readonly string[]
 }
 
-/** The failover has failed already where this is so; an address that stands on a server that is no master was put there by somebody else. */
+/** Where a cluster is split, its failover has failed already. An address on a server that is not master was put there by something else. */
 export function splitBrains(cluster: Cluster, nodes: readonly ObservedNode[]): readonly SplitBrain[] {
   return cluster.instances.flatMap(({ name, virtualAddresses }) =>
     virtualAddresses.flatMap(({ address }) => {
@@ -48,14 +48,14 @@ export function splitBrains(cluster: Cluster, nodes: readonly ObservedNode[]): r
   )
 }
 
-/** Drained servers are well, but with nobody else left a failure moves the address to one that its operator took out. */
+/** Drained servers are healthy, but where only they are left, a failure would move the address to a server that its operator took out. */
 function takersProblems(nodes: readonly ObservedNode[]): readonly string[] {
   const drained = nodes.filter(isDrained).map(node => node.server)
   const isOneLeft = nodes.length - drained.length < 2 && drained.length > 0
   return isOneLeft ? [`nobody is left to take over: ${drained.join(', ')} drained; hactl undrain gives a server back`] : []
 }
 
-/** An address that is about to move by itself would be taken for one that the drill moved. */
+/** An address that is about to move by itself would look as if the drill had moved it. */
 function movingProblems(nodes: readonly ObservedNode[], instance: string): readonly string[] {
   const seen = nodes.flatMap(node => {
     const own = instanceOf(node, instance)
@@ -69,8 +69,8 @@ function movingProblems(nodes: readonly ObservedNode[], instance: string): reado
 }
 
 /**
- * Who will take over when `from` is out: the highest effective priority among the others, as their keepalived runs it now.
- * undefined where no other is fit or two of them tie: then the higher address on the VIP's interface wins (RFC 5798 section 6.4.3).
+ * Who will take over when `from` is out: the server with the highest effective priority among the others, as their keepalived has it now.
+ * undefined where no other can, or where two are equal: then the higher address on the VIP's interface wins (RFC 5798 section 6.4.3).
  */
 export function predictTaker(nodes: readonly ObservedNode[], instance: string, from: string): string | undefined {
   const fit = nodes
@@ -85,8 +85,8 @@ export function predictTaker(nodes: readonly ObservedNode[], instance: string, f
 }
 
 /**
- * Whether predictTaker's answer must hold: backups preempt at once, and none has an offset of a hook, which goes by itself and would change
- * its priority before or while the drill runs.
+ * Whether predictTaker's answer is certain: backups preempt at once, and none has a hook's offset, which ends by itself and would change
+ * its priority before or during the drill.
  */
 export function isTakerCertain(nodes: readonly ObservedNode[], instance: Pick<Instance, 'name' | 'nopreempt' | 'preemptDelayMs'>): boolean {
   if (instance.nopreempt || instance.preemptDelayMs > 0) return false
@@ -106,8 +106,8 @@ export function goesHome(nodes: readonly ObservedNode[], instance: string, from:
 }
 
 /**
- * Who will have the address after `rounds` holders went out one after the other: predictTaker again and again. undefined where it cannot
- * be told for one of them.
+ * Who will have the address after `rounds` holders went out one after the other: predictTaker for each. undefined where one of them
+ * cannot be predicted.
  */
 export function predictLast(nodes: readonly ObservedNode[], instance: string, from: string, rounds: number): string | undefined {
   const taker = predictTaker(nodes, instance, from)
@@ -125,7 +125,7 @@ export interface DrillLimits {
   /** For each round. */
   readonly takeoverMs: number
   readonly failbackMs: number
-  /** From arming; the server undoes the disturbance by itself after this. At most 60 s. */
+  /** Counted from the arming: the server undoes the disturbance by itself after this time. At most 60 s. */
   readonly undoAfterMs: number
   /** How long a server may take to boot; 0 where none does. */
   readonly bootMs: number
@@ -135,14 +135,14 @@ const UNDO_AFTER_MAX_MS = 60_000
 /** Arming, the disturbance's own command and the undo have to fit between the last look and the timer. */
 const UNDO_MARGIN_MS = 15_000
 const TAKEOVER_MIN_MS = 8000
-/** How long a takeover is awaited that should never come. */
+/** How long the drill watches for a takeover that must not come. */
 const TAKEOVER_NEVER_MS = 15_000
-/** Real servers test their memory and wait for their disk controllers. */
+/** Physical servers test their memory and wait for their disk controllers. */
 const BOOT_MS = 300_000
 
 /**
- * The takeover is watched for twice as long as it may last, so that a slow one is measured and not just missed;
- * but never for so long that the undo timer would end it. `maxOutageMs` undefined: no takeover is to be expected.
+ * The takeover is watched for twice as long as it may last, so that a slow one is measured and not just missed,
+ * but never for so long that the undo timer would end it. `maxOutageMs` undefined: no takeover is expected.
  * `settleMs`: how long a healthy cluster may need to settle after the undo.
  */
 export function drillLimits(

@@ -4,7 +4,7 @@ import { firewallChanges, restorationFindings } from './restoration.ts'
 import { endOf, type HoldInterval, holdersAt, holdersOverlap, holdIntervals, markAt, marksOf, outageOf, probesOf } from './timeline.ts'
 import type { DrillCase, DrillRecord, Finding, OriginVerdict, Verdict } from './verdict.ts'
 
-/** Make before break lets two servers hold the address for a moment by design; longer than this is a split brain. */
+/** Make before break lets two servers hold the address for a moment by design. Longer than this is a split brain. */
 const TWO_HOLDERS_AFTER_MS = 1000
 
 /** Judges a drill that was carried out. `record` must have the marks "disturbed" and "undone". */
@@ -47,7 +47,7 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
     from: about.from,
     predicted: about.predicted,
     to,
-    // Nobody took over although somebody had to: how long the undo took to bring the service back is no failover time.
+    // Nobody took over although a server had to: the time until the undo restored the service is no failover time.
     outageMs: to === undefined && about.expect.taker === 'next' ? undefined : outageMs,
     failedProbes,
     probes: probes.length,
@@ -85,7 +85,7 @@ interface Taker {
   readonly to: string | undefined
 }
 
-/** For each disturbance the first server, of those not yet out, that was seen with the address before the next one or the undo. */
+/** For each disturbance: the first server, of those not yet out, that was seen with the address before the next disturbance or the undo. */
 function takersOf(
   about: DrillCase,
   samples: readonly Sample[],
@@ -121,8 +121,8 @@ function takerFindings(about: DrillCase, { from, to }: Taker, diagnosis: string 
 }
 
 /**
- * Another server than the predicted one took over. Backups whose turns lie close may both take the address, and the one that should have
- * it then takes it from the other: it is wrong where that one never had it, and nothing could keep it from doing so.
+ * Another server than the predicted one took over. Backups whose timers end close together may both take the address, and the predicted
+ * one then takes it from the other. It is wrong where the predicted one never had the address, although nothing could prevent that.
  */
 function otherTaker(
   about: DrillCase,
@@ -143,7 +143,7 @@ function otherTaker(
 function outageFindings(about: DrillCase, takers: readonly Taker[], outageMs: number | undefined): readonly Finding[] {
   const { maxOutageMs, vip } = about
   const wasTaken = takers.every(taker => taker.to !== undefined)
-  // Without a taker it stands in the findings already, and how long the undo took is no failover time.
+  // Where nobody took over, the findings say so already, and the time until the undo is no failover time.
   if (!wasTaken && about.expect.taker === 'next') return []
   if (outageMs === undefined) {
     const after = wasTaken ? ` after ${takers.at(-1)?.to ?? ''} took it over` : ''
@@ -232,7 +232,7 @@ function notesOn(
   return notes
 }
 
-/** What the failed probes met, the most frequent first: a refused connection, a reset one and silence have different causes. */
+/** The errors of the failed probes, the most frequent first: a refused connection, a reset one and silence have different causes. */
 function errorNotes(about: DrillCase, probes: readonly ProbeSample[]): readonly string[] {
   const counts = new Map<string, number>()
   for (const { ok, error } of probes) if (!ok) counts.set(error ?? 'unknown', (counts.get(error ?? 'unknown') ?? 0) + 1)

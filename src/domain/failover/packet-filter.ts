@@ -1,4 +1,4 @@
-/** Cutting traffic with the server's own packet filter (src/on-server/cut.sh), and letting it flow again. */
+/** Cutting traffic with the server's own packet filter (src/on-server/cut.sh), and ending the cut. */
 import { shWith } from '../../shell/sh.ts'
 import type { Script } from '../../ports.ts'
 import type { Disturbance } from '../../state/drill.ts'
@@ -19,7 +19,7 @@ export const CUT_NEEDS: NonNullable<Disturbance['needs']> = {
   fix: 'apt-get install nftables (no rule of its own changes any traffic), or leave this drill out',
 }
 
-/** What was cut flows again; changes nothing where nothing was cut. */
+/** Ends the cut. Changes nothing where nothing was cut. */
 export const UNCUT = uncut`uncut`
 
 export const IS_UNCUT = uncut`is_uncut`
@@ -29,7 +29,7 @@ export function cutVrrpScript(directions: readonly ('in' | 'out')[]): Script {
   return cut`cut_vrrp ${directions}`
 }
 
-/** Nothing passes on the interface but, where wanted, the SSH connection's own port. */
+/** Nothing passes on the interface except, where wanted, the SSH connection's own port. */
 export function cutLinkScript(place: DrillPlace, keepsSsh: boolean): Script {
   return cut`cut_link ${place.interface} ${place.vip} ${keepsSsh ? 'keep' : 'sever'}`
 }

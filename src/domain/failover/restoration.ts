@@ -1,9 +1,9 @@
-/** Is everything as it was before the drill? */
+/** Whether everything is as it was before the drill. */
 import type { Sample } from '../../state/drill.ts'
 import { probesOf } from './timeline.ts'
 import type { DrillCase, DrillRecord, Finding } from './verdict.ts'
 
-/** What is not as it was before, service by service; where the address went is judged apart. */
+/** What is not as it was before, service by service. Where the address is, is judged elsewhere. */
 export function restorationFindings(about: DrillCase, record: DrillRecord, holders: readonly string[]): readonly Finding[] {
   const texts: string[] = []
   for (const before of record.before) {

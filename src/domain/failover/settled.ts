@@ -1,16 +1,16 @@
-/** When a phase of a drill is over: judged while the samples come in, so that no drill waits longer than it must. */
+/** When a phase of a drill is over. It is judged while the samples arrive, so that no drill waits longer than it must. */
 import type { HolderSample, Sample } from '../../state/drill.ts'
 import { holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS } from './timeline.ts'
 import type { DrillCase } from './verdict.ts'
 
-/** The address must stay where it is, and every probe be good, for this long. */
+/** The address must stay where it is, and every probe must be good, for this long. */
 const SETTLE_MS = 1000
-/** A drill in which the address may stay where it is watches for this long before it believes so. */
+/** A drill in which the address may stay where it is watches for this long before it takes that as the result. */
 const WATCH_MS = 5000
 /** An address that does not go home by itself is watched for this long after the undo. */
 const STAY_MS = 3000
 
-/** Why the drill must not begin, by what was seen before it; empty where all is well. */
+/** Why the drill must not start, by what was seen before it; empty where it may start. */
 export function baselineProblems(
   about: Pick<DrillCase, 'vip' | 'from' | 'servers'>,
   samples: readonly Sample[],
@@ -33,7 +33,7 @@ export function baselineProblems(
   return problems
 }
 
-/** Another server holds the address alone and it answers; or, where it may stay or two may hold it, it was watched for long enough. */
+/** Another server alone holds the address, and it answers. Where the address may stay or have two holders: it was watched for long enough. */
 export function takeoverIsSettled(about: DrillCase, samples: readonly Sample[], nowMs: number): boolean {
   const marks = marksOf(samples, 'disturbed')
   const latest = marks.at(-1)
@@ -52,7 +52,7 @@ export function takeoverIsSettled(about: DrillCase, samples: readonly Sample[], 
   }
 }
 
-/** Who should be disturbed next, where a drill goes from holder to holder; undefined where that is not one server that is still untouched. */
+/** Who is disturbed next, where a drill goes from holder to holder: the one holder; undefined where it was disturbed already, or is not one. */
 export function nextToDisturb(about: DrillCase, samples: readonly Sample[], nowMs: number): string | undefined {
   const { holders } = holdersAt(samples, about.vip, about.servers, nowMs)
   const [holder] = holders
@@ -60,12 +60,12 @@ export function nextToDisturb(about: DrillCase, samples: readonly Sample[], nowM
   return holders.length === 1 && isUntouched ? holder : undefined
 }
 
-/** A server that is not disturbed and says nothing for this long is gone; one that is merely busy is not. */
+/** A server that is not disturbed and sends nothing for this long counts as down. A busy server is silent for less. */
 const GONE_AFTER_MS = 5000
-/** Of a service that nobody touched. */
+/** States that mean a failure of a service that the drill does not touch. */
 const DOWN = ['failed', 'inactive']
 
-/** What failed beside the drill, on servers that it does not touch: the cluster may not be able to bear both. One line each. */
+/** What failed during the drill on servers that it does not touch, one line each: the cluster may not survive both failures. */
 export function secondFaults(samples: readonly Sample[], servers: readonly string[], nowMs: number): readonly string[] {
   const touched = samples.flatMap(sample => (sample.kind === 'mark' ? [sample.server] : []))
   return servers
@@ -81,14 +81,14 @@ export function secondFaults(samples: readonly Sample[], servers: readonly strin
     })
 }
 
-/** After the undo: the address is home, or stays where it is, and answers. */
+/** After the undo: the address is back, or stays where it is, and answers. */
 export function failbackIsSettled(about: DrillCase, samples: readonly Sample[], nowMs: number): boolean {
   const restoredMs = markAt(samples, 'restored')
   if (restoredMs === undefined || nowMs - restoredMs < (about.goesHome ? SETTLE_MS : STAY_MS)) return false
   return isHeldSteadily(about, samples, nowMs, server => !about.goesHome || server === about.from) && answersSteadily(samples, nowMs)
 }
 
-/** One of the right servers, and nobody else, has held the address for the last SETTLE_MS. */
+/** One of the right servers, and no other server, has held the address for the last SETTLE_MS. */
 export function isHeldSteadily(
   about: Pick<DrillCase, 'vip' | 'servers'>,
   samples: readonly Sample[],
@@ -106,7 +106,7 @@ function haveOtherHolder(about: DrillCase, samples: readonly Sample[], nowMs: nu
   return holdersAt(samples, about.vip, about.servers, nowMs).holders.some(server => !out.includes(server))
 }
 
-/** All probes sent in the last SETTLE_MS that are answered were good, and there were some; none older was still bad. */
+/** Some of the probes that were sent in the last SETTLE_MS have ended, and all of those were good. */
 export function answersSteadily(samples: readonly Sample[], nowMs: number): boolean {
   const recent = probesOf(samples).filter(probe => probe.sentMs >= nowMs - SETTLE_MS)
   return recent.length > 0 && recent.every(probe => probe.ok)

@@ -1,4 +1,4 @@
-/** What a drill's samples say: how long nobody answered, who held the address when, and for how long two did. */
+/** What a drill's samples show: how long nobody answered, who held the address when, and for how long two servers did. */
 import type { HolderSample, Mark, ProbeSample, Sample } from '../../state/drill.ts'
 
 /** From (inclusive) to (exclusive), in ms on the samples' axis. */
@@ -7,20 +7,20 @@ export interface Window {
   readonly toMs: number
 }
 
-/** A server had the address at every one of its samples from the first to the last of these. */
+/** A server had the address in every one of its samples from `fromMs` to `toMs`. */
 export interface HoldInterval {
   readonly server: string
   readonly fromMs: number
   readonly toMs: number
 }
 
-/** Who holds an address, by the latest word of each server; `silent` servers sent none lately. */
+/** Who holds an address, by the latest sample of each server. `silent` servers have sent none recently. */
 export interface Holders {
   readonly holders: readonly string[]
   readonly silent: readonly string[]
 }
 
-/** A server that said nothing for this long is silent: nothing is known of what it holds. */
+/** A server that sent nothing for this long is silent: it is not known what it holds. */
 export const SILENT_AFTER_MS = 1000
 
 export function probesOf(samples: readonly Sample[]): readonly ProbeSample[] {
@@ -36,14 +36,14 @@ export function marksOf(samples: readonly Sample[], mark: Mark['mark']): readonl
   return samples.filter((sample): sample is Mark => sample.kind === 'mark' && sample.mark === mark)
 }
 
-/** When the last thing happened; 0 where nothing did. */
+/** The end of the last sample; 0 where there is none. */
 export function endOf(samples: readonly Sample[]): number {
   return samples.reduce((end, sample) => Math.max(end, sample.kind === 'probe' ? sample.sentMs + sample.tookMs : sample.atMs), 0)
 }
 
 /**
- * The longest time in ms that a user would have been without answer: from the sending of the last good probe to the
- * sending of the next good one, over the runs of failed probes that begin inside the window. Two short breaks are not
+ * The longest time in ms that a user would have been without an answer: from the sending of the last good probe to the
+ * sending of the next good one, over the runs of failed probes that start inside the window. Two short breaks are not
  * one long one. 0 when no probe failed there, undefined when one of the runs never ended.
  * Probes from different places are runs of their own.
  */
@@ -66,7 +66,7 @@ export function outageOf(probes: readonly ProbeSample[], window: Window = { from
   return longest
 }
 
-/** The same while the drill runs, from `fromMs` on: a run of failed probes that has not ended yet lasts until now. */
+/** The same during the drill, from `fromMs` on: a run of failed probes that has not ended yet lasts until now. */
 export function outageSoFar(probes: readonly ProbeSample[], fromMs: number, nowMs: number): number {
   let longest = 0
   for (const from of new Set(probes.map(probe => probe.from))) {
@@ -79,8 +79,8 @@ export function outageSoFar(probes: readonly ProbeSample[], fromMs: number, nowM
 }
 
 /**
- * The samples on one time axis: a server's samples as evenly spaced as it took them, not as the network delivered them.
- * Within one boot, the sample that travelled fastest gives the offset between the server's uptime and the controller's clock.
+ * The samples on one time axis: a server's samples are spaced as the server took them, not as the network delivered them.
+ * Within one boot, the sample that arrived fastest gives the offset between the server's uptime and the controller's clock.
  */
 export function alignHolders(samples: readonly Sample[]): readonly HolderSample[] {
   const aligned: HolderSample[] = []
@@ -93,7 +93,7 @@ export function alignHolders(samples: readonly Sample[]): readonly HolderSample[
 
 /**
  * Between which samples each server held the address. Only what was seen counts: an interval ends at the last sample
- * that showed the address, and at a silence nothing is known.
+ * that showed the address, and during a silence nothing is known.
  */
 export function holdIntervals(samples: readonly Sample[], vip: string): readonly HoldInterval[] {
   const open = new Map<string, HoldInterval>()
@@ -142,7 +142,7 @@ export function holdersOverlap(intervals: readonly HoldInterval[]): {
   return { most, longestMs, lastMs }
 }
 
-/** Who holds the address at a moment, by the latest word of each of the servers. */
+/** Who holds the address at a moment, by the latest sample of each of the servers. */
 export function holdersAt(samples: readonly Sample[], vip: string, servers: readonly string[], atMs: number): Holders {
   const latest = new Map<string, HolderSample>()
   for (const sample of samples) {
@@ -164,7 +164,7 @@ function isInside(window: Window, atMs: number): boolean {
   return atMs >= window.fromMs && atMs < window.toMs
 }
 
-/** Each server's samples, cut where its uptime fell: it booted again. */
+/** Each server's samples, split where its uptime fell, because the server booted there. */
 function bootsOf(samples: readonly Sample[]): readonly (readonly HolderSample[])[] {
   const boots = new Map<string, HolderSample[][]>()
   for (const sample of samples) {

@@ -1,4 +1,4 @@
-/** The verdicts of drills that could not be judged: refused, on a cluster that is split already, or ended by a fault of the run itself. */
+/** The verdicts of drills that could not be judged: refused, on a cluster that was split already, or ended by a fault of the run itself. */
 import type { HactlError } from '../../errors.ts'
 import type { Sample } from '../../state/drill.ts'
 import type { SplitBrain } from './drill.ts'
@@ -6,7 +6,7 @@ import { judgeDrill } from './judge.ts'
 import { markAt, probesOf } from './timeline.ts'
 import type { DrillCase, Verdict } from './verdict.ts'
 
-/** A drill that was not begun, because of the state that the cluster is in. */
+/** A drill that was refused because of the state of the cluster. */
 export function refusedVerdict(about: Pick<DrillCase, 'drill' | 'vip'> & Partial<DrillCase>, reasons: readonly string[]): Verdict {
   return {
     drill: about.drill,
@@ -28,7 +28,7 @@ export function refusedVerdict(about: Pick<DrillCase, 'drill' | 'vip'> & Partial
   }
 }
 
-/** A cluster that is split before anything is disturbed: no drill is needed to see that its failover does not do what it promises. */
+/** A cluster that is split before anything is disturbed: its failover has failed already, and no drill is needed to see that. */
 export function splitVerdict(about: Pick<DrillCase, 'drill' | 'vip'>, { instance, vip, servers }: SplitBrain): Verdict {
   const texts = [
     `${servers.join(' and ')} are ${servers.length === 2 ? 'both' : 'all'} master of ${instance} and hold ${vip}: they do not hear each other (does something drop VRRP, IP protocol 112, between them?)`,
@@ -43,8 +43,8 @@ export function splitVerdict(about: Pick<DrillCase, 'drill' | 'vip'>, { instance
 }
 
 /**
- * A drill that ended in a fault: an interrupt, a lost connection, an undo that could not be confirmed. Its figures are those of what was
- * seen until then; before the disturbance it counts as refused.
+ * A drill that ended in a fault: an interrupt, a lost connection, an undo that could not be confirmed. Its figures are from what was
+ * seen until then. A drill that ended before its disturbance counts as refused.
  */
 export function brokenOffVerdict(about: DrillCase, samples: readonly Sample[], fault: HactlError): Verdict {
   const reasons = [fault.message, ...fault.why, ...(fault.fix === undefined ? [] : [fault.fix])]
@@ -57,7 +57,7 @@ export function brokenOffVerdict(about: DrillCase, samples: readonly Sample[], f
   return {
     ...judgeDrill(about, { samples, before: [], after: [] }),
     verdict: 'failed',
-    // Nobody looked for long enough to tell where it stays.
+    // The address was not watched for long enough to know where it stays.
     failback: undefined,
     failbackOutageMs: undefined,
     restored: fault.code !== 'E_UNDO_FAILED',

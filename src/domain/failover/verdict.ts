@@ -1,4 +1,4 @@
-/** What a drill is judged by, and what is said of it. */
+/** What a drill is judged by, and the verdict on it. */
 import type { ErrorCode } from '../../errors.ts'
 import type { DrillExpectation, DrillState, Sample } from '../../state/drill.ts'
 
@@ -7,21 +7,21 @@ export interface DrillCase {
   readonly vip: string
   /** Who held the address before. */
   readonly from: string
-  /** Who should take over, by keepalived's own priorities; undefined where nobody could tell. */
+  /** Who should take over, by keepalived's own priorities; undefined where that cannot be predicted. */
   readonly predicted: string | undefined
-  /** True: no other server may keep the address from the predicted one, so that a drill in which it never had it has failed. */
+  /** True: nothing can prevent the predicted server from having the address, so that a drill in which it never had it has failed. */
   readonly isTakerCertain?: boolean
   readonly expect: DrillExpectation
   /** The longest interruption that passes, in ms; undefined: any. */
   readonly maxOutageMs: number | undefined
-  /** True: the address goes home by itself. False (nopreempt): it stays with whoever took it. */
+  /** True: the address returns by itself. False (nopreempt): it stays on the server that took it over. */
   readonly goesHome: boolean
   readonly servers: readonly string[]
-  /** Whoever has the address is disturbed in turn, until one server is left. */
+  /** True: each holder is disturbed in turn, until one server is left. */
   readonly onEach?: boolean
-  /** The server boots: its packet filter is then what it loads at boot. */
+  /** True: the server boots, and afterwards its packet filter has the rules that are loaded at boot. */
   readonly boots?: boolean
-  /** Why no bound can be foretold: what check says of it. */
+  /** Why no bound can be predicted, in check's words. */
   readonly foretold?: string | undefined
 }
 
@@ -30,9 +30,9 @@ export interface DrillRecord {
   readonly before: readonly DrillState[]
   /** Servers that could not be asked afterwards are missing. */
   readonly after: readonly DrillState[]
-  /** A second, real fault ended the drill before its time: what it was, one line each. */
+  /** The second, real faults that ended the drill early, one line each. */
   readonly stopped?: readonly string[] | undefined
-  /** Why nobody took over, by what runs; what check foretold stands in for it. */
+  /** Why nobody took over, by what runs. Without it, DrillCase.foretold is used. */
   readonly diagnosis?: string | undefined
 }
 
@@ -47,11 +47,11 @@ export interface Verdict {
   readonly verdict: 'passed' | 'failed' | 'refused'
   readonly from: string | undefined
   readonly predicted: string | undefined
-  /** undefined: nobody took over. */
+  /** Who took over; undefined: nobody. */
   readonly to: string | undefined
-  /** From the disturbance to its undo, in ms; undefined where nobody took over or answered again. */
+  /** The outage between the disturbance and its undo, in ms; undefined where nobody took over or the address did not answer again. */
   readonly outageMs: number | undefined
-  /** Over the whole drill, from everywhere. */
+  /** Over the whole drill, from all places. */
   readonly failedProbes: number
   readonly probes: number
   /** The same for each place that probes came from. */
@@ -62,7 +62,7 @@ export interface Verdict {
   readonly holdersMax: number
   /** Who has the address in the end; undefined where nobody or more than one does. */
   readonly failback: string | undefined
-  /** From the undo to the end, in ms; undefined where nobody answered again. */
+  /** The outage from the undo to the end, in ms; undefined where the address did not answer again. */
   readonly failbackOutageMs: number | undefined
   readonly restored: boolean
   /** Why it failed or was refused, one line each. */
@@ -72,7 +72,7 @@ export interface Verdict {
   readonly notes: readonly string[]
 }
 
-/** A drill on a cluster that was split before it fails without being run, and so nobody knows who had the address. */
+/** Whether the drill was run. On a cluster that was split before it, it fails without being run, and `from` is not known. */
 export function wasRun({ verdict, from }: Pick<Verdict, 'verdict' | 'from'>): boolean {
   return verdict !== 'refused' && from !== undefined
 }
@@ -81,6 +81,6 @@ export interface OriginVerdict {
   readonly from: string
   readonly probes: number
   readonly failedProbes: number
-  /** Over the whole drill; undefined where nobody answered again. */
+  /** The outage over the whole drill, in ms; undefined where the address did not answer again. */
   readonly outageMs: number | undefined
 }

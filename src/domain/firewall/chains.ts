@@ -1,9 +1,9 @@
-/** Packet filter rules as far as hactl must understand them: can this packet pass? What is not understood is "perhaps", never "no". Pure. */
+/** Packet filter rules, as far as hactl must understand them. A rule that it does not understand may match: "perhaps", never "no". Pure. */
 import { canonicalAddress, isInNetwork } from '../addresses.ts'
 
-/** A packet that begins a conversation; what is undefined may be anything. */
+/** The first packet of a connection; an undefined field may have any value. */
 export interface Packet {
-  /** 4 where it does not say. */
+  /** 4 where the packet has no family. */
   readonly family?: 4 | 6
   readonly hook: 'input' | 'output'
   /** 6: TCP; 112: VRRP. */
@@ -11,7 +11,7 @@ export interface Packet {
   readonly port?: number | undefined
   readonly source?: string | undefined
   readonly destination?: string | undefined
-  /** The interface it comes in by, or leaves by. */
+  /** The interface by which it comes in or goes out. */
   readonly interface?: string | undefined
 }
 
@@ -36,7 +36,7 @@ export type Verdict =
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
   /** Counts, logs, marks. */
   | { readonly kind: 'none' }
-  /** May end anywhere. */
+  /** The packet may end anywhere. */
   | { readonly kind: 'other' }
 
 export interface Rule {
@@ -95,13 +95,13 @@ function knownAnswer(condition: Condition, packet: Packet): Answer {
     case 'out-interface': {
       const isOwnSide = (condition.kind === 'in-interface') === (packet.hook === 'input')
       if (!isOwnSide) return 'no'
-      // The packets in question never come by the loopback.
+      // None of these packets comes in by the loopback interface.
       if (packet.interface === undefined) return condition.names.every(name => name === 'lo') ? 'no' : 'perhaps'
       const name = packet.interface
       return is(condition.names.some(wanted => (/[+*]$/.test(wanted) ? name.startsWith(wanted.slice(0, -1)) : wanted === name)))
     }
     case 'state':
-      // Only a first packet asks for a rule of its own: what is "established" may be forgotten at any time (evidence V10).
+      // Every packet counts as a first one, because connection tracking may forget what is "established" at any time (evidence V10).
       return is(condition.states.includes('new'))
     case 'other':
       return 'perhaps'
@@ -155,7 +155,7 @@ function outcomesOf(chain: Chain, all: readonly Chain[], packet: Packet, depth: 
   return end()
 }
 
-/** The base chains in which this packet surely ends; empty where it passes, or may. */
+/** The base chains that certainly drop or reject this packet; empty where it passes or may pass. */
 export function blockingChains(chains: readonly Chain[], packet: Packet): readonly Chain[] {
   return chains.filter(chain => meets(chain, packet) && !outcomesOf(chain, chains, packet, 0).has('accept'))
 }

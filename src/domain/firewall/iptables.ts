@@ -1,9 +1,9 @@
-/** iptables-save(8), ip6tables-save(8) -> chains, of its filter table. What is not known becomes a condition that may hold. Pure. */
+/** iptables-save(8), ip6tables-save(8) -> the chains of the filter table. What hactl does not know becomes a condition that may be true. Pure. */
 import type { Chain, Condition, Network, Rule, Verdict } from './chains.ts'
 
 const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, igmp: 2, tcp: 6, udp: 17, esp: 50, ah: 51, vrrp: 112, 'ipv6-icmp': 58 }
 
-/** undefined where the table was cut off: what is missing may be the rule that lets everything in. */
+/** undefined where the table was cut off: the missing rule may be the one that accepts everything. */
 export function parseIptablesSave(text: string, family: 'ip' | 'ip6' = 'ip'): readonly Chain[] | undefined {
   const chains = new Map<string, { readonly policy: string; readonly rules: Rule[] }>()
   let table = ''
@@ -30,7 +30,7 @@ export function parseIptablesSave(text: string, family: 'ip' | 'ip6' = 'ip'): re
   }))
 }
 
-/** Words apart by spaces; double quotes keep some together. */
+/** Words are separated by spaces; double quotes keep words together. */
 function wordsOf(text: string): readonly string[] {
   return [...text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(match => match[1] ?? match[2] ?? '')
 }
@@ -83,7 +83,7 @@ function ruleOf(words: readonly string[]): Rule {
         at++
         break
       case '-m':
-        // These only name what the other words already say.
+        // These only repeat what the other words say.
         if (!['tcp', 'udp', 'multiport', 'conntrack', 'state', 'comment'].includes(value)) conditions.push({ kind: 'other' })
         at++
         break

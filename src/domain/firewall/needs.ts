@@ -1,4 +1,4 @@
-/** What a server's packet filter must let through, what stands in the way, and what would open it. Pure. */
+/** What a server's packet filter must let through, which chains stop it, and what would open it. Pure. */
 import type { ObservedFirewall } from '../../state/network.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { readBinds } from '../haproxy/read.ts'
@@ -12,15 +12,15 @@ import { parseNftRuleset } from './nft.ts'
 export const VRRP = 112
 export const VRRP_GROUP = '224.0.0.18'
 const VRRP_GROUP_V6 = 'ff02::12'
-/** By multicast, IPv6 routers speak from the address that the interface has given itself (RFC 5798 section 5.1.2.1). */
+/** With multicast, IPv6 routers send from the link-local address of the interface (RFC 5798 section 5.1.2.1). */
 export const LINK_LOCAL = 'fe80::/10'
 
-/** Something that must pass, and in whose words. */
+/** Packets that must pass, and their description. */
 export interface Need {
   readonly packet: Packet
   /** "VRRP from 192.0.2.12", "TCP to port 80". */
   readonly title: string
-  /** Without it there is no failover, or no service: not a port that somebody may have closed on purpose. */
+  /** Without it there is no failover, or no service. False for a port that the operator may have closed on purpose. */
   readonly isVital: boolean
 }
 
@@ -31,7 +31,7 @@ export function firewallNeeds(cluster: Cluster, server: string, facts: NodeFacts
     const family = instance.virtualAddresses[0]?.family ?? 4
     const multicast = instance.unicastPeers === 'none'
     const group = family === 4 ? VRRP_GROUP : VRRP_GROUP_V6
-    // Which address the peers' interfaces have given themselves is not known.
+    // The link-local addresses of the peers' interfaces are not known.
     const known = (address: string | undefined) => (multicast && family === 6 ? undefined : address)
     const own = known(facts.srcIp[instance.name]?.[server])
     const link = facts.interface[instance.name]
@@ -53,28 +53,28 @@ export function firewallNeeds(cluster: Cluster, server: string, facts: NodeFacts
     const { port } = bind
     const tcp = { hook: 'input', protocol: 6, port, destination: bind.address } as const
     if (!isV6) add(`TCP to port ${port}`, { ...tcp, family: 4 }, port === cluster.probe.port)
-    // Where nobody is told an IPv6 address, nobody misses its port.
+    // Without a virtual IPv6 address no client needs the port over IPv6.
     if (hasV6 && (isV6 || bind.address === undefined)) add(`TCP to port ${port}`, { ...tcp, family: 6 }, port === cluster.probe.port)
   }
   return [...needs.values()]
 }
 
-/** Addresses that VRRP comes from, for one instance of a server. */
+/** The addresses that send VRRP to one instance of a server. */
 function peersOf(cluster: Cluster, server: string, instanceName: string, facts: NodeFacts): readonly string[] {
   return cluster.servers.flatMap(peer => (peer.name === server ? [] : (facts.srcIp[instanceName]?.[peer.name] ?? [])))
 }
 
-/** All chains that iptables, ufw and nft have made; undefined where the rules are there and cannot be read. */
+/** All chains that iptables, ufw and nft have made; undefined where there are rules that cannot be read. */
 export function chainsOf(firewall: ObservedFirewall): readonly Chain[] | undefined {
   const v4 = firewall.iptables === undefined ? [] : parseIptablesSave(firewall.iptables)
   const v6 = firewall.ip6tables === undefined ? [] : parseIptablesSave(firewall.ip6tables, 'ip6')
   if (v4 === undefined || v6 === undefined) return undefined
   const legacy = [...v4, ...v6]
-  // firewalld has always rules: where none are seen they could not be read.
+  // firewalld always has rules: where none are seen, they could not be read.
   if (firewall.nft === undefined || firewall.nft.trim() === '') return firewall.firewalld && legacy.length === 0 ? undefined : legacy
   const nft = parseNftRuleset(firewall.nft)
   if (nft === undefined) return undefined
-  // iptables of today keeps its rules in nftables, in a form that only it reads back.
+  // The current iptables keeps its rules in nftables, in a form that only iptables itself can read.
   const isTheirs = (chain: Chain) =>
     chain.table === 'filter' &&
     legacy.some(one => one.family === chain.family) &&
@@ -90,11 +90,11 @@ export interface Blocked {
   readonly need: Need
   readonly chain: Chain
   readonly flavour: Flavour
-  /** firewalld's zone that the packet comes in by; undefined where it shows nowhere. */
+  /** firewalld's zone that the packet comes in by; undefined where it is not found. */
   readonly zone?: string | undefined
 }
 
-/** Every need that surely does not pass, in every chain that stops it. */
+/** Every need that certainly does not pass, in every chain that stops it. */
 export function blockedNeeds(firewall: ObservedFirewall, chains: readonly Chain[], needs: readonly Need[]): readonly Blocked[] {
   const link = needs.find(need => need.packet.interface !== undefined)?.packet.interface
   return needs.flatMap(need =>
@@ -106,7 +106,7 @@ export function blockedNeeds(firewall: ObservedFirewall, chains: readonly Chain[
   )
 }
 
-/** The zone of an interface: firewalld sends what comes in by it to a chain of that name, and the rest to the default zone's. */
+/** The zone of an interface: firewalld sends its packets to a chain named after the zone, and all others to the default zone's chain. */
 function zoneOf(chains: readonly Chain[], link: string | undefined): string | undefined {
   const rules = chains.filter(({ name }) => /^(?:filter_)?INPUT_ZONES$/.test(name)).flatMap(chain => chain.rules)
   const rule = rules.find(({ conditions }) =>
@@ -116,7 +116,7 @@ function zoneOf(chains: readonly Chain[], link: string | undefined): string | un
   return verdict?.kind === 'goto' || verdict?.kind === 'jump' ? /^(?:filter_)?IN_([A-Za-z0-9_-]+)$/.exec(verdict.chain)?.[1] : undefined
 }
 
-/** As its own program calls it. */
+/** The chain as its own program names it. */
 export function chainTitle({ origin, family, table, name }: Chain): string {
   return origin === 'nft' ? `${family} ${table} ${name}` : family === 'ip6' ? `ip6tables ${name}` : name
 }
@@ -132,14 +132,14 @@ export function ufwKnowsVrrp(version: string): boolean {
   return isAtLeast(upstreamVersion(version), '0.36.2')
 }
 
-/** What an operator types to let these through, now and after a boot. */
+/** What an operator types to let these packets through, now and after a boot. */
 export function openingCommands(firewall: ObservedFirewall, blocked: readonly Blocked[]): readonly string[] {
   const kept = blocked.filter(one => one.flavour === 'firewalld')
   const others = blocked.flatMap(one => (one.flavour === 'firewalld' ? [] : [openingCommand(firewall, one, one.flavour)]))
   return [...(kept.length > 0 ? firewalldCommands(kept) : []), ...new Set(others)]
 }
 
-/** firewall-cmd(1): what is permanent counts from the next reload on. What goes out is stopped by policies only. */
+/** firewall-cmd(1): permanent rules apply from the next reload on. Outgoing packets are stopped by policies only. */
 function firewalldCommands(blocked: readonly Blocked[]): readonly string[] {
   const zones = [...new Set(blocked.filter(({ need }) => need.packet.hook === 'input').map(({ zone }) => zone))]
   const added = zones.map(zone => {

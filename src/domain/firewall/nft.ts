@@ -1,4 +1,4 @@
-/** `nft -j list ruleset` -> chains (libnftables-json(5)). What is not known becomes a condition that may hold. Pure. */
+/** `nft -j list ruleset` -> chains (libnftables-json(5)). What hactl does not know becomes a condition that may be true. Pure. */
 import { type Chain, type Condition, type Network, type Rule, type Verdict } from './chains.ts'
 
 type Json = unknown
@@ -30,7 +30,7 @@ export function parseNftRuleset(json: string): readonly Chain[] | undefined {
     if (!isObject(chain)) return []
     const [family, table, name] = [textOf(chain['family']), textOf(chain['table']), textOf(chain['name'])]
     const hook = chain['hook']
-    // Chains of other types (nat, route) and families (bridge, netdev) do not say what reaches this server.
+    // Chains of other types (nat, route) and families (bridge, netdev) do not decide what reaches this server.
     if (hook !== undefined && (chain['type'] !== 'filter' || (hook !== 'input' && hook !== 'output'))) return []
     if (!['ip', 'ip6', 'inet'].includes(family)) return []
     const own = rules.filter(rule => rule['family'] === family && rule['table'] === table && rule['chain'] === name)
@@ -48,7 +48,7 @@ export function parseNftRuleset(json: string): readonly Chain[] | undefined {
   })
 }
 
-/** One line of the ruleset; a verdict map is as many rules as it has entries. */
+/** One line of the ruleset. A verdict map becomes one rule for each of its entries. */
 function rulesOf(rule: JsonObject): readonly Rule[] {
   const conditions: Condition[] = []
   const comment = textOf(rule['comment']) || undefined
@@ -98,7 +98,7 @@ function compare(left: Json, right: Json, op: string): readonly Condition[] {
 
 const V4: Condition = { kind: 'family', families: [4] }
 const V6: Condition = { kind: 'family', families: [6] }
-/** As `meta nfproto` and `meta protocol` call them. */
+/** The names that `meta nfproto` and `meta protocol` use. */
 const FAMILY_NAMES = { 4: ['ipv4', 'ip'], 6: ['ipv6', 'ip6'] } as const
 
 function conditionOf(left: JsonObject, right: Json): readonly Condition[] {
@@ -117,7 +117,7 @@ function conditionOf(left: JsonObject, right: Json): readonly Condition[] {
   }
   if (meta === 'iifname' || meta === 'iif') return named('in-interface', right)
   if (meta === 'oifname' || meta === 'oif') return named('out-interface', right)
-  // Nothing that begins a conversation with this server itself was sent elsewhere before.
+  // The first packet of a connection to this server itself was not redirected before.
   if (textOf(objectOf(left['ct'])['key']) === 'status') {
     return hasUnknown(right) || !each(right).every(one => one === 'dnat' || one === 'snat')
       ? [{ kind: 'other' }]
@@ -143,7 +143,7 @@ function named(kind: 'in-interface' | 'out-interface', right: Json): readonly Co
   return hasUnknown(right) ? [{ kind: 'other' }] : [{ kind, names: each(right).map(textOf) }]
 }
 
-/** A named set ("@blocked") is not looked into. */
+/** The elements of a named set ("@blocked") are not read. */
 function hasUnknown(right: Json): boolean {
   return each(right).some(one => (typeof one === 'string' ? one.startsWith('@') : typeof one !== 'number'))
 }

@@ -1,4 +1,4 @@
-/** Opening the packet filter that is there: which rules, as a script that adds them and takes them away. Pure. */
+/** Opening the server's packet filter: which rules, and a script that adds them and takes them away. Pure. */
 import type { ObservedFirewall } from '../../state/network.ts'
 import { programText } from '../../shell/library.ts'
 import { FIREWALL_SCRIPT, FIREWALL_UNIT, GENERATED_LINE } from '../paths.ts'
@@ -6,27 +6,27 @@ import { type Chain, type Packet, type Rule, RULE_COMMENT } from './chains.ts'
 import { type Blocked, blockedNeeds, chainsOf, iptablesMatch, LINK_LOCAL, type Need, nftMatch, ufwKnowsVrrp, VRRP } from './needs.ts'
 
 export type Opening =
-  /** Nothing stands in the way. */
+  /** Everything passes already. */
   | { readonly kind: 'none' }
-  /** The operator has to: hactl would have to change a file of theirs, or a firewall that manages its rules itself. */
+  /** The operator must open it: hactl would have to change a file of theirs, or a firewall that manages its rules itself. */
   | { readonly kind: 'impossible'; readonly why: string }
   | {
       readonly kind: 'open'
       readonly titles: readonly string[]
       readonly script: string
-      /** Rules that nothing else loads again come back with this unit; undefined where the firewall keeps them itself. */
+      /** The unit that loads the rules again after a boot; undefined where the firewall keeps them itself. */
       readonly unit: string | undefined
-      /** Exactly these rules are there already. */
+      /** Whether exactly these rules exist already. */
       readonly isOpen: boolean
     }
 
 /** ufw's user.rules keeps comments as hexadecimal digits. */
 const UFW_MARK = `comment=${Buffer.from(RULE_COMMENT, 'utf8').toString('hex')}`
 
-// Names of tables and chains come from the server, and go into a script.
+// Names of tables and chains come from the server and go into a script.
 const PLAIN_NAME = /^[A-Za-z0-9_][A-Za-z0-9_./-]*$/
 
-/** What `firewall: open` does on a server. Its own rules do not count as "open already", so that they stay. */
+/** What `firewall: open` does on a server. hactl's own rules do not count as "open already", so that they stay. */
 export function openingFor(firewall: ObservedFirewall, needs: readonly Need[]): Opening {
   const chains = chainsOf(firewall)
   if (chains === undefined) return { kind: 'impossible', why: 'its rules could not be read' }
@@ -55,7 +55,7 @@ export function openingFor(firewall: ObservedFirewall, needs: readonly Need[]): 
   }
 }
 
-/** What is inserted for it: one rule may let both families through. */
+/** The rules for a need: one rule may let both families through. */
 function ruleOf({ chain, need: { packet }, flavour }: Blocked): string {
   if (flavour === 'ufw') return ufwRule(packet)
   return `${chain.family} ${chain.table} ${chain.name} ${flavour === 'nftables' ? nftMatch(packet) : iptablesMatch(packet)}`
@@ -72,7 +72,7 @@ function ownTuples(firewall: ObservedFirewall): readonly string[] {
   return firewall.ufwRules.filter(line => line.endsWith(` ${UFW_MARK}`))
 }
 
-/** The chains as they would be without hactl's own rules. */
+/** The chains without hactl's own rules. */
 function withoutOwnRules(firewall: ObservedFirewall, chains: readonly Chain[]): readonly Chain[] {
   const tuples = ownTuples(firewall).map(line => line.split(' '))
   const isUfws = (chain: Chain, rule: Rule) => /^ufw6?-user-/.test(chain.name) && tuples.some(tuple => isTupleOf(tuple, rule))
@@ -95,7 +95,7 @@ function isTupleOf(tuple: readonly string[], rule: Rule): boolean {
   )
 }
 
-/** As `ufw show added` writes it. */
+/** The rule as `ufw show added` writes it. */
 function ufwRule({ hook, protocol, port, source = LINK_LOCAL, destination }: Packet): string {
   if (protocol !== VRRP) return `allow ${port}/tcp`
   return hook === 'input' ? `allow from ${source} proto vrrp` : `allow out to ${destination} proto vrrp`
@@ -117,7 +117,7 @@ function renderScript(blocked: readonly Blocked[]): string {
   })
 }
 
-/** The rules come after those of the filter's own unit, at boot and whenever that loads them anew. */
+/** The rules are loaded after those of the filter's own unit, at boot and whenever that unit loads its rules again. */
 function renderUnit(): string {
   const others = 'nftables.service netfilter-persistent.service'
   return `${GENERATED_LINE}

@@ -1,20 +1,19 @@
-/** /usr/local/bin/haproxy-service-check.sh: what keepalived asks about haproxy. */
+/** /usr/local/bin/haproxy-service-check.sh: the script by which keepalived checks haproxy. */
 import type { Cluster } from '../cluster-types.ts'
 import { programText } from '../../shell/library.ts'
 import { CHECK_PROGRAM, GENERATED_LINE, HAPROXY_MASTER_SOCKET } from '../paths.ts'
 
-/** Questions per run, ms from one to the next, and how long each may take. */
+/** Questions per run, the ms from one to the next, and how long each may take. */
 export const CHECK_ASKS = 5
 export const CHECK_SPACING_MS = 185
 export const CHECK_LIMIT_MS = 160
 
-/** One look for an answer; the limit is counted in these. */
+/** One wait for an answer; the limit is a number of these. */
 const WAIT_MS = 20
 
-/** A run ends by then, counted from its start by keepalived, which cuts it off after a second. */
+/** A run ends by itself this long after its start: keepalived would stop it after a second. */
 const CHECK_END_MS = 880
 
-/** The script that keepalived runs, as a pure function of the profile. */
 export function renderCheckScript(cluster: Cluster): string {
   const head = `${GENERATED_LINE}\n`
   if (cluster.profile === 'classic') return programText('haproxy-check-classic.sh', head)

@@ -1,10 +1,10 @@
-/** What can be said of the operator's own haproxy.cfg before haproxy itself judges it. */
+/** What hactl finds in the operator's own haproxy.cfg before haproxy itself judges it. */
 import type { Issue } from '../../inventory/inventory.ts'
 import { parseHaproxySections } from './read.ts'
 
 const PATH = 'haproxy.config'
 
-/** `name`: of the file, as the inventory has it. */
+/** `name`: the file's name in the inventory. */
 export function configFileIssues(text: string, name: string): { readonly errors: readonly Issue[]; readonly warnings: readonly Issue[] } {
   if (parseHaproxySections(text).length === 0) {
     const message =

@@ -4,8 +4,8 @@ import { HactlError } from '../../errors.ts'
 import { GENERATED_LINE } from '../paths.ts'
 
 /**
- * Ground to stand on, as Debian's package has it. expose-fd listeners hands the sockets to the new process at a reload (needed before
- * haproxy 2.6, harmless after); hard-stop-after ends old workers that long connections would keep for ever (evidence H5).
+ * The same defaults as in Debian's package. expose-fd listeners hands the sockets to the new process at a reload (needed before haproxy
+ * 2.6, harmless after). hard-stop-after ends old workers, which long connections would keep for ever (evidence H5).
  * No maxconn here: haproxy derives it from the limit on open files, and a number above that passes haproxy -c but does not start.
  */
 const GLOBAL = [
@@ -20,9 +20,9 @@ const GLOBAL = [
 ]
 
 /**
- * default-server: a server whose network was gone takes the address back as soon as keepalived hears its peers, and until its haproxy has
- * found the backends again it answers 503. Asked every 500 ms while they are down or about to change, instead of every 2 s, that lasts
- * 0.02 s to 1.4 s instead of 1.6 s to 3.4 s (evidence H9; haproxy's manual, "fastinter").
+ * default-server: a server that had no network takes the address back as soon as keepalived hears its peers, and answers 503 until its
+ * haproxy has found the backends again. With a check every 500 ms of backends that are down or about to change, instead of every 2 s,
+ * that lasts 0.02 s to 1.4 s instead of 1.6 s to 3.4 s (evidence H9; haproxy's manual, "fastinter").
  */
 const DEFAULTS = [
   'log global',
@@ -40,7 +40,7 @@ const DEFAULTS = [
   'default-server fastinter 500ms downinter 500ms',
 ]
 
-/** One line of a section; nothing in it may start another. */
+/** One line of a section. Nothing in it may start another line. */
 function configLine(text: string, where: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what must not pass
   if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(text) || text.trim() === '') {
@@ -55,7 +55,7 @@ function configLine(text: string, where: string): string {
 
 /** Lines of the operator replace ours that set the same thing: two `maxconn` would make haproxy warn. */
 function withOwnLines(ours: readonly string[], own: readonly string[]): readonly string[] {
-  // These may stand several times, or take a second word that tells them apart.
+  // These may occur several times, or have a second word that distinguishes them.
   const key = (line: string): string => {
     const [first = '', second = ''] = line.split(/\s+/)
     return ['timeout', 'option', 'stats'].includes(first) ? `${first} ${second}` : first
@@ -87,7 +87,7 @@ function frontendSection(frontend: HaproxyFrontend): string {
   )
 }
 
-/** A backend without a mode takes that of the first frontend that sends to it: haproxy refuses a mix. */
+/** A backend without a mode gets the mode of the first frontend that sends to it: haproxy refuses a mix. */
 function modeOfBackend(backend: HaproxyBackend, haproxy: InventoryHaproxy): 'http' | 'tcp' {
   const user = haproxy.frontends?.find(f => f.default_backend === backend.name)
   return backend.mode ?? user?.mode ?? 'http'

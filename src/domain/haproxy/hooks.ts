@@ -1,10 +1,10 @@
-/** haproxy.service's drop-in of the fast profile: tells keepalived of every start, stop and crash, and hands over before a planned stop. */
+/** haproxy.service's drop-in of the fast profile: it tells keepalived about every start, stop and crash, and hands over before a planned stop. */
 import { GENERATED_LINE, SERVICE_HOOKS } from '../paths.ts'
 
-/** A haproxy that crashes again before it was stable waits this long before it is started once more, in seconds. */
+/** The wait before a haproxy that crashed again before it was stable is started once more, in seconds. */
 export const CRASH_PAUSE_SECONDS = 1
 
-/** How long haproxy has to run after a crash before its server may take the addresses back, in seconds. */
+/** How long haproxy must run after a crash before its server may take the addresses back, in seconds. */
 export const CRASH_DAMPING_SECONDS = 5
 
 /** After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1 (evidence T3, T12). */

@@ -1,4 +1,4 @@
-/** Whether clients of a virtual address reach a frontend at all, by what haproxy.cfg says. */
+/** Whether clients of a virtual address reach a frontend at all, by haproxy.cfg. */
 import type { Issue } from '../../inventory/inventory.ts'
 import { canonicalAddress } from '../addresses.ts'
 import type { Cluster } from '../cluster-types.ts'
@@ -6,7 +6,7 @@ import { readBinds } from './read.ts'
 
 /**
  * Virtual addresses on which nothing listens at the probe's port, because every bind of that port names another address: gates and drills
- * would wait there in vain. A bind to a name or a variable may mean any address, and a port without a bind may be in a range.
+ * would never get an answer there. A bind to a name or a variable may mean any address, and a port without a bind may be in a range.
  */
 export function unreachedAddresses(cluster: Cluster): readonly Issue[] {
   const { port } = cluster.probe

@@ -13,7 +13,7 @@ export interface Section {
   readonly name: string | undefined
   readonly line: number
   readonly lines: readonly ConfigLine[]
-  /** The `mode` that holds here: its own, else that of the defaults section it takes from, else tcp. */
+  /** The `mode` of this section: its own, else that of its defaults section, else tcp. */
   readonly mode: string
 }
 
@@ -158,13 +158,13 @@ export function readBinds(text: string): readonly Bind[] {
   return binds
 }
 
-/** Where the certificates of a configuration stand. All paths are absolute; of relative ones without a crt-base HAProxy knows more than we. */
+/** The paths of a configuration's certificates, all absolute. Relative ones without a crt-base are left out: hactl cannot resolve them. */
 export interface CertificateNames {
   /** Certificates, and folders of them. */
   readonly paths: readonly string[]
   /** Lists of certificates (crt-list), to be read on the server. */
   readonly lists: readonly string[]
-  /** global's crt-base, where relative names in a list begin. */
+  /** global's crt-base, to which relative names in a list refer. */
   readonly base: string | undefined
 }
 
@@ -175,7 +175,7 @@ export function certificateNames(text: string): CertificateNames {
   const sections = parseHaproxySections(text)
   const baseOf = (section: Section | undefined) => section?.lines.findLast(({ words }) => words[0] === 'crt-base')?.words[1]
   const base = baseOf(sections.findLast(section => section.kind === 'global' && baseOf(section) !== undefined))
-  // A list's own name does not begin at crt-base, what stands in it does.
+  // The name of a list is not relative to crt-base, but the names in it are.
   const named = (keyword: string, begin: string | undefined) =>
     sections.flatMap(section => {
       const isStore = section.kind === 'crt-store'

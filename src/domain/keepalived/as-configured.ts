@@ -1,11 +1,11 @@
-/** The cluster as its keepalived.conf files say it, not as the inventory does: what a rollback goes back to must be judged by itself. */
+/** The cluster by its keepalived.conf files and not by the inventory: a rollback must be judged by what it restores. */
 import { parseVirtualAddress } from '../addresses.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
 import { type ConfNode, child, listOf, parseKeepalivedConf, valueOf } from './parse.ts'
 
 /**
- * `confs`: keepalived.conf by server. Instances that stand in any of them; what peers share is taken from the first server that has
- * the instance, priorities from each. The inventory's cluster gives everything else.
+ * `confs`: keepalived.conf by server. The result has the instances of all of them. What peers share is taken from the first server that
+ * has the instance, priorities from each. Everything else is from the inventory's cluster.
  */
 export function clusterAsConfigured(cluster: Cluster, confs: ReadonlyMap<string, string>): Cluster {
   const parsed = new Map([...confs].map(([server, text]) => [server, parseKeepalivedConf(text).nodes]))

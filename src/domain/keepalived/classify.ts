@@ -1,4 +1,4 @@
-/** How a change of keepalived.conf meets the peers that still run the old one (evidence V12). */
+/** The effect of a new keepalived.conf on peers that still run the old one (evidence V12). */
 import type { ChangeClass } from '../../state/plan.ts'
 import { canonicalAddress } from '../addresses.ts'
 import { masterDownMs } from '../vrrp/timing.ts'
@@ -11,7 +11,7 @@ export interface KeepalivedChange {
   readonly reasons: readonly string[]
 }
 
-/** What keepalived and its peers tell an instance by. */
+/** What identifies an instance to keepalived and its peers. */
 export interface InstanceView {
   readonly name: string
   readonly virtualRouterId: string
@@ -52,14 +52,14 @@ function viewOf(instance: ConfNode, globalVersion: string | undefined, multicast
     vmac: child(instance, 'use_vmac')?.words.join(' ') ?? '',
     version,
     advertMs: Math.round(Number(valueOf(instance, 'advert_int') ?? DEFAULTS.advertSeconds) * 1000),
-    // A password is compared and never shown.
+    // The password is compared and never shown.
     authentication: auth === undefined ? '' : `${valueOf(auth, 'auth_type') ?? ''} ${(valueOf(auth, 'auth_pass') ?? '').slice(0, 8)}`,
     addresses: addresses.toSorted().join(' '),
     priority: Number(valueOf(instance, 'priority') ?? DEFAULTS.priority),
   }
 }
 
-/** undefined where the file cannot be read in full: braces do not match, or it includes others. */
+/** undefined where the file cannot be read in full: its braces do not match, or it includes other files. */
 export function viewsOf(text: string): readonly InstanceView[] | undefined {
   const conf = parseKeepalivedConf(text)
   if (conf.problems.length > 0 || conf.includes.length > 0) return undefined
@@ -69,7 +69,7 @@ export function viewsOf(text: string): readonly InstanceView[] | undefined {
   return conf.nodes.filter(n => n.words[0] === 'vrrp_instance').map(n => viewOf(n, global('vrrp_version'), group))
 }
 
-/** Identity of an instance for a reload; keepalived, vrrp_exist(). Its name is no part of it. */
+/** What identifies an instance at a reload; keepalived, vrrp_exist(). Its name does not count. */
 function identityChanges(before: InstanceView, after: InstanceView): readonly string[] {
   const changed: string[] = []
   if (before.virtualRouterId !== after.virtualRouterId)
@@ -88,24 +88,24 @@ function advertChanges(before: InstanceView, after: InstanceView): readonly stri
   const changed: string[] = []
   if (before.version !== after.version) changed.push(`VRRP version ${before.version} becomes ${after.version}`)
   if (before.addresses !== after.addresses) changed.push('the virtual addresses change')
-  // A server that its peers do not know yet hears no adverts from them, and takes the address beside their master.
+  // A server that its peers do not know yet gets no adverts from them, and takes the address although they have a master.
   if (before.mode === after.mode && before.peers !== after.peers) changed.push('the unicast peers change')
   if (before.authentication !== after.authentication) changed.push('authentication changes')
-  // In v3 backups learn the master's interval from its adverts.
+  // In version 3 backups learn the master's interval from its adverts.
   if (before.advertMs !== after.advertMs && (before.version === 2 || after.version === 2))
     changed.push(`advert_int ${before.advertMs / 1000} s becomes ${after.advertMs / 1000} s`)
   return changed
 }
 
-/** The instance of the old file that became this one: by identity first, else by name. */
+/** The instance of the old file that became this one: by identity, else by name. */
 function counterpart(after: InstanceView, before: readonly InstanceView[]): InstanceView | undefined {
   return before.find(b => identityChanges(b, after).length === 0) ?? before.find(b => b.name === after.name)
 }
 
 /**
- * Decides how a new keepalived.conf may reach the servers.
- * none: same bytes. first-time: there was none. local: one server after the other. together: all within one dead-master time, since
- * peers reject each other's adverts meanwhile. outage: the instance starts anew whatever the order, or the old file is not understood.
+ * Decides how a new keepalived.conf may be rolled out.
+ * none: same bytes. first-time: there was no file. local: one server after the other. together: all within one dead-master time, because
+ * peers reject each other's adverts meanwhile. outage: the instance restarts in any order, or the old file is not understood.
  */
 export function classifyKeepalivedChange(before: string | undefined, after: string): KeepalivedChange {
   if (before === undefined || before.trim() === '') return { class: 'first-time', reasons: ['there is no keepalived.conf yet'] }
@@ -119,7 +119,7 @@ export function classifyKeepalivedChange(before: string | undefined, after: stri
   for (const instance of now) {
     const was = counterpart(instance, old)
     if (was === undefined) {
-      // New to everybody: nobody rejects anybody, but a server reloaded alone would hold the new address with half of its peers deaf.
+      // New on all servers: no advert is rejected, but a server that is reloaded alone would hold the new address unheard by its peers.
       advert.push(`${instance.name}: new`)
       continue
     }
@@ -135,8 +135,8 @@ export function classifyKeepalivedChange(before: string | undefined, after: stri
 }
 
 /**
- * How long the addresses may be unanswered while everybody changes to this file, in ms: 0 unless the change is an outage, else the
- * dead-master time of the new file's slowest instance, since every server begins as a backup.
+ * How long the addresses may not answer while all servers change to this file, in ms: 0 unless the change is an outage, else the
+ * dead-master time of the new file's slowest instance, because every server starts as a backup.
  */
 export function outageMsOf(change: KeepalivedChange, after: string): number {
   if (change.class !== 'outage') return 0
