@@ -1,11 +1,11 @@
-/** Who belongs to the cluster, as its servers remember it: a server that left the inventory may still run keepalived. Pure. */
+/** The servers of the cluster by the list that each of them keeps: a server that left the inventory may still run keepalived. Pure. */
 import type { ObservedNode } from '../state/observed.ts'
 import { MEMBERS } from '../state/places.ts'
 import { canonicalAddress } from './addresses.ts'
 import type { Cluster, ClusterServer } from './cluster-types.ts'
 import { GENERATED_LINE } from './paths.ts'
 
-/** A server as it stood in an inventory that was deployed. */
+/** A server as an earlier, deployed inventory had it. */
 export interface Member {
   readonly name: string
   readonly host: string
@@ -27,7 +27,7 @@ export function parseMembers(text: string): readonly Member[] {
   })
 }
 
-/** Members that these servers remember and the inventory no longer has, each once. A server that was only renamed is still a member. */
+/** Members in these servers' lists that the inventory no longer has, each once. A server that was only renamed is still a member. */
 export function formerMembers(cluster: Cluster, nodes: readonly ObservedNode[]): readonly Member[] {
   const former = nodes
     .flatMap(node => parseMembers(node.files[MEMBERS]?.content ?? ''))
@@ -35,7 +35,7 @@ export function formerMembers(cluster: Cluster, nodes: readonly ObservedNode[]):
   return former.filter((member, index) => former.findIndex(other => other.name === member.name && other.host === member.host) === index)
 }
 
-/** By host, or by name where nothing says that another machine has taken the name. */
+/** By host, or by name unless another machine has taken the name. */
 function isSameServer(member: Member, server: ClusterServer, nodes: readonly ObservedNode[]): boolean {
   if (member.host === server.host) return true
   if (member.name !== server.name) return false
@@ -47,8 +47,8 @@ function isSameServer(member: Member, server: ClusterServer, nodes: readonly Obs
 }
 
 /**
- * Only the way to it has changed (a name, another network, a tunnel): it was deployed under this name. A new machine remembers nothing, and
- * one that had another name stands there with its host.
+ * Whether only the way to the server has changed (a name, another network, a tunnel): it was deployed under this name. A new machine has no
+ * list, and the list of a machine that had another name has its host under that name.
  */
 function remembersItself(node: ObservedNode, server: ClusterServer): boolean {
   const remembered = parseMembers(node.files[MEMBERS]?.content ?? '')

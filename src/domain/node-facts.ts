@@ -1,4 +1,4 @@
-/** Observed servers -> the facts their files depend on: which interface carries an address, and the server's own address there. */
+/** Observed servers -> the facts that their files depend on: the interface of an address, and the server's own address there. */
 import { HactlError } from '../errors.ts'
 import type { Facts, InterfaceAddress } from '../state/machine.ts'
 import type { ObservedFirewall } from '../state/network.ts'
@@ -8,7 +8,7 @@ import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
 import { expectedVersion } from './packages.ts'
 import { NEWEST_KEEPALIVED, packageVersionsFor, upstreamVersion } from './version.ts'
 
-/** What a server's files depend on beyond the inventory. Plain data. */
+/** What a server's files depend on besides the inventory. Plain data. */
 export interface NodeFacts {
   /** Upstream version of the keepalived that runs or will be installed there: "2.2.7". */
   readonly keepalivedVersion: string
@@ -16,7 +16,7 @@ export interface NodeFacts {
   readonly interface: Readonly<Record<string, string>>
   /** By instance name: every server's own address on its interface for that instance. */
   readonly srcIp: Readonly<Record<string, Readonly<Record<string, string>>>>
-  /** The server's packet filter as it is. */
+  /** The server's present packet filter. */
   readonly firewall?: ObservedFirewall
 }
 
@@ -32,7 +32,7 @@ interface Place {
   readonly address: string
 }
 
-/** The server's own addresses that could speak VRRP for this instance: right family, no loopback, no virtual address. */
+/** The server's own addresses that could send VRRP for this instance: right family, no loopback, no virtual address. */
 function ownAddresses(cluster: Cluster, instance: Instance, node: ObservedForFacts): readonly InterfaceAddress[] {
   const virtual = new Set(cluster.instances.flatMap(i => i.virtualAddresses.map(v => v.address)))
   const family = instance.virtualAddresses[0]?.family ?? 4
@@ -102,7 +102,7 @@ function placeOf(cluster: Cluster, instance: Instance, server: ClusterServer, no
       )
     return { interface: there.interface, address: source }
   }
-  // The most specific on-link network that contains the address: a wider one may only overlap.
+  // The most specific on-link network that contains the address, because a wider one may merely overlap.
   const onLink = own.filter(a => vip !== undefined && isInNetwork(vip.address, a.address, a.prefix)).toSorted((a, b) => b.prefix - a.prefix)
   const first = onLink[0]
   if (first === undefined || vip === undefined) {
@@ -117,7 +117,7 @@ function placeOf(cluster: Cluster, instance: Instance, server: ClusterServer, no
   return { interface: first.interface, address: addressOn(server, instance, there) ?? first.address }
 }
 
-/** A server left out by --limit: nobody asked it, so its address comes from the inventory, or not at all. */
+/** The address of a server that --limit leaves out. It was not asked, so only the inventory can have its address. */
 function addressUnobserved(instance: Instance, server: ClusterServer, networks: readonly InterfaceAddress[]): string {
   const source = instance.unicastSrcIp[server.name]
   const host = canonicalAddress(server.host)?.address
@@ -135,12 +135,12 @@ function addressUnobserved(instance: Instance, server: ClusterServer, networks: 
 function keepalivedVersion(cluster: Cluster, node: ObservedForFacts): string {
   const { pins, carried } = cluster.packages
   const version = node.packages['keepalived']?.installed ?? expectedVersion('keepalived', pins.keepalived, node, carried)
-  // A pin such as 1:2.2.* is no version yet: what it will be shows once apt's lists are there.
+  // A pin such as 1:2.2.* is no version yet: the version is known once apt has its lists.
   if (version !== undefined && !version.endsWith('*')) return upstreamVersion(version)
   return packageVersionsFor(node.facts.os.codename)?.keepalived ?? NEWEST_KEEPALIVED
 }
 
-/** Every server that has no place for an instance, and why: each as nodeFactsFor would throw it. */
+/** Every server without an interface or address for an instance, and why: each error as nodeFactsFor would throw it. */
 export function interfaceErrors(cluster: Cluster, observed: ReadonlyMap<string, ObservedForFacts>): readonly HactlError[] {
   return cluster.instances.flatMap(instance =>
     cluster.servers.flatMap(server => {
@@ -158,8 +158,8 @@ export function interfaceErrors(cluster: Cluster, observed: ReadonlyMap<string, 
 }
 
 /**
- * Facts by server, for every server that was observed; the others only give their addresses to their peers.
- * Throws E_NO_INTERFACE, naming what was looked for, what is there, and the key to set.
+ * Facts by server, for every server that was observed. Of the others only the addresses are used, by their peers.
+ * Throws E_NO_INTERFACE, which names what was looked for, what exists, and the key to set.
  */
 export function nodeFactsFor(
   cluster: Cluster,

@@ -1,4 +1,4 @@
-/** Versions of the two packages: what an inventory pins, and what unattended-upgrades may do to them. */
+/** Versions of the two packages: which an inventory pins, and whether unattended-upgrades may replace them. */
 import { HactlError, throwAll } from '../errors.ts'
 import type { Issue } from '../inventory/inventory.ts'
 import type { ObservedNode } from '../state/observed.ts'
@@ -16,7 +16,7 @@ export function matchesPin(version: string, pin: string): boolean {
   return pin.endsWith('*') ? version.startsWith(pin.slice(0, -1)) : version === pin
 }
 
-/** What apt-get(8) download, and apt's own cache, call a package's file: "keepalived_1%3a2.2.7-1+b2_amd64.deb". */
+/** The name of a package's file from apt-get(8) download, and in apt's own cache: "keepalived_1%3a2.2.7-1+b2_amd64.deb". */
 const PACKAGE_FILE = /^([a-z0-9][a-z0-9+.-]*)_([A-Za-z0-9.+~%:-]+)_[a-z0-9-]+\.deb$/
 
 /** The versions of one package among these files. */
@@ -27,7 +27,7 @@ function versionsAmong(files: readonly string[], name: string): readonly string[
   })
 }
 
-/** Why a deploy could not install from the folder that `packages: from` names, as far as the names in it tell. */
+/** Why a deploy could not install from the folder that `packages: from` names, as far as the names in it show. */
 export function packageFolderIssues({ packages: { carried, pins } }: Pick<Cluster, 'packages'>): readonly Issue[] {
   if (carried === undefined) return []
   const { folder, files } = carried
@@ -63,7 +63,7 @@ interface KnownVersions {
   readonly packages: ObservedNode['packages']
 }
 
-/** The version that apt will install on this server; the pin itself where apt's lists are not there yet. `carried`: apt knows only these files. */
+/** The version that apt will install on this server; the pin itself where apt has no lists yet. `carried`: the only files that apt will know. */
 export function expectedVersion(
   name: string,
   pin: string | undefined,
@@ -71,7 +71,7 @@ export function expectedVersion(
   carried?: Cluster['packages']['carried'],
 ): string | undefined {
   const brought = versionsAmong(carried?.files ?? [], name).filter(version => pin === undefined || matchesPin(version, pin))
-  // Of several apt takes the highest, and to order versions as dpkg does is not worth it here.
+  // apt takes the highest of several versions. To order versions as dpkg does is not worth it here.
   if (new Set(brought).size === 1) return brought[0]
   const known = carried === undefined ? node.packages[name] : undefined
   if (pin !== undefined) return known?.available?.find(version => matchesPin(version, pin)) ?? pin
@@ -79,9 +79,9 @@ export function expectedVersion(
   return known?.candidate ?? (name === 'haproxy' ? shipped?.haproxy : name === 'keepalived' ? shipped?.keepalived : undefined)
 }
 
-/** Throws E_PACKAGE_UNAVAILABLE for pins that fresh package lists do not have; lists that are old may only not know it yet. */
+/** Throws E_PACKAGE_UNAVAILABLE for pins that fresh package lists do not have. Old lists may just not know the version yet. */
 export function assertPinsServed(cluster: Cluster, nodes: readonly ObservedNode[]): void {
-  // What the operator brings is not in the lists of the servers' own repositories.
+  // Carried packages are not in the lists of the servers' own repositories.
   if (cluster.packages.carried !== undefined) return
   const errors = nodes.flatMap(node => {
     if (node.aptListsStale) return []
@@ -110,7 +110,7 @@ function unserved(server: string, name: PackageName, pin: string, available: rea
   })
 }
 
-/** What the operator should know of installed packages that are not of the pinned version: deploy does not replace what runs. */
+/** Notes about installed packages whose version is not the pinned one: deploy does not replace what runs. */
 export function pinWarnings(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
   return nodes.flatMap(node =>
     PACKAGES.flatMap(name => {

@@ -1,4 +1,4 @@
-/** The table of services: how haproxy and keepalived say for themselves that they run what is on disk (src/on-server/services.sh). */
+/** The table of services: how haproxy and keepalived themselves show that they run what is on disk (src/on-server/services.sh). */
 import { sourceText } from '../shell/library.ts'
 import { sh, shWith } from '../shell/sh.ts'
 import type { ServiceTable } from '../state/services.ts'
@@ -8,7 +8,7 @@ import { SAY_HAPROXY_RUNS_TO_KEEPALIVED } from './trackers.ts'
 
 const services = shWith('services.sh', { CHECK_SCRIPT, WORKERS_PROGRAM: sourceText('haproxy-workers.pl') })
 
-/** One server's services, as the engine has to know them. */
+/** One server's services in the form that the engine needs. */
 export function serviceTableFor(cluster: Cluster, server: string): ServiceTable {
   // Extended regular expressions.
   const expected = cluster.instances.flatMap(instance => [
@@ -37,7 +37,7 @@ export function serviceTableFor(cluster: Cluster, server: string): ServiceTable 
       config: KEEPALIVED_CONF,
       shipsConfig: false,
       comparedId: 'file/keepalived.conf',
-      // Before it reads the file: where no file says that haproxy runs, the holder would give the address up.
+      // Before keepalived reads the file: where no track file says that haproxy runs, the holder would give the address up.
       beforeReload: cluster.profile === 'fast' ? SAY_HAPROXY_RUNS_TO_KEEPALIVED : sh`:`,
       loaded: shows,
       started: shows,

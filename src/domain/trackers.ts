@@ -8,19 +8,19 @@ import type { ObservedNode } from '../state/observed.ts'
 import type { Cluster } from './cluster-types.ts'
 import { DRAIN_TMPFILES_CONF, KEEPALIVED_CONF, TRACK_DIR } from './paths.ts'
 
-/** haproxy_down: systemd's word that haproxy does not run. The others carry a priority offset, one file per writer. */
+/** haproxy_down: whether haproxy is down, by systemd. The others contain a priority offset, one file per writer. */
 export type Tracker = 'haproxy_down' | 'haproxy_offset' | 'keepalived_offset' | 'drain'
 
 export interface TrackerSpec {
   readonly name: Tracker
   readonly path: string
-  /** 0: any value but 0 is FAULT; 1: the value is added to the priority. */
+  /** 0: any value except 0 is FAULT; 1: the value is added to the priority. */
   readonly weight: 0 | 1
   /** Who writes it. */
   readonly purpose: string
 }
 
-/** In the order in which they stand in keepalived.conf. */
+/** In the order in which keepalived.conf has them. */
 export const TRACKERS: readonly TrackerSpec[] = [
   { name: 'haproxy_down', path: `${TRACK_DIR}/haproxy_down`, weight: 0, purpose: "haproxy.service's hooks: 1 when it has ended" },
   {
@@ -47,16 +47,16 @@ export const TRACKER_FILES: Readonly<Record<Tracker, string>> = {
 }
 
 /**
- * The value that makes a server hand its addresses over: -253 lowers any priority to 1 while it goes on serving until a backup has
- * taken over (make before break, evidence T6). Backups that do not preempt (nopreempt), or only after a delay (preempt_delay), would let a demoted
- * master keep the address, so there it is -254, which keepalived takes as FAULT: the address is given up first.
+ * The value that makes a server hand its addresses over: -253 lowers any priority to 1, and the server goes on serving until a backup has
+ * taken over (make before break, evidence T6). Backups that do not preempt (nopreempt), or only after a delay (preempt_delay), would let
+ * the master keep the address. There the value is -254, which keepalived takes as FAULT: the address is given up first.
  * keepalived, vrrp_track.c: a tracker below -253 is FAULT; keepalived.conf(5), vrrp_track_file.
  */
 export function handOverOffset(cluster: Cluster): -253 | -254 {
   return cluster.instances.some(i => i.nopreempt || i.preemptDelayMs > 0) ? -254 : -253
 }
 
-/** What is given to every file of src/on-server that writes track files. */
+/** The variables of every file of src/on-server that writes track files. */
 export const TRACKER_VARIABLES = { TRACK_DIR }
 
 const trackers = shWith('trackers.sh', TRACKER_VARIABLES)
@@ -67,26 +67,26 @@ export function writeTracker(tracker: Tracker, value: number): Script {
   return trackers`write_tracker ${tracker} ${value}`
 }
 
-/** What an operator types for it. */
+/** The command with which an operator does the same. */
 export function writeTrackerByHand(tracker: Tracker, value: number): string {
   return `echo ${value} > ${TRACK_DIR}/.${tracker} && mv -f ${TRACK_DIR}/.${tracker} ${TRACKER_FILES[tracker]}`
 }
 
-/** Makes the folder and whatever track file is missing, and leaves alone what is there. */
+/** Makes the folder and the missing track files, and does not change existing ones. */
 export const MAKE_MISSING_TRACKERS = trackers`make_missing_trackers`
 
-/** Run once haproxy is active: no hook has spoken for a haproxy that ran before its drop-in came, and its track file may say "down". */
+/** Run once haproxy is active: no hook ran for a haproxy that was started before its drop-in existed, and its track file may say "down". */
 export const SAY_HAPROXY_RUNS = say`say_haproxy_runs`
 
-/** For keepalived's service: it may be given its track files while haproxy needs no step of its own, or after they were lost. */
+/** For keepalived's service, which may get its track files while haproxy needs no step, or after the files were lost. */
 export const SAY_HAPROXY_RUNS_TO_KEEPALIVED = say`say_haproxy_runs_to_keepalived`
 
-/** Whether the keepalived.conf that is there has a track file for drains; classic has none. */
+/** Whether the present keepalived.conf has a track file for drains; classic has none. */
 export function tracksDrain(node: ObservedNode): boolean {
   return node.files[KEEPALIVED_CONF]?.content?.includes(TRACKER_FILES.drain) === true
 }
 
-/** Whether its operator has lowered this server, so that it holds no address while another server can. */
+/** Whether this server is drained, so that it holds no address while another server can. */
 export function isDrained(node: ObservedNode): boolean {
   return tracksDrain(node) && (Number(node.trackers[TRACKER_FILES.drain] ?? 0) || 0) < 0
 }

@@ -1,4 +1,4 @@
-/** Versions of packages, as far as hactl has to tell them apart. */
+/** Versions of packages, as far as hactl must distinguish them. */
 
 /** "1:2.2.7-1+b2" -> "2.2.7": without Debian's epoch and revision. */
 export function upstreamVersion(packageVersion: string): string {
@@ -23,7 +23,7 @@ interface Shipped {
 
 /**
  * What each release ships, for servers whose apt lists are still empty (evidence P1). By os-release's VERSION_CODENAME. Ubuntu
- * follows haproxy's fixes within a minor version, so that no more than that one can be named.
+ * ships haproxy's fixes within a minor version, so that only the minor version can be named.
  */
 const SHIPPED: Readonly<Record<string, Shipped>> = {
   focal: { keepalived: '2.0.19', haproxy: '2.0' },
@@ -35,7 +35,7 @@ const SHIPPED: Readonly<Record<string, Shipped>> = {
   resolute: { keepalived: '2.3.4', haproxy: '3.2' },
 }
 
-/** A release that is not in the table is newer than it: as new as the newest keepalived that was tried. */
+/** A release that is not in the table counts as newer than all of them: it gets the newest keepalived that was tried. */
 export const NEWEST_KEEPALIVED = '2.4'
 
 /** Upstream versions that a release ships; undefined for a release not known here. */

@@ -6,18 +6,18 @@ import { CHECK_SCRIPT, GENERATED_LINE } from '../paths.ts'
 import { TRACKERS } from '../trackers.ts'
 import { isAtLeast } from '../version.ts'
 
-/** The name of the check in keepalived.conf, keepalived's log and its JSON. */
+/** The name of the check in keepalived.conf, in keepalived's log and in its JSON. */
 export const CHECK_NAME = 'chk_haproxy_service_status'
 
 /** A line, or a block with its lines. */
 type Node = string | { readonly head: string; readonly body: readonly Node[] }
 
-/** keepalived's own limit for auth_pass: what is longer is cut off (keepalived.conf(5), authentication). */
+/** keepalived's own limit for auth_pass: a longer password is cut off (keepalived.conf(5), authentication). */
 const AUTH_PASS_MAX = 8
 
 /**
- * A value that keepalived reads back as the one word that it is. Comments, quotes, blocks, variables and blanks would change its
- * meaning, and a leading @ makes the line conditional (keepalived.conf(5), "COMMENTS", "QUOTED STRINGS", "CONDITIONAL CONFIGURATION").
+ * A value that keepalived reads as one word, unchanged. Comments, quotes, blocks, variables and blanks would change its meaning, and a
+ * leading @ makes the line conditional (keepalived.conf(5), "COMMENTS", "QUOTED STRINGS", "CONDITIONAL CONFIGURATION").
  */
 export function isKeepalivedWord(text: string): boolean {
   return /^[A-Za-z0-9%&()*+,./:;<=>?@[\]^_`|~-]+$/.test(text) && !text.startsWith('@')
@@ -44,7 +44,7 @@ function authPass(instance: Instance, pass: string): string {
       'quotes, spaces, braces, ! # $ \\ and a leading @ are syntax there',
       'use letters and digits',
     )
-  // keepalived cuts the rest off itself, with a complaint; the inventory's check has warned.
+  // keepalived would cut the rest off itself, with a warning; the inventory's check has warned already.
   return pass.slice(0, AUTH_PASS_MAX)
 }
 
@@ -81,11 +81,11 @@ function globalDefs(cluster: Cluster): Node {
   lines.push('enable_script_security', 'script_user root')
   if (cluster.instances.some(i => i.version === 3)) lines.push('vrrp_version 3')
   if (cluster.profile === 'fast') {
-    // A busy server must not be taken for a dead one; the nice value, unlike realtime scheduling, cannot lock anybody out.
+    // A busy server must not look like a dead one. The nice value, unlike realtime scheduling, cannot starve other processes.
     lines.push('vrrp_priority -20')
-    // v3 has no authentication: an advert counts only when it comes from one of the peers.
+    // Version 3 has no authentication: only adverts from one of the peers are accepted.
     if (cluster.instances.every(i => i.unicastPeers !== 'none')) lines.push('vrrp_check_unicast_src')
-    // An old master that hears a higher one answers once, so that the new one announces its address again (evidence V14).
+    // An old master that hears a higher priority answers once, so that the new master announces its address again (evidence V14).
     lines.push('vrrp_higher_prio_send_advert true')
   }
   return block('global_defs', lines)
@@ -115,8 +115,8 @@ function checkBlock(cluster: Cluster, server: string, facts: NodeFacts): Node {
 }
 
 /**
- * Before 2.1.0 the block's name is vrrp_track_file; later releases take the new name without a word (evidence P1). No init_file
- * (evidence T2): see src/on-server/trackers.sh.
+ * Before 2.1.0 the block's name is vrrp_track_file; later releases accept the new name without a message (evidence P1). There is no
+ * init_file (evidence T2): see src/on-server/trackers.sh.
  */
 function trackFileBlocks(facts: NodeFacts): readonly Node[] {
   const keyword = isAtLeast(facts.keepalivedVersion, '2.1.0') ? 'track_file' : 'vrrp_track_file'
@@ -124,8 +124,8 @@ function trackFileBlocks(facts: NodeFacts): readonly Node[] {
 }
 
 /**
- * keepalived takes MASTER as a mere hint, but clears nopreempt and preempt_delay where it stands (evidence K2). classic writes
- * it as the article does, except where that would happen.
+ * keepalived takes MASTER as a hint only, but clears nopreempt and preempt_delay where it is set (evidence K2). classic writes MASTER as
+ * the article does, except where that would happen.
  */
 function stateOf(cluster: Cluster, instance: Instance, server: ClusterServer): 'MASTER' | 'BACKUP' {
   if (cluster.profile === 'fast' || instance.nopreempt || instance.preemptDelayMs > 0) return 'BACKUP'
@@ -166,7 +166,7 @@ function seconds(ms: number): string {
   return String(Math.round(ms) / 1000)
 }
 
-/** A setting of another kind than a number is rendered by name: it has to be quoted. */
+/** A setting that is not a number is rendered by a function of its own, because it must be quoted. */
 function numberLine(key: string, value: number): string {
   return `${key} ${value}`
 }

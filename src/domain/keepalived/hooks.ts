@@ -3,9 +3,9 @@ import { GENERATED_LINE, TRACK_DIR, SERVICE_HOOKS } from '../paths.ts'
 import { TRACKER_FILES } from '../trackers.ts'
 
 /**
- * The unit of the package has no Restart=: keepalived killed would leave the server without redundancy for good, or two servers
- * with one address (evidence K10). Restart=always, because a SIGTERM from outside systemd counts as a clean exit, and without
- * a limit, because nobody is there at night to reset one.
+ * The unit of the package has no Restart=: a killed keepalived would leave the server without redundancy for good, or two servers
+ * with one address (evidence K10). Restart=always, because a SIGTERM from outside systemd counts as a clean exit. There is no start
+ * limit, because nobody is there at night to reset it.
  */
 export function renderKeepalivedDropin(): string {
   return `${GENERATED_LINE}
@@ -22,8 +22,8 @@ ExecStopPost=-${SERVICE_HOOKS} keepalived-stopped
 }
 
 /**
- * /run is empty after a boot, and keepalived drops trackers whose folder is missing (evidence T4). haproxy is down until it has started; "f!"
- * is done by a boot only, and never to a file that is there (tmpfiles.d(5)). The other files have no say at a boot: keepalived.service makes them.
+ * /run is empty after a boot, and keepalived drops trackers whose folder is missing (evidence T4). haproxy counts as down until it has
+ * started. "f!" is done at a boot only, and never to a file that exists (tmpfiles.d(5)). keepalived.service makes the other files.
  */
 export function renderTmpfilesConf(): string {
   return `${GENERATED_LINE}\nd ${TRACK_DIR} 0755 root root -\nf! ${TRACKER_FILES.haproxy_down} 0644 root root - 1\n`

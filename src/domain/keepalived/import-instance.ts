@@ -1,4 +1,4 @@
-/** One vrrp_instance, as the servers have it -> the instance of an inventory. */
+/** One vrrp_instance as the servers have it -> the instance of an inventory. */
 import type { InventoryInstance } from '../../inventory/inventory.ts'
 import { Secret } from '../../secret.ts'
 import { parseVirtualAddress } from '../addresses.ts'
@@ -89,13 +89,13 @@ export function instanceOf(name: string, by: readonly Here[], { servers, mailed,
     unicast_peer: peersOf(by, sources, where, note),
     ...(Object.keys(sources).length === 0 ? {} : { unicast_src_ip: sources }),
     ...numbers,
-    // Where mail addresses are set hactl would send mail at every change; what runs does not.
+    // Where mail addresses are set, hactl would send mail at every change. The present configuration does not.
     ...(smtpAlert === mailed ? {} : { smtp_alert: smtpAlert }),
   }
 }
 
 function versionOf(by: readonly Here[], addresses: readonly string[], where: string, note: Note): 2 | 3 {
-  // An IPv6 instance speaks version 3 whatever the file says (RFC 5798, 1).
+  // An IPv6 instance uses version 3 whatever the file says (RFC 5798, 1).
   if (addresses.some(text => parseVirtualAddress(text)?.family === 6)) return 3
   const version = shared(
     by,
@@ -132,7 +132,7 @@ function addressesOf(by: readonly Here[], where: string, note: Note): readonly s
   return (list ?? '').split(' ').filter(address => address !== '')
 }
 
-/** true: each server tells all others. */
+/** The value of unicast_peer. true: each server sends to all others. */
 function peersOf(
   by: readonly Here[],
   sources: Readonly<Record<string, string>>,
@@ -148,7 +148,7 @@ function peersOf(
   const known = [...new Set([...Object.values(sources), ...peers.flatMap(({ own }) => own)])]
   for (const { server, own } of peers) {
     const missing = known.filter(address => address !== sources[server] && !own.includes(address))
-    // Without unicast_src_ip a server's own address is the one that it does not name.
+    // Without unicast_src_ip, a server's own address is the one that is missing from its peers.
     if (missing.length > (sources[server] === undefined ? 1 : 0))
       note(`${where}: ${server} does not send adverts to ${missing.join(', ')}: with hactl each server sends to all others`)
   }

@@ -1,21 +1,21 @@
-/** What the importers of a keepalived.conf's blocks share: one thing on several servers, and what they do not agree on. */
+/** Shared by the importers of a keepalived.conf's blocks: one thing as several servers have it, and where they differ. */
 import { TRACKERS } from '../trackers.ts'
 import type { ConfNode, KeepalivedConf } from './parse.ts'
 
-/** One thing as each server has it. */
+/** The same block on each server. */
 export interface Here {
   readonly server: string
   readonly conf: KeepalivedConf
   readonly node: ConfNode
 }
 
-/** hactl's own, in profile fast. */
+/** hactl's own track files, in profile fast. */
 export const OWN_TRACKERS: ReadonlySet<string> = new Set(TRACKERS.map(t => t.name))
 
 /** Takes one sentence for the operator. */
 export type Note = (text: string) => void
 
-/** What the servers should agree on: the first one's word, and a note where they do not. */
+/** A value that should be the same on all servers: that of the first, and a note where another differs. */
 export function shared(by: readonly Here[], what: string, read: (here: Here) => string | undefined, note: Note): string | undefined {
   const values = by.map(here => ({ server: here.server, value: read(here) }))
   const [first] = values
@@ -27,7 +27,7 @@ export function shared(by: readonly Here[], what: string, read: (here: Here) => 
   return first?.value
 }
 
-/** undefined where it is no number, or not there. */
+/** undefined where the value is no number or is missing. */
 export function numeric(text: string | undefined): number | undefined {
   return text === undefined || !/^-?\d+(\.\d+)?$/.test(text) ? undefined : Number(text)
 }
@@ -37,7 +37,7 @@ export function given<Key extends string, Value>(key: Key, value: Value | undefi
   return value === undefined ? {} : ({ [key]: value } as Record<Key, Value>)
 }
 
-/** Tells of the keywords of a block that no inventory has a word for, each once. */
+/** Notes each keyword of a block that an inventory cannot express, once. */
 export function noteUnknown(by: readonly Here[], where: string, isKnown: (word: string) => boolean, note: Note): void {
   const unknown = by.flatMap(({ node }) => node.children ?? []).map(node => node.words[0] ?? '')
   for (const word of new Set(unknown.filter(word => !isKnown(word))))

@@ -1,4 +1,4 @@
-/** keepalived.conf files that run somewhere, as the inventory that would write them; and, in words, what no inventory can say. */
+/** keepalived.conf files in use -> the inventory that would write them, and notes about what no inventory can express. */
 import type { GlobalDefs, InventoryInstance, VrrpScript } from '../../inventory/inventory.ts'
 import type { Secret } from '../../secret.ts'
 import { CHECK_SCRIPT } from '../paths.ts'
@@ -7,7 +7,7 @@ import { given, type Here, type Note, noteUnknown, numeric, OWN_TRACKERS, shared
 import { child, type KeepalivedConf, listOf, parseKeepalivedConf, valueOf } from './parse.ts'
 
 export interface ImportedConf {
-  /** fast where hactl's own track files are in it. */
+  /** fast where a file has hactl's own track files. */
   readonly profile: 'classic' | 'fast'
   readonly globalDefs: GlobalDefs
   readonly vrrpScript: VrrpScript
@@ -15,11 +15,11 @@ export interface ImportedConf {
   readonly instances: readonly InventoryInstance[]
   /** By name of the instance. */
   readonly authentication: ReadonlyMap<string, { readonly type: 'PASS' | 'AH'; readonly pass: Secret }>
-  /** What differs from what runs, one sentence each. */
+  /** Where the inventory differs from what runs, one sentence each. */
   readonly notes: readonly string[]
 }
 
-/** Carried, or the same in every file that hactl writes. */
+/** Keywords that are carried over, or that are the same in every file that hactl writes. */
 const KNOWN_GLOBALS: ReadonlySet<string> = new Set([
   'notification_email',
   'notification_email_from',

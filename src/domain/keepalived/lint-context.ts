@@ -1,4 +1,4 @@
-/** keepalived.conf as the lint rules look at it: instances, scripts and files by name, defaults filled in. */
+/** keepalived.conf in the form that the lint rules read: instances, scripts and files by name, defaults filled in. */
 import { canonicalAddress } from '../addresses.ts'
 import type { ConfNode, KeepalivedConf } from './parse.ts'
 import { child, listOf, parseKeepalivedConf, valueOf } from './parse.ts'
@@ -11,7 +11,7 @@ export interface Finding {
   readonly fix: string
 }
 
-/** A vrrp_script, a track file or a tracked process, by its definition. */
+/** The definition of a vrrp_script, a track file or a tracked process. */
 interface Definition {
   readonly name: string
   readonly node: ConfNode
@@ -47,7 +47,7 @@ export interface InstanceContext {
   readonly addresses: readonly { readonly address: string; readonly family: 4 | 6; readonly line: number }[]
   readonly trackers: readonly TrackerUse[]
   readonly otherTrackers: readonly OtherTracker[]
-  /** What keepalived tells instances of one host apart by. */
+  /** What distinguishes instances on one host for keepalived. */
   readonly identity: string
   readonly has: (keyword: string) => boolean
   readonly lineOf: (keyword: string) => number
@@ -61,7 +61,7 @@ export function instanceFinding(instance: InstanceContext, key: string, message:
 }
 
 export interface LintContext {
-  /** The lines of the file, as they stand there. */
+  /** The lines of the file, unchanged. */
   readonly lines: readonly string[]
   readonly conf: KeepalivedConf
   readonly global: (keyword: string) => ConfNode | undefined

@@ -6,7 +6,7 @@ import { instanceFinding as finding } from './lint-context.ts'
 import { NETWORK_RULES } from './lint-network.ts'
 import { child, listOf, valueOf } from './parse.ts'
 
-/** keepalived.conf(5): what holds where the keyword is missing. */
+/** keepalived.conf(5): the default where the keyword is missing. */
 const DEFAULT_PRIORITY = 100
 
 function priorityOf(instance: InstanceContext): number {
@@ -88,7 +88,7 @@ const trackers: Rule = (instance, { conf }) => {
   return found
 }
 
-/** What a weight can and cannot move, as far as this server's file tells. */
+/** What a weight can and cannot move, as far as this server's file shows. */
 const weights: Rule = instance => {
   const base = priorityOf(instance)
   return instance.trackers
@@ -126,7 +126,7 @@ const weights: Rule = instance => {
     })
 }
 
-/** With nopreempt whoever only lowers its priority keeps the address (evidence V6), whatever lowered it. */
+/** With nopreempt a server that only lowers its priority keeps the address (evidence V6), whatever lowered it. */
 const nopreemptBesideWeights: Rule = instance => {
   if (!instance.has('nopreempt')) return []
   const others = instance.otherTrackers
@@ -138,7 +138,7 @@ const nopreemptBesideWeights: Rule = instance => {
       message: `with nopreempt a backup never takes over from a master that only lowers its priority (${tracker.name}, weight ${tracker.weight})`,
       fix: 'set the weight to 0, or remove nopreempt',
     }))
-  // A file can give the address up all the same, by a value below -253, as hactl's own do.
+  // A track file can still give the address up by a value below -253, as hactl's own do.
   const files = instance.trackers
     .filter(tracker => tracker.kind === 'file' && tracker.weight !== 0 && tracker.definition?.command.startsWith(`${TRACK_DIR}/`) !== true)
     .map(tracker => ({
@@ -186,7 +186,7 @@ const adverts: Rule = instance => {
   return []
 }
 
-/** A backup does not hold the address, so a check that goes through it fails everywhere but on the master. */
+/** A backup does not hold the address, so a check through the address fails on every server except the master. */
 const checkThroughAddress: Rule = instance =>
   instance.trackers.flatMap(({ definition, weight, line }) => {
     const through = instance.addresses.find(a =>
@@ -253,7 +253,7 @@ const RULES: readonly Rule[] = [
   habits,
 ]
 
-/** Everything to say about one instance. */
+/** All findings about one instance. */
 export function instanceRules(context: LintContext, instance: InstanceContext): readonly Finding[] {
   return RULES.flatMap(rule => rule(instance, context))
 }

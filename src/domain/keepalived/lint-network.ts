@@ -1,10 +1,10 @@
-/** Lint rules about what the network sees of one vrrp_instance: addresses, peers, password. */
+/** Lint rules about the network side of one vrrp_instance: addresses, peers, password. */
 import { canonicalAddress } from '../addresses.ts'
 import type { InstanceRule as Rule } from './lint-context.ts'
 import { instanceFinding as finding } from './lint-context.ts'
 import { child, listOf, valueOf } from './parse.ts'
 
-/** Whether a comment begins inside a word: ! and # do so anywhere outside of double quotes, unless a backslash stands before them. */
+/** Whether a comment begins inside a word: ! and # begin one anywhere outside double quotes, unless a backslash precedes them. */
 function isCut(line: string): boolean {
   return /^[^!#]*[^\s!#\\][!#]/.test(line.replace(/"[^"]*"/g, '""'))
 }
@@ -39,7 +39,7 @@ const authentication: Rule = (instance, { lines }) => {
         'use letters and digits, or quotes around it',
       ),
     )
-  // Its length only: the password itself is in no message.
+  // Only the length is given: the password itself is in no message.
   if ((valueOf(block, 'auth_pass') ?? '').length > 8)
     found.push(finding(instance, 'authentication', 'auth_pass is cut off after 8 characters', 'use at most 8'))
   return found

@@ -1,7 +1,7 @@
 /**
- * What an existing keepalived.conf does to failover, as far as one file tells: peers' files may differ.
- * Errors are what keepalived refuses or ignores so that failover dies, and what can never fail over; the rest warns.
- * The rules rest on evidence V2 to V11, V14, K1 to K14, and H1.
+ * What an existing keepalived.conf does to failover, as far as one file shows: peers' files may differ.
+ * Errors are for what keepalived refuses, for what it ignores so that there is no failover, and for what can never fail over. The rest
+ * are warnings. The rules rest on evidence V2 to V11, V14, K1 to K14, and H1.
  */
 import type { Issue } from '../../inventory/inventory.ts'
 import { canonicalAddress } from '../addresses.ts'
@@ -163,7 +163,7 @@ function fileRules({ files }: LintContext): readonly Finding[] {
         message: `keepalived 2.2.8 to 2.3.2 overwrite ${file || 'the file'} with it at every start, although it exists`,
         fix: 'remove init_file, and make the file before keepalived starts (tmpfiles.d, or ExecStartPre of keepalived.service)',
       })
-    // hactl ships what makes its own folder.
+    // hactl ships the file that makes its own folder.
     if (/^(\/var)?\/run\/[^/]+\//.test(file) && !file.startsWith(`${TRACK_DIR}/`))
       found.push({
         path: `track_file ${name}.file`,
@@ -175,7 +175,7 @@ function fileRules({ files }: LintContext): readonly Finding[] {
   })
 }
 
-/** Two instances that keepalived takes for one, and members of a sync group whose weighted trackers it drops. */
+/** Two instances that keepalived takes for one, and members of a sync group, whose weighted trackers it drops. */
 function groupRules({ conf, instances, global }: LintContext): readonly Finding[] {
   const found: Finding[] = []
   instances.forEach((instance, at) => {

@@ -1,4 +1,4 @@
-/** keepalived.conf as a tree: blocks, words, line numbers. Reads what keepalived reads; never judges it. */
+/** keepalived.conf as a tree: blocks, words, line numbers. It reads the file as keepalived does and never judges it. */
 
 /** A line of words, with the block that follows it where there is one. */
 export interface ConfNode {
@@ -17,15 +17,15 @@ interface ConfProblem {
 
 export interface KeepalivedConf {
   readonly nodes: readonly ConfNode[]
-  /** What could not be read as keepalived would: unbalanced braces, open quotes. */
+  /** What could not be read as keepalived reads it: unbalanced braces, open quotes. */
   readonly problems: readonly ConfProblem[]
-  /** Files that keepalived reads too and that are not here. */
+  /** Files that keepalived reads too and that are not part of this tree. */
   readonly includes: readonly { readonly line: number; readonly path: string }[]
 }
 
 /**
  * Words of one line: blanks separate, double and single quotes hold a word together, `!` and `#` start a comment outside of them
- * (keepalived.conf(5), "COMMENTS" and "QUOTED STRINGS"), and braces stand for themselves where they are words or end one.
+ * (keepalived.conf(5), "COMMENTS" and "QUOTED STRINGS"), and braces are words of their own, also at the end of a word.
  */
 function tokens(line: string): { readonly words: readonly string[]; readonly openQuote: boolean } {
   const words: string[] = []
@@ -62,7 +62,7 @@ interface Open {
   readonly nodes: ConfNode[]
 }
 
-/** Never throws: what is wrong stands in `problems`, the rest in the tree. */
+/** Never throws: faults are in `problems`, everything else is in the tree. */
 export function parseKeepalivedConf(text: string): KeepalivedConf {
   const root: Open = { line: 0, nodes: [] }
   const stack: Open[] = [root]
@@ -83,7 +83,7 @@ export function parseKeepalivedConf(text: string): KeepalivedConf {
       if (word === '{') {
         const children: ConfNode[] = []
         const previous = top().nodes.at(-1)
-        // The brace may stand on a line of its own: it opens the block of the line before.
+        // The brace may be on a line of its own: it opens the block of the line before.
         if (plain.length === 0 && previous !== undefined && previous.children === undefined) {
           top().nodes.splice(-1, 1, { ...previous, children })
         } else {

@@ -2,8 +2,8 @@
 import { type InstanceView, viewsOf } from './classify.ts'
 
 /**
- * Instances of `newcomer` (a keepalived.conf) whose adverts go one by one and whom the server with `running` does not know: it would send
- * them nothing, so that they take the address beside its master. A file that cannot be read in full knows nobody.
+ * Instances of `newcomer` (a keepalived.conf) that send unicast adverts and that the server with `running` does not have as a peer: it would
+ * send them nothing, and they would take the address although it has a master. A file that cannot be read in full has no peers.
  */
 export function instancesUnknownTo(running: string, newcomer: string): readonly string[] {
   const there = viewsOf(running) ?? []

@@ -1,4 +1,4 @@
-/** One answer of the preflight: what was looked at, on which server, and what it means. */
+/** One result of the preflight: what was checked, on which server, and the answer. */
 import { HactlError, type HactlErrorInit } from '../../errors.ts'
 
 /** In the order in which they are shown. */
@@ -25,13 +25,13 @@ export type CheckName = (typeof CHECKS)[number]
 export interface Finding {
   readonly check: CheckName
   readonly server: string
-  /** unknown: it could not be found out, or was not asked. Only what failed keeps hactl from working. */
+  /** unknown: it could not be determined, or was not asked. Only a failed check stops hactl. */
   readonly verdict: 'passed' | 'warning' | 'failed' | 'unknown'
   /** What was found, in one line. */
   readonly found: string
-  /** What would put it right. */
+  /** What would fix it. */
   readonly fix?: string | undefined
-  /** There exactly where it failed. */
+  /** Set exactly where the check failed. */
   readonly error?: HactlError
 }
 

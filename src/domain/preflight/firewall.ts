@@ -1,4 +1,4 @@
-/** Is a server's packet filter in the way? Judged by its rules alone: what passes by itself is seen on the wire. Pure. */
+/** Whether a server's packet filter stops what hactl needs, judged by its rules alone. What really passes is tried on the wire. Pure. */
 import type { ObservedNode } from '../../state/observed.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { blockedNeeds, chainsOf, chainTitle, firewallNeeds, openingCommands } from '../firewall/needs.ts'
@@ -24,7 +24,7 @@ export function firewallFinding(cluster: Cluster, node: ObservedNode, facts: Nod
   if (isMeant && opening.kind === 'open') return passed('firewall', server, `${what}: ${WILL_BE_OPENED}`)
   const commands = openingCommands(firewall, blocked).join('; ')
   const fix = opening.kind === 'open' ? `set firewall: open in the inventory, or run: ${commands}` : commands
-  // Where keepalived already works, a rule added since is for the operator to judge: what runs may pass as "established".
+  // Where keepalived already works, the operator must judge a rule that was added since: running traffic may pass as "established".
   const works = node.services.keepalived.active === 'active'
   if (works || !blocked.some(one => one.need.isVital)) return warning('firewall', server, what, fix)
   const where = [...new Set(blocked.map(one => chainTitle(one.chain)))]

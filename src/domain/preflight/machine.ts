@@ -1,4 +1,4 @@
-/** What must be so on a server by itself, before anything is put on it. Pure. */
+/** What each server must fulfil by itself, before anything is written to it. Pure. */
 import type { ObservedNode } from '../../state/observed.ts'
 import { unsafeFolders } from '../health.ts'
 import { CHECK_SCRIPT } from '../paths.ts'
@@ -8,9 +8,9 @@ import { failed, type Finding, passed, unknown, warning } from './finding.ts'
 const CLOCK_WARNING_MS = 5_000
 /** apt refuses package lists that are "not valid yet", and TLS certificates that are not yet, or no longer, valid. */
 const CLOCK_LIMIT_MS = 600_000
-/** Both packages with what they need, their archives, and fresh package lists. */
+/** Room for both packages with their dependencies, their archives, and fresh package lists. */
 const INSTALL_NEEDS_KIB = 128 * 1024
-/** Files, their copies, and a history entry. */
+/** Room for files, their copies, and a history entry. */
 const FILES_NEED_KIB = 8 * 1024
 
 export function machineFindings(nodes: readonly ObservedNode[]): readonly Finding[] {
@@ -24,7 +24,7 @@ export function machineFindings(nodes: readonly ObservedNode[]): readonly Findin
   ]
 }
 
-/** What keeps hactl from working on a server at all. */
+/** What makes it impossible for hactl to work on a server at all. */
 export function systemFindings(node: ObservedNode): readonly Finding[] {
   const { facts, server } = node
   const family = [facts.os.id, ...facts.os.like.split(' ')]
@@ -52,7 +52,7 @@ export function systemFindings(node: ObservedNode): readonly Finding[] {
   ]
 }
 
-/** machine-id alone is not proof: cloned images share it. Two names for one machine share its network cards too. */
+/** An equal machine-id alone is no proof, because cloned images share it. Two names for one machine share its network cards too. */
 export function machineFinding(node: ObservedNode, nodes: readonly ObservedNode[]): Finding {
   const { server, facts } = node
   const earlier = nodes.slice(0, nodes.indexOf(node))
@@ -77,7 +77,7 @@ export function machineFinding(node: ObservedNode, nodes: readonly ObservedNode[
   })
 }
 
-/** Against the middle of all clocks, the controller's among them: it may be the one that is wrong. */
+/** Compared with the median of all clocks. The controller's is one of them, because it may be the wrong one. */
 function clockFindings(nodes: readonly ObservedNode[]): readonly Finding[] {
   const known = nodes.flatMap(node => (node.clockAheadMs === undefined ? [] : [node.clockAheadMs]))
   const sorted = [0, ...known].toSorted((a, b) => a - b)

@@ -42,7 +42,7 @@ export function portFindings(cluster: Cluster, nodes: readonly ObservedNode[]): 
   })
 }
 
-/** Whether both cannot listen: the same port, and one address that both have. What HAProxy's "all addresses" means for IPv6 it decides itself. */
+/** Whether two sockets exclude each other: the same port, and an address that both have. For IPv6, HAProxy decides what "all addresses" means. */
 function isSame(bind: Bind, listener: Listener): boolean {
   if (bind.port !== listener.port) return false
   const family = bind.address?.includes(':') === true ? 6 : 4
@@ -50,7 +50,7 @@ function isSame(bind: Bind, listener: Listener): boolean {
   return bind.address === undefined || listener.address === undefined || bind.address === listener.address
 }
 
-/** Who has the virtual addresses: silence is right, or one of these servers. */
+/** Who answers for the virtual addresses: it must be nobody, or one of these servers. */
 export function addressFindings(cluster: Cluster, nodes: readonly ObservedNode[]): readonly Finding[] {
   const ours = new Set(nodes.flatMap(node => node.facts.linkAddresses))
   const isComplete = nodes.length === cluster.servers.length
@@ -82,7 +82,7 @@ export function addressFindings(cluster: Cluster, nodes: readonly ObservedNode[]
       // With servers left out, the answer may come from one of them.
       if (!isComplete) return unknown('address', server, `${linkAddress} has ${address}: a server left out, or an unknown machine`)
       const what = `the virtual address ${address} is already in use by another machine`
-      // Told once, by the first that saw it.
+      // Reported once, by the first server that saw it.
       if (by[0] !== server) return { check: 'address', server, verdict: 'failed', found: what }
       return failed('address', {
         code: 'E_VIP_TAKEN',

@@ -1,4 +1,4 @@
-/** What the servers heard of each other, and of others. Pure. */
+/** What the servers heard from each other, and from other routers. Pure. */
 import type { ObservedNode } from '../../state/observed.ts'
 import type { WireLink, WireReport } from '../../state/wire.ts'
 import type { Cluster } from '../cluster-types.ts'
@@ -8,11 +8,11 @@ import type { NodeFacts } from '../node-facts.ts'
 import { failed, type Finding, passed, unknown, warning } from './finding.ts'
 
 export type Facts = Readonly<Record<string, NodeFacts | undefined>>
-/** Servers whose own packet filter is known to be in the way: it was told of, or this deploy opens it. */
+/** Servers whose own packet filter is known to stop VRRP: it was reported already, or this deploy opens it. */
 export type Explained = ReadonlyMap<string, 'told' | 'opened'>
 export type WireReports = ReadonlyMap<string, readonly (WireReport | undefined)[]>
 
-/** The networks on which this server has to be heard by the others of `asked`. IPv4: of IPv6 nothing is tried. */
+/** The networks on which the other servers of `asked` must hear this one. IPv4 only: IPv6 is not tried. */
 export function wireLinksOf(cluster: Cluster, node: ObservedNode, facts: Facts, asked: readonly string[]): readonly WireLink[] {
   const { server } = node
   const own = facts[server]
@@ -30,7 +30,7 @@ export function wireLinksOf(cluster: Cluster, node: ObservedNode, facts: Facts, 
   return links.filter((_, index) => keys.indexOf(keys[index] ?? '') === index)
 }
 
-/** Whether a peer that should have been heard was not, and nothing explains it: worth asking again before it is believed. */
+/** Whether a peer that should have been heard was not, and nothing explains it. The servers are then asked once more. */
 export function isAnyPeerSilent(reports: WireReports, explained: Explained): boolean {
   return [...reports].some(
     ([server, own]) =>
@@ -149,7 +149,7 @@ function routerFinding(cluster: Cluster, server: string, report: WireReport, nod
   const used = new Set([...report.routers.map(router => router.virtualRouterId), ...cluster.instances.map(one => one.virtualRouterId)])
   const free = Array.from({ length: 255 }, (_, index) => index + 1).find(id => id >= first.virtualRouterId && !used.has(id))
   const fix = `choose another virtual_router_id${free === undefined ? '' : `, such as ${free}`}; or stop keepalived on ${first.address} if it is a former server of this cluster`
-  // With servers left out, it may be one of them by an address that nobody knows.
+  // With servers left out, it may be one of them, with an address that is not known.
   if (nodes.length < cluster.servers.length) return warning('router id', server, what, fix)
   return failed('router id', {
     code: 'E_VRID_TAKEN',

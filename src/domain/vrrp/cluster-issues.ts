@@ -1,6 +1,6 @@
 /**
  * What a cluster's settings do to failover: errors for what is invalid or can never fail over, warnings for the rest.
- * The arithmetic is evidence V1 to V7, V15 and T13; each rule is one named function. What the inventory's own rules say is not said again.
+ * The arithmetic is evidence V1 to V7, V15 and T13. Each rule is one named function. The inventory's own rules are not repeated here.
  */
 import type { Issue } from '../../inventory/inventory.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
@@ -31,10 +31,10 @@ interface Place {
   readonly path: string
 }
 
-/** How far two backups' takeovers must lie apart not to happen together on a LAN, in ms. */
+/** The ms by which the takeovers of two backups must differ, so that only one of them happens on a LAN. */
 const SEPARATION_MS = 20
 
-/** Rows named in one message; more would not be read. */
+/** The most rows that one message names: nobody would read more. */
 const ROWS_SHOWN = 4
 
 function span(instance: Instance): { readonly highest: number; readonly lowest: number } {
@@ -104,7 +104,7 @@ function authenticationInVersion3({ cluster, instance, path }: Place): readonly 
   ]
 }
 
-/** Sets of failed servers in which a failed one may keep the address, without those that the error above names. */
+/** Sets of failed servers in which a failed server may keep the address, without the sets that the error above names. */
 function wrongRows({ cluster, instance }: Place, kind: FailureKind): readonly string[] {
   if (instance.nopreempt) return []
   return failureSets(cluster.servers.map(s => s.name)).flatMap(failed => {
@@ -130,7 +130,7 @@ function cascadeGaps(place: Place): readonly Issue[] {
   ]
 }
 
-/** fast finds a stopped haproxy by itself, whatever the weight; a hung one only the check finds. */
+/** fast detects a stopped haproxy by itself, whatever the weight is. Only the check detects a hung one. */
 function hangByWeight(place: Place): readonly Issue[] {
   const { cluster, instance, path } = place
   if (cluster.profile !== 'fast' || cluster.check.weight === 0) return []
@@ -188,7 +188,7 @@ function offsetLaw({ cluster, instance, path }: Place): readonly Issue[] {
   ]
 }
 
-/** Equal priorities as written are the inventory's own warning; here they become equal by the weight and keepalived's limit of 254. */
+/** The inventory warns about priorities that are equal as written. These become equal by the weight and keepalived's limit of 254. */
 function ties({ cluster, instance, path }: Place): readonly Issue[] {
   const byPriority = new Map<number, string[]>()
   for (const server of cluster.servers) {
@@ -208,7 +208,7 @@ function ties({ cluster, instance, path }: Place): readonly Issue[] {
   )
 }
 
-/** Only the backups' steps count: the master itself never competes with them. */
+/** Only the steps between backups count: the master never competes with them. */
 function smallSteps({ cluster, instance, path }: Place): readonly Issue[] {
   const scaleMs = instance.version === 3 ? instance.advertIntMs : 1000
   const need = Math.ceil((256 * SEPARATION_MS) / scaleMs)
@@ -292,7 +292,7 @@ function mail(cluster: Cluster): readonly Issue[] {
   return issues
 }
 
-/** Everything worth saying about a cluster, errors and warnings; pure arithmetic, no server is asked. */
+/** All errors and warnings about a cluster. Pure arithmetic: no server is asked. */
 export function clusterIssues(cluster: Cluster): ClusterIssues {
   const places = cluster.instances.map((instance, i): Place => ({ cluster, instance, path: `vrrp_instances[${i}]` }))
   const each = (rules: readonly ((place: Place) => readonly Issue[])[]): readonly Issue[] =>

@@ -1,11 +1,11 @@
-/** Who becomes master for every set of servers whose haproxy has failed. */
+/** Which server becomes master for every set of servers whose haproxy has failed. */
 import { canonicalAddress } from '../addresses.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
 import type { Candidate, Election } from './priority.ts'
 import { effectivePriority, ownerOf, weightContribution } from './priority.ts'
 
 export interface FailoverRow {
-  /** Servers whose haproxy has failed, in rank order; empty: all is well. */
+  /** Servers whose haproxy has failed, in rank order; empty: all are healthy. */
   readonly failed: readonly string[]
   /** By instance name; undefined: nobody holds the address. */
   readonly master: Readonly<Record<string, string | undefined>>
@@ -13,7 +13,7 @@ export interface FailoverRow {
   readonly note?: string
 }
 
-/** How a failed haproxy reaches keepalived: by the check's weight, or as FAULT. */
+/** What a failed haproxy means to keepalived: the check's weight, or FAULT. */
 export type FailureKind = 'weight' | 'fault'
 
 /** Up to this many servers every subset is shown; beyond, single failures, pairs and all together. */
@@ -36,7 +36,7 @@ function candidates(cluster: Cluster, instance: Instance, failed: ReadonlySet<st
     return {
       server: server.name,
       priority: effectivePriority(base, [weightContribution(cluster.check.weight, passing)]),
-      // keepalived takes trackers off a server of priority 255: it never goes to FAULT for them.
+      // keepalived ignores the trackers of a server of priority 255: they never put it into FAULT.
       eligible: passing || kind === 'weight' || base === 255,
       nopreempt: instance.nopreempt && base !== 255,
       address: instance.unicastSrcIp[server.name] ?? canonicalAddress(server.host)?.address,
@@ -44,7 +44,7 @@ function candidates(cluster: Cluster, instance: Instance, failed: ReadonlySet<st
   })
 }
 
-/** The election of one instance with these servers failed and this one holding the address before. */
+/** The election of one instance where these servers have failed and `incumbent` had the address before. */
 export function electionOf(
   cluster: Cluster,
   instance: Instance,
@@ -60,13 +60,13 @@ export function effectivePriorityOf(cluster: Cluster, instance: Instance, server
   return effectivePriority(instance.priority[server] ?? 1, [weightContribution(cluster.check.weight, passing)])
 }
 
-/** Who holds the address when all is well; of several that keepalived's limit made equal, the one that was meant to. */
+/** Who holds the address when all servers are healthy; of several that keepalived's limit made equal, the one with the highest priority as written. */
 export function homeOf(cluster: Cluster, instance: Instance): string | undefined {
   const { owner, tied } = electionOf(cluster, instance, [], undefined)
   return tied.toSorted((a, b) => (instance.priority[b] ?? 0) - (instance.priority[a] ?? 0))[0] ?? owner
 }
 
-/** Every outcome of a row, over everybody who may have held the address before. */
+/** Every outcome of a row, for each server that may have held the address before. */
 export function ownersOf(
   cluster: Cluster,
   instance: Instance,
@@ -76,7 +76,7 @@ export function ownersOf(
   return new Set(cluster.servers.map(s => electionOf(cluster, instance, failed, s.name, kind).owner))
 }
 
-/** Whether somebody whose haproxy has failed may hold the address although a healthy server is there. */
+/** Whether a server whose haproxy has failed may hold the address although there is a healthy server. */
 export function isWrong(cluster: Cluster, owners: ReadonlySet<string | undefined>, failed: readonly string[]): boolean {
   return failed.length < cluster.servers.length && [...owners].some(owner => owner === undefined || failed.includes(owner))
 }
@@ -109,7 +109,7 @@ function noteOf(cluster: Cluster, failed: readonly string[]): string | undefined
     }
     if (owner === undefined) return [`${where}nobody holds the address`]
     if (tied.length > 1) return [`${where}${tied.join(' and ')} are equal: both take over for a moment`]
-    // nopreempt leaves the address with whoever has it: that is its purpose, and said once, not per row.
+    // nopreempt leaves the address on the server that has it. That is its purpose, so it is said once and not per row.
     if (owners.size > 1 && !instance.nopreempt) return [`${where}stays with whoever holds it: ${[...owners].join(' or ')}`]
     if (failed.length === cluster.servers.length) return [`${where}all have failed: ${owner} keeps the address`]
     return []
@@ -117,7 +117,7 @@ function noteOf(cluster: Cluster, failed: readonly string[]): string | undefined
   return notes.length === 0 ? undefined : notes.join('; ')
 }
 
-/** Starts from the state where all is well and everybody is home; a note says where the outcome depends on more. */
+/** Starts from the state in which all servers are healthy and each address is on its first server. A note says where the outcome depends on more. */
 export function failoverTable(cluster: Cluster): readonly FailoverRow[] {
   return failureSets(cluster.servers.map(s => s.name)).map(failed => {
     const master = Object.fromEntries(

@@ -1,4 +1,4 @@
-/** How long clients are without an answer, for every event that failover is there for. */
+/** How long clients get no answer, for every event that failover covers. */
 import { CHECK_ASKS, CHECK_LIMIT_MS, CHECK_SPACING_MS } from '../haproxy/check-script.ts'
 import { handOverLimitMs } from '../hand-over.ts'
 import { handOverOffset } from '../trackers.ts'
@@ -12,23 +12,23 @@ export type OutageEvent = 'haproxy-stop' | 'haproxy-kill' | 'haproxy-hang' | 'ke
 
 export interface OutageBound {
   readonly event: OutageEvent
-  /** What to expect; undefined where nobody ever takes over. */
+  /** What to expect; undefined where no server ever takes over. */
   readonly expectedMs: number | undefined
   readonly worstMs: number | undefined
-  /** How the figures come about, in the operator's words. */
+  /** How the figures are calculated, in the operator's words. */
   readonly how: string
 }
 
-/** From the takeover to clients reaching the new master: gratuitous ARP, and a probe's own spacing. */
+/** The time from the takeover until clients reach the new master: gratuitous ARP, and a probe's own spacing. */
 const ARRIVAL_MS = 100
 
-/** What a busy server adds to event-driven steps: systemd's hook, inotify, keepalived's own scheduling. */
+/** The time that a busy server adds to event-driven steps: systemd's hook, inotify, keepalived's own scheduling. */
 const BUSY_MS = 400
 
-/** systemd's RestartSec of haproxy.service and haproxy's own start, seen as 0.3 s on three releases. */
+/** systemd's RestartSec of haproxy.service and haproxy's own start: together 0.3 s on three releases. */
 const RESTART_MS = 300
 
-/** Starting perl and its first question. */
+/** The start of perl and its first question. */
 const ASK_START_MS = 30
 
 interface Takeover {
@@ -39,7 +39,7 @@ interface Takeover {
   readonly preemptDelayMs: number
 }
 
-/** Takeover of one instance by the server that follows its home; undefined where nobody follows. */
+/** Takeover of one instance by the server that wins when its first server has failed; undefined where none does. */
 function takeoverOf(cluster: Cluster, instance: Instance, kind: FailureKind): Takeover | undefined {
   const home = homeOf(cluster, instance)
   if (home === undefined) return undefined
@@ -63,7 +63,7 @@ function seconds(ms: number): string {
   return ms < 100 ? `${Math.ceil(ms)} ms` : `${Math.round(ms / 10) / 100} s`
 }
 
-/** The check finds it, then the election runs: by weight the demoted master is outlived, by FAULT it says so itself. */
+/** The check detects the failure, then the election runs. With a weight the backups wait for their timer; with FAULT the master resigns. */
 function checked(detection: SpanMs, takeover: Takeover, kind: FailureKind): Found {
   const found = `found by the check in ${seconds(detection.bestMs)} to ${seconds(detection.worstMs)}`
   if (kind === 'fault') {
@@ -89,7 +89,7 @@ function classicBound(cluster: Cluster, instance: Instance, event: OutageEvent):
   const kind = stopFailureKind(cluster)
   const takeover = takeoverOf(cluster, instance, kind)
   const whole = takeoverOf(cluster, instance, 'fault')
-  // pidof takes a few ms; a run that hangs is cut at the timeout, but this script has nothing to hang on.
+  // pidof takes a few ms. keepalived stops a run at the timeout, but nothing in this script can hang.
   const detection = detectionMs(cluster.check, 20)
   switch (event) {
     case 'haproxy-stop':
@@ -131,7 +131,7 @@ function fastBound(cluster: Cluster, instance: Instance, event: OutageEvent): Fo
   const takeover = takeoverOf(cluster, instance, 'fault')
   if (takeover === undefined) return 'there is no server that could take over'
   const announced = takeover.announcedMs
-  // One value is written for all instances of a server: where one cannot be handed over, none is.
+  // One value is written for all instances of a server: where one instance cannot be handed over, none is.
   const breaksFirst = handOverOffset(cluster) === -254
   switch (event) {
     case 'haproxy-stop':
@@ -173,8 +173,8 @@ function fastBound(cluster: Cluster, instance: Instance, event: OutageEvent): Fo
 const EVENTS: readonly OutageEvent[] = ['haproxy-stop', 'haproxy-kill', 'haproxy-hang', 'keepalived-stop', 'server-dead']
 
 /**
- * Bounds in ms for each event on the master, the worst over all instances. worstMs undefined: nobody ever takes over.
- * classic: evidence V1. fast: the figures of docs/failover-figures.md stay below what is expected here.
+ * Bounds in ms for each event on the master, the worst of all instances. worstMs undefined: no server ever takes over.
+ * classic: evidence V1. fast: the figures of docs/failover-figures.md are below these bounds.
  */
 export function worstCaseOutage(cluster: Cluster): readonly OutageBound[] {
   return EVENTS.map(event => {

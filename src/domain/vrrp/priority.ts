@@ -1,13 +1,13 @@
 /** Who becomes master: effective priorities and the election, as keepalived does them. */
 import { compareAddresses } from '../addresses.ts'
 
-/** Lowest and highest effective priority of a server that does not own the address (255). keepalived, vrrp_set_effective_priority. */
+/** Lowest and highest effective priority of a server that does not own the address (the owner has 255). keepalived, vrrp_set_effective_priority. */
 const PRIORITY_MIN = 1
 export const PRIORITY_MAX = 254
 
 /**
- * What a tracker adds to the priority. A positive weight is a reward while the check passes, a negative one a fine while it fails;
- * weight 0 adds nothing (a failed check is FAULT). keepalived, vrrp_track.c.
+ * What a tracker adds to the priority. A positive weight is added while the check passes, a negative one while it fails.
+ * Weight 0 adds nothing (a failed check is FAULT). keepalived, vrrp_track.c.
  */
 export function weightContribution(weight: number, passing: boolean): number {
   if (weight > 0) return passing ? weight : 0
@@ -36,13 +36,13 @@ export interface Candidate {
 export interface Election {
   /** undefined: nobody holds the address. */
   readonly owner: string | undefined
-  /** Servers that become master at the same moment because their priorities are equal; the owner is the one that stays. */
+  /** Servers that become master at the same moment because their priorities are equal; the owner is the one that remains. */
   readonly tied: readonly string[]
 }
 
 /**
- * Who holds the address once things have settled, given who held it before. Backups take adverts of equal priority as good enough,
- * so an incumbent keeps the address in a tie; with nopreempt it keeps it for as long as it lives (evidence V3, V6).
+ * Who holds the address after the election, given who held it before. Backups accept adverts of equal priority, so the holder keeps the
+ * address where priorities are equal. With nopreempt it keeps the address as long as it runs (evidence V3, V6).
  */
 export function ownerOf(candidates: readonly Candidate[], incumbent: string | undefined): Election {
   const eligible = candidates.filter(c => c.eligible)

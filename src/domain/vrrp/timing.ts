@@ -13,7 +13,7 @@ export interface SpanMs {
   readonly worstMs: number
 }
 
-/** How much longer a backup of this priority waits than one of priority 256, in ms. In VRRPv2 it does not scale with advert_int. */
+/** How much longer a backup of this priority waits than one of priority 256, in ms. In VRRPv2 it does not depend on advert_int. */
 export function skewMs(advertMs: number, priority: number, version: 2 | 3): number {
   return ((256 - priority) / 256) * (version === 3 ? advertMs : 1000)
 }
@@ -23,13 +23,13 @@ export function masterDownMs(advertMs: number, priority: number, version: 2 | 3)
   return DOWN_TIMER_ADVERTS * advertMs + skewMs(advertMs, priority, version)
 }
 
-/** From a master falling silent (or below a backup) to the takeover: it may have sent its last advert up to advert_int before. */
+/** From the moment when a master falls silent (or below a backup) to the takeover: its last advert may be up to advert_int old. */
 export function silentTakeoverMs(advertMs: number, priority: number, version: 2 | 3): SpanMs {
   const worstMs = masterDownMs(advertMs, priority, version)
   return { bestMs: worstMs - advertMs, worstMs }
 }
 
-/** From a failure to keepalived knowing of it by its check script, which takes `runtimeMs` to answer. */
+/** From a failure until keepalived knows it by its check script, which takes `runtimeMs` to answer. */
 export function detectionMs(check: CheckScript, runtimeMs: number): SpanMs {
   return { bestMs: (check.fall - 1) * check.interval * 1000 + runtimeMs, worstMs: check.fall * check.interval * 1000 + runtimeMs }
 }
