@@ -1,4 +1,4 @@
-# A switch outlives its connection: nothing may be put back, or changed by a later run, while it is still at work.
+# A switch may outlive its connection: nothing may be restored, or changed by a later run, while it still runs.
 # needs: report.sh
 # given: SWITCH_MUTEX ALONE_WITHIN_SECONDS
 

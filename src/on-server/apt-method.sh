@@ -1,6 +1,6 @@
 #!/bin/sh
-# hactl: what apt asks for is fetched by whoever runs hactl, and arrives here over SSH. apt writes messages of "Header: value" lines and an
-# empty one to this method; 600 asks for a file. It looks for an answer 20 times a second, for as long as the relay lives.
+# hactl: the machine that runs hactl fetches what apt asks for, and the file arrives here over SSH. apt writes messages of "Header: value"
+# lines and an empty line to this method; 600 asks for a file. It looks for an answer 20 times a second, as long as the relay runs.
 # given: ASKED_DIR BROUGHT_DIR RELAY_PID
 printf '100 Capabilities\nVersion: 1.0\nSingle-Instance: true\n\n'
 n=0

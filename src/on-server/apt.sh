@@ -1,19 +1,20 @@
-# What asks apt-get for something, and says why it could not.
+# Runs apt-get, and reports why it failed.
 # needs: report.sh hold.sh
 # given: UNITS INSTALLED LOCK_MUTEX LOCK_DIR DOWNLOADS CARRIED_CONF APT_LOCK_SECONDS
 
-# begin_apt LOG: before everything else here. What apt-get says goes to the file LOG. needrestart and debconf would wait for an answer that
-# nobody gives, and needrestart might restart what carries the traffic (evidence P2 to P5). LC_ALL: apt's words are read.
+# begin_apt LOG: call it before all other functions here. apt-get's output goes to the file LOG. needrestart and debconf would wait for an
+# answer that nobody gives, and needrestart might restart the services that carry the traffic (evidence P2 to P5). LC_ALL: hactl reads apt's
+# messages.
 begin_apt() {
   APT_LOG=$1
   export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none LC_ALL=C
-  # There where packages are brought to this server: how apt gets at them.
+  # This file exists where packages are brought to this server: it tells apt how to get them.
   if [ -e "$CARRIED_CONF" ]; then export APT_CONFIG="$CARRIED_CONF"; fi
 }
 
-# apt_get VERB WORD...: in a session of its own: an interrupted run or a lost connection must not kill dpkg half way. A file that somebody
-# changed stays as it is. Nobody reads descriptions here: no translations are fetched, and the same without them everywhere, so that apt
-# need not build its cache anew for each command.
+# apt_get VERB WORD...: runs in a session of its own, because an interrupted run or a lost connection must not kill dpkg half way. A
+# configuration file that was changed by hand stays as it is. Translations of descriptions are not needed. Every command leaves them out, so
+# that apt does not rebuild its cache for each command.
 apt_get() {
   verb=$1
   shift
@@ -28,13 +29,13 @@ apt_install() {
   apt_get install -y --no-install-recommends ${replaces:+--allow-downgrades} "$@"
 }
 
-# Why a repository gave nothing stands indented below its "Err:3 http://..."; E: and W: need not repeat it.
+# The reason why a repository failed is indented below its "Err:3 http://..."; E: and W: lines do not always repeat it.
 apt_complaints() {
   awk '/^(E|W|dpkg): / || (err && sub(/^ +/, "")) { if (!seen[$0]++) print } { err = /^Err:/ }' "$APT_LOG" | tail -n 10 | grep . ||
     tail -n 15 "$APT_LOG"
 }
 
-# Says who holds a lock of apt's now, for the operator; to wait for it is apt's own business.
+# Tells the operator which process holds a lock of apt's now. apt itself waits for the lock.
 # proc_locks(5): "1: POSIX  ADVISORY  WRITE PID MAJOR:MINOR:INODE START END"; a waiting one has an arrow before POSIX.
 tell_lock() {
   for f in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock; do
@@ -51,19 +52,20 @@ tell_lock() {
   done
 }
 
-# Where what is downloaded waits, apart from apt's own cache, which others empty at their own times.
+# The folder for downloads, apart from apt's own cache, which other programs may empty at any time.
 downloads() {
   mkdir -p "$DOWNLOADS/partial" && chown _apt "$DOWNLOADS/partial" 2>/dev/null
   chmod 0700 "$DOWNLOADS/partial"
 }
 
-# Clears away what waits for an installation that does not come; not while a run holds the lock, whose packages they would be.
+# Removes packages that were downloaded for an installation that was not done. It does nothing while a run holds the lock, because the packages
+# are then that run's.
 clear_downloads() (
   exec 9>"$LOCK_MUTEX" && flock -w 5 9 || exit 1
   [ -d "$LOCK_DIR" ] || rm -rf "$DOWNLOADS"
 )
 
-# tell_versions NAME...: what the repositories of this server have. apt-cache(8), madison: "haproxy | 2.6.12-1 | http://...".
+# tell_versions NAME...: the versions in the repositories of this server. apt-cache(8), madison: "haproxy | 2.6.12-1 | http://...".
 tell_versions() {
   for name; do
     versions=$(apt-cache madison "$name" 2>/dev/null | while read -r _ _ version _; do printf ' %s' "$version"; done)
@@ -71,7 +73,7 @@ tell_versions() {
   done
 }
 
-# refresh_lists strict|lenient: strict: a mirror that does not answer is a failure, not only a remark.
+# refresh_lists strict|lenient: with strict, a mirror that does not answer is a failure and not only a note.
 refresh_lists() {
   step apt/lists 'refresh the package lists'
   tell_lock
@@ -101,7 +103,7 @@ refresh_lists() {
 }
 
 # download_packages FRESH-LISTS TITLE NAMES REPLACES WORD...: downloads, and installs nothing. A list that is some hours old may name a file
-# that its mirror has replaced since: it is refreshed before this counts as a failure. FRESH-LISTS is empty where the lists may be old.
+# that its mirror has replaced since. The list is refreshed before this counts as a failure. FRESH-LISTS is empty where the lists may be old.
 download_packages() {
   fresh_lists=$1 title=$2 names=$3 replaced=$4
   shift 4
@@ -123,8 +125,8 @@ download_packages() {
   done_ apt/download
 }
 
-# begin_installation NAME...: of packages that are not installed yet. Noted before: an installation that dies half way is hactl's all the
-# same, and what somebody else's was cut off never becomes hactl's.
+# begin_installation NAME...: packages that are not installed yet are recorded as hactl's before the installation. One that is cut off half way
+# is then still hactl's, and a package that somebody else left half installed never becomes hactl's.
 begin_installation() {
   fresh=$*
   for name; do absent "$name" && ! grep -qxF "$name" "$INSTALLED" 2>/dev/null && echo "$name" >>"$INSTALLED"; done
@@ -162,7 +164,7 @@ finish_dpkg() {
   done_ package/dpkg
 }
 
-# install_packages ID REPLACES WORD...: one apt-get for all packages, whose units are held. ID: the step that fails where it does.
+# install_packages ID REPLACES WORD...: one apt-get for all packages, whose units are held. ID: the step that a failure belongs to.
 install_packages() {
   id=$1
   shift
@@ -173,7 +175,7 @@ install_packages() {
   rm -rf "$DOWNLOADS"
 }
 
-# installed_as ID NAME: the version that is there now, as the last word of its step.
+# installed_as ID NAME: reports the version that is installed now, and ends the step.
 installed_as() {
   # shellcheck disable=SC2016 # dpkg-query's own variable.
   dpkg-query -W -f='${Version}\n' "$2"

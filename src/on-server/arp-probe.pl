@@ -1,5 +1,5 @@
-# INTERFACE ADDRESS...: who answers for these addresses? An ARP probe names no sender of its own (RFC 5227 section 2.1.1), so that it
-# changes nobody's tables. One line for each answer, in the form of ip-neighbour(8).
+# INTERFACE ADDRESS...: prints who answers for these addresses. An ARP probe has no sender address (RFC 5227 section 2.1.1), so that it changes
+# no neighbour's table. One line for each answer, in the form of ip-neighbour(8).
 # needs: link.pl
 my ($if, @wanted) = @ARGV;
 my $index = unpack 'x16 l', ask(0x8933, $if);

@@ -1,13 +1,13 @@
-# Packages that the operator has, brought to a server whose apt reaches no mirror: their folder becomes apt's only repository.
+# Packages from the operator for a server whose apt reaches no mirror: their folder becomes apt's only repository.
 # given: DOWNLOADS CARRIED_CONF
 
 make_room() { rm -rf "$DOWNLOADS" && mkdir -p "$DOWNLOADS/partial" "$DOWNLOADS/lists/partial"; }
 
-# append PATH BASE64: a part of a file.
+# append PATH BASE64: appends a part of a file.
 append() { printf %s "$2" | base64 -d >>"$1"; }
 
-# index_packages SUMS CONF: the index of a flat repository (apt-ftparchive(1), packages), written by hand because dpkg-dev is not there. It is
-# trusted as the folder on the operator's machine is: what arrived is what lay there, by its checksum. SUMS as sha256sum takes them, CONF for
+# index_packages SUMS CONF: writes the index of a flat repository (apt-ftparchive(1), packages) without dpkg-dev, which servers do not have. apt
+# trusts the repository, because checksums show that the files are those of the operator's folder. SUMS: input of sha256sum. CONF: text for
 # apt.conf(5).
 index_packages() {
   told=$(printf '%s\n' "$1" | sha256sum -c 2>&1) || {

@@ -1,26 +1,26 @@
-# Cuts traffic with the server's own packet filter: in a table or chain of hactl's own, which uncut.sh removes as a whole. "ip link set down"
-# is not used: it takes the routes along (evidence T15). nft where the kernel takes it, else iptables.
+# Cuts traffic with the server's own packet filter, in a table or chain of hactl's own, which uncut.sh removes as a whole. "ip link set down"
+# is not used, because it removes the routes as well (evidence T15). nft where the kernel supports it, else iptables.
 
 has_nft() { nft -c add table inet hactl_drill >/dev/null 2>&1; }
 has_iptables() { iptables -w 5 -S INPUT >/dev/null 2>&1; }
 can_cut() { has_nft || has_iptables; }
 
-# both WORD...: iptables for both families, as far as they are there.
+# both WORD...: iptables for both families, as far as the kernel has them.
 both() {
   iptables -w 5 "$@" || return 1
   ip6tables -w 5 -S INPUT >/dev/null 2>&1 || return 0
   ip6tables -w 5 "$@"
 }
 
-# table FAMILY: around the chains on stdin.
+# table FAMILY: prints a table with the chains from stdin.
 table() {
   echo "table $1 hactl_drill {"
   cat
   echo '}'
 }
 
-# chain in|out RULE...: before every other chain of that hook, so that no accept of the server's own rules is asked first. "in" and "out" are
-# words of nft's own in some releases (0.9.8).
+# chain in|out RULE...: prints a chain that comes before all others of that hook, so that no accept of the server's own rules comes first. Its
+# name is not "in" or "out", which are keywords of nft in some releases (0.9.8).
 chain() {
   case $1 in
     in) name=incoming hook=input ;;
@@ -47,15 +47,15 @@ cut_vrrp() {
   done
 }
 
-# keepalived's VRRP process says nothing more.
+# Stops keepalived's VRRP process, so that it sends nothing more.
 hush() {
   main=$(systemctl show -p MainPID --value keepalived.service)
   # shellcheck disable=SC2046 # A list of process ids.
   kill -STOP $(cat "/proc/$main/task/$main/children")
 }
 
-# Sets port to the one that sshd was reached on, or ends with 1. sudo drops SSH_CONNECTION (sshd(8), "ENVIRONMENT"), so it is looked for in
-# the processes above this one.
+# Sets port to the port of this SSH connection on this server, or ends with 1. sudo drops SSH_CONNECTION (sshd(8), "ENVIRONMENT"), so it is
+# looked for in the parent processes.
 find_ssh_port() {
   p=$$ found=
   while [ -z "$found" ] && [ "${p:-0}" -gt 1 ]; do
@@ -71,10 +71,10 @@ find_ssh_port() {
   esac
 }
 
-# cut_link INTERFACE VIP keep|sever: nothing passes on the interface but, with "keep", the SSH connection's own port. The address stays on the
-# interface, so that ARP for it has to be kept silent apart: neighbours must not be led back to a server that cannot answer them. keepalived's
-# own gratuitous ARP passes every hook but that of netdev's egress (nft 1.0.1, Linux 5.16); without it keepalived is stopped as well. One
-# such ARP took the service away for 8 s although the other server had the address (evidence T14).
+# cut_link INTERFACE VIP keep|sever: nothing passes on the interface except, with "keep", the SSH connection's own port. The address stays on
+# the interface, so ARP for it must be dropped separately: neighbours must not be sent back to a server that cannot answer them. keepalived's
+# own gratuitous ARP passes every hook except netdev's egress (nft 1.0.1, Linux 5.16). Without that hook keepalived is stopped as well. One
+# such ARP interrupted the service for 8 s although the other server had the address (evidence T14).
 cut_link() {
   interface=$1 vip=$2 ssh=$3
   in="iifname \"$interface\"" out="oifname \"$interface\""

@@ -1,11 +1,11 @@
-# How a server stands, in one short look: compared before and after a drill.
+# The state of a server in one short look, which is compared before and after a drill.
 # given: UNITS TRACKERS FILES
 
-# What is given are lists of words.
+# The given variables are lists of words.
 set -f
 
-# Packet filter rules change by themselves only in counters and set elements: nft's -s and -t leave those out. iptables lists a table
-# once anything was ever put into it, so that empty chains with policy ACCEPT count as nothing.
+# Packet filter rules change by themselves only in counters and set elements, which nft's -s and -t leave out. iptables lists a table that was
+# ever used, so empty chains with policy ACCEPT do not count.
 firewall() {
   if command -v nft >/dev/null; then
     nft -s -t list ruleset 2>/dev/null

@@ -1,8 +1,8 @@
-# What drills do to the two services, and how it is undone: each undo may run twice.
+# What drills do to the two services, and how it is undone. Each undo may run twice.
 
 runs() { systemctl is-active --quiet "$1.service"; }
 
-# After too many starts in a row systemd refuses one more until the count is forgotten (systemd.unit(5), StartLimitIntervalSec).
+# After too many starts in a row systemd refuses another one until the count is reset (systemd.unit(5), StartLimitIntervalSec).
 start_anew() {
   systemctl reset-failed "$1.service" 2>/dev/null
   systemctl start "$1.service"
@@ -11,7 +11,7 @@ start_anew() {
 # signal NAME UNIT: to all processes of the unit.
 signal() { systemctl kill --signal="$1" "$2.service"; }
 
-# The process that speaks VRRP, and not the one that looks after it.
+# Stops the process that speaks VRRP, and not its parent.
 stop_vrrp_process() {
   main=$(systemctl show -p MainPID --value keepalived.service)
   # shellcheck disable=SC2046 # A list of process ids.
@@ -33,7 +33,7 @@ none_stopped() {
   return 0
 }
 
-# A loop that must end with the undo is a unit: it may outlive the connection that began it, and the undo can stop it.
+# A loop that must end with the undo is a unit: it may outlive the connection that started it, and the undo can stop it.
 crash_repeatedly() {
   n=0
   while [ $n -lt "$1" ]; do

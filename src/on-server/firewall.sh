@@ -1,13 +1,13 @@
 #!/bin/sh
-# Lets through what HAProxy and Keepalived need: "open" adds the rules, all with the comment MARK; "close" takes them away again.
+# Lets the packets through that HAProxy and Keepalived need. "open" adds the rules, all with the comment MARK. "close" takes them away again.
 # usage: hactl-firewall open|close
 # given: MARK UNIT NFT_CHAINS NFT_RULES IPTABLES_RULES IP6TABLES_RULES UFW_RULES
 
-# Rules are lists of words, and no patterns of file names.
+# Rules are lists of words and not patterns of file names.
 set -f
 link=/etc/systemd/system/multi-user.target.wants/hactl-firewall.service
 
-# nftables: NFT_CHAINS are "FAMILY TABLE CHAIN" lines. Old rules go and new ones come in one transaction: nothing is shut in between.
+# nftables: NFT_CHAINS are "FAMILY TABLE CHAIN" lines. Old rules are replaced in one transaction, so that nothing is closed in between.
 nft_forget() {
   printf '%s\n' "$NFT_CHAINS" | while read -r family table chain; do
     nft -a list chain "$family" "$table" "$chain" 2>/dev/null |
@@ -22,7 +22,7 @@ nft_open() {
 }
 nft_close() { nft_forget | nft -f -; }
 
-# iptables and ip6tables: rules are "CHAIN MATCH..." lines.
+# iptables and ip6tables: each rule is a line "CHAIN MATCH...".
 iptables_own() { "$1" -w 5 -S | sed -n "/ --comment \"*$MARK\"* /s/^-A //p" | tr -d '"'; }
 iptables_forget() {
   printf '%s\n' "$2" | while read -r rule; do
@@ -40,7 +40,7 @@ iptables_open() {
 }
 iptables_close() { iptables_forget "$1" "$(iptables_own "$1")"; }
 
-# ufw: rules as `ufw show added` writes them.
+# ufw: rules in the form of `ufw show added`.
 ufw_own() { ufw show added | sed -n "s/^ufw \(.*\) comment '$MARK'\$/\1/p"; }
 ufw_open() {
   printf '%s\n' "$UFW_RULES" | while read -r rule; do
@@ -59,7 +59,7 @@ ufw_close() {
   done
 }
 
-# each open|close: with every packet filter that there are rules for.
+# each open|close: opens or closes every packet filter that has rules here.
 each() {
   { [ -z "$NFT_RULES" ] || "nft_$1"; } &&
     { [ -z "$IPTABLES_RULES" ] || "iptables_$1" iptables "$IPTABLES_RULES"; } &&
@@ -72,11 +72,11 @@ case $1 in
     each open || exit 1
     [ -e "$UNIT" ] || exit 0
     [ -L $link ] || systemctl enable --quiet hactl-firewall.service
-    # Started as well: only a unit that runs is reloaded together with the one that loads the rules.
+    # It is started as well: only an active unit is reloaded together with the unit that loads the filter's rules.
     systemctl --quiet is-active hactl-firewall.service || systemctl start --no-block hactl-firewall.service
     ;;
   close)
-    # The unit's own file may have gone before: systemctl disable would refuse.
+    # The unit's file may be gone already, and systemctl disable would then refuse.
     [ ! -L $link ] || {
       rm -f $link
       systemctl stop hactl-firewall.service 2>/dev/null

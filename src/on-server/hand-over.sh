@@ -10,9 +10,9 @@ holds() {
   return 1
 }
 
-# route VERB ADDRESS: a local route by which a server answers on an address that it no longer has. keepalived sends its first advert 0.2 ms to
-# 70 ms before it has the address and announces it (evidence T7), and at that advert the old holder drops it: what arrives there in between
-# would be lost.
+# route VERB ADDRESS: a local route by which a server answers on an address that it no longer has. The new holder's keepalived sends its first
+# advert 0.2 ms to 70 ms before it has the address and announces it (evidence T7). At that advert the old holder drops the address, and packets
+# that arrive there in between would be lost.
 route() {
   case $2 in
     *:*) ip -6 route "$1" local "$2" dev lo metric 9 table local ;;
@@ -20,7 +20,7 @@ route() {
   esac
 }
 
-# Routes for the addresses that are here. One that another server holds must not be answered for, as it would be by ARP, too.
+# Routes for the addresses that this server has. It must not answer for an address of another server: it would also do so by ARP.
 answer() {
   here=$(ip -o addr show)
   for address in $ADDRESSES; do
@@ -30,14 +30,14 @@ answer() {
 
 stop_answering() { for address in $ADDRESSES; do route del "$address" 2>/dev/null; done; }
 
-# The uptime in hundredths of a second: that clock is never set.
+# Sets now to the uptime in hundredths of a second: nobody sets that clock.
 now() {
   read -r uptime _ </proc/uptime
   now=${uptime%.*}${uptime#*.}
 }
 
-# wait_until_gone HUNDREDTHS: looks until the addresses have left, so long at the most; by the clock, because on a busy server each look takes
-# longer.
+# wait_until_gone HUNDREDTHS: waits until the addresses have left, for HUNDREDTHS at the most. The clock decides and not the number of looks,
+# because on a busy server each look takes longer.
 wait_until_gone() {
   now
   end=$((now + $1))
@@ -47,9 +47,9 @@ wait_until_gone() {
   done
 }
 
-# Ends connections to addresses that are not here any more. What they carried has failed when the address left, but this server would hold on to
-# them for a quarter of an hour (tcp_retries2, tcp(7)); when the address comes back in that time, a client that uses the port of one again gets
-# no answer, not even a refusal (evidence T8). Where the kernel cannot end them (CONFIG_INET_DIAG_DESTROY, ss(8)) they stay.
+# Ends connections to addresses that have left. The connections failed at that moment, but this server would keep them for a quarter of an hour
+# (tcp_retries2, tcp(7)). If the address returned meanwhile, a client that reused the port of such a connection would get no answer, not even a
+# refusal (evidence T8). Where the kernel cannot end connections (CONFIG_INET_DIAG_DESTROY, ss(8)), they stay.
 close_connections() {
   here=$(ip -o addr show)
   for address in $ADDRESSES; do

@@ -1,16 +1,16 @@
 #!/usr/bin/perl
 # The fast profile's check asks HAProxy itself, because a hung process is still a process. It must not look at the backends: where
-# they are down, another server would not serve better. perl-base is part of every Debian and Ubuntu; curl, socat and python are not.
+# they are down, they are down for another server too. perl-base is part of every Debian and Ubuntu; curl, socat and python are not.
 #
-# A server short of CPU must not fail for that (evidence H7): with a plain limit in ms, 2 cores under a load of 12 gave 20 false alarms a minute,
-# all of them runs that keepalived cut off. So the limit is counted in waits, which take longer on a busy server for this script as
-# for HAProxy, and a run whose time is up repeats the verdict of the one before. A haproxy with a thread in state R (proc(5): running,
-# or waiting to) is not hung and is waited for: one that loops is killed by HAProxy's own watchdog, which the hooks see. A reload
-# re-executes the master, which answers nobody until it has read its configuration: while systemd says "reloading" the old workers
-# serve on, and a question that the reload has swallowed is put again.
+# A server short of CPU must not fail for that reason (evidence H7): with a plain limit in ms, 2 cores under a load of 12 gave 20 false alarms a
+# minute, all of them runs that keepalived stopped. So the limit is a number of waits, which take longer on a busy server for this script as
+# for HAProxy, and a run whose time is over repeats the verdict of the run before. A haproxy with a thread in state R (proc(5): running,
+# or waiting to run) is not hung, and the check waits for it. One that loops is killed by HAProxy's own watchdog, and the hooks notice that. A
+# reload re-executes the master, which does not answer until it has read its configuration. While systemd says "reloading" the old workers
+# go on serving, and a question that the reload has lost is asked again.
 #
-# The master is greeted first, and only one that answers gets the question to the worker: of a question that it finds after a sleep, put by
-# someone who has gone, HAProxy 2.2 keeps the connection for good, and after ten of these its master answers nobody (evidence H8).
+# The master gets a first command, and only one that answers gets the question to the worker. If HAProxy 2.2 finds, after a sleep, a
+# question whose sender is gone, it keeps that connection for ever, and after ten of these its master does not answer any more (evidence H8).
 use strict;
 use warnings;
 use Socket qw(:DEFAULT SOCK_NONBLOCK);
@@ -18,11 +18,11 @@ my ($asks, $end, $spacing, $waits, $wait) = @ARGV;
 my $failed = "/run/hactl/.check_failed";
 my $answered = 0;
 
-# What systemd has told keepalived already. A quick restart is waited for, so that no failed check delays the way back:
-# who was well when this run began and is down at its end is left to the next.
+# Whether systemd has already told keepalived that haproxy is down. The check waits for a quick restart, so that no failed check delays the
+# return: a haproxy that was up when this run began and is down at its end is left to the next run.
 sub down { open(my $file, "<", "/run/hactl/haproxy_down") or return 0; return $asks > 1 && (<$file> // "") =~ /^1/ }
 
-# The time is up without a verdict: the last one holds, and one question alone has no last one.
+# The time is over without a verdict: the last verdict is repeated. "once" has no last verdict.
 sub undecided { exit($answered || ($asks > 1 && !down() && !-e $failed) ? 0 : 1) }
 $SIG{TERM} = \&undecided;
 
@@ -36,14 +36,14 @@ if (open(my $stat, "<", "/proc/self/stat")) {
 }
 sub pause { undecided() if now() > $began + $end; select(undef, undef, undef, $_[0]) if $_[0] > 0 }
 
-# A keepalived that has just started holds no address and takes none before its first verdict: one answer will do for that.
+# A keepalived that has just started holds no address and takes none before its first verdict: one answer is enough for that.
 sub is_first {
     open(my $stat, "<", "/proc/" . getppid() . "/stat") or return 0;
     return $asks > 1 && abs($began - (split " ", (<$stat> // "") =~ s/.*\)//r)[19] / 100) < 1;
 }
 
-# Is HAProxy about to answer? It wants a CPU that it does not get (a thread that loops looks the same, and is killed by HAProxy
-# itself), or a reload has just made it anew and the question went to the one before.
+# Whether HAProxy may still answer: it waits for a CPU (a thread that loops looks the same, and HAProxy kills that itself), or a reload has just
+# started it again and the question went to the process before.
 sub unsettled {
     for my $path (map { glob "/proc/$_/task/*/stat" } split " ", `pidof haproxy`) {
         open(my $stat, "<", $path) or next;
@@ -64,9 +64,9 @@ sub answers {
                 pause(0);
                 my $looked = now();
                 if (select(my $ready = $wanted, undef, undef, $wait) < 1) {
-                    # A look that took twice its time was short of CPU, as HAProxy may be: it says nothing.
+                    # A wait that took twice its time was short of CPU, and so may HAProxy be: it does not count.
                     next if now() - $looked > $wait * 2 or --$left > 0;
-                    # What came during that last look counts.
+                    # An answer that arrived during the last wait counts.
                     if (unsettled()) { $left = $waits; last }
                     $left = select($ready = $wanted, undef, undef, 0);
                     next;
@@ -76,7 +76,7 @@ sub answers {
                 $asked = syswrite($socket, "\@1 show info\n") if !$asked && $said =~ />/;
             }
         }
-        # Refused or cut short, as while the master re-executes itself: once more.
+        # The connection was refused or cut, as while the master re-executes itself: try again.
         pause($wait);
     }
     return 0;

@@ -3,7 +3,7 @@
 # usage: haproxy-service-check.sh [once]    (keepalived's way is ASKS questions within a second)
 # given: MASTER_SOCKET PROGRAM ASKS END_SECONDS SPACING_SECONDS WAITS WAIT_SECONDS
 
-# keepalived's SIGTERM waits for PROGRAM, which answers it: first of all, because on a busy server every line takes its time.
+# Ignores keepalived's SIGTERM until PROGRAM handles it. This comes first, because on a busy server every line takes time.
 trap "" TERM
 if [ "${1-}" = once ]; then ASKS=1 END_SECONDS=2; fi
 

@@ -1,4 +1,4 @@
-# The history of a server: a whole copy of hactl's files per change, for root only.
+# The history of a server: a complete copy of hactl's files per change, for root only.
 # needs: report.sh state.sh
 # given: FORMAT HISTORY_DIR RUNS_DIR RECORD_IN_RUN ENTRY_IN_RUN UNDONE_IN_RUN KEPT_ENTRIES
 
@@ -27,11 +27,11 @@ record_entry() {
   ls -1 "$HISTORY_DIR" | sort -r | tail -n +$((KEPT_ENTRIES + 1)) | while read -r old; do rm -rf "${HISTORY_DIR:?}/$old"; done
 }
 
-# announce FOLDER META: what a run leaves in its own folder before it changes anything, so that the next one can record it.
+# announce FOLDER META: writes META into the run's own folder before the run changes anything, so that the next run can record it.
 announce() { printf '%s\n' "$2" >"$1/$ENTRY_IN_RUN.new" && mv -f "$1/$ENTRY_IN_RUN.new" "$1/$ENTRY_IN_RUN"; }
 
-# settle_runs: clears away what dead runs left. The last of them that changed this server and was not put back is recorded in its own name:
-# what it did stands, and somebody has just seen that it is whole.
+# settle_runs: removes what dead runs left. The last of them that changed this server and was not undone is recorded in the history under its
+# own id: its changes are in force, and this run has just seen that they are complete.
 settle_runs() {
   last=
   for d in "$RUNS_DIR"/*; do
@@ -41,8 +41,8 @@ settle_runs() {
   rm -rf "$RUNS_DIR"
 }
 
-# The format, each line behind "@@"; then every entry's meta.json in one line, oldest first, and after it a line per file: its checksum and
-# its path.
+# Prints the format, each line behind "@@". Then each entry's meta.json in one line, oldest first, followed by a line per file: its checksum
+# and its path.
 list_history() {
   [ ! -e "$FORMAT" ] || sed 's/^/@@/' "$FORMAT"
   for f in "$HISTORY_DIR"/*/meta.json; do
@@ -51,8 +51,8 @@ list_history() {
   return 0
 }
 
-# has_own_copy NAME PATH: whether NAME in files/ is this path's. In entries of format 1 two paths might share one name, and the later one's
-# content took its place.
+# has_own_copy NAME PATH: whether the copy NAME in files/ belongs to this path. In entries of format 1 two paths might share one name, and the
+# later copy overwrote the earlier one.
 has_own_copy() {
   case "
 $shared
@@ -63,7 +63,7 @@ $1
   esac
 }
 
-# print_snapshot ID: the files of the newest entry that is not newer than ID: what this server had then.
+# print_snapshot ID: prints the files of the newest entry that is not newer than ID. They are what this server had at that time.
 print_snapshot() {
   found=
   for d in "$HISTORY_DIR"/*/; do

@@ -1,9 +1,9 @@
-# While its package is installed a unit must not start: a drop-in of systemd's run-time folder with a condition that never holds. Unlike
-# a mask it lets the package enable its unit; like one it is gone after a reboot.
+# While its package is installed a unit must not start. This is a drop-in in systemd's run-time folder with a condition that is never met. Unlike
+# a mask it lets the package enable its unit. Like a mask it is gone after a reboot.
 
 hold_of() { printf '/run/systemd/system/%s.service.d/hactl-hold.conf' "$1"; }
 
-# hold UNIT...: effective at the next daemon-reload.
+# hold UNIT...: takes effect at the next daemon-reload.
 hold() {
   for unit; do
     hold=$(hold_of "$unit")
@@ -11,7 +11,7 @@ hold() {
   done
 }
 
-# release UNIT...: they may start again, also where an installation was cut off and left them held.
+# release UNIT...: lets the units start again, also where an installation was cut off and left them held.
 release() {
   held=
   for unit; do

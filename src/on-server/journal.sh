@@ -1,7 +1,7 @@
-# What services, and systemd about them, logged. MATCH... say which lines, as journalctl(1) takes them.
+# Prints what services logged, and systemd about them. MATCH... select the lines, as for journalctl(1).
 
-# recent_journal SECONDS LINES MATCH...: as JSON, after readings of the wall clock: "clock UPTIME_S UPTIME_S DATE", the uptimes from before and
-# after it was asked.
+# recent_journal SECONDS LINES MATCH...: prints JSON, after readings of the wall clock: "clock UPTIME_S UPTIME_S DATE", with the uptimes before
+# and after the clock was read.
 recent_journal() {
   seconds=$1 lines=$2
   shift 2
@@ -15,7 +15,7 @@ recent_journal() {
     --since="@$(($(date +%s) - seconds))" "$@"
 }
 
-# last_words LINES MATCH...: without what keepalived says whenever hactl asks how it stands.
+# last_words LINES MATCH...: leaves out what keepalived logs whenever hactl asks for its state.
 last_words() {
   lines=$1
   shift

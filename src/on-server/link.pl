@@ -1,5 +1,5 @@
-# Asking and listening on a server's wire, with what perl-base has: an essential package of Debian and Ubuntu; tcpdump and arping are not.
-# A packet socket for one protocol of link layer (packet(7)): what is sent by such a socket passes no filter rule and leaves no entry in
+# Sends and listens on a server's network with perl-base only, an essential package of Debian and Ubuntu; tcpdump and arping are not.
+# A packet socket for one protocol of the link layer (packet(7)): packets from such a socket bypass the filter rules and leave no entry in
 # connection tracking, which would let the answer in as "established".
 use strict; use warnings; use Socket;
 $| = 1;

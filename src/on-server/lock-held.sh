@@ -1,9 +1,9 @@
-# What a run does with the lock that it holds.
+# Functions for a run that holds the lock.
 # given: LOCK_DIR LOCK_INFO LOCK_BEAT LOCK_MUTEX LOCK_LOST_STATUS
 
 is_ours() { grep -qxF "id $1" "$LOCK_INFO" 2>/dev/null; }
 
-# Only one script at a time is inside; until the script ends.
+# Only one script at a time may pass; it keeps the others out until it ends.
 enter_mutex() { exec 9>"$LOCK_MUTEX" && flock -w 5 9; }
 
 release_lock() {
@@ -22,8 +22,8 @@ lock_guard() {
   touch "$LOCK_BEAT"
 }
 
-# lock_guard_for_undo ID OWNER EVIDENCE: where the lock was broken and nobody has taken it since, it is taken again. EVIDENCE: a file that is
-# there as long as no other run has ended well on this server, which clears it away.
+# lock_guard_for_undo ID OWNER EVIDENCE: where the lock was broken and nobody has taken it since, it is taken again. EVIDENCE: a file that
+# exists until another run succeeds on this server and removes it.
 lock_guard_for_undo() {
   if ! is_ours "$1"; then
     enter_mutex && [ -e "$3" ] && mkdir "$LOCK_DIR" 2>/dev/null || exit "$LOCK_LOST_STATUS"

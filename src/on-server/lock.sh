@@ -2,20 +2,20 @@
 # needs: lock-held.sh lock-age.sh
 # given: LOCK_EXPIRES_SECONDS CLOCK_SET_BACK_SECONDS BUSY_STATUS
 
-# Waits, outside of the mutex, where the clock was set back: a living run shows itself by its next beat. A dead one's lock would else be kept
-# until the clock is there again.
+# Where the clock was set back, waits outside the mutex for the next heartbeat of a living run. Without this the lock of a dead run would count
+# as held until the clock has caught up.
 await_beat() {
   age=$(lock_age)
   [ "$age" -ge 0 ] || sleep "$CLOCK_SET_BACK_SECONDS"
 }
 
-# After await_beat: whether the owner's last sign of life is too old.
+# After await_beat: whether the owner's last heartbeat is too old.
 is_dead() {
   age=$(lock_age)
   [ "$age" -lt 0 ] || [ "$age" -gt "$LOCK_EXPIRES_SECONDS" ]
 }
 
-# After await_beat: ends the script, and says whose the lock is, where its owner lives.
+# After await_beat: where the owner is alive, prints whose the lock is and ends the script.
 end_where_alive() {
   is_dead && return
   echo "age $age"
@@ -23,14 +23,14 @@ end_where_alive() {
   exit "$BUSY_STATUS"
 }
 
-# Ends the script where a living run has the lock. A look that holds none touches nothing of that run's.
+# Ends the script where a living run has the lock: a look without the lock must not change anything of that run's.
 free_guard() {
   [ -d "$LOCK_DIR" ] || return 0
   await_beat
   end_where_alive
 }
 
-# break_lock force|dead: of a dead run, or of any.
+# break_lock force|dead: breaks the lock of any run, or only that of a dead one.
 break_lock() {
   [ -d "$LOCK_DIR" ] || exit 0
   [ "$1" = force ] || await_beat

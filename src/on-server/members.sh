@@ -1,11 +1,11 @@
-# The list of a cluster's members, which every member keeps.
+# The list of a cluster's members. Every member keeps it.
 # needs: report.sh alone.sh state.sh
 # given: MEMBERS
 
 # has_member LINE...: whether the list has any of these lines.
 has_member() { printf '%s\n' "$@" | grep -qxF -f - "$MEMBERS" 2>/dev/null; }
 
-# forget_members LINE...: the list remains hactl's own.
+# forget_members LINE...: removes the lines; the list remains hactl's own.
 forget_members() {
   umask 077
   [ -e "$MEMBERS" ] || return 0

@@ -1,4 +1,4 @@
-# A file of a drain that outlives a reboot.
+# Writes the file that keeps a drain over a reboot.
 
 # persist PATH TEMPORARY BASE64
 persist() {

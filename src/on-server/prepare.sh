@@ -1,21 +1,21 @@
-# Files that wait beside the live ones, and the programs that must accept them.
+# Stages files beside the live ones, and has them accepted by the programs that will read them.
 # needs: report.sh
 # given: THIS_RUN STAGED_IN_RUN
 
-# Where this run keeps what it stages: for root only.
+# The folder for what this run stages, for root only.
 make_staged() {
   umask 077
   mkdir -p "$THIS_RUN/$STAGED_IN_RUN"
   umask 022
 }
 
-# stage STAGED MODE PATH BASE64: the check script would be refused where others could write it: its staged copy has the mode of the real one.
+# stage STAGED MODE PATH BASE64: the staged copy has the mode of the live file, because a check script that others could write would be refused.
 stage() {
   printf %s "$4" | base64 -d >"$1" && chmod "$2" "$1" || fail staging "$3 could not be staged (disk full?)"
 }
 
-# check_file ID PATH CANDIDATE SILENT COMMAND WORD...: COMMAND must accept CANDIDATE, the new PATH; where SILENT is yes, it must say nothing
-# either. A check is no change: ID must not look like one.
+# check_file ID PATH CANDIDATE SILENT COMMAND WORD...: COMMAND must accept CANDIDATE, the new PATH. Where SILENT is yes, it must also print
+# nothing. A check is no change, and ID must not look like one.
 check_file() {
   id=$1 path=$2 candidate=$3 silent=$4 program=$5
   shift 4

@@ -1,4 +1,4 @@
-# ADDRESS PORT KIND PATH HOST LIMIT-S: one new connection, with what perl-base has. "open", "HTTP STATUS" or, with exit status 1, why not.
+# ADDRESS PORT KIND PATH HOST LIMIT-S: one new connection, with perl-base only. Prints "open", "HTTP STATUS" or, with exit status 1, why it failed.
 use strict; use warnings; use IO::Socket::IP;
 my ($address, $port, $kind, $path, $host, $limit) = @ARGV;
 $SIG{ALRM} = sub { print "no answer in $limit s\n"; exit 1 };

@@ -23,7 +23,7 @@ ask_neighbours() {
   done
 }
 
-# Interface after interface.
+# One interface after the other.
 who_answers() {
   [ -n "$asked4" ] || return 0
   for v in $asked4; do echo "$(ip -o route get "$v" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p') $v"; done | sort | {
@@ -46,7 +46,7 @@ machine() {
   b facts
   echo "uid $(id -u)"
   read -r v </etc/machine-id 2>/dev/null && echo "machine-id $v"
-  # A sysctl file gives one byte to whoever reads byte by byte, as the shell's read does.
+  # A sysctl file gives only one byte to a reader that reads byte by byte, as the shell's read does.
   echo "boot-id $(cat /proc/sys/kernel/random/boot_id)"
   echo "hostname $(cat /proc/sys/kernel/hostname)"
   [ -d /run/systemd/system ] && echo "systemd yes"
@@ -70,7 +70,7 @@ machine() {
   e links
 }
 
-# static_addresses ADDRESS...: where the system itself would put a virtual address at boot, whoever is master.
+# static_addresses ADDRESS...: files by which the system itself would add a virtual address at boot, whichever server is master.
 static_addresses() {
   [ $# -gt 0 ] || return 0
   for v; do
@@ -88,10 +88,10 @@ static_addresses() {
   e static
 }
 
-# Somebody installs just now: what looks half done is not broken, and apt waits for its lock (proc_locks(5)).
+# Whether an installation runs now: what looks half done is then not broken, and apt waits for its lock (proc_locks(5)).
 dpkg_works() { grep -qs ":$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none) " /proc/locks; }
 
-# dpkg_says FORMAT: of all packages.
+# dpkg_says FORMAT: dpkg's answer about all packages.
 dpkg_says() {
   # shellcheck disable=SC2086 # A list of names.
   dpkg-query -W -f="$1\n" $PACKAGES 2>/dev/null
@@ -139,7 +139,7 @@ packages() {
   e conffiles
 }
 
-# files PATH...: those that are there.
+# files PATH...: reports the files that exist.
 files() {
   for f; do
     shift
@@ -218,7 +218,7 @@ network() {
     timeout 3 nft -j list ruleset 2>/dev/null | rules
     e nft
   elif [ -n "$firewalld" ]; then
-    # It needs no nft, but the library of it, for the Python that it is written in.
+    # firewalld does not need the program nft, but its library, for Python, in which firewalld is written.
     b nft
     timeout 3 python3 -c "$NFT_PROGRAM" 2>/dev/null | rules
     e nft
@@ -243,11 +243,11 @@ folders() {
   e folders
 }
 
-# The end of each certificate as openssl prints it, because no two programs named date read that alike; of a file with several, that of the
-# first, which is the server's.
+# The end of each certificate as openssl prints it, because different versions of date read that differently. Of a file with several
+# certificates, the end of the first, which is the server's.
 end_of() { end=$(openssl x509 -noout -enddate -in "$1" 2>/dev/null) && echo "end ${end#*=} $1"; }
 
-# ends_of PATH: of a folder so many are asked: each costs a process.
+# ends_of PATH: of a folder only CERTIFICATES_PER_FOLDER are read, because each costs a process.
 ends_of() {
   if [ -d "$1" ]; then
     n=0
@@ -261,8 +261,8 @@ ends_of() {
   fi
 }
 
-# ends_of_list PATH: crt-list, configuration.txt 5.1: "FILE [OPTIONS] FILTER...", # begins a comment. Where base is empty, relative names begin
-# nowhere that is known.
+# ends_of_list PATH: crt-list, configuration.txt 5.1: "FILE [OPTIONS] FILTER...", # begins a comment. Where base is empty, the folder of relative
+# names is not known.
 ends_of_list() {
   [ -r "$1" ] || {
     echo "none $1"
@@ -316,7 +316,7 @@ hactl_itself() {
   fi
 }
 
-# What who_answers says comes on descriptor 3.
+# The output of who_answers comes on descriptor 3.
 neighbours() {
   b neighbours
   cat <&3

@@ -1,25 +1,25 @@
-# What this run replaces on a server: kept in its own folder, with a record from which restore.sh puts everything back, and what stood there
-# before hactl's first change, which remove.sh gives back.
+# Keeps what this run replaces on a server in the run's own folder, with a record from which restore.sh restores everything. Also keeps what was
+# there before hactl's first change, which remove.sh gives back.
 # needs: report.sh links.sh state.sh
 # given: UNITS THIS_RUN RECORD_IN_RUN OWNED_IN_RUN ORIGINAL_UNITS LOADED_DIR
 
 sum() { sha256sum -- "$1" 2>/dev/null | { read -r s _; echo "$s"; }; }
 
-# pristine PATH: the conffile as its package ships it; an installation in this same run has just put it there.
+# pristine PATH: whether the file is a conffile as its package ships it. An installation in this same run may have just written it.
 pristine() {
   # shellcheck disable=SC2016,SC2086 # dpkg-query's own variable; a list of package names.
   dpkg-query -W -f='${Conffiles}\n' $UNITS 2>/dev/null | grep -qF " $1 $(md5sum -- "$1" 2>/dev/null | cut -c1-32)"
 }
 
-# own PATH [SHA256]: the record of what hactl wrote, replaced as a whole so that a crash leaves the old one or the new one. Written before
-# the file itself: a crash in between must never make hactl's own file look like somebody else's.
+# own PATH [SHA256]: records what hactl wrote. The record is replaced as a whole, so that a crash leaves the old one or the new one. It is
+# written before the file itself: a crash in between must never make hactl's own file look like somebody else's.
 own() {
   {
     lines_but_of "$1" && { [ -z "$2" ] || printf '%s  %s\n' "$2" "$1"; }
   } >"$OWNED.new" && mv -f "$OWNED.new" "$OWNED"
 }
 
-# original PATH: what stood there before hactl's first change, kept for good: hactl remove gives it back.
+# original PATH: keeps what was there before hactl's first change until hactl remove gives it back.
 original() {
   [ -e "$1" ] && ! owns "$1" || return 0
   o=$(original_of "$1")
@@ -28,7 +28,7 @@ original() {
   }
 }
 
-# keep PATH COPY: remembers what stands at PATH, once a run.
+# keep PATH COPY: records and copies what is at PATH, once a run.
 keep() {
   record="$THIS_RUN/$RECORD_IN_RUN" owned_then="$THIS_RUN/$OWNED_IN_RUN"
   if has_line "$record" "file + $1" || has_line "$record" "file - $1"; then return; fi
@@ -42,11 +42,11 @@ keep() {
   [ -e "$owned_then" ] || { [ ! -e "$OWNED" ] && : >"$owned_then"; } || cp -p "$OWNED" "$owned_then"
 }
 
-# remember_unit UNIT: how it is now, for this run's own way back and for hactl remove.
+# remember_unit UNIT: records the unit's present state, for this run's own undo and for hactl remove.
 remember_unit() {
   active=$(systemctl is-active "$1" 2>/dev/null || :)
   at_boot=$(systemctl is-enabled "$1" 2>/dev/null | grep . || echo unknown)
-  # What it was before hactl's first change, kept for good: hactl remove gives it back. With files of hactl's there it is too late for that.
+  # The state before hactl's first change is kept for hactl remove. Once there are files of hactl's, it can no longer be seen.
   [ -e "$OWNED" ] || has_line "$ORIGINAL_UNITS" "$1" || {
     originals && echo "$1 $active $at_boot" >>"$ORIGINAL_UNITS"
   } || fail "service/$1" 'its previous state could not be recorded (disk full?)'

@@ -1,4 +1,4 @@
-# Takes away from one server what hactl put there, and gives back what stood there before. What was cut off is done again.
+# Removes from one server what hactl put there, and gives back what was there before. A removal that was cut off is done again.
 # needs: report.sh alone.sh hold.sh links.sh state.sh
 # given: STATE_DIR FORMAT LOCK_DIR LOCK_MUTEX INSTALLED ORIGINAL_UNITS ORIGINAL_SYSCTLS GIVEN_BACK THEIRS THEIR_LINKS REMOVE_LOG DOWNLOADS OWN_TOOLS PROGRAM_DIR
 # given: UNITS SHIPPED_CONFIGS
@@ -11,7 +11,7 @@ gives_back() { [ -e "$(original_of "$1")" ]; }
 # by_hactl NAME: hactl installed this package.
 by_hactl() { grep -qxF "$1" "$INSTALLED" 2>/dev/null; }
 
-# How a unit was before hactl's first change: "haproxy active enabled"; older versions of hactl kept no record of it.
+# The state of a unit before hactl's first change: "haproxy active enabled". Older versions of hactl kept no record of it.
 was_stopped() {
   case $(line_with "$ORIGINAL_UNITS" "$1") in "$1 inactive "* | "$1 failed "* | "$1 deactivating "*) ;; *) return 1 ;; esac
 }
@@ -26,13 +26,13 @@ stop_first() {
   done_ "service/$1"
 }
 
-# give_back PATH STEP: what stood there before, link or file.
+# give_back PATH STEP: puts the original back, link or file.
 give_back() {
   original=$(original_of "$1")
   cp -p -- "$original" "$1.hactl-new" && linked "$original" "$1.hactl-new" && mv -f "$1.hactl-new" "$1" || fail "$2" "$1 could not be restored"
 }
 
-# Files of hactl's record go, or become what they were; one that was edited by hand since is kept beside as .edited.
+# Files of hactl's record are removed or become what they were. One that was edited by hand since is kept beside it as .edited.
 give_files_back() {
   step files 'remove files, and restore what was there before'
   [ -e "$OWNED" ] && while read -r sum path; do
@@ -48,11 +48,11 @@ give_files_back() {
     else
       rm -f -- "$path"
     fi
-    # The folders of drop-ins and programs were hactl's too; others, even when empty, belong to the system.
+    # The folders of drop-ins and programs were hactl's too. Other folders, even empty ones, belong to the system.
     case "$path" in /etc/systemd/system/*.service.d/* | "$PROGRAM_DIR"/*) rmdir -- "${path%/*}" 2>/dev/null ;; esac
   done <"$OWNED"
   rm -f /etc/tmpfiles.d/hactl-drain.conf
-  # A removal that was cut off later is not to do this again: what it gave back may be gone since, with its package.
+  # When a removal that was cut off later is run again, it must not do this again: what it gave back may have been removed with its package.
   [ ! -e "$OWNED" ] || {
     rm -f "$THEIRS" && mv -f "$OWNED" "$GIVEN_BACK"
   }
@@ -103,10 +103,10 @@ conffiles() {
 
 md5_of() { md5sum -- "$1" | cut -c1-32; }
 
-# A purge takes its package's configuration files along, also where somebody's own stood there first. Once it has begun, nothing tells them
-# apart.
+# A purge removes its package's configuration files, also where somebody else's file was there first. Once it has begun, nothing distinguishes
+# them.
 note_theirs() {
-  # Where a first deploy installed the package and came no further, what stands in place of its file is somebody's own as well.
+  # Where a first deploy installed the package and came no further, the file in place of the package's is somebody else's as well.
   for own in $SHIPPED_CONFIGS; do
     if [ ! -e "$THEIRS" ] && [ -f "$own" ] && ! names_path "$GIVEN_BACK" "$own" &&
       ! conffiles "$@" | grep -qF " $own $(md5_of "$own")"; then
@@ -122,7 +122,7 @@ note_theirs() {
         echo "$(stat -c '%a %u:%g' -- "${path%/*}" 2>/dev/null || echo 755 0:0) $path"
     done <"$GIVEN_BACK" >"$THEIRS.new" && mv -f "$THEIRS.new" "$THEIRS"
   }
-  # dpkg removes the file that a link in place of a conffile leads to, which nobody gave it: links stand aside meanwhile.
+  # dpkg would remove the target of a link in place of a conffile, which is not dpkg's: links are put aside meanwhile.
   conffiles "$@" | while read -r path _; do
     [ ! -L "$path" ] || {
       printf '%s %s\n' "$path" "$(readlink -- "$path")" >>"$THEIR_LINKS" && sync "$THEIR_LINKS" && rm -f -- "$path"
@@ -134,7 +134,7 @@ note_theirs() {
 purge() {
   log="$REMOVE_LOG"
   step packages "remove $*"
-  # apt-get refuses to work where dpkg was cut off. While somebody else works this fails, and apt-get waits for them.
+  # apt-get refuses to work where dpkg was cut off. While another process uses dpkg this fails, and apt-get waits for that process.
   for f in /var/lib/dpkg/updates/[0-9]*; do
     [ ! -e "$f" ] || {
       setsid -w dpkg --force-confdef --force-confold --configure -a >"$log" 2>&1
@@ -147,7 +147,7 @@ purge() {
     tail -n 10 "$log"
     fail packages 'apt-get purge failed'
   }
-  # One whose removal was cut off is only removed by that: its configuration files stay.
+  # A package whose removal was cut off is only removed by that: its configuration files stay.
   # shellcheck disable=SC2016 # dpkg-query's own variables.
   left=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^config-files //p')
   # shellcheck disable=SC2086 # A list of package names.
@@ -158,13 +158,13 @@ purge() {
   done_ packages
 }
 
-# Packages that hactl installed; what they depend on stays: apt-get autoremove takes it.
+# Removes the packages that hactl installed. Their dependencies stay: apt-get autoremove removes them.
 purge_packages() {
   for name in $UNITS; do by_hactl "$name" && known "$name" && set -- "$@" "$name"; done
   [ $# -eq 0 ] || purge "$@"
 }
 
-# What was somebody's own in place of the packages' files, with its folder.
+# Gives back files of somebody else in place of the packages' files, with their folders.
 give_theirs_back() {
   [ -e "$THEIRS" ] && while read -r mode owner path; do
     folder=${path%/*}
@@ -178,7 +178,7 @@ give_theirs_back() {
   return 0
 }
 
-# The lock is released later. What says that there is still something to do goes last.
+# The lock is released later. The files that show unfinished work are removed last.
 forget_server() {
   step state 'forget this server'
   find "$STATE_DIR" -mindepth 1 -maxdepth 1 ! -path "$LOCK_DIR" ! -path "$LOCK_MUTEX" ! -path "$INSTALLED" \

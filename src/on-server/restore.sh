@@ -1,5 +1,5 @@
-# Puts back, from the record of a run, what its switch replaced on this server. Safe to run twice, and on a full disk: what did not change
-# needs no room.
+# Restores, from the record of a run, what its switch replaced on this server. It is safe to run twice, and on a full disk: files that did not
+# change need no room.
 # needs: report.sh alone.sh links.sh state.sh
 # given: THIS_RUN RECORD_IN_RUN OWNED_IN_RUN STAGED_IN_RUN UNDONE_IN_RUN LOADED_DIR OWN_TOOLS PROGRAM_DIR
 
@@ -7,7 +7,7 @@ trap '' PIPE HUP
 record="$THIS_RUN/$RECORD_IN_RUN"
 failed=0
 
-# From here on no part of this run changes anything any more.
+# From here on no part of this run changes anything.
 begin_restore() {
   umask 077
   mkdir -p "$THIS_RUN"
@@ -17,13 +17,13 @@ begin_restore() {
   rm -rf "${THIS_RUN:?}/$STAGED_IN_RUN"
 }
 
-# put_back MARK PATH COPY: a file as it was; MARK - says that there was none.
+# put_back MARK PATH COPY: restores a file. MARK is - where there was none.
 put_back() {
   rm -f "$2.hactl-new"
   if [ "$1" = + ] && [ ! -e "$3.link" ] && cmp -s "$3" "$2"; then
     chown "$(stat -c %u:%g -- "$3")" "$2" && chmod "$(stat -c %a -- "$3")" "$2" || failed=1
   elif [ "$1" = + ]; then
-    # The folder of programs went with the last of them.
+    # The folder of programs was removed with the last program.
     [ -d "${2%/*}" ] || mkdir -p -- "${2%/*}"
     cp -p -- "$3" "$2.hactl-new" && linked "$3" "$2.hactl-new" && mv -f "$2.hactl-new" "$2" || {
       failed=1
@@ -42,7 +42,7 @@ put_files_back() {
   while read -r word mark path copy; do
     case "$word" in
       file)
-        # What other files call goes after them.
+        # Programs that other files call are removed after those files.
         case "$mark $path" in "- $PROGRAM_DIR/"*) ;; *) put_back "$mark" "$path" "$copy" ;; esac
         ;;
       sysctl)
@@ -69,8 +69,8 @@ put_files_back() {
   done_ files
 }
 
-# put_unit_back UNIT: one that ran reloads its old file, one that did not is stopped, one that was not enabled is so again. The caller defines
-# answers_again: whether the daemon works.
+# put_unit_back UNIT: a unit that ran reloads its old file, one that did not run is stopped, one that was not enabled is disabled again. The
+# caller defines answers_again: whether the daemon works.
 put_unit_back() {
   has_line "$record" "unit $1" || return 0
   step "service/$1" "restore $1"
@@ -92,7 +92,7 @@ put_unit_back() {
     systemctl reset-failed "$unit" 2>/dev/null
     systemctl start "$unit"
   fi
-  # Where hactl had not settled it before, its check may just have been taken away: then only that it runs is asked.
+  # Where hactl did not manage the unit before, its check may have just been removed: then it only has to run.
   if { [ -z "$loaded" ] || answers_again; } && systemctl is-active --quiet "$unit"; then
     [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$LOADED_DIR/$unit"
     [ "$at_boot" != disabled ] || systemctl disable --quiet "$unit"

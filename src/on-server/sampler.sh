@@ -1,11 +1,11 @@
-# Says several times a second which addresses this server holds and how its services stand, one line for each look:
+# Prints several times a second which addresses this server holds and the state of its services, one line for each look:
 # "hactl up=SECONDS holds=A,B unit:NAME=STATE file:PATH=NUMBER".
 # given: VIPS UNITS TRACKERS LOOKS_PER_SYSTEMCTL PAUSE_SECONDS
 
-# What is given are lists of words.
+# The given variables are lists of words.
 set -f
 
-# systemctl is the dear part of a look: asked every so many looks, and at once when a main process is gone.
+# systemctl is the expensive part of a look. It is asked every LOOKS_PER_SYSTEMCTL looks, and at once when a main process is gone.
 look_at_units() {
   states='' pids=''
   for unit in $UNITS; do
@@ -39,7 +39,7 @@ look_at_trackers() {
   done
 }
 
-# held ADDRESSES: those of VIPS that stand in what ip prints, whole and not as the other end of a link, by commas.
+# held ADDRESSES: those of VIPS that ip prints as whole addresses, and not as the peer of a link, separated by commas.
 held() {
   found=
   for vip in $VIPS; do
@@ -48,7 +48,7 @@ held() {
   found=${found#,}
 }
 
-# sample SECONDS: ends after them by this server's clock, and when nobody reads it any more (SIGPIPE, or a failing echo where that is ignored).
+# sample SECONDS: ends after that time by this server's clock, or when nobody reads any more (SIGPIPE, or a failing echo where that is ignored).
 sample() {
   n=0 pids=
   read -r up _ </proc/uptime

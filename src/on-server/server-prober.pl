@@ -1,5 +1,5 @@
-# ADDRESS PORT KIND PATH HOST STATUS|any LIMIT-S INTERVAL-MS BOUND-MS: a probe every INTERVAL-MS for BOUND-MS, in a child each, so that none
-# waits for another. One line for each answer: "probe SENT_MS TOOK_MS ok|failed WHY". Times are of /proc/uptime, to 10 ms.
+# ADDRESS PORT KIND PATH HOST STATUS|any LIMIT-S INTERVAL-MS BOUND-MS: a probe every INTERVAL-MS for BOUND-MS, each in a child of its own, so that
+# no probe waits for another. One line for each answer: "probe SENT_MS TOOK_MS ok|failed WHY". Times are from /proc/uptime, to 10 ms.
 use strict; use warnings; use IO::Socket::IP;
 my ($address, $port, $kind, $path, $host, $status, $limit, $interval, $bound) = @ARGV;
 $SIG{CHLD} = $SIG{PIPE} = "IGNORE";

@@ -1,17 +1,17 @@
 #!/bin/sh
-# What the drop-ins of haproxy.service and keepalived.service run around each start and stop (systemctl cat haproxy keepalived). They tell
-# keepalived by its track files how haproxy stands, and hand the addresses over before a planned stop.
+# The drop-ins of haproxy.service and keepalived.service run this around each start and stop (systemctl cat haproxy keepalived). It tells
+# keepalived the state of haproxy through track files, and hands the addresses over before a planned stop.
 # usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-stopping|haproxy-stopped|keepalived-starting|keepalived-stopping|keepalived-stopped
 # needs: trackers.sh hand-over.sh
 # given: HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS CRASH_PAUSE_SECONDS
 
-# Left by a crash, so that the next start knows of it.
+# A crash leaves this file, so that the next start knows of it.
 crashed="$TRACK_DIR/.haproxy_crashed"
-# Gives the priority back when haproxy has been stable.
+# The timer that gives the priority back when haproxy has been stable.
 damping=haproxy-hactl-damping
 
-# hand_over TRACKER: lowers this server's priority, then waits until a backup has taken the addresses, and goes on answering for a moment: long
-# enough for the new holder to have announced itself, short enough for its second announcement (garp_master_delay 1) to come after.
+# hand_over TRACKER: lowers this server's priority, waits until a backup has taken the addresses over, and goes on answering for a moment. That
+# moment is long enough for the new holder's first announcement, and ends before its second one (garp_master_delay 1).
 hand_over() {
   answer
   write_tracker "$1" "$HAND_OVER_OFFSET"
@@ -25,7 +25,7 @@ hand_over() {
   stop_answering
 }
 
-# After a crash the offset stays for a while: without that, 8 crashes 1.2 s apart moved the addresses 11 times (evidence T11).
+# After a crash the priority stays low for a while: without that, 8 crashes 1.2 s apart moved the addresses 11 times (evidence T11).
 haproxy_started() {
   write_tracker haproxy_down 0
   if [ -e "$crashed" ]; then
@@ -38,16 +38,17 @@ haproxy_started() {
 
 haproxy_stable() { write_tracker haproxy_offset 0; }
 
-# systemd runs this before it signals haproxy; MAINPID is unset where haproxy has ended by itself, then there is nothing to hand over.
+# systemd runs this before it signals haproxy. MAINPID is unset where haproxy has ended by itself: then there is nothing to hand over.
 haproxy_stopping() {
   kill -0 "$MAINPID" 2>/dev/null && systemctl --quiet is-active keepalived.service && holds || return
   hand_over haproxy_offset
 }
 
-# systemd's own damping, five starts in ten seconds and never again, would take the server out for good: a pause takes its place.
+# systemd's own limit, no more starts after five in ten seconds, would take the server out for good. It is replaced by a pause before the next
+# start.
 haproxy_stopped() {
   write_tracker haproxy_down 1
-  # A hand-over that was itself killed: a server that keeps a route answers for the next holder.
+  # A hand-over that was killed may have left its routes. A server with such a route would answer in place of the next holder.
   stop_answering
   systemctl --quiet stop $damping.timer 2>/dev/null
   if [ "$SERVICE_RESULT" = success ]; then
@@ -71,8 +72,8 @@ keepalived_stopping() {
   hand_over keepalived_offset
 }
 
-# In whatever way keepalived has ended: an address that it left behind goes once a backup has had the time to take it, not before, because
-# until then this server's haproxy still answers on it (evidence K10).
+# For every way in which keepalived can end. An address that it left behind is removed once a backup has had the time to take it over, and not
+# before, because until then this server's haproxy still answers on it (evidence K10).
 keepalived_stopped() {
   stop_answering
   wait_until_gone "$TAKEN_HUNDREDTHS"
@@ -95,5 +96,5 @@ case $1 in
     exit 2
     ;;
 esac
-# systemd ignores how a hook ends: none keeps its service from starting or stopping (evidence T9).
+# systemd ignores the status of these hooks: none of them can keep its service from starting or stopping (evidence T9).
 exit 0

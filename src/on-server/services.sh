@@ -1,7 +1,7 @@
-# How haproxy and keepalived say for themselves that they run what is on disk: systemctl reload exits 0 even where they do not.
+# How haproxy and keepalived themselves show that they run what is on disk: systemctl reload exits 0 even where they do not.
 # given: CHECK_SCRIPT WORKERS_PROGRAM
 
-# The process ids of haproxy's current workers, and "failed" where it could not load its last configuration.
+# Prints the process ids of haproxy's current workers, and "failed" where it could not load its last configuration.
 workers() {
   timeout 3 perl -e "$WORKERS_PROGRAM" 2>/dev/null || {
     main=$(systemctl show -p MainPID --value haproxy.service)
@@ -22,8 +22,8 @@ haproxy_answers() {
 
 note_workers() { before=$(workers | sed 's/failed//'); }
 
-# After note_workers and a reload. A worker that was not there before is the only proof: where a listener cannot be bound the master keeps the
-# old worker and counts a failure (evidence H2).
+# Call it after note_workers and a reload. A new worker is the only proof: where a listener cannot be bound, the master keeps the old worker and
+# counts a failure (evidence H2).
 haproxy_loaded() {
   n=0
   while [ $n -lt 400 ]; do
@@ -47,8 +47,8 @@ haproxy_loaded() {
   return 1
 }
 
-# keepalived_shows EXPECTED...: keepalived's own dump must show every expectation (extended regular expressions). The first look waits a moment:
-# a child that has not yet set its signal handlers would die of the question.
+# keepalived_shows EXPECTED...: keepalived's own dump must match every expectation (extended regular expressions). The first look waits a moment:
+# the signal would kill a child that has not yet set its signal handlers.
 keepalived_shows() {
   n=0
   missing=

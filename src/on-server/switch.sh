@@ -1,8 +1,8 @@
-# Makes prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
+# Makes prepared changes live on one server: files by rename, then the services. Each daemon must itself show that it runs the new file.
 # needs: report.sh alone.sh hold.sh record.sh
 # given: THIS_RUN PREVIOUS_IN_RUN UNDONE_IN_RUN ORIGINAL_SYSCTLS FILE_CHANGED_STATUS OWN_TOOLS PROGRAM_DIR
 
-# A cut connection must not stop a switch half way: what was begun here ends here.
+# A lost connection must not stop a switch half way: it goes on here to its end.
 trap '' PIPE HUP
 units_read=
 
@@ -13,7 +13,7 @@ begin_switch() {
   [ ! -e "$THIS_RUN/$UNDONE_IN_RUN" ] || fail run 'this run was already undone'
 }
 
-# unchanged ID PATH SHA256: as it was when the plan was made; an empty SHA256: it was not there.
+# unchanged ID PATH SHA256: the file must be as it was when the plan was made. An empty SHA256 means that it did not exist.
 unchanged() {
   [ "$(sum "$2")" = "$3" ] || { [ -z "$3" ] && pristine "$2"; } || {
     printf '@@fail %s changed since hactl looked at it\n' "$1"
@@ -66,7 +66,7 @@ put_sysctl() {
   done_ "$1"
 }
 
-# read_units: once for all drop-ins that were put there.
+# read_units: once for all changed drop-ins.
 read_units() {
   [ -n "$units_read" ] || systemctl daemon-reload || return
   units_read=yes
@@ -82,7 +82,7 @@ open_firewall() {
 }
 
 # For the service functions the caller defines before_reload, loaded and started: what to do before a reload, and how the daemon itself, not
-# systemctl, says that it runs what is on disk: status 0, else they print why.
+# systemctl, shows that it runs what is on disk. loaded and started end with status 0, or print why not.
 
 # service_failed ID UNIT REASON
 service_failed() {
@@ -90,7 +90,7 @@ service_failed() {
   fail "$1" "$3"
 }
 
-# An installation in this run has usually enabled it already, and to enable it again costs a second.
+# An installation in this run has usually enabled the unit already, and enabling it again costs a second.
 enable_unit() {
   systemctl is-enabled --quiet "$2" || systemctl enable --quiet "$2" 2>&1 || fail "$1" 'systemctl enable failed'
 }
@@ -101,7 +101,7 @@ reload_unit() {
   loaded || service_failed "$1" "$2" 'it was told to reload, but does not run the new configuration'
 }
 
-# To start what has come up by itself since the look does nothing, and it runs the old configuration.
+# A start does nothing where the unit has started by itself since the look, and such a unit runs the old configuration.
 start_unit() {
   if systemctl is-active --quiet "$2"; then
     reload_unit "$1" "$2"
@@ -114,7 +114,7 @@ start_unit() {
   started || service_failed "$1" "$2" 'it started, but does not answer as it should'
 }
 
-# stamp ID UNIT HASH: what it has loaded.
+# stamp ID UNIT HASH: records what the unit has loaded.
 stamp() {
   printf '%s\n' "$3" >"$LOADED_DIR/$2" || fail "$1" 'what it has loaded could not be recorded (disk full?)'
 }

@@ -1,4 +1,4 @@
-# Takes the lock, and makes what hactl keeps there ready for this version.
+# Takes the lock, and converts hactl's state for this version.
 # needs: lock.sh format.sh
 # given: STATE_DIR
 
@@ -16,7 +16,7 @@ take_lock() {
     end_where_alive
   fi
   printf 'id %s\nowner %s\nreason %s\n' "$1" "$2" "$3" >"$LOCK_INFO" && : >"$LOCK_BEAT" || {
-    # Without its owner's name nobody could release it: a full disk leaves no lock.
+    # Nobody could release a lock without its owner's name, so a full disk must not leave one.
     rm -f "$LOCK_INFO" "$LOCK_BEAT"
     rmdir "$LOCK_DIR"
     exit 1

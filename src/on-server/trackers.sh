@@ -1,5 +1,5 @@
-# keepalived's track files: how haproxy's state and planned hand-overs reach keepalived without polling. keepalived watches the folder with
-# inotify and sees a rename (IN_MOVE), so every write is a temporary file renamed over the old one.
+# keepalived's track files: haproxy's state and planned hand-overs reach keepalived through them without polling. keepalived watches the folder
+# with inotify and sees a rename (IN_MOVE), so every write is a temporary file that is renamed over the old one.
 # given: TRACK_DIR
 
 # write_tracker NAME VALUE
@@ -10,16 +10,16 @@ write_tracker() {
 
 make_track_dir() { [ -d "$TRACK_DIR" ] || mkdir "$TRACK_DIR"; }
 
-# Makes whatever track file is missing, and leaves alone what is there. keepalived's own init_file cannot do it: 2.2.8 to 2.3.2 write its value
-# over a file that exists, at every start (keepalived commit 516032ec, fixed by pull request 2577), so that a drain is forgotten and
-# haproxy_down says that a running haproxy is down. haproxy is down until systemd says that it is up.
+# Makes the missing track files, and does not change existing ones. keepalived's own init_file cannot do it: 2.2.8 to 2.3.2 write its value
+# over an existing file at every start (keepalived commit 516032ec, fixed by pull request 2577), so that a drain is lost and
+# haproxy_down says that a running haproxy is down. haproxy counts as down until systemd says that it is up.
 make_missing_trackers() {
   make_track_dir
   if [ ! -e "$TRACK_DIR/haproxy_down" ]; then
     if systemctl --quiet is-active haproxy.service; then
       write_tracker haproxy_down 0
     elif [ ! -e "$TRACK_DIR/haproxy_down" ]; then
-      # Still missing: where haproxy has started meanwhile, its hook has written it.
+      # Only where the file is still missing: if haproxy has started meanwhile, its hook has written it.
       write_tracker haproxy_down 1
     fi
   fi

@@ -1,4 +1,4 @@
-# What a drill has cut flows again.
+# Ends a drill's cut of traffic.
 
 # Changes nothing where nothing was cut.
 uncut() {

@@ -1,9 +1,9 @@
-# What an upgrade asks and does on one server beyond a deploy.
+# What an upgrade does on one server in addition to a deploy.
 # needs: report.sh apt.sh
 # given: DOWNLOADS UPGRADING
 
-# outlook NAMES WORD...: asks apt what it would do for these words, "haproxy=2.6.*"; installs nothing. Packages that somebody holds
-# (apt-mark(8), hold) are left out.
+# outlook NAMES WORD...: asks apt what it would do for these words, "haproxy=2.6.*"; installs nothing. Packages on hold (apt-mark(8), hold)
+# are left out.
 outlook() {
   names=$1
   shift
@@ -34,13 +34,13 @@ ${word%%=*}
   if [ -e "$UPGRADING" ]; then echo "@@begun $(cat "$UPGRADING")"; fi
 }
 
-# unpack_trial ROOT: the downloaded programs, unpacked beside the installed ones; from here on they are what is called. Ends the script where
-# they cannot run there: then the first server is their trial.
+# unpack_trial ROOT: unpacks the downloaded programs beside the installed ones; from here on they are the ones that are called. Ends the script
+# where they cannot run there: then the upgrade of the first server tries them.
 unpack_trial() {
   umask 077
   mkdir -p "$1"
   umask 022
-  # A new libc beside the old loader starts nothing: then the first server's own check has to do.
+  # Programs do not start with a new libc and the old loader: then only the first server's own check tries them.
   for deb in "$DOWNLOADS"/libc6_*; do
     [ -e "$deb" ] || continue
     note 'the C library is replaced as well: the new versions cannot be tried before they are installed'
@@ -58,7 +58,7 @@ unpack_trial() {
   done
 }
 
-# put_mark WORD: stands from before anything is changed on this server, so that a later run knows what to finish.
+# put_mark WORD: writes a mark before anything is changed on this server, so that a later run knows what to finish.
 put_mark() { printf '%s\n' "$1" >"$UPGRADING.new" && mv -f "$UPGRADING.new" "$UPGRADING"; }
 
 # stop_holder UNIT: of the service that holds the addresses.
@@ -68,8 +68,8 @@ stop_holder() {
   done_ "service/$1-stop"
 }
 
-# start_again UNIT...: what is installed runs. An installation that was cut off holds its units back: they would not come up again after a
-# crash either.
+# start_again UNIT...: starts what is installed. An installation that was cut off leaves its units held: they would not start after a crash
+# either.
 start_again() {
   rc=0
   release "$@"

@@ -1,6 +1,6 @@
 # INTERFACE OWN-ADDRESS MARK LEAST-S MOST-S MULTICAST(0|1) MAY-REFUSE(0|1) PEER...: sends protocol 112 to every peer ten times a second, and
-# tells what came from whom: on the wire, past this server's filter, and from routers that are none of ours. Ends after LEAST-S when every
-# peer was heard, else after MOST-S. Its adverts have the router number 0, which no router may have (RFC 5798 section 5.2.3): everybody drops them.
+# prints what arrived from which sender: on the wire, past this server's filter, and from other VRRP routers. Ends after LEAST-S when every
+# peer was heard, else after MOST-S. Its adverts have the router number 0, which no router may have (RFC 5798 section 5.2.3): all drop them.
 # "wire ADDRESS", "passed ADDRESS", "foreign ADDRESS VRID VERSION PRIORITY", "mac ADDRESS MAC", "out ADDRESS ok|REASON", then "end".
 # needs: link.pl
 my ($if, $own, $mark, $least, $most, $multicast, $may_refuse, @peers) = @ARGV;
@@ -9,7 +9,7 @@ my $index = unpack 'x16 l', ask(0x8933, $if);
 my $own_mac = unpack 'x18 a6', ask(0x8927, $if);
 my $arp = link_socket(0x0806, $index);
 my $wire = link_socket(0x0800, $index);
-# Only protocol 112 of everything that comes in: ldb [9]; jeq #112.
+# Receives protocol 112 only: ldb [9]; jeq #112.
 my $code = pack '(S C C L)4', 0x30, 0, 0, 9, 0x15, 0, 1, 112, 0x06, 0, 0, 0xffff, 0x06, 0, 0, 0;
 my $word = length pack 'P', $code;
 setsockopt($wire, SOL_SOCKET, 26, pack('S', 4) . ("\0" x ($word - 2)) . pack('P', $code)) or die "socket filter: $!";
@@ -59,7 +59,7 @@ while (1) {
     elsif ($vrid != 0 && ($kind & 15) == 1 && keys %foreign < 64) { $foreign{"$source $vrid " . ($kind >> 4) . " $priority"} = 1 }
   }
 }
-# Last, and by the way that keepalived's adverts take: a rule against them answers at once. It leaves an entry in connection tracking.
+# This comes last, and is sent as keepalived's adverts are: a rule against them is reported at once. It leaves an entry in connection tracking.
 for my $p (!$may_refuse ? () : $multicast ? $GROUP : @peers) {
   my $sent = send $vrrp, $advert, 0, pack_sockaddr_in(0, inet_aton($p));
   print "out $p ", defined $sent ? 'ok' : "$!", "\n";
