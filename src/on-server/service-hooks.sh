@@ -17,7 +17,7 @@ hand_over() {
   write_tracker "$1" "$HAND_OVER_OFFSET"
   wait_until_gone "$HAND_OVER_HUNDREDTHS"
   if holds; then
-    echo 'no other server took the address over: stopping all the same' >&2
+    echo 'no other server took the addresses over: stopping anyway' >&2
   else
     sleep "$GRACE_SECONDS"
   fi
