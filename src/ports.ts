@@ -35,7 +35,7 @@ export interface ConnectTarget {
   readonly becomePassword?: Secret | undefined
   /** Asked where no other login method works; undefined: nobody can be asked, and encrypted keys need an agent. */
   readonly askPassphrase?: AskPassphrase | undefined
-  /** Where in the inventory this server stands, for messages: "servers[1]". */
+  /** The place of this server in the inventory, for messages: "servers[1]". */
   readonly inventoryPath: string
   /** Where there is no inventory yet (import): how the operator gave each setting. */
   readonly given?: Readonly<Record<TargetSetting, string>> | undefined

@@ -194,7 +194,7 @@ export function serverAddressIssue(text: string): string | undefined {
   return isValid ? undefined : 'must be HOST:PORT, as in 192.0.2.111:8080 or "[2001:db8::111]:8080"'
 }
 
-/** Every word that ends the section it stands in: haproxy's REGISTER_CONFIG_SECTION, releases 2.0 to 3.4. */
+/** Every word that ends the present section: haproxy's REGISTER_CONFIG_SECTION, releases 2.0 to 3.4. */
 const SECTION_WORDS: ReadonlySet<string> = new Set([
   'acme',
   'backend',

@@ -1,6 +1,6 @@
 /**
  * The inventory as its users write it (snake_case, keepalived.conf's and haproxy.cfg's own words), after parsing:
- * every value is valid by itself, nothing is filled in. The shape is schema.ts's, and what a key means stands there. Types only.
+ * every value is valid by itself, nothing is filled in. schema.ts has the shape and the meaning of each key. Types only.
  */
 import type * as z from 'zod'
 import type { inventorySchema } from './schema.ts'

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 
 const read = new Map<string, string>()
 
-/** The text of `name`, as it lies beside this module. */
+/** The text of the file `name` beside this module. */
 export function onServer(name: string): string {
   const text = read.get(name) ?? readFileSync(new URL(name, import.meta.url), 'utf8')
   read.set(name, text)

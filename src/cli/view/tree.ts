@@ -24,7 +24,7 @@ export function createTree(renderer: ListrRendererValue = 'default'): Tree {
     rendererOptions: { collapseSubtasks: false, collapseErrors: false, collapseSkips: true },
   })
   const running = list.run()
-  // Events from before the first section are beside the sections.
+  // Events from before the first section have a place of their own, beside the sections.
   const outside = createSection('outside', root)
   let section: Section | undefined
   const open = (key: string, title: string): Section => {
@@ -137,7 +137,7 @@ interface Line {
   readonly isOpen: () => boolean
   /** Not ended yet; `now`, the current work, is shown beneath it. */
   readonly show: (title: string, now?: string) => void
-  /** One of several steps has begun; others may be under way. */
+  /** One of several steps has started; others may be running. */
   readonly begin: (title: string, now: string) => void
   /** Not ended yet, and nothing is left half done if the run ends here. */
   readonly tell: (title: string) => void
@@ -147,7 +147,7 @@ interface Line {
   /** Ended, neither done nor failed: shown without a tick. */
   readonly pass: (title: string) => void
   readonly fail: (title: string, why: string) => void
-  /** Ends it as it stands; `goesOn`: but what it tells of goes on. */
+  /** Ends the line in its present state. `goesOn`: its work continues. */
   readonly end: (goesOn?: boolean) => void
 }
 
