@@ -35,7 +35,7 @@ test('the log is one file a day in the state folder, unless --log names another'
   expect(commandLogPath(['plan', '--log=/tmp/x'], env, '/home/ops', '/srv', NOON)).toBe('/tmp/x')
 })
 
-test('a folder that takes no other is told, and does not stop the work', () => {
+test('a folder in which no folder can be made is reported, and does not stop the work', () => {
   const told: string[] = []
   createCommandLog('/proc/hactl/log/2026-11-22.jsonl', why => told.push(why))(entry)
   expect(told).toEqual([expect.stringContaining('/proc/hactl/log/2026-11-22.jsonl cannot be written: ENOENT')])
@@ -55,7 +55,7 @@ test('every command is one line, in a file that only its owner can read', () => 
   expect(statSync(join(path, '..')).mode & 0o777).toBe(0o700)
 })
 
-test('daily files go after thirty days; a file that --log names has neighbours that stay', () => {
+test('daily files are removed after thirty days, and other files beside a file that --log names are kept', () => {
   const kept = folder()
   for (const name of ['2026-10-01.jsonl', '2026-11-01.jsonl', 'notes.txt']) writeFileSync(join(kept, name), '')
   createCommandLog(join(kept, 'own.log'), () => {})(entry)
@@ -64,7 +64,7 @@ test('daily files go after thirty days; a file that --log names has neighbours t
   expect(readdirSync(kept).sort()).toEqual(['2026-11-01.jsonl', '2026-11-22.jsonl', 'notes.txt', 'own.log'])
 })
 
-test('a log that cannot be written is told once and stops nothing', () => {
+test('a log that cannot be written is reported once and does not stop the work', () => {
   const path = folder()
   const told: string[] = []
   const log = createCommandLog(path, why => told.push(why))

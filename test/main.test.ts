@@ -21,7 +21,7 @@ function shell(line: string) {
 }
 
 describe('hactl', () => {
-  test('says so where the current folder is gone, with a result', () => {
+  test('reports a missing current folder, with a result', () => {
     const folder = mkdtempSync(join(tmpdir(), 'hactl-'))
     const gone = shell(`cd '${folder}' && rmdir '${folder}' && exec "$0" "$1" check --json`)
     expect(gone.status).toBe(3)
@@ -30,19 +30,19 @@ describe('hactl', () => {
     expect(() => rmdirSync(folder)).toThrow('ENOENT')
   })
 
-  test.for([[''], ['--json']])('fails where what it has to say cannot be written: check %s', ([flag = '']) => {
+  test.for([[''], ['--json']])('fails where its output cannot be written: check %s', ([flag = '']) => {
     const full = shell(`exec "$0" "$1" check "$2" ${flag} >/dev/full`)
     expect(full.status).toBe(1)
     expect(full.stderr).toContain('stdout cannot be written: ENOSPC')
   })
 
-  test('keeps quiet where its reader has gone', () => {
+  test('prints no error where its reader has gone', () => {
     const { stdout, stderr } = shell('{ "$0" "$1" check "$2"; echo "exit $?" >&2; } | true')
     expect(stdout).toBe('')
     expect(stderr).toBe('exit 0\n')
   })
 
-  test('reads an inventory from a pipe, and from there begins at the current folder', () => {
+  test('reads an inventory from a pipe, with paths relative to the current folder', () => {
     const { status, stdout } = shell('cd "$(dirname "$2")" && cat "$2" | exec "$0" "$1" check /dev/stdin')
     expect(stdout).toContain('0 errors')
     expect(status).toBe(0)

@@ -56,7 +56,7 @@ describe('a probe', () => {
     expect(answer).toMatchObject(ok ? { ok, status } : { ok, status, error: `HTTP ${status}` })
   })
 
-  test('sends the host that it is told', async () => {
+  test('sends the given host', async () => {
     const hosts: (string | undefined)[] = []
     const port = await http((request, response) => {
       hosts.push(request.headers.host)
@@ -92,7 +92,7 @@ describe('a probe', () => {
     expect(await systemProber(target(port))).toMatchObject({ ok: true, status: 200 })
   })
 
-  test('gives up after its time', async () => {
+  test('fails after its limit', async () => {
     const port = await tcp(() => {})
     expect(await systemProber(target(port, { timeoutMs: 50 }))).toMatchObject({ ok: false, error: 'no answer in 50 ms' })
   })
@@ -102,7 +102,7 @@ describe('a probe', () => {
     expect(await systemProber(target(port, { kind: 'tcp' }))).toMatchObject({ ok: true })
   })
 
-  test('ends when it is told to', async () => {
+  test('ends when it is stopped', async () => {
     const port = await tcp(() => {})
     const controller = new AbortController()
     const probe = systemProber(target(port), controller.signal)
@@ -118,7 +118,7 @@ describe('a probe', () => {
 })
 
 describe('a local command', () => {
-  test('gets its arguments as they are and its stdin', async () => {
+  test('gets its arguments unchanged, and its stdin', async () => {
     const result = await runLocalCommand(['sh', '-c', 'printf "%s|" "$@"; cat; echo bad >&2; exit 3', 'sh', 'a b', '$HOME'], {
       timeoutMs: 5000,
       stdin: 'in',
@@ -131,7 +131,7 @@ describe('a local command', () => {
     expect((await runLocalCommand(['sleep', '60'], { timeoutMs: 50 })).code).toBe(124)
   })
 
-  test('that takes too long is ended with all that it started', async () => {
+  test('that takes too long is ended with all processes that it started', async () => {
     // The sleep inherits stdout: were it left alive, the answer would not come before its end.
     const { code, stdout } = await runLocalCommand(['sh', '-c', 'sleep 60 & echo $!; wait | cat'], { timeoutMs: 100 })
     expect(code).toBe(124)
@@ -148,7 +148,7 @@ describe('a local command', () => {
     await expect(runLocalCommand(['true'], { timeoutMs: 1000, signal: controller.signal })).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
   })
 
-  test('that is killed by somebody else is not taken for one that took too long', async () => {
+  test('that another process kills does not count as one that took too long', async () => {
     expect((await runLocalCommand(['sh', '-c', 'kill -KILL $$'], { timeoutMs: 5000 })).code).toBe(128)
   })
 })
@@ -168,7 +168,7 @@ describe('a connection that is kept', () => {
     return ended.then(why => ({ why, opened }))
   }
 
-  test('carries one request after the other until it is told to stop', async () => {
+  test('carries one request after the other until it is stopped', async () => {
     const stop = new AbortController()
     const ports = new Set<number | undefined>()
     let requests = 0
@@ -195,12 +195,12 @@ describe('a connection that is kept', () => {
     expect(why).toMatch(/\S/)
   })
 
-  test('is none where the service closes after each answer', async () => {
+  test('is not kept where the service closes after each answer', async () => {
     const port = await http((_request, response) => void response.writeHead(200, { connection: 'close' }).end())
     expect(await kept(port, new AbortController().signal)).toEqual({ why: 'not-kept', opened: 0 })
   })
 
-  test('that cannot be opened is an error and no cut', async () => {
+  test('that cannot be opened is an error and does not count as cut', async () => {
     const port = await listening(createServer())
     await new Promise(resolve => open.pop()?.close(resolve))
     await expect(kept(port, new AbortController().signal)).rejects.toThrow(/ECONNREFUSED/)

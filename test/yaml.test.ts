@@ -4,7 +4,7 @@ import { parseYaml, renderYaml, renderYamlInline } from '../src/yaml.ts'
 const problemOf = (text: string) => parseYaml(text).problems.map(({ message, place }) => ({ message, place }))
 
 describe('parseYaml', () => {
-  test('gives the value and where every part of it stands', () => {
+  test('gives the value and the place of each of its parts', () => {
     const document = parseYaml('a: 1\nb:\n  - c: "x"\n    d: [y, z]\n')
     expect(document.value).toEqual({ a: 1, b: [{ c: 'x', d: ['y', 'z'] }] })
     expect(document.placeOf(['a'], 'key')).toEqual({ line: 1, column: 1 })
@@ -31,7 +31,7 @@ describe('parseYaml', () => {
     ])
   })
 
-  test('takes two spellings of one number for a duplicate key', () => {
+  test('reports two spellings of one number as a duplicate key', () => {
     expect(problemOf('0x10: a\n16: b\n')).toEqual([{ message: 'duplicated mapping key', place: { line: 2, column: 1 } }])
   })
 

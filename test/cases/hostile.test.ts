@@ -102,19 +102,19 @@ afterAll(() => {
   rmSync(CANARY, { force: true })
 })
 
-test('what a hostile value would do if anything executed it leaves a trace on this machine', () => {
+test('a hostile value would leave a trace on this machine if anything executed it', () => {
   expect(spawnSync('sh', ['-c', `: "x$(touch ${CANARY})"`]).status).toBe(0)
   expect(existsSync(CANARY)).toBe(true)
   rmSync(CANARY)
 })
 
-test(`of ${COUNT} hostile inventories some are refused and some are carried, or the rest of this file would prove nothing`, () => {
+test(`of ${COUNT} hostile inventories some are refused and some are accepted, so that the other tests of this file prove something`, () => {
   expect(refused.length).toBeGreaterThan(COUNT / 4)
   expect(accepted.length).toBeGreaterThan(COUNT / 20)
   expect(new Set(accepted.map(one => one.hostile.place)).size).toBeGreaterThan(10)
 })
 
-test('a refusal says what is wrong in words that a terminal can show, and keeps secrets to itself', () => {
+test('a refusal names the fault without control characters and without secrets', () => {
   const wrong = refused.flatMap(({ hostile, error }) => {
     const text = renderError(error, { columns: 120, verbose: true, style: styleFor(false) })
     // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
@@ -128,7 +128,7 @@ test('a refusal says what is wrong in words that a terminal can show, and keeps 
   expect(wrong).toEqual([])
 })
 
-test('what is accepted stands where the usual value stood, to the byte, and nothing else is different', () => {
+test('an accepted value replaces the usual value byte for byte, and nothing else differs', () => {
   const wrong = accepted.flatMap(({ hostile, files }) => {
     const before = usual.get(hostile.usualText)?.files ?? new Map<string, string>()
     return [...before].flatMap(([name, text]) => {
@@ -148,7 +148,7 @@ function carries(line: string, now: string, { place, usual: from, hostile: to }:
 
 describe('in a real shell', unlessLacking(shellServerLacks()), () => {
   test(
-    'every script made of accepted inventories is one, and runs nothing but what hactl wrote',
+    'every script from an accepted inventory is valid shell, and runs only what hactl wrote',
     () => {
       const scripts = new Set<string>()
       for (const { cluster, files } of accepted) {
@@ -172,7 +172,7 @@ describe('in a real shell', unlessLacking(shellServerLacks()), () => {
   )
 
   test(
-    'the history gives back whatever the inventory is called and whoever deploys it',
+    'the history gives back any name of an inventory and of its operator',
     async () => {
       const server = bareServer(folder, 'srv-1', 1)
       server.write('/var/lib/hactl/owned', '')
@@ -198,7 +198,7 @@ describe('in a real shell', unlessLacking(shellServerLacks()), () => {
   )
 
   test(
-    'the lock carries its reason, and its owner in plain letters',
+    'the lock has its reason, and its owner in plain letters',
     async () => {
       const server = bareServer(folder, 'srv-2', 2)
       for (const number of [0, 1, 2, 3, 5, 9, 10, 20, 24, 36, 39]) {
@@ -229,7 +229,7 @@ describe('the programs that read the files', () => {
   }
 
   test(
-    'keepalived takes every keepalived.conf in silence, and runs nothing of it',
+    'keepalived accepts every keepalived.conf without a message, and runs nothing from it',
     context => {
       const keepalived = realProgram('keepalived', context)
       const nic = realInterface(context)
@@ -249,7 +249,7 @@ describe('the programs that read the files', () => {
   const isOwnSyntax = (place: string) => /\.(option|lines|global|defaults|options|bind|balance)\b/.test(place)
 
   test(
-    'haproxy takes every haproxy.cfg, or refuses the one line that is in its own syntax',
+    'haproxy accepts every haproxy.cfg, or refuses the one line that is in its own syntax',
     context => {
       const haproxy = realProgram('haproxy', context)
       const wrong = [...distinct('file/haproxy.cfg')].flatMap(([text, { number, place, hostile }]) => {

@@ -16,7 +16,7 @@ describe('every inventory in fixtures/inventories', () => {
     expect({ issues, warnings }).toEqual({ issues: [], warnings: [] })
   })
 
-  test.for(filesIn(folder))('%s is the same after it was written by hactl', name => {
+  test.for(filesIn(folder))('%s is the same after hactl has written it', name => {
     const { inventory } = parseInventory(read(name), name)
     if (inventory === undefined) throw new Error(`${name} is refused`)
     expect(parseInventory(renderInventory(inventory), name)).toMatchObject({ inventory, issues: [], warnings: [] })

@@ -127,7 +127,7 @@ async function outcomeOf(plan: PlanCase): Promise<unknown> {
 }
 
 describe('every situation in fixtures/plans', () => {
-  test.for(readdirSync(folder).filter(name => name.endsWith('.yml')))('%s is planned as it says', async name => {
+  test.for(readdirSync(folder).filter(name => name.endsWith('.yml')))('%s gives the plan that it describes', async name => {
     const { value, problems } = parseYaml(readFileSync(join(folder, name), 'utf8'))
     expect(problems).toEqual([])
     const plan = value as PlanCase

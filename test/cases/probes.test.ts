@@ -39,14 +39,14 @@ function outcomeOf(text: string): unknown {
 }
 
 describe('every answer in fixtures/probes', () => {
-  test.for(names)('%s is read as its description says', name => {
+  test.for(names)('%s is read as its .yml says', name => {
     const { error, why, expect: facts } = expectedOf(name)
     expect(outcomeOf(answerOf(name))).toMatchObject(error === undefined ? { ...facts } : { code: error, server: 'srv-1', why: [why] })
   })
 
   // Every byte of the short ones; in the long ones, which are made of the same lines, every 37th and the end.
   test.for(names.filter(name => expectedOf(name).error === undefined))(
-    '%s cut off at any byte is refused, never read as something absent',
+    '%s is refused where it is cut off at any byte, and never read as something absent',
     name => {
       const whole = answerOf(name)
       const closing = whole.lastIndexOf('@@end all') + '@@end all'.length
@@ -57,10 +57,10 @@ describe('every answer in fixtures/probes', () => {
   )
 })
 
-test('a server that says nothing at all is not taken for an empty one', () => {
+test('an empty answer is not taken for a server without anything', () => {
   expect(outcomeOf('')).toMatchObject({ code: 'E_PROBE_CUT', why: ['the closing mark is missing'] })
 })
 
-test('what a login shell prints before the answer is not part of it', () => {
+test('the output of a login shell before the answer is ignored', () => {
   expect(outcomeOf(`Welcome!\n${answerOf('fast-backup')}`)).toEqual(outcomeOf(answerOf('fast-backup')))
 })

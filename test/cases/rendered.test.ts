@@ -46,11 +46,11 @@ const cases = inventories.flatMap(inventory =>
   filesOf(inventory).map(({ server, file }) => ({ name: `${inventory}/${server}/${file.id.slice('file/'.length)}`, file })),
 )
 
-test.for(cases)('$name is rendered to the byte', async ({ name, file }) => {
+test.for(cases)('renders $name byte for byte', async ({ name, file }) => {
   await expect(file.content).toMatchFileSnapshot(join(fixtures, 'rendered', name))
 })
 
-test.for(inventories)('%s has no file that nothing renders any more', inventory => {
+test.for(inventories)('%s has only files that are still rendered', inventory => {
   const there = readdirSync(join(fixtures, 'rendered', inventory), { recursive: true, withFileTypes: true }).filter(e => e.isFile())
   const wanted = new Set(cases.map(c => join(fixtures, 'rendered', c.name)))
   expect(there.map(e => join(e.parentPath, e.name)).filter(path => !wanted.has(path))).toEqual([])
@@ -73,7 +73,7 @@ describe('the programs that read them', () => {
 
   // Certificates and names that only exist on real servers stand in every-field.
   test.for(cases.filter(c => c.file.id === 'file/haproxy.cfg' && !c.name.startsWith('every-field')))(
-    'haproxy takes $name without a warning',
+    'haproxy accepts $name without a warning',
     ({ name, file }, context) => {
       const haproxy = realProgram('haproxy', context)
       const { code, output } = verdictOf(haproxy, '-c', '-f', staged(name, forHaproxyHere(file.content)))
@@ -82,17 +82,20 @@ describe('the programs that read them', () => {
     },
   )
 
-  test.for(cases.filter(c => c.file.id === 'file/keepalived.conf'))('keepalived takes $name in silence', ({ name, file }, context) => {
-    const keepalived = realProgram('keepalived', context)
-    const text = forKeepalivedHere(file.content, realInterface(context))
-    expect(verdictOf(keepalived, '-t', '-f', staged(name, text))).toEqual({ code: 0, output: '' })
-  })
+  test.for(cases.filter(c => c.file.id === 'file/keepalived.conf'))(
+    'keepalived accepts $name without a message',
+    ({ name, file }, context) => {
+      const keepalived = realProgram('keepalived', context)
+      const text = forKeepalivedHere(file.content, realInterface(context))
+      expect(verdictOf(keepalived, '-t', '-f', staged(name, text))).toEqual({ code: 0, output: '' })
+    },
+  )
 
-  test.for(cases.filter(c => c.file.id === 'file/check-script'))('sh takes $name in silence', ({ name, file }) => {
+  test.for(cases.filter(c => c.file.id === 'file/check-script'))('sh accepts $name without a message', ({ name, file }) => {
     expect(verdictOf('sh', '-n', staged(name, file.content))).toEqual({ code: 0, output: '' })
   })
 
-  test.for(cases.filter(c => c.file.id.endsWith('-dropin')))('systemd takes $name in silence', ({ name, file }, context) => {
+  test.for(cases.filter(c => c.file.id.endsWith('-dropin')))('systemd accepts $name without a message', ({ name, file }, context) => {
     const analyze = realProgram('systemd-analyze', context)
     const unit = name.includes('keepalived') ? 'keepalived' : 'haproxy'
     const path = join(folder, `${unit}-${name.split('/').join('-')}.service`)

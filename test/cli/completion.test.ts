@@ -18,7 +18,7 @@ function completeInBash(...line: string[]): string[] {
   return stdout.split('\n').filter(word => word !== '')
 }
 
-test.for(SHELLS)('%s learns every command and its flags', shell => {
+test.for(SHELLS)('%s completes every command and its flags', shell => {
   const script = renderCompletion(shell, TABLE)
   for (const spec of COMMANDS) {
     expect(script).toContain(spec.name)

@@ -122,7 +122,7 @@ describe('global flags', () => {
     expect(err).toContain('become_password')
   })
 
-  test('-K asks on a terminal, and the password is no text afterwards', async () => {
+  test('-K asks on a terminal, and the password is kept as a secret', async () => {
     let given: { becomePassword?: unknown } = {}
     await runLine(['status', '-K'], {
       app: {
@@ -144,7 +144,7 @@ describe('global flags', () => {
     expect(given.askPassphrase).toBeUndefined()
   })
 
-  test('passphrases are asked for one after the other; an empty one is none', async () => {
+  test('passphrases are asked for one after the other, and an empty answer gives none', async () => {
     const prompter = scriptedPrompter([
       { question: 'Passphrase for /home/ops/.ssh/a (empty: do without this key)', answer: 'open sesame' },
       { question: 'That was wrong. Passphrase for /home/ops/.ssh/b (empty: do without this key)', answer: '' },
@@ -163,7 +163,7 @@ describe('global flags', () => {
     expect(out + err).not.toContain('open sesame')
   })
 
-  test('what happens while a passphrase is asked for is shown after the answer', async () => {
+  test('events during a passphrase question are shown after the answer', async () => {
     const drawn: string[] = []
     let meanwhile = () => {}
     const app: Scene['app'] = {
@@ -188,7 +188,7 @@ describe('global flags', () => {
     expect(drawn.slice(0, 4)).toEqual(['observe-started', 'end true', 'asked', 'observed'])
   })
 
-  test('Ctrl+C at a passphrase stops the run, once, however many servers want it', async () => {
+  test('Ctrl+C at a passphrase stops the run once, however many servers ask for it', async () => {
     const interrupted = new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted at a question; nothing was changed' })
     let asked = 0
     const password = async () => {
@@ -323,7 +323,7 @@ describe('errors', () => {
     expect(mixed.err).toContain('srv-2: the server refused every key')
   })
 
-  test('come after word that a second signal does not stop the undo, with --quiet too', async () => {
+  test('come after the note that a second signal does not stop the undo, with --quiet too', async () => {
     const first = new AbortController()
     const second = new AbortController()
     const app = {
@@ -350,7 +350,7 @@ describe('errors', () => {
     expect(err).toContain('systemctl start haproxy')
   })
 
-  test('thrown where nobody could catch them stop the run as a fault of hactl', async () => {
+  test('that nothing can catch stop the run as a fault of hactl', async () => {
     const { exit, err } = await runLine(['status'], {
       app: fails(new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted' })),
       ports: { signal: AbortSignal.abort(new Error('read ECONNRESET')) },

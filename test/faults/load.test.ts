@@ -29,14 +29,14 @@ async function loadOn(requests: number, listener: RequestListener, prepare?: (se
 
 const isKept = (headers: Readonly<Record<string, unknown>>) => headers['connection'] !== 'close'
 
-test('every answer of a good server counts, on new and on kept connections', async () => {
+test('every answer of a healthy server counts, on new and on kept connections', async () => {
   const seen = await loadOn(200, (_, response) => response.end('fine'))
   expect(seen).toMatchObject({ newFailed: 0, newCut: 0, keptRetried: 0, keptCut: 0, keptFailed: 0, errors: [] })
   expect(seen.newAnswered).toBeGreaterThan(20)
   expect(seen.keptAnswered).toBeGreaterThan(20)
 })
 
-test('a kept connection that is closed before any byte of the answer is no answer lost: the request is sent again', async () => {
+test('a kept connection that is closed before the first byte of an answer loses no request: it is sent again', async () => {
   const served = new WeakSet()
   const seen = await loadOn(200, ({ headers, socket }, response) => {
     if (isKept(headers) && served.has(socket)) return void socket.destroy()
@@ -47,7 +47,7 @@ test('a kept connection that is closed before any byte of the answer is no answe
   expect(seen.keptRetried).toBeGreaterThan(5)
 })
 
-test('a connection that is closed within the answer is cut, and a new one also before it', async () => {
+test('a connection that is closed during the answer counts as cut, a new connection also before the answer', async () => {
   const seen = await loadOn(100, ({ headers, socket }, response) => {
     if (!isKept(headers)) return void socket.destroy()
     response.writeHead(200, { 'content-length': 100 })
@@ -58,14 +58,14 @@ test('a connection that is closed within the answer is cut, and a new one also b
   expect(seen.keptCut).toBeGreaterThan(5)
 })
 
-test('an answer that says no has failed', async () => {
+test('an answer with an error status counts as failed', async () => {
   const seen = await loadOn(100, (_, response) => void response.writeHead(503).end())
   expect(seen).toMatchObject({ newAnswered: 0, newCut: 0, keptAnswered: 0, keptCut: 0, keptRetried: 0 })
   expect(seen.newFailed).toBeGreaterThan(5)
   expect(seen.errors).toEqual(expect.arrayContaining(['new, http, failed: HTTP 503', 'kept, http, failed: HTTP 503']))
 })
 
-test('where nobody listens every connection has failed', async () => {
+test('every connection fails where nobody listens', async () => {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', () => resolve()))
   const { port } = server.address() as AddressInfo

@@ -14,7 +14,7 @@ const rowsOf = (text: string) =>
     .slice(2)
 const empty = `# A\n<!-- faults -->\n<!-- /faults -->\nB\n`
 
-test('a row tells of all tries: sums, and the longest of each time', () => {
+test('a row has the sums over all tries, and the longest of each time', () => {
   const broken: Tried = { ...well, lost: 2, broken: ['a|b', 'c'], longestMs: { 'ended after': 3400 } }
   const result = sumUp({ name: 'one', title: 'one' }, [well, broken, well])
   expect(rowsOf(renewTable(empty, [result], occasion, order))).toEqual([
@@ -22,7 +22,7 @@ test('a row tells of all tries: sums, and the longest of each time', () => {
   ])
 })
 
-test('rows that were not run stay as they were, in the order of the table, and the text around it too', () => {
+test('rows that were not run, their order and the text around the table stay unchanged', () => {
   const two = renewTable(empty, [sumUp({ name: 'two', title: 'two' }, [well])], occasion, order)
   const both = renewTable(two, [sumUp({ name: 'one', title: 'one' }, [well])], { ...occasion, seed: 8 }, order)
   expect(rowsOf(both).map(line => line.slice(0, 8))).toEqual(['| one | ', '| two | '])

@@ -227,7 +227,7 @@ const table: readonly (readonly [name: string, issueOf: grammar.Grammar, accepte
 ]
 
 describe.for(table)('%s', ([, issueOf, accepted, refused]) => {
-  test.for(accepted.map(text => [text]))('takes %j', ([text = '']) => {
+  test.for(accepted.map(text => [text]))('accepts %j', ([text = '']) => {
     expect(issueOf(text)).toBeUndefined()
   })
 

@@ -8,7 +8,7 @@ describe('inventoryJsonSchema', () => {
     await expect(text).toMatchFileSnapshot(join(import.meta.dirname, '../../inventory.schema.json'))
   })
 
-  test('says what holds where a key is absent', () => {
+  test('says what applies where a key is absent', () => {
     expect(inventoryJsonSchema().properties?.['profile']?.description).toMatch(/ Default: fast\.$/)
   })
 })
@@ -19,7 +19,7 @@ describe('inventoryFields', () => {
     expect(poor).toEqual([])
   })
 
-  test('says of every field that may be absent in a plain section what holds then', () => {
+  test('says for every optional field of a plain section what applies where it is absent', () => {
     // A section, a list of lines or a whole alternative has no default of its own.
     const silent = inventoryFields().filter(
       field => !field.required && field.default === undefined && /number|true|text$|secret/.test(field.type),

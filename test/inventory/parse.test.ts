@@ -12,7 +12,7 @@ const parse = (text: string) => parseInventory(text, 'inventory.yml')
 const warningsOf = (text: string) => parse(text).warnings.map(({ path, message }) => `${path}: ${message}`)
 
 describe('parseInventory', () => {
-  test('gives the inventory as it was written, nothing filled in, a bare secret as a literal', () => {
+  test('gives the inventory as it was written, without defaults, with a bare secret as a literal', () => {
     const { inventory, issues } = parse(`become_password: hunter2\n${servers}${rest}`)
     expect(issues).toEqual([])
     expect(inventory).toEqual({
@@ -63,7 +63,7 @@ haproxy:
     ])
   })
 
-  test('lets an alias stand for a part, and places a fault in it where the alias stands', () => {
+  test('follows an alias, and places a fault in it at the alias', () => {
     const { issues } = parse(
       `ssh: &ssh { user: ops, port: 0 }\nservers: [{ name: srv-1, host: 192.0.2.11, ssh: *ssh }, { name: srv-2, host: 192.0.2.12 }]${rest}`,
     )
@@ -73,7 +73,7 @@ haproxy:
     ])
   })
 
-  test('takes merge keys', () => {
+  test('accepts merge keys', () => {
     const { inventory } = parse(
       `ssh: &ssh { user: ops }\nservers: [{ name: srv-1, host: 192.0.2.11, ssh: { <<: *ssh, port: 2222 } }, { name: srv-2, host: 192.0.2.12 }]${rest}`,
     )
@@ -95,7 +95,7 @@ haproxy:
     expect(JSON.stringify(issues)).not.toMatch(/hunter2|secret word|12345678/)
   })
 
-  test('shows a refused value short and without what a terminal would obey', () => {
+  test('shows a refused value short and without control characters', () => {
     const { issues } = parse(`cluster: "\\e[31m\\x9b\\u202e${'x'.repeat(100)}"\n${servers}${rest}`)
     expect(issues[0]?.message).toMatch(/, not "\\u001b\[31m\?\?x{20,50}\.\.\.$/)
   })
@@ -106,13 +106,13 @@ haproxy:
     expect(issues.at(-1)).toEqual({ path: '', message: 'and 56 more' })
   })
 
-  test('allows two instances one number where they cannot meet', () => {
+  test('allows two instances with one number where they share no network', () => {
     const instance = (name: string, extra: string) => `  - { name: ${name}, virtual_router_id: 66, ${extra} }\n`
     const text = `${servers}\nvrrp_instances:\n${instance('A', 'virtual_ipaddress: [192.0.2.200/24]')}${instance('B', 'virtual_ipaddress: ["2001:db8::200/64"]')}${instance('C', 'virtual_ipaddress: [198.51.100.200/24]')}haproxy: { config: haproxy.cfg }`
     expect(parse(text).issues).toEqual([])
   })
 
-  test('takes fractions of a second as advert_int where the version is 3', () => {
+  test('accepts fractions of a second as advert_int where the version is 3', () => {
     for (const advert of ['0.2', '0.01', '40.95', '0.29']) {
       expect(parse(`${servers}${rest.replace('66,', `66, advert_int: ${advert},`)}`).issues).toEqual([])
     }
@@ -185,7 +185,7 @@ describe('warnings', () => {
     expect(warningsOf(text)).toEqual([warning])
   })
 
-  test('tell that keepalived cuts a long password', () => {
+  test('say that keepalived cuts a long password', () => {
     const text = inventory('', ', authentication: { auth_type: PASS, auth_pass: 123456789x }')
     expect(warningsOf(text)).toContainEqual(
       'vrrp_instances[0].authentication.auth_pass: keepalived takes the first 8 characters of the password and ignores the rest',

@@ -4,7 +4,7 @@ import { renderInventory } from '../../src/inventory/render.ts'
 import { randomInventory, seededRandom } from './random.ts'
 
 describe('renderInventory', () => {
-  test('writes files that are read as what was written, 300 random inventories', () => {
+  test('writes files that parse to the same inventory, for 300 random inventories', () => {
     for (let seed = 0; seed < 300; seed++) {
       const inventory = randomInventory(seededRandom(seed))
       const text = renderInventory(inventory)
@@ -14,7 +14,7 @@ describe('renderInventory', () => {
     }
   }, 60_000)
 
-  test('says what each section is for, above it', () => {
+  test('has above each section a comment about its purpose', () => {
     const inventory = randomInventory(seededRandom(1))
     const lines = renderInventory(inventory).split('\n')
     for (const key of Object.keys(inventory)) {
@@ -23,7 +23,7 @@ describe('renderInventory', () => {
     }
   })
 
-  test('keeps a server to a line, a secret source whole, and notes at the head', () => {
+  test('keeps a server and a secret source on one line each, and notes at the head', () => {
     const text = renderInventory(
       {
         servers: [
@@ -58,7 +58,7 @@ haproxy:
 `)
   })
 
-  test('cannot be made to write anything but comments by a note', () => {
+  test('writes every note as a comment only', () => {
     const inventory = randomInventory(seededRandom(2))
     const text = renderInventory(inventory, ['a\rservers: []', 'b\u0085c: 1', 'd\u2028e: 1', '\u0000'])
     expect(parseInventory(text, 'inventory.yml').inventory).toEqual(inventory)

@@ -28,7 +28,7 @@ const reveal = async (source: SecretSource, changes: Partial<SecretDeps>) => (aw
 const refusal = (source: SecretSource, changes: Partial<SecretDeps>) => failureOf(resolveSecret(source, deps(changes)))
 
 describe('resolveSecret', () => {
-  test('takes a variable of the environment as it is', async () => {
+  test('takes a variable of the environment unchanged', async () => {
     expect(await reveal({ env: 'P' }, { env: { P: ' a"b ' } })).toBe(' a"b ')
   })
 
@@ -102,12 +102,12 @@ describe('resolveSecret', () => {
     expect(error.message).toBe(`${key}: the command did not end within 30 s`)
   })
 
-  test('lets an interrupt through', async () => {
+  test('passes an interrupt on', async () => {
     const interrupt = new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted' })
     expect(await refusal({ command: 'x' }, { localCommand: () => Promise.reject(interrupt) })).toBe(interrupt)
   })
 
-  test('warns of a file that everybody can read, where it can tell', async () => {
+  test('warns of a file that all users can read, where modes are known', async () => {
     const warnings: string[] = []
     const files = { ...filesWith({ '/srv/edge/p': 'x' }), warn: (message: string) => warnings.push(message) }
     await reveal({ file: 'p' }, { ...files, fileMode: () => Promise.resolve(0o640) })

@@ -17,7 +17,7 @@ describe('nearestWord', () => {
     expect(nearestWord(word, keys)).toBe(meant)
   })
 
-  test.for(['colour', 'x', 'vip', 'x'.repeat(1000)])('guesses nothing for %s', word => {
+  test.for(['colour', 'x', 'vip', 'x'.repeat(1000)])('suggests nothing for %s', word => {
     expect(nearestWord(word, keys)).toBeUndefined()
   })
 })

@@ -95,7 +95,7 @@ describe.each(WAYS)('$user, $how', SLOW, ({ user, more = {} }) => {
     expect(clocks(check)).toEqual(CLOCKS_AGREE)
   })
 
-  test("a drill passes, tells what the servers' journals say of it, and leaves nothing", async () => {
+  test("a drill passes, shows what the servers' journals say about it, and leaves nothing behind", async () => {
     const run = await hactl('verify-failover', '--drill', 'haproxy-stop', '--max-outage', '8s', '--report', 'drill.json')
     expectExit(run, 0)
     expect(resultOf(run).drills).toMatchObject([
@@ -119,7 +119,7 @@ describe.each(WAYS)('$user, $how', SLOW, ({ user, more = {} }) => {
     expect(await lab.everywhere("dpkg-query -W -f='${Version}' haproxy")).toEqual(SERVERS.map(() => newest))
   })
 
-  test.each(bySudo)('a rollback by $user brings back byte for byte what stood there before the last deploy', async () => {
+  test.each(bySudo)('a rollback by $user restores byte for byte what was there before the last deploy', async () => {
     const before = await liveFiles(lab)
     work.writeInventory(inventoryOf(user, { ...more, haproxy: labHaproxy(lab, { defaults: ['timeout client 50s'] }) }))
     await unnoticed('deploy')
@@ -143,7 +143,7 @@ describe('sudo', () => {
     await lab.heal()
   })
 
-  test('that wants a password is told apart from one that refuses it', async () => {
+  test('that wants a password is distinguished from one that refuses it', async () => {
     expectRefusal(await plan(), 4, 'E_SUDO', { what: /wants a password/, fix: /-K|become_password/ })
     work.writeInventory(inventoryOf('deploy', { become_password: { file: work.write('wrong_password', 'not-the-password\n') } }))
     const run = await plan()
@@ -151,7 +151,7 @@ describe('sudo', () => {
     expect(`${run.stdout}${run.stderr}`).not.toContain('not-the-password')
   })
 
-  test('that lets somebody do nothing says so', async () => {
+  test('that allows a user nothing is reported as such', async () => {
     await lab.everywhere(
       'id guest >/dev/null 2>&1 || useradd -m -s /bin/bash guest; mkdir -p /home/guest/.ssh; ' +
         'cp /root/.ssh/authorized_keys /home/guest/.ssh/; chown -R guest: /home/guest/.ssh; echo guest:secret-of-guest | chpasswd',

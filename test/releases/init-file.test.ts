@@ -77,7 +77,7 @@ beforeAll(() => installInitFileWriter(lab))
 
 afterAll(() => removeInitFileWriter(lab))
 
-describe('where keepalived writes init_file over what is there', SLOW, () => {
+describe('where keepalived writes init_file over existing files', SLOW, () => {
   test('a first deploy makes a cluster that is healthy, with haproxy_down saying that haproxy runs', async () => {
     expectExit(await hactl('deploy'), 0)
     await untilHeldBy(lab, 'srv-1')
@@ -103,7 +103,7 @@ describe('where keepalived writes init_file over what is there', SLOW, () => {
     await expectHealthy()
   })
 
-  test('a drain stays a drain: over a restart, a reload, a new package, and, where asked, a reboot', async () => {
+  test('a drain survives a restart, a reload, a new package, and, with --persist, a reboot', async () => {
     const cursors = await journalCursors(lab)
     const expectDrained = async () => {
       await pause(2000)
@@ -136,7 +136,7 @@ describe('where keepalived writes init_file over what is there', SLOW, () => {
 describe('a cluster that was deployed with init_file', SLOW, () => {
   const warnings = (run: Run) => run.lines.filter(line => line.event === 'warning' && line.text?.includes('init_file'))
 
-  test('a deploy takes init_file out with no request lost, and a second one has nothing to do', async () => {
+  test('a deploy removes init_file without a lost request, and a second deploy has nothing to do', async () => {
     await removeInitFileWriter(lab)
     await makeAsDeployedThen(lab)
     await untilHeldBy(lab, 'srv-1')
@@ -149,7 +149,7 @@ describe('a cluster that was deployed with init_file', SLOW, () => {
     expect((await work.hactl(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
   })
 
-  test('a rollback to its record leaves init_file out, and warns of it for every server', async () => {
+  test('a rollback to its record leaves init_file out, and says so for every server', async () => {
     const run = await hactl('rollback')
     expectExit(run, 0)
     expect(warnings(run).map(({ server }) => server)).toEqual(SERVERS)
@@ -158,7 +158,7 @@ describe('a cluster that was deployed with init_file', SLOW, () => {
     await expectHealthy()
   })
 
-  test('a deploy brings the address back where every server is in FAULT for it', async () => {
+  test('a deploy brings the address back where init_file put every server into FAULT', async () => {
     await makeAsDeployedThen(lab)
     await installInitFileWriter(lab)
     await lab.everywhere('systemctl restart keepalived')

@@ -49,17 +49,17 @@ describe('the HTML report in a browser', unlessLacking(lacks), () => {
     seen = await look(chromium ?? '', folder(), renderReport(RUN, 'html'))
   }, 120_000)
 
-  test('was looked at in every width', () => {
+  test('is measured in every width', () => {
     expect(seen.map(({ width }) => width)).toEqual(WIDTHS)
   })
 
-  test.for(WIDTHS)('fits into %i px: nothing reaches further, and no text of a drawing is cut off', width => {
+  test.for(WIDTHS)('fits into %i px: no element is wider, and no text of a drawing is cut off', width => {
     const page = seen.find(one => one.width === width)
     expect(page?.reach).toBeLessThanOrEqual(width)
     expect(page?.cut).toEqual([])
   })
 
-  test.for(WIDTHS)('has in %i px every lane, mark, outage band and failed probe of every drill that was run', width => {
+  test.for(WIDTHS)('shows at %i px every lane, mark, outage band and failed probe of every drill that was run', width => {
     const page = seen.find(one => one.width === width)
     const wanted = factsOf(RUN).drills.filter(drill => drill.axis !== undefined)
     expect(page?.drills).toHaveLength(wanted.length)
@@ -73,7 +73,7 @@ describe('the HTML report in a browser', unlessLacking(lacks), () => {
     }
   })
 
-  test('runs nothing that a journal brought along', () => {
+  test('runs no code from a journal', () => {
     expect(seen.map(({ scripts, pwned }) => ({ scripts, pwned }))).toEqual(WIDTHS.map(() => ({ scripts: 0, pwned: false })))
   })
 })

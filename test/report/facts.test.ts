@@ -29,7 +29,7 @@ describe('the facts of a drill', () => {
     expect(factsFor(brokenOffAccount('classic', 4000))).toMatchObject({ verdict: 'failed', zero: 'disturbance', restored: false })
   })
 
-  test('lie on an axis that begins with the disturbance', () => {
+  test('are on an axis that begins with the disturbance', () => {
     const { axis, marks } = factsFor(accountOf('classic'))
     expect(axis).toEqual({ fromMs: -1000, toMs: 13_903 })
     expect(marks.map(({ mark, atMs }) => [mark, atMs])).toEqual([
@@ -62,7 +62,7 @@ describe('the facts of a drill', () => {
     expect(first?.units['keepalived']?.map(span => span.state)).toEqual(['unknown'])
   })
 
-  test('say nothing of a server that said nothing, and tell silence from a lost connection', () => {
+  test('show a silent server as unknown, and distinguish silence from a lost connection', () => {
     const silent = factsFor(accountOf('classic')).lanes.find(lane => lane.server === 'srv-3')
     expect(silent?.silences).toEqual([{ fromMs: -1000, toMs: 13_903, state: 'silent' }])
     const account = accountOf('classic')
@@ -72,7 +72,7 @@ describe('the facts of a drill', () => {
     expect(gone?.units['haproxy']).toEqual([])
   })
 
-  test('group the failed probes by what they met, the most frequent first', () => {
+  test('group the failed probes by their error, the most frequent first', () => {
     const account = accountOf('classic')
     const samples = account.samples.map(sample =>
       sample.kind === 'probe' && !sample.ok && sample.sentMs < 1300 ? { ...sample, error: 'no answer in 1000 ms' } : sample,
@@ -83,7 +83,7 @@ describe('the facts of a drill', () => {
     ])
   })
 
-  test('lay the journals of all servers on the same axis by their uptimes, whatever their wall clocks say', () => {
+  test('put the journals of all servers on one axis by their uptimes, whatever their wall clocks say', () => {
     const [first, second] = [journalOf('srv-1', [[1000, 'systemd', 'late']]), journalOf('srv-2', [[900, 'systemd', 'early']])]
     // srv-2's wall clock is a minute slow.
     const slow = {
@@ -98,7 +98,7 @@ describe('the facts of a drill', () => {
     ])
   })
 
-  test('keep journal lines that cannot be laid on the axis, after the others', () => {
+  test('keep journal lines that cannot be put on the axis, after the others', () => {
     const journals = [
       { ...journalOf('srv-1', [[0, 'systemd', 'somewhen']]), bootedAtMs: undefined },
       journalOf('srv-2', [[1500, 'systemd', 'known']]),
@@ -109,7 +109,7 @@ describe('the facts of a drill', () => {
     expect(journalGaps).toEqual(['the journal of srv-3 could not be read: no journal files were found'])
   })
 
-  test('of a refused drill are its reasons and no axis', () => {
+  test('of a refused drill have its reasons and no axis', () => {
     const refused = factsFor(refusedAccount())
     expect(refused).toMatchObject({ axis: undefined, lanes: [], interruptions: [], summary: 'not run' })
     expect(refused.reasons).toEqual(['srv-2: haproxy is not active'])
@@ -117,7 +117,7 @@ describe('the facts of a drill', () => {
 })
 
 describe('text from outside', () => {
-  test('becomes one short line in which every control character shows', () => {
+  test('becomes one short line in which every control character is visible', () => {
     expect(inertText('a\nb\u001B[2J\u0000\u202Ec\uD800')).toBe('a\\nb\\x1b[2J\\x00\\u202ec\uFFFD')
     const long = inertText('x'.repeat(10_000))
     expect(long).toMatch(/^x{500} … \(9500 more characters\)$/)

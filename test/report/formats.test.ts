@@ -37,7 +37,7 @@ describe('a report', () => {
     expect(text).not.toContain('x'.repeat(501))
   })
 
-  test.for(REPORT_FORMATS)('as %s tells the places that probes came from apart', format => {
+  test.for(REPORT_FORMATS)('as %s distinguishes the places that probes came from', format => {
     const text = renderReport(runOf([accountOf('slow-from-elsewhere')]), format)
     const { origins = [] } = accountOf('slow-from-elsewhere').verdict
     expect(origins.length).toBe(2)
@@ -52,7 +52,7 @@ describe('a report', () => {
     }
   })
 
-  test.for(REPORT_FORMATS)('as %s counts long-lived connections apart from the probes, and says what they met', format => {
+  test.for(REPORT_FORMATS)('as %s counts long-lived connections apart from the probes, and names their errors', format => {
     const text = renderReport(runOf([accountOf('reload-cuts-a-kept-connection')]), format)
     const told = {
       html: ['<dd>1 of 3 cut</dd>', 'Errors of the long-lived connections that were cut', '<g class="kept">'],
@@ -63,7 +63,7 @@ describe('a report', () => {
     for (const part of told[format]) expect(text).toContain(part)
   })
 
-  test.for(REPORT_FORMATS)('as %s has what was seen of a drill that ended in a fault, and the way out of it', format => {
+  test.for(REPORT_FORMATS)('as %s has what was seen of a drill that ended in a fault, and how to recover', format => {
     const text = renderReport(runOf([brokenOffAccount('classic', 4000)], { exit: 8 }), format)
     expect(text).toContain('systemctl start haproxy')
     const seen = {
@@ -92,14 +92,14 @@ describe('HTML', () => {
     expect(html).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`)
   })
 
-  test('has no tag more for all that a journal may hold', () => {
+  test('has no additional tag, whatever a journal contains', () => {
     const tame = renderReport(runOf([accountOf('classic', { journals: hostileAccount().journals })]), 'html')
     expect(tagsOf(renderReport(ILL, 'html'))).toEqual(tagsOf(tame))
     expect(tagsOf(tame)).not.toContain('img')
     expect(renderReport(ILL, 'html')).toContain('&lt;img src=x onerror=&quot;window.pwned = 1&quot;&gt;')
   })
 
-  test('stays light: a drill of 30 s with a probe every 20 ms is less than 500 kB', () => {
+  test('stays small: a drill of 30 s with a probe every 20 ms is less than 500 kB', () => {
     const account = accountOf('classic')
     const probes = Array.from({ length: 1500 }, (_, i) => ({
       kind: 'probe' as const,
@@ -229,7 +229,7 @@ describe('JUnit XML', () => {
     expect(junitIssues(readXml(renderReport(run, 'xml')))).toEqual([])
   })
 
-  test('counts what it holds', () => {
+  test('counts its test cases correctly', () => {
     const root = readXml(renderReport(EVERYTHING, 'xml'))
     const [suite] = all(root, 'testsuite')
     expect(suite?.attributes).toMatchObject({
@@ -251,7 +251,7 @@ describe('JUnit XML', () => {
     expect(out?.text).toContain(']]></system-out><failure message="forged"/>')
   })
 
-  test('of a run that ended early is not green', () => {
+  test('reports a run that ended early as failed', () => {
     const root = readXml(renderReport(runOf([], { exit: 130, problems: ['interrupted'] }), 'xml'))
     expect(all(root, 'error').map(error => error.attributes['message'])).toEqual(['interrupted'])
     expect(all(root, 'testsuite')[0]?.attributes).toMatchObject({ tests: '1', errors: '1' })
@@ -267,7 +267,7 @@ describe('Markdown', () => {
     expect(rows[1]).toBe('| haproxy-stop | 198.51.100.200 | passed | srv-1 -> srv-2 | 6600 ms | 65 of 150 | - | 1 | srv-1 | yes |')
   })
 
-  test('draws who held the address', () => {
+  test('shows in its timeline who held the address', () => {
     const lines = renderReport(runOf([accountOf('classic')]), 'md').split('\n')
     expect(lines).toContain('srv-1                 ##############################-----------------------#######')
     expect(lines).toContain('probes of controller  ....xxxxxxxxxxxxxxxxxxxxxxxxxx..............................')
@@ -280,7 +280,7 @@ describe('Markdown', () => {
     expect(text.split('\n').filter(line => line.startsWith('# '))).toEqual(['# Failover drills of edge'])
   })
 
-  test('outside of fences has no markup from a server', () => {
+  test('has no markup from a server outside of fences', () => {
     const prose = renderReport(ILL, 'md').replace(/^(`{3,})\n[\s\S]*?\n\1$/gm, '')
     expect(prose).not.toMatch(/(?<!\\)</)
     expect(prose).not.toMatch(/https?:\/\//)

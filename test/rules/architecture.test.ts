@@ -98,7 +98,7 @@ test('imports go up the page only: state, ports, errors <- inventory, domain, re
   expect(wrong).toEqual([])
 })
 
-test('of the engine the command line knows its events only', () => {
+test('the command line uses only events of the engine', () => {
   const wrong = inOurs.filter(
     ({ file, target }) => layerOf(file) === 'cli' && layerOf(target) === 'engine' && target !== 'engine/events.ts',
   )
@@ -160,7 +160,7 @@ test('only main.ts touches the process, and nothing below app knows the time or 
   expect(wrong).toEqual([])
 })
 
-test('connections to servers are opened in one place, so that the ledger of a run misses none', () => {
+test('connections to servers are opened in one place, so that the ledger of a run has all of them', () => {
   const connecting = files.filter(file => /\bremote\.connect\(/.test(readFileSync(join(SRC, file), 'utf8')))
   // main.ts loads what is behind the port.
   expect(connecting.toSorted()).toEqual(['app/connect.ts', 'main.ts'])

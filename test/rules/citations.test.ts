@@ -47,7 +47,7 @@ test('what comments and pages cite is there', () => {
   expect(brokenCitations(checkout)).toEqual([])
 })
 
-test('every finding says what was seen, on what, how to see it again and what follows, and has a number of its own', () => {
+test('every finding says what was seen, on which version, how to see it again and what follows, and has a number of its own', () => {
   const findings = findingsOf(checkout)
   const ids = findings.map(({ id }) => id)
   expect(ids.length).toBeGreaterThan(20)
@@ -61,7 +61,7 @@ test('every finding is cited outside of docs/evidence', () => {
   expect(findingsOf(checkout).flatMap(({ id }) => (cited.has(id) ? [] : [id]))).toEqual([])
 })
 
-test('every decision stands in their list, under a number of its own', () => {
+test('every decision is in the list, under a number of its own', () => {
   const list = checkout.texts.get('docs/decisions/README.md') ?? ''
   const files = [...checkout.paths].flatMap(path => /^docs\/decisions\/(\d.*\.md)$/.exec(path)?.[1] ?? [])
   expect(files.length).toBeGreaterThan(20)

@@ -27,7 +27,7 @@ test('every exit status that an error can have is explained, and each only once'
 })
 
 describe('renewBlocks', () => {
-  test('replaces what stands between the marks and nothing else', () => {
+  test('replaces only what is between the marks', () => {
     const text = 'a\n<!-- hactl:commands -->\nold\n<!-- /hactl:commands -->\nb\n'
     const renewed = renewBlocks(text, 'x.md')
     expect(renewed).toMatch(/^a\n<!-- hactl:commands -->\n\| command \| does \|\n/)
@@ -35,7 +35,7 @@ describe('renewBlocks', () => {
     expect(renewBlocks(renewed, 'x.md')).toBe(renewed)
   })
 
-  test('refuses a block that nobody makes, and one that does not end', () => {
+  test('refuses a block that no script makes, and one that does not end', () => {
     expect(() => renewBlocks('<!-- hactl:nothing --><!-- /hactl:nothing -->', 'x.md')).toThrow('there is no block nothing')
     expect(() => renewBlocks('<!-- hactl:flags -->\nabc', 'x.md')).toThrow('does not end')
   })

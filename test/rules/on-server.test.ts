@@ -48,7 +48,7 @@ function scriptLines(text: string): readonly string[] {
 /** What only a shell or Perl says, wherever it stands in TypeScript. */
 const FOREIGN = /; (?:do|done|fi|esac)\b|\]; then\b|^\s*(?:fi|done|esac)\b|\bmy \$\w|\buse strict;/
 
-test('no program for servers stands in TypeScript', () => {
+test('no TypeScript file contains a program for servers', () => {
   const found = sources.flatMap(file => {
     const text = readFileSync(join(SRC, file), 'utf8')
     const code = text.replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '').split('\n')

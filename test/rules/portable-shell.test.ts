@@ -28,14 +28,14 @@ function codeLines(): readonly { readonly place: string; readonly line: string }
   )
 }
 
-test('no script uses what one of the usual families of tools does otherwise', () => {
+test('no script uses what the usual families of tools do differently', () => {
   const lines = codeLines()
   expect(lines.length).toBeGreaterThan(10_000)
   const found = lines.flatMap(({ place, line }) => UNSHARED.flatMap(([pattern, why]) => (pattern.test(line) ? [`${place}: ${why}`] : [])))
   expect(found).toEqual([])
 })
 
-test('these patterns find what they are there for', () => {
+test('each pattern finds its example', () => {
   const bad = [
     'end=$(date -d "$x" +%s)',
     'date +%s%3N',

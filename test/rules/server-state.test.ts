@@ -20,13 +20,13 @@ const SPELLED: readonly (readonly [RegExp, string])[] = [
 const findings = (path: string, text: string) =>
   text.split('\n').flatMap((line, at) => SPELLED.flatMap(([pattern, what]) => (pattern.test(line) ? [`${path}:${at + 1} ${what}`] : [])))
 
-test('nobody but its owner spells a path of the state', () => {
+test('only engine/server-state spells a path of the state', () => {
   const files = globSync('src/**/*.{ts,sh,pl}', { cwd: ROOT }).filter(path => !OWNERS.test(path))
   expect(files.length).toBeGreaterThan(200)
   expect(files.flatMap(path => findings(path, readFileSync(join(ROOT, path), 'utf8')))).toEqual([])
 })
 
-test('this is found', () => {
+test('the rule finds such paths', () => {
   const bad = [
     "const MARK = '/var/lib/hactl/upgrading'",
     'cat ${STATE.STATE_DIR}/owned',

@@ -9,7 +9,7 @@ const folder = tempFolder()
 
 const one = (fullName: string, status: string, lacks?: string) => ({ fullName, status, meta: lacks === undefined ? {} : { lacks } })
 
-test('what was skipped is told by file and by reason, with the names', () => {
+test('skipped tests are listed by file and by reason, with their names', () => {
   const path = join(folder(), 'report.json')
   const testResults = [
     { name: join(root, 'test/a.test.ts'), status: 'passed', assertionResults: [one('a', 'passed'), one('b', 'skipped', 'no perl')] },
@@ -32,7 +32,7 @@ test('what was skipped is told by file and by reason, with the names', () => {
   })
 })
 
-test('a file that could not be loaded counts as one that failed, and no report is none', () => {
+test('a file that could not be loaded counts as failed, and a missing report gives none', () => {
   const path = join(folder(), 'broken.json')
   const testResults = [{ name: join(root, 'test/a.test.ts'), status: 'failed', assertionResults: [] }]
   writeFileSync(path, JSON.stringify({ numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0, testResults }))

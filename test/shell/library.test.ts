@@ -14,22 +14,22 @@ const REPORT = { STOPPING_STATUS: 99 }
 describe('a call of a library', () => {
   const report = shWith('report.sh', REPORT)
 
-  test('begins with the file, once however often it is called', () => {
+  test('begins with the file, which is included once however often it is called', () => {
     const script = joinScripts([report`step a ${"it's"}`, sh`( ${report`done_ a`} )`])
     expect(run(script)).toBe("@@step a it's\n@@done a\n")
     expect(script.raw.split('\nstep() {').length).toBe(2)
   })
 
-  test('is all that a log shows', () => {
+  test('is the only part that a log shows', () => {
     expect(report`step a b`.masked).toBe('step a b')
   })
 
-  test('must be given every variable that the file declares, and no other', () => {
+  test('needs a value for every variable that the file declares, and for no other', () => {
     expect(() => shWith('report.sh')).toThrow(/STOPPING_STATUS/)
     expect(() => shWith('report.sh', { ...REPORT, OTHER: 'x' })).toThrow(/OTHER/)
   })
 
-  test('cannot become one with a call that gives another value to a variable', () => {
+  test('cannot be joined with a call that gives another value to a variable', () => {
     expect(() => joinScripts([report`step a b`, shWith('report.sh', { STOPPING_STATUS: 1 })`step a b`])).toThrow(/STOPPING_STATUS/)
     expect(joinLibraries(libraryOf('report.sh', REPORT), libraryOf('report.sh', REPORT)).files).toEqual(['report.sh'])
   })
@@ -38,7 +38,7 @@ describe('a call of a library', () => {
     expect(run(sh`/bin/sh -c ${scriptWord(report`step a ${'$HOME'}`)}`)).toBe('@@step a $HOME\n')
   })
 
-  test('keeps its dollars where systemd would take them for its own', () => {
+  test('keeps its dollar signs where systemd would expand them', () => {
     expect(systemdWord(sh`echo "$x" \${y}`).raw).toBe(`'echo "$$x" $\${y}'`)
   })
 })
@@ -53,7 +53,7 @@ test('a Perl program comes after what it needs', () => {
 describe.each(readdirSync(ON_SERVER).filter(name => name.endsWith('.sh')))('%s', file => {
   const text = onServer(file)
 
-  test('has no line that begins with # but comments, which are not sent', () => {
+  test('has no line that begins with # except comments, which are not sent', () => {
     const reader = new ShellReader()
     const elsewhere = text.split('\n').filter(line => {
       const context = reader.context()
@@ -63,7 +63,7 @@ describe.each(readdirSync(ON_SERVER).filter(name => name.endsWith('.sh')))('%s',
     expect(elsewhere).toEqual([])
   })
 
-  test('gives a reason for whatever it tells shellcheck to leave alone', () => {
+  test('gives a reason for each of its shellcheck directives', () => {
     expect(text.match(/# shellcheck disable=\S+\s*$/gm)).toBeNull()
   })
 })

@@ -101,17 +101,17 @@ describe('values', () => {
     expect(printed.toString('utf8').split('\0').slice(0, -1)).toEqual(values)
   })
 
-  test('a value glued to text stays one word', () => {
+  test('a value beside text becomes one word with it', () => {
     expect(run(sh`printf '[%s]' --name=${'a b'} /var/lib/${'$x y'}.d`).toString()).toBe('[--name=a b][/var/lib/$x y.d]')
   })
 
-  test('numbers stand as they are, and only finite ones', () => {
+  test('finite numbers are written unchanged, and others are refused', () => {
     expect(sh`install -m ${755} ${-1.5}`.raw).toBe('install -m 755 -1.5')
     expect(() => sh`sleep ${Number.NaN}`).toThrow(HactlError)
     expect(() => sh`sleep ${Number.POSITIVE_INFINITY}`).toThrow(HactlError)
   })
 
-  test('a secret is quoted in the script and *** in what logs show', () => {
+  test('a secret is quoted in the script and shown as *** in logs', () => {
     const script = sh`printf %s ${new Secret("it's")} > ${'/etc/x'}`
     expect(run(sh`printf %s ${new Secret("it's")}`).toString()).toBe("it's")
     expect(script.masked).toBe("printf %s *** > '/etc/x'")
@@ -125,12 +125,12 @@ describe('values', () => {
     expect(outer.masked).toBe('if true; then printf %s ***; fi')
   })
 
-  test('a list becomes words joined by a space; an empty list is nothing', () => {
+  test('a list becomes words joined by a space, and an empty list becomes nothing', () => {
     expect(sh`echo ${['a', 'b c', 3, new Secret('z'), sh`"$x"`]}`.masked).toBe(`echo 'a' 'b c' 3 *** "$x"`)
     expect(sh`echo${[]};`.raw).toBe('echo;')
   })
 
-  test('NUL and lone surrogates are refused, saying what is wrong', () => {
+  test('NUL and lone surrogates are refused with the reason', () => {
     expect(() => sh`echo ${'a\0b'}`).toThrow(/NUL/)
     expect(() => sh`echo ${'\ud800'}`).toThrow(/surrogate/)
     expect(() => sh`echo ${new Secret('\0')}`).toThrow(/NUL/)
@@ -191,12 +191,12 @@ describe('places where quoting would not protect a value', () => {
     expect(run(sh`cat <<EOF\na\nEOF`).toString()).toBe('a\n')
   })
 
-  test('numbers may stand in quotes, arithmetic, comments and here-documents', () => {
+  test('numbers are allowed in quotes, arithmetic, comments and here-documents', () => {
     expect(run(sh`echo "${1}" '${2}' $((${3} + 1)) # ${4}\ncat <<EOF\n${5}\nEOF\n`).toString()).toBe('1 2 4\n5\n')
     expect(() => sh`echo $${1}`).toThrow(/cannot be quoted/)
   })
 
-  test('hostile values stay values in every place where one may stand', () => {
+  test('hostile values stay values in every place where a value is allowed', () => {
     for (const value of [...hostile, ...randomStrings(200)]) {
       const script = sh`x=${value}; printf '%s\\000' "$x"; y="$(printf %s ${value}x)"; printf '%s\\000' "\${y%x}"; case ${value} in ${value}) printf same;; esac`
       expect(run(script).toString('utf8')).toBe(`${value}\0${value}\0same`)

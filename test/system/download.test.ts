@@ -34,7 +34,7 @@ afterEach(() => {
   }
 })
 
-test('brings every byte of a file, by GET', async () => {
+test('fetches every byte of a file by GET', async () => {
   const content = Buffer.from([0, 255, 10, 13, 200])
   const seen: unknown[] = []
   const { origin } = await listening((request, response) => {
@@ -46,7 +46,7 @@ test('brings every byte of a file, by GET', async () => {
 })
 
 describe('answers other than a file', () => {
-  test('a redirect is told, absolute, and not followed', async () => {
+  test('a redirect is reported as an absolute URL and not followed', async () => {
     const asked: (string | undefined)[] = []
     const { origin } = await listening((request, response) => {
       asked.push(request.url)
@@ -66,12 +66,12 @@ describe('answers other than a file', () => {
     expect(await download(origin, LIMITS)).toEqual(told)
   })
 
-  test('a file that is too large is left', async () => {
+  test('a file that is too large is refused', async () => {
     const { origin } = await listening((_request, response) => void response.end(Buffer.alloc(1001)))
     expect(await download(origin, LIMITS)).toMatchObject({ kind: 'failed', why: expect.stringContaining('1000 bytes') })
   })
 
-  test('a connection that ends in mid-file is no file', async () => {
+  test('a connection that ends within a file is an error', async () => {
     const { origin } = await listening((_request, response) => {
       response.writeHead(200, { 'content-length': '900' })
       response.write('half', () => response.destroy())
@@ -79,13 +79,13 @@ describe('answers other than a file', () => {
     expect(await download(origin, LIMITS)).toMatchObject({ kind: 'failed', why: expect.stringMatching(/\S/) })
   })
 
-  test('nobody there', async () => {
+  test('a refused connection is an error', async () => {
     const { server, origin } = await listening(() => {})
     await new Promise(resolve => server.close(resolve))
     expect(await download(origin, LIMITS)).toEqual({ kind: 'failed', why: expect.stringContaining('ECONNREFUSED') })
   })
 
-  test('silence', async () => {
+  test('a server that does not answer is an error', async () => {
     const { origin } = await listening(() => {})
     expect(await download(origin, { ...LIMITS, timeoutMs: 100 })).toMatchObject({
       kind: 'failed',
@@ -93,7 +93,7 @@ describe('answers other than a file', () => {
     })
   })
 
-  test('an interrupt', async () => {
+  test('an interrupt ends the download', async () => {
     const stop = new AbortController()
     const { origin } = await listening(() => stop.abort('SIGINT'))
     await expect(download(origin, { ...LIMITS, signal: stop.signal })).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
@@ -101,7 +101,7 @@ describe('answers other than a file', () => {
 })
 
 describe('behind a proxy', () => {
-  test('http is asked of it without a tunnel, which many refuse, and with its password', async () => {
+  test('an http URL is requested without a tunnel, which many proxies refuse, and with the password of the proxy', async () => {
     const seen: unknown[] = []
     const proxy = await listening((request, response) => {
       seen.push([request.method, request.url, request.headers['proxy-authorization']])
@@ -126,7 +126,7 @@ describe('behind a proxy', () => {
     expect(tunnels).toEqual(['mirror.example.com:443'])
   })
 
-  test('what no_proxy names is asked directly', async () => {
+  test('a host in no_proxy is asked directly', async () => {
     const proxy = await listening((_request, response) => void response.end('through the proxy'))
     const { origin } = await listening((_request, response) => void response.end('directly'))
     download = await downloader({ http_proxy: proxy.origin, no_proxy: '127.0.0.1' })

@@ -29,7 +29,7 @@ const pipe = (name: string) => {
 }
 
 describe('a file to be read', () => {
-  test('is undefined where there is none, below a file too', async () => {
+  test('is undefined where it does not exist, also below a file', async () => {
     const path = join(root, 'plain')
     writeFileSync(path, 'text')
     expect(await systemFiles.read(join(root, 'none'))).toBeUndefined()
@@ -37,7 +37,7 @@ describe('a file to be read', () => {
     expect((await systemFiles.read(path))?.toString()).toBe('text')
   })
 
-  test('is refused in words where it is no file that can be taken', async () => {
+  test('is refused with the reason where it is no regular file', async () => {
     const [folder, loop, socket] = [join(root, 'folder'), join(root, 'loop'), join(root, 'socket')]
     mkdirSync(folder)
     symlinkSync(loop, loop)
@@ -63,7 +63,7 @@ describe('a file to be read', () => {
     chmodSync(path, 0o600)
   })
 
-  test('is empty where it is /dev/null, as OpenSSH users name it for known hosts', async () => {
+  test('is empty where it is /dev/null, which OpenSSH users set as known_hosts', async () => {
     expect(await systemFiles.read('/dev/null')).toEqual(Buffer.alloc(0))
   })
 
@@ -76,7 +76,7 @@ describe('a file to be read', () => {
 })
 
 describe('a pipe to be read', () => {
-  test('gives what is written into it, in pieces, and the same again to whoever asks twice', async () => {
+  test('gives what is written into it in pieces, and the same again when it is read twice', async () => {
     const path = pipe('in-pieces')
     const writer = spawn('sh', ['-c', '{ printf one; sleep 0.05; printf two; } >"$0"', path], { stdio: 'ignore' })
     // The writer waits for a reader, and has the pipe open from then on.
@@ -91,11 +91,11 @@ describe('a pipe to be read', () => {
     }
   })
 
-  test('without a writer is empty and holds nobody up', async () => {
+  test('without a writer is empty and does not block', async () => {
     expect(await systemFiles.read(pipe('no-writer'))).toEqual(Buffer.alloc(0))
   })
 
-  test('that brings more than the limit is refused', async () => {
+  test('with more than the limit is refused', async () => {
     const path = pipe('endless')
     const held = openSync(path, 'r+')
     const writer = spawn('sh', ['-c', 'exec cat /dev/zero >"$0"', path], { stdio: 'ignore' })
@@ -108,7 +108,7 @@ describe('a pipe to be read', () => {
     }
   })
 
-  test('is left when the run is interrupted', async () => {
+  test('is no longer read when the run is interrupted', async () => {
     const path = pipe('silent')
     const held = openSync(path, 'r+')
     const controller = new AbortController()
@@ -127,7 +127,7 @@ function isRoot(): boolean {
 }
 
 describe('files', () => {
-  test('are written whole, with the mode asked for, and leave nothing beside them', async () => {
+  test('are written atomically with the given mode, and leave no other file', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'hactl-'))
     try {
       const path = join(folder, 'a.yml')
@@ -146,7 +146,7 @@ describe('files', () => {
 })
 
 describe('a path to write to', () => {
-  test('is fine where its folder is there, whether the file is or not; else it is said why not', async () => {
+  test('is accepted where its folder exists; otherwise the reason is given', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'hactl-'))
     try {
       const path = join(folder, 'a.html')

@@ -32,7 +32,7 @@ describe('plan', () => {
     expect((await runLine(['plan', '--exit-code'], { app: app(NOTHING_TO_DO) })).exit).toBe(0)
   })
 
-  test('--json gives events, changes and at last the result, and nothing else on stdout', async () => {
+  test('--json prints events, changes and last the result, and nothing else on stdout', async () => {
     const { exit, err, objects, result } = await runLine(['plan', '--json'], { app: app() })
     expect(exit).toBe(0)
     expect(err).toBe('')
@@ -55,7 +55,7 @@ describe('plan', () => {
     }
   })
 
-  test('--quiet says nothing when all is well', async () => {
+  test('--quiet prints nothing for a healthy cluster', async () => {
     expect(await runLine(['plan', '--quiet'], { app: app() })).toMatchObject({ exit: 0, out: '', err: '' })
   })
 })
@@ -120,7 +120,7 @@ describe('deploy', () => {
     ])
   })
 
-  describe('that stops part way says what was changed where:', () => {
+  describe('that stops part way says what was changed on which server:', () => {
     type Entry = Omit<LedgerEntry, 'state'>
     const failed = new HactlError({ code: 'E_COMMAND_FAILED', server: 'srv-2', what: 'installing haproxy failed' })
     /** A deploy that does this with its ledger before it fails; `step` reports a step of the script that is under way on srv-1. */
@@ -135,7 +135,7 @@ describe('deploy', () => {
     })
     const change = (label: string, server = 'srv-1'): Entry => ({ server, label, effect: 'change' })
 
-    test('by its steps, which a look at apt and a check of a file are none of', async () => {
+    test('by its steps, without looks at apt and checks of files', async () => {
       const app = stopped((note, step) => {
         const tell = note(change('prepare'))
         for (const id of ['apt/lists', 'package/haproxy', 'check/haproxy.cfg', 'firewall/rules']) step(id)
@@ -173,7 +173,7 @@ describe('deploy', () => {
       ])
     })
 
-    test('not what was put back, but for packages, which stay', async () => {
+    test('without what was put back, except packages, which stay', async () => {
       const app = stopped((note, step) => {
         const prepared = note(change('prepare'))
         step('package/haproxy')
@@ -189,7 +189,7 @@ describe('deploy', () => {
       expect(err).toContain('  srv-1: package/haproxy\n')
     })
 
-    test('nothing where nothing was changed', async () => {
+    test('says nothing where nothing was changed', async () => {
       const { exit, err } = await runLine(['deploy', '-y'], { app: stopped(note => note(change('prepare'))('not made')) })
       expect(exit).toBe(5)
       expect(err).not.toContain('Changed before it stopped')
@@ -206,7 +206,7 @@ describe('status', () => {
     expect(out).toContain('srv-2: hears no adverts')
   })
 
-  test('--quiet speaks only of problems, so that cron mails only them', async () => {
+  test('--quiet prints problems only, so that cron mails only them', async () => {
     expect((await runLine(['status', '-q'], { app: { status: async () => HEALTHY } })).out).toBe('')
     expect((await runLine(['status', '-q'], { app: { status: async () => SPLIT } })).out).toContain('srv-1 and srv-2 hold 192.0.2.200')
   })
@@ -235,7 +235,7 @@ describe('status', () => {
     ])
   })
 
-  test('--watch looks again until it is interrupted, and shows no look that was', async () => {
+  test('--watch looks again until it is interrupted, and does not show an interrupted look', async () => {
     const timeouts: number[] = []
     const controller = new AbortController()
     const app = {
@@ -318,7 +318,7 @@ describe('verify-failover', () => {
     expect(out).toContain('2 of 2 drills passed (longest')
   })
 
-  test('refuses a longest outage without its unit: seconds and milliseconds are a thousandfold apart', async () => {
+  test('refuses --max-outage without a unit, because seconds and milliseconds differ by a factor of 1000', async () => {
     const { exit, err } = await runLine(['verify-failover', '-y', '--max-outage', '3'], { app })
     expect(exit).toBe(3)
     expect(err).toContain('--max-outage takes a duration with its unit')
@@ -354,7 +354,7 @@ describe('verify-failover', () => {
     })
   })
 
-  test('has every report written that was asked for, and says where they are', async () => {
+  test('writes every report that was asked for, and names its file', async () => {
     let given: unknown
     const writes = {
       verifyFailover: async (input: { reports?: unknown }) => {
@@ -405,7 +405,7 @@ describe('verify-failover', () => {
   })
 })
 
-test('verify-failover --destructive by itself is said to have no effect', async () => {
+test('verify-failover warns that --destructive alone has no effect', async () => {
   const app = { verifyFailover: async () => ({ drills: [PASSED], maxOutageMs: 900, exit: 0, problems: [] }) }
   const said = async (...flags: string[]) => (await runLine(['verify-failover', '-y', ...flags], { app })).err
   expect(await said('--destructive')).toContain('--destructive has no effect without --all or --drill')
@@ -445,7 +445,7 @@ describe('check', () => {
     expect(result()).toMatchObject({ exit: 3, errors: never.errors, table: [{ failed: [] }, {}, { master: { VRRP1: null } }] })
   })
 
-  test('--conf judges a keepalived.conf and needs no inventory', async () => {
+  test('--conf checks a keepalived.conf and needs no inventory', async () => {
     const app = {
       checkConf: async (path: string) => ({ errors: [{ path: '', message: 'tie of priorities', line: 4 }], warnings: [], path }),
     }

@@ -53,7 +53,7 @@ describe('drain', () => {
     ])
   })
 
-  test('the argument is the server; the inventory comes from -i, and the flags go along', async () => {
+  test('the argument is the server, the inventory comes from -i, and the flags are passed on', async () => {
     let given: unknown
     const app = {
       drain: async (input: unknown) => {
@@ -100,7 +100,7 @@ describe('drain', () => {
     expect(prompter.unasked()).toEqual([])
   })
 
-  test('a drain that nobody took over ends with 7, and --json still has what was measured', async () => {
+  test('a drain after which nobody took over ends with 7, and --json still has the figures', async () => {
     const failure = new HactlError({ code: 'E_FAILOVER_NONE', server: 'srv-1', what: 'the drain was undone', why: ['still on srv-1'] })
     const report = { ...MOVED, drained: false, changed: false, failure }
     const { exit, err, result } = await runLine(['drain', 'srv-1', '--yes', '--json'], { app: { drain: async () => report } })
@@ -111,12 +111,12 @@ describe('drain', () => {
 })
 
 describe('undrain', () => {
-  test('says what came back and what the lost probes met', async () => {
+  test('says which addresses came back and how probes failed', async () => {
     const { out } = await runLine(['undrain', 'srv-1', '--yes'], { app: { undrain: async () => MOVED_BACK } })
     expect(out).toBe('srv-1 is undrained\n  192.0.2.200: srv-2 -> srv-1, 1 of 160 probes lost, outage 38 ms (ECONNRESET)\n')
   })
 
-  test('with nothing to do it says so', async () => {
+  test('says that there is nothing to do', async () => {
     const report = { ...MOVED_BACK, changed: false, vips: [], notes: ['srv-1 is not drained'] }
     const { out } = await runLine(['undrain', 'srv-1', '--yes'], { app: { undrain: async () => report } })
     expect(out).toBe('srv-1 is not drained\n')

@@ -32,7 +32,7 @@ function scene(files = fakeFiles(), report = REPORT) {
   return { inputs, modes, files, scene: { app, ports: { files: recording } } }
 }
 
-test('writes what runs on the servers named, the secrets for the owner only, and says what is missing', async () => {
+test('writes what runs on the given servers, secrets readable by the owner only, and says what is missing', async () => {
   const { inputs, modes, scene: given } = scene()
   const { exit, out, err } = await runLine(['import', 'srv-1=ops@192.0.2.11:2222', '192.0.2.12', '--ssh-user', 'deploy'], given)
   expect(exit).toBe(0)
@@ -50,7 +50,7 @@ test('writes what runs on the servers named, the secrets for the owner only, and
   expect(err).toContain('fix by hand: haproxy: is missing')
 })
 
-test('overwrites nothing without --force, not even what stands beside the inventory', async () => {
+test('overwrites nothing without --force, not even a file beside the inventory', async () => {
   const there = fakeFiles({ '/home/ops/edge/haproxy.cfg': 'mine\n' })
   const refused = scene(there)
   const { exit, err } = await runLine(['import', '192.0.2.11'], refused.scene)
@@ -60,7 +60,7 @@ test('overwrites nothing without --force, not even what stands beside the invent
   expect(there.written.get('/home/ops/edge/haproxy.cfg')).toBe('frontend web\n')
 })
 
-test('connects to nobody where the inventory exists already, or a server is no server', async () => {
+test('connects to no server where the inventory exists already, or where the name of a server is invalid', async () => {
   const { inputs, scene: given } = scene(fakeFiles({ '/home/ops/edge/inventory.yml': '' }))
   expect((await runLine(['import', '192.0.2.11'], given)).exit).toBe(3)
   expect((await runLine(['import', 'srv 1=192.0.2.11', '--output', 'other.yml'], given)).err).toContain('E_USAGE')

@@ -50,7 +50,7 @@ describe('setup without a terminal', () => {
     expect(files.written.size).toBe(0)
   })
 
-  test('is refused a file that cannot be written, with --force too, before anything is asked', async () => {
+  test('refuses a file that cannot be written, with --force too, before it asks anything', async () => {
     const files = { ...fakeFiles(), whyNotWritable: async () => 'there is no folder /home/ops/edge' }
     for (const flags of [['--yes'], ['--yes', '--force'], []]) {
       const { exit, err } = await runLine(['setup', ...flags, ...THREE, ...VIP], { ports: { files } })
@@ -60,7 +60,7 @@ describe('setup without a terminal', () => {
     expect(files.written.size).toBe(0)
   })
 
-  test('warns of a haproxy.cfg that is not there', async () => {
+  test('warns of a haproxy.cfg that does not exist', async () => {
     const config = ['--config', 'mine.cfg']
     const { exit, out, result } = await runLine(['setup', '--yes', '--json', ...THREE, ...VIP, ...config], {
       ports: { files: fakeFiles() },
@@ -83,7 +83,7 @@ describe('setup without a terminal', () => {
     expect(files.written.has(PATH)).toBe(true)
   })
 
-  test('takes a haproxy.cfg that stands beside the inventory', async () => {
+  test('uses a haproxy.cfg beside the inventory', async () => {
     const files = fakeFiles({ '/home/ops/edge/prod/haproxy.cfg': '' })
     await runLine(['setup', 'prod/lb.yml', '--yes', ...THREE, ...VIP], { ports: { files } })
     expect(inventoryIn(files, '/home/ops/edge/prod/lb.yml')?.haproxy).toEqual({ config: 'haproxy.cfg' })
@@ -165,7 +165,7 @@ describe('setup on a terminal', () => {
     { question: WRITE, answer: true },
   ]
 
-  test('asks six questions where nothing is known, shows the inventory, then writes it', async () => {
+  test('asks six questions without flags, shows the inventory, then writes it', async () => {
     const files = fakeFiles()
     const prompter = scriptedPrompter(LEAST)
     const { exit } = await runLine(['setup'], { prompter, ports: { files, terminal: screen() } })

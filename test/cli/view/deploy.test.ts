@@ -3,7 +3,7 @@ import { renderDeploy } from '../../../src/cli/view/deploy.ts'
 import { styleFor } from '../../../src/cli/view/style.ts'
 import type { DeployReport } from '../../../src/app/deploy.ts'
 
-test('an address that a server holds which --limit left out is not said to be held by nothing', () => {
+test('an address of a server that --limit left out is not reported as held by nobody', () => {
   const report: Pick<DeployReport, 'servers' | 'holder' | 'durationMs'> = {
     servers: [{ name: 'srv-2', changed: [], unchanged: 14 }],
     holder: { '192.0.2.200': '', '192.0.2.201': 'srv-2' },

@@ -19,13 +19,13 @@ test('a command to copy stays in one line where the output goes to a file', () =
   expect(text).toContain(fix)
 })
 
-test('several reasons stand under one label', () => {
+test('several reasons have one label', () => {
   expect(renderError(new HactlError({ code: 'E_GATE', what: 'x', why: ['one', 'two'] }), view)).toBe(
     `x${' '.repeat(70)}[E_GATE]\n  why   one\n        two\n`,
   )
 })
 
-test('what a server said cannot move the cursor', () => {
+test('text from a server cannot move the cursor', () => {
   const text = renderError(new HactlError({ code: 'E_GATE', what: 'said \u001B[2J', why: ['\u001B]0;x\u0007'] }), view)
   expect(text).not.toContain('\u001B')
   expect(text).toContain('said \\x1b[2J')

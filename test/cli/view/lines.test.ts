@@ -57,7 +57,7 @@ test('a gate that waits says each reason once', () => {
   ])
 })
 
-test('of many samples those are shown that say something new, and one a second', () => {
+test('of many samples, those with a new holder and one a second are shown', () => {
   const samples = [sample(0, 'srv-1'), sample(20, 'srv-1'), sample(40, 'srv-2', 1), sample(60, 'srv-2', 1), sample(1040, 'srv-2', 1)]
   expect(lines(samples)).toEqual([
     'haproxy-stop: 192.0.2.200 on srv-1 after 0 ms, 0 of 50 probes lost',
@@ -84,7 +84,7 @@ test('as JSON an event has its kind as event, snake_case keys, and null for what
   ])
 })
 
-test('of what is seen before the disturbance one line is enough', () => {
+test('the time before the disturbance is one line', () => {
   const written = lines([sample(undefined, 'srv-1'), sample(undefined, 'srv-1'), sample(0, 'srv-1')])
   expect(written).toEqual([
     'haproxy-stop: 192.0.2.200 on srv-1 before the disturbance, 0 of 50 probes lost',

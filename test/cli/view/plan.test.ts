@@ -34,7 +34,7 @@ describe('secrets in a diff', () => {
     expect(maskPair('', 'auth_pass $1$&x\n', KEEPALIVED_MASKS)[1]).toBe('auth_pass ***\n')
   })
 
-  test('of a file that goes away are masked too', () => {
+  test('of a removed file are masked too', () => {
     const lines = renderDiff({
       kind: 'remove-file',
       id: 'file/x',
@@ -71,13 +71,13 @@ describe('a plan', () => {
     expect(text).toContain('~ file/other')
   })
 
-  test('says where the file that stands there cannot be shown', () => {
+  test('says so where the present file cannot be shown', () => {
     expect(renderDiff(writeFile({ before: undefined, beforeSha256: 'abc' }))).toEqual([
       '(the current file is not text, or is too large to show)',
     ])
   })
 
-  test('sums up', () => {
+  test('shows the totals', () => {
     expect(renderSum(planOf())).toBe('2 servers: 3 to change, 1 unchanged')
     expect(renderSum(NOTHING_TO_DO)).toBe('1 server: nothing to change, 1 unchanged')
   })

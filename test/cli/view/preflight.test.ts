@@ -15,7 +15,7 @@ const error = new PreflightErrors(
   ROWS,
 )
 
-test('one table of all servers, the worst answer of each check; then doubts, then each failure with why and fix', () => {
+test('the table shows the worst answer of each server to each check; doubts follow, then each failure with why and fix', () => {
   expect(renderError(error, { columns: 100, verbose: false, style: styleFor(false) })).toBe(
     [
       'check  srv-1   srv-2',

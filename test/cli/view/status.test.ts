@@ -20,7 +20,7 @@ const away = {
 }
 const nobody = [{ address: '192.0.2.200', holders: [] }]
 
-test('nobody holds an address only where every server was seen', () => {
+test('an address is reported as held by nobody only where every server was seen', () => {
   expect(shown({ ...HEALTHY, vips: nobody })).toContain('192.0.2.200 is held by NOBODY')
   const [, second] = HEALTHY.servers
   const servers = second === undefined ? [] : [away, second]
@@ -29,7 +29,7 @@ test('nobody holds an address only where every server was seen', () => {
   expect(partial).not.toContain('NOBODY')
 })
 
-test('with no server in reach the holder is unknown, and so is what has drifted', () => {
+test('with no server in reach the holder and the drift are unknown', () => {
   const text = shown({ ...HEALTHY, servers: [away], vips: nobody, unseen: ['srv-1', 'srv-2'] })
   expect(text).toContain('the holder of 192.0.2.200 is unknown')
   expect(text.split('\n')[1]).toMatch(/^srv-1 .* -$/)

@@ -40,13 +40,13 @@ test('a table aligns all columns but the last and leaves no spaces at the end', 
   ).toEqual(['name   state   note', 'srv-1  MASTER', 's      B       a long one'])
 })
 
-test('the last column of a table goes on beneath itself', () => {
+test('the last column of a table is wrapped within itself', () => {
   expect(table([['haproxy-stop', 'found by the check, then a wait']], '  ', 37)).toEqual([
     '  haproxy-stop  found by the check,',
     '                then a wait',
   ])
 })
 
-test('wrap breaks at spaces only, and keeps a long word whole', () => {
+test('wrap breaks at spaces only, and never within a long word', () => {
   expect(wrap('one two a-word-longer-than-that three', 8)).toEqual(['one two', 'a-word-longer-than-that', 'three'])
 })

@@ -83,7 +83,7 @@ test('a stage shows what each server is doing, and counts what it has done', asy
   ])
 })
 
-test('the time of steps that ran beside each other is counted once', async () => {
+test('the time of steps that ran at the same time is counted once', async () => {
   const step = (kind: 'action-started' | 'action-done', name: string, durationMs = 0): EngineEvent => {
     const about = { server: 'srv-1', id: `package/${name}`, title: `install ${name}` }
     return kind === 'action-started' ? { kind, ...about } : { kind, ...about, durationMs }
@@ -100,7 +100,7 @@ test('the time of steps that ran beside each other is counted once', async () =>
   expect(after).toEqual(['v configure', '  v srv-1: 3 steps done (10 s)'])
 })
 
-test('a failure stands beneath its server, and the others are awaited', async () => {
+test('a failure is shown beneath its server, and the other servers go on', async () => {
   const { after } = await play([
     STAGE,
     { kind: 'action-failed', server: 'srv-2', id: 'x', title: 'write haproxy.cfg', durationMs: 90, detail: 'line 3: \u001B[2Junknown' },
@@ -149,7 +149,7 @@ test('a drill shows what was done, who holds the address now, and the verdict', 
   ])
 })
 
-test('what is said before anything begins stands alone', async () => {
+test('a message from before the first section has a line of its own', async () => {
   const { after } = await play([{ kind: 'note', text: 'playbook of your own' }, ...LOOK])
   expect(after).toEqual([
     'v playbook of your own',
@@ -159,7 +159,7 @@ test('what is said before anything begins stands alone', async () => {
   ])
 })
 
-test('a warning is not ticked off as if it were work', async () => {
+test('a warning is shown without a tick', async () => {
   const { after } = await play([...LOOK, { kind: 'warning', text: 'SIGINT: stopping' }])
   expect(after.at(-1)).toBe('  - warning: SIGINT: stopping')
 })

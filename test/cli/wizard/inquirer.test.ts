@@ -28,7 +28,7 @@ function terminal() {
   }
 }
 
-test('an answer that is refused is asked for again, with what is wrong with it', async () => {
+test('a refused answer is asked for again, with the reason', async () => {
   const { prompter, when } = terminal()
   when('Virtual address', 'x\r')
   when('not an address', '\u0015192.0.2.200\r')
@@ -55,7 +55,7 @@ test('a choice gives its value', async () => {
   expect(await prompter.select({ message: 'Which?', choices, fallback: 'a' })).toBe('b')
 })
 
-test('a password is never on the screen', async () => {
+test('a password is never shown on the screen', async () => {
   const { prompter, when, shown } = terminal()
   when('sudo password', 'hunter2\r')
   expect(await prompter.password({ message: 'sudo password' })).toBe('hunter2')
