@@ -28,7 +28,7 @@ describe('what the inventory leaves out', () => {
     })
   })
 
-  test('any single value goes over the profile', () => {
+  test('any single value overrides the profile', () => {
     const cluster = clusterWith(
       { advert_int: 0.5, unicast_peer: false, garp_master_delay: 7 },
       { vrrp_script: { interval: 3, weight: 10 } },
@@ -41,19 +41,19 @@ describe('what the inventory leaves out', () => {
     })
   })
 
-  test('version 2 in fast takes whole seconds, and IPv6 in classic is version 3', () => {
+  test('version 2 in fast uses whole seconds, and IPv6 in classic is version 3', () => {
     expect(clusterWith({ version: 2 }).instances[0]).toMatchObject({ version: 2, advertIntMs: 1000 })
     expect(classicWith({ virtual_ipaddress: ['2001:db8::200/64'] }).instances[0]).toMatchObject({ version: 3, advertIntMs: 1000 })
   })
 
-  test('localhost is written by its number, the port stands apart', () => {
+  test('localhost is written as an address, with the port apart', () => {
     expect(classicWith({}, { global_defs: { smtp_server: 'localhost 2525' } }).globalDefs).toMatchObject({
       smtpServer: '127.0.0.1',
       smtpPort: 2525,
     })
   })
 
-  test('mail is sent where somebody is named to get it, and not where smtp_alert says no', () => {
+  test('mail is sent where there are mail addresses, and not where smtp_alert says no', () => {
     const mail = { global_defs: { notification_email: ['name@example.com'] } }
     expect(classicWith().instances[0]?.smtpAlert).toBe(false)
     expect(classicWith({}, mail).instances[0]?.smtpAlert).toBe(true)
@@ -70,7 +70,7 @@ describe('priorities', () => {
     expect(Math.min(...all)).toBeGreaterThanOrEqual(2)
   })
 
-  test('given for some servers only: the rest take their rank, or the next free number below', () => {
+  test("set for some servers only: the others get their rank's, or the next free number below", () => {
     expect(classicWith({ priority: { 'srv-1': 99 } }).instances[0]?.priority).toEqual({ 'srv-1': 99, 'srv-2': 98, 'srv-3': 97 })
     expect(classicWith({ priority: { 'srv-3': 150 } }).instances[0]?.priority).toEqual({ 'srv-1': 100, 'srv-2': 99, 'srv-3': 150 })
   })
@@ -90,7 +90,7 @@ describe('the probe', () => {
     expect(probeOf('listen db\n bind :5432\n')).toMatchObject({ port: 5432, kind: 'tcp' })
   })
 
-  test('takes what the inventory says over what it finds', () => {
+  test('prefers what the inventory says to what it finds', () => {
     const text = 'frontend web\n mode http\n bind :80\nlisten db\n bind :5432\n'
     expect(probeOf(text, { port: 5432 })).toMatchObject({ port: 5432, kind: 'tcp' })
     expect(probeOf(text, { port: 8080, path: '/health', status: 200, tls: true })).toMatchObject({

@@ -53,7 +53,7 @@ describe('what hactl wants on a server', () => {
     ).toEqual(IDS)
   })
 
-  test("fast's own files must not be there in classic", () => {
+  test("fast's own files must be absent in classic", () => {
     expect(
       desired(classicWith())
         .filter(r => r.kind === 'absent-file')
@@ -81,7 +81,7 @@ describe('what hactl wants on a server', () => {
     expect(fileOf('file/sysctl').content.split('\n').slice(1)).toEqual(['net.ipv4.ip_nonlocal_bind = 1', ''])
   })
 
-  test('stays within the closed list of paths', () => {
+  test('uses paths of the closed list only', () => {
     const paths = [clusterWith(), classicWith()].flatMap(cluster => desired(cluster).flatMap(r => ('path' in r ? [r.path] : [])))
     expect(paths.length).toBeGreaterThan(0)
     expect(paths.filter(path => !MANAGED_PATHS.includes(path))).toEqual([])
@@ -102,7 +102,7 @@ describe('what hactl wants on a server', () => {
     }
   })
 
-  test('tells a service by what it must have loaded', () => {
+  test('identifies a service by what it must have loaded', () => {
     const services = desired().filter(r => r.kind === 'service')
     expect(services.map(s => s.loadedHash)).toEqual([
       sha256(fileOf('file/haproxy.cfg').content),
@@ -110,7 +110,7 @@ describe('what hactl wants on a server', () => {
     ])
   })
 
-  test('keeps the file with the password from others', () => {
+  test('makes the file with the password unreadable for other users', () => {
     expect(fileOf('file/keepalived.conf').mode).toBe('0640')
   })
 
@@ -123,7 +123,7 @@ describe('what hactl wants on a server', () => {
     expect(cfg).toMatchObject({ mode })
   })
 
-  test('has every file checked by the program that will read it, keepalived.conf in silence', () => {
+  test('has every file checked by the program that will read it, and keepalived.conf without a message', () => {
     expect(fileOf('file/haproxy.cfg').validation?.argv).toEqual(['haproxy', '-c', '-f', '{}'])
     const check = { argv: ['keepalived', '-t', '-f', '{}'], mustBeSilent: true, alsoStaged: ['/usr/local/bin/haproxy-service-check.sh'] }
     expect(fileOf('file/keepalived.conf').validation).toEqual({
@@ -169,7 +169,7 @@ describe('once a service is active', () => {
     expect(lines(classicWith())).toEqual([])
   })
 
-  test('missing track files are made, haproxy never as down while it runs; those that are there stay', () => {
+  test('missing track files are made, never with a running haproxy as down, and existing ones stay', () => {
     const folder = mkdtempSync(join(tmpdir(), 'hactl-desired-'))
     const script = desired(clusterWith()).flatMap(r => (r.id === 'service/keepalived' && r.kind === 'service' ? r.whenActive : []))
     writeFileSync(join(folder, 'drain'), '-253\n')

@@ -13,16 +13,16 @@ import { DRAIN_TMPFILES_CONF } from '../../src/domain/paths.ts'
 import { drainedNode } from '../support/drain-world.ts'
 import { clusterWith } from './example.ts'
 
-test('the file of --persist writes the drain at boot only, and never over one that is there', () => {
+test('the file of --persist writes the drain at boot only, and never over an existing one', () => {
   expect(renderDrainTmpfiles(clusterWith())).toMatch(/^# hactl .*\nf \/run\/hactl\/drain 0644 root root - -253\n$/)
   expect(renderDrainTmpfiles(clusterWith({ nopreempt: true }))).toContain(' - -254\n')
 })
 
-test('that file is none of those that a deploy compares', () => {
+test('a deploy does not compare that file', () => {
   expect(MANAGED_PATHS).not.toContain(DRAIN_TMPFILES_CONF)
 })
 
-test('a drained server is not ill, with its priority at the bottom or, where nobody preempts, in FAULT', () => {
+test('a drained server is healthy, with the lowest priority or, where no server preempts, in FAULT', () => {
   const lowered = drainedNode(-253, 'BACKUP', 1)
   expect(isDrained(lowered)).toBe(true)
   expect(nodeProblems(clusterWith(), lowered)).toEqual([])
@@ -64,7 +64,7 @@ describe('the old holder answers by local routes, one per address and family', (
     }
   }
 
-  test('which a service of its own takes away, with the connections that would be in the way later', () => {
+  test('which a service of its own removes, with the connections that would interfere later', () => {
     const { text, later } = played(false)
     expect(text).toMatch(
       /^ip route replace local 192\.0\.2\.200 dev lo metric 9 table local\nip -6 route replace local 2001:db8::200 dev lo metric 9 table local\nsystemd-run /,
@@ -74,7 +74,7 @@ describe('the old holder answers by local routes, one per address and family', (
     )
   })
 
-  test('and no longer where that service cannot be started', () => {
+  test('which are removed at once where that service cannot be started', () => {
     expect(played(true).whole).toMatch(/\nip route del local 192\.0\.2\.200 dev lo metric 9 table local\n/)
   })
 })

@@ -36,14 +36,14 @@ describe('a check that keepalived left out', () => {
     expect(drillRefusals(cluster, [node])).toContainEqual(expect.stringContaining('which it should track'))
   })
 
-  test('is one of a drained server, too', () => {
+  test('is a problem of a drained server, too', () => {
     const node = drainedNode(-254, 'FAULT', 254)
     expect(nodeProblems(clusterWith(), node)).toEqual([])
     const instances = node.instances.map(instance => ({ ...instance, trackScripts: [] }))
     expect(nodeProblems(clusterWith(), { ...node, instances })).toEqual([LEFT_OUT])
   })
 
-  test('is told by its own configuration, by what it runs and not by what the inventory would have', () => {
+  test('is judged by the configuration on the server, and not by the inventory', () => {
     const cluster = clusterWith()
     const node = drainedNode(0, 'BACKUP', 254)
     const facts = factsOf(cluster)['srv-1']
@@ -69,7 +69,7 @@ describe('a check that keepalived left out', () => {
   })
 })
 
-test('a server that does not run fast yet is not ill for lack of its track files', () => {
+test('a server that does not run fast yet is healthy without its track files', () => {
   const node = { ...parseProbe('srv-1', recorded('classic-holder'), PROBE_REQUEST), trackers: {}, trackersWatched: false }
   expect(nodeProblems(clusterWith(), node)).toEqual([])
   const conf = node.files[KEEPALIVED_CONF]?.content ?? ''
@@ -98,14 +98,14 @@ describe('drop-ins', () => {
   }
   const calling = 'ExecStop=-/usr/local/lib/hactl/service-hooks.sh haproxy-stopping\n'
 
-  test('that call what is gone hand nothing over', () => {
+  test('that call a missing script hand nothing over', () => {
     expect(dropinProblems(withDropins(calling))).toEqual([
       expect.stringContaining('service-hooks.sh is missing: a stop hands no address over'),
     ])
     expect(dropinProblems(withDropins(calling, { '/usr/local/lib/hactl/service-hooks.sh': dropin('#!/bin/sh\n') }))).toEqual([])
   })
 
-  test('of an older version of hactl call nothing', () => {
+  test('of an older version of hactl need no script', () => {
     expect(dropinProblems(withDropins('ExecStop=-/bin/sh -c "exit 0"\n'))).toEqual([])
   })
 })

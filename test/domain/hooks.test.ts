@@ -75,18 +75,18 @@ const mainPid = { MAINPID: String(process.pid) }
 const stop = (cluster: Cluster = clusterWith(), env: Record<string, string> = mainPid) => run('haproxy', 'ExecStop', env, cluster)
 
 describe('before haproxy stops', () => {
-  test('a server without the address hands nothing over and waits for nobody', () => {
+  test('a server without the address hands nothing over and does not wait', () => {
     expect(stop().filter(l => l.startsWith('sleep'))).toEqual([])
     expect(tracker('haproxy_offset')).toBeUndefined()
   })
 
-  test('the holder lowers its priority, waits until the address has left, and a little longer', () => {
+  test('the holder lowers its priority and waits until a little after the address has left', () => {
     holdsAddress(5)
     expect(stop().filter(l => l.startsWith('sleep'))).toEqual(['sleep 0.02', 'sleep 0.02', 'sleep 0.02', 'sleep 0.3'])
     expect(tracker('haproxy_offset')).toBe('-253')
   })
 
-  test('the holder goes on answering by a local route from before its priority falls until a moment after the address has left', () => {
+  test('the holder answers by a local route from before its priority falls until a moment after the address has left', () => {
     holdsAddress(3)
     const route = 'local 192.0.2.200 dev lo metric 9 table local'
     expect(stop()).toEqual([
@@ -100,7 +100,7 @@ describe('before haproxy stops', () => {
     ])
   })
 
-  test('connections end only where their address has left', () => {
+  test('connections are ended only where their address has left', () => {
     holdsAddress(1_000_000)
     expect(stop().filter(l => l.startsWith('ss'))).toEqual([])
     expect(run('keepalived', 'ExecStopPost').filter(l => l.startsWith('ss'))).toEqual([])
@@ -108,7 +108,7 @@ describe('before haproxy stops', () => {
     expect(run('keepalived', 'ExecStopPost').filter(l => l.startsWith('ss'))).toEqual(['ss -K -H -t state connected src 192.0.2.200'])
   })
 
-  test('answers for no address that another server holds', () => {
+  test('the server answers for no address that another server holds', () => {
     holdsAddress(3)
     const both = clusterWith({ virtual_ipaddress: ['192.0.2.200/24', '192.0.2.201/24'] })
     expect(stop(both).filter(l => l.startsWith('ip route replace'))).toEqual([
@@ -123,7 +123,7 @@ describe('before haproxy stops', () => {
     expect(new Set(sleeps)).toEqual(new Set(['sleep 0.02']))
   })
 
-  test('where backups do not preempt, the address is given up instead: -254 is FAULT to keepalived', () => {
+  test('where backups do not preempt, the address is given up instead: keepalived takes -254 as FAULT', () => {
     holdsAddress(2)
     stop(clusterWith({ nopreempt: true }))
     expect(tracker('haproxy_offset')).toBe('-254')
@@ -137,7 +137,7 @@ describe('before haproxy stops', () => {
     expect(tracker('haproxy_offset')).toBeUndefined()
   })
 
-  test('an address is looked for as a whole', () => {
+  test('an address is compared as a whole', () => {
     play('ip', 'echo "1: eth0 inet 192.0.2.200 peer 10.0.0.1/24"; echo "1: eth0 inet 1192.0.2.200/24"; echo "1: eth0 inet 192.0.2.20/24"')
     stop()
     expect(tracker('haproxy_offset')).toBeUndefined()
@@ -152,7 +152,7 @@ describe('around a start and a stop of haproxy', () => {
     expect(run('keepalived', 'ExecStopPost')).toContain(gone)
   })
 
-  test('a planned stop ends as down, without an offset', () => {
+  test('a planned stop ends with haproxy_down 1 and without an offset', () => {
     run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'success' })
     expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['1', '0'])
   })
@@ -163,7 +163,7 @@ describe('around a start and a stop of haproxy', () => {
     expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['0', '0'])
   })
 
-  test('after a crash the priority comes back by a timer only, so that a crashing haproxy does not move the address to and fro', () => {
+  test('after a crash only a timer gives the priority back, so that a crashing haproxy does not move the address back and forth', () => {
     run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'signal' })
     expect([tracker('haproxy_down'), tracker('haproxy_offset')]).toEqual(['1', '-253'])
     const called = run('haproxy', 'ExecStartPost')
@@ -176,7 +176,7 @@ describe('around a start and a stop of haproxy', () => {
     expect(tracker('haproxy_offset')).toBe('0')
   })
 
-  test('a second crash before haproxy was stable waits before the next start; systemd gives up on neither', () => {
+  test('a second crash before haproxy was stable delays the next start, and systemd never gives up', () => {
     run('haproxy', 'ExecStartPost')
     expect(run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'signal' }).filter(l => l.startsWith('sleep'))).toEqual([])
     run('haproxy', 'ExecStartPost')
@@ -191,7 +191,7 @@ describe('around a start and a stop of haproxy', () => {
     expect(tracker('haproxy_offset')).toBe('0')
   })
 
-  test('leave nothing half written behind', () => {
+  test('no file is left half written', () => {
     run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'success' })
     run('haproxy', 'ExecStartPost')
     expect(execFileSync('ls', ['-A', join(folder, 'run')]).toString()).toBe('haproxy_down\nhaproxy_offset\n')
@@ -211,12 +211,12 @@ describe('around keepalived', () => {
     expect(tracker('keepalived_offset')).toBe('0')
   })
 
-  test('a haproxy that runs and was never announced is announced', () => {
+  test('a haproxy that runs without a track file is written as up', () => {
     run('keepalived', 'ExecStartPre')
     expect(tracker('haproxy_down')).toBe('0')
   })
 
-  test('a haproxy that does not run is down, and one that is down stays down', () => {
+  test('a haproxy that does not run is written as down, and one that is down stays down', () => {
     play('systemctl', 'exit 3')
     run('keepalived', 'ExecStartPre')
     expect(tracker('haproxy_down')).toBe('1')
@@ -225,13 +225,13 @@ describe('around keepalived', () => {
     expect(tracker('haproxy_down')).toBe('1')
   })
 
-  test('a haproxy that starts while systemd is asked about it stays up', () => {
+  test('a haproxy that starts while systemd is asked about it stays up in the track file', () => {
     play('systemctl', `echo 0 > ${folder}/run/haproxy_down; exit 3`)
     run('keepalived', 'ExecStartPre')
     expect(tracker('haproxy_down')).toBe('0')
   })
 
-  test('track files that are missing are made, and a drain outlives a start', () => {
+  test('missing track files are made, and a drain lasts over a start', () => {
     run('keepalived', 'ExecStartPre')
     expect([tracker('drain'), tracker('haproxy_offset'), tracker('keepalived_offset')]).toEqual(['0', '0', '0'])
     writeFileSync(join(folder, 'run', 'drain'), '-253\n')
@@ -262,7 +262,7 @@ describe('around keepalived', () => {
     expect(called.at(-2)).toBe('ip addr del 192.0.2.200/24 dev vlan5')
   })
 
-  test('a keepalived that took its address with it is waited for by nobody', () => {
+  test('after a keepalived that removed its addresses itself, the hook does not wait', () => {
     expect(run('keepalived', 'ExecStopPost').filter(l => l.startsWith('sleep'))).toEqual([])
   })
 })

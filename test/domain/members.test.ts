@@ -25,7 +25,7 @@ const former = (now: ReturnType<typeof cluster>, ...nodes: readonly ObservedNode
 describe('the list of members', () => {
   const all = renderMembers(cluster(ONE, TWO, THREE))
 
-  test('is read as it was written, and anything else in it is passed over', () => {
+  test('is read as it was written, and other lines are ignored', () => {
     expect(parseMembers(all)).toEqual([ONE, TWO, THREE].map(([name, host]) => ({ name, host })))
     expect(parseMembers('# a b\n\nsrv-1\nsrv-1 192.0.2.11 more\n')).toEqual([])
   })
@@ -36,7 +36,7 @@ describe('the list of members', () => {
     expect(former(cluster(ONE, TWO, THREE), ...nodes)).toEqual([])
   })
 
-  test('knows a server that was renamed, or whose host is written in another way', () => {
+  test('recognizes a server that was renamed, or whose host is written in another way', () => {
     const nodes = [remembering('srv-1', 11, all), observeModel(modelServer('srv-3', 13))]
     expect(former(cluster(ONE, TWO, ['lb-3', '192.0.2.13']), ...nodes)).toEqual([])
     expect(former(cluster(ONE, TWO, ['srv-3', 'lb-3.example.com']), ...nodes)).toEqual([])
@@ -44,13 +44,13 @@ describe('the list of members', () => {
     expect(former(cluster(ONE, TWO, THREE), remembering('srv-1', 11, 'srv-3 lb-3.example.com\n'))).toEqual([])
   })
 
-  test('tells a machine from the one that took its name', () => {
+  test('distinguishes a machine from another one that took its name', () => {
     const elsewhere = cluster(ONE, TWO, ['srv-3', '192.0.2.33'])
     expect(former(elsewhere, remembering('srv-1', 11, all))).toEqual(['srv-3 192.0.2.13'])
     expect(former(elsewhere, remembering('srv-1', 11, all), observeModel(modelServer('srv-3', 33)))).toEqual(['srv-3 192.0.2.13'])
   })
 
-  test('knows a server that is reached in another way than before, also where only some have heard of it yet', () => {
+  test('recognizes a server that is reached by another address than before, also where only some lists have the new one', () => {
     const tunnelled = cluster(ONE, TWO, ['srv-3', '127.0.0.1'])
     expect(former(tunnelled, remembering('srv-1', 11, all), remembering('srv-3', 13, all))).toEqual([])
     expect(former(tunnelled, remembering('srv-1', 11, all), remembering('srv-3', 13, renderMembers(tunnelled)))).toEqual([])

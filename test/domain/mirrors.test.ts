@@ -38,7 +38,7 @@ test.for([
   expect(mirrorProblem(url, [])).toMatch(/^hactl (?:does not fetch from|fetches over http|sends no password)/)
 })
 
-test('what the operator names is, at that port alone', () => {
+test('the hosts that the operator names are allowed, at that port only', () => {
   const mirrors = ['Mirror.example.com', 'cache.example.com:3142', '[2001:db8::1]:8080']
   for (const origin of [
     'http://mirror.example.com',
@@ -56,7 +56,7 @@ test('what the operator names is, at that port alone', () => {
     expect(mirrorProblem(`${origin}${FILE}`, mirrors)).toMatch(/packages\.mirrors in the inventory does not name it/)
 })
 
-test('a plus sign in a name is asked for as every mirror understands it', () => {
+test('a plus sign in a name is encoded, so that every mirror understands it', () => {
   expect(encodedUrl(`http://deb.${DEBIAN}/pool/k/keepalived_2.2.7-1+b2~x_amd64.deb`)).toBe(
     `http://deb.${DEBIAN}/pool/k/keepalived_2.2.7-1%2Bb2~x_amd64.deb`,
   )

@@ -41,12 +41,12 @@ describe('the interface', () => {
     expect(errorOf(() => factsWith(cluster, 'eth0 192.0.2.200/24', 'eth1 198.51.100.1%n/24')).code).toBe('E_NO_INTERFACE')
   })
 
-  test('may be given, where it has an address of its own', () => {
+  test('may be set, where it has an address of its own', () => {
     const facts = factsWith(clusterWith({ interface: 'eth1' }), 'eth0 192.0.2.1%n/24', 'eth1 192.0.2.2%n/24')
     expect(facts['srv-1']).toMatchObject({ interface: { VRRP1: 'eth1' }, srcIp: { VRRP1: { 'srv-1': '192.0.2.21' } } })
   })
 
-  test('that is not there is refused, with what is there and the key to set', () => {
+  test('that does not exist is refused, with the existing ones and the key to set', () => {
     const error = errorOf(() => factsWith(clusterWith({ interface: { 'srv-2': 'ens160' } }), 'eth0 192.0.2.1%n/24'))
     expect(error).toMatchObject({ code: 'E_NO_INTERFACE', server: 'srv-2' })
     expect(error.message).toBe('srv-2: there is no interface ens160 with an address')
@@ -71,14 +71,14 @@ describe('the source address', () => {
     expect(facts['srv-1']?.srcIp['VRRP1']?.['srv-1']).toBe('2001:db8::11')
   })
 
-  test('may be given, and must be on the server', () => {
+  test('may be set, and must be on the server', () => {
     const cluster = clusterWith({ unicast_src_ip: { 'srv-1': '192.0.2.91' } })
     expect(factsWith(cluster, 'eth0 192.0.2.1%n/24', 'eth0 192.0.2.9%n/24')['srv-2']?.srcIp['VRRP1']?.['srv-1']).toBe('192.0.2.91')
     expect(errorOf(() => factsWith(cluster, 'eth0 192.0.2.1%n/24')).message).toContain('unicast_src_ip 192.0.2.91 is on none')
   })
 })
 
-describe('a server that nobody asked', () => {
+describe('a server that was not asked', () => {
   const some = (cluster: Cluster) => nodeFactsFor(cluster, { 'srv-1': observed(addresses('eth0 192.0.2.11/24')) })
 
   test('is a peer by its host, where that is an address of the network', () => {
@@ -97,7 +97,7 @@ describe('a server that nobody asked', () => {
     expect(error.fix).toContain('unicast_src_ip: { srv-2: ADDRESS }')
   })
 
-  test('need not be known where adverts are multicast', () => {
+  test('is not needed where adverts are multicast', () => {
     expect(
       some(
         clusterWith(
@@ -118,7 +118,7 @@ test("keepalived's version is the installed one, without Debian's additions", ()
   expect(factsOf(clusterWith(), '1:2.3.3-1')['srv-1']?.keepalivedVersion).toBe('2.3.3')
 })
 
-test('a release that is newer than the table, with empty package lists, is taken for one with the newest keepalived', () => {
+test('a release newer than the table, with empty package lists, counts as one with the newest keepalived', () => {
   const cluster = clusterWith()
   const node = observed(addresses('eth0 192.0.2.11/24'))
   const unknown = { ...node, facts: { ...node.facts, os: { ...node.facts.os, codename: 'stonking' } }, packages: {} }

@@ -40,7 +40,7 @@ test('without package lists it is the pin itself, or what the release ships', ()
   expect(expectedVersion('haproxy', undefined, bare)).toBe('2.6.12')
 })
 
-test('of carried packages it is theirs, whatever the repositories of the server have', () => {
+test('with carried packages it is their version, whatever the repositories of the server have', () => {
   const files = ['haproxy_3.0.11-1_amd64.deb', 'keepalived_1%3a2.3.3-1_amd64.deb', 'libssl3_3.0.17-1_amd64.deb']
   const carried = { folder: '/debs', files }
   expect(expectedVersion('haproxy', undefined, seen(missing), carried)).toBe('3.0.11-1')
@@ -61,20 +61,20 @@ test.for(['../haproxy_1_amd64.deb', 'haproxy.deb', 'a b_1_amd64.deb', '-x_1_amd6
 )
 
 describe('a pin that no repository serves', () => {
-  test('is refused before anything is changed, with the versions that there are', () => {
+  test('is refused before anything is changed, with the available versions', () => {
     expect(() => assertPinsServed(pinned({ haproxy: '2.8.*' }), [seen(missing)])).toThrow(
       expect.objectContaining({ code: 'E_PACKAGE_UNAVAILABLE', server: 'srv-1', why: [`it has ${AVAILABLE.join(', ')}`] }),
     )
   })
 
-  test("that lacks Debian's epoch is told what was meant", () => {
+  test("without Debian's epoch is refused with the version that was meant", () => {
     const keepalived = { installed: undefined, candidate: '1:2.2.7-1+b2', available: ['1:2.2.7-1+b2'] }
     expect(() => assertPinsServed(pinned({ keepalived: '2.2.*' }), [seen(missing, keepalived)])).toThrow(
       expect.objectContaining({ fix: expect.stringContaining('"1:2.2.*"') }),
     )
   })
 
-  test('is left to apt where its lists are old, or the package is there already', () => {
+  test('is left to apt where its lists are old, or the package is installed already', () => {
     const installed = { installed: '2.6.12-1', candidate: undefined }
     for (const [pin, node] of [
       ['2.8.*', seen(missing, undefined, true)],
@@ -85,7 +85,7 @@ describe('a pin that no repository serves', () => {
   })
 })
 
-test('an installed package of another version than the pinned one is no change but a warning', () => {
+test('an installed package of another version than the pinned one gives a warning and no change', () => {
   const node = seen({ installed: '2.6.12-1+deb12u4', candidate: undefined })
   expect(pinWarnings(pinned({ haproxy: '2.8.*' }), [node])).toEqual([
     'srv-1: haproxy 2.6.12-1+deb12u4 is installed, and packages: pins 2.8.*; hactl upgrade installs it',
@@ -93,7 +93,7 @@ test('an installed package of another version than the pinned one is no change b
   expect(pinWarnings(pinned({ haproxy: '2.6.*' }), [node])).toEqual([])
 })
 
-test('unattended-upgrades is kept from these two packages and from no other that begins like them', () => {
+test('unattended-upgrades is kept from these two packages, and from no other with the same beginning', () => {
   const patterns = [...renderUnattendedConf().matchAll(/^ {2}"(.*)";$/gm)].map(match => new RegExp(`^(?:${match[1] ?? ''})`))
   const kept = (name: string) => patterns.some(pattern => pattern.test(name))
   expect(['haproxy', 'keepalived', 'haproxy-doc', 'libkeepalived'].map(kept)).toEqual([true, true, false, false])

@@ -46,7 +46,7 @@ describe.each([
     }
   })
 
-  test('judges it by the keepalived.conf of then', () => {
+  test('judges it by the keepalived.conf of that time', () => {
     const cluster = clusterAsConfigured(clusterWith(), confs)
     const shape = (c: typeof cluster) => ({
       profile: c.profile,
@@ -64,7 +64,7 @@ describe.each([
   })
 })
 
-test('opens no firewall by a script that was not there yet', () => {
+test('opens no firewall by a script that did not exist yet', () => {
   const cluster = clusterWith({}, { firewall: 'open' })
   const iptables = '*filter\n:INPUT DROP [0:0]\nCOMMIT\n'
   const firewall = { ufw: undefined, firewalld: false, netfilterPersistent: false, nft: undefined, iptables, ufwRules: [] }
@@ -79,7 +79,7 @@ test('opens no firewall by a script that was not there yet', () => {
   ])
 })
 
-test('brings back a keepalived.conf without the init_file that it had, with what makes its track files today', () => {
+test('restores a keepalived.conf without its init_file, with what makes the track files today', () => {
   const cluster = clusterWith()
   const facts = known(factsOf(cluster)['srv-1'])
   const today = desiredNode(cluster, 'srv-1', facts)

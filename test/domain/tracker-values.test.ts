@@ -40,7 +40,7 @@ describe.each([
   ['2.1.5 to 2.4.3', false],
   ['2.0.19', true],
 ] as const)('the track files that keepalived %s holds', (_, ofFocal) => {
-  test('are no problem where they are what the files say', () => {
+  test('are no problem where they equal the files', () => {
     const node = holderWith({}, {}, dump({}, ofFocal))
     expect(Object.values(node.trackersHeld ?? {})).toEqual([0, 0, 0, 0])
     expect(problemsOf(node)).toEqual([])
@@ -63,14 +63,14 @@ test('a file that changed while keepalived was asked is not compared', () => {
   expect(problemsOf(node)).toEqual([])
 })
 
-test('a priority that keepalived told before or after a track file changed is not compared with it', () => {
+test('a priority that keepalived reported before or after a track file changed is not compared with it', () => {
   expect(problemsOf(holderWith({}, { haproxy_offset: '-253' }, dump({})))).toEqual([])
   expect(problemsOf(holderWith({ haproxy_offset: '-253' }, { haproxy_offset: '-253' }, ''))).toEqual([
     expect.stringContaining("keepalived's watch on them is dead"),
   ])
 })
 
-test('a haproxy that stops after its state was read is not said to run', () => {
+test('a haproxy that stops after its state was read is not reported as running', () => {
   expect(problemsOf(holderWith({}, { haproxy_down: '1' }, dump({})))).toEqual([])
 })
 
@@ -87,7 +87,7 @@ test('text in a file that no hook of hactl writes is not compared', () => {
   expect(problemsOf(holderWith(odd, odd, dump({ keepalived_offset: '16' })))).toEqual([])
 })
 
-test('a haproxy that runs and is said to be down is named, instead of the state that follows from it', () => {
+test('a running haproxy that is marked as down is reported, instead of the state that follows from it', () => {
   const down: Values = { haproxy_down: '1' }
   const node = holderWith(down, down, dump(down))
   const inFault = { ...node, instances: node.instances.map(instance => ({ ...instance, state: 'FAULT' as const })) }
@@ -98,7 +98,7 @@ test('a haproxy that runs and is said to be down is named, instead of the state 
   expect(problemsOf(stopped)).toEqual(['haproxy is inactive', 'VRRP1 is in state FAULT'])
 })
 
-test('nobody is told to reload a keepalived that would then read that a running haproxy is down', () => {
+test('no reload is advised where keepalived would then read that a running haproxy is down', () => {
   const down: Values = { haproxy_down: '1' }
   expect(problemsOf(holderWith(down, down, dump({})))).toEqual([
     '/run/hactl/haproxy_down says that haproxy is down, and it runs: at its next reload keepalived gives the addresses up (echo 0 >/run/hactl/haproxy_down on srv-1)',

@@ -16,14 +16,14 @@ test('versions are compared number by number', () => {
   expect(isAtLeast('2.3.2', '2.3.2')).toBe(true)
 })
 
-test('what a release ships is known as far as it stays the same', () => {
+test('what a release ships is known as far as it does not change', () => {
   expect(packageVersionsFor('bookworm')).toEqual({ keepalived: '2.2.7', haproxy: '2.6.12' })
   // Ubuntu replaces haproxy by later patch levels.
   expect(packageVersionsFor('noble')).toEqual({ keepalived: '2.2.8', haproxy: '2.8' })
   expect(packageVersionsFor('resolute')).toEqual({ keepalived: '2.3.4', haproxy: '3.2' })
 })
 
-test.for(['sid', 'stonking', '', 'constructor', '__proto__'])('of a release called %j nothing is known', codename => {
+test.for(['sid', 'stonking', '', 'constructor', '__proto__'])('nothing is known of a release called %j', codename => {
   expect(packageVersionsFor(codename)).toBeUndefined()
 })
 

@@ -63,7 +63,7 @@ describe('deploy', SLOW, () => {
     expect(await snapshots(lab)).toEqual(before)
   })
 
-  test("waits for a lock of apt's and says who holds it; keeps the original of a conffile changed by hand; needrestart restarts nothing", async () => {
+  test("waits for a lock of apt's and names its holder; keeps the original of a conffile changed by hand; needrestart restarts nothing", async () => {
     work.writeInventory(labInventory(lab, { packages: { keepalived: '1:*' } }))
     const outdated = await pidOf('e2e-outdated')
     await lab.sh('srv-2', HOLD_LOCK)
@@ -123,7 +123,7 @@ describe('upgrade', SLOW, () => {
     expect(await lab.holders()).toEqual(['srv-1'])
   })
 
-  test('goes on where it ended: the holder last and drained first, nobody is refused, and what was changed by hand stays', async () => {
+  test('continues where it ended: the holder last and drained first, no client is refused, and changes by hand stay', async () => {
     const outdated = await pidOf('e2e-outdated')
     // keepalived's package restarts it, haproxy's only reloads.
     await lab.sh('srv-1', installOlder('keepalived'))
@@ -201,7 +201,7 @@ test('a server whose apt reaches no mirror gets its packages from a folder here,
   }
 })
 
-test('servers without a way to any mirror get what their apt asks for through hactl: a first deploy, and an upgrade', SLOW, async () => {
+test('servers that reach no mirror get what their apt asks for through hactl, at a first deploy and at an upgrade', SLOW, async () => {
   // Whatever the mirrors of this lab are: hactl is told of them, as an operator tells of his own.
   const asked = await lab.sh('srv-1', "apt-get indextargets --format '$(REPO_URI)' | sort -u")
   const mirrors = [...new Set(asked.trim().split('\n'))].map(uri => new URL(uri).host)

@@ -13,7 +13,7 @@ const work = deployedWorkspace(lab)
 const loginsOfThird = () =>
   lab.sh('srv-3', "journalctl -q --no-pager -o cat -u ssh | grep -o 'Accepted publickey for root from [^ ]*' | tail -n 1")
 
-test('two hops, as ~/.ssh/config says it: a deploy through them finds nothing to do', async () => {
+test('two hops from ~/.ssh/config: a deploy through them finds nothing to do', async () => {
   const hosts = lab.servers.map(
     ({ host }, index) => `Host lb${index + 1}\n  HostName ${host}\n${index === 0 ? '' : `  ProxyJump lb${index}\n`}`,
   )
@@ -39,7 +39,7 @@ test('proxy_jump in the inventory, and a drill through it', async () => {
   expect(resultOf(run).drills).toMatchObject([{ verdict: 'passed', from: 'srv-1', to: 'srv-2', failback: 'srv-1', restored: true }])
 })
 
-test('a bastion whose key is not the one that is known: nothing goes through it, and it is named', async () => {
+test('a bastion with another key than the known one: no connection goes through it, and it is named', async () => {
   const changed = work.write(
     'known_hosts',
     `${lab.host('srv-2')} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUBKqr1Vhb8VGAfmnTFmYvXrZNLwSh0CZd4Hk0JhLhM\n`,

@@ -12,7 +12,7 @@ const PATIENCE_MS = 300_000
 const work = deployedWorkspace(lab, { restores: true })
 const classic = (argv: readonly string[]) => work.hactl(argv, { env: CLASSIC_ENV })
 
-test('check warns, foretells the seconds, and lets the cluster of the article pass', async () => {
+test('check warns, predicts the seconds, and accepts the cluster of the article', async () => {
   work.writeInventory(classicInventory(lab))
   const run = await classic(['check'])
   expectExit(run, 0)
@@ -20,7 +20,7 @@ test('check warns, foretells the seconds, and lets the cluster of the article pa
   expect(run.stdout).not.toContain(CLASSIC_ENV.VRRP_AUTH_PASS)
 })
 
-test('plan says how long the addresses will be away, and never shows the password', async () => {
+test('plan says how long the addresses will not answer, and never shows the password', async () => {
   const run = await classic(['plan', '--json'])
   expectExit(run, 0)
   const { outage_ms: outageMs } = resultOf(run)
@@ -30,7 +30,7 @@ test('plan says how long the addresses will be away, and never shows the passwor
   expect(`${run.stdout}${run.stderr}`).not.toContain(CLASSIC_ENV.VRRP_AUTH_PASS)
 })
 
-test('without --yes and without a terminal it is not begun', async () => {
+test('without --yes and without a terminal the deploy is refused', async () => {
   const before = await snapshots(lab)
   const run = await classic(['deploy', '--json'])
   expectExit(run, 3)
@@ -38,7 +38,7 @@ test('without --yes and without a terminal it is not begun', async () => {
   expect(await snapshots(lab)).toEqual(before)
 })
 
-test('in a terminal it says its seconds and asks; no is an answer', async () => {
+test('on a terminal the deploy names the seconds and asks, and no stops it', async () => {
   const before = await snapshots(lab)
   const run = await work.hactl(['deploy', '--no-color'], { env: CLASSIC_ENV, answers: [{ question: 'Apply these changes?', answer: 'n' }] })
   expectExit(run, 3)
@@ -47,7 +47,7 @@ test('in a terminal it says its seconds and asks; no is an answer', async () => 
   expect(await snapshots(lab)).toEqual(before)
 })
 
-test('with --yes it becomes the cluster of the article, and the address is away no longer than was said', async () => {
+test('with --yes it becomes the cluster of the article, and the address is away no longer than predicted', async () => {
   const saidMs = resultOf(await classic(['plan', '--json'])).outage_ms ?? 0
   const [holders, poller] = [await watchHolders(lab), await startPoller(lab.vip)]
   const run = await classic(['deploy', '--yes', '--json'])
@@ -59,7 +59,7 @@ test('with --yes it becomes the cluster of the article, and the address is away 
   await untilHeldBy(lab, 'srv-1')
 })
 
-test('keepalived.conf has every keyword of the article, and keepalived finds nothing to say about it', async () => {
+test('keepalived.conf has every keyword of the article, and keepalived accepts it without a message', async () => {
   const texts = await lab.everywhere('cat /etc/keepalived/keepalived.conf')
   const common = [
     /^global_defs \{$/m,
@@ -101,7 +101,7 @@ test('keepalived.conf has every keyword of the article, and keepalived finds not
   expect((await classic(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
 })
 
-test("the article's test: its outage is told as it was, and a mail comes", async () => {
+test("the article's test: the reported outage is the measured one, and a mail arrives", async () => {
   await lab.clearMails()
   const before = await services(lab)
   const [holders, poller] = [await watchHolders(lab), await startPoller(lab.vip)]
@@ -125,7 +125,7 @@ test("the article's test: its outage is told as it was, and a mail comes", async
   for (const word of ['name@example.com', 'second@example.com', 'sender@example.com', 'VRRP1']) expect(mail).toContain(word)
 })
 
-test('--max-outage 1ms: the failover is too slow for that, exit 7, and the service is restored', async () => {
+test('--max-outage 1ms: the failover is too slow, exit 7, and the service is restored', async () => {
   await untilHeldBy(lab, 'srv-1')
   const run = await classic(['verify-failover', '--yes', '--json', '--max-outage', '1ms'])
   expectExit(run, 7)
@@ -137,7 +137,7 @@ test('--max-outage 1ms: the failover is too slow for that, exit 7, and the servi
   await untilHeldBy(lab, 'srv-1')
 })
 
-test('upgrade: with no track file to hand over by, keepalived says goodbye, and the address is away no longer than was said', {
+test('upgrade: without a track file to hand over, keepalived stops, and the address is away no longer than predicted', {
   timeout: PATIENCE_MS,
 }, async () => {
   await lab.sh('srv-1', installOlder('haproxy'))
@@ -161,7 +161,7 @@ test('upgrade: with no track file to hand over by, keepalived says goodbye, and 
   expect((await classic(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
 })
 
-test('back to fast: it says its seconds again, and nothing of the article is left', async () => {
+test('back to fast: the deploy names the seconds again, and nothing of the article is left', async () => {
   work.writeInventory(labInventory(lab))
   const plan = resultOf(await work.hactl(['plan', '--json']))
   expect(plan.outage_ms).toBeGreaterThan(0)

@@ -58,7 +58,7 @@ describe('on servers where nothing was ever installed', () => {
     expect(await poller.stop()).toMatchObject({ failed: 0, backends: APPS })
   })
 
-  test('every file is there, with owner and mode, and nothing is left over', async () => {
+  test('every file exists with owner and mode, and nothing else is left behind', async () => {
     const stats = await lab.everywhere(
       'stat -c "%a %U:%G %n" /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf /usr/local/bin/haproxy-service-check.sh ' +
         '/etc/systemd/system/haproxy.service.d/hactl.conf /etc/systemd/system/keepalived.service.d/hactl.conf /etc/tmpfiles.d/hactl.conf ' +
@@ -96,7 +96,7 @@ describe('on servers where nothing was ever installed', () => {
 })
 
 describe('on a converged cluster', () => {
-  test('plan is empty, and --exit-code says so with 0', async () => {
+  test('plan is empty, and --exit-code gives 0', async () => {
     const run = await work.hactl(['plan', '--exit-code', '--json'])
     expect(run.exit).toBe(0)
     expect(resultOf(run).servers?.map(server => server.changed)).toEqual([[], [], []])
@@ -114,7 +114,7 @@ describe('on a converged cluster', () => {
     expect((await journalSince(lab, cursors, 'keepalived')).join('')).toBe('')
   })
 
-  test('status says that all is well', async () => {
+  test('status reports a healthy cluster', async () => {
     const run = await work.hactl(['status', '--json'])
     expectExit(run, 0)
     expect(
@@ -142,7 +142,7 @@ describe('on a converged cluster', () => {
     expect(await lab.everywhere('grep -c "timeout client 50s" /etc/haproxy/haproxy.cfg')).toEqual(['1\n', '1\n', '1\n'])
   })
 
-  test('what somebody changed by hand is shown by status and mended by deploy', async () => {
+  test('a change by hand is shown by status and fixed by deploy', async () => {
     await lab.sh('srv-2', 'echo "# by hand" >>/etc/haproxy/haproxy.cfg; chmod 0644 /etc/keepalived/keepalived.conf')
     await lab.sh('srv-3', 'systemctl disable --quiet haproxy; sysctl -q -w net.ipv4.ip_nonlocal_bind=0')
     const looked = await work.hactl(['status', '--json'])
@@ -193,7 +193,7 @@ describe('on a converged cluster', () => {
     expect(asked.stdout).not.toContain(password)
   })
 
-  test('an haproxy.cfg of the operator is shipped byte for byte, and works', async () => {
+  test('a haproxy.cfg of the operator is shipped byte for byte, and works', async () => {
     const text = [
       '# mine: tabs,	trailing spaces',
       'defaults',
@@ -235,7 +235,7 @@ describe('on a converged cluster', () => {
     expect(await lab.holders()).toEqual(['srv-1'])
   })
 
-  test('going back to one address takes the other away everywhere', async () => {
+  test('going back to one address removes the other on every server', async () => {
     work.writeInventory(labInventory(lab))
     const run = await ensureDeployed(lab, work)
     expect(resultOf(run).holder).toEqual({ [lab.vip]: 'srv-1' })

@@ -45,7 +45,7 @@ beforeEach(() => untilHeldBy(lab, 'srv-1'))
 afterEach(undrainAll)
 
 describe('drain', () => {
-  test('of the holder and back, three times: nobody notices, by hactl and by the poller', async () => {
+  test('of the holder and back, three times: neither hactl nor the poller sees a lost request', async () => {
     const lost: number[] = []
     for (let round = 0; round < 3; round++) {
       const holders = await watchHolders(lab)
@@ -70,7 +70,7 @@ describe('drain', () => {
     expect(routes).toEqual(['', '', ''])
   })
 
-  test('is shown by status, is no drift and no illness, and outlives restarts and a deploy, until undrain', async () => {
+  test('is shown by status, is no drift and no problem, and lasts over restarts and a deploy until undrain', async () => {
     expectExit(await hactl('drain', 'srv-1'), 0)
     await lab.sh('srv-1', 'systemctl restart keepalived && systemctl restart haproxy')
     expectExit(await hactl('deploy', '--reload'), 0)
@@ -82,7 +82,7 @@ describe('drain', () => {
     expectExit(await hactl('undrain', 'srv-1'), 0)
   })
 
-  test('taken back by Ctrl+C in the middle of it', async () => {
+  test('is taken back by Ctrl+C', async () => {
     const running = work.start(['drain', 'srv-1', '--yes', '--json'])
     await running.line('the move has begun', line => line.event === 'gate-waiting')
     running.signal('SIGINT')
@@ -92,7 +92,7 @@ describe('drain', () => {
   })
 })
 
-test('a drain with --persist outlives a reboot, which nobody notices', async () => {
+test('a drain with --persist lasts over a reboot, and no client notices the reboot', async () => {
   expectExit(await hactl('drain', 'srv-1', '--persist'), 0)
   const bootId = await lab.sh('srv-1', 'cat /proc/sys/kernel/random/boot_id')
   const { seen } = await polled(async () => {
@@ -111,8 +111,8 @@ test('a drain with --persist outlives a reboot, which nobody notices', async () 
   expect(await lab.sh('srv-1', 'ls /etc/tmpfiles.d')).toBe('hactl.conf\n')
 })
 
-describe('where no good server is left', () => {
-  test('two of three drained: the third holds; it is drained only with --force, and stays up', async () => {
+describe('where no healthy server is left', () => {
+  test('two of three drained: the third holds the address, is drained only with --force, and still serves', async () => {
     const { run } = await polled(async () => {
       expectExit(await hactl('drain', 'srv-1'), 0)
       return hactl('drain', 'srv-2')

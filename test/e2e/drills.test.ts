@@ -36,7 +36,7 @@ async function expectAsBefore(before: unknown): Promise<void> {
   expect(await standing()).toEqual(before)
 }
 
-test('--all runs every drill that kills no server, each announced with what it expects, and leaves nothing', {
+test('--all runs every drill that kills no server, announces each with what it expects, and leaves nothing behind', {
   timeout: 420_000,
 }, async () => {
   await untilHeldBy(lab, 'srv-1')
@@ -61,7 +61,7 @@ test('--all runs every drill that kills no server, each announced with what it e
   await expectAsBefore(before)
 })
 
-test('a server that reboots or dies: asked for by --destructive only, and back with all its services', { timeout: 240_000 }, async () => {
+test('a server that reboots or dies, with --destructive only, comes back with all its services', { timeout: 240_000 }, async () => {
   expectRefusal(await verify('--drill', 'reboot'), 3, 'E_USAGE', { what: /reboot/, fix: /--destructive/ })
   await untilHeldBy(lab, 'srv-1')
   const run = await verify('--drill', 'reboot', '--drill', 'server-dead', '--destructive')
@@ -78,7 +78,7 @@ test('a server that reboots or dies: asked for by --destructive only, and back w
   expect(await residue(lab)).toBe('')
 })
 
-test('a drill that cuts SSH as well is undone by the server itself, and the probes of two places are told apart', {
+test('a drill that cuts SSH as well is undone by the server itself, and the probes of two places are distinguished', {
   timeout: 180_000,
 }, async () => {
   const file = work.write(
@@ -96,8 +96,8 @@ test('a drill that cuts SSH as well is undone by the server itself, and the prob
   await expectAsBefore(before)
 })
 
-describe('when something comes between', () => {
-  test('a controller that is killed in mid-drill: the server mends itself, and the next drill finds a free lock', {
+describe('when something else happens meanwhile', () => {
+  test('a controller that is killed during a drill: the server undoes the drill itself, and the next drill finds a free lock', {
     timeout: 120_000,
   }, async () => {
     await untilHeldBy(lab, 'srv-1')
@@ -143,8 +143,8 @@ describe('when something comes between', () => {
   })
 })
 
-describe('where a drill cannot be', () => {
-  test('without a packet filter it is refused with what to install; the others go on', async () => {
+describe('where a drill cannot be run', () => {
+  test('without a packet filter it is refused with what to install, and the other drills are run', async () => {
     await untilHeldBy(lab, 'srv-1')
     const tools = '/usr/sbin/nft /usr/sbin/iptables'
     await lab.sh('srv-1', `for t in ${tools}; do [ -e $t ] && mv $t $t.away; done; true`)

@@ -73,7 +73,7 @@ describe('input is refused before any server is contacted (3)', () => {
     expectRefusal(await plan('--exit-cod'), 3, 'E_USAGE', { what: /--exit-cod/ })
   })
 
-  test('a secret that cannot be had', async () => {
+  test('a secret that cannot be read', async () => {
     work.writeInventory(
       labInventory(lab, {
         profile: 'classic',
@@ -84,7 +84,7 @@ describe('input is refused before any server is contacted (3)', () => {
     work.writeInventory(labInventory(lab))
   })
 
-  test('-K and a question without a terminal', async () => {
+  test('-K, and a question, without a terminal', async () => {
     expectRefusal(await plan('-K'), 3, 'E_NOT_INTERACTIVE', { fix: /become_password/ })
   })
 })
@@ -133,7 +133,7 @@ describe('hactl cannot get in (4)', () => {
     const swapped = () =>
       [...keyOf('srv-2').map(line => line.replace(lab.host('srv-2'), lab.host('srv-1'))), ...keyOf('srv-2'), ...keyOf('srv-3')].join('\n')
 
-    test('is another than in known_hosts', async () => {
+    test('differs from known_hosts', async () => {
       const file = work.write('known_plain', `${swapped()}\n`)
       work.writeInventory(labInventory(lab, ssh({ known_hosts: file })))
       const result = expectRefusal(await touchingNothing(() => deploy()), 4, 'E_SSH_HOST_KEY', { fix: /ssh-keygen -R/ })
@@ -141,7 +141,7 @@ describe('hactl cannot get in (4)', () => {
       expect(readFileSync(file, 'utf8')).toBe(`${swapped()}\n`)
     })
 
-    test('is another, in a hashed known_hosts; the right one passes', async () => {
+    test('differs from a hashed known_hosts; the right one passes', async () => {
       const file = work.write('known_hashed', `${swapped()}\n`)
       await local('ssh-keygen', ['-H', '-f', file])
       work.writeInventory(labInventory(lab, ssh({ known_hosts: file })))
@@ -291,7 +291,7 @@ describe('a server is not fit, nothing is changed (5)', () => {
     }
   })
 
-  test('the address that shall be added belongs to another machine already', async () => {
+  test('the new address belongs to another machine already', async () => {
     const taken = `${lab.prefix}.202`
     const stranger = `${lab.project}-stranger`
     await lab.docker('rm', '-f', stranger)
@@ -353,7 +353,7 @@ describe('a server is not fit, nothing is changed (5)', () => {
     work.writeInventory(labInventory(lab))
   })
 
-  test('another deploy is under way', async () => {
+  test('another deploy is running', async () => {
     work.writeInventory(labInventory(lab, { haproxy: labHaproxy(lab, { defaults: ['timeout client 48s'] }) }))
     const first = work.start(['deploy', '--yes', '--json'])
     await first.line('lock-taken', line => line.event === 'lock-taken')
@@ -363,7 +363,7 @@ describe('a server is not fit, nothing is changed (5)', () => {
     expect((await work.hactl(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
   })
 
-  test('a newer version of hactl has been at work: no command reads on', async () => {
+  test('a newer version of hactl was at work: every command refuses', async () => {
     await lab.sh(
       'srv-2',
       'cd /var/lib/hactl && cp -p format format.kept && sed -i "s/^format .*/format 99/; s/^hactl .*/hactl 9.8.7/" format',
@@ -407,7 +407,7 @@ describe('a server is not fit, nothing is changed (5)', () => {
 })
 
 describe('it stops part way (6)', () => {
-  test('a port that neither haproxy -c nor ss knows to be taken: the server gets its previous file back, the others are left alone', async () => {
+  test('a port whose use neither haproxy -c nor ss shows: the server gets its previous file back, the others are not changed', async () => {
     // Backups come first: whichever of the two is first must be the one that fails.
     await Promise.all(
       ['srv-2', 'srv-3'].map(server =>

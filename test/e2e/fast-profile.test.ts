@@ -100,7 +100,7 @@ describe('a boot', () => {
     expect(seen.errors.filter(error => !isCut(error))).toEqual([])
   })
 
-  test('without the folder of the track files makes it before keepalived looks', async () => {
+  test('without the folder of the track files makes it before keepalived starts', async () => {
     await home('mv /etc/tmpfiles.d/hactl.conf /root/hactl.tmpfiles')
     try {
       await reboot()
@@ -114,7 +114,7 @@ describe('a boot', () => {
 })
 
 describe('the folder of the track files', () => {
-  test('deleted and made again under a running keepalived: status says so, deploy mends it', async () => {
+  test('deleted and made again under a running keepalived: status says so, deploy fixes it', async () => {
     await home('cp -a /run/hactl /run/hactl.was && rm -rf /run/hactl && mv /run/hactl.was /run/hactl')
     await setTracker('drain', -3)
     await pause(1000)
@@ -129,7 +129,7 @@ describe('the folder of the track files', () => {
     await expectWatched()
   })
 
-  test('gone altogether: status says so, deploy mends it', async () => {
+  test('deleted: status says so, deploy fixes it', async () => {
     await home('rm -rf /run/hactl')
     const status = await work.hactl(['status'])
     expectExit(status, 5)
@@ -140,7 +140,7 @@ describe('the folder of the track files', () => {
 })
 
 describe('hooks', () => {
-  test('that fail keep haproxy from neither stopping nor starting', async () => {
+  test('that fail prevent neither a stop nor a start of haproxy', async () => {
     await home('mv /run/hactl /run/hactl.away && echo in the way >/run/hactl')
     try {
       await home('systemctl restart haproxy && systemctl is-active haproxy && systemctl stop haproxy && systemctl start haproxy')
@@ -175,7 +175,7 @@ describe('haproxy', () => {
     expect(moves.filter(move => move.endsWith(' has it')).length).toBeLessThanOrEqual(2)
   })
 
-  test('killed eight times in a row moves the address away and back once, and is never given up', async () => {
+  test('killed eight times in a row moves the address away and back once, and is always started again', async () => {
     const { moves } = await seenDuring(async () => {
       for (let i = 0; i < 8; i++) {
         const next = pause(1200)
@@ -186,7 +186,7 @@ describe('haproxy', () => {
     expect(moves.filter(move => move.endsWith(' has it'))).toHaveLength(2)
   })
 
-  test('reloaded costs nobody anything, nor does keepalived', async () => {
+  test('reloaded interrupts no client, nor does keepalived', async () => {
     const { refused, moves } = await seenDuring(() =>
       home('systemctl reload haproxy; systemctl reload keepalived; sleep 1; systemctl reload haproxy'),
     )
@@ -202,7 +202,7 @@ describe('keepalived', () => {
     expect(twoHoldersMs).toBeLessThan(2000)
   })
 
-  test('killed six times in a row, or ended by a SIGTERM from outside systemd, comes back all the same', async () => {
+  test('killed six times in a row, or ended by a SIGTERM from outside systemd, comes back', async () => {
     for (let i = 0; i < 6; i++) {
       await home('kill -9 $(pidof keepalived)')
       await until('keepalived runs again', 10_000, async () => (await lab.trySh(HOME, 'pidof keepalived')).code === 0)
@@ -219,7 +219,7 @@ describe('keepalived', () => {
 })
 
 describe('packages', () => {
-  test('installed again while they serve (the scripts of an upgrade) refuse nobody', async () => {
+  test('installed again while they serve (the scripts of an upgrade) refuse no client', async () => {
     const apt = 'DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Options::=--force-confold install --reinstall'
     const { refused } = await seenDuring(() => home(`${apt} keepalived haproxy`))
     expect(refused).toEqual([])

@@ -9,7 +9,7 @@ import { untilHeldBy } from './support/servers.ts'
 const lab = openLab()
 const work = deployedWorkspace(lab)
 
-test('haproxy hangs: status says so, another server takes over, and gives the address back once it answers again', async () => {
+test('haproxy hangs: status says so, another server takes over, and the address returns once haproxy answers again', async () => {
   await untilHeldBy(lab, 'srv-1')
   await lab.sh('srv-1', 'systemctl kill --signal=STOP haproxy')
   await untilHeldBy(lab, 'srv-2')

@@ -61,8 +61,8 @@ beforeAll(async () => {
 
 let original = ''
 
-describe('files that somebody else made', () => {
-  test('stop the deploy with their difference, before anything changes anywhere', async () => {
+describe('files that hactl did not make', () => {
+  test('stop the deploy with a diff, before anything changes on any server', async () => {
     original = await sums('srv-2', PATHS)
     const run = await work.hactl(['deploy', '--yes', '--json'])
     expect(run.exit).toBe(5)
@@ -76,7 +76,7 @@ describe('files that somebody else made', () => {
     )
   })
 
-  test('are taken over with --adopt, which keeps them as they were', { timeout: PATIENCE_MS + 20_000 }, async () => {
+  test('are replaced with --adopt, which keeps a copy of them', { timeout: PATIENCE_MS + 20_000 }, async () => {
     expectExit(await work.hactl(['deploy', '--yes', '--json', '--adopt'], { limitMs: PATIENCE_MS }), 0)
     await untilHeldBy(lab, 'srv-1')
     const kept = PATHS.map(path => `/var/lib/hactl/original/${copyName(path)}`)
@@ -86,7 +86,7 @@ describe('files that somebody else made', () => {
 })
 
 describe('the history', () => {
-  test('says of every deploy who, when, from which inventory, what changed, and what stood there afterwards', async () => {
+  test('shows for every deploy who, when, from which inventory, what changed, and the files afterwards', async () => {
     await deploy('32s')
     const [newest, oldest, ...more] = await history()
     expect(more).toEqual([])
@@ -116,7 +116,7 @@ describe('the history', () => {
     }
   })
 
-  test('is gone back in: to the last entry without a word, to any by its beginning', async () => {
+  test('can be rolled back to: the last entry without an id, any entry by the beginning of its id', async () => {
     const second = await liveFiles(lab)
     await deploy('33s')
     const back = await work.hactl(['rollback', '--yes', '--json'])
@@ -136,8 +136,8 @@ describe('the history', () => {
   })
 })
 
-describe('a deploy that does not prove itself', () => {
-  test('puts the whole cluster back, and says why with lines of the journal', async () => {
+describe('a deploy whose final check fails', () => {
+  test('restores the whole cluster, and says why with lines of the journal', async () => {
     const before = await liveFiles(lab)
     // Accepted by haproxy -c, loaded by every server, and it answers 503: only a question through the address tells.
     const answersNobody = labHaproxy(lab, { defaults: ['timeout client 34s'], frontends: [{ name: 'web', bind: [':80'], mode: 'http' }] })

@@ -14,7 +14,7 @@ beforeAll(async () => {
   mkdirSync(join(work.dir, 'imported'))
 })
 
-test('what runs is imported without touching it, and by the imported inventory nothing is left to do', async () => {
+test('import changes nothing on the servers, and a plan of the imported inventory is empty', async () => {
   const before = await snapshots(lab)
   const servers = lab.servers.map(({ name, host }) => `${name}=root@${host}`)
   const login = ['--identity-file', lab.key, '--known-hosts', lab.known_hosts]

@@ -106,7 +106,7 @@ describe('a deploy', () => {
     await expectWhole()
   })
 
-  test('the connection to a server is cut while it is being switched: it is put back over a new one, and the run stops', async () => {
+  test('the connection to a server is cut while it is changed: it is restored over a new one, and the run stops', async () => {
     const run = startDeploy()
     const wave = await run.line('the first wave', line => line.event === 'wave-started')
     const [first = ''] = wave.servers ?? []
@@ -121,7 +121,7 @@ describe('a deploy', () => {
     await expectConverges()
   })
 
-  test('the cable of a server is cut while it is being switched: the run says so and stops, and later converges', async () => {
+  test('the cable of a server is cut while it is changed: the run says so and stops, and a later run converges', async () => {
     const run = startDeploy('--timeout', '4')
     const wave = await run.line('the first wave', line => line.event === 'wave-started')
     const [first = ''] = wave.servers ?? []
@@ -158,7 +158,7 @@ describe('a drill', () => {
     await expectWhole()
   })
 
-  test('the controller is killed: the server heals itself within its 60 s, and the cluster is as before', async () => {
+  test('the controller is killed: the server undoes the drill itself within 60 s, and the cluster is as before', async () => {
     await untilHeldBy(lab, 'srv-1')
     const before = await services(lab)
     const poller = await startPoller(lab.vip)
@@ -182,7 +182,7 @@ describe('a drill', () => {
     await expectWhole()
   })
 
-  test('the connection to the holder is cut in mid-drill: it is undone over a new one', async () => {
+  test('the connection to the holder is cut during the drill: the drill is undone over a new one', async () => {
     await untilHeldBy(lab, 'srv-1')
     const run = work.start(['verify-failover', '--yes', '--json'])
     await run.line('the disturbance', isDisturbed)

@@ -91,28 +91,28 @@ async function failedDrill(...argv: string[]): Promise<DrillLine & { readonly sa
   return { ...drill, said: drill.reasons?.join('\n') ?? '' }
 }
 
-test('priorities 152 and 101 with a weight of 3: haproxy stops, and the address stays where it is not served', async () => {
+test('priorities 152 and 101 with a weight of 3: haproxy stops, and the address stays on that server', async () => {
   await buildByHand(lab, { priorities: [152, 101, 100], weight: 3 })
   const drill = await failedDrill()
   expect(drill).toMatchObject({ from: 'srv-1', to: null, outage_ms: null })
   expect(drill.said).toContain('the weight is too small: srv-1 drops from 155 to 152, and the best of the others, srv-2, has only 104')
 })
 
-test('nopreempt with a weight: the backups have the higher priority and may not use it', async () => {
+test('nopreempt with a weight: the backups have the higher priority and do not take over', async () => {
   await buildByHand(lab, { priorities: [100, 99, 98], weight: 5, nopreempt: true })
   const drill = await failedDrill()
   expect(drill).toMatchObject({ from: 'srv-1', to: null })
   expect(drill.said).toMatch(/srv-2 has priority 104, more than srv-1 with 100, but nopreempt/)
 })
 
-test('a check that looks for the process: haproxy hangs, and nobody notices but the clients', async () => {
+test('a check that looks for the process: haproxy hangs, and only the clients notice', async () => {
   await buildByHand(lab, { priorities: [100, 99, 98], weight: 5 })
   const drill = await failedDrill('--drill', 'haproxy-hang')
   expect(drill).toMatchObject({ from: 'srv-1', to: null })
   expect(drill.said).toContain('keepalived on srv-1 has not noticed')
 })
 
-test('a firewall that lets no VRRP out of the next server: two take over at once, and no probe is lost by that', async () => {
+test('a firewall that lets no VRRP out of the next server: two servers take over at once, and no probe is lost', async () => {
   await buildByHand(lab, { priorities: [100, 99, 98], weight: 5 })
   await lab.sh('srv-2', "nft 'table inet by_hand { chain out { type filter hook output priority 0; meta l4proto 112 drop; }; }'")
   const drill = await failedDrill('--drill', 'keepalived-stop')

@@ -53,7 +53,7 @@ describe('a third server', () => {
     expect(await unitsOf('srv-3')).toEqual(['inactive', 'inactive'])
   })
 
-  test('joins once the others know it: nobody notices, and nobody holds the address beside the master', { timeout: 240_000 }, async () => {
+  test('joins once the others know it: no client notices, and no second server holds the address', { timeout: 240_000 }, async () => {
     const run = await unnoticed('deploy')
     expectExit(run, 0)
     expect(waves(run)).toEqual([['srv-1', 'srv-2'], ['srv-3']])
@@ -63,7 +63,7 @@ describe('a third server', () => {
 })
 
 describe('while a server is dead', () => {
-  test('a deploy is refused, and with --limit to the others nobody notices it', async () => {
+  test('a deploy is refused, and with --limit to the others no client notices it', async () => {
     await lab.docker('kill', lab.container('srv-3'))
     work.writeInventory(inventory({ haproxy: CHANGED }))
     expect((await work.hactl(['deploy', '--yes', '--json', '--timeout', '3'])).exit).toBe(4)
@@ -74,7 +74,7 @@ describe('while a server is dead', () => {
     )
   })
 
-  test('it comes back with what it had, is shown to differ, and catches up', async () => {
+  test('it comes back with its old files, is shown as different, and is brought up to date', async () => {
     await lab.docker('start', lab.container('srv-3'))
     await until('srv-3 runs again', 30_000, async () => (await unitsOf('srv-3')).join() === 'active,active')
     await until('sshd answers', 10_000, async () => (await work.hactl(['status', '--json', '--limit', 'srv-3'])).exit !== 4)
@@ -106,7 +106,7 @@ test('a bare machine takes the place of the one that it replaces', { timeout: 24
 })
 
 describe('a server that left the inventory', () => {
-  test('is missed: plan and status name it, and a deploy stops before it makes a second master of it', async () => {
+  test('is noticed: plan and status name it, and a deploy stops before it becomes a second master', async () => {
     work.writeInventory(inventory({ servers: TWO, haproxy: CHANGED }))
     const plan = await work.hactl(['plan', '--json'])
     expectExit(plan, 0)
@@ -117,7 +117,7 @@ describe('a server that left the inventory', () => {
     expect(await lab.holders()).toEqual(['srv-1'])
   })
 
-  test('is removed first, and then forgotten without a word', { timeout: 240_000 }, async () => {
+  test('is removed first, and then no longer mentioned', { timeout: 240_000 }, async () => {
     work.writeInventory(inventory({ haproxy: CHANGED }))
     const removed = await unnoticed('remove', '--limit', 'srv-3')
     expectExit(removed, 0)

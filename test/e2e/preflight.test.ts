@@ -53,7 +53,7 @@ afterAll(async () => {
 })
 
 describe('bare servers', () => {
-  test('every fault on every server is told at once, before anything is changed', async () => {
+  test('every fault on every server is reported at once, before anything is changed', async () => {
     const before = await snapshots(lab)
     const router = startRouter(66)
     await lab.docker('exec', '-d', lab.container('srv-3'), 'sh', '-c', LISTEN_ON_80)
@@ -77,7 +77,7 @@ describe('bare servers', () => {
     }
   })
 
-  test('VRRP that is dropped one way by rules which nobody can read is found on the wire', async () => {
+  test('VRRP that is dropped in one direction by unreadable rules is found on the wire', async () => {
     await lab.sh('srv-2', 'mv /usr/sbin/nft /usr/sbin/nft.away')
     try {
       const run = await work.hactl(['deploy', '--yes', '--json'])
@@ -91,7 +91,7 @@ describe('bare servers', () => {
     }
   })
 
-  test('what a neighbour table remembers of the address is not believed; servers that are fit pass, and are not touched', async () => {
+  test('an old entry of a neighbour table is ignored, and healthy servers pass unchanged', async () => {
     await lab.sh('srv-1', `ip neigh replace ${lab.vip} lladdr 02:00:00:00:00:99 dev eth0 nud stale`)
     const before = await snapshots(lab)
     const run = await work.hactl(['check', '--servers', '--json'])
@@ -109,7 +109,7 @@ table inet filter { chain input { type filter hook input priority 0; policy drop
 `
   const rulesOf = () => lab.sh('srv-2', 'nft list chain inet filter input')
 
-  test('is opened where the inventory says so, stays open when its rules are loaded anew, and is closed by remove', async () => {
+  test('is opened where the inventory says so, stays open when its rules are loaded again, and is closed by remove', async () => {
     await lab.sh('srv-2', `printf '%s' '${RULES}' >/etc/nftables.conf && systemctl start nftables`)
     const shut = await rulesOf()
     try {

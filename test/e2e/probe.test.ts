@@ -49,7 +49,7 @@ test('a drill over HTTPS, from the controller and from another server', async ()
   for (const { probes, failed_probes } of drill?.origins ?? []) expect(probes - failed_probes).toBeGreaterThan(20)
 })
 
-test('an answer of another status is none: the drill is not begun', async () => {
+test('an answer with another status counts as none: the drill is refused', async () => {
   work.writeInventory(inventory({ ...PROBE, path: '/elsewhere' }))
   const run = await work.hactl(['verify-failover', '--yes', '--json'])
   expectExit(run, 5)
@@ -59,7 +59,7 @@ test('an answer of another status is none: the drill is not begun', async () => 
   expect(await lab.holders()).toEqual(['srv-1'])
 })
 
-test('a frontend gets another port: no server has it at first, and in the end the address answers there', async () => {
+test('a frontend gets another port, which no server has at first, and at the end the address answers there', async () => {
   work.writeInventory(inventory({ ...PROBE, port: 8080, tls: false }, ':8080'))
   const run = await work.hactl(['deploy', '--yes', '--json'])
   expectExit(run, 0)

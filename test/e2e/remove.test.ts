@@ -49,7 +49,7 @@ beforeAll(async () => {
   ])
 })
 
-test('every file, mode, package and unit is what it was before', { timeout: PATIENCE_MS }, async () => {
+test('remove restores every file, mode, package and unit', { timeout: PATIENCE_MS }, async () => {
   await until('srv-3 holds its own address', 20_000, async () => (await lab.holders(OLD_VIP)).join() === 'srv-3')
   const [was, ran] = [await snapshots(lab), await services(lab)]
   expect(await served('srv-1')).toBe('0.0.0.0:8080\n')
@@ -66,7 +66,7 @@ test('every file, mode, package and unit is what it was before', { timeout: PATI
   expect(await lab.everywhere(`ls -d ${OF_HACTL} 2>/dev/null; ip -o addr show to ${lab.vip}; true`)).toEqual(['', '', ''])
 })
 
-test('a second time there is nothing to remove', async () => {
+test('a second remove has nothing to do', async () => {
   const was = await snapshots(lab)
   const run = await work.hactl(['remove', '--yes', '--json'])
   expectExit(run, 0)

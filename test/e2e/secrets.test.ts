@@ -122,7 +122,7 @@ test('the passphrase of a key is asked for once for all servers, at the terminal
   expect(asked.stdout).not.toContain(passphrase)
 })
 
-test('the check script, and every folder above it, belongs to root and is written by nobody else', async () => {
+test('the check script and every folder above it belong to root, and nobody else may write to them', async () => {
   const above = '/ /usr /usr/local /usr/local/bin /usr/local/bin/haproxy-service-check.sh'
   expect(await lab.everywhere(`find ${above} -maxdepth 0 \\( ! -user root -o -perm /022 \\)`)).toEqual(['', '', ''])
 })

@@ -64,7 +64,7 @@ function expectNothingLost({ run, load, moves }: Counted): void {
   expect(load.keptAnswered).toBeGreaterThan(20)
 }
 
-describe('nobody loses a request over', () => {
+describe('no request is lost during', () => {
   test('a new haproxy.cfg', async () => {
     const before = await services(lab)
     writeInventory({ client: '50s' })
@@ -75,7 +75,7 @@ describe('nobody loses a request over', () => {
     expect(await services(lab)).toEqual(before)
   })
 
-  test('a new certificate, which clients get at once and of which nothing but its change is shown', async () => {
+  test('a new certificate, which clients get at once and of which only the change is shown', async () => {
     const text = await makePem(lab, SECOND)
     work.write('lab.pem', text)
     const counted = await underLoad(HTTPS, 'deploy')
@@ -92,7 +92,7 @@ describe('nobody loses a request over', () => {
     expect((await work.hactl(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
   })
 
-  test('a certificate that does not fit its key: it is refused before anything changes', async () => {
+  test('a certificate that does not fit its key, which is refused before anything changes', async () => {
     const [one, two] = await Promise.all([makePem(lab, 'one.example.com'), makePem(lab, 'two.example.com')])
     const kept = await lab.everywhere(`sha256sum ${PEM_ON_SERVER}`)
     work.write('lab.pem', one.replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*/, two.slice(two.search(/-----BEGIN [A-Z ]*PRIVATE KEY/))))

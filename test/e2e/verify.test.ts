@@ -12,7 +12,7 @@ const lab = openLab()
 const work = deployedWorkspace(lab)
 
 describe('on a healthy cluster', () => {
-  test('haproxy stopped on the holder, again and again: nobody notices, by hactl and by the poller', async () => {
+  test('haproxy stopped on the holder several times: neither hactl nor the poller sees a lost request', async () => {
     let unnoticed = 0
     // A connection in flight while the address moves is cut by chance; a hand-over with a gap in it loses probes every time.
     for (let round = 1; round <= 3 || (unnoticed === 0 && round <= 6); round++) {
@@ -61,7 +61,7 @@ describe('on a healthy cluster', () => {
     expect((await work.hactl(['plan', '--exit-code', '--quiet'])).exit).toBe(0)
   })
 
-  test('two drills never run at once: the second is refused, and the first goes on as if nothing had been', async () => {
+  test('two drills never run at once: the second is refused, and the first goes on unaffected', async () => {
     await untilHeldBy(lab, 'srv-1')
     const first = work.start(['verify-failover', '--yes', '--json', '--max-outage', '8s'])
     await first.line('the disturbance', line => line.event === 'drill-disturbed')
@@ -80,7 +80,7 @@ describe('on a healthy cluster', () => {
     expect(await services(lab)).toEqual(before)
   })
 
-  test('the question names the address and the connections on it, and no is an answer', async () => {
+  test('the question names the address and the connections on it, and no stops the drill', async () => {
     const before = await services(lab)
     const run = await work.hactl(['verify-failover', '--no-color'], { answers: [{ question: 'Cause the failure', answer: 'n' }] })
     expectExit(run, 3)
@@ -98,7 +98,7 @@ describe('on a healthy cluster', () => {
 })
 
 describe('on a cluster that is not healthy', () => {
-  test("a backup's haproxy is stopped: refused, and the holder is left alone", async () => {
+  test("a backup's haproxy is stopped: refused, and the holder is not touched", async () => {
     await lab.sh('srv-2', 'systemctl stop haproxy')
     const before = await services(lab)
     const run = await work.hactl(['verify-failover', '--yes', '--json'])
@@ -111,7 +111,7 @@ describe('on a cluster that is not healthy', () => {
     await lab.sh('srv-2', 'systemctl start haproxy')
   })
 
-  test('two servers hold the address, one of them without keepalived doing: refused', async () => {
+  test('two servers hold the address, one of them not by keepalived: refused', async () => {
     await lab.sh('srv-3', `ip addr add ${lab.vip}/32 dev lo`)
     const before = await services(lab)
     const status = await work.hactl(['status', '--json'])

@@ -19,28 +19,28 @@ function running(priorities: readonly number[], { nopreempt = false, state = 'BA
 
 const why = (before: readonly ObservedNode[], meanwhile: readonly ObservedNode[]) => whyNobodyTook(before, meanwhile, 'VRRP1', 'srv-1')
 
-test('a weight that is smaller than the gap between the priorities', () => {
+test('names a weight that is smaller than the gap between the priorities', () => {
   expect(why(running([155, 104, 103]), running([152, 104, 103]))).toBe(
     'the weight is too small: srv-1 drops from 155 to 152, and the best of the others, srv-2, has only 104',
   )
 })
 
-test('a check that sees nothing', () => {
+test('names a check that does not fail', () => {
   expect(why(running([105, 104, 103]), running([105, 104, 103]))).toMatch(/^keepalived on srv-1 has not noticed: its priority is still 105/)
 })
 
-test('backups that may not preempt', () => {
+test('names backups that may not preempt', () => {
   const before = running([105, 104, 103], { nopreempt: true })
   expect(why(before, running([100, 104, 103], { nopreempt: true }))).toMatch(
     /^srv-2 has priority 104, more than srv-1 with 100, but nopreempt/,
   )
 })
 
-test('nobody else who could', () => {
+test('says that no other server could take over', () => {
   expect(why(running([105, 104]), running([100, 104], { state: 'FAULT' }))).toBe('no other server can take over')
 })
 
-test('is not guessed where the figures say that somebody should', () => {
+test('gives no reason where the figures say that a server should have taken over', () => {
   expect(why(running([105, 104]), running([100, 104]))).toBeUndefined()
   expect(why(running([105, 104]), [])).toBeUndefined()
 })

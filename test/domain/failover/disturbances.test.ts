@@ -47,20 +47,20 @@ const syntaxOf = ({ raw }: Script) => {
 describe.each(DISTURBANCES)('%s', name => {
   const { script, undo, confirm, needs } = known(name)
 
-  test('is shell in all its parts', () => {
+  test('consists of valid shell', () => {
     for (const text of [script, undo, confirm, needs?.script ?? undo]) expect(syntaxOf(text)).toEqual({ status: 0, stderr: '' })
   })
 
-  test('has an undo that systemd hands on as it stands: no word of it is a variable of its own', () => {
+  test('has an undo that systemd passes on unchanged, without expanding variables', () => {
     expect(systemdWord(undo).raw.replaceAll('$$', '')).not.toMatch(/[$]/)
   })
 
-  test('touches nothing that would outlive a boot, and not all rules of the packet filter', () => {
+  test('changes nothing that would last over a boot, and never all rules of the packet filter', () => {
     expect(`${script.raw}\n${undo.raw}`).not.toMatch(/systemctl (?:enable|disable|mask)|flush ruleset|iptables -F\s|ip link set/)
   })
 })
 
-test('a hung haproxy is stopped by a signal and runs on by another', () => {
+test('a hung haproxy is stopped by one signal and continued by another', () => {
   const { script, undo } = known('hang-haproxy')
   expect(calls(script)).toBe('systemctl kill --signal=STOP haproxy.service\n')
   expect(calls(undo)).toMatch(/^systemctl kill --signal=CONT haproxy[.]service\n[^]*systemctl start haproxy[.]service\n$/)
@@ -82,14 +82,14 @@ describe('cutting traffic', () => {
     expect(calls(known('drop-vrrp-out').script)).not.toContain('hook input')
   })
 
-  test('with iptables where nft does not work', () => {
+  test('uses iptables where nft does not work', () => {
     expect(calls(known('drop-vrrp-in').script, ['nft'])).toContain('iptables -w 5 -A HACTL_DRILL -p 112 -j DROP\n')
     expect(calls(known('drop-link').script, ['nft'])).toMatch(
       /iptables -w 5 -A HACTL_DRILL -i eth0 -p tcp --dport 2222 -j ACCEPT[^]*iptables -w 5 -A HACTL_DRILL -i eth0 -j DROP/,
     )
   })
 
-  test('everything on the interface but the port that SSH came in by', () => {
+  test('drops everything on the interface except the port of SSH', () => {
     const { script, severs } = known('drop-link')
     const sent = calls(script)
     expect(sent).toMatch(/iifname "eth0" tcp dport 2222 accept\n.*\n +iifname "eth0" drop/)
@@ -98,7 +98,7 @@ describe('cutting traffic', () => {
     expect(severs).toBe(false)
   })
 
-  test('SSH too, where that is wanted', () => {
+  test('drops SSH too, where that is wanted', () => {
     const { script, severs } = known('drop-link-and-ssh')
     const sent = calls(script)
     expect(sent).toContain('iifname "eth0" drop')
@@ -122,7 +122,7 @@ describe('cutting traffic', () => {
   })
 })
 
-test('a server that boots is helped up only once it has gone down', () => {
+test('services of a server that boots are started only once it has gone down', () => {
   const { script, undo, confirm, boots, severs } = known('kill-server')
   const [, mark] = /: >'(\S+)' && /.exec(script.raw) ?? []
   expect(mark).toMatch(/^\/run\//)

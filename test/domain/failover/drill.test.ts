@@ -106,8 +106,8 @@ const healthy = [node('srv-1', { priority: 105, state: 'MASTER' }), node('srv-2'
 const withSecond = (change: Partial<NodeChange>) =>
   healthy.map(known => (known.server === 'srv-2' ? node('srv-2', { priority: 104, ...change }) : known))
 
-describe('a drill is refused', () => {
-  test('never on a healthy cluster', () => {
+describe('the refusal of a drill', () => {
+  test('does not happen on a healthy cluster', () => {
     expect(drillRefusals(cluster, healthy)).toEqual([])
   })
 
@@ -124,16 +124,16 @@ describe('a drill is refused', () => {
     expect(drillRefusals(cluster, withSecond(change))).toContainEqual(expect.stringMatching(reason))
   })
 
-  test('with an address nobody holds', () => {
+  test('happens where nobody holds the address', () => {
     const nobody = healthy.map(known => node(known.server, { priority: 100 }))
     expect(drillRefusals(cluster, nobody)).toContainEqual(`nobody holds ${VIP}`)
   })
 
-  test('with a single server', () => {
+  test('happens with a single server', () => {
     expect(drillRefusals(cluster, healthy.slice(0, 1))).toContainEqual(expect.stringMatching(/at least two/))
   })
 
-  test('but not for a higher priority that does not preempt', () => {
+  test('does not happen for a higher priority that does not preempt', () => {
     expect(drillRefusals(cluster, withSecond({ priority: 106, nopreempt: true }))).toEqual([])
   })
 })
@@ -151,7 +151,7 @@ describe('a cluster is split', () => {
     expect(verdict.reasons[0]).toMatch(/^srv-1 and srv-2 are both master of VRRP1 .*IP protocol 112/)
   })
 
-  test('not where the address was put on a backup by hand, and not where everything is well', () => {
+  test('not where the address was put on a backup by hand, and not where everything is healthy', () => {
     expect(splitBrains(cluster, withSecond({ holds: true }))).toEqual([])
     expect(splitBrains(cluster, withSecond({ state: 'MASTER', holds: false }))).toEqual([])
     expect(splitBrains(cluster, healthy)).toEqual([])
@@ -168,14 +168,14 @@ describe('who will take over', () => {
     expect(predictTaker(withSecond({ state: 'FAULT' }), 'VRRP1', 'srv-1')).toBe('srv-3')
   })
 
-  test('cannot be told between equals, or of an instance nobody knows', () => {
+  test('is unknown between equals, and for an unknown instance', () => {
     expect(predictTaker(withSecond({ priority: 103 }), 'VRRP1', 'srv-1')).toBeUndefined()
     expect(predictTaker(healthy, 'VRRP2', 'srv-1')).toBeUndefined()
   })
 })
 
-describe('who will have it after several holders went out', () => {
-  test('is told one after the other', () => {
+describe('who will have the address after several holders went out', () => {
+  test('is predicted one after the other', () => {
     expect(predictLast(healthy, 'VRRP1', 'srv-1', 1)).toBe('srv-2')
     expect(predictLast(healthy, 'VRRP1', 'srv-1', 2)).toBe('srv-3')
     expect(predictLast(healthy, 'VRRP1', 'srv-1', 3)).toBeUndefined()
@@ -223,7 +223,7 @@ describe('an address goes home', () => {
 })
 
 describe('the limits', () => {
-  test('watch a takeover for longer than it may last, and end before the timer would undo it', () => {
+  test('let a takeover be watched for longer than it may last, and end before the timer would undo it', () => {
     const limits = drillLimits(8400, 20_000)
     expect(limits.takeoverMs).toBeGreaterThan(8400)
     expect(limits.undoAfterMs).toBeGreaterThan(limits.takeoverMs)
@@ -237,7 +237,7 @@ describe('the limits', () => {
     expect(drillLimits(500, 20_000, { lastsMs: 9000 }).takeoverMs).toBeGreaterThan(9000)
   })
 
-  test('wait for minutes where a server boots, and for none where it does not', () => {
+  test('allow minutes where a server boots, and none where it does not', () => {
     expect(drillLimits(500, 1000, { boots: true }).bootMs).toBeGreaterThan(120_000)
     expect(drillLimits(500, 1000).bootMs).toBe(0)
   })

@@ -5,7 +5,7 @@ import { restorationFindings } from '../../../src/domain/failover/restoration.ts
 const ABOUT = { drill: 'haproxy-stop', vip: '192.0.2.200', from: 'srv-1' } as DrillCase
 const state = (server: string) => ({ server, units: { haproxy: 'active' }, holds: [], residue: [] })
 
-test('whatever is not as it was before comes with what to do about it', () => {
+test('everything that is not as before is reported with its fix', () => {
   const record = { samples: [], before: [state('srv-1'), state('srv-2')], after: [{ ...state('srv-1'), units: { haproxy: 'failed' } }] }
   const texts = (holders: readonly string[]) => restorationFindings(ABOUT, record, holders).map(({ text }) => text)
   expect(texts([])).toEqual([

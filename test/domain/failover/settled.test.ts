@@ -51,7 +51,7 @@ describe('the baseline', () => {
     expect(problems).toEqual([`1 of 11 probes of ${VIP} failed before anything was disturbed: ECONNREFUSED`])
   })
 
-  test('is bad without a holder, with two, and with another one', () => {
+  test('is bad without a holder, with two holders, and with another holder', () => {
     expect(baselineProblems(about, seen(1000, {}), 1000)[0]).toContain('is on no server')
     expect(baselineProblems(about, seen(1000, { 'srv-1': [0, 9999], 'srv-2': [0, 9999] }), 1000)[0]).toContain('is on srv-1 and srv-2')
     expect(baselineProblems(about, seen(1000, { 'srv-2': [0, 9999] }), 1000)[0]).toContain('is on srv-2')
@@ -82,7 +82,7 @@ describe('a takeover has settled', () => {
     expect(takeoverIsSettled(about, seen(5000, { 'srv-2': [0, 9999] }), 5000)).toBe(false)
   })
 
-  test('not on the word of a server that has fallen silent', () => {
+  test('not by the samples of a server that has fallen silent', () => {
     expect(takeoverIsSettled(about, moved(1900), 3000)).toBe(false)
   })
 
@@ -126,7 +126,7 @@ describe('a drill that goes from holder to holder', () => {
   const each = { ...about, servers: ['srv-1', 'srv-2', 'srv-3'], onEach: true }
   const second = [...seen(4000, { 'srv-2': [0, 9999] }), mark('disturbed', 300), mark('disturbed', 2000, 'srv-2')]
 
-  test('goes on at whoever has the address now, unless that one was disturbed before or it is not one', () => {
+  test('goes on at the present holder, unless it was disturbed before or there is not exactly one', () => {
     expect(nextToDisturb(each, seen(1000, { 'srv-2': [0, 9999] }), 1000)).toBe('srv-2')
     expect(nextToDisturb(each, second, 4000)).toBeUndefined()
     expect(nextToDisturb(each, seen(1000, { 'srv-1': [0, 9999], 'srv-2': [0, 9999] }), 1000)).toBeUndefined()
@@ -141,7 +141,7 @@ describe('a drill that goes from holder to holder', () => {
 describe('a second fault', () => {
   const quiet = [...seen(3000, { 'srv-1': [0, 9999] }), mark('disturbed', 300)]
 
-  test('is none while the others are well', () => {
+  test('is not reported while the others are healthy', () => {
     expect(secondFaults(quiet, about.servers, 3000)).toEqual([])
   })
 
@@ -154,7 +154,7 @@ describe('a second fault', () => {
     expect(secondFaults([...quiet, { ...word, server: 'srv-1' }], about.servers, 3000)).toEqual([])
   })
 
-  test('is a silence of some seconds, not a moment without a connection', () => {
+  test('is reported after a silence of some seconds, and not after a moment without a connection', () => {
     const lost: Sample = { kind: 'holder', server: 'srv-2', atMs: 3100, reachable: false, holds: [], units: {} }
     expect(secondFaults([...quiet, lost], about.servers, 4000)).toEqual([])
     expect(secondFaults([...quiet, lost], about.servers, 8200)).toEqual(['srv-2 stopped reporting, although it was not disturbed'])

@@ -30,7 +30,7 @@ describe('an outage', () => {
     expect(outageOf(probes(text))).toBe(ms)
   })
 
-  test('counts in the window in which its first probe failed, and runs on past its end', () => {
+  test('counts in the window in which its first probe failed, also beyond the end of that window', () => {
     const samples = probes('0 20! 40! 60 80! 100')
     expect(outageOf(samples, { fromMs: 0, toMs: 40 })).toBe(60)
     expect(outageOf(samples, { fromMs: 40, toMs: 200 })).toBe(40)
@@ -40,11 +40,11 @@ describe('an outage', () => {
     expect(outageOf(probes('40 0 20!'))).toBe(40)
   })
 
-  test('is one of each place that probes came from: where one still answers, the other does not', () => {
+  test('is measured for each place that probes came from, although another place still gets answers', () => {
     expect(outageOf([...probes('0 20! 40! 60'), ...probes('10 30 50', 'srv-3')])).toBe(60)
   })
 
-  test('without a probe is none', () => {
+  test('is 0 without a probe', () => {
     expect(outageOf([])).toBe(0)
   })
 })
@@ -65,7 +65,7 @@ describe('holding', () => {
     expect(holdIntervals(cut, VIP)).toHaveLength(2)
   })
 
-  test('of another address is not holding', () => {
+  test('does not count for another address', () => {
     expect(holdIntervals([{ ...holder('srv-1', 0, true), holds: ['198.51.100.20'] }], VIP)).toEqual([])
   })
 })
@@ -73,11 +73,11 @@ describe('holding', () => {
 describe('holders at the same time', () => {
   const interval = (server: string, fromMs: number, toMs: number) => ({ server, fromMs, toMs })
 
-  test('are one where the address moves without an overlap', () => {
+  test('are one server where the address moves without an overlap', () => {
     expect(holdersOverlap([interval('srv-1', 0, 100), interval('srv-2', 101, 200)])).toEqual({ most: 1, longestMs: 0 })
   })
 
-  test('are two for as long as both have it', () => {
+  test('are two servers as long as both have it', () => {
     expect(holdersOverlap([interval('srv-1', 0, 500), interval('srv-2', 100, 900)])).toEqual({ most: 2, longestMs: 400, lastMs: 500 })
   })
 
@@ -86,18 +86,18 @@ describe('holders at the same time', () => {
     expect(holdersOverlap(three)).toEqual({ most: 3, longestMs: 1900, lastMs: 2900 })
   })
 
-  test('are none where nobody has it', () => {
+  test('are no server where nobody has it', () => {
     expect(holdersOverlap([])).toEqual({ most: 0, longestMs: 0 })
   })
 })
 
 describe('samples on one axis', () => {
-  test('stand where the server took them, by the one that travelled fastest', () => {
+  test("are placed by the server's uptime and the sample that arrived fastest", () => {
     const samples = [holder('srv-1', 1000, true, 50_000), holder('srv-1', 1900, true, 50_100), holder('srv-1', 1901, true, 50_200)]
     expect(alignHolders(samples).map(sample => sample.atMs)).toEqual([1000, 1100, 1200])
   })
 
-  test('are cut where the uptime begins anew', () => {
+  test('are split where the uptime starts again', () => {
     const samples = [
       holder('srv-1', 1000, true, 50_000),
       lost('srv-1', 1500),
@@ -111,7 +111,7 @@ describe('samples on one axis', () => {
 describe('who holds an address now', () => {
   const samples = [holder('srv-1', 0, true), holder('srv-1', 900, false), holder('srv-2', 950, true), lost('srv-3', 800)]
 
-  test('is what each server said last', () => {
+  test("is judged by each server's last sample", () => {
     expect(holdersAt(samples, VIP, ['srv-1', 'srv-2'], 1000)).toEqual({ holders: ['srv-2'], silent: [] })
     expect(holdersAt(samples, VIP, ['srv-1', 'srv-2'], 500)).toEqual({ holders: ['srv-1'], silent: ['srv-2'] })
   })

@@ -26,7 +26,7 @@ describe.each([
     expect(isBlocked(chains, packet)).toBe(expected)
   })
 
-  test('that VRRP goes out is certain, so that nobody has to try', () => {
+  test('VRRP certainly goes out, so that it need not be tried', () => {
     expect(passesSurely(chains, OUT)).toBe(true)
     expect(passesSurely(chains, vrrp('192.0.2.13'))).toBe(false)
   })
@@ -98,7 +98,7 @@ describe('firewalld', () => {
     expect(isBlocked(chains, packet)).toBe(expected)
   })
 
-  test('whose rules cannot be read is not taken for one that has none', () => {
+  test('whose rules cannot be read is not taken for one without rules', () => {
     const none = { ufw: undefined, netfilterPersistent: false, ufwRules: [], iptables: undefined }
     for (const nft of [undefined, '']) expect(chainsOf({ ...none, firewalld: true, nft })).toBeUndefined()
     expect(chainsOf({ ...none, firewalld: false, nft: undefined })).toEqual([])
@@ -160,13 +160,13 @@ describe('rules of nftables', () => {
     expect(isBlocked(parseNftRuleset(ruleset(expr)) ?? [], vrrp('192.0.2.11'))).toBe(expected)
   })
 
-  test('an answer that was cut off is no ruleset', () => {
+  test('an answer that was cut off gives no ruleset', () => {
     expect(parseNftRuleset(ruleset([accept]).slice(0, -10))).toBeUndefined()
     expect(parseNftRuleset('{}')).toBeUndefined()
   })
 })
 
-test("the tables that iptables keeps in nftables are judged by iptables' own words, others besides", () => {
+test("the tables that iptables keeps in nftables are judged by iptables' output, other tables by nft's", () => {
   const nft = JSON.stringify({
     nftables: [
       { chain: { family: 'ip', table: 'filter', name: 'INPUT', type: 'filter', hook: 'input', prio: 0, policy: 'drop' } },
@@ -180,7 +180,7 @@ test("the tables that iptables keeps in nftables are judged by iptables' own wor
   expect(chainsOf({ ...more, nft: undefined, iptables: undefined })).toEqual([])
 })
 
-test('a table that was cut off is not judged: the rule that lets everything in may be missing', () => {
+test('a table that was cut off is not judged: the rule that accepts everything may be missing', () => {
   const more = { ufw: undefined, firewalld: false, netfilterPersistent: false, ufwRules: [], nft: undefined }
   expect(chainsOf({ ...more, iptables: '*filter\n:INPUT DROP [0:0]\n-A INPUT -p icmp -j ACCE' })).toBeUndefined()
   expect(chainsOf({ ...more, iptables: '*filter\n:INPUT DROP [0:0]\nCOMMIT\n*nat\n:PREROUTING ACC' })).toHaveLength(1)

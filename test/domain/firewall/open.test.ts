@@ -97,7 +97,7 @@ describe.each([
     },
   ],
 ] as const)('%s', (_, shut, rule, open) => {
-  test('exactly what is missing is let through, by a script that sh takes', () => {
+  test('exactly what is missing is let through, by a script that is valid shell', () => {
     const { titles, script, isOpen } = opened(shut)
     expect(titles).toEqual(['VRRP from 192.0.2.13', 'TCP to port 80'])
     expect(doneBy(script)).toContain(rule)
@@ -106,12 +106,12 @@ describe.each([
     expect(() => execFileSync('sh', ['-n'], { input: script })).not.toThrow()
   })
 
-  test('once it is open, the same is wanted and nothing is missing', () => {
+  test('once it is open, the same rules are wanted and nothing is missing', () => {
     expect(opened(open)).toEqual({ ...opened(shut), isOpen: true })
   })
 })
 
-test('rules that nothing loads again at boot come back with a unit; ufw keeps its own', () => {
+test('rules that nothing else loads at boot are loaded by a unit; ufw keeps its own', () => {
   expect(opened(NFT).unit).toContain('ReloadPropagatedFrom=nftables.service')
   expect(opened(UFW).unit).toBeUndefined()
   expect(opened({ ...NFT, nft: ownNft() }).isOpen).toBe(false)
@@ -134,7 +134,7 @@ test.for<[string, ObservedFirewall, RegExp]>([
   expect(openingFor(firewall, NEEDS)).toMatchObject({ kind: 'impossible', why: expect.stringMatching(why) as unknown })
 })
 
-test('where all of it passes there is nothing to open', () => {
+test('where everything passes there is nothing to open', () => {
   expect(openingFor(NO_FIREWALL, NEEDS)).toEqual({ kind: 'none' })
   expect(openingFor(NFT, [from('192.0.2.11')])).toEqual({ kind: 'none' })
 })

@@ -89,7 +89,7 @@ describe('the check of fast', () => {
     expect(asked()).toBe(CHECK_ASKS)
   })
 
-  test('asks but once where keepalived has just started', async () => {
+  test('asks only once where keepalived has just started', async () => {
     const { asked } = await listen(answer)
     const script = join(folder, 'young.sh')
     writeFileSync(script, 'sh "$1"; exit $?\n')
@@ -99,7 +99,7 @@ describe('the check of fast', () => {
     expect(asked()).toBe(CHECK_ASKS + 1)
   })
 
-  test('asks once when told to', async () => {
+  test('asks once with "once"', async () => {
     const { asked } = await listen(answer)
     expect((await run(fast, 'once')).code).toBe(0)
     expect(asked()).toBe(1)
@@ -110,13 +110,13 @@ describe('the check of fast', () => {
     expect((await run(fast)).code).toBe(1)
   })
 
-  test('puts no question to a worker through a master that is asleep: HAProxy 2.2 would never let go of it', async () => {
+  test('asks no worker through a master that is asleep: HAProxy 2.2 would never close that connection', async () => {
     const { asked } = await listen(answer, () => undefined)
     expect((await run(fast)).code).toBe(1)
     expect(asked()).toBe(0)
   })
 
-  test('waits for a HAProxy that waits for a CPU, and repeats the verdict before where it gets none', async () => {
+  test('waits for a HAProxy that waits for a CPU, and repeats the last verdict where it gets none', async () => {
     await listen(() => undefined)
     const busy = spawn('sh', ['-c', 'while :; do :; done'])
     play('pidof', `echo ${busy.pid}`)
@@ -129,7 +129,7 @@ describe('the check of fast', () => {
     }
   })
 
-  test('fails a HAProxy that is stopped or asleep over a question', async () => {
+  test('fails for a HAProxy that is stopped or asleep during a question', async () => {
     await listen(() => undefined)
     const asleep = spawn('sleep', ['30'])
     play('pidof', `echo ${asleep.pid}`)
@@ -142,7 +142,7 @@ describe('the check of fast', () => {
     }
   })
 
-  test('puts a question again that a reload has swallowed', async () => {
+  test('repeats a question that was lost by a reload', async () => {
     const { asked } = await listen((socket, number) => {
       if (number > 1) answer(socket)
     })
@@ -173,18 +173,18 @@ describe('the check of fast', () => {
     expect(asked()).toBe(2)
   })
 
-  test('passes while systemd says that HAProxy reloads: the master reads its configuration, the workers serve', async () => {
+  test('passes while systemd says that HAProxy reloads: the master reads its configuration, and the workers serve', async () => {
     await listen(() => undefined)
     play('systemctl', 'echo reloading')
     expect((await run(fast)).code).toBe(0)
   })
 
-  test('takes no answer of the master alone for that of a worker', async () => {
+  test("does not take the master's own answer for that of a worker", async () => {
     await listen(socket => socket.end("Can't find the target CLI!\n"))
     expect((await run(fast, 'once')).code).toBe(1)
   })
 
-  test('fails where systemd has said that haproxy is down and it stays so, asking nobody; asked once, it asks', async () => {
+  test('fails without asking where systemd has said that haproxy is down and it stays down; with "once" it asks', async () => {
     const { asked } = await listen(answer)
     writeFileSync(join(folder, 'haproxy_down'), '1\n')
     expect((await run(fast)).code).toBe(1)
@@ -192,7 +192,7 @@ describe('the check of fast', () => {
     expect((await run(fast, 'once')).code).toBe(0)
   })
 
-  test('waits for a haproxy that systemd restarts: the first question may be refused, the word comes, then it is asked', async () => {
+  test('waits for a haproxy that systemd restarts, also where the first question is refused before systemd says so', async () => {
     const { asked } = await listen((socket, number) => {
       if (number === 1) {
         writeFileSync(join(folder, 'haproxy_down'), '1\n')
@@ -220,7 +220,7 @@ describe('the check of fast', () => {
     expect((await run(fast)).code).toBe(0)
   })
 
-  test('ends on SIGTERM in the middle of a question, and repeats the verdict before: a busy server is no hung HAProxy', async () => {
+  test('ends on SIGTERM during a question, and repeats the last verdict: a busy server is no hung HAProxy', async () => {
     await listen(() => running?.kill('SIGTERM'))
     expect((await run(fast)).code).toBe(0)
     writeFileSync(join(folder, '.check_failed'), '')
@@ -228,7 +228,7 @@ describe('the check of fast', () => {
     expect((await run(fast, 'once')).code).toBe(1)
   })
 
-  test('remembers a failure until HAProxy has answered a whole run', async () => {
+  test('keeps a failure until HAProxy has answered a whole run', async () => {
     let hung = true
     await listen(socket => {
       if (!hung) answer(socket)
@@ -249,7 +249,7 @@ describe('the check of fast', () => {
 describe("the article's check", () => {
   const classic = renderCheckScript(classicWith())
 
-  test('passes while a haproxy process is there, however many', async () => {
+  test('passes while there is at least one haproxy process', async () => {
     play('pidof', 'echo 17 18')
     expect((await run(classic)).code).toBe(0)
   })

@@ -48,7 +48,7 @@ describe('haproxy.cfg', () => {
     expect(linesOf(haproxy, 'defaults')).toContain('timeout connect 5s')
   })
 
-  test('has no global maxconn of its own: above the limit on open files it would not start', () => {
+  test('has no global maxconn of its own: above the limit on open files haproxy would not start', () => {
     expect(linesOf({ frontends: [frontend] }, 'global').filter(l => l.startsWith('maxconn'))).toEqual([])
   })
 

@@ -8,7 +8,7 @@ const bound = (...bind: readonly string[]) => {
   return clusterIssues(clusterWith({}, { haproxy: { ...HAPROXY, frontends: [{ ...web, bind }] } })).warnings
 }
 
-test('a port that is bound to another address than the virtual one is told: the probe would find nobody', () => {
+test('a port that is bound only to another address than the virtual one is reported: the probe would get no answer', () => {
   expect(bound('192.0.2.55:80')).toEqual([
     {
       path: 'haproxy.frontends',

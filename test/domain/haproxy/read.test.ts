@@ -48,7 +48,7 @@ describe('a bind address', () => {
     expect(parseBindAddress(text)).toEqual({ address, port })
   })
 
-  test.for(['/run/x.sock', 'unix@/run/x.sock', 'fd@3', ':0', 'abns@x'])('%s is none', text => {
+  test.for(['/run/x.sock', 'unix@/run/x.sock', 'fd@3', ':0', 'abns@x'])('%s gives none', text => {
     expect(parseBindAddress(text)).toBeUndefined()
   })
 })

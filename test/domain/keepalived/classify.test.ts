@@ -87,7 +87,7 @@ describe('the class of a change', () => {
     expect(classifyKeepalivedChange(rendered(PASS, CLASSIC), rendered()).class).toBe('outage')
   })
 
-  test('is not touched by another name for the same instance', () => {
+  test('does not depend on the name of an instance', () => {
     expect(classifyKeepalivedChange(rendered(), rendered().replace('vrrp_instance VRRP1', 'vrrp_instance WEB')).class).toBe('local')
   })
 
@@ -101,7 +101,7 @@ test('a reason never shows a password', () => {
   expect(JSON.stringify(change)).not.toContain('pass1234')
 })
 
-test('only an outage costs time: the dead-master time of the new file', () => {
+test('only an outage interrupts the service, for the dead-master time of the new file', () => {
   const before = rendered({ unicast_peer: false })
   expect(outageMsOf(classifyKeepalivedChange(before, rendered()), rendered())).toBe(602)
   expect(outageMsOf(classifyKeepalivedChange(rendered(), rendered({ nopreempt: true })), rendered())).toBe(0)

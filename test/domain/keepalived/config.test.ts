@@ -64,13 +64,13 @@ describe('fast', () => {
     expect(render(clusterWith({ unicast_peer: false }))).not.toContain('vrrp_check_unicast_src')
   })
 
-  test('spells track files as keepalived 2.0 does where that runs', () => {
+  test('names track files as keepalived 2.0 does where that runs', () => {
     expect(render(clusterWith(), 'srv-1', '1:2.0.19-2ubuntu0.2')).toContain('\nvrrp_track_file drain {')
     expect(render(clusterWith(), 'srv-1', '1:2.1.5-0.2')).toContain('\ntrack_file drain {')
   })
 })
 
-test('instances of both versions each name their own', () => {
+test('instances of both VRRP versions each name their own version', () => {
   const vrrp_instances = [
     { name: 'A', virtual_router_id: 1, virtual_ipaddress: ['192.0.2.200/24'], version: 2 as const },
     { name: 'B', virtual_router_id: 2, virtual_ipaddress: ['192.0.2.201/24'] },
@@ -79,23 +79,23 @@ test('instances of both versions each name their own', () => {
   expect(conf.nodes.filter(n => n.words[0] === 'vrrp_instance').map(n => valueOf(n, 'version'))).toEqual(['2', '3'])
 })
 
-test('times are written with the digits they need', () => {
+test('times are written without needless digits', () => {
   expect(valueOf(instanceOf(render(clusterWith())), 'advert_int')).toBe('0.2')
   expect(valueOf(instanceOf(render(classicWith())), 'advert_int')).toBe('1')
 })
 
-describe('what keepalived would misread', () => {
+describe('a value that keepalived would misread', () => {
   const passOf = (pass: string) => {
     const authentication = { auth_type: 'PASS', auth_pass: { env: 'X' } } as const
     const cluster = buildCluster(inventoryWith({ authentication }, { profile: 'classic' }), { authPass: () => new Secret(pass) })
     return valueOf(child(instanceOf(render(cluster)), 'authentication'), 'auth_pass')
   }
 
-  test.for(['', 'a b', 'a#b', 'a!b', 'a"b', 'a{b', '@a', 'a\nb', 'a$b', 'ä'])('is no word: %j', text => {
+  test.for(['', 'a b', 'a#b', 'a!b', 'a"b', 'a{b', '@a', 'a\nb', 'a$b', 'ä'])('is refused: %j', text => {
     expect(isKeepalivedWord(text)).toBe(false)
   })
 
-  test('a password is written as keepalived uses it: its first 8 characters', () => {
+  test('of a password only the first 8 characters are written, which keepalived uses', () => {
     expect(passOf('pass1234')).toBe('pass1234')
     expect(passOf('pass12345')).toBe('pass1234')
   })
@@ -112,14 +112,14 @@ describe('what keepalived would misread', () => {
     expect(pass !== '' && `${error.message} ${error.why.join()} ${error.fix}`.includes(pass)).toBe(false)
   })
 
-  test('a fraction of a second for a keepalived that ignores it', () => {
+  test('a fraction of a second is refused for a keepalived that ignores it', () => {
     const cluster = clusterWith({}, { vrrp_script: { interval: 0.5 } })
     expect(() => render(cluster)).toThrow('srv-1: vrrp_script.interval is 0.5 s, and keepalived 2.2.7 takes whole seconds only')
     expect(valueOf(blockOf(render(cluster, 'srv-1', '1:2.3.3-1'), 'vrrp_script'), 'interval')).toBe('0.5')
   })
 })
 
-test('only single blanks stand between words, and the file ends with a line feed', () => {
+test('words are separated by single blanks, and the file ends with a line feed', () => {
   for (const text of [render(clusterWith()), render(classicWith())]) {
     expect(text).not.toMatch(/\S {2,}\S|\t|[ \t]\n/)
     expect(text.endsWith('}\n')).toBe(true)

@@ -47,7 +47,7 @@ function renderedAgain(imported: ImportedConf, names: readonly string[]): Readon
   )
 }
 
-test.for(readdirSync(rendered))('what hactl wrote for %s is imported as what would write it again, to the byte', inventory => {
+test.for(readdirSync(rendered))('what hactl wrote for %s is imported as an inventory that writes the same bytes', inventory => {
   const names = readdirSync(join(rendered, inventory)).toSorted()
   const confs = new Map(names.map(name => [name, readFileSync(join(rendered, inventory, name, 'keepalived.conf'), 'utf8')]))
   const imported = importConfs(confs)
@@ -96,7 +96,7 @@ describe('a file written by hand', () => {
     ['srv-2', byHand(100)],
   ])
 
-  test('gives every value that an inventory has a word for', () => {
+  test('gives every value that an inventory can express', () => {
     const imported = importConfs(confs)
     expect(imported).toMatchObject({
       profile: 'classic',
@@ -133,7 +133,7 @@ describe('a file written by hand', () => {
     ])
   })
 
-  test('is replaced by one to which the servers can be changed one by one', () => {
+  test('is replaced by one that can be rolled out one server after the other', () => {
     const again = renderedAgain(importConfs(confs), ['srv-1', 'srv-2'])
     for (const [server, text] of confs) expect(classifyKeepalivedChange(text, again.get(server) ?? '').class).toBe('local')
   })
@@ -150,7 +150,7 @@ test.for([
   expect(notes).toContain(note)
 })
 
-test('an included file is told as not read', () => {
+test('an included file is reported as not read', () => {
   const { notes } = importConfs(new Map([['srv-1', `include /etc/keepalived/conf.d/*.conf\n${byHand(101)}`]]))
   expect(notes).toContain('srv-1: keepalived.conf line 1: /etc/keepalived/conf.d/*.conf is included, and was not read')
 })
@@ -164,25 +164,25 @@ describe('servers that disagree', () => {
       ]),
     ).notes
 
-  test('are told, and the first one is taken', () => {
+  test('are reported, and the first one is used', () => {
     const second = byHand(100).replace('virtual_router_id 66', 'virtual_router_id 67')
     expect(notesOf(byHand(101), second)).toContain(
       'vrrp_instance VI_1: virtual_router_id is 66 on srv-1, 67 on srv-2: that of srv-1 was taken',
     )
   })
 
-  test('about the password are told without it', () => {
+  test('about the password are reported without it', () => {
     const notes = notesOf(byHand(101), byHand(100).replace('pass1234', 'other123')).join()
     expect(notes).toContain("the servers have different passwords and refuse each other's adverts")
     expect(notes).not.toMatch(/pass1234|other123/)
   })
 
-  test('about who has the instance at all are told', () => {
+  test('about which of them has the instance are reported', () => {
     const second = byHand(100).replace('VI_1', 'VI_2')
     expect(notesOf(byHand(101), second)).toContain('vrrp_instance VI_1 runs on srv-1 only: hactl puts every instance on every server')
   })
 
-  test('about the master are told: the state is a hint, the priority decides', () => {
+  test('about the master are reported: the state is a hint, the priority decides', () => {
     expect(notesOf(byHand(100, 'MASTER'), byHand(150))).toContain(
       'vrrp_instance VI_1: srv-1 has state MASTER, but not the highest priority: hactl uses the priority',
     )
@@ -193,7 +193,7 @@ describe('unicast', () => {
   const unicast = (own: number, ...peers: readonly number[]) =>
     byHand(100 + own, 'BACKUP', `unicast_src_ip 192.0.2.${own}\nunicast_peer {\n${peers.map(peer => `192.0.2.${peer}`).join('\n')}\n}`)
 
-  test('between all is true, with the addresses that they come from', () => {
+  test('between all servers is true, with their source addresses', () => {
     const { instances, notes } = importConfs(
       new Map([
         ['srv-1', unicast(11, 12, 13)],
@@ -208,7 +208,7 @@ describe('unicast', () => {
     expect(notes.join()).not.toContain('adverts')
   })
 
-  test('that leaves somebody out is told', () => {
+  test('that leaves a server out is reported', () => {
     const { notes } = importConfs(
       new Map([
         ['srv-1', unicast(11, 12)],
@@ -219,7 +219,7 @@ describe('unicast', () => {
     expect(notes).toContain('vrrp_instance VI_1: srv-1 does not send adverts to 192.0.2.13: with hactl each server sends to all others')
   })
 
-  test('without source addresses names all that are named', () => {
+  test('without source addresses has all addresses that the files name', () => {
     const peersOnly = (priority: number, peer: number) => byHand(priority, 'BACKUP', `unicast_peer {\n192.0.2.${peer}\n}`)
     const { instances, notes } = importConfs(
       new Map([

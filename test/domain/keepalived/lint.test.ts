@@ -55,7 +55,7 @@ describe("the article's keepalived.conf", () => {
     expect(errorsOf(ARTICLE)).toEqual([])
   })
 
-  test('is warned of, each with its line and what to do', () => {
+  test('gives warnings, each with its line and its fix', () => {
     const { warnings } = lintKeepalivedConf(ARTICLE)
     expect(warnings.map(w => w.path)).toEqual([
       'global_defs.notification_email',
@@ -190,7 +190,7 @@ test.each([
   expect([...errorsOf(text), ...warningsOf(text)].join('\n')).not.toContain(message)
 })
 
-test('the folder of track files that hactl itself makes at boot is no matter, nor are its offsets where nobody preempts', () => {
+test('the folder of track files that hactl itself makes at boot is accepted, and so are its offsets where no server preempts', () => {
   for (const cluster of [clusterWith(), clusterWith({ nopreempt: true })])
     expect(warningsOf(renderKeepalivedConf(cluster, 'srv-1', factsOfServer(cluster, 'srv-1')))).toEqual([])
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { child, listOf, parseKeepalivedConf, valueOf } from '../../../src/domain/keepalived/parse.ts'
 
 describe('keepalived.conf as a tree', () => {
-  test('keeps words, blocks and the lines they stand on', () => {
+  test('keeps words, blocks and their line numbers', () => {
     const { nodes, problems } = parseKeepalivedConf('global_defs {\n  router_id lb\n}\nvrrp_instance VRRP1 {\n  priority 100\n}\n')
     expect(problems).toEqual([])
     expect(nodes).toEqual([
@@ -27,7 +27,7 @@ describe('keepalived.conf as a tree', () => {
     ])
   })
 
-  test('takes a brace on a line of its own, and several blocks on one line', () => {
+  test('accepts a brace on a line of its own, and several blocks on one line', () => {
     const { nodes, problems } = parseKeepalivedConf('vrrp_instance A\n{\n virtual_ipaddress { 192.0.2.200 }\n}\n')
     expect(problems).toEqual([])
     expect(nodes).toHaveLength(1)

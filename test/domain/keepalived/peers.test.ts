@@ -14,13 +14,13 @@ test('a server that joins is unknown to peers that still have the old list', () 
   expect(instancesUnknownTo(conf(three, 'srv-1'), conf(three, 'srv-3'))).toEqual([])
 })
 
-test('a file that is missing, cannot be read, or has another router knows nobody', () => {
+test('a file that is missing, cannot be read, or has another router has no peers', () => {
   expect(instancesUnknownTo('', conf(three, 'srv-3'))).toEqual(['VRRP1'])
   expect(instancesUnknownTo('include other.conf\n', conf(three, 'srv-3'))).toEqual(['VRRP1'])
   expect(instancesUnknownTo(conf(clusterWith({ virtual_router_id: 67 }), 'srv-1'), conf(three, 'srv-3'))).toEqual(['VRRP1'])
 })
 
-test('where adverts are multicast everybody hears everybody', () => {
+test('with multicast adverts every server hears every other', () => {
   expect(instancesUnknownTo(conf(classicWith(), 'srv-1'), conf(classicWith(), 'srv-3'))).toEqual([])
 })
 
@@ -35,20 +35,20 @@ test.for([
   expect(found).toEqual(reason === undefined ? [] : [`VRRP1: ${reason}`])
 })
 
-test('profiles refuse each other for all that differs, and version 2 for its interval alone', () => {
+test('profiles refuse each other for every difference, and version 2 for its interval alone', () => {
   expect(refusalsBetween(conf(three, 'srv-1'), conf(classicWith(), 'srv-2')).join()).toMatch(/VRRP version.*unicast on one side only/)
   expect(refusalsBetween(conf(classicWith(), 'srv-1'), conf(classicWith({ advert_int: 2 }), 'srv-2'))).toEqual([
     'VRRP1: a different advert_int',
   ])
 })
 
-test('nobody is refused by who shares nothing, or whose file cannot be read in full', () => {
+test('a server without shared instances, or whose file cannot be read in full, refuses no other', () => {
   expect(refusalsBetween(conf(three, 'srv-1'), 'include other.conf\n')).toEqual([])
   const apart = clusterWith({ virtual_router_id: 67, virtual_ipaddress: ['192.0.2.201/24'] })
   expect(refusalsBetween(conf(three, 'srv-1'), conf(apart, 'srv-2'))).toEqual([])
 })
 
-test('a peer list that leaves one of the two out cuts them apart, from either side', () => {
+test('a peer list without one of the two separates them, on either side', () => {
   expect(refusalsBetween(conf(three, 'srv-1'), conf(two, 'srv-1'))).toEqual(['VRRP1: it is not a unicast_peer'])
   expect(refusalsBetween(conf(two, 'srv-1'), conf(three, 'srv-3'))).toEqual(['VRRP1: it is not a unicast_peer'])
   expect(refusalsBetween(conf(three, 'srv-3'), conf(two, 'srv-1'))).toEqual(['VRRP1: it is not a unicast_peer'])

@@ -82,7 +82,7 @@ describe('before a deploy', () => {
     expect(told(judged(nodes()))).toEqual(expected)
   })
 
-  test('every reason on every server is in one table, checks in one order, each failure with what would put it right', () => {
+  test('every reason on every server is in one table, checks in one order, each failure with its fix', () => {
     const rows = rowsOf(judged(withSecond({ listeners: [nginx], firewall: { ...NO_FIREWALL, iptables: drop } }, { freeVarKiB: 1 })))
     expect(new Set(rows.map(row => row.server)).size).toBe(3)
     const failures = rows.filter(row => row.verdict === 'failed')
@@ -116,7 +116,7 @@ describe('what would open a firewall', () => {
     expect(fixOf(firewall)).toMatch(expected)
   })
 
-  test('a cluster that works is only warned', () => {
+  test('a cluster that works gets warnings only', () => {
     const nodes = withSecond({ firewall: { ...NO_FIREWALL, iptables: drop } }).map(node => ({
       ...node,
       services: { ...node.services, keepalived: { ...node.services.keepalived, active: 'active' } },
@@ -139,7 +139,7 @@ describe('on the wire', () => {
     return { silent: isAnyPeerSilent(reports, new Map()), findings: wireFindings(loaded.cluster, nodes, facts(), reports, new Map()) }
   }
 
-  test('each server listens for the others on the interface of the address, and tries to send only past a filter', () => {
+  test('each server listens for the others on the interface of the address, and tries to send only where it has a filter', () => {
     expect(report('srv-2').link).toEqual({
       interface: 'eth0',
       address: '192.0.2.12',
@@ -154,7 +154,7 @@ describe('on the wire', () => {
     expect(wireLinksOf(loaded.cluster, behind, facts(), NAMES)[0]?.mayRefuse).toBe(true)
   })
 
-  test('everybody hears everybody: nothing to tell', () => {
+  test('nothing is reported where all servers hear each other', () => {
     expect(heard()).toMatchObject({ silent: false })
     expect(told(heard().findings)).toEqual([])
   })
@@ -187,12 +187,12 @@ describe('on the wire', () => {
     expect(failures[0]?.fix).toMatch(fix)
   })
 
-  test('its own filter does not send', () => {
+  test('a filter that does not let VRRP out is reported', () => {
     const { findings } = heard({ refused: { '192.0.2.13': 'Operation not permitted' } })
     expect(findings.find(one => one.verdict === 'failed')?.found).toMatch(/does not let VRRP .* out to srv-3/)
   })
 
-  test("what the firewall's rules have told already is no second error", () => {
+  test("what the firewall's rules have shown already is no second error", () => {
     const reports = new Map(NAMES.map(name => [name, [report(name, name === 'srv-2' ? { passed: ['192.0.2.13'] } : {})]]))
     const findings = wireFindings(loaded.cluster, fine(), facts(), reports, new Map([['srv-2', 'told']]))
     expect(isAnyPeerSilent(reports, new Map([['srv-2', 'told']]))).toBe(false)
@@ -207,13 +207,13 @@ describe('on the wire', () => {
     expect(told(heard({ routers }).findings)).toEqual(expected)
   })
 
-  test('a number that nobody uses is named; with a server left out it is only a doubt', () => {
+  test('an unused number is named; with a server left out it is only a doubt', () => {
     const routers = [66, 67].map(virtualRouterId => ({ address: '192.0.2.77', virtualRouterId }))
     expect(heard({ routers }).findings.find(one => one.verdict === 'failed')?.fix).toMatch(/such as 68/)
     expect(told(heard({ routers }, fine().slice(0, 2)).findings)).toEqual(['srv-2 router id warning'])
   })
 
-  test('where perl did not run nothing is claimed', () => {
+  test('nothing is reported where perl did not run', () => {
     const reports = new Map(NAMES.map(name => [name, [undefined]]))
     expect(told(wireFindings(loaded.cluster, fine().slice(0, 1), facts(), reports, new Map()))).toEqual([
       'srv-1 vrrp unknown',

@@ -16,7 +16,7 @@ describe('no errors', () => {
     expect(warnings.map(w => w.path)).toEqual(['vrrp_instances[0].priority', 'vrrp_instances[0].authentication'])
   })
 
-  test('nor warnings for fast as it comes', () => {
+  test('and no warnings for fast with its defaults', () => {
     expect(clusterIssues(clusterWith())).toEqual({ errors: [], warnings: [] })
   })
 })
@@ -71,7 +71,7 @@ describe('a warning', () => {
     expect(warningsOf(classicWith({ preempt_delay: 20 }, weight(0))).join()).not.toContain('s more')
   })
 
-  test('where fast cannot hand over before it stops, with what that costs', () => {
+  test('where fast cannot hand over before a stop, with the outage of that', () => {
     expect(warningsOf(clusterWith({ nopreempt: true })).join()).toContain('gives the address up before a backup has it')
     expect(warningsOf(clusterWith(priorities(254, 250, 1))).join()).toContain('nothing is handed over')
     expect(warningsOf(clusterWith(priorities(254, 250, 2))).join()).not.toContain('nothing is handed over')
@@ -87,13 +87,13 @@ describe('a warning', () => {
     expect(warningsOf(clusterWith({ advert_int: 0.2 }))).toEqual([])
   })
 
-  test('where anybody on the network may send adverts', () => {
+  test('where any machine on the network may send adverts', () => {
     expect(warningsOf(clusterWith({ unicast_peer: false })).join()).toContain('any machine on the network')
   })
 })
 
 /** The laws of evidence V4 for one weight and distinct priorities, against the election itself. */
-describe('the weight laws', () => {
+describe('the rules for weights', () => {
   const lawHolds = (all: readonly number[], w: number): boolean => {
     const gap = Math.max(...all) - Math.min(...all)
     if (w > 0) return w > gap && Math.max(...all) <= 253

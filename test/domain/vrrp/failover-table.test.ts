@@ -9,7 +9,7 @@ function rowsOf(cluster: ReturnType<typeof clusterWith>, instance = 'VRRP1'): Re
   )
 }
 
-describe('the laws of evidence V4', () => {
+describe('the rules of evidence V4', () => {
   const priorities = (a: number, b: number, c: number) => ({ 'srv-1': a, 'srv-2': b, 'srv-3': c })
 
   test('the article: 100, 99, 98 with weight 5', () => {
@@ -21,7 +21,7 @@ describe('the laws of evidence V4', () => {
     expect(rows).toMatchObject({ '1': '2', '12': '1' })
   })
 
-  test('weight 1: a tie is no failover', () => {
+  test('weight 1: equal priorities give no failover', () => {
     expect(rowsOf(classicWith({}, { vrrp_script: { weight: 1 } }))).toMatchObject({ '1': '1', '12': '1', '13': '1' })
   })
 
@@ -31,7 +31,7 @@ describe('the laws of evidence V4', () => {
     expect(minusTwo.find(r => r.failed.join() === 'srv-1,srv-2')?.note).toContain('srv-1 may keep the address')
   })
 
-  test('150, 100, 50 with weight 60: each single failure is fine, two together are not', () => {
+  test('150, 100, 50 with weight 60: each single failure is covered, two together are not', () => {
     const cluster = classicWith({ priority: priorities(150, 100, 50) }, { vrrp_script: { weight: 60 } })
     expect(rowsOf(cluster)).toMatchObject({ '1': '2', '2': '1', '12': '1' })
     expect(
@@ -46,7 +46,7 @@ describe('the laws of evidence V4', () => {
     expect(failoverTable(cluster)[0]?.note).toContain('stays with whoever holds it: srv-1 or srv-2 or srv-3')
   })
 
-  test('weight 0: nobody holds the address when all have failed', () => {
+  test('weight 0: nobody holds the address when all servers have failed', () => {
     expect(rowsOf(classicWith({}, { vrrp_script: { weight: 0 } }))).toMatchObject({ '1': '2', '12': '3', '123': 'nobody' })
   })
 })

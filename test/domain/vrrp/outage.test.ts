@@ -9,7 +9,7 @@ function boundOf(cluster: ReturnType<typeof clusterWith>, event: string) {
 }
 
 describe('classic', () => {
-  test('a stopped haproxy is outlived in 4.6 s to 7.6 s: 6.5 s and 6.9 s were seen', () => {
+  test('a stopped haproxy costs 4.6 s to 7.6 s: 6.5 s and 6.9 s were seen', () => {
     const { expectedMs, worstMs } = boundOf(classicWith(), 'haproxy-stop')
     expect(expectedMs).toBeGreaterThan(4600)
     expect(worstMs).toBeGreaterThan(7600)
@@ -20,12 +20,12 @@ describe('classic', () => {
     expect(boundOf(classicWith(), 'haproxy-hang')).toMatchObject({ expectedMs: undefined, worstMs: undefined })
   })
 
-  test('preempt_delay comes on top', () => {
+  test('preempt_delay is added', () => {
     const without = boundOf(classicWith(), 'haproxy-stop').worstMs ?? 0
     expect(boundOf(classicWith({ preempt_delay: 20 }), 'haproxy-stop').worstMs).toBe(without + 20_000)
   })
 
-  test('a dead server takes the dead-master time: 3.35 s were seen', () => {
+  test('a dead server costs the dead-master time: 3.35 s were seen', () => {
     const { expectedMs, worstMs } = boundOf(classicWith(), 'server-dead')
     expect(expectedMs).toBeGreaterThan(2500)
     expect(worstMs).toBeGreaterThan(3600)
@@ -44,7 +44,7 @@ describe('fast', () => {
     expect(boundOf(clusterWith(), 'haproxy-stop').expectedMs).toBe(0)
   })
 
-  test('where one instance does not preempt, every planned stop breaks before it makes: one offset is written for all of them', () => {
+  test('where one instance does not preempt, every planned stop interrupts the service: one offset is written for all of them', () => {
     const mixed = clusterWith(
       {},
       {

@@ -38,21 +38,21 @@ describe('the election', () => {
     ...more,
   })
 
-  test('goes to the highest', () => {
+  test('is won by the highest priority', () => {
     expect(ownerOf([server('a', 100), server('b', 105)], 'a').owner).toBe('b')
   })
 
-  test('leaves the address with its holder in a tie: equal adverts are good enough for backups', () => {
+  test('leaves the address with its holder in a tie: backups accept equal adverts', () => {
     expect(ownerOf([server('a', 100), server('b', 100)], 'a')).toEqual({ owner: 'a', tied: [] })
     expect(ownerOf([server('a', 100), server('b', 100)], 'b')).toEqual({ owner: 'b', tied: [] })
   })
 
-  test('of two equals without a holder makes both master, and the higher address stays', () => {
+  test('of two equals without a holder makes both master, and the one with the higher address remains', () => {
     const tied = [server('a', 100, { address: '192.0.2.9' }), server('b', 100, { address: '192.0.2.10' })]
     expect(ownerOf(tied, undefined)).toEqual({ owner: 'b', tied: ['a', 'b'] })
   })
 
-  test('with nopreempt never takes the address from a living holder', () => {
+  test('with nopreempt never takes the address from a running holder', () => {
     const candidates = [server('a', 1), server('b', 254, { nopreempt: true })]
     expect(ownerOf(candidates, 'a').owner).toBe('a')
     expect(ownerOf(candidates, undefined).owner).toBe('b')

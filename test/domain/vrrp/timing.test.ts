@@ -26,7 +26,7 @@ test('a master may have sent its last advert up to one interval before it falls 
   expect(worstMs).toBe(masterDownMs(1000, 99, 2))
 })
 
-test('the check needs fall failures in a row, the first of which may just have been missed', () => {
+test('the check needs "fall" failures in a row, and the failure may begin just after a run', () => {
   const check = { interval: 2, fall: 2, rise: 3, timeout: 2, weight: 5 }
   expect(detectionMs(check, 0)).toEqual({ bestMs: 2000, worstMs: 4000 })
   expect(detectionMs({ ...check, fall: 1 }, 50)).toEqual({ bestMs: 50, worstMs: 2050 })
