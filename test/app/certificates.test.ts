@@ -26,7 +26,7 @@ describe('a certificate', () => {
     return issues.map(({ path, message }) => `${path} ${message}`)
   }
 
-  test('must be there, and hold its key', async () => {
+  test('must exist and contain its key', async () => {
     expect(await issuesWith(undefined)).toEqual(['certificates[0].file there is no file /inventory/site.pem'])
     expect(await issuesWith(pem('k').split('-----BEGIN PRIVATE')[0])).toEqual([
       'certificates[0].file site.pem does not hold a certificate and its private key',
@@ -35,7 +35,7 @@ describe('a certificate', () => {
     expect(await issuesWith(pem('k').replaceAll('\n', '\r\n').replaceAll('PRIVATE', 'EC PRIVATE'))).toEqual([])
   })
 
-  test('is part of what haproxy has loaded, and nothing is where there is none', () => {
+  test('is part of what haproxy must have loaded', () => {
     const hash = (content: string) => haproxyLoadedHash('global\n', [{ path: PATH, content }])
     expect(hash('one')).toBe(hash('one'))
     expect(new Set([hash('one'), hash('two'), haproxyLoadedHash('global\n', [])]).size).toBe(3)
@@ -43,7 +43,7 @@ describe('a certificate', () => {
 })
 
 describe('a deploy', unlessLacking(shellServerLacks()), () => {
-  test('of a new certificate changes it and reloads haproxy, one server after the other, and shows none of it', async () => {
+  test('of a new certificate writes it and reloads haproxy, one server after the other, and shows nothing of its content', async () => {
     const cluster = shellCluster()
     try {
       cluster.files.set('inventory.yml', WITH_CERTIFICATE)

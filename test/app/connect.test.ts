@@ -31,7 +31,7 @@ async function load(inventory: ReadonlyMap<string, string>, more: Partial<Ports>
 }
 
 describe('how a server is reached', () => {
-  test('is what ssh itself would take, where the inventory is silent', async () => {
+  test('is decided by ssh itself where the inventory does not say it', async () => {
     const [loaded, ports] = await load(files())
     const target = (await targetsOf(loaded, OPTIONS, ports)).get('srv-2')
     expect(target).toMatchObject({
@@ -44,7 +44,7 @@ describe('how a server is reached', () => {
     expect([target?.user, target?.port, target?.identityFile, target?.becomePassword]).toEqual([undefined, undefined, undefined, undefined])
   })
 
-  test("is the server's own word over the common one, key by key", async () => {
+  test("is decided by the server's own keys before the common ones, key by key", async () => {
     const common = { ssh: { user: 'ops', port: 22, identity_file: 'keys/id' }, become: true }
     const [loaded, ports] = await load(files(common, { ssh: { port: 2222, identity_file: '~/.ssh/own' }, become: false }))
     const targets = await targetsOf(loaded, OPTIONS, ports)
@@ -52,7 +52,7 @@ describe('how a server is reached', () => {
     expect(targets.get('srv-2')).toMatchObject({ user: 'ops', port: 2222, identityFile: '/home/ops/.ssh/own', become: false })
   })
 
-  test("with a password: the one just typed, else the server's own, else the common one", async () => {
+  test("uses the password just typed, else the server's own, else the common one", async () => {
     const inventory = files({ become_password: { env: 'COMMON' } }, { become_password: { env: 'OWN' } })
     const [loaded, ports] = await load(inventory, { env: { COMMON: 'common', OWN: 'own' } })
     const passwords = async (becomePassword?: Secret) =>
@@ -61,7 +61,7 @@ describe('how a server is reached', () => {
     expect(await passwords(new Secret('typed'))).toEqual(['typed', 'typed', 'typed'])
   })
 
-  test("is asked for the servers of --limit alone, in the inventory's order", async () => {
+  test("is determined for the servers of --limit only, in the inventory's order", async () => {
     const [loaded, ports] = await load(files())
     expect([...(await targetsOf(loaded, { ...OPTIONS, limit: ['srv-3', 'srv-1'] }, ports)).keys()]).toEqual(['srv-1', 'srv-3'])
     expect(() => limitedServers(loaded, ['srv-9'])).toThrow('--limit names srv-9')
@@ -100,7 +100,7 @@ describe('connections', () => {
     expect(sessions.map(session => session.isClosed)).toEqual([true, true, true])
   })
 
-  test('are closed when the work fails, those made anew included', async () => {
+  test('are closed when the work fails, new ones in place of lost ones included', async () => {
     const { sessions, ports } = open(['srv-1', 'srv-2', 'srv-3'])
     const work = withConnections(
       targets,
@@ -116,7 +116,7 @@ describe('connections', () => {
     expect(sessions.map(session => session.isClosed)).toEqual([true, true, true, true])
   })
 
-  test('that fail are told of beside those that stand', async () => {
+  test('that fail are reported beside those that succeed', async () => {
     const { ports } = open(['srv-1', 'srv-3'])
     await withConnections(
       targets,
@@ -130,7 +130,7 @@ describe('connections', () => {
     )
   })
 
-  test('lost at the first question are told of the same way', async () => {
+  test('that are lost at the first question are reported the same way', async () => {
     const { ports } = open(['srv-1', 'srv-2', 'srv-3'])
     const first = ({ server }: { readonly server: string }) =>
       server === 'srv-2' ? Promise.reject(connectionLost(server)) : Promise.resolve()
@@ -139,7 +139,7 @@ describe('connections', () => {
     })
   })
 
-  test('are never more at once than --forks says, and keep their order', async () => {
+  test('are never more at the same time than --forks says, and keep their order', async () => {
     let working = 0
     let most = 0
     const results = await forkMap([5, 1, 4, 2, 3], 2, async item => {

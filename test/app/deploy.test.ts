@@ -24,7 +24,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
   const NO_LOCKS = [undefined, undefined, undefined]
   const changedFiles = () => cluster.events.filter(event => event.kind === 'wave-started').map(event => event.servers)
 
-  test('of a cluster that is as wanted takes no lock, runs nothing but the look, and says who holds the address', async () => {
+  test('of a cluster that is as wanted takes no lock, only looks, and says who holds the address', async () => {
     const before = fingerprints()
     const report = await cluster.deploy({
       confirm: () => Promise.reject(new Error('there is nothing to confirm')),
@@ -35,7 +35,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprints()).toEqual(before)
   })
 
-  test('that was killed behind its last change is recorded by the next one, which clears away what it left', async () => {
+  test('that was killed after its last change is recorded by the next one, which removes what it left', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
     const dead = new Set(['write the history', 'remove what a dead run left', 'release the lock'])
     for (const each of cluster.servers) {
@@ -98,7 +98,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprints()).toEqual(before)
   })
 
-  test("of a file that its checker refuses touches nothing on any server: 5, with the checker's own words", async () => {
+  test("of a file that its checker refuses changes nothing on any server: 5, with the checker's own message", async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('this is refused'))
     const before = fingerprints()
     const error = await cluster.failedDeploy()
@@ -129,7 +129,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(existsSync(join(server('srv-3').root, 'var/lib/hactl/runs'))).toBe(false)
   })
 
-  test('over a file that somebody else made is refused with the difference, in which no password stands', async () => {
+  test('over a file that hactl did not make is refused with a diff without passwords', async () => {
     server('srv-2').write('/etc/keepalived/keepalived.conf', 'vrrp_instance X {\n    auth_pass s3cr3t\n}\n')
     server('srv-2').write('/var/lib/hactl/owned', '')
     const error = await cluster.failedDeploy()
@@ -139,7 +139,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(JSON.stringify(all.map(each => [each.message, each.why, each.fix]))).not.toContain('s3cr3t')
   })
 
-  test('with a server out of reach is refused and changes none of the others, unless --limit leaves it out', async () => {
+  test('with an unreachable server is refused and changes none of the others, unless --limit leaves it out', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
     cluster.files.set('inventory.yml', INVENTORY.replace('name: srv-3', 'name: srv-9'))
     const before = fingerprints()
@@ -178,7 +178,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     }
   })
 
-  test('of a package whose installation was cut off, while its program still runs, installs it and lets it run', async () => {
+  test('of a package whose installation was cut off, while its program still runs, installs it and has its service running', async () => {
     const second = server('srv-2')
     for (const name of ['haproxy', 'keepalived']) second.remove(`/world/packages/${name}`)
     // Where its package is installed anew, keepalived is stopped.
@@ -207,7 +207,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprints()).toEqual(before)
   })
 
-  test('beside another one: one of them does the work, the other is told who', async () => {
+  test('beside another one: one of them does the work, the other is refused with the owner of the lock', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
     const [first, second] = [Promise.withResolvers<boolean>(), Promise.withResolvers<boolean>()]
     const isAsked = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()]
@@ -244,7 +244,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(locks()).toEqual(NO_LOCKS)
   })
 
-  test('of a file that was edited between the question and the answer is refused, and the edit stays', async () => {
+  test('over a file that was edited between the question and the answer is refused, and the edit stays', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
     const error = await cluster.failedDeploy({
       confirm: async () => {
@@ -257,7 +257,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(server('srv-2').read('/etc/haproxy/haproxy.cfg')).toBe(haproxyCfg('one'))
   })
 
-  test('with nothing to do on a cluster that is not well says so', async () => {
+  test('with nothing to do on a cluster that is not healthy says so', async () => {
     const ill = server('srv-2')
     ill.write('/world/haproxy-hangs', '')
     // Every look takes a second of the clock's time: few of them fill what a cluster may need to settle.
@@ -272,7 +272,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     })
   })
 
-  test('with nothing to do whose address does not answer has stopped nothing part way: 5, not 6', async () => {
+  test('with nothing to do and an address that does not answer ends with 5 and not 6', async () => {
     const probe: Ports['probe'] = async () => {
       // Every probe takes a second of the clock's time: few of them fill what a cluster may need to settle.
       await cluster.ports.clock.sleep(1000)

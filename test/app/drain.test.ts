@@ -3,7 +3,7 @@ import { drainWorld, INVENTORY, VIP } from '../support/drain-world.ts'
 import { connectionLost } from '../support/remote.ts'
 
 describe('drain', () => {
-  test('lowers the holder, waits until another server holds its address, and says what users noticed', async () => {
+  test('lowers the priority of the holder, waits until another server holds its address, and says what users noticed', async () => {
     const world = drainWorld()
     const report = await world.drain('srv-1')
     expect(world.writes).toEqual(['drain -253 srv-1'])
@@ -17,7 +17,7 @@ describe('drain', () => {
     expect(report.vips[0]?.probes).toBeGreaterThan(120)
   })
 
-  test('counts lost probes, and what they met', async () => {
+  test('counts lost probes and their errors', async () => {
     const world = drainWorld()
     world.lostProbes = 3
     const { vips } = await world.drain('srv-1')
@@ -34,7 +34,7 @@ describe('drain', () => {
     expect(world.writes).toEqual([])
   })
 
-  test('lowers a backup too, with nothing to measure', async () => {
+  test('also lowers the priority of a backup, without anything to measure', async () => {
     const world = drainWorld()
     expect(await world.drain('srv-2')).toMatchObject({ drained: true, vips: [], failure: undefined })
     expect(world.writes).toEqual(['drain -253 srv-2'])
@@ -53,14 +53,14 @@ describe('drain', () => {
     expect(world.events).toContainEqual(expect.objectContaining({ kind: 'restored', server: 'srv-1' }))
   })
 
-  test('takes nothing back once somebody broke the lock: nothing was changed, and what stands there is theirs', async () => {
+  test('takes nothing back once the lock was broken before the change: the present state belongs to others', async () => {
     const world = drainWorld()
     world.isLockBroken = true
     expect(await world.failedDrain('srv-1')).toMatchObject({ code: 'E_LOCKED', exit: 5, server: 'srv-1' })
     expect(world.writes).toEqual([])
   })
 
-  test('takes the offset back where the lock is gone, but not beside a run that has it now', async () => {
+  test('takes the offset back where the lock is gone, but not while another run has it', async () => {
     const world = drainWorld()
     world.takeoverMs = undefined
     world.beforeWrite = () => void (world.isLockBroken = true)
@@ -124,7 +124,7 @@ describe('drain', () => {
     expect(world.writes).toEqual([])
   })
 
-  test('refuses where nobody is left to take over, saying why of each', async () => {
+  test('refuses where no server is left to take over, with the reason for each', async () => {
     const world = drainWorld()
     world.drains.set('srv-2', -253)
     world.stopped.add('srv-3')
@@ -136,7 +136,7 @@ describe('drain', () => {
     expect(world.writes).toEqual([])
   })
 
-  test('with --force says what it costs and lowers the last one too: the address stays where it is', async () => {
+  test('with --force says what it costs and lowers the last server too: the address stays where it is', async () => {
     const world = drainWorld()
     world.drains.set('srv-2', -253).set('srv-3', -253)
     const report = await world.drain('srv-1', { force: true })
@@ -178,14 +178,14 @@ describe('drain', () => {
     expect(world.sessions.size).toBe(0)
   })
 
-  test('needs every server in sight, or --limit to leave the dead one out', async () => {
+  test('needs every server in reach, or --limit to leave the dead one out', async () => {
     const world = drainWorld()
     world.unreachable.add('srv-3')
     expect(await world.failedDrain('srv-1')).toMatchObject({ exit: 4, server: 'srv-3' })
     expect((await world.drain('srv-1', { limit: ['srv-1', 'srv-2'] })).vips).toEqual([expect.objectContaining({ to: 'srv-2' })])
   })
 
-  test('gives the address up where nobody preempts: keepalived takes -254 as FAULT', async () => {
+  test('gives the address up where no server preempts: keepalived takes -254 as FAULT', async () => {
     const world = drainWorld()
     world.inventory = INVENTORY.replace('virtual_router_id: 66', 'virtual_router_id: 66, nopreempt: true')
     await world.drain('srv-1')
@@ -204,20 +204,20 @@ describe('drain', () => {
 })
 
 describe('drain --persist', () => {
-  test('writes what the next boot reads once the address has moved', async () => {
+  test('writes the file that the next boot reads once the address has moved', async () => {
     const world = drainWorld()
     expect(await world.drain('srv-1', { persist: true })).toMatchObject({ drained: true, survivesReboot: true })
     expect(world.writes).toEqual(['drain -253 srv-1', 'persist srv-1'])
   })
 
-  test('leaves no such file where the drain did not come about', async () => {
+  test('leaves no such file where the drain failed', async () => {
     const world = drainWorld()
     world.takeoverMs = undefined
     await world.drain('srv-1', { persist: true })
     expect(world.persistent).toEqual(new Set())
   })
 
-  test('makes an earlier drain outlive a reboot', async () => {
+  test('makes an earlier drain last over a reboot', async () => {
     const world = drainWorld()
     world.drains.set('srv-2', -253)
     expect(await world.drain('srv-2', { persist: true })).toMatchObject({ drained: true, survivesReboot: true, changed: true })
@@ -226,7 +226,7 @@ describe('drain --persist', () => {
 })
 
 describe('undrain', () => {
-  test('gives the priority back, waits for the way home, and measures it', async () => {
+  test('gives the priority back, waits until the address returns, and measures that', async () => {
     const world = drainWorld()
     world.drains.set('srv-1', -253)
     world.persistent.add('srv-1')
@@ -240,14 +240,14 @@ describe('undrain', () => {
     expect(report.vips).toEqual([expect.objectContaining({ from: 'srv-2', to: 'srv-1', outageMs: 0, failedProbes: 0 })])
   })
 
-  test('moves nothing where the server is not the best', async () => {
+  test('moves nothing where another server has a higher priority', async () => {
     const world = drainWorld()
     world.drains.set('srv-2', -253)
     expect(await world.undrain('srv-2')).toMatchObject({ changed: true, vips: [], failure: undefined })
     expect(world.holder).toBe('srv-1')
   })
 
-  test('stays undrained and ends with 7 where the address does not come home', async () => {
+  test('stays undrained and ends with 7 where the address does not return', async () => {
     const world = drainWorld()
     world.drains.set('srv-1', -253)
     world.holder = 'srv-2'

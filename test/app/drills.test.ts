@@ -5,7 +5,7 @@ import { memoryPorts, PACKAGE_ROOT } from '../support/memory-ports.ts'
 
 const chosen = (...drills: string[]) => ({ drills, all: false, destructive: false })
 
-test('a package without its drills is said to be broken, and no name to be wrong', async () => {
+test("a package without its drills is reported as broken, and no drill's name as wrong", async () => {
   await expect(loadDrills(chosen(), [], '/nowhere', memoryPorts(new Map()))).rejects.toMatchObject({
     code: 'E_PLAYBOOK_INVALID',
     message: 'there is no playbook at /nowhere/playbooks/drills',
@@ -16,7 +16,7 @@ test('a package without its drills is said to be broken, and no name to be wrong
   })
 })
 
-test('a drill of the operator that is a folder is said to be one', async () => {
+test('a drill file of the operator that is a folder is reported as a folder', async () => {
   const ports = memoryPorts(new Map())
   const read = (path: string) => Promise.reject(new UnusableFile(path, 'it is a folder'))
   await expect(loadDrills(chosen('./own.yml'), [], PACKAGE_ROOT, { ...ports, files: { ...ports.files, read } })).rejects.toMatchObject({

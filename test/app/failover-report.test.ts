@@ -18,7 +18,7 @@ describe('before anything is disturbed', () => {
     whyNotWritable: async path => (path.startsWith('/srv/') ? undefined : 'there is no folder /none'),
   }
 
-  test('reports that can be written pass, as does none', async () => {
+  test('reports that can be written are accepted, and so is no report', async () => {
     await expect(assertReportsWritable(wish('/srv/a.html', '/srv/a.xml', '/srv/a.json', '/srv/a.md'), { files })).resolves.toBeUndefined()
     await expect(assertReportsWritable(undefined, { files })).resolves.toBeUndefined()
   })
@@ -38,7 +38,7 @@ describe('before anything is disturbed', () => {
 describe('after the drills', () => {
   const { hactl: _, ...run } = runOf([accountOf('classic')])
 
-  test('every report is written, readable for all', async () => {
+  test('every report is written, readable for all users', async () => {
     const written: [string, number][] = []
     const files: Files = {
       ...fakeFiles(),
@@ -58,7 +58,7 @@ describe('after the drills', () => {
     ])
   })
 
-  test('one that cannot be written keeps no other from being written, and comes back as text', async () => {
+  test('a report that cannot be written does not prevent the others, and is returned as text', async () => {
     const files = fakeFiles()
     const full: Files = {
       ...files,
@@ -73,7 +73,7 @@ describe('after the drills', () => {
   })
 })
 
-test('a run says when it began and ended, of which cluster and servers it was, and who it was by: nobody', () => {
+test("a run has its start and end, its cluster and its servers, and no person's name", () => {
   const clock = manualClock()
   const cluster = { name: 'edge', servers: [{ name: 'srv-1', host: '192.0.2.11', rank: 0 }] } as unknown as Cluster
   const begun = beginRun(cluster, { clock })
@@ -89,7 +89,7 @@ test.for([
   expect(askedOf({ ...target, timeoutMs: 1000 })).toBe(asked)
 })
 
-test('what the servers logged is read without the passwords that the inventory knows', async () => {
+test("the servers' journals are read without the passwords that the inventory knows", async () => {
   const line = {
     __REALTIME_TIMESTAMP: '1700000000000000',
     SYSLOG_IDENTIFIER: 'Keepalived',

@@ -90,7 +90,7 @@ function world(): World {
 const kinds = (from: World) => from.events.map(({ kind }) => kind)
 
 describe('the gate services-healthy', () => {
-  test('holds for servers that gave a good answer', async () => {
+  test('passes for servers with a good answer', async () => {
     const it = world()
     await it.clock.settle(it.gates().pass('services-healthy', ['srv-1', 'srv-2']))
     expect(kinds(it)).toEqual(['gate-passed'])
@@ -102,7 +102,7 @@ describe('the gate services-healthy', () => {
     expect([...it.sessions.values()].map(session => session.sent.length)).toEqual([0, 1])
   })
 
-  test('waits, looks again, and goes on as soon as it holds', async () => {
+  test('waits, looks again, and goes on as soon as it passes', async () => {
     const it = world()
     it.says.set('srv-2', HUNG)
     const passing = it.gates().pass('services-healthy', ['srv-2'])
@@ -113,7 +113,7 @@ describe('the gate services-healthy', () => {
     expect(it.events.at(-1)).toMatchObject({ kind: 'gate-passed' })
   })
 
-  test('gives up after the time that a healthy cluster may need, with what was seen and what the journal says', async () => {
+  test('fails after the time that a healthy cluster may need, with what was seen and the journal', async () => {
     const it = world()
     it.says.set('srv-2', HUNG)
     const startedMs = it.clock.monotonic()
@@ -136,7 +136,7 @@ describe('the gate services-healthy', () => {
     expect(await outcome).toMatchObject({ code: 'E_INTERRUPTED' })
   })
 
-  test('ends where the answer is cut off: nothing is known then', async () => {
+  test('ends with an error where the answer is cut off, because nothing is known then', async () => {
     const it = world()
     it.says.set('srv-2', BACKUP.slice(0, 3000))
     await expect(it.clock.settle(it.gates().pass('services-healthy', ['srv-2']))).rejects.toMatchObject({ code: 'E_PROBE_CUT' })
@@ -144,7 +144,7 @@ describe('the gate services-healthy', () => {
 })
 
 describe('the gate one-holder', () => {
-  test('does not hold while two servers carry the address', async () => {
+  test('fails while two servers have the address', async () => {
     const it = world()
     it.says.set('srv-2', HOLDER)
     await expect(it.clock.settle(it.gates().pass('one-holder', ['srv-1', 'srv-2']))).rejects.toMatchObject({
@@ -153,7 +153,7 @@ describe('the gate one-holder', () => {
     })
   })
 
-  test('does not hold while nobody does', async () => {
+  test('fails while no server has the address', async () => {
     const it = world()
     it.says.set('srv-1', BACKUP)
     await expect(it.clock.settle(it.gates().pass('one-holder', ['srv-1']))).rejects.toMatchObject({
@@ -176,13 +176,13 @@ describe('the gate vip-answers', () => {
     expect(it.probes).toBe(1)
   })
 
-  test('asks nothing after the first servers of a cluster whose address nobody holds yet', async () => {
+  test('sends no probe after the first servers of a cluster whose address nobody holds yet', async () => {
     const it = world()
     await it.clock.settle(it.gates({ heldBefore: false, complete: true }).pass('vip-answers', ['srv-2']))
     expect(it.probes).toBe(0)
   })
 
-  test('takes the word of a server that does not hold the address, where the controller cannot get there, and says so', async () => {
+  test('lets a server that does not hold the address send the probe where the controller cannot reach it, and says so', async () => {
     const it = world()
     it.probe = { ok: false, tookMs: 1000, error: 'no answer in 1000 ms' }
     it.fromServer = 'ok'
@@ -192,7 +192,7 @@ describe('the gate vip-answers', () => {
     expect(gates.notes()).toEqual(['198.18.200.200 answers srv-2, but not this machine (no answer in 1000 ms)'])
   })
 
-  test('takes no word against an answer that came and is wrong', async () => {
+  test('asks no server where the controller gets a wrong answer', async () => {
     const it = world()
     it.probe = { ok: false, tookMs: 1, status: 503, error: 'HTTP 503' }
     it.fromServer = 'ok'
@@ -202,7 +202,7 @@ describe('the gate vip-answers', () => {
     })
   })
 
-  test('asks an address that was silent before anything changed only when all is done: a port may move, a fault be mended', async () => {
+  test('probes an address that did not answer before the change only at the end: the change may fix it', async () => {
     const it = world()
     it.probe = { ok: false, tookMs: 1, error: 'ECONNREFUSED' }
     const gates = it.gates()
@@ -217,7 +217,7 @@ describe('the gate vip-answers', () => {
     await expect(it.clock.settle(gates.pass('vip-answers', ['srv-1', 'srv-2']))).rejects.toMatchObject({ code: 'E_GATE' })
   })
 
-  test('calls no address silent for one probe that got lost', async () => {
+  test('does not count an address as silent for one lost probe', async () => {
     const it = world()
     it.probe = { ok: false, tookMs: 1000, error: 'no answer in 1000 ms' }
     const gates = it.gates()
@@ -229,7 +229,7 @@ describe('the gate vip-answers', () => {
     expect(it.events).toEqual([])
   })
 
-  test('demands after each server what answered before', async () => {
+  test('requires after each server that what answered before still answers', async () => {
     const it = world()
     const gates = it.gates()
     await it.clock.settle(gates.lookFirst())

@@ -34,11 +34,11 @@ describe('the history of several servers', () => {
     expect(merged[0]?.servers[1]?.changed).toEqual(['package/haproxy'])
   })
 
-  test('goes back to the entry before the newest where none is named', () => {
+  test('gives the entry before the newest where none is named', () => {
     expect(chooseEntry(merged, undefined)).toBe(MIDDLE)
   })
 
-  test('takes the beginning of an id, and refuses one that fits several', () => {
+  test('accepts the beginning of an id, and refuses one that fits several ids', () => {
     expect(chooseEntry(merged, '20261101')).toBe(OLD)
     expect(() => chooseEntry(merged, '20261102')).toThrow('2 entries')
   })
@@ -68,11 +68,11 @@ describe('a snapshot', () => {
     })
   })
 
-  test('is not believed when its end is missing', () => {
+  test('is not accepted when its end is missing', () => {
     expect(parseSnapshot(`entry ${OLD}\n${line}\n`)).toBeUndefined()
   })
 
-  test('of a server without one that old has no id', () => {
+  test('of a server without an entry that old has no id', () => {
     expect(parseSnapshot('@@end\n')).toEqual({ id: undefined, files: [], lost: [] })
   })
 })

@@ -37,7 +37,7 @@ describe('servers that hactl set up', unlessLacking(lacks), () => {
   })
   const imported = (over?: Partial<ImportInput>): Promise<ImportReport> => importServers(input(over), cluster.ports, () => {})
 
-  test('are imported, and by the imported inventory nothing is left to do on them', async () => {
+  test('are imported, and the imported inventory gives an empty plan', async () => {
     const before = new Map(cluster.files)
     const report = await imported()
     expect(report).toMatchObject({ notes: [], issues: [], warnings: [] })
@@ -57,13 +57,13 @@ describe('servers that hactl set up', unlessLacking(lacks), () => {
     for (const [name, text] of before) cluster.files.set(name, text)
   })
 
-  test('are only read: what they are before and after is the same', async () => {
+  test('are only read, and are the same before and after', async () => {
     const labels = cluster.servers.map(server => server.ran.length)
     await imported()
     expect(cluster.servers.map((server, at) => server.ran.slice(labels[at]))).toEqual(Array(3).fill(['read the facts of this server']))
   })
 
-  test('with a password keep it in a file of its own, and out of everything that is said', async () => {
+  test('have their password written into a file of its own, and never shown', async () => {
     const [first] = cluster.servers
     const before = first?.read('/etc/keepalived/keepalived.conf') ?? ''
     const withPassword = before.replace(
@@ -82,7 +82,7 @@ describe('servers that hactl set up', unlessLacking(lacks), () => {
     expect(report.notes).toContain('haproxy.cfg contains passwords: only you can read the copy; keep it that way')
   })
 
-  test('of which one has neither file is told to get what the others have', async () => {
+  test('of which one has neither file give a note that it will get what the others have', async () => {
     const [, second] = cluster.servers
     const kept = ['/etc/keepalived/keepalived.conf', '/etc/haproxy/haproxy.cfg'].map(path => [path, second?.read(path) ?? ''] as const)
     for (const [path] of kept) second?.remove(path)
@@ -92,7 +92,7 @@ describe('servers that hactl set up', unlessLacking(lacks), () => {
   })
 })
 
-test('a server that cannot be reached is called as it was on the command line', async () => {
+test('an unreachable server is named as on the command line', async () => {
   let host: string | undefined
   const connect: Ports['remote']['connect'] = async target => {
     host = target.given?.host
@@ -124,11 +124,11 @@ describe('a cluster written by hand', unlessLacking(lacks), () => {
     timeoutMs: 1000,
   }
 
-  test('that is not there is refused', async () => {
+  test('is refused where it does not exist', async () => {
     await expect(importServers(input, cluster.ports, () => {})).rejects.toMatchObject({ code: 'E_UNHEALTHY' })
   })
 
-  test('gives an inventory that check passes, with the way to the servers in it', async () => {
+  test('gives an inventory that check accepts, with the settings to reach the servers', async () => {
     cluster.servers.forEach((server, at) => {
       server.write('/etc/keepalived/keepalived.conf', conf(100 - at, at === 0 ? 'MASTER' : 'BACKUP'))
       server.write('/etc/haproxy/haproxy.cfg', 'frontend web\n    bind :80\n    mode http\n')
@@ -143,12 +143,12 @@ describe('a cluster written by hand', unlessLacking(lacks), () => {
     expect(checked).toMatchObject({ errors: [], profile: 'classic', servers: ['srv-1', 'srv-2'] })
   })
 
-  test('has the keys named beside the inventory, wherever hactl is called from', async () => {
+  test('gives key files relative to the inventory, wherever hactl is called from', async () => {
     const report = await importServers({ ...input, output: '/inventory/edge/inventory.yml' }, cluster.ports, () => {})
     expect(report.files[0]?.text).toContain('identity_file: ../keys/id')
   })
 
-  test('keeps the passwords of instances apart whose names differ only in what no file is called by', async () => {
+  test('keeps the passwords of instances apart whose names differ only in characters that no file name may have', async () => {
     const one = conf(100, 'BACKUP').replace(
       'virtual_ipaddress',
       'authentication {\n auth_type PASS\n auth_pass first\n }\n virtual_ipaddress',

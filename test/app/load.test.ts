@@ -38,20 +38,20 @@ const CONFIG = { 'haproxy.cfg': 'frontend web\n    bind :80\n' }
 const OPTIONS = { limit: [], forks: 8, timeoutMs: 7000 }
 
 describe('an inventory with several kinds of mistakes', () => {
-  test('is told all of them at once, a missing haproxy.cfg too', async () => {
+  test('gives all of them at once, a missing haproxy.cfg too', async () => {
     const text = JSON.stringify(inventory('secret', { servers: [{ name: 'srv-1', host: 'bad host' }] }))
     const { issues } = await readInventory(INVENTORY_PATH, portsWith({ 'inventory.yml': text }))
     expect(issues.map(issue => issue.path)).toEqual(['servers', 'servers[0].host', 'haproxy.config'])
   })
 
-  test('is not told of a file whose path is itself refused', async () => {
+  test('gives no mistake about a file whose path is itself refused', async () => {
     const text = JSON.stringify(inventory('secret', { haproxy: { config: '-f' } }))
     const { issues } = await readInventory(INVENTORY_PATH, portsWith({ 'inventory.yml': text }))
     expect(issues.map(issue => issue.path)).toEqual(['haproxy.config'])
   })
 })
 
-describe('a file that is there and cannot be read', () => {
+describe('a file that exists and cannot be read', () => {
   /** Ports for which each of these paths is unusable. */
   const without = (files: Readonly<Record<string, string>>, ...unusable: string[]) => {
     const ports = portsWith(files)
@@ -62,7 +62,7 @@ describe('a file that is there and cannot be read', () => {
     return { ...ports, files: { ...ports.files, read } }
   }
 
-  test('is told as such where it is the inventory, or a keepalived.conf to be judged', async () => {
+  test('is reported where it is the inventory, or a keepalived.conf to check', async () => {
     const ports = without({}, INVENTORY_PATH)
     const what = `${INVENTORY_PATH} cannot be read as an inventory: it is a folder`
     await expect(readInventory(INVENTORY_PATH, ports)).rejects.toMatchObject({ code: 'E_INVENTORY_MISSING', message: what })
@@ -80,7 +80,7 @@ describe('a file that is there and cannot be read', () => {
     ])
   })
 
-  test('is said of a secret', async () => {
+  test('is reported for a secret', async () => {
     const ports = without({ 'inventory.yml': JSON.stringify(inventory({ file: 'vrrp' })), ...CONFIG }, '/inventory/vrrp')
     await expect(loadCluster(INVENTORY_PATH, ports)).rejects.toMatchObject({
       code: 'E_SECRET',
@@ -115,7 +115,7 @@ describe('a haproxy.cfg of the operator', () => {
     expect(await judged(config)).toEqual({ issues: [message], warnings: [] })
   })
 
-  test('whose last line has no line feed is doubtful: haproxy takes it for a cut one', async () => {
+  test('without a line feed at its end gives a warning: haproxy takes it for a truncated file', async () => {
     expect(await judged(CONFIG['haproxy.cfg'])).toEqual({ issues: [], warnings: [] })
     expect(await judged(CONFIG['haproxy.cfg'].trimEnd())).toEqual({
       issues: [],
@@ -124,7 +124,7 @@ describe('a haproxy.cfg of the operator', () => {
   })
 })
 
-describe('servers to be gone to', () => {
+describe('the servers of a command', () => {
   const targets = async (over: Partial<ConnectOptions>) => {
     const files = { 'inventory.yml': JSON.stringify(inventory({ env: 'P' })), ...CONFIG }
     const ports = portsWith(files, { env: { P: 'secret' } })
@@ -134,12 +134,12 @@ describe('servers to be gone to', () => {
     throw new HactlError({ code: 'E_NOT_INTERACTIVE', what: 'nobody can be asked' })
   }
 
-  test('are known by name before it matters that nobody can be asked', async () => {
+  test('are checked by name before a missing terminal is reported', async () => {
     await expect(targets({ limit: ['nobody'], beforeConnecting })).rejects.toMatchObject({ code: 'E_USAGE' })
     await expect(targets({ beforeConnecting })).rejects.toMatchObject({ code: 'E_NOT_INTERACTIVE' })
   })
 
-  test('are known to check, too', async () => {
+  test('are checked by check, too', async () => {
     const ports = portsWith({ 'inventory.yml': JSON.stringify(inventory({ env: 'P' })), ...CONFIG })
     const what = '--limit names nobody, which /inventory/inventory.yml does not have'
     await expect(check({ inventoryPath: INVENTORY_PATH, limit: ['srv-1', 'nobody'] }, ports)).rejects.toMatchObject({ message: what })
@@ -147,8 +147,8 @@ describe('servers to be gone to', () => {
   })
 })
 
-describe('what is doubtful about a secret', () => {
-  test('is a password longer than keepalived takes, wherever it comes from', async () => {
+describe('a warning about a secret', () => {
+  test('is given for a password longer than keepalived uses, from any source', async () => {
     const text = JSON.stringify(inventory({ env: 'VRRP_PASS' }))
     const ports = portsWith({ 'inventory.yml': text, ...CONFIG }, { env: { VRRP_PASS: 'nine-char' } })
     const { secretWarnings } = await loadCluster(INVENTORY_PATH, ports)
@@ -159,7 +159,7 @@ describe('what is doubtful about a secret', () => {
     expect((await loadCluster(INVENTORY_PATH, { ...ports, env: { VRRP_PASS: '8charact' } })).secretWarnings).toEqual([])
   })
 
-  test('is a file that everybody may read, for the sudo password too', async () => {
+  test('is given for a file that all users may read, for the sudo password too', async () => {
     const text = JSON.stringify(inventory({ file: 'vrrp' }, { become_password: { file: 'sudo' } }))
     const files = { 'inventory.yml': text, ...CONFIG, vrrp: 'short\n', sudo: 'hunter2\n' }
     const warnings = async (mode: number) => {

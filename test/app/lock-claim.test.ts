@@ -3,7 +3,7 @@ import { runIdFor } from '../../src/app/lock-claim.ts'
 import { manualClock } from '../support/clock.ts'
 import { memoryPorts } from '../support/memory-ports.ts'
 
-test('runs of one second are named in the order in which they began, so that the newest of a history is the newest', () => {
+test('runs that start in the same second get ids in the order of their start, so that a history is sorted correctly', () => {
   const idAt = (ms: number) =>
     runIdFor(memoryPorts(new Map(), { clock: { ...manualClock(), now: () => Date.UTC(2026, 10, 22, 20, 34, 55, ms) } }))
   const ids = [0, 1, 9, 10, 99, 255, 256, 999].map(idAt)

@@ -39,7 +39,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     expect((await cluster.plan()).plan.waves).toEqual([])
   })
 
-  test('refuses a change that peers compare where --limit leaves one out that runs, and makes it where that one is stopped', async () => {
+  test('refuses a change that peers compare where --limit leaves a running one out, and makes it where that one is stopped', async () => {
     const changed = TWO_SERVERS.replace('virtual_router_id: 66,', 'virtual_router_id: 66, version: 2, advert_int: 1,')
     cluster.files.set('inventory.yml', changed)
     const before = switched()
@@ -56,7 +56,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     expect((await cluster.plan(cluster.servers.slice(0, 2))).plan.waves).toEqual([])
   })
 
-  test('puts a newcomer that cannot join back, and keeps what runs', async () => {
+  test('undoes a new server that cannot join, and keeps the others running', async () => {
     cluster.files.set('inventory.yml', INVENTORY)
     const third = cluster.servers[2]
     if (third === undefined) throw new Error('three servers')
@@ -67,7 +67,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     expect(cluster.servers.slice(0, 2).map(each => each.read('/world/units/keepalived/active'))).not.toContain(undefined)
   })
 
-  test('stops a deploy without a former member, which may still run, until it is removed or forgotten', async () => {
+  test('refuses a deploy without a former member, which may still run, until it is removed or forgotten', async () => {
     cluster.files.set('inventory.yml', INVENTORY)
     await cluster.deploy()
     cluster.files.set('inventory.yml', TWO_SERVERS)

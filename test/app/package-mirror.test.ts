@@ -25,7 +25,7 @@ test('a file that several servers ask for is fetched once', async () => {
   expect(asked).toEqual([INDEX])
 })
 
-test('what failed is asked for again, and what came then is kept', async () => {
+test('a file that failed is fetched again, and then kept', async () => {
   const { asked, fetch } = world({ [INDEX]: [{ kind: 'failed', why: 'ECONNRESET' }, whole('Origin: Debian')] })
   expect(await fetch(INDEX)).toEqual({ kind: 'failed', why: 'ECONNRESET', isFinal: false })
   expect(await fetch(INDEX)).toMatchObject({ kind: 'whole' })
@@ -33,25 +33,25 @@ test('what failed is asked for again, and what came then is kept', async () => {
   expect(asked).toHaveLength(2)
 })
 
-test("a file that is not there is said so in apt's words: it goes on without some of them", async () => {
+test("a missing file is reported in apt's words, because apt can go on without some files", async () => {
   expect(await world({}).fetch(INDEX)).toEqual({ kind: 'failed', why: '404  Not Found', isFinal: true })
 })
 
 describe('a mirror that moved', () => {
-  test('is followed to a host that may be asked', async () => {
+  test('is followed to an allowed host', async () => {
     const there = 'https://mirror.example.com/debian/InRelease'
     const { asked, fetch } = world({ [INDEX]: [{ kind: 'moved', to: there }], [there]: [whole('here')] }, ['mirror.example.com'])
     expect(await fetch(INDEX)).toEqual(whole('here'))
     expect(asked).toEqual([INDEX, there])
   })
 
-  test('is not followed into a network where a server has nothing to ask', async () => {
+  test('is not followed to any other host', async () => {
     const { asked, fetch } = world({ [INDEX]: [{ kind: 'moved', to: 'http://169.254.169.254/latest/' }] })
     expect(await fetch(INDEX)).toMatchObject({ kind: 'failed', why: expect.stringContaining('169.254.169.254'), isFinal: true })
     expect(asked).toEqual([INDEX])
   })
 
-  test('in a circle is given up', async () => {
+  test('in a circle is an error', async () => {
     const { asked, fetch } = world({ [INDEX]: [{ kind: 'moved', to: INDEX }] })
     expect(await fetch(INDEX)).toMatchObject({ kind: 'failed', isFinal: true })
     expect(asked.length).toBeLessThan(10)
@@ -67,7 +67,7 @@ test('a host that is not named is never asked', async () => {
   expect(asked).toEqual([])
 })
 
-test('names are encoded for the mirror, and kept by what the server calls them', async () => {
+test('names are encoded for the mirror, and kept by the name that the server uses', async () => {
   const url = 'http://mirror.example.net/pool/x_1+b2_amd64.deb'
   const { fetch } = world({ [url.replace('+', '%2B')]: [whole('deb')] })
   expect(await fetch(url)).toEqual(whole('deb'))

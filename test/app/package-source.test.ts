@@ -22,13 +22,13 @@ async function read(...given: Parameters<typeof operator>) {
   return readCarried(await loadCluster(INVENTORY_PATH, ports), ports)
 }
 
-test('the packages of the folder are read, with their checksums, and what is no package is left', async () => {
+test('the packages of the folder are read with their checksums, and other files are left out', async () => {
   const packages = await read([...WHOLE, 'README'])
   expect(packages?.map(({ fileName, content }) => [fileName, content.toString()])).toEqual(WHOLE.map(name => [name, name]))
   expect(packages?.[0]?.sha256).toMatch(/^[0-9a-f]{64}$/)
 })
 
-test('without packages.from there is nothing to carry', async () => {
+test('without packages.from no packages are carried', async () => {
   expect(await read(undefined, { haproxy: '2.6.*' })).toBeUndefined()
 })
 
@@ -57,7 +57,7 @@ test.for(UNFIT)('plan and deploy are refused before any server is contacted: %s'
   await expect(plan(input, operator(names, packages), () => {}, PACKAGE_ROOT)).rejects.toMatchObject(refused)
 })
 
-test('nothing is wrong with a whole folder, nor for who only looks at the servers with one that is gone', async () => {
+test('a complete folder is accepted, and commands that only read servers do not need the folder', async () => {
   expect((await check({ inventoryPath: INVENTORY_PATH, limit: [] }, operator(WHOLE, { from: 'debs', haproxy: '2.6.*' }))).errors).toEqual(
     [],
   )
@@ -65,7 +65,7 @@ test('nothing is wrong with a whole folder, nor for who only looks at the server
 })
 
 describe('packages that the controller fetches', () => {
-  test('need no folder, and check has nothing against them', async () => {
+  test('need no folder, and check accepts them', async () => {
     const controller = operator(undefined, { from: 'controller' })
     expect((await check({ inventoryPath: INVENTORY_PATH, limit: [] }, controller)).errors).toEqual([])
     expect(await packageSourceOf(await loadCluster(INVENTORY_PATH, controller), controller, () => {})).toMatchObject({ kind: 'controller' })
@@ -85,7 +85,7 @@ describe('packages that the controller fetches', () => {
       (error: unknown) => error,
     )
 
-  test('mirrors without them would be asked by nobody', async () => {
+  test('mirrors without packages.from: controller are refused, because nothing would use them', async () => {
     expect(await refusal({ from: 'debs', mirrors: ['mirror.example.com'] })).toMatchObject({
       code: 'E_INVENTORY_INVALID',
       why: [expect.stringMatching(/packages\.mirrors.*servers fetch for themselves.*add from: controller/s)],

@@ -24,7 +24,7 @@ const codesOf = (seen: readonly ObservedNode[], minded: 'locks' | 'no-locks' = '
 const os = (id: string, like: string): Partial<Facts> => ({ os: { id, like, version: '1', codename: '', pretty: id } })
 const lock = (ageSeconds: number) => ({ lock: { id: 'x', owner: 'eve@desk', reason: 'deploy', ageSeconds } })
 
-test('a server where others than root may change the check script is refused: keepalived would leave the check out', () => {
+test('a server where other users than root may change the check script is refused: keepalived would leave the check out', () => {
   const folder = (mode: string, owner: string, group: string) => ({ checkFolders: [{ path: '/usr/local/bin', mode, owner, group }] })
   expect(codesOf(withSecond(folder('755', 'root', 'root')))).toEqual([])
   expect(codesOf(withSecond(folder('2775', 'root', 'staff')))).toEqual(['E_UNHEALTHY 5 srv-2'])
@@ -32,7 +32,7 @@ test('a server where others than root may change the check script is refused: ke
   expect(error?.fix).toBe('on srv-2: chown root:root /usr/local/bin && chmod go-w /usr/local/bin')
 })
 
-describe('servers are fit', () => {
+describe('servers pass', () => {
   test.for<[string, ObservedNode[]]>([
     ['when nothing speaks against them', nodes()],
     ['when one is an Ubuntu', withSecond({}, os('ubuntu', 'debian'))],
@@ -49,7 +49,7 @@ describe('servers are fit', () => {
     expect(codesOf(seen)).toEqual([])
   })
 
-  test('when a server holds the address and the neighbour table still knows a stranger', () => {
+  test('when a server holds the address and the neighbour table still has an unknown machine', () => {
     const [first, ...rest] = withSecond({ neighbours: [{ address: VIP, linkAddress: STRANGER }] })
     expect(codesOf([observeModel(modelServer('srv-1', 11), [VIP]), ...rest])).toEqual([])
     expect(first?.server).toBe('srv-1')
@@ -74,15 +74,15 @@ describe('a server is refused', () => {
   })
 })
 
-test('a lock does not keep anybody from looking', () => {
+test('a lock does not prevent a look', () => {
   expect(codesOf(withSecond(lock(7)), 'no-locks')).toEqual([])
 })
 
-test('with a server left out nobody is called a stranger: it may be that one', () => {
+test('with a server left out no machine is called unknown: it may be that server', () => {
   expect(codesOf(withSecond({ neighbours: [{ address: VIP, linkAddress: STRANGER }] }).slice(0, 2))).toEqual([])
 })
 
-test('all reasons of all servers are told together, and the gravest counts', () => {
+test('all reasons of all servers are reported together, and the most serious counts', () => {
   const bad = nodes().map(node => ({ ...node, facts: { ...node.facts, dpkg: false } }))
   expect(() => throwAll(preflightErrors(loaded.cluster, bad, { minded: 'locks' }))).toThrow('3 problems')
 })

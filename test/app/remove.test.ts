@@ -45,7 +45,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
   }
   const owned = () => cluster.servers.map(server => server.read('/var/lib/hactl/owned') !== undefined)
 
-  test('that is interrupted ends on the server that it has begun, says how far it came, and goes on when it is run again', async () => {
+  test('that is interrupted finishes the present server, says how far it came, and continues when it is run again', async () => {
     for (const server of cluster.servers) {
       server.before = ({ label, signal }) => {
         if (label !== LABEL) return undefined
@@ -65,7 +65,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     expect(cluster.servers.map(server => server.read('/var/lib/hactl/lock/info'))).toEqual([undefined, undefined, undefined])
   })
 
-  test('that fails on one server says where it had been, and where not', async () => {
+  test('that fails on one server says which servers were done and which were not', async () => {
     const [, , third] = cluster.servers
     if (third === undefined) throw new Error('three servers')
     third.before = ({ label }) => {
@@ -84,7 +84,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     expect(owned()).toEqual([false, false, false])
   })
 
-  test('tells those that stay while nobody else changes them', async () => {
+  test('updates the remaining servers under their lock', async () => {
     const [first, second] = cluster.servers
     if (first === undefined || second === undefined) throw new Error('three servers')
     const members = (server: ShellServer) => server.read('/var/lib/hactl/members')
@@ -107,7 +107,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     expect(first.read('/var/lib/hactl/lock/info')).toBeUndefined()
   })
 
-  test('waits on a server for a switch that outlived its connection, and does nothing where the lock is lost meanwhile', async () => {
+  test('waits for a switch that outlived its connection, and does nothing where the lock is lost meanwhile', async () => {
     const second = cluster.servers[1]
     if (second === undefined) throw new Error('three servers')
     const held = await hold(second)
@@ -143,7 +143,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     expect(cluster.servers.slice(0, 2).map(server => server.read('/var/lib/hactl/members')?.includes('srv-3'))).toEqual([false, false])
   })
 
-  test('that died before it told those that stay does so when it is run again', async () => {
+  test('that died before it updated the remaining servers does so when it is run again', async () => {
     const [first, second] = cluster.servers
     if (first === undefined || second === undefined) throw new Error('three servers')
     for (const server of [first, second])
@@ -158,7 +158,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     for (const server of [first, second]) expect(server.read('/var/lib/hactl/members')).not.toContain('srv-3')
   })
 
-  test('takes away what a deploy installed that got no further than that', async () => {
+  test('removes what a deploy installed before it stopped', async () => {
     const bare = shellCluster()
     try {
       for (const server of bare.servers) server.write('/var/lib/hactl/installed', 'haproxy\nkeepalived\n')
@@ -175,7 +175,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     }
   })
 
-  test('leaves a server alone that hactl never changed, though its haproxy is another', async () => {
+  test('does not touch a server that hactl never changed, although haproxy runs there', async () => {
     const first = cluster.servers[0]
     if (first === undefined) throw new Error('three servers')
     first.remove('/var/lib/hactl')
@@ -187,7 +187,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     expect(existsSync(join(first.root, 'var/lib/hactl'))).toBe(false)
   })
 
-  test('leaves no traces where hactl has nothing any more', async () => {
+  test('leaves no traces where hactl has nothing left', async () => {
     await run(['srv-3'])
     await run(['srv-2'])
     expect(existsSync(join(cluster.servers[2]?.root ?? '', 'var/lib/hactl'))).toBe(false)

@@ -46,13 +46,13 @@ describe('a rollback', unlessLacking(shellServerLacks()), () => {
     },
   )
 
-  test('brings back what every server had before the newest change', async () => {
+  test('restores what every server had before the newest change', async () => {
     const { servers } = await run()
     expect(servers.map(({ changed }) => changed)).toEqual(Array(3).fill(['file/haproxy.cfg', 'service/haproxy']))
     expect(cluster.servers.map(server => server.read('/etc/haproxy/haproxy.cfg'))).toEqual(Array(3).fill(haproxyCfg('one')))
   })
 
-  test('to a certificate that is neither there nor listed any more says how to get it back, and then does', async () => {
+  test('to a certificate that no longer exists and is no longer listed says how to restore it, and then restores it', async () => {
     const path = '/etc/haproxy/certs/site.pem'
     const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nk\n-----END PRIVATE KEY-----\n'
     const listed = `${INVENTORY}certificates:\n  - { file: site.pem, path: ${path} }\n`

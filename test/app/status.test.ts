@@ -67,20 +67,20 @@ const withSection = (name: string, body: string) => changed('@@end all', `@@begi
 
 const problemsOf = async (answer: string, bind?: string) => (await look(answer, bind)).first?.problems
 
-test('a healthy pair has nothing to tell, and is asked once', async () => {
+test('a healthy pair has no problems, and is asked once', async () => {
   const { report, first } = await look(HOLDER)
   expect(report).toMatchObject({ exit: 0, problems: [], vips: [{ address: '198.18.200.200', holders: ['srv-1'] }] })
   expect(first).toMatchObject({ state: 'MASTER', haproxy: 'healthy', keepalived: 'active', problems: [] })
 })
 
-describe('status tells of', () => {
-  test('a watch of keepalived on its track files that is dead', async () => {
+describe('status reports', () => {
+  test('a dead watch of keepalived on its track files', async () => {
     expect(await problemsOf(withSection('watched', 'no'))).toEqual([
       "keepalived's watch on its track files is dead: it no longer learns the state of haproxy",
     ])
   })
 
-  test('a drop-in that is gone, as drift', { ...unlessLacking(shellServerLacks()), timeout: 60_000 }, async () => {
+  test('a missing drop-in, as drift', { ...unlessLacking(shellServerLacks()), timeout: 60_000 }, async () => {
     const cluster = shellCluster(['srv-1'])
     try {
       const [server] = cluster.servers
@@ -109,7 +109,7 @@ describe('status tells of', () => {
     expect(report.exit).toBe(5)
   })
 
-  test('a lock that a dead run left behind, and how to be rid of it', async () => {
+  test('a lock that a dead run left behind, and how to remove it', async () => {
     const lock = (age: number) =>
       changed(/@@begin lock\n[^]*@@end lock/, `@@begin lock\nage ${age}\nid x\nowner ops@laptop\nreason deploy\n@@end lock`)
     expect(await problemsOf(lock(4000))).toEqual([
@@ -138,7 +138,7 @@ describe('status tells of', () => {
     expect(await problemsOf(folders('775 root root 4096 /usr/local'))).toEqual([])
   })
 
-  test('certificates that end soon, have ended or are not there', async () => {
+  test('certificates that expire soon, have expired or are missing', async () => {
     const bind = ':443 ssl crt /etc/ssl/site.pem crt /etc/ssl/more'
     const { first, script } = await look(
       withSection(
@@ -224,7 +224,7 @@ describe('the exit of status, for cron and monitoring, is', () => {
   })
 })
 
-test('adverts that keepalived refused point at a stranger with the same number, once they are more than a change leaves behind', async () => {
+test('refused adverts are reported as another router with the same number, once they are more than a change leaves behind', async () => {
   expect(await problemsOf(changed('"auth_failure":0', '"auth_failure":812'))).toEqual([
     'keepalived has refused 812 adverts for VRRP1 since it started (812 with a different auth_pass): another router on this network has virtual_router_id 200, or a server has different settings',
   ])

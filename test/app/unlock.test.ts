@@ -36,7 +36,7 @@ describe('an unlock', unlessLacking(shellServerLacks()), () => {
     expect(locked()).toEqual([false, true, false])
   })
 
-  test('tells whose locks it broke', async () => {
+  test('reports whose locks it broke', async () => {
     const { servers } = await run()
     expect(servers.map(({ name, lock, released }) => [name, lock?.owner, released])).toEqual(
       ['srv-1', 'srv-2', 'srv-3'].map(name => [name, 'ops@laptop', true]),

@@ -51,7 +51,7 @@ describe('an upgrade', () => {
     expect(upgrade.plan).toMatchObject({ waves: [], changeClass: 'none', warnings: [] })
   })
 
-  test('renders the files for the version that will run, and tries every file that a program judges', async () => {
+  test('renders the files for the version that will run, and tries every file that a program checks', async () => {
     const wish = { nopreempt: false, advert_int: 0.2 }
     const then = await clusterFor({ ...wish }, '# two\n')
     const upgrade = await planned({ 'srv-3': newer('haproxy', '2.8.1-1') }, wish, then)
@@ -65,7 +65,7 @@ describe('an upgrade', () => {
     )
   })
 
-  test('of a server that an earlier one left half done starts what has to run', async () => {
+  test('of a server that an earlier upgrade left half done starts what must run', async () => {
     const upgrade = await planned({ 'srv-3': { ...newer('keepalived', '1:2.2.99-1'), begun: 'drained' } })
     expect(upgrade.plan.warnings).toEqual(['srv-3: an earlier upgrade ended half way; this one finishes it'])
   })
@@ -92,7 +92,7 @@ describe('an upgrade', () => {
     })
   })
 
-  test('says what is held, and what comes along', async () => {
+  test('says what is held and what is installed additionally', async () => {
     const upgrade = await planned({ 'srv-1': { ...newer('haproxy', '2.8.1-1'), held: ['keepalived'], others: ['liblua5.4-0 5.4.6-1'] } })
     expect(upgrade.plan.warnings).toEqual([
       'srv-1: keepalived is held by apt-mark and stays as it is',

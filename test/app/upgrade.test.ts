@@ -47,7 +47,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
   }
   const mark = (name: string) => server(name).read('/var/lib/hactl/upgrading')
 
-  test('replaces the package on the servers that have a newer one, and leaves them as they were', async () => {
+  test('replaces the package where there is a newer one, and leaves the servers otherwise unchanged', async () => {
     offer('srv-2', 'srv-3')
     const report = await run()
     expect(report.servers.map(({ changed }) => changed)).toEqual([[], ...Array(2).fill(['package/haproxy', 'service/haproxy'])])
@@ -78,7 +78,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     expect(server('srv-2').ran).not.toContain('make the changes live')
   })
 
-  test('that cannot lower a later server has changed the earlier ones: 6, not 5', async () => {
+  test('that cannot lower the priority of a later server has changed the earlier ones: 6, not 5', async () => {
     offer('srv-2', 'srv-3')
     server('srv-2').before = ({ label }) => {
       if (label === 'record that the upgrade has started here')
@@ -88,7 +88,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     expect(await failure()).toMatchObject({ code: 'E_UNHEALTHY', exit: 6, server: 'srv-2' })
   })
 
-  test('whose connection is lost in mid-turn starts what is installed through a new one, and says what stays', async () => {
+  test('whose connection is lost in the middle of a turn starts what is installed through a new one, and says what stays changed', async () => {
     offer('srv-3')
     let startWithinMs = 0
     server('srv-3').after = ({ label, deadlineMs }) => {
@@ -103,7 +103,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     expect(connections.filter(name => name === 'srv-3')).toHaveLength(2)
   })
 
-  test('whose installation is cut off lets its units come up again, and says which of them does not', async () => {
+  test('whose installation is cut off lets its units start again, and names those that do not', async () => {
     offer('srv-3')
     const third = server('srv-3')
     const hold = (unit: string) => third.read(`/run/systemd/system/${unit}.service.d/hactl-hold.conf`)
@@ -121,7 +121,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     expect(hold('haproxy')).toBeUndefined()
   })
 
-  test('that died behind its last change is ended by the next one: no longer drained, and no mark of it', async () => {
+  test('that died after its last change is finished by the next one: undrained, and without its mark', async () => {
     offer('srv-3')
     const third = server('srv-3')
     const dead = new Set(['give srv-3 its priority back', 'record that the upgrade has ended here', 'release the lock'])
@@ -195,7 +195,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     expect(waiting()).toEqual([false, false, false])
   })
 
-  test('that meets another run leaves it the packages that it has brought', async () => {
+  test('that meets another run does not remove the packages of that run', async () => {
     const third = server('srv-3')
     third.before = ({ label }) => {
       if (label !== 'look for newer versions') return undefined
@@ -209,7 +209,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     expect(waiting()).toEqual([false, false, true])
   })
 
-  test('that fails on one server leaves no packages on the later ones, and to an installation what it may still read', async () => {
+  test('that fails on one server removes the packages on the later ones, except those that an installation may still read', async () => {
     offer('srv-2', 'srv-3')
     server('srv-3').before = ({ label }) => {
       if (label !== 'prepare') return undefined

@@ -24,7 +24,7 @@ const outcome = (world: ApplyWorld, changeClass?: 'local' | 'together') => failu
 const steps = (world: ApplyWorld, word: string) => world.log.filter(entry => entry.startsWith(word))
 
 describe('applying a plan', () => {
-  test('prepares all, switches the waves in turn with a gate after each, proves the whole, and writes the history', async () => {
+  test('prepares all servers, switches the waves in turn with a gate after each, checks the whole cluster, and writes the history', async () => {
     const world = applyWorld()
     await world.apply()
     expect(world.log).toEqual([
@@ -44,13 +44,13 @@ describe('applying a plan', () => {
     ])
   })
 
-  test('loads what peers compare on all servers at once, after everything else is done on all, the writing of that file too', async () => {
+  test('writes and loads what peers compare on all servers at once, after everything else is done on all', async () => {
     const world = applyWorld()
     await world.apply('together')
     expect(steps(world, 'switch')).toEqual([...SERVERS, ...SERVERS, ...SERVERS].map(server => `switch ${server}`))
   })
 
-  test('touches nothing live anywhere when one server refuses the new file', async () => {
+  test('changes no live file on any server when one server refuses the new file', async () => {
     const world = applyWorld()
     breakAt(world, 'prepare srv-2', refused)
     const error = await outcome(world)
@@ -71,7 +71,7 @@ describe('applying a plan', () => {
     })
   })
 
-  test('waits for the servers that are still at work before it tells of the first failure', async () => {
+  test('waits for the servers that are still at work before it reports the first failure', async () => {
     const world = applyWorld()
     const slow = Promise.withResolvers<undefined>()
     world.before = (step, server) => {
@@ -89,7 +89,7 @@ describe('applying a plan', () => {
     expect(world.ended).toContain('prepare srv-3')
   })
 
-  test('tells of every server that refuses, not of the first alone', async () => {
+  test('reports every server that refuses, and not only the first', async () => {
     const world = applyWorld()
     world.before = (step, server) => (step === 'prepare' && server !== 'srv-2' ? refused : undefined)
     const error = await outcome(world)
@@ -118,7 +118,7 @@ describe('a wave that fails', () => {
     expect(steps(world, 'finish')).toEqual([])
   })
 
-  test('is put back when its gate does not hold, and those before it too', async () => {
+  test('is put back when its gate fails, and so are those before it', async () => {
     const world = applyWorld()
     breakAt(world, 'gate vip-answers srv-2', new HactlError({ code: 'E_GATE', what: 'srv-2 failed the gate' }))
     expect(await outcome(world)).toMatchObject({ code: 'E_GATE', exit: 6 })
@@ -126,7 +126,7 @@ describe('a wave that fails', () => {
     expect(world.events.filter(event => event.kind === 'restored')).toMatchObject([{ server: 'srv-2' }, { server: 'srv-3' }])
   })
 
-  test('is left as it is, and needs no hands, where another run has taken the lock over', async () => {
+  test('is left as it is, and needs no operator, where another run has taken the lock over', async () => {
     const world = applyWorld()
     world.before = (step, server) =>
       step === 'gate' && server.endsWith('srv-2')
@@ -157,7 +157,7 @@ describe('a wave that fails', () => {
     expect(world.log.slice(-2)).toEqual(['reconnect srv-2', 'restore srv-2'])
   })
 
-  test('leaves no doubt where the server cannot be reached again: it says so, and what to do', async () => {
+  test('says so where the server cannot be reached again, and what to do', async () => {
     const world = applyWorld()
     world.before = (step, server) => {
       if (step === 'reconnect') throw unreachable(server)
@@ -172,7 +172,7 @@ describe('a wave that fails', () => {
     ])
   })
 
-  test('needs hands where it could not be put back: 8, the server, and the way', async () => {
+  test('needs an operator where it could not be put back: 8, the server, and the command', async () => {
     const world = applyWorld()
     world.before = (step, server) => (server === 'srv-2' && (step === 'switch' || step === 'restore') ? failed : undefined)
     const error = await outcome(world)
@@ -183,7 +183,7 @@ describe('a wave that fails', () => {
     ])
   })
 
-  test('of all servers together is put back on all of them, those that did well included', async () => {
+  test('of all servers together is put back on all of them, those that succeeded included', async () => {
     const world = applyWorld()
     breakAt(world, 'switch srv-2', failed)
     await outcome(world, 'together')
@@ -191,7 +191,7 @@ describe('a wave that fails', () => {
     expect(steps(world, 'switch')).toEqual(SERVERS.map(server => `switch ${server}`))
   })
 
-  test('is not begun again by a fault of hactl itself: that too is put back', async () => {
+  test('with a fault of hactl itself is put back too', async () => {
     const world = applyWorld()
     breakAt(world, 'switch srv-2', new TypeError('a bug'))
     await expect(world.apply()).rejects.toThrow('a bug')
@@ -199,7 +199,7 @@ describe('a wave that fails', () => {
   })
 })
 
-describe('a proof that fails', () => {
+describe('a final check that fails', () => {
   test('puts every changed server back, the last changed first', async () => {
     const world = applyWorld()
     breakAt(world, 'gate one-holder srv-1,srv-2,srv-3', new HactlError({ code: 'E_GATE', what: 'nobody holds it' }))
@@ -246,7 +246,7 @@ describe('an interrupt', () => {
     expect(world.ended.filter(entry => entry.startsWith('restore'))).toEqual(['restore srv-2'])
   })
 
-  test('while all are prepared changes nothing live', async () => {
+  test('during the preparation changes no live file', async () => {
     const world = applyWorld()
     world.before = step => {
       if (step === 'prepare') throw interrupted()
@@ -257,7 +257,7 @@ describe('an interrupt', () => {
   })
 })
 
-test('a connection lost at any moment starts no later wave and puts exactly the wave in hand back', async () => {
+test('a connection that is lost at any moment starts no later wave, and exactly the present wave is put back', async () => {
   const whole = applyWorld()
   await whole.apply()
   const places = whole.log.filter(entry => /^(prepare|switch|finish)/.test(entry))

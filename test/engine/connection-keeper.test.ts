@@ -14,7 +14,7 @@ function watched(keep: ConnectionKeeper, forMs: number, clock = manualClock()) {
   return clock.settle(run).then(() => samples)
 }
 
-test('a connection that is cut is counted and opened anew', async () => {
+test('a connection that is cut is counted and opened again', async () => {
   const clock = manualClock()
   let calls = 0
   const samples = await watched(
@@ -36,11 +36,11 @@ test('a connection that is cut is counted and opened anew', async () => {
   expect(cut[0]).toMatchObject({ kind: 'connection', from: 'controller', error: 'ECONNRESET' })
 })
 
-test('one that cannot be opened is no cut: the probes count those', async () => {
+test('a connection that cannot be opened does not count as cut: the probes count those', async () => {
   expect(await watched(() => Promise.reject(new Error('ECONNREFUSED')), 3000)).toEqual([])
 })
 
-test('a service that keeps none is asked once', async () => {
+test('a service that keeps no connection is asked once', async () => {
   let calls = 0
   await watched(async () => {
     calls++

@@ -84,7 +84,7 @@ describe('a deploy that is killed', () => {
     expect(runs).toBeGreaterThan(50)
   })
 
-  test('never leaves a plan that says "nothing to do" over a service that runs something else', async () => {
+  test('never leaves an empty plan for a service that runs something else', async () => {
     const loaded = await clusterFor({ advert_int: 0.5 }, '# two\n')
     const start = bare()
     deploy(await clusterFor({}, '# one\n'), start)

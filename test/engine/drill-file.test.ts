@@ -22,7 +22,7 @@ function faultsOf(text: string): readonly string[] {
   return []
 }
 
-test('a drill file says what is disturbed where and what must be seen', () => {
+test('a drill file is read: what is disturbed where, and what must be seen', () => {
   expect(parseDrill(GOOD, 'my-drill.yml', vocabulary)).toEqual({
     name: 'my-drill',
     title: 'HAProxy is stopped',
@@ -61,6 +61,6 @@ test.each([
   expect(faultsOf(text)).toContainEqual(expect.stringMatching(fault))
 })
 
-test('all faults are told at once', () => {
+test('all faults are reported at once', () => {
   expect(faultsOf('drill: x\n').length).toBeGreaterThanOrEqual(5)
 })

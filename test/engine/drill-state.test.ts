@@ -11,7 +11,7 @@ const look = (stdout: string) =>
     files: ['/etc/haproxy/haproxy.cfg'],
   })
 
-test('a look tells the services, the watched addresses and files, the packet filter, and what drills left', async () => {
+test('a look gives the services, the watched addresses and files, the packet filter, and what drills left behind', async () => {
   const stdout = `unit haproxy active\naddress inet 127.0.0.1\naddress inet ${VIP}\nresidue hactl-undo-abcd.timer
 tracker /run/hactl/drain 0\nfile /etc/haproxy/haproxy.cfg 0a1b\nfirewall ffee  -\nend\n`
   expect(await look(stdout)).toEqual({
@@ -25,7 +25,7 @@ tracker /run/hactl/drain 0\nfile /etc/haproxy/haproxy.cfg 0a1b\nfirewall ffee  -
   })
 })
 
-test('an address that only begins like a watched one is not it', async () => {
+test('an address that only begins like a watched one does not count', async () => {
   expect((await look('unit haproxy active\naddress inet 198.51.100.20\nend\n')).holds).toEqual([])
 })
 

@@ -25,13 +25,13 @@ async function faultOf(world: DrillWorld): Promise<unknown> {
   )
 }
 
-test('the timer is armed before the disturbance and taken away after the undo', async () => {
+test('the timer is armed before the disturbance and removed after the undo', async () => {
   const world = drillWorld()
   await world.clock.settle(runDrill(world.run))
   expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
 })
 
-test('what was seen gives the verdict: who took over, for how long nobody answered, and that all is as it was', async () => {
+test('the verdict says who took over, for how long nobody answered, and that everything is as before', async () => {
   const world = drillWorld()
   const outcome = await world.clock.settle(runDrill(world.run))
   const verdict = judgeDrill(world.about, outcome)
@@ -41,13 +41,13 @@ test('what was seen gives the verdict: who took over, for how long nobody answer
   expect(verdict.probes / ((world.clock.monotonic() - 1_000_000) / 1000)).toBeGreaterThan(50)
 })
 
-test('it is undone as soon as the takeover has settled, and ends when the address is home', async () => {
+test('a drill is undone as soon as the takeover has settled, and ends when the address has returned', async () => {
   const world = drillWorld()
   await world.clock.settle(runDrill(world.run))
   expect(world.clock.monotonic() - 1_000_000).toBeLessThan(20_000)
 })
 
-test('every step is told, with the deadline of the server-side undo', async () => {
+test('every step is reported, with the deadline of the undo on the server', async () => {
   const world = drillWorld()
   await world.clock.settle(runDrill(world.run))
   const told = world.events.filter(event => event.kind !== 'drill-sample')
@@ -58,7 +58,7 @@ test('every step is told, with the deadline of the server-side undo', async () =
   expect(samples.at(-1)).toMatchObject({ holds: { 'srv-1': true, 'srv-2': false, 'srv-3': false } })
 })
 
-test('nobody takes over: it is undone at the limit, while the timer still runs', async () => {
+test('a drill after which nobody takes over is undone at the limit, while the timer still runs', async () => {
   const world = drillWorld()
   world.takeoverMs = undefined
   let timerWasArmed = false
@@ -82,7 +82,7 @@ test('a service that does not answer before the drill is not disturbed', async (
   expect(world.log).toEqual([])
 })
 
-test('where the timer cannot be armed, nothing is disturbed', async () => {
+test('nothing is disturbed where the timer cannot be armed', async () => {
   const world = drillWorld()
   world.before = step => (step === 'arm' ? { code: 1, stderr: 'Failed to start transient timer unit' } : undefined)
   const fault = await faultOf(world)
@@ -118,7 +118,7 @@ describe('an interrupt', () => {
     expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
   })
 
-  test('whose undo fails is a matter for hands', async () => {
+  test('whose undo fails needs an operator', async () => {
     const world = drillWorld()
     world.before = step => {
       if (step === 'disturb') void world.clock.sleep(1000).then(() => world.abort.abort('SIGINT'))
@@ -132,7 +132,7 @@ describe('an interrupt', () => {
   })
 })
 
-test('a fault while the samples are looked at is undone like any other', async () => {
+test('a drill with a fault during its samples is undone like any other', async () => {
   const world = drillWorld()
   const broken = new TypeError('a fault of hactl itself')
   const run = {
@@ -150,22 +150,22 @@ test('a fault while the samples are looked at is undone like any other', async (
   expect(world.haproxyRuns).toBe(true)
 })
 
-test('a disturbance that ends with an error is undone, because nobody knows how far it came', async () => {
+test('a disturbance that ends with an error is undone, because it may have done a part', async () => {
   const world = drillWorld()
   world.before = step => (step === 'disturb' ? { code: 1, stderr: 'Failed to stop haproxy.service' } : undefined)
   expect(await faultOf(world)).toMatchObject({ code: 'E_COMMAND_FAILED', server: 'srv-1', why: ['Failed to stop haproxy.service'] })
   expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
 })
 
-test('a run whose lock somebody else took over while it slept disturbs nothing', async () => {
+test('a run whose lock another run took while it slept disturbs nothing', async () => {
   const world = drillWorld()
   world.before = step => (step === 'disturb' ? { code: 97 } : undefined)
   expect(await faultOf(world)).toMatchObject({ code: 'E_LOCKED', server: 'srv-1' })
   expect(world.haproxyRuns).toBe(true)
 })
 
-describe('a connection lost', () => {
-  test('while it disturbs is opened anew for the undo', async () => {
+describe('a lost connection', () => {
+  test('during the disturbance is opened again for the undo', async () => {
     const world = drillWorld()
     onFirst(world, 'disturb', () => world.sessions.get('srv-1')?.lose())
     expect(await faultOf(world)).toMatchObject({ code: 'E_CONNECTION_LOST' })
@@ -173,7 +173,7 @@ describe('a connection lost', () => {
     expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
   })
 
-  test('while the takeover is awaited does not end the drill', async () => {
+  test('during the wait for the takeover does not end the drill', async () => {
     const world = drillWorld()
     const outcome = runDrill(world.run)
     void world.clock.sleep(3000).then(() => world.sessions.get('srv-1')?.lose())
@@ -189,7 +189,7 @@ describe('a connection lost', () => {
     expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'undo srv-1', 'disarm srv-1'])
   })
 
-  test('for longer than the timer waits for the server to heal itself, and sees that it did', async () => {
+  test('that lasts longer than the timer makes the drill wait for the undo by the server, and check it', async () => {
     const world = drillWorld()
     let healedMs: number | undefined
     onFirst(world, 'disturb', () => {
@@ -208,7 +208,7 @@ describe('a connection lost', () => {
     expect(warnings[0]).toMatch(/srv-1 cannot be reached; its own timer will start haproxy in \d+ s/)
   })
 
-  test('for good names the server and the command to run', async () => {
+  test('that does not come back names the server and the command to run', async () => {
     const world = drillWorld()
     onFirst(world, 'disturb', () => {
       void world.clock.sleep(1000).then(() => {
@@ -235,7 +235,7 @@ test('the timer stays while the undo is not confirmed', async () => {
   expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'undo srv-1', 'undo srv-1', 'disarm srv-1'])
 })
 
-test('an undo that the server refuses for good leaves the timer in place', async () => {
+test('an undo that the server always refuses leaves the timer in place', async () => {
   const world = drillWorld()
   world.before = step => (step === 'undo' ? { code: 1, stderr: 'Job for haproxy.service failed' } : undefined)
   const fault = await faultOf(world)
@@ -244,7 +244,7 @@ test('an undo that the server refuses for good leaves the timer in place', async
   expect(world.log).not.toContain('disarm srv-1')
 })
 
-test('a timer that cannot be taken away is told, and changes no verdict of the service', async () => {
+test('a timer that cannot be removed is reported, and does not change the verdict on the service', async () => {
   const world = drillWorld()
   world.before = step => {
     if (step === 'disarm') throw new HactlError({ code: 'E_COMMAND_FAILED', what: 'no' })
@@ -269,7 +269,7 @@ describe('several servers, one after the other', () => {
     expect(world.log.slice(4).toSorted()).toEqual(['disarm srv-1', 'disarm srv-2', 'undo srv-1', 'undo srv-2'])
   })
 
-  test('a timer that cannot be armed on the second undoes the first, and does not claim that nothing was disturbed', async () => {
+  test('of which the second cannot be armed undo the first, and do not report that nothing was disturbed', async () => {
     const world = drillWorld()
     world.before = (step, server) => (step === 'arm' && server === 'srv-2' ? { code: 1, stderr: 'no' } : undefined)
     const fault = await world.clock.settle(runDrill(cascade(world)).catch((error: unknown) => error))
@@ -279,7 +279,7 @@ describe('several servers, one after the other', () => {
   })
 })
 
-test('a second fault ends the drill at once, with its undo, and is what the verdict says', async () => {
+test('a second fault ends the drill at once, with its undo, and is in the verdict', async () => {
   const world = drillWorld()
   const sinceMs = world.clock.monotonic()
   const run = {
@@ -298,7 +298,7 @@ test('a second fault ends the drill at once, with its undo, and is what the verd
   })
 })
 
-test('a server that boots may refuse its undo for minutes', async () => {
+test('the undo of a server that boots is tried for minutes', async () => {
   const world = drillWorld()
   const sinceMs = world.clock.monotonic()
   world.before = step =>
@@ -309,7 +309,7 @@ test('a server that boots may refuse its undo for minutes', async () => {
   expect(world.log.filter(step => step === 'undo srv-1').length).toBeGreaterThan(30)
 })
 
-test('what a hook puts back a moment later is not held against the drill', async () => {
+test('a change that a hook undoes a moment later does not fail the drill', async () => {
   const world = drillWorld()
   let looks = 0
   world.before = (step, server) => {

@@ -32,7 +32,7 @@ describe('a journal line', () => {
     })
   })
 
-  test('that is no text comes as bytes', () => {
+  test('that is no text is read from bytes', () => {
     expect(parseJournalLine(entry({ MESSAGE: [27, 91, 50, 74, 0xc3, 0xa4] }))).toMatchObject({ source: 'unknown', message: '\u001B[2Jä' })
     expect(parseJournalLine(entry({ MESSAGE: ['one', 'two'] }))?.message).toBe('one two')
   })
@@ -65,7 +65,7 @@ describe('the journal of a server', () => {
     expect(journal.lines.map(line => line.message)).toEqual(['hello'])
   })
 
-  test('leaves out what keepalived says whenever it is asked how it stands', async () => {
+  test('leaves out what keepalived logs whenever hactl asks for its state', async () => {
     const looks = ['VRRP data', 'VRRP as json', 'parent data'].map(what =>
       entry({ MESSAGE: `Printing ${what} for process(1383) on signal` }),
     )
@@ -98,7 +98,7 @@ describe('the journal of a server', () => {
     expect(journal.lines[0]?.message).toBe('line 1')
   })
 
-  test('that cannot be read is a remark, not a fault', async () => {
+  test('that cannot be read gives a note and no error', async () => {
     expect(await readJournal(sessionOf([], { code: 1, stderr: 'x\nNo journal files were found.\n' }), SERVICE_JOURNAL, 8000)).toMatchObject(
       {
         lines: [],

@@ -54,7 +54,7 @@ test('a look is not noted', async () => {
 
 const entry = (server: string, effect: LedgerEntry['effect'] = 'change') => ({ server, label: 'do it', effect })
 
-test('an undo is no change, and puts back what was changed on its server before it; that it was changed once stays true', () => {
+test('an undo is no change, and marks earlier changes on its server as put back; the run still counts as having changed it', () => {
   const ledger = createLedger()
   ledger.note(entry('srv-1', 'undo'))('made')
   expect(ledger.hasChanged).toBe(false)
@@ -87,7 +87,7 @@ test('an undo that fails puts nothing back', () => {
   expect(ledger.entries.map(({ state }) => state)).toEqual(['made', 'not made'])
 })
 
-test('what was surely not made is no change', () => {
+test('what was certainly not made is no change', () => {
   const ledger = createLedger()
   ledger.note(entry('srv-1'))('not made')
   expect(ledger.hasChanged).toBe(false)

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createLinks } from '../../src/engine/links.ts'
 import { fakeSession, unreachable } from '../support/remote.ts'
 
-test('a lost connection is replaced for everybody, once', async () => {
+test('a lost connection is replaced once for all users of it', async () => {
   const first = fakeSession('srv-1', [])
   let connects = 0
   const links = createLinks([first], async server => {
@@ -17,7 +17,7 @@ test('a lost connection is replaced for everybody, once', async () => {
   expect(first.isClosed).toBe(true)
 })
 
-test('who finds another attempt failed makes one of its own', async () => {
+test("a caller that finds another caller's attempt failed makes an attempt of its own", async () => {
   const first = fakeSession('srv-1', [])
   let connects = 0
   const links = createLinks([first], async server => {

@@ -30,7 +30,7 @@ describe('a lock on three servers', () => {
   const purposes = (session: FakeSession) =>
     session.calls.map(script => (TAKE.test(script) ? 'take' : RELEASE.test(script) ? 'release' : 'beat'))
 
-  test('is held while the work goes on, shows signs of life, and is given back', async () => {
+  test('is held during the work, has heartbeats, and is released', async () => {
     const clock = manualClock()
     const sessions = three([granted, granted, granted])
     const work = withLock(sessions, claim('a'), clock, () => clock.sleep(20_000))
@@ -38,21 +38,21 @@ describe('a lock on three servers', () => {
     for (const session of sessions) expect(purposes(session)).toEqual(['take', 'beat', 'beat', 'release'])
   })
 
-  test('shows a sign of life often enough to miss two and still be held', async () => {
+  test('has heartbeats often enough to miss two and still be held', async () => {
     const clock = manualClock()
     const sessions = three([granted])
     await clock.settle(withLock(sessions, claim('a'), clock, () => clock.sleep(LOCK_EXPIRES_SECONDS * 1000)))
     expect(purposes(sessions[0] as FakeSession).filter(word => word === 'beat').length).toBeGreaterThanOrEqual(3)
   })
 
-  test('is given back when the work fails, with the error of the work', async () => {
+  test('is released when the work fails, with the error of the work', async () => {
     const sessions = three([granted, granted, granted])
     const work = withLock(sessions, claim('a'), manualClock(), () => Promise.reject(new Error('the work failed')))
     await expect(work).rejects.toThrow('the work failed')
     for (const session of sessions) expect(purposes(session)).toEqual(['take', 'release'])
   })
 
-  test('of somebody else is refused by name, before any other server is asked', async () => {
+  test('of another run is reported with its owner, before any other server is asked', async () => {
     const sessions = three([busy, granted, granted])
     let hasWorked = false
     const work = withLock(sessions, claim('a'), manualClock(), async () => {
@@ -68,13 +68,13 @@ describe('a lock on three servers', () => {
     expect(sessions.map(session => session.sent.length)).toEqual([2, 0, 0])
   })
 
-  test('is given back everywhere when one server refuses it', async () => {
+  test('is released on all servers when one server refuses it', async () => {
     const sessions = three([granted, granted, busy])
     await expect(withLock(sessions, claim('a'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({ code: 'E_LOCKED' })
     for (const session of sessions) expect(purposes(session)).toEqual(['take', 'release'])
   })
 
-  test('is given back where it may have been granted though no answer came', async () => {
+  test('is released where it may have been granted although no answer came', async () => {
     const silent: Reply = {
       when: TAKE,
       reply: () => {
@@ -88,7 +88,7 @@ describe('a lock on three servers', () => {
     for (const session of sessions) expect(purposes(session)).toEqual(['take', 'release'])
   })
 
-  test('that cannot be made for want of disk says so', async () => {
+  test('that cannot be made because the disk is full says so', async () => {
     const full: Reply = { when: TAKE, reply: () => ({ code: 1, stderr: 'mkdir: No space left on device' }) }
     await expect(withLock(three([full]), claim('a'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
       code: 'E_UNHEALTHY',
@@ -96,7 +96,7 @@ describe('a lock on three servers', () => {
     })
   })
 
-  test('outlives a lost connection without an error of its own: the work will tell', async () => {
+  test('reports no error for a lost connection: the work will report it', async () => {
     const clock = manualClock()
     const sessions = three([granted, granted])
     const work = withLock(sessions, claim('a'), clock, async () => {
@@ -137,7 +137,7 @@ describe('a lock on one real file system', unlessLacking(shellServerLacks()), ()
     await withLock([once], claim(id), manualClock(), () => Promise.resolve())
   }
 
-  test('goes to one of several that ask at the same moment', async () => {
+  test('goes to one of several runs that ask at the same moment', async () => {
     const ends = Promise.withResolvers<undefined>()
     let holders = 0
     const refused = new Set<string>()
@@ -202,7 +202,7 @@ describe('a lock on one real file system', unlessLacking(shellServerLacks()), ()
     expect(server.read('/var/lib/hactl/lock/info')).toContain('id alive')
   })
 
-  test('that cannot be written down is no lock: nobody could give it back', async () => {
+  test('whose owner cannot be written is not taken, because nobody could release it', async () => {
     server.prelude = 'printf() { return 1; }'
     await expect(withLock([server.session], claim('a'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
       code: 'E_UNHEALTHY',
@@ -212,7 +212,7 @@ describe('a lock on one real file system', unlessLacking(shellServerLacks()), ()
     expect(existsSync(join(server.root, 'var/lib/hactl/lock'))).toBe(false)
   })
 
-  test('that was taken over stops the run that slept too long, and that run then leaves the new one alone', async () => {
+  test('that was taken over stops the run that slept too long, and that run does not touch the new lock', async () => {
     const nextEnds = Promise.withResolvers<undefined>()
     const nextHolds = Promise.withResolvers<undefined>()
     let next: Promise<unknown> | undefined
@@ -231,14 +231,14 @@ describe('a lock on one real file system', unlessLacking(shellServerLacks()), ()
     expect(server.read('/var/lib/hactl/lock/info')).toBeUndefined()
   })
 
-  test('is passed by its holder only, not by an id that begins like it', async () => {
+  test('accepts its holder only, and not an id with the same beginning', async () => {
     await killedRun('abc')
     expect(await guard('abc')).toMatchObject({ code: 0 })
     expect(await guard('ab')).toMatchObject({ code: 97 })
     expect(await guard('.*')).toMatchObject({ code: 97 })
   })
 
-  test('is broken by hand where its run is dead, or where that is insisted upon', async () => {
+  test('is broken by unlock where its run is dead, or with --force', async () => {
     expect(await breakLock(server.session, false)).toBe(true)
     await killedRun('a')
     expect(await breakLock(server.session, false)).toBe(false)

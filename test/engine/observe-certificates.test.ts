@@ -14,7 +14,7 @@ const lacks = spawnSync('sh', ['-c', 'command -v openssl']).status === 0 ? undef
 
 const folder = tempFolder()
 
-test('the end of certificates is read on the server: files, folders, what is none, and names that a shell would obey', {
+test('the end of certificates is read on the server: of files, of folders, of files without one, and with names that a shell would interpret', {
   ...unlessLacking(lacks),
   timeout: PATIENCE_MS,
 }, () => {
@@ -85,7 +85,7 @@ backend app
   expect(certificateNames('frontend web\n    bind :443 ssl crt site.pem crt-list sites\n')).toEqual(none)
 })
 
-test('so are lists of them, and what a crt-store loads, from a base of its own where it has one', () => {
+test('lists of certificates are named too, and what a crt-store loads, from a base of its own where it has one', () => {
   const cfg = `global
     crt-base /etc/ssl/private
 crt-store

@@ -9,7 +9,7 @@ import { tempFolder } from '../support/temp-folder.ts'
 
 const folder = tempFolder()
 
-test('an installation that somebody else is at just now is not taken for one that was cut off', {
+test('a running installation of another process is not taken for one that was cut off', {
   ...unlessLacking(shellServerLacks()),
   timeout: 60_000,
 }, async () => {

@@ -7,7 +7,7 @@ import { tempFolder } from '../support/temp-folder.ts'
 
 const folder = tempFolder()
 
-test("a virtual address in the system's own network configuration is found, and not where it is a comment or part of another", {
+test("a virtual address in the system's own network configuration is found, except in a comment or as part of another address", {
   ...unlessLacking(shellServerLacks()),
   timeout: 60_000,
 }, async () => {

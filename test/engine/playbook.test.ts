@@ -53,12 +53,12 @@ describe('a playbook', () => {
     expect(problemsOf(value)).toEqual(problems)
   })
 
-  test('that is wrong in several places is refused once, with all of them', () => {
+  test('with several mistakes is refused once, with all of them', () => {
     expect(problemsOf({ stages: [{ tasks: 1 }], more: 1 })).toHaveLength(6)
   })
 })
 
-test('a resource that no stage settles is refused, not planned and left undone', async () => {
+test('a resource that no stage settles is refused', async () => {
   const shipped = await deployPlaybook()
   const without = shipped.stages.map(one => ({ ...one, tasks: one.tasks.filter(task => task !== 'service/keepalived') }))
   const cluster = await clusterFor({})

@@ -56,7 +56,7 @@ test('the schedule does not drift when the timer wakes late', async () => {
   expect(samples).toHaveLength(50)
 })
 
-test('probes missed while the controller stood still for long are left out, not sent in one burst', async () => {
+test('probes that were missed while the controller was suspended are left out and not sent in one burst', async () => {
   let nowMs = 0
   const inner = manualClock(0)
   const clock = { ...inner, monotonic: () => inner.monotonic() + nowMs }
@@ -112,7 +112,7 @@ test('a prober that throws is a failed probe, not the end of probing', async () 
   expect(samples.map(sample => sample.error)).toEqual(['EMFILE', 'EMFILE', 'EMFILE'])
 })
 
-test('no probe is sent once it was stopped', async () => {
+test('no probe is sent after the stop', async () => {
   const clock = manualClock(0)
   const stop = new AbortController()
   stop.abort()

@@ -12,7 +12,7 @@ import { connectionLost, fakeSession, unreachable } from '../support/remote.ts'
 const watch: Watch = { vips: ['198.51.100.200'], units: ['haproxy', 'keepalived'], trackers: ['/run/hactl/drain'], boundMs: 60_000 }
 const line = (holds: string) => `hactl up=100.25 holds=${holds} unit:haproxy=active unit:keepalived=active file:/run/hactl/drain=0`
 
-test('a line tells what is held, how the services stand and what the files say', () => {
+test('a line has the held addresses, the state of the services and the content of the files', () => {
   expect(parseSample(line('198.51.100.200,2001:db8::200'), 'srv-1', 7)).toEqual({
     kind: 'holder',
     server: 'srv-1',
@@ -61,7 +61,7 @@ test('samples carry the time of their arrival', async () => {
   ])
 })
 
-test('a lost connection is unreachable, not "holds nothing", and is sought anew until the server is back', async () => {
+test('a server with a lost connection is unreachable and does not "hold nothing", and is tried again until it is back', async () => {
   const clock = manualClock(0)
   const samples: HolderSample[] = []
   const stop = new AbortController()
@@ -107,7 +107,7 @@ test('a script that cannot run is a fault, not an unreachable server', async () 
   await expect(clock.settle(run)).rejects.toMatchObject({ code: 'E_COMMAND_FAILED', server: 'srv-1', why: ['sh: not found'] })
 })
 
-test('seeking a lost server ends with the bound', async () => {
+test('the attempts to reach a lost server end with the bound', async () => {
   const clock = manualClock(0)
   const session = fakeSession('srv-1', [
     {
@@ -131,7 +131,7 @@ test('seeking a lost server ends with the bound', async () => {
   expect(samples).toHaveLength(1)
 })
 
-test('the script is sh, matches whole addresses only, asks systemd at once when a process is gone, and ends by itself', async () => {
+test('the script is valid shell, matches whole addresses only, asks systemd at once when a process is gone, and ends by itself', async () => {
   const bin = await mkdtemp(join(tmpdir(), 'hactl-sampler-'))
   // 198.51.100.20 must not be found in 198.51.100.200, nor a broadcast or peer address be taken for one's own.
   await command(

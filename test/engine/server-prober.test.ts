@@ -16,7 +16,7 @@ async function samplesOf(reply: (asked: Asked, sleep: (ms: number) => Promise<vo
   return { run: clock.settle(run), samples, stop, session }
 }
 
-test('answers carry the name of the server, and the time of their sending on the controller s clock', async () => {
+test('answers have the name of the server, and the time of their sending by the clock of the controller', async () => {
   const { run, samples } = await samplesOf(async ({ emit }, sleep) => {
     await sleep(60)
     emit('probe 500000 10 ok')
@@ -38,7 +38,7 @@ test('a server that cannot send probes is an error that names it', async () => {
   await expect(run).rejects.toMatchObject({ code: 'E_COMMAND_FAILED', server: 'srv-3', why: ['sh: 1: perl: not found'] })
 })
 
-test('a lost connection ends the probing with an error, being stopped does not', async () => {
+test('a lost connection ends the probing with an error, a stop does not', async () => {
   const endless = () => samplesOf(async () => new Promise(() => undefined))
   const cut = await endless()
   cut.session.lose()
@@ -48,7 +48,7 @@ test('a lost connection ends the probing with an error, being stopped does not',
   await expect(stopped.run).resolves.toBeUndefined()
 })
 
-test('what is asked stands in the script as quoted words', () => {
+test('the script has the probe as quoted words', () => {
   const { raw } = serverProbeScript({ ...target, path: "/a'b", host: 'www.example.com', status: 204 }, 60_000)
   expect(raw).toContain(`'198.51.100.200' 80 'http' '/a'\\''b' 'www.example.com' 204 1 18 60000`)
 })

@@ -35,7 +35,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
   const carry = (packages: readonly CarriedPackage[], lockId = 'lock-1') =>
     carryPackages(server.session, packages, lockId, new AbortController().signal)
 
-  test('every byte arrives, and apt is told of no other repository', async () => {
+  test('every byte arrives, and apt has no other repository', async () => {
     await carry([HAPROXY, KEEPALIVED])
     expect(server.read(`${FOLDER}/haproxy_2.6.12-1_amd64.deb`)).toBe(HAPROXY.content.toString())
     expect(server.read(`${FOLDER}/keepalived_1_2.2.7-1+b2_amd64.deb`)).toBe(KEEPALIVED.content.toString())
@@ -45,13 +45,13 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     expect(server.read(`${FOLDER}/apt.conf`)).toContain('Dir::Etc::SourceParts "/dev/null";')
   })
 
-  test('and what an earlier run left there is gone', async () => {
+  test('what an earlier run left there is removed', async () => {
     server.write(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`, 'Package: haproxy\n')
     await carry([HAPROXY])
     expect(server.read(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`)).toBeUndefined()
   })
 
-  test('a file that arrives otherwise than it was sent is refused', async () => {
+  test('a file that arrives damaged is refused', async () => {
     await expect(carry([{ ...HAPROXY, sha256: KEEPALIVED.sha256 }])).rejects.toMatchObject({
       code: 'E_PACKAGE_UNAVAILABLE',
       server: 'srv-1',
@@ -59,12 +59,12 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     expect(server.read(`${FOLDER}/apt.conf`)).toBeUndefined()
   })
 
-  test('nothing is sent once the lock belongs to somebody else', async () => {
+  test('nothing is sent once another run has the lock', async () => {
     await expect(carry([HAPROXY], 'lock-2')).rejects.toMatchObject({ code: 'E_LOCKED' })
     expect(server.read(`${FOLDER}/haproxy_2.6.12-1_amd64.deb`)).toBeUndefined()
   })
 
-  test('without a lock, what another run brought is left alone while that run lives', async () => {
+  test('without the lock, packages of another run are not touched while that run is alive', async () => {
     server.write(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`, 'Package: haproxy\n')
     server.write('/var/lib/hactl/lock/info', 'id lock-2\nowner ops@laptop\nreason deploy\n')
     server.write('/var/lib/hactl/lock/beat', '')
@@ -77,7 +77,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     expect(server.read(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`)).toBeUndefined()
   })
 
-  test('apt asks the carried packages where there are any, and its own mirrors where there are none', async () => {
+  test('apt uses the carried packages where there are any, and its own mirrors otherwise', async () => {
     const install = {
       kind: 'install-package',
       id: 'package/haproxy',

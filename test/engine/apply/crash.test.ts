@@ -59,7 +59,7 @@ describe('a switch that is killed', unlessLacking(shellServerLacks()), () => {
   }, 60_000)
   afterAll(() => cluster.remove(), 60_000)
 
-  test('at any moment, and its repair killed at any moment, and so on, ends as wanted after one whole run', async () => {
+  test('at any moment, and then its repair and so on, ends as wanted after one complete run', async () => {
     const open = [old]
     const seen = new Set([fingerprint(old.root)])
     for (let state = open.shift(); state !== undefined; state = open.shift()) {
@@ -87,7 +87,7 @@ describe('a switch that is killed', unlessLacking(shellServerLacks()), () => {
     }
   }, 60_000)
 
-  test('in the first deploy of all knows its own files, although what is wanted has changed since', async () => {
+  test('in the first deploy knows its own files, although the inventory has changed since', async () => {
     const { moments } = await momentsOf(bare)
     cluster.files.set('haproxy.cfg', haproxyCfg('three'))
     try {

@@ -36,7 +36,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     }
   })
 
-  test("leaves somebody's own haproxy.cfg, which a first deploy that came no further than its packages never replaced", async () => {
+  test('leaves an earlier haproxy.cfg that a first deploy never replaced, because it stopped after its packages', async () => {
     const cluster = shellCluster()
     try {
       const server = cluster.servers[1]
@@ -60,7 +60,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     }
   })
 
-  test('gives back a link, whose file hactl never wrote to, as it leads', async () => {
+  test('gives back a link with its target, which hactl never wrote to', async () => {
     const cluster = shellCluster()
     try {
       const server = cluster.servers[1]
@@ -86,7 +86,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     }
   })
 
-  test('lets packages that were there before, and their units, be what they were', async () => {
+  test('leaves packages that were installed before, and their units, as they were', async () => {
     const cluster = shellCluster()
     try {
       const [running, idle] = cluster.servers

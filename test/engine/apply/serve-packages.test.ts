@@ -107,7 +107,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     expect(await message(1)).toMatchObject({ status: '201 URI Done', Size: '0' })
   })
 
-  test('what is not there, and what did not come, is told to apt, which decides what to do then', async () => {
+  test('a missing file and a failed fetch are reported to apt, which decides what to do then', async () => {
     answers
       .set('http://mirror.example.net/gone', { kind: 'failed', why: '404  Not Found', isFinal: true })
       .set('http://mirror.example.net/slow', { kind: 'failed', why: "no answer; it's\nslow", isFinal: false })
@@ -129,7 +129,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     expect(await message(1)).toMatchObject({ status: '400 URI Failure', Message: expect.stringContaining('not expected') })
   })
 
-  test('a server without room says so to apt, and the rest goes on', async () => {
+  test('a full disk is reported to apt, and the other files go on', async () => {
     answers.set('http://mirror.example.net/large', whole('large')).set('http://mirror.example.net/small', whole('small'))
     const { message, ask } = await serve()
     server.before = ({ label }) =>
@@ -140,7 +140,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     expect(await message(2)).toMatchObject({ status: '201 URI Done' })
   })
 
-  test('apt waits for nobody once hactl is gone', async () => {
+  test('apt does not wait once hactl is gone', async () => {
     // Never fetched.
     answers.set('http://mirror.example.net/late', new Promise<Fetched>(() => {}))
     const { message, ask } = await serve()
@@ -153,7 +153,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     close = undefined
   })
 
-  test('the end leaves no relay behind, and a question after it is answered at once', async () => {
+  test('the end leaves no relay behind, and a later question is answered at once', async () => {
     const { message, ask } = await serve()
     await close?.()
     ask('http://mirror.example.net/after', '/tmp/after')
@@ -161,7 +161,7 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     expect(asked).toEqual([])
   })
 
-  test('nobody but root sees or writes what is asked and brought, and what an earlier run left is gone', async () => {
+  test('only root can read or write the questions and answers, and those of an earlier run are removed', async () => {
     server.write(`${FOLDER}/brought/1.1`, 'old')
     server.write(`${FOLDER}/haproxy_1.8.0-1_amd64.deb`, 'old')
     await serve()
@@ -175,12 +175,12 @@ describe('on a server', unlessLacking(shellServerLacks()), () => {
     expect(server.read(`${FOLDER}/apt.conf`)).toMatch(/Dir::Bin::Methods::http ".*\/method";\nDir::Bin::Methods::https /)
   })
 
-  test('nothing is begun once the lock belongs to somebody else', async () => {
+  test('nothing is started once another run has the lock', async () => {
     await expect(serve('lock-2')).rejects.toMatchObject({ code: 'E_LOCKED' })
     expect(server.read(`${FOLDER}/method`)).toBeUndefined()
   })
 
-  test('a server that cannot take the method is named, with nothing installed', async () => {
+  test('a server on which the method cannot be installed is named, and nothing is installed', async () => {
     server.before = () => ({ code: 1, stderr: 'printf: I/O error\n' })
     await expect(serve()).rejects.toMatchObject({
       code: 'E_PACKAGE_UNAVAILABLE',

@@ -44,7 +44,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     cluster.files.set('inventory.yml', INVENTORY)
   })
 
-  test('bring a bare server to where nothing is left to do', async () => {
+  test('bring a bare server to the wanted state', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('one'))
     expect(await actionsFor(deployed)).toEqual([])
     expect(deployed.read('/world/units/haproxy/loaded')).toBe(haproxyCfg('one'))
@@ -81,7 +81,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fresh.read('/var/lib/hactl/installed')).toBe('haproxy\nkeepalived\n')
   })
 
-  test('do not take a package for their own that was there, half installed, before them; nor one that apt could not install', async () => {
+  test('do not record as their own a package that was half installed before them, or that apt could not install', async () => {
     const fresh = cluster.copy(bare)
     const own = () => fresh.read('/var/lib/hactl/installed')
     const actions = await actionsFor(fresh)
@@ -95,7 +95,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(own()).toBe('keepalived\n')
   })
 
-  test('recover where the killed installation itself went on to its end', async () => {
+  test('recover where the killed installation itself continued to its end', async () => {
     const fresh = cluster.copy(bare)
     expect(await cluster.prepare(fresh, await actionsFor(fresh))).toMatchObject({ code: 0 })
     fresh.write(HOLD.replace('keepalived', 'haproxy'), '')
@@ -104,7 +104,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(await actionsFor(fresh)).toEqual([])
   })
 
-  test('touch nothing live while a file is refused by its checker', async () => {
+  test('change no live file where a checker refuses a file', async () => {
     cluster.files.set('haproxy.cfg', `${haproxyCfg('this is refused')}`)
     const before = fingerprint(server.root)
     const result = await cluster.prepare(server, await actionsFor(server))
@@ -115,7 +115,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprint(server.root)).toBe(before)
   })
 
-  test('take a checker that exits 0 and still complains for a refusal, where silence is asked for', async () => {
+  test('count a checker that exits 0 with a message as a refusal, where silence is required', async () => {
     const actions = (await actionsFor(server)).map(action =>
       action.kind === 'write-file' && action.validation !== undefined
         ? {
@@ -129,7 +129,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(result).toMatchObject({ code: 1, stdout: expect.stringContaining('refused by keepalived') })
   })
 
-  test('refuse to write over a file that was changed since the look, before anything is changed', async () => {
+  test('refuse to overwrite a file that was changed since the look, before anything is changed', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
     server.write(CFG, '# by hand\n')
@@ -143,7 +143,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprint(server.root)).toBe(before)
   })
 
-  test("do nothing once the lock is somebody else's", async () => {
+  test('do nothing once another run has the lock', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
     server.write('/var/lib/hactl/lock/info', 'id lock1x\nowner somebody\n')
@@ -152,7 +152,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprint(server.root)).toBe(before)
   })
 
-  test("put nothing back once the lock is somebody else's, who builds on what was found", async () => {
+  test('put nothing back once another run has the lock, because it builds on the present state', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
     await cluster.switch(server, actions)
@@ -164,7 +164,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(server.read('/var/lib/hactl/lock/info')).toContain('id lock2')
   })
 
-  test('are put back although somebody broke the lock, as long as nobody else has it', async () => {
+  test('are put back although the lock was broken, as long as no other run has it', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
     await cluster.switch(server, actions)
@@ -175,7 +175,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(server.read('/var/lib/hactl/lock/info')).toContain(`id ${LOCK_ID}\n`)
   })
 
-  test('put nothing back where another run has come and gone since', async () => {
+  test('put nothing back where another run was at work since', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
     await cluster.switch(server, actions)
@@ -187,7 +187,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(server.read('/var/lib/hactl/lock/info')).toBeUndefined()
   })
 
-  test("write no history, and clear away no other run's way back, once the lock is somebody else's", async () => {
+  test('write no history, and remove nothing that another run needs for its undo, once that run has the lock', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
     await cluster.switch(server, actions)
@@ -200,7 +200,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(server.read(`/var/lib/hactl/history/${RUN_ID}/meta.json`)).toBeUndefined()
   })
 
-  test('load a restored file again: somebody may have loaded what stood there by hand', async () => {
+  test('load a restored file again: the file before it may have been loaded by hand', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('one'))
     server.write(CFG, '# by hand, and loaded\n')
     server.write('/world/units/haproxy/loaded', '# by hand, and loaded\n')
@@ -218,7 +218,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(loaded('haproxy')).toBe(haproxyCfg('two'))
   })
 
-  test('do not believe a reload that systemctl calls well: the old worker still runs', async () => {
+  test('do not accept a reload that systemctl reports as successful while the old worker still runs', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('this cannot be loaded'))
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
@@ -232,7 +232,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprint(server.root)).toBe(before)
   })
 
-  test('say that the old configuration does not answer either, where it was put back and does not', async () => {
+  test('say so where the old configuration was put back and does not answer either', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
     await cluster.switch(server, actions)
@@ -241,7 +241,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(server.read('/var/lib/hactl/loaded/haproxy')).toBeUndefined()
   })
 
-  test('say that the server goes down where that is why something failed: neither the change nor its undo is to blame', async () => {
+  test('say that the server goes down where that is the reason for a failure', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
     server.write('/world/stopping', '')
@@ -252,7 +252,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect((await cluster.restore(server)).code).toBe(1)
   })
 
-  test('stop again what did not run before', async () => {
+  test('stop a service again that did not run before', async () => {
     const fresh = cluster.copy(bare)
     const actions = await actionsFor(fresh)
     await cluster.prepare(fresh, actions)
@@ -289,7 +289,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
   })
 
-  test('forget no file of their own where the disk is full while they take one away', async () => {
+  test('keep the record of their files where the disk is full while they remove one', async () => {
     cluster.files.set('inventory.yml', `${INVENTORY}profile: classic\n`)
     const actions = await actionsFor(server)
     const first = actions.find(({ kind }) => kind === 'remove-file')
@@ -310,7 +310,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
   })
 
-  test('put back the programs that the drop-ins call, where a change of profile took them and their folder away', async () => {
+  test('put back the programs that the drop-ins call, where a change of profile removed them and their folder', async () => {
     cluster.files.set('haproxy.cfg', haproxyCfg('one'))
     cluster.files.set('inventory.yml', `${INVENTORY}profile: classic\n`)
     const actions = await actionsFor(server)
@@ -321,7 +321,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
   })
 
-  test('put a link back where one stood', async () => {
+  test('put a link back where there was one', async () => {
     server.write('/srv/lb/haproxy.cfg', '# mine\n')
     server.remove(CFG)
     symlinkSync('../../srv/lb/haproxy.cfg', join(server.root, CFG))
@@ -338,7 +338,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(server.read('/srv/lb/haproxy.cfg')).toBe('# mine\n')
   })
 
-  test('put nothing back where nothing was begun', async () => {
+  test('put nothing back where nothing was started', async () => {
     const before = fingerprint(server.root)
     expect(await cluster.restore(server)).toMatchObject({ code: 0 })
     expect(fingerprint(server.root)).toBe(before)
@@ -357,7 +357,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(await actionsFor(server)).toEqual([])
   })
 
-  test('put back only when a switch that still runs has ended: a lost connection does not stop it', async () => {
+  test('put back only after a switch that still runs has ended: a lost connection does not stop it', async () => {
     const actions = await actionsFor(server)
     await cluster.prepare(server, actions)
     // The switch waits before its reload until the test lets it go on.

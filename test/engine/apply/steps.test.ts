@@ -42,12 +42,12 @@ test.for([
   expect(error.message).toBe('prepare: ended with status 1 (disk full?)')
 })
 
-test('one that ended otherwise is not, nor one that has said why', async () => {
+test('a script that ended otherwise is not, and neither is one that has reported why', async () => {
   for (const error of [await ended('sh: 3: foo: not found\n'), await ended('I/O error\n', '@@step a b\n@@fail a refused')])
     expect(`${error.message} ${error.fix}`).not.toMatch(/disk/)
 })
 
-test('one that a server ended which goes down counts as a connection that is lost', async () => {
+test('a script that ended because its server goes down counts as a lost connection', async () => {
   expect(await ended('', '@@step service/haproxy start haproxy\n@@fail service/haproxy systemctl start failed', 99)).toMatchObject({
     code: 'E_CONNECTION_LOST',
     message: 'prepare: the server is shutting down',

@@ -33,11 +33,11 @@ describe("apt's answer", () => {
     })
   })
 
-  test('without a word is nothing to do', () => {
+  test('is nothing to do where it is empty', () => {
     expect(parseOutlook([], NAMES)).toEqual(NONE)
   })
 
-  test('says what an earlier upgrade left begun', () => {
+  test('says what an earlier upgrade left unfinished', () => {
     expect(parseOutlook(['@@begun drained'], NAMES).begun).toBe('drained')
     expect(parseOutlook(['@@begun begun'], NAMES).begun).toBe('begun')
   })
@@ -89,7 +89,7 @@ describe('the scripts', unlessLacking(shellServerLacks()), () => {
     expect(server.read('/world/packages/haproxy')).toBeUndefined()
   })
 
-  test('leave out what somebody holds', async () => {
+  test('leave out packages on hold', async () => {
     server.write('/world/apt-held', 'haproxy\n')
     await run(outlookScript(['haproxy=2.6.*', 'keepalived'], false))
     expect(parseOutlook(said, NAMES).held).toEqual(['haproxy'])
@@ -97,7 +97,7 @@ describe('the scripts', unlessLacking(shellServerLacks()), () => {
     expect(asked()).not.toMatch(/^install .* -s .*haproxy=/m)
   })
 
-  test('take a mirror that does not answer for a failure when they look for newer versions', async () => {
+  test('fail for a mirror that does not answer when they look for newer versions', async () => {
     server.write('/world/apt-update-says', 'W: Failed to fetch http://mirror.example.com/InRelease  Could not connect\n')
     await expect(run(outlookScript(NAMES, false))).rejects.toMatchObject({
       code: 'E_PACKAGE_UNAVAILABLE',
@@ -105,7 +105,7 @@ describe('the scripts', unlessLacking(shellServerLacks()), () => {
     })
   })
 
-  test('only remark on it before a first installation, where apt may have what it needs', async () => {
+  test('only note it before a first installation, where apt may have what it needs', async () => {
     server.write('/world/apt-update-says', 'W: Failed to fetch http://mirror.example.com/InRelease  Could not connect\n')
     await run(fetchScript('run-1', 'lock-1', [install()], { refreshLists: true, download: true, isBrought: false }))
     expect(events).toContainEqual({ kind: 'note', server: 'srv-1', text: expect.stringMatching(/^not every mirror answered: W: Failed/) })
@@ -142,7 +142,7 @@ describe('the scripts', unlessLacking(shellServerLacks()), () => {
     expect(asked().match(/--download-only/g)).toHaveLength(2)
   })
 
-  test('tell why a repository gave nothing, which apt says apart from its errors', async () => {
+  test('report why a repository failed, which apt prints apart from its errors', async () => {
     server.write(
       '/world/apt-fails',
       'Err:3 http://mirror.example.com bookworm Release\n  no route to it\nReading package lists...\n  not this\nE: The repository has no Release file.\n',
@@ -153,7 +153,7 @@ describe('the scripts', unlessLacking(shellServerLacks()), () => {
     })
   })
 
-  test('say what the repositories have where the wanted version is not there', async () => {
+  test('list the versions of the repositories where the wanted one is missing', async () => {
     server.write('/world/apt-fails', "E: Version '2.8.*' for 'haproxy' was not found\n")
     server.write('/world/apt-madison', 'haproxy | 2.6.12-1 | http://mirror.example.com bookworm/main amd64 Packages\n')
     const script = fetchScript('run-1', 'lock-1', [install({ pin: '2.8.*' })], { refreshLists: false, download: true, isBrought: false })
@@ -174,7 +174,7 @@ describe('the scripts', unlessLacking(shellServerLacks()), () => {
     expect(parseOutlook(said, NAMES).begun).toBe('no')
   })
 
-  test('change nothing once the lock belongs to somebody else', async () => {
+  test('change nothing once another run has the lock', async () => {
     server.write('/var/lib/hactl/lock/info', 'id other\n')
     await expect(run(markScript('lock-1', 'begun'), 'E_COMMAND_FAILED')).rejects.toMatchObject({ code: 'E_LOCKED' })
     expect(server.read('/var/lib/hactl/upgrading')).toBeUndefined()

@@ -56,7 +56,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
   })
   afterEach(() => cluster.remove())
 
-  test('is read, and left as it is, by whoever only looks', async () => {
+  test('is read and not changed by commands that only look', async () => {
     const before = fingerprint(server.root)
     expect(await entries()).toEqual([NEWEST, WITH_BOTH, BARE])
     const { servers } = await status(options, cluster.ports, PACKAGE_ROOT)
@@ -78,7 +78,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(kept('.')).not.toContain('runs')
   })
 
-  test('has its dead run recorded in its own name, with a copy for each file', async () => {
+  test('has its dead run recorded under its own id, with a copy for each file', async () => {
     server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
     for (const script of [READY_STATE, finishDeadRunScript(LOCK_ID)])
       expect(await server.session.run(script, { effect: 'change', label: 'finish', deadlineMs: 10_000 })).toMatchObject({ code: 0 })
@@ -90,7 +90,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect([APART, FLAT].map(path => server.read(path))).toEqual([pem('a.pem two'), pem('site_a.pem two')])
   })
 
-  test.for(['as the first command of this version', 'after it was converted'])('takes a rollback to an old entry, %s', async when => {
+  test.for(['as the first command of this version', 'after it was converted'])('allows a rollback to an old entry, %s', async when => {
     if (when === 'after it was converted') await cluster.deploy({ limit: ['srv-1'] })
     await goBack(BARE)
     expect(server.read(CFG)).toBe(haproxyCfg('one'))
@@ -98,7 +98,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(format()).toMatch(/^format 2\n/)
   })
 
-  test('refuses a rollback to an entry that had one copy for two files, whose content nobody knows any more', async () => {
+  test('refuses a rollback to an entry that had one copy for two files, whose contents are lost', async () => {
     const before = fingerprint(server.root)
     await expect(goBack(WITH_BOTH)).rejects.toMatchObject({
       code: 'E_NO_HISTORY',
@@ -108,7 +108,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(fingerprint(server.root)).toBe(before)
   })
 
-  test('is put back whole by an undo in the run that converted it', async () => {
+  test('is put back completely by an undo in the run that converted it', async () => {
     const before = [CFG, CONF, APART, FLAT].map(path => server.read(path))
     cluster.files.set('haproxy.cfg', haproxyCfg('this cannot be loaded'))
     cluster.files.set('a.pem', pem('a.pem three'))
@@ -119,7 +119,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(await entries()).toEqual([NEWEST, WITH_BOTH, BARE])
   })
 
-  test('gives back what stood there before, links and a file with "_" in its name among it, and leaves nothing', async () => {
+  test('gives back what was there before, with links and a file with "_" in its name, and leaves nothing', async () => {
     await remove({ ...options, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
     expect(server.read(CFG)).toBe('# mine\n')
     expect(readlinkSync(join(server.root, CONF))).toBe('mine.conf')
@@ -127,7 +127,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(readdirSync(join(server.root, 'var/lib'))).not.toContain('hactl')
   })
 
-  test('is given back to its end where a removal by the older version was cut off', async () => {
+  test('is removed completely where a removal by the older version was cut off', async () => {
     const owned = server.read('/var/lib/hactl/owned') ?? ''
     server.write('/var/lib/hactl/given-back', owned)
     server.remove('/var/lib/hactl/owned')
@@ -154,7 +154,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(format()).toMatch(/^format 2\n/)
   })
 
-  test('is converted again where an older version kept another original since', async () => {
+  test('is converted again where an older version has kept another original since', async () => {
     const convert = () => server.session.run(READY_STATE, { effect: 'change', label: 'convert', deadlineMs: 10_000 })
     expect(await convert()).toMatchObject({ code: 0 })
     const path = '/etc/haproxy/late.pem'
@@ -173,7 +173,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     expect(kept('original')).toContain(copyName(join(server.root, CFG)))
   })
 
-  test('is converted all the same where that was cut off anywhere before', async () => {
+  test('is converted where an earlier conversion was cut off anywhere', async () => {
     const convert = (on: ShellServer) => on.session.run(READY_STATE, { effect: 'change', label: 'convert', deadlineMs: 10_000 })
     const whole = cluster.copy(server)
     expect(await convert(whole)).toMatchObject({ code: 0, stderr: '' })

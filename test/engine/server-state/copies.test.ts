@@ -37,7 +37,7 @@ const ALIKE = [
   '/etc/haproxy/x/a.pem',
 ]
 
-test('two paths never have one name for their copies', () => {
+test('two paths never have the same name for their copies', () => {
   const paths = [...ALIKE, ...alikePaths(1, 5000)]
   expect(paths.length).toBeGreaterThan(1000)
   expect(new Set(paths.map(copyName)).size).toBe(paths.length)

@@ -37,14 +37,14 @@ describe('the file that names the format', () => {
     expect(refusal(text)).toBeUndefined()
   })
 
-  test('of a newer version is refused, and that version named', () => {
+  test('of a newer version is refused with the name of that version', () => {
     expect(refusal(NEWER)).toMatch(
       /of format 3, and this version \(\d\S+\) reads up to 2\nhactl 9[.]8[.]7 wrote it\n.*\nuse hactl 9[.]8[.]7 or newer$/s,
     )
   })
 
   test.for(['format two\n', 'format 99999999\n', '{"format":3}', `format 3\nhactl ${'\u001B'}[2J\n`])(
-    'that nobody here can read is refused: %j',
+    'that this version cannot read is refused: %j',
     text => {
       expect(refusal(text)).toMatch(/a newer version of hactl wrote it[^]*\nuse a newer version of hactl$/)
     },
@@ -105,7 +105,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of a newer format', (
     expect(prints()).toEqual(before)
   })
 
-  test('is named by status, which says nothing else of that server', async () => {
+  test('is reported by status, which says nothing else about that server', async () => {
     const report = await status(common, cluster.ports, PACKAGE_ROOT)
     expect(report.exit).toBe(5)
     expect(report.servers[1]).toMatchObject({ name: 'srv-2', state: 'unknown', drift: undefined })

@@ -70,7 +70,7 @@ async function connect(server: { port: number }, target: Partial<ConnectTarget> 
 const textOf = (error: HactlError) => [error.message, ...error.why, error.fix].join('\n')
 const blob = (key: KeyPair) => key.parsed.getPublicSSH()
 
-test('a session knows whom it reached and from where', async () => {
+test('a session has the address of the server and of the controller', async () => {
   const server = await serve()
   setUp(server)
   const session = await connect(server)
@@ -79,7 +79,7 @@ test('a session knows whom it reached and from where', async () => {
 })
 
 describe('host keys', () => {
-  test('a changed key is refused before any login, with both fingerprints, the line, and the way out', async () => {
+  test('a changed key is refused before any login, with both fingerprints, the line, and the fix', async () => {
     const server = await serve()
     setUp(server)
     controller.sshFile('known_hosts', `# mine\n${knownHostsLine(server.port, otherKey)}`)
@@ -91,7 +91,7 @@ describe('host keys', () => {
     expect(server.offered).toEqual([])
   })
 
-  test('an unknown host is refused in strict, saying what it offered and how to add it', async () => {
+  test('an unknown host is refused with strict, with the key that it offered and how to add it', async () => {
     const server = await serve()
     setUp(server)
     rmSync(controller.knownHosts)
@@ -103,7 +103,7 @@ describe('host keys', () => {
     expect(existsSync(controller.knownHosts)).toBe(false)
   })
 
-  test('accept-new writes an unknown key down once, readable for the operator only, and knows it from then on', async () => {
+  test('accept-new stores an unknown key once, readable for the operator only, and accepts it from then on', async () => {
     const server = await serve()
     setUp(server)
     rmSync(join(controller.home, '.ssh/known_hosts'))
@@ -118,7 +118,7 @@ describe('host keys', () => {
     await connect(server, { knownHosts })
   })
 
-  test('accept-new adds below a file without a last newline, hashed where ssh_config says so', async () => {
+  test('accept-new appends to a file without a last newline, hashed where ssh_config says so', async () => {
     const server = await serve()
     setUp(server)
     controller.sshFile('known_hosts', knownHostsLine(1, otherKey).trimEnd())
@@ -130,7 +130,7 @@ describe('host keys', () => {
     await connect(server)
   })
 
-  test('accept-new never replaces what is known: neither another key nor a key of another type', async () => {
+  test('accept-new never replaces a known key: neither by another key nor by a key of another type', async () => {
     const server = await serve()
     setUp(server)
     for (const known of [otherKey, rsaHostKey]) {
@@ -140,7 +140,7 @@ describe('host keys', () => {
     }
   })
 
-  test('accept-new accepts nothing where what it accepts is not kept: the next key would be as welcome', async () => {
+  test('accept-new accepts no key where keys are not kept: any later key would be accepted as well', async () => {
     const server = await serve()
     setUp(server)
     const localCommand = () => Promise.resolve({ code: 0, stdout: 'userknownhostsfile /dev/null\n', stderr: '' })
@@ -152,7 +152,7 @@ describe('host keys', () => {
     }
   })
 
-  test('a new key that cannot be written down is not accepted', async () => {
+  test('a new key that cannot be stored is not accepted', async () => {
     const server = await serve()
     setUp(server)
     controller.sshFile('blocked', '')
@@ -188,7 +188,7 @@ describe('host keys', () => {
     expect((await failureOf(connect(server))).why.join()).toContain('hactl cannot check host certificates')
   })
 
-  test('a host behind a HostKeyAlias is looked up under that name', async () => {
+  test('a host with a HostKeyAlias is looked up under that name', async () => {
     const server = await serve()
     setUp(server)
     controller.sshFile('known_hosts', knownHostsLine(server.port, hostKey).replace(/^\S+/, 'edge'))
@@ -291,7 +291,7 @@ describe('keys', () => {
     expect(operator.asked).toEqual(['.ssh/id_ed25519', '.ssh/id_ed25519 again'])
   })
 
-  test('after three wrong passphrases the key is passed over, with the reason and a way out', async () => {
+  test('after three wrong passphrases the key is passed over, with the reason and a fix', async () => {
     const locked = makeKey('ed25519', 'open sesame')
     const server = await serve({ authorized: [locked] })
     setUp(server, locked)
@@ -314,7 +314,7 @@ describe('keys', () => {
     expect(operator.asked).toEqual(['.ssh/id_ed25519', '.ssh/id_ecdsa'])
   })
 
-  test('nobody is asked where another key opens the door', async () => {
+  test('no passphrase is asked for where another key works', async () => {
     const server = await serve({ authorized: [userKey] })
     setUp(server, makeKey('ed25519', 'open sesame'))
     controller.sshFile('id_ecdsa', userKey.private)
@@ -334,7 +334,7 @@ describe('keys', () => {
     expect(operator.asked).toEqual(['.ssh/id_ed25519'])
   })
 
-  test('the time of an answer does not count as time that the server takes', async () => {
+  test('the time that the operator takes to answer does not count', async () => {
     const locked = makeKey('ed25519', 'open sesame')
     const server = await serve({ authorized: [locked] })
     setUp(server, locked)
@@ -349,7 +349,7 @@ describe('keys', () => {
     expect(nowMs).toBe(3_600_000)
   })
 
-  test('an interrupt at the question ends the attempt, and says nothing of keys', async () => {
+  test('an interrupt at the question ends the attempt, without a message about keys', async () => {
     const server = await serve()
     setUp(server, makeKey('ed25519', 'open sesame'))
     const interrupt = new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted at a question' })
@@ -358,7 +358,7 @@ describe('keys', () => {
     expect(await failureOf(remote.connect(controller.target(server, { askPassphrase })))).toBe(interrupt)
   })
 
-  test('a key that the agent will not sign with does not stand in the way of the next', async () => {
+  test('a key that the agent does not sign with does not prevent the next one', async () => {
     const server = await serve({ authorized: [otherKey, userKey] })
     setUp(server)
     const agent = await startAgent(controller.home, [otherKey, userKey], [otherKey])
@@ -376,7 +376,7 @@ describe('keys', () => {
     expect(failure.why.join()).toMatch(/the agent at .*nobody does not answer/)
   })
 
-  test('what is no usable key is named with its reason', async () => {
+  test('an unusable key is named with the reason', async () => {
     const server = await serve()
     setUp(server)
     const identityFile = controller.sshFile('broken', 'no key at all')
@@ -386,13 +386,13 @@ describe('keys', () => {
     )
   })
 
-  test('a server that wants something else than keys is quoted', async () => {
+  test('the methods of a server that does not accept keys are shown', async () => {
     const server = await serve({ methods: ['password'] })
     setUp(server, otherKey)
     expect((await failureOf(connect(server))).why.join()).toContain('the server lets users in by password only')
   })
 
-  test('a server that takes the key and wants more is not said to have refused it', async () => {
+  test('a server that accepts the key and wants another factor is not reported as refusing the key', async () => {
     const server = await serve({ wantsMore: ['password'] })
     setUp(server)
     const failure = await failureOf(connect(server, { user: 'deploy' }))
@@ -401,7 +401,7 @@ describe('keys', () => {
     expect(failure.fix).toContain('AuthenticationMethods')
   })
 
-  test('a server that closes the connection at the login, as sshd does where PAM says no, was reached', async () => {
+  test('a server that closes the connection at the login, as sshd does where PAM refuses, counts as reached', async () => {
     const server = await serve({ closesAtLogin: 'System is booting up.\n' })
     setUp(server)
     const failure = await failureOf(connect(server, { user: 'deploy' }))
@@ -410,7 +410,7 @@ describe('keys', () => {
     expect(failure.fix).toContain('journalctl -u ssh')
   })
 
-  test('certificates and security keys, which ssh may get in with, are named as what hactl cannot use', async () => {
+  test('certificates and security keys, which ssh may log in with, are named as not usable by hactl', async () => {
     const server = await serve()
     setUp(server, otherKey)
     controller.sshFile('id_ed25519-cert.pub', 'ssh-ed25519-cert-v01@openssh.com AAAA\n')
@@ -459,7 +459,7 @@ describe('reaching the server', () => {
     expect(failure.fix).toContain('sshd')
   })
 
-  test('a server that accepts and says nothing is given up when the time is over', async () => {
+  test('a server that accepts the connection and sends nothing fails at the limit', async () => {
     const mute = createServer(() => undefined)
     mute.listen(0, '127.0.0.1')
     await new Promise(resolve => mute.once('listening', resolve))
@@ -477,7 +477,7 @@ describe('reaching the server', () => {
     expect((await failureOf(connect({ port: (web.address() as AddressInfo).port }))).code).toBe('E_SSH_UNREACHABLE')
   })
 
-  test('a busy server that drops a connection at first is asked again, but not for ever', async () => {
+  test('a busy server that drops a connection at first is tried again, with a limit', async () => {
     const server = await serve({ droppedConnections: 1 })
     setUp(server)
     await connect(server)
@@ -501,7 +501,7 @@ describe('reaching the server', () => {
     expect(textOf(error)).toContain(words)
   })
 
-  test('a server that has heard enough keys is quoted, and it counts as a refusal', () => {
+  test('the message of a server that got too many keys is shown, and it counts as a refusal', () => {
     const cause = Object.assign(new Error('Too many authentication failures'), { code: 2 })
     const error = connectError({
       target: controller.target({ port: 22 }),
@@ -516,7 +516,7 @@ describe('reaching the server', () => {
     expect(error.why.join()).toContain('Too many authentication failures')
   })
 
-  test('a server with which hactl has no algorithm in common is told which kind, and some that hactl knows', () => {
+  test('a server without a common algorithm is reported with the kind of algorithm, and some that hactl supports', () => {
     const cause = new Error('Handshake failed: no matching key exchange algorithm')
     const target = controller.target({ port: 22 })
     const error = connectError({ target, hop: plainHop, before: [], isJump: false, peer: '192.0.2.11:22', plan: undefined, cause })
@@ -552,7 +552,7 @@ describe('jump hosts', () => {
     await session.close()
   })
 
-  test('a changed key of a jump host stops everything there', async () => {
+  test('a changed key of a jump host ends the attempt there', async () => {
     const [jump, last] = [await serve(), await serve()]
     controller.sshFile('known_hosts', knownHostsLine(jump.port, otherKey) + knownHostsLine(last.port, hostKey))
     controller.sshFile('id_ed25519', userKey.private)
@@ -561,7 +561,7 @@ describe('jump hosts', () => {
     expect(last.connections()).toBe(0)
   })
 
-  test('a refusal by the jump host is not blamed on the server', async () => {
+  test('a refusal by the jump host is reported for the jump host and not for the server', async () => {
     const [jump, last] = [await serve({ authorized: [] }), await serve()]
     controller.sshFile('known_hosts', knownHostsLine(jump.port, hostKey))
     controller.sshFile('id_ed25519', userKey.private)
@@ -597,7 +597,7 @@ describe('jump hosts', () => {
     expect(error.fix).toContain(fix)
   })
 
-  test('an unknown key behind one is asked for through it, where ssh-keyscan cannot go', async () => {
+  test('the advice for an unknown key behind one goes through it, because ssh-keyscan cannot', async () => {
     const [jump, last] = [await serve(), await serve({ hostKeys: [otherKey] })]
     controller.sshFile('known_hosts', knownHostsLine(jump.port, hostKey))
     controller.sshFile('id_ed25519', userKey.private)

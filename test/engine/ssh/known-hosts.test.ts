@@ -47,12 +47,12 @@ describe('which lines speak about a host', () => {
     expect(entriesFor(parseKnownHosts(line(hosts), 'f'), name)).toHaveLength(speaks ? 1 : 0)
   })
 
-  test('names: the port stands with them unless it is 22, and case does not matter', () => {
+  test('names: the port is part of them unless it is 22, and case does not matter', () => {
     expect(knownHostsName('SRV-1', 22)).toBe('srv-1')
     expect(knownHostsName('2001:DB8::1', 2222)).toBe('[2001:db8::1]:2222')
   })
 
-  test('comments, empty and damaged lines are passed over; line numbers stay right', () => {
+  test('comments, empty and damaged lines are ignored, and line numbers stay right', () => {
     const text = `# comment\n\n  ${line('a').trim()}\r\nsrv-1 ssh-ed25519\nsrv-1 ssh-rsa ${blob(ours).toString('base64')}\nsrv-1 ssh-ed25519 !!!\n@other ${line('b')}${line('c')}`
     expect(parseKnownHosts(text, 'f').map(e => [e.hosts, e.line])).toEqual([
       ['a', 3],

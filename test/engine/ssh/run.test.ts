@@ -63,12 +63,12 @@ describe('a command', () => {
     expect(stdout).toBe('C\n0022\n/\nsbin\n')
   })
 
-  test('is ended by a signal: the code is the one a shell reports', async () => {
+  test('that a signal ends has the exit code that a shell reports', async () => {
     const { session } = await open()
     expect((await session.run(sh`kill -KILL $$`, options)).code).toBe(137)
   })
 
-  test('what login files print on either stream is not part of the output', async () => {
+  test('the output does not contain what login files print on either stream', async () => {
     const { session } = await open({ onExec: c => c.runShell(`printf 'Welcome\n'; printf motd >&2; ${c.command}`) })
     expect(await session.run(sh`echo a; echo b >&2`, options)).toMatchObject({ stdout: 'a\n', stderr: 'b\n' })
   })
@@ -90,7 +90,7 @@ describe('a command', () => {
     expect(await run(sh`sleep 0.05 & sleep 0.05 & wait; echo waited`)).toBe('waited\n')
   })
 
-  test('every character comes whole, however the bytes are cut', async () => {
+  test('every character arrives complete, however the bytes are split', async () => {
     const { session } = await open({ chunkBytes: 1 })
     const text = 'größer 日本語 👩‍👩‍👧\n'
     const result = await session.run(sh`printf %s ${text}; printf %s ${text} >&2`, options)
@@ -104,7 +104,7 @@ describe('a command', () => {
     expect(result.stdout.trim()).toBe('1000000')
   })
 
-  test('output is read up to its bound, and above it the command is stopped', async () => {
+  test('output is read up to its bound, and a command with more output is stopped', async () => {
     const { session } = await open()
     const print = sh`head -c 3000000 /dev/zero | tr '\\000' x`
     expect((await session.run(print, options)).stdout.length).toBe(3_000_000)
@@ -154,7 +154,7 @@ describe('a command', () => {
     expect(server.commands[0]).not.toMatch(/[\\\n!]/)
   })
 
-  test('is logged once, masked, with its tails', async () => {
+  test('is logged once, masked, with the ends of its output', async () => {
     const log: SshLogEntry[] = []
     const { session } = await open({}, {}, { log: entry => log.push(entry) })
     await session.run(sh`printf %s ${new Secret('s3cret')} >/dev/null; echo out; echo err >&2; exit 4`, options)
@@ -201,7 +201,7 @@ describe('a deadline', () => {
     await vi.waitFor(() => expect(isAlive(pid)).toBe(false))
   })
 
-  test('a command that will not die is reported as perhaps still running', async () => {
+  test('a command that does not end is reported as possibly still running', async () => {
     const { session } = await open()
     const failure = await failureOf(
       session.run(sh`trap '' TERM; echo $$ > ${path('pid')}; while :; do sleep 0.05; done`, { ...options, deadlineMs: 300 }),
@@ -210,7 +210,7 @@ describe('a deadline', () => {
     expect(failure.why[0]).toBe('the command may still be running on the server, which ends it 10.3 s after its start')
   })
 
-  test('is kept by the server too, a little later, for the case that the controller is gone', () => {
+  test('is enforced by the server too, a little later, in case the controller is gone', () => {
     expect(bootstrapFor('login', 0.2)).toContain('exec timeout -k 5 1 /bin/sh -s')
     const result = spawnSync('/bin/sh', ['-c', bootstrapFor('login', 0.2)], { input: wrapScript(sh`sleep 60`) })
     expect(result.status).toBe(124)
@@ -255,7 +255,7 @@ describe('an abort', () => {
 })
 
 describe('a lost connection', () => {
-  test('in mid-command is an error, never a success, and says what may have happened', async () => {
+  test('during a command is an error, never a success, and says what may have happened', async () => {
     const { session, server } = await open({
       onExec: c => {
         c.runShell()
@@ -316,7 +316,7 @@ describe('channels', () => {
     expect(server.maxRunning()).toBe(4)
   })
 
-  test('a session that the server refuses is asked for again, but not for ever', async () => {
+  test('a session that the server refuses is requested again, with a limit', async () => {
     const { session } = await open({ refusedSessions: 2 })
     expect((await session.run(sh`echo ok`, options)).stdout).toBe('ok\n')
     const { session: other } = await open({ refusedSessions: 100 })
@@ -355,7 +355,7 @@ describe('becoming root', () => {
     expect(sudoLog()).not.toContain(password)
   })
 
-  test('sudo that asks gets the password on stdin, once per command, and nothing of it shows in output or argv', async () => {
+  test('sudo that asks gets the password on stdin, once per command, and it never appears in output or argv', async () => {
     const { session, sudoLog, server } = await asOps('password', { becomePassword: new Secret(password) })
     for (const word of ['a', 'b'])
       expect(await session.run(sh`cat; echo ${word}`, options)).toMatchObject({ code: 0, stdout: `${word}\n`, stderr: '' })
@@ -405,7 +405,7 @@ describe('becoming root', () => {
     expect(existsSync(path('ran'))).toBe(false)
   })
 
-  test('an account without a shell is named as such', async () => {
+  test('an account without a shell is reported as such', async () => {
     const { session } = await open({ onExec: c => c.runShell('echo "This account is currently not available." >&2; exit 1') })
     const failure = await failureOf(session.run(sh`true`, options))
     expect(failure).toMatchObject({ code: 'E_SSH_CONFIG', didNotRun: true, why: ['This account is currently not available.'] })

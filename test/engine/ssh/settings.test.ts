@@ -32,7 +32,7 @@ const hopsOf = (target: ConnectTarget, run: LocalCommand = noSsh, more: Partial<
   createSettings({ env: {}, home: '/home/op', localUser: 'op', localCommand: run, ...more })(target)
 
 describe('without an ssh client', () => {
-  test("OpenSSH's defaults hold", async () => {
+  test("OpenSSH's defaults apply", async () => {
     expect(await hopsOf(target(), noSsh, { env: { SSH_AUTH_SOCK: '/run/agent' } })).toEqual([
       {
         alias: 'srv-1.example.com',
@@ -53,7 +53,7 @@ describe('without an ssh client', () => {
     ])
   })
 
-  test('a local command that reports a missing program by 127 is the same', async () => {
+  test('a local command that reports a missing program by 127 counts as no ssh client', async () => {
     const [hop] = await hopsOf(target(), () => Promise.resolve({ code: 127, stdout: '', stderr: 'ssh: not found' }))
     expect(hop?.user).toBe('op')
   })
@@ -77,7 +77,7 @@ addressfamily inet6
 stricthostkeychecking false
 `
 
-  test('what the inventory leaves open is taken from it; checking of host keys never is', async () => {
+  test('what the inventory leaves open is taken from it, except the checking of host keys', async () => {
     const { run } = sshThatSays({ 'srv-1.example.com': config })
     expect(await hopsOf(target(), run, { env: { XDG_RUNTIME_DIR: '/run/op', SSH_AUTH_SOCK: '/other' } })).toMatchObject([
       {
@@ -97,7 +97,7 @@ stricthostkeychecking false
     ])
   })
 
-  test('the inventory wins, and its words are put so that ssh cannot read them as options', async () => {
+  test('the inventory takes precedence, and ssh cannot read its words as options', async () => {
     const { run, asked } = sshThatSays({ 'srv-1.example.com': config })
     const hops = await hopsOf(target({ user: 'ops', port: 22, identityFile: '/keys/id', knownHosts: '/keys/known' }), run)
     expect(hops).toMatchObject([
@@ -137,7 +137,7 @@ stricthostkeychecking false
     expect(hop?.agent).toBe(agent)
   })
 
-  test('what ssh complains about is passed on', async () => {
+  test('warnings of ssh are passed on', async () => {
     const failure = await failureOf(
       hopsOf(target(), () => Promise.resolve({ code: 255, stdout: '', stderr: '~/.ssh/config line 3: Bad configuration option: usr\n' })),
     )
@@ -176,7 +176,7 @@ describe('jump hosts', () => {
     expect(hops.at(-1)?.host).toBe('srv-1.example.com')
   })
 
-  test('each has settings of its own, and the first may itself stand behind others, as with ssh -J', async () => {
+  test('each has settings of its own, and the first may itself be behind others, as with ssh -J', async () => {
     const { run } = sshThatSays({
       'srv-1.example.com': 'proxyjump a,b\n',
       a: 'hostname 192.0.2.1\nuser anna\nproxyjump outer\n',
@@ -230,7 +230,7 @@ describe('words that ssh or a shell could misread are refused', () => {
   })
 })
 
-test('a missing ssh is told once, as nobody then obeys ssh_config', async () => {
+test('a missing ssh is reported once, because ssh_config is then not read', async () => {
   let told = 0
   const onNoSsh = async () => void (told += 1)
   const settings = createSettings({ env: {}, home: '/home/op', localUser: 'op', localCommand: noSsh, onNoSsh })
@@ -238,7 +238,7 @@ test('a missing ssh is told once, as nobody then obeys ssh_config', async () => 
   expect(told).toBe(1)
 })
 
-test('what has to be corrected is called as it was given where there is no inventory', async () => {
+test('without an inventory, a wrong setting is named as it was given', async () => {
   const given = { host: 'the host on the command line', 'ssh.user': '', 'ssh.port': '', 'ssh.identity_file': '', 'ssh.proxy_jump': '' }
   expect((await failureOf(hopsOf(target({ host: '-bad' })))).fix).toBe('correct servers[0].host')
   expect((await failureOf(hopsOf(target({ host: '-bad', given })))).fix).toBe('correct the host on the command line')

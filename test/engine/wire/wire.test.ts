@@ -21,14 +21,14 @@ const ANSWER = [
   '',
 ].join('\n')
 
-test('the programs are Perl, and take nothing but what perl-base has', () => {
+test('the programs are valid Perl, and use only modules of perl-base', () => {
   for (const program of [sourceText('arp-probe.pl'), sourceText('wire-probe.pl')]) {
     expect(() => execFileSync('perl', ['-c', '-e', program], { stdio: 'pipe' })).not.toThrow()
     expect([...program.matchAll(/^use (.*)$/gm)].map(found => found[1])).toEqual(['strict; use warnings; use Socket;'])
   }
 })
 
-test('every network has its own answer; one that was cut off is none', () => {
+test('every network has its own answer, and one that was cut off does not count', () => {
   const [first, second] = parseWire(ANSWER, [LINK, OTHER])
   expect(first).toEqual({
     link: LINK,
@@ -41,7 +41,7 @@ test('every network has its own answer; one that was cut off is none', () => {
   expect(second).toBeUndefined()
 })
 
-test('who was heard at one of two times is heard', () => {
+test('a server that was heard at one of two times counts as heard', () => {
   const first = parseWire(ANSWER, [LINK])
   const second = parseWire('0 wire 192.0.2.13\n0 passed 192.0.2.13\n0 foreign 192.0.2.77 66 3 100\n0 end\n', [LINK])
   const [both] = mergeWire(first, second)
@@ -51,7 +51,7 @@ test('who was heard at one of two times is heard', () => {
   expect(mergeWire(first, [])).toEqual(first)
 })
 
-test('words of the inventory and of servers stay words', () => {
+test('words of the inventory and of servers stay quoted words', () => {
   const hostile = { ...LINK, interface: "eth0'; reboot #", peers: ['$(reboot)'] }
   const { raw } = wireScript([hostile], 'mark', TIMES)
   const out = execFileSync('sh', ['-c', `perl() { shift 2; printf '<%s>' "$@"; }\n${raw}`], { encoding: 'utf8' })
