@@ -17,7 +17,7 @@ const http = (answer: RequestListener) => listening(createHttpServer(answer))
 const tcp = (answer: (socket: Socket) => void) =>
   listening(
     createServer(socket => {
-      // The prober may be gone first.
+      // The prober may close its side first.
       socket.on('error', () => {})
       socket.resume()
       answer(socket)

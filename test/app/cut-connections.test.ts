@@ -1,4 +1,4 @@
-/** Whichever connection dies at whichever script: a run that fails ends with 4 or 5 exactly when no server was changed. On two folders for servers. */
+/** A connection may die at any script: a run that fails ends with 4 or 5 exactly when no server was changed. Two folders are the servers. */
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -24,7 +24,7 @@ import { copyOf, shellServerLacks } from '../support/shell-server.ts'
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 })
 
 const NAMES = ['srv-1', 'srv-2']
-/** What counts for nothing: caches of packages, and the mark by which an upgrade finds where it ended. */
+/** Paths that do not count as a change: caches of packages, and the mark by which an upgrade finds where it ended. */
 const NO_STATE = /^var\/(cache\/apt|lib\/apt|lib\/hactl\/upgrading)/
 
 interface Stage {

@@ -1,4 +1,4 @@
-/** As cut-connections.test.ts, of the commands that move addresses. */
+/** As cut-connections.test.ts, for the commands that move addresses. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { status } from '../../src/app/status.ts'

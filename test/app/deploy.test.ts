@@ -1,4 +1,4 @@
-/** The whole of a deploy: hactl's own functions from the inventory's text to the scripts in a real shell, on three folders for servers. */
+/** Whole deploys: hactl's own functions from the inventory's text to the scripts in a real shell. Three folders are the servers. */
 import { existsSync, readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
@@ -122,7 +122,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(fingerprints()).toEqual(before)
     expect(locks()).toEqual(NO_LOCKS)
     expect((await cluster.plan()).plan.waves).toHaveLength(3)
-    // What the failed run kept is needed until one ends well.
+    // What the failed run kept is needed until a run succeeds.
     expect(existsSync(join(server('srv-3').root, 'var/lib/hactl/runs'))).toBe(true)
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
     await cluster.deploy()
@@ -181,7 +181,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
   test('of a package whose installation was cut off, while its program still runs, installs it and has its service running', async () => {
     const second = server('srv-2')
     for (const name of ['haproxy', 'keepalived']) second.remove(`/world/packages/${name}`)
-    // Where its package is installed anew, keepalived is stopped.
+    // Where its package is installed again, keepalived is stopped.
     second.after = ({ label }) => {
       if (label === 'prepare') second.remove('/world/units/keepalived/active')
     }
@@ -260,7 +260,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
   test('with nothing to do on a cluster that is not healthy says so', async () => {
     const ill = server('srv-2')
     ill.write('/world/haproxy-hangs', '')
-    // Every look takes a second of the clock's time: few of them fill what a cluster may need to settle.
+    // Every look takes a second of the clock's time: a few of them use up the time that a cluster may need to settle.
     ill.before = async () => {
       await cluster.ports.clock.sleep(1000)
       return undefined
@@ -274,7 +274,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
 
   test('with nothing to do and an address that does not answer ends with 5 and not 6', async () => {
     const probe: Ports['probe'] = async () => {
-      // Every probe takes a second of the clock's time: few of them fill what a cluster may need to settle.
+      // Every probe takes a second of the clock's time: a few of them use up the time that a cluster may need to settle.
       await cluster.ports.clock.sleep(1000)
       return { ok: false, tookMs: 1000, error: 'HTTP 503' }
     }

@@ -13,7 +13,7 @@ describe('drain', () => {
     ])
     // keepalived on srv-1 drops the address before srv-2 has it.
     expect(world.answering).toEqual(['srv-1'])
-    // A second before, the move itself, a second after.
+    // The probes of a second before the move, of the move itself and of a second after it.
     expect(report.vips[0]?.probes).toBeGreaterThan(120)
   })
 
@@ -198,7 +198,7 @@ describe('drain', () => {
     const { vips } = await world.drain('srv-1')
     expect(vips).toEqual([expect.objectContaining({ to: 'srv-2', failedProbes: 0 })])
     expect(vips[0]?.probes).toBeGreaterThan(50)
-    // Not by srv-2: what the taker asks never leaves it.
+    // srv-2 must not send them: probes from the new holder never leave it.
     expect(world.events).toContainEqual({ kind: 'note', text: expect.stringContaining('srv-3 sends the probes') })
   })
 })
@@ -232,7 +232,7 @@ describe('undrain', () => {
     world.persistent.add('srv-1')
     world.holder = 'srv-2'
     const report = await world.undrain('srv-1')
-    // The file goes first: stopped in between, the server is still drained and says so.
+    // The file is removed first: if the run stops in between, the server is still drained and says so.
     expect(world.writes).toEqual(['forget srv-1', 'drain 0 srv-1'])
     expect(world.answering).toEqual(['srv-2'])
     expect(world.announced[0]?.vips).toEqual([{ address: VIP, holder: 'srv-2', connections: 7 }])

@@ -13,7 +13,7 @@ import { type FakeSession, fakeSession } from '../support/remote.ts'
 const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../fixtures/probes/${name}.txt`), 'utf8')
 const HOLDER = answer('fast-holder')
 const BACKUP = answer('fast-backup')
-/** haproxy does not answer its check there. */
+/** The answer of a server whose haproxy fails its check. */
 const HUNG = BACKUP.replace('@@begin check\n0\n', '@@begin check\n1\n')
 
 // The cluster whose servers gave the recorded answers.
@@ -36,7 +36,7 @@ interface World {
   readonly abort: AbortController
   readonly events: EngineEvent[]
   readonly sessions: Map<string, FakeSession>
-  /** By server: what it says when it is looked at. */
+  /** By server: its answer to a look. */
   readonly says: Map<string, string>
   /** What an answer through the address looks like, from the controller. */
   probe: ProbeAnswer

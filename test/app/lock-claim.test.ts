@@ -9,6 +9,6 @@ test('runs that start in the same second get ids in the order of their start, so
   const ids = [0, 1, 9, 10, 99, 255, 256, 999].map(idAt)
   expect(ids.toSorted()).toEqual(ids)
   for (const id of ids) expect(id).toMatch(/^20261122T203455Z-[0-9a-f]{6}$/)
-  // One of some thousand pairs may be alike, eight are not.
+  // One of some thousand pairs may be equal, but not all of eight.
   expect(new Set(Array.from({ length: 8 }, () => idAt(7))).size).toBeGreaterThan(1)
 })

@@ -1,4 +1,4 @@
-/** Servers that join a running cluster and leave it: the whole of a deploy, on three folders for servers. */
+/** Servers that join a running cluster and leave it: whole deploys. Three folders are the servers. */
 import { describe, expect, test, vi } from 'vitest'
 import { forgetMembersScript } from '../../src/engine/apply/remove.ts'
 import { deployedCluster } from '../support/deployed.ts'
@@ -33,7 +33,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     expect(error).toMatchObject({ code: 'E_UNKNOWN_TO_PEERS', exit: 5 })
     expect(error.why).toEqual(['srv-1', 'srv-2'].map(name => expect.stringMatching(new RegExp(`^${name} does not know srv-3`))))
     expect(switched()).toEqual(before)
-    // First those that must learn of it, then the newcomer.
+    // First the servers that must know the new one, then the new one.
     await cluster.deploy({ limit: ['srv-1', 'srv-2'] })
     await cluster.deploy({ limit: ['srv-3'] })
     expect((await cluster.plan()).plan.waves).toEqual([])
@@ -51,7 +51,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     expect(switched()).toEqual(before)
     cluster.servers[1]?.remove('/world/units/keepalived/active')
     await cluster.deploy({ limit: ['srv-1'] })
-    // It catches up: what it gives up is what nobody else has any more.
+    // It is brought up to date, and gives up only what no other server has any more.
     await cluster.deploy({ limit: ['srv-2'] })
     expect((await cluster.plan(cluster.servers.slice(0, 2))).plan.waves).toEqual([])
   })
@@ -80,7 +80,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     await cluster.deploy({ forget: ['srv-3'] })
     const present = await cluster.failedDeploy({ forget: ['srv-1'] })
     expect(present).toMatchObject({ code: 'E_USAGE', message: '--forget names srv-1, which the inventory has' })
-    // And is not asked again.
+    // The question is not asked again.
     await cluster.deploy()
     expect((await cluster.plan(cluster.servers.slice(0, 2))).plan.waves).toEqual([])
   })
@@ -98,7 +98,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
       expect(code).toBe(0)
     }
     for (const server of cluster.servers.slice(0, 2)) server.remove('/var/lib/hactl/lock')
-    // Still in the inventory it is wanted again; gone from there, its peers forget it.
+    // While it is in the inventory it is deployed again. Once it is not, its peers forget it.
     expect(
       (await cluster.plan(cluster.servers.slice(0, 1))).plan.servers[0]?.actions.map(({ id, ...more }) => [
         id,

@@ -7,7 +7,7 @@ import { fakeSession } from '../support/remote.ts'
 
 const HOLDER = readFileSync(new URL('../../fixtures/probes/fast-holder.txt', import.meta.url), 'utf8')
 
-/** The server's clock against ours, where it answers the question for its clock like this. */
+/** How far the server's clock is from ours, where it answers like this. */
 async function clockAheadOf(said: string): Promise<{ readonly isCompared: boolean; readonly aheadMs: number | undefined }> {
   const stdout = HOLDER.replace(/^clock .*$/m, `clock ${said}`)
   if (stdout === HOLDER) throw new Error('the recording has no clock')

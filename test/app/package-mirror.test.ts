@@ -5,7 +5,7 @@ import type { Download, Downloaded } from '../../src/ports.ts'
 const INDEX = 'http://mirror.example.net/debian/dists/bookworm/InRelease'
 const whole = (text: string): Downloaded => ({ kind: 'whole', content: Buffer.from(text) })
 
-/** The world as seen from here: answers by URL, in order where there are several. */
+/** The answers of mirrors by URL, in order where there are several. */
 function world(answers: Readonly<Record<string, readonly Downloaded[]>>, mirrors: readonly string[] = []) {
   const asked: string[] = []
   const left = new Map(Object.entries(answers).map(([url, all]) => [url, [...all]]))

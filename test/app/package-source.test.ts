@@ -9,7 +9,7 @@ import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from '../support/memory-por
 
 const WHOLE = ['haproxy_2.6.12-1_amd64.deb', 'keepalived_1%3a2.2.7-1_amd64.deb']
 
-/** An operator whose folder holds these; undefined: there is none. Nobody is connected to. */
+/** An operator whose folder has these files; undefined: there is no folder. No server is contacted. */
 function operator(names: readonly string[] | undefined, packages: Readonly<Record<string, string | readonly string[]>> = { from: 'debs' }) {
   const inventory = JSON.stringify(inventoryWith({}, { packages }))
   const ports = memoryPorts(new Map([['inventory.yml', inventory], ...(names ?? []).map(name => [`debs/${name}`, name] as const)]))

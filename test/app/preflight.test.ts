@@ -15,7 +15,7 @@ const nodes = (): ObservedNode[] => NAMES.map((name, index) => observeModel(mode
 const VIP = '192.0.2.200'
 const STRANGER = '02:00:00:00:00:99'
 
-/** Three good servers, of which the second differs like this. */
+/** Three healthy servers, of which the second differs like this. */
 function withSecond(more: Partial<ObservedNode>, facts: Partial<Facts> = {}): ObservedNode[] {
   return nodes().map(node => (node.server === 'srv-2' ? { ...node, ...more, facts: { ...node.facts, ...facts } } : node))
 }

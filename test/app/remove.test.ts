@@ -1,4 +1,4 @@
-/** The whole of a removal, on three folders for servers: how it stops part way, and goes on. */
+/** Whole removals: how they stop part way and continue. Three folders are the servers. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -50,7 +50,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       server.before = ({ label, signal }) => {
         if (label !== LABEL) return undefined
         cluster.abort.abort('SIGTERM')
-        // As ssh does it: the command is stopped, and its script with it.
+        // As ssh does: the command is stopped together with its script.
         if (signal?.aborted === true) throw new HactlError({ code: 'E_INTERRUPTED', server: server.name, what: 'interrupted' })
         return undefined
       }
@@ -89,7 +89,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     if (first === undefined || second === undefined) throw new Error('three servers')
     const members = (server: ShellServer) => server.read('/var/lib/hactl/members')
     const before = members(second)
-    // A deploy limited to it.
+    // The lock of a deploy that is limited to srv-2.
     second.write('/var/lib/hactl/lock/info', 'id other\nowner ops@laptop\nreason deploy\n')
     const held = await hold(first)
     const done = run(['srv-3'])
@@ -114,7 +114,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     const done = failure()
     await held.isWaitedFor()
     expect(second.read('/etc/haproxy/haproxy.cfg')).toContain('# one')
-    // Its connection was silent for so long that somebody else works there now.
+    // Its connection was silent for so long that another run has the lock now.
     second.write('/var/lib/hactl/lock/info', 'id other\nowner ops@laptop\nreason deploy\n')
     held.release()
     expect(await done).toMatchObject({ code: 'E_LOCKED', server: 'srv-2' })

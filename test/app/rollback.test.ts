@@ -1,4 +1,4 @@
-/** The whole of a rollback, on three folders for servers. */
+/** Whole rollbacks. Three folders are the servers. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { rollback } from '../../src/app/rollback.ts'
 import { HactlErrors } from '../../src/errors.ts'
@@ -40,7 +40,7 @@ describe('a rollback', unlessLacking(shellServerLacks()), () => {
           return undefined
         }
       }
-      // All of them are told of, not the first alone.
+      // All of them are reported, and not only the first.
       expect(await failureOf(cluster.newRun(), run)).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 4, message: '3 problems' })
       for (const server of cluster.servers) server.before = () => undefined
     },

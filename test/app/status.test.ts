@@ -49,7 +49,7 @@ async function look(first: string, bind?: string, isSecondInReach = true): Promi
   return { report, script, first: report.servers[0] }
 }
 
-/** As openssl prints a time, so many days and some seconds from the recorded server's own. */
+/** A time as openssl prints it, this many days and some seconds after the time of the recorded server. */
 function inDays(days: number): string {
   const atMs = (Number(/^clock (\d+) /m.exec(HOLDER)?.[1]) + days * 86_400 + Math.sign(days) * 5) * 1000
   const [, day = '', month = '', year = '', time = ''] = /^\w+, (\d+) (\w+) (\d+) (\S+) GMT$/.exec(new Date(atMs).toUTCString()) ?? []
@@ -147,7 +147,7 @@ describe('status reports', () => {
           `end ${inDays(20)} /etc/ssl/site.pem`,
           `end ${inDays(-3)} /etc/ssl/more/a.pem`,
           `end ${inDays(90)} /etc/ssl/more/b.pem`,
-          // What cannot be a time says nothing of its certificate.
+          // A text that is no time says nothing about its certificate.
           'end Feb 31 10:00:00 2026 GMT /etc/ssl/more/c.pem',
           'end sometime /etc/ssl/more/d.pem',
           'none /etc/ssl/gone.pem',
@@ -216,7 +216,7 @@ describe('the exit of status, for cron and monitoring, is', () => {
       changed(/inet 198\.18\.200\.200\/24/, 'inet 198.18.200.199/24').replace('@@begin check\n0', '@@begin check\n1'),
     )
     expect(report.exit).toBe(7)
-    // keepalived does not notice that a program which manages the network took it.
+    // keepalived does not notice that a network manager removed the address.
     expect(report.problems).toEqual([
       'nobody holds 198.18.200.200',
       expect.stringMatching(/^srv-1 is master of VRRP1 and does not have 198\.18\.200\.200: .*; systemctl restart keepalived on srv-1$/),

@@ -1,4 +1,4 @@
-/** What an unlock may say of servers whose connections are lost, on folders for servers. */
+/** What unlock says of servers whose connections are lost. Folders are the servers. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { unlock } from '../../src/app/unlock.ts'
 import { INVENTORY_PATH } from '../support/memory-ports.ts'

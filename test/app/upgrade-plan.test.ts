@@ -59,7 +59,7 @@ describe('an upgrade', () => {
     const trials = upgrade.trials.get('srv-3') ?? []
     expect(trials.map(({ path }) => path)).toEqual(expect.arrayContaining(['/etc/haproxy/haproxy.cfg', '/etc/keepalived/keepalived.conf']))
     expect(trials.find(({ path }) => path.endsWith('haproxy.cfg'))?.after).toMatch(/^# two/)
-    // What waits on the others is said, not done.
+    // Changes that the other servers need are reported and not made.
     expect(upgrade.plan.warnings).toEqual(
       ['srv-1', 'srv-2'].map(server => expect.stringMatching(new RegExp(`^${server}: nothing to upgrade; .*file/haproxy\\.cfg`))),
     )

@@ -1,4 +1,4 @@
-/** The whole of an upgrade: hactl's own functions and the scripts in a real shell, on three folders for servers. */
+/** Whole upgrades: hactl's own functions and the scripts in a real shell. Three folders are the servers. */
 import { describe, expect, test, vi } from 'vitest'
 import { upgrade } from '../../src/app/upgrade.ts'
 import { HactlError } from '../../src/errors.ts'
@@ -199,7 +199,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     const third = server('srv-3')
     third.before = ({ label }) => {
       if (label !== 'look for newer versions') return undefined
-      // It took the lock just now.
+      // The other run has just taken the lock.
       third.write('/var/lib/hactl/lock/info', 'id other\nowner ops@laptop\nreason deploy\n')
       third.write(WAITING, 'deb')
       return undefined
@@ -214,7 +214,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     server('srv-3').before = ({ label }) => {
       if (label !== 'prepare') return undefined
       for (const each of cluster.servers) each.write(WAITING, 'deb')
-      // Somebody broke the lock and took it.
+      // Another run broke the lock and took it.
       server('srv-1').write('/var/lib/hactl/lock/info', 'id other\n')
       throw connectionLost('srv-3')
     }

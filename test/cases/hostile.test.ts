@@ -1,6 +1,6 @@
 /**
- * test/support/hostile-inventories.ts against the real readers: what is accepted is carried to the byte, in the shell and in the
- * configuration files; everything else is refused before any server is contacted.
+ * test/support/hostile-inventories.ts against the real readers: accepted values arrive byte for byte, in the shell and in the
+ * configuration files; all others are refused before any server is contacted.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -30,7 +30,7 @@ import { manualClock } from '../support/clock.ts'
 import { unlessLacking } from '../support/lacking.ts'
 
 const COUNT = 600
-/** A busy machine is no reason to fail. */
+/** Long enough for a busy machine. */
 const PATIENCE_MS = 60_000
 
 const SHIPPED = 'frontend shipped\n    bind :8090\n    mode http\n'
@@ -38,7 +38,7 @@ const SHIPPED = 'frontend shipped\n    bind :8090\n    mode http\n'
 interface Accepted {
   readonly hostile: HostileInventory
   readonly cluster: Cluster
-  /** "srv-one file/haproxy.cfg" and what stands in it. */
+  /** "srv-one file/haproxy.cfg" and its content. */
   readonly files: ReadonlyMap<string, string>
 }
 
@@ -160,7 +160,7 @@ describe('in a real shell', unlessLacking(shellServerLacks()), () => {
         writeFileSync(path, text)
         return path
       })
-      // The probe's time is over before it begins: all that the shell does with its words is done, and no network is asked.
+      // The probe's time is over before it begins: the shell reads all its words, and nothing is sent.
       const probes = paths.slice(0, -1)
       const each = 'for f; do sh -n "$f" || exit; done'
       expect(spawnSync('sh', ['-c', each, 'sh', ...paths], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })

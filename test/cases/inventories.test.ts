@@ -42,7 +42,7 @@ describe('every inventory in fixtures/inventories', () => {
         .filter(key => !keys.has(key))
         .map(key => `${place}.${key}`),
     )
-    // config excludes what stands beside it; of a secret's four sources one is chosen.
+    // config excludes frontends and backends, and a secret has one of its four sources.
     const secret = /(auth_pass|become_password)\.(env|file|command|literal)$/
     expect(unused.filter(path => !secret.test(path))).toEqual(['haproxy.config'])
   })

@@ -1,6 +1,6 @@
 /**
- * fixtures/rendered/<inventory>/<server>/<file>: what a server gets for fixtures/inventories/<inventory>.yml, to the byte.
- * A new folder there is a new case; `vitest run -u` writes its files. The same files go through the programs that will read them.
+ * fixtures/rendered/<inventory>/<server>/<file>: what a server gets for fixtures/inventories/<inventory>.yml, byte for byte.
+ * A new folder there is a new case; `vitest run -u` writes its files. The programs that will read the files check them too.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -71,7 +71,7 @@ describe('the programs that read them', () => {
     return path
   }
 
-  // Certificates and names that only exist on real servers stand in every-field.
+  // every-field has certificates and names that exist only on real servers.
   test.for(cases.filter(c => c.file.id === 'file/haproxy.cfg' && !c.name.startsWith('every-field')))(
     'haproxy accepts $name without a warning',
     ({ name, file }, context) => {

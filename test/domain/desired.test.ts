@@ -47,7 +47,7 @@ describe('what hactl wants on a server', () => {
   ] as const)('has the same names in %s', ([, cluster]) => {
     expect(
       desired(cluster)
-        // Programs that other files call have a task of their own where they must not be there.
+        // Programs that other files call have a task of their own where they must be absent.
         .map(r => r.id.replace(/^absent\//, 'file/'))
         .toSorted(),
     ).toEqual(IDS)
@@ -174,7 +174,7 @@ describe('once a service is active', () => {
     const script = desired(clusterWith()).flatMap(r => (r.id === 'service/keepalived' && r.kind === 'service' ? r.whenActive : []))
     writeFileSync(join(folder, 'drain'), '-253\n')
     try {
-      // A shell function stands for systemctl: haproxy is active.
+      // A shell function replaces systemctl: haproxy is active.
       execFileSync('sh', ['-c', `systemctl() { true; }\n${joinScripts(script).raw.replaceAll('/run/hactl', folder)}`])
       const values = ['drain', 'haproxy_down', 'haproxy_offset', 'keepalived_offset'].map(name =>
         readFileSync(join(folder, name), 'utf8').trim(),

@@ -53,7 +53,7 @@ describe('the old holder answers by local routes, one per address and family', (
       const { raw } = keepAnsweringScript(['192.0.2.200', '2001:db8::200'], 1000)
       const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, LOG: log }
       expect(spawnSync('sh', ['-c', raw], { env, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
-      // As systemd hands it on.
+      // As systemd passes it on.
       const [, program = ''] = /systemd-run .* \/bin\/sh -c ([^]*)$/.exec(readFileSync(log, 'utf8')) ?? []
       const text = readFileSync(log, 'utf8').split(' /bin/sh -c ')[0] ?? ''
       writeFileSync(log, '')

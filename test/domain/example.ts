@@ -1,4 +1,4 @@
-/** Clusters for tests: three servers with one address, in either profile, and what they would say of themselves. */
+/** Clusters for tests: three servers with one address, in either profile, and what a probe of them would report. */
 import type { Inventory, InventoryInstance } from '../../src/inventory/inventory.ts'
 import { buildCluster } from '../../src/domain/cluster.ts'
 import type { Cluster } from '../../src/domain/cluster-types.ts'
@@ -12,7 +12,7 @@ export const HAPROXY: Inventory['haproxy'] = {
   backends: [{ name: 'app', servers: [{ name: 'app-1', address: '192.0.2.111:8080', check: true }] }],
 }
 
-/** `instance` and `more` go over the three-server inventory. */
+/** `instance` and `more` override the three-server inventory. */
 export function inventoryWith(instance: Partial<InventoryInstance> = {}, more: Partial<Inventory> = {}): Inventory {
   return {
     servers: [1, 2, 3].map(n => ({ name: `srv-${n}`, host: `192.0.2.1${n}` })),
@@ -58,7 +58,7 @@ export function factsOf(cluster: Cluster, keepalived?: string): Readonly<Record<
   )
 }
 
-/** The facts of one server; a test that asks for a server that is not there has gone wrong. */
+/** The facts of one server; throws where there is no such server, because the test is then wrong. */
 export function factsOfServer(cluster: Cluster, server: string, keepalived?: string): NodeFacts {
   const facts = factsOf(cluster, keepalived)[server]
   if (facts === undefined) throw new Error(`no server ${server}`)

@@ -21,7 +21,7 @@ function withConf(node: ObservedNode, content: string | undefined): ObservedNode
 }
 
 describe('a check that keepalived left out', () => {
-  // vrrp_json.c is alike in 2.1.5, 2.2.7 and 2.3.3: an empty list is not there at all.
+  // vrrp_json.c is the same in 2.1.5, 2.2.7 and 2.3.3: an empty list is left out.
   test.each([
     ['fast-holder', clusterWith()],
     ['fast-backup', clusterWith()],

@@ -94,7 +94,7 @@ describe('before haproxy stops', () => {
       `ip route replace ${route}`,
       'sleep 0.02',
       'sleep 0.3',
-      // While they can still be told: a client must not wait on a connection that is nobody's.
+      // While clients can still be told: a client must not wait on a connection that no server has.
       'ss -K -H -t state connected src 192.0.2.200',
       `ip route del ${route}`,
     ])

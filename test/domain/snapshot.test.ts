@@ -83,7 +83,7 @@ test('restores a keepalived.conf without its init_file, with what makes the trac
   const cluster = clusterWith()
   const facts = known(factsOf(cluster)['srv-1'])
   const today = desiredNode(cluster, 'srv-1', facts)
-  // As hactl wrote them before: init_file in every block of a track file, and units that did without making any.
+  // As an earlier version wrote them: init_file in every block of a track file, and units that make no track files.
   const before = filesThen(today).map(file => {
     if (file.path === KEEPALIVED_CONF)
       return { ...file, content: file.content.replace(/(file "\/run.*\n\s+weight (.)\n)/g, '$1    init_file $2\n') }
@@ -94,7 +94,7 @@ test('restores a keepalived.conf without its init_file, with what makes the trac
   expect(desiredFromSnapshot(cluster, 'srv-1', facts, before).resources).toEqual(
     desiredFromSnapshot(cluster, 'srv-1', facts, filesThen(today)).resources,
   )
-  // What is not hactl's track file is somebody else's.
+  // Other track files are not hactl's.
   const foreign = before.map(file =>
     file.path === KEEPALIVED_CONF ? { ...file, content: (conf ?? '').replaceAll('/run/hactl', '/run/other') } : file,
   )

@@ -1,6 +1,6 @@
 /**
- * apt as it is on servers that others work on: packages that are older, locks, hand-made conffiles, needrestart, mirrors that are gone; and
- * `hactl upgrade` through all of it. Needs: nothing; resets the lab. Leaves: the fast profile, converged.
+ * apt on servers that others use too: older packages, locks, conffiles changed by hand, needrestart, missing mirrors, and `hactl upgrade`
+ * with all of them. Needs: nothing; resets the lab. Leaves: the fast profile, converged.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
@@ -174,7 +174,7 @@ test('a server whose apt reaches no mirror gets its packages from a folder here,
     )
     expect(spawnSync('tar', ['-xz', '-C', folder], { input: Buffer.from(tar, 'base64') }).status).toBe(0)
   }
-  // haproxy's own library too: what is not installed there has to come along.
+  // haproxy's own library too: a dependency that is not installed there must be carried as well.
   const library = (await lab.sh('srv-3', "dpkg-query -W -f='${Package}\\n' 'liblua5*'")).trim().split('\n')[0] ?? ''
   await lab.sh(
     'srv-3',

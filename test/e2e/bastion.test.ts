@@ -9,7 +9,7 @@ import { deployedWorkspace } from './support/opening.ts'
 const lab = openLab()
 const work = deployedWorkspace(lab)
 
-/** From whom srv-3's sshd saw its last login come. */
+/** The address from which the last login to srv-3 came, by its sshd. */
 const loginsOfThird = () =>
   lab.sh('srv-3', "journalctl -q --no-pager -o cat -u ssh | grep -o 'Accepted publickey for root from [^ ]*' | tail -n 1")
 

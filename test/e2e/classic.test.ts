@@ -112,7 +112,7 @@ test("the article's test: the reported outage is the measured one, and a mail ar
   expect(drill).toMatchObject({ verdict: 'passed', from: 'srv-1', predicted: 'srv-2', to: 'srv-2', failback: 'srv-1', restored: true })
   const outageMs = drill?.outage_ms ?? 0
   expect(Math.abs(Math.max(outageMs, drill?.failback_outage_ms ?? 0) - seen.outageMs)).toBeLessThanOrEqual(100)
-  // The article's own arithmetic gives 5 s to 8 s; anything far from that was not measured but made up.
+  // The article's own arithmetic gives 5 s to 8 s. A figure far from that would not be a measured one.
   expect(outageMs).toBeGreaterThan(3000)
   expect(outageMs).toBeLessThan(12_000)
   expect(drill?.failed_probes).toBeGreaterThan(50)

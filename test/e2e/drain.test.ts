@@ -65,7 +65,7 @@ describe('drain', () => {
       }
     }
     expect(lost.toSorted((a, b) => a - b)[lost.length / 2 - 1]).toBe(0)
-    // What makes the old holder go on answering is gone from every server.
+    // The routes by which an old holder answers are gone from every server.
     const routes = await lab.everywhere(`ip route show table local ${lab.vip} dev lo`)
     expect(routes).toEqual(['', '', ''])
   })

@@ -7,7 +7,7 @@ import { openLab, until } from './support/lab.ts'
 import { deployedWorkspace } from './support/opening.ts'
 import { installNft, liveFiles, residue, services, trackers, untilHeldBy } from './support/servers.ts'
 
-/** Drills are about what happens; how fast it is under the load of a test machine is the benchmark's matter. */
+/** These tests are about what happens. The benchmark measures how fast it is. */
 const PATIENT = ['--yes', '--json', '--max-outage', '8s']
 
 const DESTRUCTIVE = ['reboot', 'server-dead']
@@ -22,7 +22,7 @@ beforeAll(() => installNft(lab))
 const verify = (...argv: string[]) => work.hactl(['verify-failover', ...PATIENT, ...argv], { limitMs: 400_000 })
 const drillsOf = (run: Run): readonly DrillLine[] => resultOf(run).drills ?? []
 
-/** Everything that a drill must leave as it was, but for the processes themselves. */
+/** Everything that a drill must leave as it was, except the processes themselves. */
 async function standing(): Promise<unknown> {
   const rules = await lab.everywhere('nft -s list ruleset 2>/dev/null')
   const stopped = await lab.everywhere("grep -l '^State:.T' /proc/[0-9]*/status 2>/dev/null || true")

@@ -19,7 +19,7 @@ afterEach(() => atRest())
 
 const home = (script: string) => lab.sh(HOME, script)
 
-/** Everything runs, and the address is at home for good. */
+/** Everything runs, and the address stays on its first server. */
 async function atRest(): Promise<void> {
   await untilHeldBy(lab, HOME, 40_000)
   await until('haproxy and keepalived run everywhere', 20_000, async () =>
@@ -40,7 +40,7 @@ async function priority(): Promise<number> {
 
 const setTracker = (name: string, value: number) => home(`cd /run/hactl && echo ${value} >.test && mv .test ${name}`)
 
-/** keepalived hears of a change of a tracker, and of its end. */
+/** keepalived notices a change of a track file, and that it is undone. */
 async function expectWatched(): Promise<void> {
   await setTracker('drain', -3)
   await until('keepalived hears of the track file', 3000, async () => (await priority()) === 251)
@@ -60,12 +60,12 @@ async function reboot(): Promise<void> {
 }
 
 /**
- * A connection in flight while the address moves is cut, and one that begins between a busy taker's first advert and its address gets no
- * answer; nobody may be refused, or told that there is no haproxy.
+ * A connection in flight while the address moves is cut, and one that begins between a busy new holder's first advert and its address gets
+ * no answer. No connection may be refused, or answered with the message that there is no haproxy.
  */
 const isCut = (error: string) => /ECONNRESET|socket hang up|no answer/.test(error)
 
-/** Probes and holders while `act` runs and until all is well again. */
+/** Probes and holders while `act` runs and until the cluster is healthy again. */
 async function seenDuring(
   act: () => Promise<unknown>,
 ): Promise<{ readonly refused: readonly string[]; readonly moves: readonly string[]; readonly twoHoldersMs: number }> {

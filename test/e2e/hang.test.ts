@@ -1,4 +1,4 @@
-/** A haproxy that is there and does not answer: what no event tells and only the check finds. Needs: any lab. Leaves: fast, converged. */
+/** A haproxy that runs and does not answer: only the check detects it, and no event. Needs: any lab. Leaves: fast, converged. */
 import { expect, test } from 'vitest'
 import { expectExit, resultOf } from './support/hactl.ts'
 import { openLab, pause, until } from './support/lab.ts'
@@ -16,7 +16,7 @@ test('haproxy hangs: status says so, another server takes over, and the address 
   const status = resultOf(await work.hactl(['status', '--json']))
   expect(status.servers?.map(server => server.haproxy)).toEqual([expect.stringContaining('fails its check'), 'healthy', 'healthy'])
   expect(status.servers?.map(server => server.holds)).toEqual([[], [lab.vip], []])
-  // A deploy with nothing to do does not call this well.
+  // A deploy with nothing to do does not report this as healthy.
   expectExit(await work.hactl(['deploy', '--yes', '--quiet']), 5)
   const poller = await startPoller(lab.vip)
   await lab.sh('srv-1', 'systemctl kill --signal=CONT haproxy')

@@ -1,4 +1,4 @@
-/** Foreign files, the history and going back. Needs: nothing; resets the lab. Leaves: a cluster with a history. */
+/** Foreign files, the history and rollbacks. Needs: nothing; resets the lab. Leaves: a cluster with a history. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { copyName } from '../../src/engine/server-state/copy-name.ts'
 import { expectExit, type Json, labHaproxy, labInventory, resultOf, type Run, vrrpInstance } from './support/hactl.ts'
@@ -139,14 +139,14 @@ describe('the history', () => {
 describe('a deploy whose final check fails', () => {
   test('restores the whole cluster, and says why with lines of the journal', async () => {
     const before = await liveFiles(lab)
-    // Accepted by haproxy -c, loaded by every server, and it answers 503: only a question through the address tells.
+    // haproxy -c accepts it, every server loads it, and it answers 503: only a probe through the address shows that.
     const answersNobody = labHaproxy(lab, { defaults: ['timeout client 34s'], frontends: [{ name: 'web', bind: [':80'], mode: 'http' }] })
     work.writeInventory(inventory('34s', { haproxy: answersNobody, probe: { path: '/', status: 200 } }))
     const run = await work.hactl(['deploy', '--yes', '--json'])
     expect(run.exit).toBe(6)
     expect(run.stderr).toContain('[E_GATE]')
     expect(run.stderr).toMatch(/does not answer \(HTTP 503/)
-    // What haproxy or keepalived said meanwhile, by server.
+    // What haproxy or keepalived logged meanwhile, by server.
     expect(run.stderr).toMatch(/srv-\d: \S+/)
     expect(run.lines.filter(line => line.event === 'restored').map(line => line.server)).toEqual(['srv-1', 'srv-2', 'srv-3'])
     expect(await liveFiles(lab)).toEqual(before)

@@ -130,7 +130,7 @@ describe('a deploy', () => {
     await lab.mend(first)
     expectRefusal(ended, 6, 'E_CONNECTION_LOST', { fix: /./ })
     expect(resultOf(ended).server).toBe(first)
-    // Only the lock of the server that could not be told is left: it ends by itself.
+    // Only the lock on the unreachable server is left: it expires by itself.
     await until('the deploy goes through', 40_000, async () => (await work.hactl(['deploy', '--yes', '--quiet'])).exit === 0)
     await expectWhole()
     await expectConverges()

@@ -1,6 +1,6 @@
 /**
- * Clusters that look right and do not fail over, built by hand: hactl deployed none of what is wrong with them, and its drills must
- * find it out. Needs: any lab. Leaves: the fast profile, converged, nftables.
+ * Clusters that look right and do not fail over, built by hand: hactl deployed none of their faults, and its drills must find them.
+ * Needs: any lab. Leaves: the fast profile, converged, nftables.
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type DrillLine, expectExit, labInventory, resultOf, vrrpInstance } from './support/hactl.ts'
@@ -75,7 +75,7 @@ systemctl restart haproxy`,
       ),
     ),
   )
-  // Backups that do not preempt leave the address to whoever is there first.
+  // Backups that do not preempt leave the address to the first server that starts.
   await on.sh('srv-1', 'systemctl start keepalived')
   await untilHeldBy(on, 'srv-1', 30_000)
   await Promise.all(['srv-2', 'srv-3'].map(server => on.sh(server, 'systemctl start keepalived && sleep 3')))

@@ -1,4 +1,4 @@
-/** Servers that join, die, are replaced and leave, while somebody watches. Needs: nothing; resets the lab. Leaves: two servers deployed. */
+/** Servers that join, die, are replaced and leave, under a poller. Needs: nothing; resets the lab. Leaves: two servers deployed. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expectExit, expectRefusal, type Json, labHaproxy, labInventory, resultOf, type Run, vrrpInstance } from './support/hactl.ts'
 import { openLab, pause, until, watchHolders } from './support/lab.ts'
@@ -12,8 +12,8 @@ const TWO = ALL.slice(0, 2)
 const CHANGED = labHaproxy(lab, { defaults: ['timeout client 50s'] })
 
 /**
- * Slower than the default: what is tested here is who knows whom, and a busy machine must not move the address by itself. A server that
- * hears nobody still takes the address, after 1.5 s and a bit.
+ * Slower than the default: these tests are about which servers know each other, and a busy machine must not move the address by itself.
+ * A server that hears no adverts still takes the address, a little more than 1.5 s later.
  */
 const inventory = (over: Json = {}) =>
   labInventory(lab, {
@@ -33,7 +33,7 @@ afterAll(() => lab.heal())
 async function unnoticed(...argv: readonly string[]): Promise<Run> {
   const [holders, poller] = [await watchHolders(lab), await startPoller(lab.vip)]
   const run = await work.hactl([...argv, '--yes', '--json'])
-  // Long enough for a server that hears nobody to take the address.
+  // Long enough for a server that hears no adverts to take the address.
   await pause(2500)
   const [seen, held] = [await poller.stop(), await holders.stop()]
   if (seen.failed > 0 || held.twoHoldersMs > 1000)

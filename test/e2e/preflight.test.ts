@@ -1,4 +1,4 @@
-/** What is found out about servers before anything is changed on them. Needs: any lab. Leaves: the fast profile, converged. */
+/** What is checked on servers before anything is changed on them. Needs: any lab. Leaves: the fast profile, converged. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expectExit, labInventory, resultOf, type Run } from './support/hactl.ts'
@@ -23,7 +23,7 @@ const failuresOf = (run: Run) =>
     .map(row => `${row.server} ${row.check}`)
     .toSorted()
 
-/** Another router on the lab's network: speaks every second for half a minute at most. */
+/** Another router on the lab's network: it sends every second for half a minute at most. */
 function startRouter(virtualRouterId: number): ChildProcess {
   const program = `use Socket; socket(my $s, AF_INET, SOCK_RAW, 112) or die $!;
     setsockopt($s, 0, 33, pack 'l', 255); setsockopt($s, 0, 32, inet_aton($ARGV[0]));

@@ -18,7 +18,7 @@ const work = workspaceFor(lab, inventory())
 const OF_HACTL =
   '/var/lib/hactl /run/hactl /usr/local/bin/haproxy-service-check.sh /usr/local/sbin/hactl-* /etc/sysctl.d/*hactl* /etc/tmpfiles.d/hactl* /etc/apt/apt.conf.d/*hactl* /etc/rsyslog.d/*hactl* /etc/systemd/system/*/hactl*.conf /etc/systemd/system/hactl* /etc/systemd/system/*/hactl*'
 
-/** As if hactl had never been there; `then` makes of it what somebody else had. */
+/** A server as if hactl had never been there; `then` sets it up as another person might have. */
 const before = (then: string) => `
 systemctl stop keepalived haproxy 2>/dev/null
 ip addr del ${lab.vip}/24 dev eth0 2>/dev/null
@@ -29,7 +29,7 @@ ${then}`
 
 const PURGED = 'DEBIAN_FRONTEND=noninteractive apt-get -qy purge haproxy keepalived >/dev/null 2>&1; rm -rf /etc/haproxy /etc/keepalived'
 
-// Odd blanks and ends of lines, modes and owners that nobody would choose.
+// Unusual blanks, line ends, modes and owners.
 const FILES = `
 mkdir -p /etc/haproxy /etc/keepalived; chmod 0751 /etc/keepalived; chgrp adm /etc/keepalived
 printf '# mine since 2019\\ndefaults\\n\\tmode http   \\n\\ttimeout connect 1s\\n\\ttimeout client 1s\\n\\ttimeout server 1s\\nfrontend old\\n\\tbind :8080\\n\\tmonitor-uri /\\n' >/etc/haproxy/haproxy.cfg

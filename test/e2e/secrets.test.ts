@@ -1,4 +1,4 @@
-/** Where secrets are not, while hactl works and afterwards. Needs: any lab. Leaves: the article's cluster, with a stats page. */
+/** Places that must not show secrets, while hactl works and afterwards. Needs: any lab. Leaves: the article's cluster, with a stats page. */
 import { spawn } from 'node:child_process'
 import { chmodSync, copyFileSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ beforeAll(async () => {
   )
 })
 
-/** Everything that processes show of themselves, every 20 ms: arguments and environment in the servers, arguments on this machine. */
+/** What processes show, read every 20 ms: arguments and environment on the servers, arguments on this machine. */
 function sample(on: Lab): { stop(): Promise<string> } {
   const look = (files: string) =>
     `trap 'exit 0' TERM; (while kill -0 $$ 2>/dev/null; do cat ${files} 2>/dev/null; sleep 0.02; done) | tr '\\0' '\\n' | awk '!seen[$0]++ { print; fflush() }' & cat >/dev/null; kill $$`
@@ -56,7 +56,7 @@ function sample(on: Lab): { stop(): Promise<string> } {
   }
 }
 
-/** Names of the places in which one of the secrets stands. */
+/** Names of the places that contain one of the secrets. */
 function leaks(places: Readonly<Record<string, string>>): readonly string[] {
   return Object.entries(places).flatMap(([place, text]) =>
     ALL.flatMap((secret, at) => (text.includes(secret) ? [`secret ${at} in ${place}`] : [])),
@@ -73,7 +73,7 @@ test('no argument, environment, log, output, report or readable file shows a sec
   const processes = await watched.stop()
   expectExit(text, 0)
   expectExit(deploy, 0)
-  // The samples saw hactl at work on both sides, or they would prove nothing.
+  // The samples must have seen hactl at work on both sides, or they would prove nothing.
   expect(processes).toContain('hactl.mjs')
   expect(processes).toMatch(/hactl:ready/)
   expect(readFileSync(log, 'utf8')).toContain('"server":"srv-1"')
@@ -95,7 +95,7 @@ test('no argument, environment, log, output, report or readable file shows a sec
   const places = { processes, ...told, status: again.stdout + again.stderr, log: readFileSync(log, 'utf8') }
   const kept = Object.fromEntries(folder.map(path => [path, readFileSync(path, 'utf8')]))
   expect(leaks({ ...places, ...kept })).toEqual([])
-  // What a plan hides it shows as hidden.
+  // A plan shows where it hides something.
   expect(told.text).toContain('stats auth admin:***')
   expect(readdirSync(work.dir)).toContain('commands.jsonl')
   expect((await lab.everywhere('stat -c "%a %U" /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf')).join('')).toBe(

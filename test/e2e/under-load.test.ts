@@ -57,7 +57,7 @@ const HTTP = `http://${lab.vip}/`
 const HTTPS = `https://${lab.vip}/`
 const waves = (run: Run) => run.lines.flatMap(line => (line.event === 'wave-started' ? [line.servers] : []))
 
-/** Nobody lost a request and no connection was cut; kept ones that were closed between two requests are another matter. */
+/** No request was lost and no connection was cut. Kept connections that were closed between two requests are allowed. */
 function expectNothingLost({ run, load, moves }: Counted): void {
   if (load.errors.length > 0 || moves.length > 0) throw new Error(`lost: ${JSON.stringify({ load, moves })}\n${run.stdout.slice(-2000)}`)
   expect(load.newAnswered).toBeGreaterThan(20)

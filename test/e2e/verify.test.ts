@@ -14,7 +14,7 @@ const work = deployedWorkspace(lab)
 describe('on a healthy cluster', () => {
   test('haproxy stopped on the holder several times: neither hactl nor the poller sees a lost request', async () => {
     let unnoticed = 0
-    // A connection in flight while the address moves is cut by chance; a hand-over with a gap in it loses probes every time.
+    // A connection in flight while the address moves may be cut by chance, but a hand-over with a gap loses probes every time.
     for (let round = 1; round <= 3 || (unnoticed === 0 && round <= 6); round++) {
       const name = `round-${round}.json`
       await untilHeldBy(lab, 'srv-1')
@@ -40,7 +40,7 @@ describe('on a healthy cluster', () => {
       expect(drill?.probes).toBeGreaterThan(100)
       expect(held.moves.some(move => move.includes('srv-2 has it'))).toBe(true)
       expect(held.twoHoldersMs).toBeLessThan(1000)
-      // On the way home the one lets go at the very advert with which the other begins.
+      // On the way back one server drops the address at the first advert of the other.
       expect(held.nobodyMs).toBeLessThan(1000)
       expectNoHole(seen)
       const longestMs = Math.max(drill?.outage_ms ?? Number.NaN, drill?.failback_outage_ms ?? Number.NaN)
@@ -50,7 +50,7 @@ describe('on a healthy cluster', () => {
       expect(await residue(lab)).toBe('')
       expect(await trackers(lab)).toEqual(watched)
       expect(await liveFiles(lab)).toEqual(files)
-      // Only the holder's haproxy is another process than before.
+      // Only the holder's haproxy is a new process.
       const now = await services(lab)
       expect(now.slice(1)).toEqual(units.slice(1))
       expect(now[0]).toMatch(/^haproxy active \d+ keepalived active \d+ $/)

@@ -1,4 +1,4 @@
-/** Plans and what they come to, on model servers, by the thousand: whatever was crashed and edited in between. */
+/** Thousands of plans and their results on model servers, with crashes and edits in between. */
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import type { LoadedCluster } from '../../src/app/load.ts'
 import { HAPROXY_CFG, KEEPALIVED_CONF, MANAGED_PATHS } from '../../src/domain/paths.ts'
@@ -31,12 +31,12 @@ function deploy(loaded: LoadedCluster, servers: readonly ModelServer[]): void {
   for (const [server, actions] of plansFor(loaded, servers)) for (const step of stepsOf(server, actions)) step()
 }
 
-/** Everything still to do, and every service that runs something else than it seems to; empty where all is well. */
+/** Everything still to do, and every service that does not run what its files say; empty where the server has converged. */
 function leftOver(loaded: LoadedCluster, servers: readonly ModelServer[]): readonly string[] {
   return plansFor(loaded, servers).flatMap(([server, actions]) => [...actions.map(({ id }) => `${server.name} ${id}`), ...lies(server)])
 }
 
-/** Deploys to one server but is killed after `steps` steps; whether there were so many. */
+/** Deploys to one server but is killed after `steps` steps. Returns whether there were so many. */
 function crash(loaded: LoadedCluster, servers: readonly ModelServer[], server: ModelServer, steps: number): boolean {
   const all = stepsOf(server, actionsFor(loaded, servers, server))
   for (const step of all.slice(0, steps)) step()

@@ -74,7 +74,7 @@ describe('the journal of a server', () => {
     ).toEqual(['hello'])
   })
 
-  // uutils' date in Ubuntu 26.04 took %s%3N for all nine digits; busybox's knows no fractions; the rest is nobody's clock.
+  // uutils' date in Ubuntu 26.04 took %s%3N for all nine digits; busybox's has no fractions; the others are no clock's.
   test.for([
     'clock 500.00 500.01 1767276000 %N',
     'clock 500.00 500.01 1767276000',

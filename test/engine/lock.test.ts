@@ -182,7 +182,7 @@ describe('a lock on one real file system', unlessLacking(shellServerLacks()), ()
     expect(await breakLock(server.session, false)).toBe(true)
     await killedRun('alive')
     age(-3600)
-    // While the other waits to see, the living run shows itself.
+    // While the other run waits, the living run sends a heartbeat.
     server.prelude = `sleep() { touch ${join(server.root, 'var/lib/hactl/lock/beat')}; }`
     await expect(withLock([server.session], claim('next'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({
       code: 'E_LOCKED',

@@ -2,7 +2,7 @@
 import { startPoller } from '../e2e/support/poller.ts'
 import type { Tried, World } from './row.ts'
 
-/** What clients wait before they give up. A machine with too much to do answers late, and late is not lost: the slowest answer is told. */
+/** How long clients wait. A busy machine answers late, and a late answer is not lost: the slowest answer is reported. */
 const ANSWER_LIMIT_MS = 5_000
 
 export type Found = Omit<Tried, 'probes' | 'lost'>

@@ -1,4 +1,4 @@
-/** The cluster under test: a configuration that says its number in every answer, what "whole" means, and how a run is finished by the next. */
+/** The cluster under test: a configuration that has its number in every answer, when a server is complete, and how the next run finishes a run. */
 import { get } from 'node:http'
 import { type Json, labHaproxy, labInventory, resultOf, type Run, type Running, vrrpInstance } from '../e2e/support/hactl.ts'
 import { SERVERS, until } from '../e2e/support/lab.ts'
@@ -11,7 +11,7 @@ const LOCK_DEADLINE_MS = 30_000
 const ANSWER_LIMIT_MS = 2_000
 
 let number = 0
-/** What all servers run while no fault is at work. */
+/** What all servers run without a fault. */
 let live = 0
 
 /** The next configuration; every fourth also changes keepalived's. HAProxy gives its number away in every answer. */
@@ -24,8 +24,8 @@ export function liveConfig(): number {
 }
 
 /**
- * Calm enough for a machine that runs three servers, a load and all the rest on few cores: where a server gets no CPU for a second, the
- * fast profile's own timing would call it dead, and that is not the fault that is looked at here.
+ * Slow enough for a machine that runs three servers, a load and everything else on few cores: where a server gets no CPU for a second, the
+ * fast profile's own timing would count it as dead, and that is not the fault under test.
  */
 const CALM = { vrrp_script: { interval: 3, timeout: 3, fall: 3, rise: 1 } }
 
@@ -64,8 +64,8 @@ const LITTER =
   'find /etc /usr/local /var/lib/hactl -name "*.hactl-new" -o -name "*.new"; ls -d /var/lib/hactl/lock /var/lib/hactl/runs 2>/dev/null; ls -d /run/systemd/transient/hactl-* 2>/dev/null'
 
 /**
- * What is not whole on any server: services that do not run, files the daemons refuse, answers of no known configuration; once a run
- * has finished also what is left over, and an address that is not held by exactly one server.
+ * What is incomplete on any server: services that do not run, files that the daemons refuse, answers of no known configuration. Once a run
+ * has finished, also leftovers, and an address that is not held by exactly one server.
  */
 export async function wounds(world: World, allowed: readonly number[], isFinished = false): Promise<string[]> {
   const { lab } = world
@@ -162,7 +162,7 @@ function durationOf(run: Run): number {
   return value ?? 0
 }
 
-/** The whole cluster as a first-time user would want it: deployed, with nothing to do. Made anew where it cannot be mended. */
+/** The whole cluster deployed, with nothing to do. It is reset where a deploy cannot fix it. */
 export async function makeWell(world: World): Promise<void> {
   const { lab, work } = world
   const config = nextConfig()
@@ -197,7 +197,7 @@ export async function deployMs(world: World): Promise<number> {
   return performance.now() - startedMs
 }
 
-/** The last thing a run told of itself: where in its work the fault met it. */
+/** The last event of a run: where in its work the fault came. */
 export function phaseOf(running: Running): string {
   const lines = running.lines()
   const last = lines.at(-1)

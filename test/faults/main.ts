@@ -63,10 +63,10 @@ function settings(): Settings {
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
 
-/** Whether the last row left the servers as they should be: then the next one need not make sure of it. */
+/** Whether the last row left the servers as they should be: then the next row need not check it. */
 let isWell = false
 
-/** Tries a row from one number on up to another, and adds what came of it. */
+/** Makes the tries of a row from one number up to another, and adds their results. */
 async function runRow(row: Row, from: number, to: number, tries: Tried[], world: World, log: (text: string) => void): Promise<void> {
   world.say(`== ${row.name}: ${row.title}, ${from} to ${to}`)
   if (!isWell) await makeWell(world)

@@ -1,13 +1,13 @@
 /** A network that can be broken at a chosen byte: TCP from a local port to a server's sshd. */
 import { createServer, connect, type Server, type Socket } from 'node:net'
 
-/** What becomes of the connections once so many bytes have passed, in both directions together. */
+/** What happens to the connections once this many bytes have passed, in both directions together. */
 export type Fault =
   /** The connection is reset, as by a firewall that was restarted; new ones pass. */
   | { readonly kind: 'reset'; readonly afterBytes: number }
   /** It is closed with a FIN, as by an sshd that ends; new ones pass. */
   | { readonly kind: 'close'; readonly afterBytes: number }
-  /** Nothing passes any more and nobody says so; `isLasting`: through new connections neither. */
+  /** Nothing passes any more, without a reset or FIN. `isLasting`: not through new connections either. */
   | { readonly kind: 'stall'; readonly afterBytes: number; readonly isLasting: boolean }
 
 export interface Proxy {
@@ -16,7 +16,7 @@ export interface Proxy {
   bytes(): number
   /** Counts from 0 again; undefined: a network without faults. */
   arm(fault: Fault | undefined): void
-  /** performance.now() of the moment at which the fault struck; undefined while it did not. */
+  /** performance.now() at the fault; undefined before it. */
   struckMs(): number | undefined
   close(): Promise<void>
 }

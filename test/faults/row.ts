@@ -1,4 +1,4 @@
-/** What the fault test is made of: rows, each a kind of fault that is tried many times, and what came of it. */
+/** The parts of the fault test: rows, each a kind of fault that is tried many times, and their results. */
 import type { Workspace } from '../e2e/support/hactl.ts'
 import type { Lab } from '../e2e/support/lab.ts'
 import type { Random } from '../inventory/random.ts'
@@ -12,18 +12,18 @@ export interface World {
   readonly say: (text: string) => void
 }
 
-/** What one try of a fault came to. */
+/** The result of one try of a fault. */
 export interface Tried {
   /** Requests of the independent poller through the virtual address, each over a connection of its own. */
   readonly probes: number
   readonly lost: number
-  /** What was not as promised, in words; empty where all was well. */
+  /** What was not as promised, in words; empty where everything was. */
   readonly broken: readonly string[]
   /** Runs that did not end within their deadline. */
   readonly hung: readonly string[]
-  /** What else was counted, by name: summed over the tries. */
+  /** Other counts, by name: summed over the tries. */
   readonly counts?: Readonly<Record<string, number>>
-  /** What else was measured, in ms by name: the longest of all tries is told. */
+  /** Other measured times, in ms by name: the longest of all tries is reported. */
   readonly longestMs?: Readonly<Record<string, number>>
 }
 
@@ -38,7 +38,7 @@ export interface Row {
   readonly open: (world: World) => Promise<{ readonly attempt: (n: number) => Promise<Tried>; readonly close?: () => Promise<void> }>
 }
 
-/** A row as it stands in the table. */
+/** A row as the table has it. */
 export interface RowResult {
   readonly name: string
   readonly title: string

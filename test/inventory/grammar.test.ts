@@ -3,7 +3,7 @@ import * as grammar from '../../src/inventory/grammar.ts'
 
 const ipv6 = '2001:db8::11'
 
-/** What each grammar takes and refuses; text that could end a word or a line is refused by all of them (hostile.test.ts). */
+/** What each grammar accepts and refuses; text that could end a word or a line is refused by all of them (hostile.test.ts). */
 const table: readonly (readonly [name: string, issueOf: grammar.Grammar, accepted: readonly string[], refused: readonly string[]])[] = [
   [
     'nameIssue',

@@ -28,10 +28,10 @@ const FRAGMENTS = [
   '{',
   '}',
 ] as const
-/** An operator's own shell and haproxy read these: quotes and $ belong to their syntax, a line's end never does. */
+/** The operator's own shell and haproxy read these: quotes and $ are part of their syntax, a line end never is. */
 const FREE_TEXT = /(^|\.)(command|literal|global|defaults|option|lines)(\.\d+)?$/
 
-/** A busy machine is no reason to fail. */
+/** Long enough for a busy machine. */
 const PATIENCE_MS = 60_000
 
 type Path = readonly string[]
@@ -55,7 +55,7 @@ const refusedText = (path: Path) =>
     : // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
       /[\u0000-\u001f\u007f-\u009f\u2028\u2029"'`\\;|&<>#]|\$\(|^-/
 
-/** JSON is YAML, and says every character. */
+/** JSON is YAML, and can express every character. */
 const parseValue = (value: unknown) => parseInventory(JSON.stringify(value), 'inventory.yml')
 
 const article = readFileSync(join(import.meta.dirname, '../../fixtures/inventories/article.yml'), 'utf8')

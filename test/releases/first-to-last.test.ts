@@ -1,5 +1,5 @@
 /**
- * What every release of the lab has to carry from the first deploy to the last remove, and by every way to root: the key of root, a sudo that
+ * What must work on every release of the lab from the first deploy to the last remove, with every way to root: the key of root, a sudo that
  * asks, a sudo that does not. Needs: nothing; resets the lab. Leaves: servers without hactl.
  */
 import { readFileSync } from 'node:fs'
@@ -62,7 +62,7 @@ describe.each(WAYS)('$user, $how', SLOW, ({ user, more = {} }) => {
   // An upgrade and a rollback take a minute, and root's scripts are those that the others run by sudo.
   const bySudo = WAYS.filter(way => way.user === user && user !== 'root')
   const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--json'], { limitMs: SLOW.timeout })
-  /** Nobody may find the address gone, and all is at rest afterwards. */
+  /** The address always answers, and the cluster is healthy afterwards. */
   const unnoticed = async (...argv: readonly string[]): Promise<Run> => {
     const poller = await startPoller(lab.vip)
     const run = await hactl(...argv)
@@ -105,7 +105,7 @@ describe.each(WAYS)('$user, $how', SLOW, ({ user, more = {} }) => {
     const [drill] = report.drills
     expect(drill?.journal_gaps).toEqual([])
     expect(drill?.journal.length).toBeGreaterThan(2)
-    // A clock that is read wrong puts them years away; one that is a little off, out of the drill at the most.
+    // A clock that is read wrong puts the lines years away; one that is a little off at most outside the drill.
     for (const line of drill?.journal ?? []) expect(Math.abs(line.since_ms)).toBeLessThan(60_000)
     expect(await residue(lab)).toBe('')
     await untilHeldBy(lab, 'srv-1')

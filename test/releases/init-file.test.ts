@@ -23,8 +23,8 @@ const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--j
 const grep = (text: string) => lab.everywhere(`grep -c ${text} /etc/keepalived/keepalived.conf; true`)
 
 /**
- * A request in flight while the address moves is cut, and one that begins between a busy taker's first advert and its address gets no answer.
- * Nobody may be refused, find the address gone for longer, or lose a request that every client sends twice.
+ * A request in flight while the address moves is cut, and one that begins between a busy new holder's first advert and its address gets no
+ * answer. No connection may be refused, the address may not be away for longer, and no request that every client sends twice may be lost.
  */
 const isOfAMove = (error: string) => /^new, http, (?:cut|failed): .*(?:ECONNRESET|socket hang up|no answer)/.test(error)
 
@@ -41,7 +41,7 @@ async function underLoad<T>(act: () => Promise<T>, { moves }: { readonly moves: 
     expectNoHole(polled)
     expect(seen).toMatchObject({ keptFailed: 0, keptCut: 0 })
     expect(seen.errors.filter(error => !(moves && isOfAMove(error)))).toEqual([])
-    // None on machines with time to spare; on starved ones 16 of 5956 were the most that was seen.
+    // None on idle machines; on overloaded ones 16 of 5956 were the most that was seen.
     expect(seen.newCut + seen.newFailed).toBeLessThan(seen.newAnswered / 100)
     expect(Math.min(seen.newAnswered, seen.keptAnswered)).toBeGreaterThan(20)
   }

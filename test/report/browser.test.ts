@@ -1,4 +1,4 @@
-/** The page in a real browser: what no reading of its text can tell. */
+/** The page in a real browser: what its text alone cannot show. */
 import { execFile } from 'node:child_process'
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -22,7 +22,7 @@ interface Seen {
   readonly scripts: number
   readonly pwned: boolean
   readonly drills: readonly SeenDrill[]
-  /** Texts of drawings that stick out of them. */
+  /** Texts that extend beyond their drawing. */
   readonly cut: readonly string[]
 }
 

@@ -182,7 +182,7 @@ describe('JSON', () => {
   })
 })
 
-/** Which elements may stand in which, and which attributes they must and may have: Jenkins' junit-10.xsd, as far as reports use it. */
+/** Which elements may contain which, and which attributes they must and may have: Jenkins' junit-10.xsd, as far as reports use it. */
 const JUNIT: Readonly<
   Record<string, { readonly holds: readonly string[]; readonly must: readonly string[]; readonly may: readonly string[] }>
 > = {

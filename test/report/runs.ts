@@ -95,7 +95,7 @@ export function runOf(drills: readonly DrillAccount[], over: Partial<FailoverRun
   }
 }
 
-/** What a journal may hold when somebody who can log means ill. */
+/** What an attacker who can write log lines may put into a journal. */
 export const HOSTILE: readonly string[] = [
   '</script><script>window.pwned = 1</script>',
   '<img src=x onerror="window.pwned = 1">',

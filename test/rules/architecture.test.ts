@@ -1,4 +1,4 @@
-/** Who may import whom. Boundaries that nothing checks do not hold. */
+/** Which room may import which. Boundaries that nothing checks are not kept. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { expect, test } from 'vitest'
@@ -30,7 +30,7 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   main: { code: ['app', 'cli', 'command-log', 'engine', 'errors', 'system'], types: ['ports'] },
 }
 
-/** Packages that have one door. */
+/** Packages that only one file may import. */
 const ONE_DOOR: Readonly<Record<string, string>> = {
   'node-ssh': 'engine/ssh/node-ssh.ts',
   listr2: 'cli/view/tree.ts',

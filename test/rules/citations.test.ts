@@ -1,4 +1,4 @@
-/** What comments and pages cite is there. A citation that leads nowhere is worse than none. */
+/** Everything that comments and pages cite must exist. A wrong citation is worse than none. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'

@@ -59,7 +59,7 @@ function decisionsCited(path: string, text: string): readonly string[] {
   return [...named, ...bare].map(number => String(Number(number)))
 }
 
-/** What of a file is prose: all of a page, the comments of anything else. */
+/** The prose of a file: all of a page, the comments of any other file. */
 function proseOf(path: string, text: string): string {
   if (isPage(path)) return text
   const lines = text.split('\n').map(line => /^\s*(?:\/\/|\/?\*|#)(.*)/.exec(line)?.[1] ?? /\s(?:\/\/|\/\*\*?) (.*)/.exec(line)?.[1] ?? '')

@@ -1,4 +1,4 @@
-/** Programs that run on servers are files, which checkers read: what stands in TypeScript are calls of one line. */
+/** Programs that run on servers are files, which checkers read. TypeScript contains only calls of one line. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
@@ -45,7 +45,7 @@ function scriptLines(text: string): readonly string[] {
   })
 }
 
-/** What only a shell or Perl says, wherever it stands in TypeScript. */
+/** Text that only a shell or Perl contains, anywhere in TypeScript. */
 const FOREIGN = /; (?:do|done|fi|esac)\b|\]; then\b|^\s*(?:fi|done|esac)\b|\bmy \$\w|\buse strict;/
 
 test('no TypeScript file contains a program for servers', () => {

@@ -1,4 +1,4 @@
-/** A Clock whose time stands still until a test moves it: no test ever waits. */
+/** A Clock whose time does not move until a test moves it: no test ever waits. */
 import { HactlError } from '../../src/errors.ts'
 import type { Clock } from '../../src/ports.ts'
 

@@ -4,12 +4,12 @@ import { verdictOn } from '../../src/exit-status.ts'
 import type { Ports, Session } from '../../src/ports.ts'
 
 /**
- * Where a connection dies. unsent: before all of the script is there, which is known; not run: the script arrived and does not run, which
- * nobody knows; run: it runs to its end, which nobody knows either.
+ * Where a connection dies. unsent: before all of the script has arrived, which the controller knows; not run: the script arrived and does
+ * not run, which it does not know; run: the script runs to its end, which it does not know either.
  */
 interface Cut {
   readonly server: string
-  /** The how manieth script of this server, from 0. */
+  /** The index of the script on this server, from 0. */
   readonly at: number
   readonly how: 'unsent' | 'not run' | 'run'
 }
@@ -24,16 +24,16 @@ interface Seen {
 
 export interface World {
   readonly ports: Ports
-  /** All that an operator would call the state of a server, as text. */
+  /** The whole state of a server as text. */
   readonly stateOf: (server: string) => string
-  /** May tell of an exit status of its own; 0 and anything else but a number are no failure. */
+  /** The result may have an exit status of its own; 0, and anything that is no number, is no failure. */
   readonly run: (ports: Ports) => Promise<unknown>
   readonly remove?: () => void
 }
 
 interface Ended {
   readonly seen: readonly Seen[]
-  /** Whether any server was in another state than at first, be it for a moment. */
+  /** Whether any server was in another state than at first, also for a moment only. */
   readonly hasChanged: boolean
   /** undefined: the run did not fail. */
   readonly exit: number | undefined
@@ -111,11 +111,11 @@ export async function wrongStatuses(
       }
       const run = await runCut(make, { server, at, how: 'run' })
       check('run', run, run.hasChanged)
-      // Where the script changes nothing, that it did not run is the same for the server.
+      // Where the script changes nothing, the server is the same without it.
       if (!hasChanged) continue
       const unsent = await runCut(make, { server, at, how: 'unsent' })
       check('unsent', unsent, unsent.hasChanged)
-      // Nobody can tell this from a script that ran: what may have been changed counts as changed.
+      // This cannot be distinguished from a script that ran: a server that may have been changed counts as changed.
       const notRun = await runCut(make, { server, at, how: 'not run' })
       check('not run', notRun, run.hasChanged)
     }

@@ -17,7 +17,7 @@ export const VIP = '192.0.2.200'
 const DRILL_UNDO_MS = 60_000
 const SERVERS = ['srv-1', 'srv-2', 'srv-3'] as const
 const BASE: Readonly<Record<string, number>> = { 'srv-1': 254, 'srv-2': 250, 'srv-3': 190 }
-/** What a server of the fast profile answered, with the parts that move to be put in. */
+/** The answer of a server of the fast profile, with the changing parts to be filled in. */
 const ANSWER = readFileSync(join(import.meta.dirname, '../../fixtures/probes/fast-holder.txt'), 'utf8')
 const CLASSIC = readFileSync(join(import.meta.dirname, '../../fixtures/probes/classic-holder.txt'), 'utf8')
 
@@ -45,7 +45,7 @@ export interface DrainWorld {
   /** What was written where, in order: "drain -253 srv-1". */
   readonly writes: string[]
   readonly announced: MoveAnnouncement[]
-  /** Servers that were told to go on answering while an address moves away from them. */
+  /** Servers that go on answering while an address moves away from them. */
   readonly answering: string[]
   readonly sessions: Map<string, FakeSession>
   inventory: string

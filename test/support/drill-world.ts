@@ -29,7 +29,7 @@ export interface DrillWorld {
   haproxyRuns: boolean
   /** When the armed timer will fire. */
   firesMs: number | undefined
-  /** Seconds from haproxy's end to the takeover, and from its start to the way home; undefined: never. */
+  /** Seconds from haproxy's end to the takeover, and from its start to the return of the address; undefined: never. */
   takeoverMs: number | undefined
   isReachable: boolean
   /** Called when a step reaches a server, before it takes effect; may throw, lose a connection or answer by itself. */
@@ -107,7 +107,7 @@ export function drillWorld(): DrillWorld {
         }),
       },
       {
-        // Never without the lock, nor where the undo has gone off already.
+        // Not without the lock, and not where the undo has run already.
         when: /^lock_guard 'lock1'\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop haproxy\.service'$/s,
         reply: does('disturb', () => {
           setRunning(false)

@@ -1,6 +1,6 @@
 /**
- * Inventories in which one value is hostile: what a shell, haproxy.cfg, keepalived.conf, YAML or a terminal would obey instead of
- * carrying it. The same in every run: a number gives always the same one.
+ * Inventories in which one value is hostile: a shell, haproxy.cfg, keepalived.conf, YAML or a terminal would interpret it. They are the
+ * same in every run: a number always gives the same inventory.
  */
 import { seededRandom, type Random } from '../inventory/random.ts'
 
@@ -9,12 +9,12 @@ export const CANARY = '/dev/shm/hactl-canary'
 
 export interface HostileInventory {
   readonly number: number
-  /** Where the hostile text stands: "servers[0].ssh.user", or "env VRRP_AUTH_PASS" for a secret that the inventory only names. */
+  /** The place of the hostile text: "servers[0].ssh.user", or "env VRRP_AUTH_PASS" for a secret that the inventory only names. */
   readonly place: string
-  /** The value that would stand there. */
+  /** The usual value at that place. */
   readonly usual: string
   readonly hostile: string
-  /** JSON, which is YAML, and says every character. */
+  /** JSON, which is YAML, and can express every character. */
   readonly text: string
   /** The same inventory with the usual value. */
   readonly usualText: string

@@ -1,4 +1,4 @@
-/** Tests that cannot run everywhere say why not: where they stand, and in the report that `npm test` makes of all that was skipped. */
+/** Tests that cannot run everywhere say why: in their output, and in the report that `npm test` makes of all skipped tests. */
 import { expect, type TestContext, type TestOptions } from 'vitest'
 
 declare module 'vitest' {

@@ -1,4 +1,4 @@
-/** Ports of an operator whose files are in a map and who never leaves this process: what a test needs is given over it. */
+/** Ports of an operator whose files are in a map and who never leaves this process. A test overrides what it needs. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createLedger } from '../../src/engine/ledger.ts'

@@ -18,7 +18,7 @@ export const NAMES = ['srv-1', 'srv-2', 'srv-3']
 const HAPROXY_CFG = '# one\n'
 const BODY = 'frontend web\n    bind :80\n    default_backend app\nbackend app\n    server app-1 192.0.2.111:80\n'
 
-/** The cluster that an inventory with this wish describes; `haproxy` stands at the head of its haproxy.cfg. */
+/** The cluster that an inventory with this wish describes; `haproxy` is at the head of its haproxy.cfg. */
 export async function clusterFor(wish: Wish, haproxy = HAPROXY_CFG): Promise<LoadedCluster> {
   const { profile = 'fast', servers = NAMES, ...instance } = wish
   const inventory = {

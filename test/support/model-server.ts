@@ -1,6 +1,6 @@
 /**
- * A server as a value that obeys a plan's actions: files, hactl's own records, and what each service has really loaded. It stands
- * for the switch script (test/engine/apply runs that one itself) where thousands of runs are wanted.
+ * A server as a value that carries out a plan's actions: files, hactl's own records, and what each service has really loaded. It replaces
+ * the switch script, which test/engine/apply runs itself, where thousands of runs are wanted.
  */
 import { createHash } from 'node:crypto'
 import { MANAGED_PATHS, TRACKER_FILES } from '../../src/domain/desired.ts'
@@ -149,7 +149,7 @@ function serviceStep(
   }
 }
 
-/** What a probe of it would tell. `holds`: the virtual addresses that stand there now. */
+/** What a probe of it would report. `holds`: the virtual addresses that it has now. */
 export function observeModel(server: ModelServer, holds: readonly string[] = []): ObservedNode {
   return {
     server: server.name,
@@ -233,7 +233,7 @@ export function copyOfModel(server: ModelServer): ModelServer {
   }
 }
 
-/** Everywhere a service runs something else than its file says, or systemd has not read a drop-in; empty where all is as it looks. */
+/** Where a service does not run what its file says, or systemd has not read a drop-in; empty where there is no such place. */
 export function lies(server: ModelServer): readonly string[] {
   return UNITS.flatMap(unit => {
     const service = server.services[unit]

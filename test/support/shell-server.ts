@@ -1,6 +1,6 @@
 /**
- * A server that is a folder: hactl's real scripts run in a real /bin/sh, their absolute paths led into the folder, with stand-ins
- * (test/support/stand-ins) for systemd, dpkg and the daemons. So the shell itself is tested, without root and without a container.
+ * A server that is a folder: hactl's real scripts run in a real /bin/sh, with their absolute paths redirected into the folder, and with
+ * stand-ins (test/support/stand-ins) for systemd, dpkg and the daemons. So the shell itself is tested, without root and without a container.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -26,9 +26,9 @@ export interface ShellServer {
   /** Labels of the scripts that ran, in order. */
   readonly ran: string[]
   readonly session: Session
-  /** Called before each script; may throw, or answer in its stead. Its return value undefined lets the script run. */
+  /** Called before each script; may throw, or answer in its place. The return value undefined lets the script run. */
   before: (options: RunOptions, script: Script) => Promise<Partial<CommandResult> | undefined> | Partial<CommandResult> | undefined
-  /** Called behind each script that ran; may throw in place of its result. */
+  /** Called after each script that ran; may throw in place of its result. */
   after: (options: RunOptions) => void
   /** Text put before each script and run by bash: how crashes are made. Empty: plain sh. */
   prelude: string
@@ -113,7 +113,7 @@ export function movedFrom(oldRoot: string, server: ShellServer): ShellServer {
     if (moved !== text) writeFileSync(path, moved)
     if (entry.name.startsWith(flat(oldRoot))) renameSync(path, join(entry.parentPath, entry.name.replace(flat(oldRoot), flat(server.root))))
   }
-  // The history says how its copies are called.
+  // The history has the names of its copies.
   const originals = join(state, 'original')
   for (const name of existsSync(originals) ? readdirSync(originals) : []) {
     const to = renamed.get(name.replace(/[.]link$/, ''))
@@ -151,7 +151,7 @@ let scripts = 0
 
 function runScript(server: ShellServer, script: Script, options: RunOptions): Promise<CommandResult> {
   const { root } = server
-  // Its own file each: a shell reads on in its script while it runs.
+  // A file of its own for each: a shell goes on reading its script while it runs.
   const file = join(root, `world/script-${scripts++}`)
   const body = script.raw
     .replaceAll(PATHS, `${root}/`)

@@ -22,7 +22,7 @@ export interface KeyPair {
 
 export type KeyKind = 'ed25519' | 'rsa' | 'ecdsa'
 
-/** ssh2 1.17 writes one Ed25519 key in some hundred without its leading zero, which nothing can read: then another is made. */
+/** ssh2 1.17 writes about one in a hundred Ed25519 keys without a leading zero, and nothing can read that: then another key is made. */
 export function makeKey(kind: KeyKind = 'ed25519', passphrase?: string, tries = 5): KeyPair {
   const lock = passphrase === undefined ? {} : { passphrase, cipher: 'aes256-ctr', rounds: 1 }
   const pair = makePair(kind, lock)
@@ -67,11 +67,11 @@ export interface SshServerOptions {
   readonly chunkBytes?: number
   /** How many requests for a session are refused before one is granted. */
   readonly refusedSessions?: number
-  /** How many TCP connections are cut before a word is said. */
+  /** How many TCP connections are cut before anything is sent. */
   readonly droppedConnections?: number
-  /** Ways to log in that it wants after a key as well. */
+  /** Login methods that it requires after a key. */
   readonly wantsMore?: readonly 'password'[]
-  /** Says this, and closes the connection of who has shown the right key. */
+  /** Sends this and closes the connection of a client that has shown the right key. */
   readonly closesAtLogin?: string
 }
 
@@ -213,7 +213,7 @@ function bridge(child: ReturnType<typeof spawn>, channel: ServerChannel, chunkBy
   channel.pipe(stdin)
   // A channel that nobody reads from never closes.
   stdin.on('close', () => channel.resume())
-  // sshd closes its ends of the pipes with the channel, and lets the process be.
+  // sshd closes its ends of the pipes with the channel, and does not stop the process.
   channel.on('close', () => {
     stdin.destroy()
     stdout.destroy()

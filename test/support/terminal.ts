@@ -56,7 +56,7 @@ export function fakeFiles(contents: Readonly<Record<string, string>> = {}): Fake
   }
 }
 
-/** Ports without a way out: whatever reaches for a server or a command fails the test. */
+/** Ports without a network: a call of a server or a command fails the test. */
 export function fakePorts(
   over: Partial<Omit<Ports, 'terminal' | 'files'>> & { terminal?: FakeTerminal; files?: FakeFiles } = {},
 ): Ports & { readonly terminal: FakeTerminal; readonly files: FakeFiles } {

@@ -57,7 +57,7 @@ describe('a file to be read', () => {
   test('is refused where the user may not read it', async () => {
     const path = join(root, 'private')
     writeFileSync(path, 'text', { mode: 0o000 })
-    // Root reads everything: then the refusal cannot be seen.
+    // Root can read everything, so that the refusal cannot be tested.
     const outcome = await systemFiles.read(path).catch((error: unknown) => error)
     expect(outcome).toMatchObject(isRoot() ? { length: 4 } : { reason: 'your user may not read it' })
     chmodSync(path, 0o600)

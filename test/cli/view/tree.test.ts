@@ -13,7 +13,7 @@ interface DrawnTask {
   isStarted(): boolean
 }
 
-/** A renderer that draws nothing, and at any time tells what would be drawn. */
+/** A renderer that draws nothing, but gives at any time what would be drawn. */
 function recorder() {
   let tasks: readonly DrawnTask[] = []
   class Recorder {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { createPrompter } from '../../../src/cli/wizard/inquirer.ts'
 import type { Prompter } from '../../../src/cli/wizard/prompter.ts'
 
-/** A person at the terminal: types when the screen shows what they wait for. */
+/** A person at the terminal, who types when the screen shows the awaited text. */
 function terminal() {
   const input = new PassThrough()
   const output = new PassThrough()

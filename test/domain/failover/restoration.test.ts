@@ -14,6 +14,6 @@ test('everything that is not as before is reported with its fix', () => {
     'nobody holds 192.0.2.200 after the drill: hactl status shows which server is not healthy',
     '192.0.2.200 does not answer after the drill: hactl status shows which server is not healthy',
   ])
-  // The one that had it before keeps it.
+  // The server that had the address before keeps it.
   expect(texts(['srv-1', 'srv-2'])).toContain('srv-1 and srv-2 hold 192.0.2.200 after the drill: systemctl restart keepalived on srv-2')
 })

@@ -50,7 +50,7 @@ const ownNft = () => {
   return JSON.stringify(parsed)
 }
 
-/** What the script does when it is called with "open", where nothing of it is there yet. */
+/** What the script does when it is called with "open", where none of its rules exist yet. */
 function doneBy(script: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'hactl-firewall-'))
   const log = join(folder, 'log')

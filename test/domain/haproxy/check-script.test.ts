@@ -18,7 +18,7 @@ import { classicWith, clusterWith } from '../example.ts'
 let folder: string
 let master: Server | undefined
 
-/** The check's parent plays keepalived, and one that has just started is asked less of. */
+/** The parent of the check plays keepalived. A check asks less where keepalived has just started. */
 beforeAll(() => new Promise<void>(resolve => setTimeout(resolve, Math.max(0, 2000 - process.uptime() * 1000))))
 
 beforeEach(() => {
@@ -42,7 +42,7 @@ function play(name: string, script: string): void {
   chmodSync(join(folder, 'bin', name), 0o755)
 }
 
-/** Listens where HAProxy's master would, and greets as it does; `onQuestion` plays the worker that it asks. */
+/** Listens where HAProxy's master would, and sends the same prompt. `onQuestion` plays the worker. */
 async function listen(
   onQuestion: (socket: Socket, number: number) => void,
   greet = (socket: Socket): unknown => socket.write('\nmaster> '),
@@ -133,7 +133,7 @@ describe('the check of fast', () => {
     await listen(() => undefined)
     const asleep = spawn('sleep', ['30'])
     play('pidof', `echo ${asleep.pid}`)
-    // Younger than a second it would be taken for one that a reload has made.
+    // A process younger than a second would count as started by a reload.
     await new Promise(resolve => setTimeout(resolve, 1200))
     try {
       expect((await run(fast)).code).toBe(1)

@@ -92,7 +92,7 @@ describe('a warning', () => {
   })
 })
 
-/** The laws of evidence V4 for one weight and distinct priorities, against the election itself. */
+/** The rules of evidence V4 for one weight and distinct priorities, compared with the election itself. */
 describe('the rules for weights', () => {
   const lawHolds = (all: readonly number[], w: number): boolean => {
     const gap = Math.max(...all) - Math.min(...all)

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { root } from './lab.ts'
 
-/** Such a program ends by itself after so many seconds, which it gets as its first argument: nobody may be left to tell it. */
+/** Such a program ends by itself after this many seconds, its first argument: the process that would stop it may be gone. */
 const LIMIT_SECONDS = 300
 const READY = 'ready\n'
 

@@ -99,7 +99,7 @@ interface RunOptions {
   /** For what takes longer than other runs, in ms. */
   readonly limitMs?: number
   readonly env?: Readonly<Record<string, string>>
-  /** Run in a terminal (script(1)); stdout and stderr both come from it. Each answer is typed once its question stands there. */
+  /** Run in a terminal (script(1)); stdout and stderr both come from it. Each answer is typed once its question is shown. */
   readonly answers?: readonly { readonly question: string; readonly answer: string }[]
 }
 
@@ -156,7 +156,7 @@ function startRun(dir: string, home: string, argv: readonly string[], options: R
   const [file = '', ...rest] = answers === undefined ? words : ['script', '-qefc', words.map(quoted).join(' '), '/dev/null']
   const child = spawn(file, rest, {
     cwd: dir,
-    // Nothing of the machine that runs the tests may decide anything: no agent, no ssh_config, no inventory.
+    // The machine that runs the tests must have no influence: no agent, no ssh_config, no inventory.
     env: {
       PATH: process.env['PATH'] ?? '',
       HOME: home,
@@ -251,7 +251,7 @@ export function resultOf(run: Run): Result {
   return value
 }
 
-/** An inventory for the lab, with every value that a test gives over it. */
+/** An inventory for the lab; values that a test gives override its own. */
 export function labInventory(lab: Lab, over: Json = {}): Json {
   return {
     cluster: 'lab',
@@ -306,7 +306,7 @@ export function classicInventory(lab: Lab, over: Json = {}): Json {
   })
 }
 
-/** What classicInventory takes its auth_pass from. */
+/** The source of classicInventory's auth_pass. */
 export const CLASSIC_ENV = { VRRP_AUTH_PASS: 'k33pal1v' }
 
 /** Asserts how a run was refused: its status, the code, and that what, why and fix say these words. */

@@ -1,4 +1,4 @@
-/** The lab of this checkout, looked at with its own means (docker exec, files): never with hactl's code. */
+/** The lab of this checkout, read with docker exec and files, and never with hactl's code. */
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -36,7 +36,7 @@ function labFile(): LabFile {
   return JSON.parse(readFileSync(join(root, '.lab/lab.json'), 'utf8')) as LabFile
 }
 
-/** Brings the lab up where it is not; servers that a test left stopped are started by it too. */
+/** Starts the lab where it is not up, and servers that a test left stopped. */
 export async function labUp(): Promise<void> {
   await labCommand('up')
 }
@@ -127,7 +127,7 @@ export function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms))
 }
 
-/** How long the watchers of a holder log may take to say their last. */
+/** How long the watchers of a holder log may take to end. */
 const WATCHERS_END_MS = 5000
 
 /** When each server had the address, from the kernel's own messages; times are ms since the epoch. */
@@ -144,7 +144,7 @@ export async function watchHolders(lab: Lab, address = lab.vip): Promise<HolderL
   const watchers = SERVERS.map(server => {
     const script = 'ip -o -ts monitor address & watch=$!; timeout 300 cat >/dev/null; kill $watch'
     const child = spawn('docker', ['exec', '-i', lab.container(server), 'bash', '-c', script], { stdio: ['pipe', 'pipe', 'ignore'] })
-    // Its server may be gone by the time it is told to end.
+    // Its server may be down by the time it is stopped.
     child.stdin.on('error', () => undefined)
     let rest = ''
     child.stdout.on('data', (chunk: Buffer) => {

@@ -1,13 +1,13 @@
 /**
- * A load generator, a process of its own that shares no line with hactl: for each URL new connections at a steady pace, whatever becomes of
- * those before, and clients that keep theirs, with request after request. argv: seconds until it ends by itself, URLs. Ends when its
- * stdin does, then prints what it counted (load.ts).
+ * A load generator, a process of its own that shares no code with hactl. For each URL it opens new connections at a steady rate, whatever
+ * happens to earlier ones, and has clients that keep their connection for many requests. argv: seconds until it ends by itself, URLs. It
+ * ends when its stdin does, then prints what it counted (load.ts).
  */
 import { Agent, request, type RequestOptions } from 'node:http'
 import { Agent as TlsAgent, request as requestTls } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 
-// Longer than a busy machine keeps anybody waiting: what is not answered within it is lost.
+// Longer than a busy machine needs for an answer: a request without an answer by then is lost.
 const LIMIT_MS = 5_000
 // A TLS handshake costs a hundred times what a plain connection does, here and on the servers.
 const NEW_EVERY_MS = { 'http:': 10, 'https:': 40 }
@@ -24,7 +24,7 @@ const certificates = new Set<string>()
 type Scheme = keyof typeof NEW_EVERY_MS
 type Answer =
   | 'answered'
-  /** wasCut: the connection stood, and was closed; hadBegun: within the answer; wasReused: it had carried a request before. */
+  /** wasCut: the connection was open, and was closed; hadBegun: during the answer; wasReused: it had carried a request before. */
   | { readonly error: string; readonly wasCut: boolean; readonly hadBegun: boolean; readonly wasReused: boolean }
 
 function schemeOf(url: URL): Scheme {
@@ -120,7 +120,7 @@ async function keptConnection(url: URL): Promise<void> {
 }
 
 process.stdin.once('end', stop).once('error', stop).resume()
-// Whoever wanted to know is gone.
+// The reader of the result is gone.
 process.stdout.once('error', () => process.exit())
 process.stdout.write('ready\n')
 const asked = urls.map(text => new URL(text))

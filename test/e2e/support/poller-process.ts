@@ -1,7 +1,7 @@
 /**
- * The independent judge of an outage: a process of its own that asks the virtual address with a new connection every 20 ms and gives each
- * its time. It shares no line with hactl. argv: seconds until it ends by itself, URL, ms that an answer may take. Ends when its stdin does,
- * then prints all samples.
+ * The independent judge of an outage: a process of its own that asks the virtual address over a new connection every 20 ms and records the
+ * times. It shares no code with hactl. argv: seconds until it ends by itself, URL, ms that an answer may take. It ends when its stdin
+ * does, then prints all samples.
  */
 import { request } from 'node:http'
 
@@ -48,7 +48,7 @@ const stop = () => {
   isStopped = true
 }
 process.stdin.once('end', stop).once('error', stop).resume()
-// Whoever wanted to know is gone.
+// The reader of the result is gone.
 process.stdout.once('error', () => process.exit())
 process.stdout.write('ready\n')
 

@@ -10,7 +10,7 @@ export interface Polled {
   readonly slowestMs: number
   /** The backends that answered. */
   readonly backends: readonly string[]
-  /** What the failed probes were told, each once. */
+  /** The errors of the failed probes, each once. */
   readonly errors: readonly string[]
 }
 
@@ -21,7 +21,7 @@ interface Asked {
   readonly said: string
 }
 
-/** Polls until stopped; resolves once the first probe is about to be sent. `answerLimitMs`: after so long an answer counts as lost. */
+/** Polls until stopped; resolves once the first probe is about to be sent. `answerLimitMs`: an answer that takes longer counts as lost. */
 export async function startPoller(address: string, answerLimitMs = 1000): Promise<Beside<Polled>> {
   const polling = await startBeside<readonly Asked[]>('poller-process.ts', `http://${address}/`, String(answerLimitMs))
   return { stop: async () => judge(await polling.stop()) }
@@ -52,8 +52,8 @@ function judge(samples: readonly Asked[]): Polled {
 }
 
 /**
- * Throws where the address was away for a second or more. A move may cut what is in flight, and on a busy machine the taker's keepalived
- * may have to wait for a CPU between its first advert and its address; an address that is where nobody serves it is away for seconds.
+ * Throws where the address was away for a second or more. A move may cut requests in flight, and on a busy machine the new holder's
+ * keepalived may wait for a CPU between its first advert and its address. An address on a server that does not serve is away for seconds.
  */
 export function expectNoHole(seen: Polled): void {
   if (seen.outageMs >= 1000) throw new Error(`the address was away: ${JSON.stringify(seen)}`)

@@ -1,4 +1,4 @@
-/** What a server is like, read in it and not through hactl: for "nothing was changed", "the same process still runs" and the like. */
+/** The state of a server, read on it and not through hactl: for "nothing was changed", "the same process still runs" and the like. */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Lab, root, SERVERS, until } from './lab.ts'
@@ -34,13 +34,13 @@ export function services(lab: Lab): Promise<readonly string[]> {
   )
 }
 
-/** A place in a server's journal, to be asked from. */
+/** A place in a server's journal, to read from. */
 export async function journalCursors(lab: Lab): Promise<readonly string[]> {
   const shown = await lab.everywhere('journalctl -q -n 1 --show-cursor --no-pager | tail -n 1')
   return shown.map(line => line.replace('-- cursor: ', '').trim())
 }
 
-/** What the journal of each server says about a unit since then, without what keepalived says whenever hactl asks it how it stands. */
+/** What the journal of each server says about a unit since then, without what keepalived logs whenever hactl asks for its state. */
 export async function journalSince(lab: Lab, cursors: readonly string[], unit: string): Promise<readonly string[]> {
   const said = await Promise.all(
     SERVERS.map((server, index) => lab.sh(server, `journalctl -q --no-pager -o cat -u ${unit} --after-cursor='${cursors[index] ?? ''}'`)),
@@ -48,7 +48,7 @@ export async function journalSince(lab: Lab, cursors: readonly string[], unit: s
   return said.map(text => text.replace(/^Printing .* on signal\n/gm, ''))
 }
 
-/** Makes sshd write down every command it is asked to run. */
+/** Makes sshd log every command that it is asked to run. */
 export async function countCommands(lab: Lab): Promise<() => Promise<readonly number[]>> {
   await lab.everywhere("echo 'LogLevel VERBOSE' >/etc/ssh/sshd_config.d/e2e.conf && systemctl reload ssh && sleep 0.3")
   const cursors = await journalCursors(lab)
@@ -69,13 +69,13 @@ export function trackers(lab: Lab): Promise<readonly string[]> {
   return lab.everywhere('cd /run/hactl && for f in * .[!.]*; do [ -e "$f" ] && echo "$f $(cat "$f")"; done; true')
 }
 
-/** Deploys whatever the inventory says, quickly where it is so already; a lab that cannot be mended that way is made anew. */
+/** Deploys the inventory, which is quick where it is deployed already. A lab that a deploy cannot fix is reset. */
 export async function ensureDeployed(lab: Lab, workspace: Workspace, env: Readonly<Record<string, string>> = {}): Promise<Run> {
   await lab.heal()
   const deploy = () => workspace.hactl(['deploy', '--yes', '--json', '--adopt'], { env })
   const first = await deploy()
   if (first.exit === 0) return first
-  // A reset hides what the test before left behind: it is kept where a person can read it.
+  // A reset removes what the test before left behind, so the output is kept in a file first.
   appendFileSync(join(root, '.lab/e2e-resets.log'), `${new Date().toISOString()}\n${first.stdout.slice(-2000)}\n${first.stderr}\n`)
   await lab.reset()
   const second = await deploy()
@@ -102,8 +102,8 @@ export function makePem(lab: Lab, name: string): Promise<string> {
 }
 
 /**
- * Shell lines: the package that the repositories have, repacked under a lower version and with another conffile, is installed in its
- * place: what a server has that was set up some time ago. A tilde sorts before everything (deb-version(7)).
+ * Shell lines that replace an installed package by the one from the repositories, repacked under a lower version and with another
+ * conffile, as a server has it that was set up some time ago. A tilde sorts before everything (deb-version(7)).
  */
 export function installOlder(name: string): string {
   return `

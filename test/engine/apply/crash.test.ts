@@ -10,7 +10,7 @@ import { unlessLacking } from '../../support/lacking.ts'
 let cluster: ShellCluster
 /** Nothing is installed yet. */
 let bare: ShellServer
-/** Deployed once; what is wanted has changed since. */
+/** Deployed once; the wanted state has changed since. */
 let old: ShellServer
 /** What an undisturbed deploy of that change comes to. */
 let wanted: string
@@ -21,7 +21,7 @@ const actionsFor = async (server: ShellServer): Promise<readonly Action[]> => {
   return plan.servers[0]?.actions ?? []
 }
 
-/** Switches a copy of a server and keeps what stood there before each command that changes something: where kill -9 may strike. */
+/** Switches a copy of a server and keeps its state before each command that changes something, where kill -9 may come. */
 async function momentsOf(server: ShellServer): Promise<{ readonly moments: ShellServer[]; readonly end: string }> {
   const actions = await actionsFor(server)
   const folder = cluster.emptyFolder()
@@ -91,7 +91,7 @@ describe('a switch that is killed', unlessLacking(shellServerLacks()), () => {
     const { moments } = await momentsOf(bare)
     cluster.files.set('haproxy.cfg', haproxyCfg('three'))
     try {
-      // actionsFor refuses where a file is taken for somebody else's.
+      // actionsFor throws where a file is taken for a foreign one.
       for (const server of distinct(moments, () => '')) expect(await actionsFor(server)).not.toEqual([])
     } finally {
       cluster.files.set('haproxy.cfg', haproxyCfg('two'))

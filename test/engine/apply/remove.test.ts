@@ -1,4 +1,4 @@
-/** The whole of a removal on a folder for a server: what stood there before comes back, and nothing else stays. */
+/** Whole removals on a folder that is the server: what was there before comes back, and nothing else stays. */
 import { readlinkSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
@@ -112,7 +112,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       expect([states(running), states(idle)]).toEqual([Array(2).fill('active enabled'), Array(2).fill('active enabled')])
       for (const server of [running, idle]) {
         server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
-        // As after a removal that was cut off: what it put back is no edit of anybody's.
+        // As after a removal that was cut off: what it put back is no edit by hand.
         server.write('/etc/haproxy/haproxy.cfg', '# mine\n')
         const done = await server.session.run(removeScript(LOCK_ID, await cluster.services(server), '/run/hactl'), {
           effect: 'none',

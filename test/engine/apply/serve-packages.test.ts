@@ -1,4 +1,4 @@
-/** The way on which apt's questions come to the controller: the real method and the real relay in a real shell, apt played by the test. */
+/** How apt's questions reach the controller: the real method and the real relay in a real shell, with apt played by the test. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'

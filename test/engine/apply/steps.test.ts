@@ -5,7 +5,7 @@ import { sh } from '../../../src/shell/sh.ts'
 import { manualClock } from '../../support/clock.ts'
 import { failureOf } from '../../support/failure.ts'
 
-/** What comes of a script that ended so. */
+/** The result of a script that ended like this. */
 const ended = (stderr: string, stdout = '', code = 1) =>
   failureOf({ ledger: createLedger(), signal: new AbortController().signal }, ({ signal }) =>
     runSteps(

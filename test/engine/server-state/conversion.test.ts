@@ -1,4 +1,4 @@
-/** A server as a version of hactl left it that knew no format number, met by this one: read as it is, converted by the first change. */
+/** A server as a version without format numbers left it: this version reads it unchanged and converts it at the first change. */
 import { readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -131,7 +131,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     const owned = server.read('/var/lib/hactl/owned') ?? ''
     server.write('/var/lib/hactl/given-back', owned)
     server.remove('/var/lib/hactl/owned')
-    // Given back, and then taken along by the purge of its package.
+    // The file was given back, and then removed by the purge of its package.
     server.remove(CFG)
     await remove({ ...options, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
     expect(server.read(CFG)).toBe('# mine\n')

@@ -1,4 +1,4 @@
-/** Records and copies on a server: no file is taken for another, however alike their paths are. */
+/** Records and copies on a server: no file is taken for another, however similar their paths are. */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -13,7 +13,7 @@ import { type ShellServer, shellServerLacks } from '../../support/shell-server.t
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })
 
-/** Paths of the inventory's grammar, from few characters, so that many are alike; the same for the same seed. */
+/** Paths of the inventory's grammar from few characters, so that many are similar; the same for the same seed. */
 function alikePaths(seed: number, count: number): readonly string[] {
   let state = seed
   const below = (limit: number) => {
@@ -70,7 +70,7 @@ describe.skipIf(shellServerLacks() !== undefined)('files whose paths are alike',
       masks: [],
       validation: undefined,
     }))
-  /** As writes, over what stands there now. */
+  /** As writes, over the present files. */
   const overwrites = (contents: ReadonlyMap<string, string>): readonly Action[] =>
     writes(contents).map(action => {
       const now = action.kind === 'write-file' ? server.read(action.path) : undefined
@@ -107,7 +107,7 @@ describe.skipIf(shellServerLacks() !== undefined)('files whose paths are alike',
     ...[3, 4, 5].map((seed): readonly [string, readonly string[]] => [`made from seed ${seed}`, alikePaths(seed, 14)]),
   ]
   test.for(cases)('are put back, recorded and given back byte for byte: %s', async ([, all]) => {
-    // What is a folder of another cannot be a file.
+    // A path that is another path's folder cannot be a file.
     const paths = all.filter(path => !all.some(other => other.startsWith(`${path}/`)))
     server = cluster.copy(bare)
     const [mine, one, two] = ['mine', 'one', 'two'].map(word => contents(paths, word)) as [
@@ -115,7 +115,7 @@ describe.skipIf(shellServerLacks() !== undefined)('files whose paths are alike',
       Map<string, string>,
       Map<string, string>,
     ]
-    // Every second one is somebody's before.
+    // Every second one exists before hactl writes it.
     const theirs = paths.filter((_, at) => at % 2 === 0)
     for (const path of theirs) server.write(path, mine.get(path) ?? '')
     const before = there(paths)

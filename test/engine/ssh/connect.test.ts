@@ -196,7 +196,7 @@ describe('host keys', () => {
       (await connect(server, {}, { localCommand: () => Promise.resolve({ code: 0, stdout: 'hostkeyalias edge\n', stderr: '' }) })).peer,
     ).toBe(`127.0.0.1:${server.port}`)
     controller.sshFile('known_hosts', '')
-    // What ssh-keyscan prints bears the address.
+    // ssh-keyscan prints the address.
     const failure = await failureOf(
       connect(server, {}, { localCommand: () => Promise.resolve({ code: 0, stdout: 'hostkeyalias edge\n', stderr: '' }) }),
     )

@@ -45,7 +45,7 @@ async function open(
 }
 
 const path = (name: string) => join(controller.home, name)
-// A zombie, which some container's first process never collects, is dead.
+// A zombie counts as dead: the first process of some containers never reaps it.
 const isAlive = (pid: number) => /^[^Z]/.test(spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim())
 
 describe('a command', () => {

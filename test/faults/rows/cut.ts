@@ -10,7 +10,7 @@ import type { Row, World } from '../row.ts'
 /** Every server behind a loopback address of its own: no two servers may have one host. */
 const LISTEN = { 'srv-1': '127.0.0.11', 'srv-2': '127.0.0.12', 'srv-3': '127.0.0.13' } as const
 
-/** What a run may say of a lost connection: not in yet, locked (by what could not be released), stopped part way. Never a fault of its own. */
+/** How a run may end with a lost connection: not logged in, locked (by a lock that was left), stopped part way. Never a fault of hactl. */
 const HONEST = new Map([
   [0, 'finished anyway'],
   [4, 'not started'],
@@ -99,7 +99,7 @@ function judge(run: Run): string[] {
 
 /** What a cut costs: the report, the undo over a new connection, no waiting. */
 const CUT_DEADLINE_MS = 30_000
-/** A silent network is noticed within 14 s; then the undo has 20 s to get in, and the lock's release as long. */
+/** A silent network is noticed within 14 s. Then the undo has 20 s to connect, and the release of the lock the same. */
 const STALL_DEADLINE_MS = 60_000
 
 export const cut = rowOf('cut', 'SSH to a server is cut (reset or closed) at a random byte', 100, ['reset', 'close'], CUT_DEADLINE_MS)

@@ -16,7 +16,7 @@ async function restart(world: World): Promise<void> {
   for (const server of SERVERS) await world.lab.sh(server, 'systemctl restart haproxy && systemctl restart keepalived')
 }
 
-/** Small file systems of their own over the folders that hactl writes to, on every server, with what stands there now. */
+/** Small file systems over the folders that hactl writes to, on every server, with their present files. */
 async function mountSmall(world: World): Promise<void> {
   for (const folder of FOLDERS)
     await world.lab.everywhere(
@@ -53,7 +53,7 @@ export const diskFull: Row = {
           const config = nextConfig()
           const server = world.random.pick(['srv-1', 'srv-2', 'srv-3'])
           const folder = world.random.pick(FOLDERS)
-          // From nothing left at all to just enough: the lack is met at every file in turn.
+          // From no free block to just enough: the disk gets full at every file in turn.
           const blocks = world.random.int(MOST_BLOCKS)
           await fill(world, server, folder, blocks)
           const startedMs = performance.now()

@@ -6,7 +6,7 @@ import { isHung, told } from '../cluster.ts'
 import type { Row, Tried, World } from '../row.ts'
 
 const DEADLINE_MS = 60_000
-/** So many run at once: they do little but start. */
+/** How many run at once: they do little more than start. */
 const AT_ONCE = 4
 
 function judge(run: Run): Tried {

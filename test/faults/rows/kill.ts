@@ -4,7 +4,7 @@ import { aroundPoller } from '../around.ts'
 import { deployMs, finish, liveConfig, nextConfig, phaseOf, startDeploy, wounds } from '../cluster.ts'
 import type { Row } from '../row.ts'
 
-/** So often the lock is left to free itself; in between hactl unlock saves the half minute. */
+/** One of this many tries lets the lock expire; for the others hactl unlock saves the half minute. */
 const WAIT_EVERY = 10
 
 export const kill: Row = {
@@ -24,7 +24,7 @@ export const kill: Row = {
             run.signal('SIGKILL')
             const killedMs = performance.now()
             if ((await run.ended).exit !== 137) {
-              // It was faster than the last one: that was no kill.
+              // The run was faster than the last one, and was not killed.
               spanMs *= 0.95
               before = config
               continue

@@ -8,7 +8,7 @@ import { inventoryOf, isHung, liveConfig, nextConfig, RUN_DEADLINE_MS, told, wou
 import type { Row, Tried, World } from '../row.ts'
 
 const CERTIFICATE = '/etc/haproxy/faults.pem'
-/** The load before and after, in ms: a roll-out has no edges then. */
+/** How long the load runs before and after a roll-out, in ms. */
 const QUIET_MS = 500
 /** An upgrade takes the servers in turn, each with an installation. */
 const UPGRADE_DEADLINE_MS = 240_000
@@ -30,7 +30,7 @@ interface Kind {
   readonly next: (wish: Wish) => Wish
   /** The address leaves its holder and comes back. */
   readonly moves?: true
-  /** What there is before the load begins: packages that are older, or a deploy to go back from. */
+  /** The preparation before the load: older packages, or a deploy to roll back. */
   readonly before?: { readonly older: readonly string[] } | { readonly deploy: (wish: Wish) => Wish }
 }
 
@@ -145,7 +145,7 @@ export const load: Row = {
         if (kind === undefined) throw new Error('there are no kinds')
         const { before } = kind
         const wasWished = wish
-        // The try before may have ended with servers that were made anew.
+        // The try before may have ended with a reset of the servers.
         await deploy(wish)
         if (before !== undefined && 'deploy' in before) await deploy(before.deploy(wish))
         if (before !== undefined && 'older' in before) {
@@ -153,7 +153,7 @@ export const load: Row = {
           await untilHeldBy(lab, 'srv-1', 60_000)
           await until('the cluster is well again', 60_000, async () => (await run(['status'])).exit === 0)
         }
-        // The way back leads to what was wished before.
+        // The rollback leads to the configuration before.
         if (before !== undefined && 'deploy' in before) await want(wasWished)
         else await want(kind.next(wish))
         const [loading, holders] = [await startLoad(`http://${lab.vip}/`, `https://${lab.vip}/`), await watchHolders(lab)]

@@ -8,7 +8,7 @@ import { aroundPoller } from '../around.ts'
 import { finish, inventoryOf, isHung, liveConfig, nextConfig, startDeploy, told, wounds } from '../cluster.ts'
 import type { Row, World } from '../row.ts'
 
-/** Nothing in here waits: a run that takes so long does. */
+/** None of these runs should wait: a run that takes this long does. */
 const DEADLINE_MS = 30_000
 const PORT = 2222
 const PASSWORD = 'not-the-sudo-password'
@@ -33,7 +33,7 @@ const sshOf = (world: World, over: Json): Json => ({
   ssh: { user: 'root', identity_file: world.lab.key, known_hosts: world.lab.known_hosts, ...over },
 })
 
-/** Runs a command that must be refused with this code, and holds what is live on the servers against what was before. */
+/** Runs a command that must be refused with this code, and compares the live files of the servers with those before. */
 async function refusal(world: World, over: Json, code: string, exit: number, forbidden?: string) {
   const { lab, work } = world
   work.writeInventory(inventoryOf(world, nextConfig(), over))

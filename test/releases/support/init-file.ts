@@ -1,5 +1,5 @@
 /**
- * What is told apart by init_file: keepalived 2.2.8 to 2.3.2 on any release of the lab, and a cluster that hactl deployed when it still had
+ * What differs with init_file: keepalived 2.2.8 to 2.3.2 on any release of the lab, and a cluster that hactl deployed when it still used
  * init_file.
  */
 import { type Lab, SERVERS } from '../../e2e/support/lab.ts'
