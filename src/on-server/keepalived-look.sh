@@ -1,4 +1,4 @@
-# Asks keepalived what it does and holds: its dumps, and whether it still watches its track files. Changes nothing but the dumps in /tmp.
+# Asks keepalived for its state: its dumps, and whether it still watches its track files. Changes nothing except the dumps in /tmp.
 # needs: sections.sh
 # given: TRACKERS KEEPALIVED_CONF
 
@@ -9,8 +9,8 @@ trackers() {
   done
 }
 
-# keepalived writes its dumps asynchronously: asked first, read last. SIGUSR1 is "write all data", the only dump with the track files; signal
-# 36 is SIGRTMIN+2, "write JSON" (keepalived --signum=JSON).
+# keepalived writes its dumps asynchronously: it is asked first, and the dumps are read last. SIGUSR1 is "write all data", the only dump with the
+# track files. Signal 36 is SIGRTMIN+2, "write JSON" (keepalived --signum=JSON).
 ask_keepalived() {
   trackers_asked=$(trackers)
   ka_pid=
@@ -24,10 +24,10 @@ ask_keepalived() {
   fi
 }
 
-# looks_after ADDRESS: whether the keepalived that runs was told of it.
+# looks_after ADDRESS: whether the running keepalived has this address in its configuration.
 looks_after() { [ -n "$ka_pid" ] && grep -qwF -- "$1" "$KEEPALIVED_CONF" 2>/dev/null; }
 
-# The kernel names what a process watches by inode: a folder that was deleted and made again is another one (proc(5), fdinfo).
+# The kernel identifies what a process watches by inode: a folder that was deleted and made again is a different one (proc(5), fdinfo).
 watched() {
   [ -n "$ka_pid" ] || return 0
   b watched
@@ -43,7 +43,7 @@ watched() {
   e watched
 }
 
-# Sections of what it answered, and of the track files before it was asked and now.
+# Prints sections of its answers, and of the track files before it was asked and now.
 keepalived_said() {
   watched
 
@@ -57,7 +57,7 @@ keepalived_said() {
     b instances
     cat /tmp/keepalived.json 2>/dev/null
     e instances
-    # It has passwords as well: no more of it than the track files, up to the next heading, and it does not stay.
+    # The dump contains passwords too: only the track files are printed, up to the next heading, and the dump is removed.
     b held
     sed -n '/^-----.* Track files >-/,/^------</p' /tmp/keepalived.data 2>/dev/null
     e held

@@ -1,12 +1,12 @@
-# Reads all facts of a server: sections between "@@begin NAME" and "@@end NAME", closed by "@@end all", so that a cut answer can never be taken
-# for an absent thing. What the services say of themselves is asked before (the caller defines looks_after ADDRESS: whether a service here
-# looks after it) and read last.
+# Reads all facts of a server: sections between "@@begin NAME" and "@@end NAME", closed by "@@end all", so that a cut answer never looks like
+# something that is absent. The services are asked for their own state before, and their answers are read last. The caller defines
+# looks_after ADDRESS: whether a service here manages the address.
 # needs: sections.sh lock-age.sh
 # given: STATE_DIR FORMAT OWNED LOADED_DIR RUNS_DIR LOCK_DIR LOCK_INFO LOCK_BEAT
 # given: PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
 
-# ask_neighbours ADDRESS...: an address that no service here looks after may be somebody else's. What the neighbour table
-# holds may be long past, so it is asked anew: IPv4 by ARP (who_answers), IPv6 by a nudge that makes the kernel ask.
+# ask_neighbours ADDRESS...: an address that no service here manages may be in use elsewhere. The neighbour table may be outdated, so the network
+# is asked: IPv4 by ARP (who_answers), IPv6 by a datagram that makes the kernel ask.
 ask_neighbours() {
   asked4='' asked6=''
   for v; do

@@ -19,7 +19,7 @@ was_disabled() {
   case $(line_with "$ORIGINAL_UNITS" "$1") in *" disabled") ;; *) return 1 ;; esac
 }
 
-# stop_first UNIT CONFIG: what holds the addresses, so that they have left before anything else stops.
+# stop_first UNIT CONFIG: stops the service that holds the addresses, so that they have left before any other service stops.
 stop_first() {
   step "service/$1" "stop $1"
   owns "$2" && { was_stopped "$1" || ! gives_back "$2"; } && systemctl stop "$1" 2>/dev/null
@@ -66,12 +66,12 @@ give_sysctls_back() {
   done_ sysctl
 }
 
-# give_services_back TITLE FOLDER [UNIT CONFIG]...: they run what is there now; FOLDER is what one of them watched.
+# give_services_back TITLE FOLDER [UNIT CONFIG]...: makes the services run the present files. FOLDER is the one that a service watched.
 give_services_back() {
   folder=$2
   step services "$1"
   shift 2
-  # Left behind by an installation that was cut off: nobody's unit would start.
+  # An installation that was cut off may have left this: no unit would start.
   # shellcheck disable=SC2086 # A list of unit names.
   release $UNITS
   systemctl daemon-reload

@@ -61,7 +61,7 @@ unpack_trial() {
 # put_mark WORD: writes a mark before anything is changed on this server, so that a later run knows what to finish.
 put_mark() { printf '%s\n' "$1" >"$UPGRADING.new" && mv -f "$UPGRADING.new" "$UPGRADING"; }
 
-# stop_holder UNIT: of the service that holds the addresses.
+# stop_holder UNIT: stops the service that holds the addresses, so that a backup takes them over.
 stop_holder() {
   step "service/$1-stop" "stop $1: a backup takes over"
   systemctl stop "$1" || fail "service/$1-stop" 'systemctl stop failed'

@@ -1,4 +1,4 @@
-/** What a server should be. A resource id is `kind/name`, the same in playbooks, plans, logs and reports. Types only. */
+/** The wanted state of a server. A resource id is `kind/name`, the same in playbooks, plans, logs and reports. Types only. */
 import type { Script } from '../ports.ts'
 import type { Unit } from './units.ts'
 

@@ -1,4 +1,4 @@
-/** What machine a server is. Types only. */
+/** A server's machine and system. Types only. */
 
 export interface InterfaceAddress {
   readonly interface: string
@@ -15,14 +15,14 @@ export interface Facts {
   /** os-release: ID, ID_LIKE, VERSION_ID, VERSION_CODENAME, PRETTY_NAME. */
   readonly os: { readonly id: string; readonly like: string; readonly version: string; readonly codename: string; readonly pretty: string }
   readonly systemd: boolean
-  /** dpkg is there: a Debian family system. */
+  /** Whether dpkg exists, as on all systems of the Debian family. */
   readonly dpkg: boolean
   /** systemd-detect-virt -c: "none" where it is no container. */
   readonly container: string
   readonly addresses: readonly InterfaceAddress[]
   /** MAC addresses of its interfaces. */
   readonly linkAddresses: readonly string[]
-  /** ms since the epoch on the server's clock when it answered; undefined where what it said cannot be a time. */
+  /** ms since the epoch on the server's clock when it answered; undefined where its answer is no time. */
   readonly clockMs: number | undefined
   /** undefined where it is not known. */
   readonly freeVarKiB: number | undefined

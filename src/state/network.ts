@@ -1,4 +1,4 @@
-/** What else is on a server's network, and what its packet filter does with it. Types only. */
+/** A server's network: its sockets, its neighbours and its packet filter. Types only. */
 
 export interface Listener {
   /** undefined for all addresses of the families. */
@@ -21,7 +21,7 @@ export interface ObservedFirewall {
   readonly iptables: string | undefined
   /** ip6tables-save; undefined where there is none. */
   readonly ip6tables?: string | undefined
-  /** hactl's own unit that opens it is enabled. */
+  /** Whether hactl's own unit that opens it is enabled. */
   readonly opensAtBoot?: boolean
   /** The "### tuple ###" lines of ufw's user.rules and user6.rules: its rules with their comments. */
   readonly ufwRules: readonly string[]

@@ -1,4 +1,4 @@
-/** What a server is, by one look at it. Types only. */
+/** The state of a server by one look at it. Types only. */
 import type { ObservedInstance } from './instance.ts'
 import type { LockInfo } from './lock.ts'
 import type { Facts } from './machine.ts'
@@ -30,7 +30,7 @@ export interface ObservedService {
   readonly unitFile: string
   readonly needsDaemonReload: boolean
   readonly mainPid: number
-  /** What it loaded last by hactl's stamp; undefined where there is none. */
+  /** What the service loaded last, by hactl's stamp; undefined where there is no stamp. */
   readonly loadedHash: string | undefined
 }
 

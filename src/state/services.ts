@@ -1,16 +1,16 @@
-/** What the domain hands to the engine of each service that hactl looks after. Types only. */
+/** What the domain tells the engine about each service that hactl manages. Types only. */
 import type { Script } from '../ports.ts'
 import type { ObservedNode } from './observed.ts'
 import type { Unit } from './units.ts'
 
-/** One service that hactl looks after: how the engine switches it, without knowing any by name. Calls, each of one line. */
+/** One service that hactl manages: the engine switches it with these calls and knows no service by name. Each call is one line. */
 export interface ManagedService {
   readonly unit: Unit
-  /** The virtual addresses leave the server where it stops. */
+  /** True: the virtual addresses leave the server when the service stops. */
   readonly holdsAddresses: boolean
   /** Absolute path of its configuration. */
   readonly config: string
-  /** Its package puts a file there. */
+  /** True: its package ships a file with that path. */
   readonly shipsConfig: boolean
   /** The resource that peers must have alike: they refuse each other while it differs. Its file is put last, and all servers load it at once. */
   readonly comparedId: string | undefined
@@ -27,9 +27,9 @@ export interface ManagedService {
 /** In the order in which an undo restores them. */
 export type ServiceTable = Readonly<Record<Unit, ManagedService>>
 
-/** What a look at a server asks of the services themselves: the engine knows neither whom it asks nor what the answer means. */
+/** What a look at a server asks the services themselves. The engine knows neither the services nor what their answers mean. */
 export interface ServiceLook {
-  /** Begins the look: answers may arrive while the rest is read. Defines looks_after (src/on-server/probe.sh). */
+  /** Starts the look: answers may arrive while the rest is read. Defines looks_after (src/on-server/probe.sh). */
   readonly ask: Script
   /** Ends it: prints sections of its own. */
   readonly said: Script

@@ -1,5 +1,5 @@
-/** By systemd unit name without ".service"; their packages are called the same. */
+/** By systemd unit name without ".service"; their packages have the same names. */
 export const UNITS = ['haproxy', 'keepalived'] as const
 
-/** One of the services that hactl looks after. */
+/** One of the services that hactl manages. */
 export type Unit = (typeof UNITS)[number]

@@ -1,4 +1,4 @@
-/** keepalived's own dumps: its instances (JSON), and what it holds for track files. What a server says is hostile until checked. */
+/** keepalived's own dumps: its instances (JSON), and its values of track files. What a server says is hostile until checked. */
 import type { ObservedInstance } from '../../state/instance.ts'
 
 /**
@@ -72,7 +72,7 @@ export function parseInstances(text: string): ObservedInstance[] {
   })
 }
 
-/** keepalived, vrrp_check_packet(): what makes an advert count as none. */
+/** keepalived, vrrp_check_packet(): the reasons for which it refuses an advert. */
 const REFUSALS = [
   'packet_len_err',
   'advert_interval_err',

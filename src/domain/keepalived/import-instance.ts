@@ -5,7 +5,7 @@ import { parseVirtualAddress } from '../addresses.ts'
 import { given, type Here, type Note, noteUnknown, numeric, OWN_TRACKERS, shared } from './import-shared.ts'
 import { child, listOf, valueOf } from './parse.ts'
 
-/** Words of a vrrp_instance that are read one by one, or that are the same in every file that hactl writes. */
+/** Keywords of a vrrp_instance that are read one by one, or that are the same in every file that hactl writes. */
 const READ_HERE: ReadonlySet<string> = new Set([
   'state',
   'interface',
@@ -24,7 +24,7 @@ const READ_HERE: ReadonlySet<string> = new Set([
   'smtp_alert',
 ])
 
-/** What an instance of an inventory may have besides: numbers that are carried over under their own names. `keys`: all that it may have. */
+/** Other keys that an instance of an inventory may have: numbers that are carried over under their own names. `keys`: all keys that it may have. */
 export function settingsAmong(keys: readonly string[]): readonly string[] {
   return keys.filter(key => key !== 'name' && !READ_HERE.has(key))
 }
@@ -32,7 +32,7 @@ export function settingsAmong(keys: readonly string[]): readonly string[] {
 export interface Surroundings {
   /** How many servers there are. */
   readonly servers: number
-  /** The file names somebody to be mailed. */
+  /** The file has mail addresses. */
   readonly mailed: boolean
   /** As settingsAmong gives them. */
   readonly settings: readonly string[]

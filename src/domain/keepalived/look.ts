@@ -1,4 +1,4 @@
-/** What a look at a server asks of keepalived, and how its answers are read (src/on-server/keepalived-look.sh). */
+/** What a look at a server asks keepalived, and how its answers are read (src/on-server/keepalived-look.sh). */
 import { sh, shWith } from '../../shell/sh.ts'
 import type { ServiceLook } from '../../state/services.ts'
 import { KEEPALIVED_CONF } from '../paths.ts'
