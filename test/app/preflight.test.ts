@@ -34,7 +34,7 @@ test('a server where other users than root may change the check script is refuse
 
 describe('servers pass', () => {
   test.for<[string, ObservedNode[]]>([
-    ['when nothing speaks against them', nodes()],
+    ['when nothing is wrong with them', nodes()],
     ['when one is an Ubuntu', withSecond({}, os('ubuntu', 'debian'))],
     [
       'when one is a release that nobody knew yet',
@@ -42,7 +42,7 @@ describe('servers pass', () => {
     ],
     ['when one is another child of Debian', withSecond({}, os('devuan', 'ubuntu debian'))],
     ['when clones share a machine id but not a network card', withSecond({}, { machineId: 'srv-1' })],
-    ['when a lock is older than its last possible sign of life', withSecond(lock(60))],
+    ['when a lock has expired', withSecond(lock(60))],
     ['when one of themselves answers for the address', withSecond({ neighbours: [{ address: VIP, linkAddress: '02:00:00:00:00:01' }] })],
     ['when a stranger answers for another address', withSecond({ neighbours: [{ address: '192.0.2.201', linkAddress: STRANGER }] })],
   ])('%s', ([, seen]) => {

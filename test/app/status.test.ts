@@ -195,9 +195,9 @@ describe('the exit of status, for cron and monitoring, is', () => {
   })
 
   test.each<[string, () => string]>([
-    ['a run works just now', () => lock(3)],
+    ['a run is at work', () => lock(3)],
     ['a file differs from the inventory', () => changed('net.ipv4.ip_nonlocal_bind 1', 'net.ipv4.ip_nonlocal_bind 0')],
-    ['a certificate is good for long', () => certificate(90)],
+    ['a certificate expires much later', () => certificate(90)],
     ['many adverts were refused, now or long ago', () => changed('"auth_failure":0', '"auth_failure":812')],
   ])('0 where %s', async (_what, answer) => {
     const { report, first } = await look(answer())

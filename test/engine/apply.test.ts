@@ -105,7 +105,7 @@ describe('a wave that fails', () => {
     ['it takes too long', timeout('srv-2'), { code: 'E_COMMAND_TIMEOUT', exit: 6 }],
     ['the file was changed meanwhile', { code: 98, stdout: '@@fail file/haproxy.cfg changed' }, { code: 'E_CHANGED_MEANWHILE', exit: 6 }],
     ['the lock was broken', { code: 97 }, { code: 'E_LOCKED', exit: 6 }],
-    ['the script dies without a word', { code: 137 }, { code: 'E_COMMAND_FAILED', exit: 6 }],
+    ['the script dies without a message', { code: 137 }, { code: 'E_COMMAND_FAILED', exit: 6 }],
     ['the connection is lost', connectionLost('srv-2'), { code: 'E_CONNECTION_LOST', exit: 6 }],
     ['root is lost', new HactlError({ code: 'E_SUDO', server: 'srv-2', what: 'no' }), { code: 'E_SUDO', exit: 6 }],
   ] as const

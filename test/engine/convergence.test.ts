@@ -60,7 +60,7 @@ describe('a deploy that ends', () => {
 
 describe('a deploy that is killed', () => {
   const changes: readonly [string, Wish | undefined, Wish][] = [
-    ['the first of all', undefined, {}],
+    ['a first deploy', undefined, {}],
     ['a new list of addresses', {}, { virtual_ipaddress: ['192.0.2.200/24', '192.0.2.201/24'] }],
     ['classic to fast', { profile: 'classic' }, { profile: 'fast' }],
     ['fast to classic', { profile: 'fast' }, { profile: 'classic' }],

@@ -87,7 +87,7 @@ describe('brokenCitations', () => {
     ['a file that is gone', 'src/a.ts', '// As src/engine/gone.ts does.\n', 'src/a.ts names src/engine/gone.ts, which is not there'],
     ['a folder that is gone', 'docs/a.md', 'See `test/gone/`.\n', 'docs/a.md names test/gone, which is not there'],
     ['a bare file name', 'src/a.ts', '/** As gone.ts does. */\n', 'src/a.ts names gone.ts, which is not there'],
-    ['a page that never was here', 'src/a.ts', '/**\n * (operations.md F1).\n */\n', 'src/a.ts names operations.md, which is not there'],
+    ['a page that never existed', 'src/a.ts', '/**\n * (operations.md F1).\n */\n', 'src/a.ts names operations.md, which is not there'],
     ['a pattern that fits nothing', 'docs/a.md', '`src/engine/*.pl`\n', 'docs/a.md names src/engine/*.pl, which is not there'],
     ['a comment behind code', 'src/a.ts', 'f() // gone.ts\n', 'src/a.ts names gone.ts, which is not there'],
     ['a comment of a shell script', 'test/x', '# docs/gone.md says why\n', 'test/x names docs/gone.md, which is not there'],

@@ -90,7 +90,7 @@ describe('firewalld', () => {
   const chains = parseNftRuleset(fixture('firewalld.json')) ?? []
 
   test.for<[string, Packet, boolean]>([
-    ['VRRP from nobody passes, although what was sent elsewhere before would', vrrp('192.0.2.11'), true],
+    ['VRRP does not pass, although packets after DNAT would', vrrp('192.0.2.11'), true],
     ['the port of a service that is on in its zone passes', tcp(22), false],
     ['another port does not', tcp(80), true],
     ['what goes out passes', OUT, false],

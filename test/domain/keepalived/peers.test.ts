@@ -28,7 +28,7 @@ test.for([
   ['another router number', { virtual_router_id: 67 }, 'a different virtual_router_id'],
   ['another address', { virtual_ipaddress: ['192.0.2.201/24'] }, 'different virtual addresses'],
   ['multicast', { unicast_peer: false }, 'unicast on one side only'],
-  ['another interval where the master tells it', { advert_int: 0.5 }, undefined],
+  ['another interval where the master announces it', { advert_int: 0.5 }, undefined],
   ['another priority', { priority: { 'srv-1': 200 } }, undefined],
 ] as const)('servers of one cluster refuse each other where one of them has %s, or do not', ([, change, reason]) => {
   const found = refusalsBetween(conf(three, 'srv-1'), conf(clusterWith(change), 'srv-2'))

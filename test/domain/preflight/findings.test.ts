@@ -37,7 +37,7 @@ const drop = '*filter\n:INPUT DROP [0:0]\n-A INPUT -s 192.0.2.11/32 -p vrrp -j A
 
 describe('before a deploy', () => {
   test.for<[string, () => ObservedNode[], readonly string[]]>([
-    ['servers with nothing against them pass', fine, []],
+    ['healthy servers pass', fine, []],
     ['HAProxy itself may listen', () => withSecond({ listeners: [{ ...nginx, process: 'haproxy' }] }), []],
     ["another port is nobody else's business", () => withSecond({ listeners: [{ ...nginx, port: 8080 }] }), []],
     ['IPv6 alone does not take the port', () => withSecond({ listeners: [{ ...nginx, families: [6] }] }), []],
@@ -47,7 +47,7 @@ describe('before a deploy', () => {
       () => withSecond({ listeners: [{ ...nginx, address: '127.0.0.1' }] }),
       ['srv-2 ports failed E_PORT_TAKEN'],
     ],
-    ['what listens cannot be told', () => [...fine().slice(0, 1), observeSecond(), ...fine().slice(2)], ['srv-2 ports unknown']],
+    ['the listening sockets are unknown', () => [...fine().slice(0, 1), observeSecond(), ...fine().slice(2)], ['srv-2 ports unknown']],
     ['too little space for an installation', () => withSecond({}, { freeVarKiB: 50_000 }), ['srv-2 disk failed E_DISK_FULL']],
     ['a clock a minute behind', () => withSecond({ clockAheadMs: -60_000 }), ['srv-2 clock warning']],
     ['a clock a day behind, where apt must work', () => withSecond({ clockAheadMs: -86_400_000 }), ['srv-2 clock failed E_CLOCK']],
