@@ -30,7 +30,7 @@ const NO_STATE = /^var\/(cache\/apt|lib\/apt|lib\/hactl\/upgrading)/
 interface Stage {
   readonly cluster: ShellCluster
   readonly servers: RememberedServers
-  /** When everything happens. */
+  /** The time of everything. */
   readonly nowMs: number
 }
 
@@ -62,7 +62,7 @@ describe(
       syncBuiltinESMExports()
     }
     beforeAll(async () => {
-      // A script that carries another id than before would be another script.
+      // A script with another id than before would be another script.
       setRandom(size => Buffer.alloc(size, 1))
       const first = twoServers()
       const second = twoServers()

@@ -189,9 +189,9 @@ describe('a lock on one real file system', unlessLacking(shellServerLacks()), ()
     })
   })
 
-  test('of a living run that beats in the moment in which another looks at its age stays with it', async () => {
+  test('of a living run that sends its heartbeat while another reads its age is not taken over', async () => {
     await killedRun('alive')
-    // A clock of which every look is followed at once by a second that begins, and by a heartbeat in it.
+    // A clock that goes on by a second after each reading, with a heartbeat in that second.
     const beat = join(server.root, 'var/lib/hactl/lock/beat')
     server.prelude = `date() { set -- "$(stat -c %Y ${beat})"; echo $(($1 + 1)); touch -d "@$(($1 + 2))" ${beat}; }`
     await expect(withLock([server.session], claim('next'), manualClock(), () => Promise.resolve())).rejects.toMatchObject({

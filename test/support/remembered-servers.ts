@@ -1,6 +1,6 @@
 /**
- * Servers that are folders, and on which no script runs twice: one that was sent before, after the same scripts as now, is answered from
- * memory, and leaves the server as it left it then. So a command can be run from the start hundreds of times, and only what differs costs a shell.
+ * Servers that are folders, and on which no script runs twice: a script that was sent before, after the same scripts, is answered from memory,
+ * and gives the server the same state. So a command can be run from the start hundreds of times, and only what differs needs a shell.
  */
 import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,32 +11,32 @@ import { fingerprint, type ShellServer } from './shell-server.ts'
 interface Entry {
   readonly kind: 'link' | 'folder' | 'file'
   readonly mode: number
-  /** Of a link: where it leads. */
+  /** The target, for a link. */
   readonly text: string
 }
 
-/** What stands in a folder, by its path in there; a folder before what is in it. */
+/** The content of a folder, by the path in it; each folder comes before its own content. */
 type Content = ReadonlyMap<string, Entry>
 
 /** A server after certain scripts. */
 interface Moment {
   readonly content: Content
-  /** All that an operator would call its state. */
+  /** The whole state of the server as text. */
   readonly state: string
-  /** Whether both services run there: the other servers see so much of it. */
+  /** Whether both services run there: the other servers see only that. */
   readonly runs: boolean
-  /** What each script that ran from here made of it. */
+  /** The moment after each script that ran from here. */
   readonly next: Map<string, { readonly result: CommandResult; readonly after: Moment }>
 }
 
 export interface RememberedServers {
-  /** The servers as they were at first. What a script does to one of them is not seen in another. One of them at a time may be used. */
+  /** The servers in their first state. A script on one of these sets does not change another set. Only one set at a time may be used. */
   start(): { readonly remote: Remote; readonly stateOf: (server: string) => string }
 }
 
 /**
- * `noState`: paths that count for nothing in what stateOf says. `nowMs`: what every server says of the time, as ms since the epoch. From now
- * on only scripts that are sent through this may change the servers.
+ * `noState`: paths that are no part of the state. `nowMs`: the time on every server, as ms since the epoch. From now on only scripts that are
+ * sent through this may change the servers.
  */
 export function rememberedServers(
   servers: readonly ShellServer[],
@@ -50,7 +50,7 @@ export function rememberedServers(
     next: new Map(),
   })
   const first = new Map(servers.map(server => [server, momentOf(server)]))
-  /** Which moment each folder holds. */
+  /** The moment of each folder. */
   const held = new Map(first)
   return {
     start() {
@@ -105,7 +105,7 @@ export function rememberedServers(
   }
 }
 
-// A script itself is no part of what it leaves.
+// The script itself is no part of the state that it leaves.
 const IS_SCRIPT = /^world\/script-\d+$/
 
 function contentOf(root: string): Content {
@@ -121,7 +121,7 @@ function contentOf(root: string): Content {
   return content
 }
 
-/** Makes what `after` says of a folder that holds `before`. */
+/** Gives a folder with the content `before` the content `after`. */
 function replaceContent(root: string, before: Content, after: Content): void {
   for (const [name, { kind }] of before) {
     if (after.get(name)?.kind !== kind || kind === 'link') rmSync(join(root, name), { recursive: true, force: true })
