@@ -3,9 +3,10 @@ import { asHactlError, HactlError } from '../errors.ts'
 import type { Clock, Effect, RunOptions, Script } from '../ports.ts'
 import type { Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
+import { BASELINE_LIMIT_MS } from './limits.ts'
 import { isLoss, type Links } from './links.ts'
 import { lockLost } from './lock.ts'
-import { BASELINE_LIMIT_MS, lookEvery, type SendProbes, startWatchers, type Watchers } from './watchers.ts'
+import { lookEvery, type SendProbes, startWatchers, type Watchers } from './watchers.ts'
 
 const BASELINE_MS = 1000
 const LOOK_EVERY_MS = 50

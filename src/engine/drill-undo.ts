@@ -2,19 +2,13 @@
 import { asHactlError, HactlError } from '../errors.ts'
 import type { Clock, Script, Session } from '../ports.ts'
 import type { Disturbance } from '../state/drill.ts'
+import { AFTER_TIMER_MS, SYSTEMCTL_DEADLINE_MS, UNDO_DEADLINE_MS, UNDO_RETRY_MS } from './limits.ts'
 import type { Links } from './links.ts'
 import { isLoss } from './links.ts'
 import { joinScripts, scriptWord, sh, systemdWord } from '../shell/sh.ts'
 
-/** systemd-run and systemctl answer within a second; a server that needs longer is not fit for a drill. */
-const SYSTEMCTL_DEADLINE_MS = 15_000
-/** An undo may have to wait for a service to start. */
-const UNDO_DEADLINE_MS = 30_000
-const RETRY_PAUSE_MS = 2000
 /** An undo that the server refuses this often will not be taken the next time. */
 const MAX_REFUSALS = 3
-/** How long after the server's own timer the controller still tries to see that it worked. */
-const AFTER_TIMER_MS = 15_000
 
 export interface UndoPlan {
   /** Short and random; part of the timer's name. */
@@ -120,8 +114,8 @@ export async function undoDisturbance(run: UndoRun): Promise<void> {
         run.onWaiting(`${plan.server} cannot be reached; its own timer will ${plan.disturbance.undoTitle} in ${Math.ceil(waitMs / 1000)} s`)
       }
     }
-    if (clock.monotonic() + RETRY_PAUSE_MS > endMs) break
-    await clock.sleep(RETRY_PAUSE_MS)
+    if (clock.monotonic() + UNDO_RETRY_MS > endMs) break
+    await clock.sleep(UNDO_RETRY_MS)
   }
   const leftMs = healsMs - clock.monotonic()
   if (leftMs > 0 && plan.bootMs === 0) why.push(`the server's own timer tries once more in ${Math.ceil(leftMs / 1000)} s`)

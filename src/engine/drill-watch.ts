@@ -1,7 +1,8 @@
 /** What a drill sees while it runs: every server's own word, the probes, and what the operator is told of them. */
 import type { HolderSample, Mark, Sample } from '../state/drill.ts'
 import type { DrillRun } from './drill-run.ts'
-import { BASELINE_LIMIT_MS, lookEvery, startWatchers, type Watchers } from './watchers.ts'
+import { BASELINE_LIMIT_MS } from './limits.ts'
+import { lookEvery, startWatchers, type Watchers } from './watchers.ts'
 
 const LOOK_EVERY_MS = 100
 const TELL_EVERY_MS = 250

@@ -6,10 +6,10 @@ import type { DrillRun } from './drill-run.ts'
 import { observeDrillState } from './drill-state.ts'
 import { armUndo, disarmUndo, type UndoPlan, undoDisturbance, undoUnit } from './drill-undo.ts'
 import { lookUntil, startWatching, type Watching } from './drill-watch.ts'
+import { BASELINE_LIMIT_MS } from './limits.ts'
 import { isLoss } from './links.ts'
 import { lockGuard, lockLost } from './lock.ts'
 import { joinScripts, scriptWord, sh } from '../shell/sh.ts'
-import { BASELINE_LIMIT_MS } from './watchers.ts'
 
 const BASELINE_MS = 1000
 

@@ -1,14 +1,10 @@
 import { HactlError } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import { LOCK_LOST_STATUS } from './apply/report.ts'
+import { BEAT_MS, CLOCK_SET_BACK_SECONDS, LOCK_EXPIRES_SECONDS } from './limits.ts'
 import { FORMAT_VARIABLES, formatRefused } from './server-state/format.ts'
 import { onState, STATE } from './server-state/layout.ts'
 
-/** Two missed heartbeats and a bit; with the beat below, a dead run's lock is free again within 30 s. */
-export const LOCK_EXPIRES_SECONDS = 25
-const BEAT_MS = 8_000
-/** Longer than a beat: a living run renews within it a heartbeat that seems to lie in the future. */
-const CLOCK_SET_BACK_SECONDS = 10
 const LOCK_DEADLINE_MS = 25_000
 export const BUSY_STATUS = 96
 

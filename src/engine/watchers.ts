@@ -4,8 +4,6 @@ import type { HolderSample, ProbeSample } from '../state/drill.ts'
 import type { Links } from './links.ts'
 import { runSampler, type Watch } from './sampler.ts'
 
-/** The watchers need a moment to begin; a baseline that is not good by then ends the run. */
-export const BASELINE_LIMIT_MS = 6000
 /** The last probes have a second each, and a remote script some time to be told. */
 const WATCHERS_END_MS = 3000
 

@@ -2,6 +2,7 @@
 import { constants } from 'node:os'
 import type { Client, ClientChannel } from 'ssh2'
 import type { Secret } from '../../secret.ts'
+import { STOP_GRACE_MS } from '../limits.ts'
 import { CANCEL_LINE, PROMPT, READY, VIA_SUDO } from './become.ts'
 import { Collector, LineSplitter, PrefixScanner, TailCollector } from './output.ts'
 
@@ -40,8 +41,6 @@ export type ExecOutcome =
 
 /** A login or sudo may wait for a slow directory service, but not for ever. */
 const SHELL_LIMIT_MS = 60_000
-/** How long a stopped command may take to be gone before it is reported as perhaps still running. */
-const STOP_GRACE_MS = 1_000
 const STDERR_TAIL_BYTES = 1024 * 1024
 /** sshd refuses a channel above MaxSessions (10), and frees one a little after the command has ended. */
 const CHANNEL_RETRY_MS = [50, 100, 200, 400]
