@@ -69,7 +69,7 @@ export interface UndoRun {
   readonly plan: UndoPlan
   readonly links: Links
   readonly clock: Clock
-  /** When the timer was armed, on the clock's monotonic axis. */
+  /** When the timer was armed at the latest, on the clock's monotonic axis. */
   readonly armedMs: number
   /** What stopped the drill before its undo, if anything did: kept as the cause where the undo fails as well. */
   readonly earlier: unknown

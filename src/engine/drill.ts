@@ -118,7 +118,6 @@ async function arm(run: DrillRun, watch: Watching, server: string, round: number
   const { clock, disturbance, limits } = run
   const id = round === 0 ? run.id : `${run.id}${round}`
   const plan: UndoPlan = { id, server, disturbance, undoAfterMs: limits.undoAfterMs, bootMs: limits.bootMs }
-  const armedMs = clock.monotonic()
   try {
     await armUndo(run.links.current(server), plan, run.signal)
   } catch (error) {
@@ -126,6 +125,7 @@ async function arm(run: DrillRun, watch: Watching, server: string, round: number
     await disarmUndo(run.links.current(server), plan).catch(() => undefined)
     throw error
   }
+  const armedMs = clock.monotonic()
   watch.mark('armed', server)
   const title = `${server} will ${disturbance.undoTitle} by itself`
   run.onEvent({ kind: 'drill-armed', drill: run.drill, server, title, undoAfterMs: limits.undoAfterMs })

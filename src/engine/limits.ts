@@ -16,8 +16,11 @@ export const SYSTEMCTL_DEADLINE_MS = 15_000
 export const UNDO_DEADLINE_MS = 30_000
 /** From one attempt to the next. */
 export const UNDO_RETRY_MS = 2000
-/** How long after the server's own timer the controller still tries to see that it worked. */
-export const AFTER_TIMER_MS = 15_000
+/**
+ * How long after the server's own timer the controller still begins attempts to see that it is undone. Longer than one attempt: the one that
+ * is cut off while the timer does its work is followed by one that finds it done.
+ */
+export const AFTER_TIMER_MS = 45_000
 
 /** The watchers need a moment to begin; a baseline that is not good by then ends the run. */
 export const BASELINE_LIMIT_MS = 6000

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { judgeDrill } from '../../src/domain/failover/judge.ts'
 import { runDrill } from '../../src/engine/drill.ts'
+import { UNDO_DEADLINE_MS } from '../../src/engine/limits.ts'
 import { HactlError } from '../../src/errors.ts'
 import { type DrillWorld, drillWorld, type Step } from '../support/drill-world.ts'
 
@@ -88,6 +89,20 @@ test('nothing is disturbed where the timer cannot be armed', async () => {
   const fault = await faultOf(world)
   expect(fault).toMatchObject({ code: 'E_UNHEALTHY', why: ['Failed to start transient timer unit'] })
   expect(world.log).toEqual(['arm srv-1', 'disarm srv-1'])
+})
+
+test('an undo that a busy server does not end in time is tried again after the timer has done it, and all is well', async () => {
+  const world = drillWorld()
+  world.takeoverMs = undefined
+  let attempts = 0
+  world.before = async step => {
+    if (step !== 'undo' || ++attempts > 1) return undefined
+    await world.clock.sleep(UNDO_DEADLINE_MS)
+    throw new HactlError({ code: 'E_COMMAND_TIMEOUT', server: 'srv-1', what: 'start haproxy: not done' })
+  }
+  const outcome = await world.clock.settle(runDrill(world.run))
+  expect(attempts).toBe(2)
+  expect(judgeDrill(world.about, outcome)).toMatchObject({ restored: true })
 })
 
 describe('an interrupt', () => {
