@@ -5,7 +5,7 @@ export const STOP_GRACE_MS = 1_000
 
 /** Two missed heartbeats and a bit; with the beat below, a dead run's lock is free again within 30 s. */
 export const LOCK_EXPIRES_SECONDS = 25
-/** From one heartbeat to the next, and what each may take. */
+/** From the beginning of one heartbeat to that of the next, and what each may take. */
 export const BEAT_MS = 8_000
 /** Longer than a beat: a living run renews within it a heartbeat that seems to lie in the future. */
 export const CLOCK_SET_BACK_SECONDS = 10

@@ -139,12 +139,15 @@ export function lockLost(result: CommandResult, server: string, label: string): 
 
 async function beat(sessions: () => readonly Session[], claim: LockClaim, clock: Clock, stop: AbortSignal): Promise<void> {
   const script = held`renew_lock ${claim.id}`
+  let beganMs = clock.monotonic()
   while (!stop.aborted) {
     try {
-      await clock.sleep(BEAT_MS, stop)
+      // From beginning to beginning: a beat that a slow server takes its time for, or that is missed, must not put off the next.
+      await clock.sleep(Math.max(0, beganMs + BEAT_MS - clock.monotonic()), stop)
     } catch {
       return
     }
+    beganMs = clock.monotonic()
     // A missed beat is not an error by itself: what works on that server will notice the lost connection, or the lock guard the lost lock.
     await Promise.allSettled(
       sessions().map(session => session.run(script, { effect: 'none', label: 'renew the lock', deadlineMs: BEAT_MS })),

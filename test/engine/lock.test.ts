@@ -46,6 +46,25 @@ describe('a lock on three servers', () => {
     expect(purposes(sessions[0] as FakeSession).filter(word => word === 'beat').length).toBeGreaterThanOrEqual(3)
   })
 
+  test('shows a sign of life as often where a slow server takes its time for each', async () => {
+    const clock = manualClock()
+    const beganMs: number[] = []
+    const slow = fakeSession('srv-1', [
+      granted,
+      {
+        when: BEAT,
+        async reply() {
+          beganMs.push(clock.monotonic() - 1_000_000)
+          await clock.sleep(7000)
+          return undefined
+        },
+      },
+      { when: RELEASE, reply: () => undefined },
+    ])
+    await clock.settle(withLock([slow], claim('a'), clock, () => clock.sleep(LOCK_EXPIRES_SECONDS * 1000)))
+    expect(beganMs).toEqual([8000, 16_000, 24_000])
+  })
+
   test('is released when the work fails, with the error of the work', async () => {
     const sessions = three([granted, granted, granted])
     const work = withLock(sessions, claim('a'), manualClock(), () => Promise.reject(new Error('the work failed')))
