@@ -87,8 +87,13 @@ export interface Ledger {
 export interface RunOptions {
   /** Required, so that no caller forgets it: the exit status of a failed run depends on it. */
   readonly effect: Effect
-  /** The command is stopped (and killed on the server as far as SSH allows) after this many ms. */
+  /**
+   * The command is stopped (and killed on the server as far as SSH allows) after this many ms, times the session's patience: what it may
+   * take on a server that is neither slow nor far away.
+   */
   readonly deadlineMs: number
+  /** What the limit belongs to (an undo that is armed, the lock's expiry) does not wait longer either: no patience is added. */
+  readonly hasFixedLimit?: boolean
   /** What is being done, in the operator's words: "install packages". Used in errors and the log. */
   readonly label: string
   readonly signal?: AbortSignal | undefined
@@ -105,6 +110,8 @@ export interface Session {
   readonly server: string
   /** The address and port really connected to, for messages. */
   readonly peer: string
+  /** How many times its own limit everything gets that waits for this server; at least 1. See patienceFor. */
+  readonly patience: number
   /** The controller's own address on this connection, as the server sees it, when known. */
   readonly localAddress?: string
   /**

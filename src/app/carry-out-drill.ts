@@ -90,7 +90,7 @@ export async function carryOut(
   onEvent: OnEvent,
 ): Promise<CarriedOut> {
   const { drill, expect, instance, maxOutageMs } = errand
-  const restMs = settleLimitMs(cluster)
+  const restMs = settleLimitMs(cluster, links.patience)
   const rest = await settledCluster(await lookAt(cluster, links, ports), cluster, links, ports, onEvent, restMs)
   const { nodes } = rest
   const vip = addressOf(errand)
@@ -172,7 +172,7 @@ function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
       trackers: Object.values(TRACKER_FILES),
       files: MANAGED_PATHS,
     },
-    limits: drillLimits(about.maxOutageMs, settleLimitMs(cluster), { rounds, lastsMs, boots }),
+    limits: drillLimits(about.maxOutageMs, settleLimitMs(cluster, links.patience), { rounds, lastsMs, boots, patience: links.patience }),
     decide: decisionsFor(about),
     samples,
     links,

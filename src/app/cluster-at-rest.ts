@@ -28,16 +28,17 @@ export async function settledCluster(
   links: Links,
   ports: Ports,
   onEvent: (event: RemarkEvent) => void,
-  limitMs: number = REST_LIMIT_MS,
+  limitMs: number = REST_LIMIT_MS * links.patience,
 ): Promise<AtRest> {
   const endMs = ports.clock.monotonic() + limitMs
+  let lookedMs = ports.clock.monotonic()
   let nodes = first
   let told = ''
   let splitBefore: readonly SplitBrain[] = []
   for (;;) {
     const refusals = drillRefusals(cluster, nodes)
     const split = splitBrains(cluster, nodes)
-    if (refusals.length === 0 || ports.clock.monotonic() >= endMs) {
+    if (refusals.length === 0 || lookedMs >= endMs) {
       return { nodes, refusals, splits: split.filter(({ vip }) => splitBefore.some(before => before.vip === vip)) }
     }
     splitBefore = split
@@ -45,6 +46,7 @@ export async function settledCluster(
     if (text !== told) onEvent({ kind: 'warning', text })
     told = text
     await ports.clock.sleep(REST_LOOK_EVERY_MS, ports.signal)
+    lookedMs = ports.clock.monotonic()
     nodes = await lookAt(cluster, links, ports)
   }
 }

@@ -136,7 +136,7 @@ export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
     ...rest,
     server: node.server,
     prepare: () => keepAnswering(scene, vips),
-    limitMs: drainLimitMs(cluster),
+    limitMs: drainLimitMs(cluster, links.patience),
     baselineProblems: baseline,
     moveProblems: missing,
     verify: () => priorityProblems(scene),
@@ -156,7 +156,7 @@ async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: read
     nodes.map(async node => {
       const given = addressesOn(cluster, node).filter(address => vips.includes(address))
       if (given.length === 0) return
-      await links.current(node.server).run(keepAnsweringScript(given, drainLimitMs(cluster)), {
+      await links.current(node.server).run(keepAnsweringScript(given, drainLimitMs(cluster, links.patience)), {
         effect: 'none',
         label: 'keep answering while the address moves',
         deadlineMs: PREPARE_DEADLINE_MS,
@@ -168,7 +168,7 @@ async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: read
 
 /** keepalived's own priority against the track files, until they agree or the time is over. A keepalived that does not run has none. */
 async function priorityProblems({ cluster, links, node, ports }: Scene): Promise<readonly string[]> {
-  const endMs = ports.clock.monotonic() + VERIFY_LIMIT_MS
+  const endMs = ports.clock.monotonic() + VERIFY_LIMIT_MS * links.patience
   for (;;) {
     const now = await observeNode(links.current(node.server), probeRequestFor(cluster), ports.signal)
     const problems = now.instances

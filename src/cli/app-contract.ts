@@ -17,7 +17,7 @@ export interface RunInput {
   readonly limit: readonly string[]
   /** How many servers are worked on at the same time. */
   readonly forks: number
-  /** Bound for logging in to one server, in ms. */
+  /** Bound for logging in to one server, in ms; what commands on it may take grows with it (see patienceFor). */
   readonly timeoutMs: number
   readonly becomePassword?: Secret
   /** undefined: there is no terminal to ask at. */

@@ -26,7 +26,8 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   { flags: '--forks <N>', about: 'how many servers to work on at once', parse: wholeNumber(1, 64), fallback: '8' },
   {
     flags: '--timeout <S>',
-    about: 'how long connecting to one server may take: seconds, or with a unit (default: 20; with --watch 4)',
+    about:
+      'how long connecting to one server may take: seconds, or with a unit (default: 20; with --watch 4); above 20, every command there gets more time',
     parse: durationMs,
   },
 ]

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { HactlError } from '../errors.ts'
+import { TIMEOUT_MS } from '../patience.ts'
 import type { AskPassphrase } from '../ports.ts'
 import { Secret } from '../secret.ts'
 import type { RunInput } from './app-contract.ts'
@@ -27,7 +28,7 @@ export async function runInput(context: CommandContext): Promise<RunInput> {
     inventoryPath: inventoryPath(context),
     limit: flags.list('limit'),
     forks: flags.number('forks') ?? 8,
-    timeoutMs: flags.number('timeout') ?? 20_000,
+    timeoutMs: flags.number('timeout') ?? TIMEOUT_MS,
     verbose: context.output.verbose,
     ...(context.interactive ? { askPassphrase: passphraseQuestion(context) } : {}),
   }

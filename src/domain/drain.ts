@@ -6,7 +6,7 @@ import { holderProblems, movingProblems, nodeProblems } from './health.ts'
 import { handOverOffset, isDrained, TRACKER_FILES } from './trackers.ts'
 
 /** The time that a busy server, its neighbours and samples in transit may add to a hand-over before it counts as failed. */
-const PATIENCE_MS = 5000
+const BUSY_MS = 5000
 
 /** Why no server could take over from this one, one line each; empty where one could. `nodes` may lack servers left out by --limit. */
 export function takerProblems(cluster: Cluster, nodes: readonly ObservedNode[], server: string): readonly string[] {
@@ -54,10 +54,10 @@ export function takesBack(cluster: Cluster, nodes: readonly ObservedNode[], serv
   })
 }
 
-/** How long a hand-over by priority is awaited, in ms, before it counts as failed. */
-export function drainLimitMs(cluster: Cluster): number {
+/** How long a hand-over by priority is awaited, in ms, before it counts as failed. `patience`: that of the sessions. */
+export function drainLimitMs(cluster: Cluster, patience: number): number {
   const delayMs = Math.max(0, ...cluster.instances.map(instance => instance.preemptDelayMs))
-  return 2 * handOverLimitMs(cluster) + delayMs + PATIENCE_MS
+  return 2 * handOverLimitMs(cluster) + delayMs + BUSY_MS * patience
 }
 
 /**

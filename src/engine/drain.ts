@@ -3,7 +3,7 @@ import { asHactlError, HactlError } from '../errors.ts'
 import type { Clock, Effect, RunOptions, Script } from '../ports.ts'
 import type { Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
-import { BASELINE_LIMIT_MS } from './limits.ts'
+import { BASELINE_LIMIT_MS, moveWatchMs } from './limits.ts'
 import { isLoss, type Links } from './links.ts'
 import { lockLost } from './lock.ts'
 import { lookEvery, type SendProbes, startWatchers, type Watchers } from './watchers.ts'
@@ -88,7 +88,7 @@ function startWatching({ addresses, clock, limitMs, links }: MoveRun): Watching 
     links,
     clock,
     look: { vips, units: [], trackers: [] },
-    boundMs: BASELINE_LIMIT_MS + limitMs + 30_000,
+    boundMs: moveWatchMs(limitMs, links.patience),
     onHolder: sample => {
       for (const list of samples.values()) list.push(sample)
     },
@@ -106,7 +106,7 @@ async function seeBaseline(run: MoveRun, watch: Watching): Promise<void> {
   const beginMs = run.clock.monotonic()
   const problems = (nowMs: number) =>
     nowMs - beginMs < BASELINE_MS ? ['the addresses have not been watched long enough yet'] : run.baselineProblems(watch.samplesOf, nowMs)
-  const left = await lookUntil(run, watch, BASELINE_LIMIT_MS, problems, undefined)
+  const left = await lookUntil(run, watch, BASELINE_LIMIT_MS * run.links.patience, problems, undefined)
   if (left.length === 0) return
   throw new HactlError({
     code: 'E_UNHEALTHY',
@@ -163,7 +163,7 @@ async function send(run: MoveRun, change: Change, effect: Effect, signal: AbortS
 async function takeBack(run: MoveRun, earlier: unknown): Promise<void> {
   const { clock, server, takeBack: change } = run
   if (change === undefined) return
-  const endMs = clock.monotonic() + TAKE_BACK_LIMIT_MS
+  const endMs = clock.monotonic() + TAKE_BACK_LIMIT_MS * run.links.patience
   let session = run.links.current(server)
   let lost = false
   for (;;) {

@@ -3,6 +3,7 @@ import type { Clock } from '../ports.ts'
 import type { ConnectionSample, Disturbance, Sample } from '../state/drill.ts'
 import type { DrillStateWatch } from './drill-state.ts'
 import type { DrillEvent, RemarkEvent } from './events.ts'
+import type { DrillPhases } from './limits.ts'
 import type { Links } from './links.ts'
 import type { SendProbes } from './watchers.ts'
 
@@ -21,8 +22,7 @@ export interface DrillRun {
   readonly vip: string
   /** What is looked at before, meanwhile and after; addresses in the form `ip` prints. */
   readonly look: DrillStateWatch
-  /** In ms. takeoverMs: for each round; bootMs: how long a server may take to come back, 0 where none goes. */
-  readonly limits: { readonly takeoverMs: number; readonly failbackMs: number; readonly undoAfterMs: number; readonly bootMs: number }
+  readonly limits: DrillPhases
   readonly decide: DrillDecisions
   /** Filled with what is seen, as it is seen: the caller has it also where the drill ends in a fault. */
   readonly samples: Sample[]

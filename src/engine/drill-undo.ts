@@ -83,7 +83,7 @@ export interface UndoRun {
 export async function undoDisturbance(run: UndoRun): Promise<void> {
   const { plan, links, clock } = run
   const healsMs = run.armedMs + plan.undoAfterMs
-  const endMs = Math.max(healsMs, clock.monotonic() + plan.bootMs) + AFTER_TIMER_MS
+  const endMs = Math.max(healsMs, clock.monotonic() + plan.bootMs) + AFTER_TIMER_MS * links.patience
   const maxRefusals = plan.bootMs > 0 ? Number.POSITIVE_INFINITY : MAX_REFUSALS
   const why: string[] = []
   let refusals = 0

@@ -1,7 +1,7 @@
 /** What a drill sees while it runs: every server's own word, the probes, and what the operator is told of them. */
 import type { HolderSample, Mark, Sample } from '../state/drill.ts'
 import type { DrillRun } from './drill-run.ts'
-import { BASELINE_LIMIT_MS } from './limits.ts'
+import { drillWatchMs } from './limits.ts'
 import { lookEvery, startWatchers, type Watchers } from './watchers.ts'
 
 const LOOK_EVERY_MS = 100
@@ -19,13 +19,12 @@ export interface Watching extends Watchers {
 
 export function startWatching(run: DrillRun): Watching {
   const { clock, samples, links, look, holdConnections } = run
-  const { takeoverMs, failbackMs, undoAfterMs, bootMs } = run.limits
   const onSample = (sample: Sample) => samples.push(sample)
   const watchers = startWatchers({
     links,
     clock,
     look: { vips: look.vips, units: look.units, trackers: look.trackers },
-    boundMs: BASELINE_LIMIT_MS + takeoverMs * run.rounds + undoAfterMs + failbackMs + bootMs + 30_000,
+    boundMs: drillWatchMs(run.limits, run.rounds, links.patience),
     onHolder: onSample,
     others: [
       watch => run.sendProbes({ ...watch, onSample }),

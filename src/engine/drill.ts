@@ -60,7 +60,7 @@ export async function runDrill(run: DrillRun): Promise<DrillOutcome> {
 async function seeBaseline(run: DrillRun, watch: Watching): Promise<void> {
   const beginMs = run.clock.monotonic()
   const isGood = (now: number) => now - beginMs >= BASELINE_MS && run.decide.baselineProblems(watch.samples, now).length === 0
-  if (await lookUntil(run, watch, BASELINE_LIMIT_MS, isGood)) return
+  if (await lookUntil(run, watch, BASELINE_LIMIT_MS * run.links.patience, isGood)) return
   throw new HactlError({
     code: 'E_UNHEALTHY',
     what: `${run.drill} not started: ${run.vip} is not healthy`,
@@ -181,7 +181,9 @@ async function runDisturbance(run: DrillRun, plan: UndoPlan): Promise<void> {
     const result = await run.links.current(server).run(disturbScript(run, plan), {
       effect: 'change',
       label: disturbance.title,
+      // Past it the undo begins.
       deadlineMs: run.limits.takeoverMs,
+      hasFixedLimit: true,
       signal: run.signal,
     })
     if (result.code === 0) return
@@ -219,7 +221,7 @@ const SAME_AGAIN_MS = 8000
 const SAME_AGAIN_EVERY_MS = 1000
 
 async function observeAfter(run: DrillRun, before: readonly DrillState[]): Promise<readonly DrillState[]> {
-  const endMs = run.clock.monotonic() + SAME_AGAIN_MS
+  const endMs = run.clock.monotonic() + SAME_AGAIN_MS * run.links.patience
   for (;;) {
     const after = await observeAll(run)
     if (areSame(before, after) || run.signal.aborted || run.clock.monotonic() >= endMs) return after

@@ -1,4 +1,7 @@
-/** Limits that rest on each other, in ms. */
+/**
+ * Limits that rest on each other, in ms, as they are at --timeout's default. test/engine/limits.test.ts holds what must be true between them.
+ * Those of a lock are for all runs alike, whatever their --timeout: another run judges by them.
+ */
 
 /** How long after its deadline a command may take to be gone before it is reported as perhaps still running. */
 export const STOP_GRACE_MS = 1_000
@@ -10,7 +13,12 @@ export const BEAT_MS = 8_000
 /** Longer than a beat: a living run renews within it a heartbeat that seems to lie in the future. */
 export const CLOCK_SET_BACK_SECONDS = 10
 
-/** systemd-run and systemctl answer within a second; a server that needs longer is not fit for a drill. */
+/** Reading all facts of a server: one that answers but does not finish within this is in trouble itself, or slow. */
+export const LOOK_DEADLINE_MS = 20_000
+/** A program that is asked meanwhile (nft, the check) and does not answer within this costs its answer, and not the whole look. */
+export const ANSWER_SECONDS = 3
+
+/** systemd-run and systemctl answer within a second; a server that needs longer is busy, slow or far away. */
 export const SYSTEMCTL_DEADLINE_MS = 15_000
 /** One attempt to undo a disturbance: it may have to wait for a service to start. */
 export const UNDO_DEADLINE_MS = 30_000
@@ -24,3 +32,25 @@ export const AFTER_TIMER_MS = 45_000
 
 /** The watchers need a moment to begin; a baseline that is not good by then ends the run. */
 export const BASELINE_LIMIT_MS = 6000
+/** What comes around a move that is awaited: preparing it, the change itself, and a last look at the server. */
+const AROUND_A_MOVE_MS = 60_000
+
+/** In ms. takeoverMs: for each round; undoAfterMs: from arming; bootMs: how long a server may take to come back, 0 where none goes. */
+export interface DrillPhases {
+  readonly takeoverMs: number
+  readonly failbackMs: number
+  readonly undoAfterMs: number
+  readonly bootMs: number
+}
+
+/** After this no watcher of a drill goes on, whatever becomes of hactl: longer than all phases can last. */
+export function drillWatchMs({ takeoverMs, failbackMs, undoAfterMs, bootMs }: DrillPhases, rounds: number, patience: number): number {
+  const disturbed = (takeoverMs + SYSTEMCTL_DEADLINE_MS * patience) * rounds
+  const undone = Math.max(undoAfterMs, bootMs) + (AFTER_TIMER_MS + UNDO_DEADLINE_MS) * patience
+  return BASELINE_LIMIT_MS * patience + disturbed + undone + failbackMs
+}
+
+/** The same for a move that may take `limitMs`. */
+export function moveWatchMs(limitMs: number, patience: number): number {
+  return limitMs + (BASELINE_LIMIT_MS + AROUND_A_MOVE_MS) * patience
+}

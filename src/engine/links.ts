@@ -4,6 +4,8 @@ import type { Session } from '../ports.ts'
 
 export interface Links {
   readonly servers: readonly string[]
+  /** The sessions' own. */
+  readonly patience: number
   /** The newest connection to a server, alive or not. Throws E_INTERNAL for a server that has none. */
   current(server: string): Session
   /** A connection newer than `lost`: one that somebody else has opened meanwhile, or a new one. Throws as Remote.connect does. */
@@ -27,6 +29,7 @@ export function createLinks(sessions: readonly Session[], connect: (server: stri
   }
   return {
     servers: sessions.map(session => session.server),
+    patience: patienceOf(sessions),
     current: currentOf,
     async renew(lost, signal) {
       const newest = currentOf(lost.server)
@@ -42,6 +45,11 @@ export function createLinks(sessions: readonly Session[], connect: (server: stri
       return attempt
     },
   }
+}
+
+/** That of a run with these sessions: all of them are the same run's. */
+export function patienceOf(sessions: Iterable<Session>): number {
+  return Math.max(1, ...[...sessions].map(session => session.patience))
 }
 
 /** Whether the fault is one of the connection: the server may be gone, but nothing says that the command was wrong. */

@@ -150,7 +150,7 @@ async function beat(sessions: () => readonly Session[], claim: LockClaim, clock:
     beganMs = clock.monotonic()
     // A missed beat is not an error by itself: what works on that server will notice the lost connection, or the lock guard the lost lock.
     await Promise.allSettled(
-      sessions().map(session => session.run(script, { effect: 'none', label: 'renew the lock', deadlineMs: BEAT_MS })),
+      sessions().map(session => session.run(script, { effect: 'none', label: 'renew the lock', deadlineMs: BEAT_MS, hasFixedLimit: true })),
     )
   }
 }

@@ -1,18 +1,16 @@
 import { HactlError } from '../errors.ts'
 import type { Session } from '../ports.ts'
 import type { ObservedNode } from '../state/observed.ts'
+import { LOOK_DEADLINE_MS } from './limits.ts'
 import { parseProbe } from './observe/parse.ts'
 import { type ProbeRequest, probeScript } from './observe/script.ts'
 
-/** A server that answers but does not finish within this is in trouble itself. */
-const PROBE_DEADLINE_MS = 20_000
-
 /** Reads all facts of one server in one ssh exec. Throws E_PROBE_CUT and what Session.run throws. */
 export async function observeNode(session: Session, request: ProbeRequest, signal?: AbortSignal): Promise<ObservedNode> {
-  const result = await session.run(probeScript(request), {
+  const result = await session.run(probeScript(request, session.patience), {
     effect: 'none',
     label: 'read the facts of this server',
-    deadlineMs: PROBE_DEADLINE_MS,
+    deadlineMs: LOOK_DEADLINE_MS,
     signal,
     hasSecretOutput: true,
   })

@@ -9,7 +9,7 @@ import { sh } from '../shell/sh.ts'
 export async function probeFromServer(session: Session, target: ProbeTarget, signal?: AbortSignal): Promise<ProbeAnswer> {
   const seconds = Math.max(1, Math.ceil(target.timeoutMs / 1000))
   const result = await session.run(
-    sh`timeout ${seconds + 1} perl -e ${sourceText('probe.pl')} -- ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${seconds}`,
+    sh`timeout ${Math.ceil(seconds + session.patience)} perl -e ${sourceText('probe.pl')} -- ${target.address} ${target.port} ${target.kind} ${target.path} ${hostOf(target)} ${seconds}`,
     { effect: 'none', label: `ask ${target.address} from here`, deadlineMs: (seconds + 3) * 1000, signal },
   )
   const said = result.stdout.trim()

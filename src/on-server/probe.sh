@@ -3,7 +3,7 @@
 # looks_after ADDRESS: whether a service here manages the address.
 # needs: sections.sh lock-age.sh
 # given: STATE_DIR FORMAT OWNED LOADED_DIR RUNS_DIR LOCK_DIR LOCK_INFO LOCK_BEAT
-# given: PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
+# given: PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES ANSWER_SECONDS CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
 
 # ask_neighbours ADDRESS...: an address that no service here manages may be in use elsewhere. The neighbour table may be outdated, so the network
 # is asked: IPv4 by ARP (who_answers), IPv6 by a datagram that makes the kernel ask.
@@ -189,7 +189,7 @@ services() {
   e sysctls
 
   if [ -x "$check" ]; then
-    timeout -k 1 3 "$check" once >/dev/null 2>&1
+    timeout -k 1 "$ANSWER_SECONDS" "$check" once >/dev/null 2>&1
     rc=$?
     b check
     echo "$rc"
@@ -215,21 +215,21 @@ network() {
   e firewall
   if command -v nft >/dev/null; then
     b nft
-    timeout 3 nft -j list ruleset 2>/dev/null | rules
+    timeout "$ANSWER_SECONDS" nft -j list ruleset 2>/dev/null | rules
     e nft
   elif [ -n "$firewalld" ]; then
     # firewalld does not need the program nft, but its library, for Python, in which firewalld is written.
     b nft
-    timeout 3 python3 -c "$NFT_PROGRAM" 2>/dev/null | rules
+    timeout "$ANSWER_SECONDS" python3 -c "$NFT_PROGRAM" 2>/dev/null | rules
     e nft
   fi
   command -v iptables-save >/dev/null || return 0
   b iptables
-  timeout 3 iptables-save 2>/dev/null | rules
+  timeout "$ANSWER_SECONDS" iptables-save 2>/dev/null | rules
   e iptables
   if command -v ip6tables-save >/dev/null; then
     b ip6tables
-    timeout 3 ip6tables-save 2>/dev/null | rules
+    timeout "$ANSWER_SECONDS" ip6tables-save 2>/dev/null | rules
     e ip6tables
   fi
   b ufw-rules

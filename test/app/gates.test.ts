@@ -38,6 +38,8 @@ interface World {
   readonly sessions: Map<string, FakeSession>
   /** By server: its answer to a look. */
   readonly says: Map<string, string>
+  /** From a server's answer to its arrival. */
+  lookTakesMs: number
   /** What an answer through the address looks like, from the controller. */
   probe: ProbeAnswer
   probes: number
@@ -58,7 +60,14 @@ function world(): World {
     ['srv-1', 'srv-2'].map(name => [
       name,
       fakeSession(name, [
-        { when: /^ask_keepalived$/m, reply: () => ({ stdout: says.get(name) ?? '' }) },
+        {
+          when: /^ask_keepalived$/m,
+          async reply() {
+            const stdout = says.get(name) ?? ''
+            if (self.lookTakesMs > 0) await clock.sleep(self.lookTakesMs)
+            return { stdout }
+          },
+        },
         { when: /^last_words /, reply: () => ({ stdout: 'haproxy says why\n(Line 7) auth_pass hunter22 is odd\n' }) },
         { when: /198\.18\.200\.200/, reply: () => (self.fromServer === 'ok' ? { stdout: 'HTTP/1.1 200 OK\n' } : { code: 1 }) },
       ]),
@@ -70,6 +79,7 @@ function world(): World {
     events,
     sessions,
     says,
+    lookTakesMs: 0,
     probe: { ok: true, tookMs: 1 },
     probes: 0,
     fromServer: 'refused',
@@ -121,9 +131,20 @@ describe('the gate services-healthy', () => {
       code: 'E_GATE',
       why: ['srv-2: haproxy does not answer its check', 'srv-2: haproxy says why', 'srv-2: (Line 7) auth_pass *** is odd'],
     })
-    expect(it.clock.monotonic() - startedMs).toBeGreaterThan(settleLimitMs(loaded.cluster))
-    expect(it.clock.monotonic() - startedMs).toBeLessThan(settleLimitMs(loaded.cluster) + 1000)
+    expect(it.clock.monotonic() - startedMs).toBeGreaterThan(settleLimitMs(loaded.cluster, 1))
+    expect(it.clock.monotonic() - startedMs).toBeLessThan(settleLimitMs(loaded.cluster, 1) + 1000)
     expect(kinds(it).at(-1)).toBe('gate-failed')
+  })
+
+  test('a look that takes longer than that is not the last one: the time after it is looked at as well', async () => {
+    const it = world()
+    it.says.set('srv-2', HUNG)
+    it.lookTakesMs = settleLimitMs(loaded.cluster, 1) + 1000
+    const passing = it.gates().pass('services-healthy', ['srv-2'])
+    await it.clock.advance(it.lookTakesMs)
+    it.says.set('srv-2', BACKUP)
+    await it.clock.settle(passing)
+    expect(kinds(it)).toEqual(['gate-waiting', 'gate-passed'])
   })
 
   test('ends with an interrupt while it waits', async () => {

@@ -15,6 +15,7 @@ function sessionOf(lines: readonly string[], result: { readonly code?: number; r
   return {
     server: 'srv-1',
     peer: '192.0.2.11:22',
+    patience: 1,
     async run(_script, { onLine }) {
       for (const line of lines) onLine?.(line)
       return { code: 0, stdout: '', stderr: '', durationMs: 1, ...result }

@@ -1,14 +1,23 @@
 /** What must be true between hactl's limits, so that a server that is slow, busy or far away is no fault of theirs. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { DISTURBANCES, disturbanceFor } from '../../src/domain/failover/disturbances.ts'
+import { drillLimits } from '../../src/domain/failover/drill.ts'
 import {
   AFTER_TIMER_MS,
+  ANSWER_SECONDS,
+  BASELINE_LIMIT_MS,
   BEAT_MS,
   CLOCK_SET_BACK_SECONDS,
+  drillWatchMs,
   LOCK_EXPIRES_SECONDS,
+  LOOK_DEADLINE_MS,
   STOP_GRACE_MS,
+  SYSTEMCTL_DEADLINE_MS,
   UNDO_DEADLINE_MS,
   UNDO_RETRY_MS,
 } from '../../src/engine/limits.ts'
+import { patienceFor, TIMEOUT_MS } from '../../src/patience.ts'
+import { sourceText } from '../../src/shell/library.ts'
 
 test('one heartbeat may be missed, and the next may take all of its time, before another run takes the lock for a dead one', () => {
   const missedMs = BEAT_MS + STOP_GRACE_MS
@@ -19,6 +28,61 @@ test('whoever finds a heartbeat in the future waits for longer than from one to 
   expect(CLOCK_SET_BACK_SECONDS * 1000).toBeGreaterThan(BEAT_MS)
 })
 
+const PATIENCES = [TIMEOUT_MS / 20, TIMEOUT_MS, 1.5 * TIMEOUT_MS, 3 * TIMEOUT_MS, 3_600_000].map(patienceFor)
+
+test('a --timeout up to its default changes no limit, and one above it all of them alike', () => {
+  expect(PATIENCES).toEqual([1, 1, 1.5, 3, 180])
+})
+
+test('a look at a server outlives every program in it that does not answer', () => {
+  const asked = sourceText('probe.sh').match(/timeout (?:-k 1 )?"\$ANSWER_SECONDS"/g) ?? []
+  expect(asked.length).toBeGreaterThan(3)
+  for (const patience of PATIENCES) {
+    const hungMs = asked.length * (Math.ceil(ANSWER_SECONDS * patience) + 1) * 1000
+    expect(hungMs).toBeLessThanOrEqual(LOOK_DEADLINE_MS * patience)
+  }
+})
+
+describe.each(PATIENCES)('a drill at %s times the limits', patience => {
+  const drills = [undefined, 0, 500, 8400, 600_000].flatMap(maxOutageMs =>
+    [{}, { rounds: 2 }, { rounds: 9 }, { boots: true }, { lastsMs: 13_600 }].map(scope => ({
+      rounds: 1,
+      ...scope,
+      ...drillLimits(maxOutageMs, 20_000, { ...scope, patience }),
+    })),
+  )
+
+  test('leaves room to arm the undo before what is watched may end it, and never arms one for more than a minute times the patience', () => {
+    for (const { rounds, takeoverMs, undoAfterMs } of drills) {
+      expect(undoAfterMs - takeoverMs * rounds).toBeGreaterThanOrEqual(SYSTEMCTL_DEADLINE_MS * patience)
+      expect(undoAfterMs).toBeLessThanOrEqual(60_000 * patience)
+    }
+  })
+
+  test('is watched to its end: the baseline, each round, an undo at the last moment, and the way home', () => {
+    for (const drill of drills) {
+      const { rounds, takeoverMs, undoAfterMs, failbackMs, bootMs } = drill
+      const lastUndoMs = Math.max(undoAfterMs, bootMs) + (AFTER_TIMER_MS + UNDO_DEADLINE_MS) * patience
+      const roundsMs = rounds * (SYSTEMCTL_DEADLINE_MS * patience + takeoverMs)
+      expect(drillWatchMs(drill, rounds, patience)).toBeGreaterThanOrEqual(
+        BASELINE_LIMIT_MS * patience + roundsMs + lastUndoMs + failbackMs,
+      )
+    }
+  })
+})
+
+test('a loop of a drill may last for longer than it takes', () => {
+  const loops = DISTURBANCES.flatMap(name => {
+    const disturbance = disturbanceFor(name, { interface: 'eth0', vip: '198.51.100.200' })
+    const most = /RuntimeMaxSec=(\d+)/.exec(disturbance?.script.raw ?? '')?.[1]
+    return most === undefined ? [] : [{ mostMs: Number(most) * 1000, lastsMs: disturbance?.lastsMs ?? Number.POSITIVE_INFINITY }]
+  })
+  expect(loops.length).toBeGreaterThan(0)
+  for (const { mostMs, lastsMs } of loops) expect(mostMs).toBeGreaterThan(2 * lastsMs)
+})
+
 test('an undo that is cut off while the timer does its work is followed by another attempt', () => {
-  expect(AFTER_TIMER_MS).toBeGreaterThanOrEqual(UNDO_DEADLINE_MS + STOP_GRACE_MS + UNDO_RETRY_MS)
+  for (const patience of PATIENCES) {
+    expect(AFTER_TIMER_MS * patience).toBeGreaterThanOrEqual(UNDO_DEADLINE_MS * patience + STOP_GRACE_MS + UNDO_RETRY_MS)
+  }
 })

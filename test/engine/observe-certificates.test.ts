@@ -48,7 +48,7 @@ test('the end of certificates is read on the server: of files, of folders, of fi
       base: folder(),
     },
   }
-  const { stdout } = spawnSync('sh', ['-c', probeScript(request).raw], { encoding: 'utf8', cwd: folder() })
+  const { stdout } = spawnSync('sh', ['-c', probeScript(request, 1).raw], { encoding: 'utf8', cwd: folder() })
   const days = parseProbe('srv-1', stdout, request).certificates.map(({ path, secondsLeft }) => [
     path,
     secondsLeft === undefined ? undefined : Math.round(secondsLeft / 86_400),

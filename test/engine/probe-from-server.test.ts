@@ -15,6 +15,7 @@ const hasV6 = Object.values(networkInterfaces()).some(addresses => addresses?.so
 const here: Session = {
   server: 'srv-2',
   peer: 'srv-2.example.com:22',
+  patience: 1,
   async run(script) {
     const child = spawn('sh', ['-c', script.raw])
     let stdout = ''

@@ -15,6 +15,7 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   'exit-status': { code: ['errors'], types: ['ports'] },
   secret: { code: [] },
   words: { code: [] },
+  patience: { code: [] },
   yaml: { code: ['errors'] },
   system: { code: ['errors'], types: ['ports'] },
   'command-log': { code: [], types: ['engine'] },
@@ -23,10 +24,13 @@ const MAY: Readonly<Record<string, { readonly code: readonly string[]; readonly 
   shell: { code: ['errors', 'secret', 'on-server'], types: ['ports'] },
   domain: { code: ['errors', 'secret', 'shell', 'state'], types: ['ports', 'inventory'] },
   report: { code: ['domain', 'words'], types: ['state'] },
-  engine: { code: ['errors', 'secret', 'yaml', 'shell', 'state'], types: ['ports'] },
+  engine: { code: ['errors', 'secret', 'yaml', 'shell', 'state', 'patience'], types: ['ports'] },
   app: { code: ['errors', 'exit-status', 'secret', 'yaml', 'shell', 'inventory', 'domain', 'report', 'engine'], types: ['state', 'ports'] },
   // secret: the sudo password that was typed becomes one before it goes anywhere.
-  cli: { code: ['app', 'errors', 'exit-status', 'yaml', 'secret', 'words'], types: ['ports', 'state', 'inventory', 'domain', 'engine'] },
+  cli: {
+    code: ['app', 'errors', 'exit-status', 'yaml', 'secret', 'words', 'patience'],
+    types: ['ports', 'state', 'inventory', 'domain', 'engine'],
+  },
   main: { code: ['app', 'cli', 'command-log', 'engine', 'errors', 'system'], types: ['ports'] },
 }
 

@@ -86,6 +86,7 @@ export function applyWorld(): ApplyWorld {
     return {
       server,
       peer: `${server}.example.com:22`,
+      patience: 1,
       async run(script, options) {
         const step = STEP_OF[options.label]
         if (step === undefined) throw new Error(`${server} did not expect: ${options.label}\n${script.raw}`)

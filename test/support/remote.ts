@@ -40,6 +40,7 @@ export function fakeSession(server: string, replies: readonly Reply[]): FakeSess
   return {
     server,
     peer: `${server}.example.com:22`,
+    patience: 1,
     sent,
     calls,
     get isClosed() {

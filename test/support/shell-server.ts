@@ -68,6 +68,7 @@ export function serverAt(root: string, name: string): ShellServer {
     session: {
       server: name,
       peer: `${name}.example.com:22`,
+      patience: 1,
       async run(script, options) {
         const answer = await server.before(options, script)
         if (answer !== undefined) return { code: 0, stdout: '', stderr: '', durationMs: 1, ...answer }

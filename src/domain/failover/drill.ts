@@ -125,10 +125,17 @@ export interface DrillLimits {
   /** For each round. */
   readonly takeoverMs: number
   readonly failbackMs: number
-  /** Counted from the arming: the server undoes the disturbance by itself after this time. At most 60 s. */
+  /** Counted from the arming: the server undoes the disturbance by itself after this time. At most 60 s, times the patience. */
   readonly undoAfterMs: number
   /** How long a server may take to boot; 0 where none does. */
   readonly bootMs: number
+}
+
+interface DrillScope {
+  readonly rounds?: number
+  readonly lastsMs?: number
+  readonly boots?: boolean
+  readonly patience?: number
 }
 
 const UNDO_AFTER_MAX_MS = 60_000
@@ -143,17 +150,20 @@ const BOOT_MS = 300_000
 /**
  * The takeover is watched for twice as long as it may last, so that a slow one is measured and not just missed,
  * but never for so long that the undo timer would end it. `maxOutageMs` undefined: no takeover is expected.
- * `settleMs`: how long a healthy cluster may need to settle after the undo.
+ * `settleMs`: how long a healthy cluster may need to settle after the undo. `patience`: that of the sessions. The outage that
+ * the operator allows is a measure, and does not grow with it.
  */
 export function drillLimits(
   maxOutageMs: number | undefined,
   settleMs: number,
-  { rounds = 1, lastsMs = 0, boots = false }: { readonly rounds?: number; readonly lastsMs?: number; readonly boots?: boolean } = {},
+  { rounds = 1, lastsMs = 0, boots = false, patience = 1 }: DrillScope = {},
 ): DrillLimits {
-  const wantedMs = (maxOutageMs === undefined ? TAKEOVER_NEVER_MS : Math.max(2 * maxOutageMs, TAKEOVER_MIN_MS)) + lastsMs
+  const leastMs = (maxOutageMs === undefined ? TAKEOVER_NEVER_MS : TAKEOVER_MIN_MS) * patience
+  const wantedMs = Math.max(2 * (maxOutageMs ?? 0), leastMs) + lastsMs
+  const marginMs = UNDO_MARGIN_MS * patience
   // All rounds have to end before the first server's timer fires.
-  const takeoverMs = Math.min(wantedMs, Math.floor((UNDO_AFTER_MAX_MS - UNDO_MARGIN_MS) / rounds))
-  return { takeoverMs, failbackMs: settleMs, undoAfterMs: takeoverMs * rounds + UNDO_MARGIN_MS, bootMs: boots ? BOOT_MS : 0 }
+  const takeoverMs = Math.min(wantedMs, Math.floor((UNDO_AFTER_MAX_MS * patience - marginMs) / rounds))
+  return { takeoverMs, failbackMs: settleMs, undoAfterMs: takeoverMs * rounds + marginMs, bootMs: boots ? BOOT_MS * patience : 0 }
 }
 
 /** What must be seen for a drill to pass, in one line: for the operator, before it starts. */

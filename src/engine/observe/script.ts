@@ -4,6 +4,7 @@ import type { Unit } from '../../state/units.ts'
 import { onState } from '../server-state/layout.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
 import { sourceText } from '../../shell/library.ts'
+import { ANSWER_SECONDS } from '../limits.ts'
 
 /** Files larger than this are compared by checksum only. */
 const CONTENT_LIMIT_BYTES = 262_144
@@ -31,9 +32,9 @@ export interface ProbeRequest {
 /**
  * The one script that reads all facts of a server: sections between "@@begin NAME" and "@@end NAME", closed by "@@end all", so that a
  * cut answer can never be taken for an absent thing. Changes nothing but
- * what the services themselves write when they are asked.
+ * what the services themselves write when they are asked. `patience`: the session's.
  */
-export function probeScript(request: ProbeRequest): Script {
+export function probeScript(request: ProbeRequest, patience: number): Script {
   const probe = onState('probe.sh', {
     PACKAGES: request.packages.join(' '),
     UNITS: request.units.join(' '),
@@ -41,6 +42,7 @@ export function probeScript(request: ProbeRequest): Script {
     CONTENT_LIMIT_BYTES,
     RULES_LIMIT_BYTES,
     LISTS_FRESH_MINUTES,
+    ANSWER_SECONDS: Math.ceil(ANSWER_SECONDS * patience),
     CERTIFICATES_PER_FOLDER,
     ARP_PROGRAM: sourceText('arp-probe.pl'),
     NFT_PROGRAM: sourceText('nft-ruleset.py'),

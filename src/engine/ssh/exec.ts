@@ -14,6 +14,8 @@ export interface ExecRequest {
   readonly isSentAtOnce: boolean
   readonly password: Secret | undefined
   readonly deadlineMs: number
+  /** How long the shell that reads the script may take to be there. */
+  readonly shellLimitMs: number
   readonly signal: AbortSignal | undefined
   readonly onLine: ((line: string) => void) | undefined
   readonly maxBytes: number
@@ -39,8 +41,6 @@ export type ExecOutcome =
   | { readonly kind: 'channel-refused'; readonly cause: Error }
   | { readonly kind: 'failed'; readonly cause: unknown }
 
-/** A login or sudo may wait for a slow directory service, but not for ever. */
-const SHELL_LIMIT_MS = 60_000
 const STDERR_TAIL_BYTES = 1024 * 1024
 /** sshd refuses a channel above MaxSessions (10), and frees one a little after the command has ended. */
 const CHANNEL_RETRY_MS = [50, 100, 200, 400]
@@ -171,7 +171,7 @@ function execOnce(client: Client, request: ExecRequest): Promise<ExecOutcome> {
     request.signal?.addEventListener('abort', onAbort)
     client.on('close', onConnectionClose)
     after(request.deadlineMs, () => stop('timeout'))
-    after(SHELL_LIMIT_MS, () => {
+    after(request.shellLimitMs, () => {
       const head = errHead.head()
       if (!isShellReady && stopping === undefined)
         settle({ kind: 'no-shell', stderr: head, isSudo: head.includes(VIA_SUDO), isStuck: true })

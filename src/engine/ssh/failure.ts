@@ -1,6 +1,7 @@
 /** What ssh2, the network and sudo say, as errors in the operator's words. Classified here, at the door, and nowhere else. */
 import type { ErrorCode } from '../../errors.ts'
 import { HactlError } from '../../errors.ts'
+import { TIMEOUT_MS } from '../../patience.ts'
 import type { ConnectTarget } from '../../ports.ts'
 import type { AuthPlan } from './auth.ts'
 import { judgeSudo, noiseOf } from './become.ts'
@@ -194,7 +195,7 @@ export function runError(
         'E_COMMAND_TIMEOUT',
         `${label}: not done after ${seconds(run.deadlineMs)}`,
         [isGone(outcome.isStopped), ...tailLines(outcome.stderr)],
-        'see what keeps the server busy, then run again; --timeout allows more time',
+        `see what keeps the server busy, then run again; ${moreTime(target.connectTimeoutMs)}`,
       )
     case 'aborted':
       return make(
@@ -260,6 +261,11 @@ export function runError(
         `give "${user}" a login shell on the server (chsh), without a forced command in authorized_keys or sshd_config`,
       )
   }
+}
+
+/** What commands may take grows with --timeout above its default (patienceFor). */
+function moreTime(timeoutMs: number): string {
+  return `--timeout ${(2 * Math.max(timeoutMs, TIMEOUT_MS)) / 1000} allows it twice the time`
 }
 
 function noShellReadIt(outcome: Exclude<ExecOutcome, { kind: 'done' }>): boolean {

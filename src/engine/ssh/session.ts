@@ -7,6 +7,7 @@ import { bootstrapFor, judgeSudo, wrapScript } from './become.ts'
 import type { ExecOutcome } from './exec.ts'
 import { exec } from './exec.ts'
 import { runError } from './failure.ts'
+import { patienceFor } from '../../patience.ts'
 
 /** One command, for a log file. Holds no secret: the script is the masked one. */
 export interface SshLogEntry {
@@ -39,6 +40,8 @@ export interface SessionInit {
 /** sshd allows 10 sessions per connection (MaxSessions), and frees an ended one late: 8 workers were seen to fail. */
 const MAX_CHANNELS = 4
 const DEFAULT_MAX_BYTES = 16 * 1024 * 1024
+/** A login or sudo may wait for a slow directory service, but not for ever. */
+const SHELL_LIMIT_MS = 60_000
 /** The server ends a command by itself so much later than the controller would have. */
 const SERVER_GRACE_MS = 10_000
 const LOG_TAIL_CHARS = 4_096
@@ -47,6 +50,7 @@ const CLOSE_WAIT_MS = 300
 export function createSession(init: SessionInit): Session {
   const { client, target, clock } = init
   const slots = createSlots(MAX_CHANNELS)
+  const patience = patienceFor(target.connectTimeoutMs)
   let way: Way | undefined = target.become && init.user !== 'root' ? undefined : 'login'
   let lostBy: Error | undefined
   let closing: Promise<void> | undefined
@@ -58,7 +62,7 @@ export function createSession(init: SessionInit): Session {
   const closed = new Set<Client>()
   for (const open of [client, ...init.jumps]) open.once('close', () => closed.add(open))
 
-  async function runOnce(script: Script, options: RunOptions, limitMs: number): Promise<ExecOutcome> {
+  async function runOnce(script: Script, options: RunOptions, deadlineMs: number, limitMs: number): Promise<ExecOutcome> {
     if (wrongPassword !== undefined) return wrongPassword
     const password = target.becomePassword
     // Until it is known that sudo asks for nothing, a script that came too early could be taken for a password.
@@ -68,7 +72,8 @@ export function createSession(init: SessionInit): Session {
       script: wrapScript(script),
       isSentAtOnce: tried !== 'password',
       password,
-      deadlineMs: options.deadlineMs,
+      deadlineMs,
+      shellLimitMs: SHELL_LIMIT_MS * patience,
       signal: options.signal,
       onLine: options.onLine,
       maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
@@ -81,12 +86,13 @@ export function createSession(init: SessionInit): Session {
   }
 
   async function run(script: Script, options: RunOptions): Promise<CommandResult> {
-    const limitMs = options.deadlineMs + SERVER_GRACE_MS
+    const deadlineMs = options.deadlineMs * (options.hasFixedLimit === true ? 1 : patience)
+    const limitMs = deadlineMs + SERVER_GRACE_MS
     await slots.take(options, target)
     const startedAtMs = clock.now()
     const from = clock.monotonic()
     try {
-      const outcome = await runOnce(script, options, limitMs)
+      const outcome = await runOnce(script, options, deadlineMs, limitMs)
       const durationMs = clock.monotonic() - from
       init.log?.({
         server: target.server,
@@ -100,7 +106,7 @@ export function createSession(init: SessionInit): Session {
       })
       if (outcome.kind === 'done') return { code: outcome.code, stdout: outcome.stdout, stderr: outcome.stderr, durationMs }
       const known = outcome.kind === 'lost' && lostBy !== undefined ? { ...outcome, cause: lostBy } : outcome
-      throw runError(known, { target, user: init.user, label: options.label, deadlineMs: options.deadlineMs, limitMs })
+      throw runError(known, { target, user: init.user, label: options.label, deadlineMs, limitMs })
     } finally {
       slots.give()
     }
@@ -109,6 +115,7 @@ export function createSession(init: SessionInit): Session {
   return {
     server: target.server,
     peer: init.peer,
+    patience,
     ...(init.localAddress === undefined ? {} : { localAddress: init.localAddress }),
     run,
     close: () => {

@@ -78,7 +78,7 @@ export async function observeWire(
     [...sessions].map(async ([server, session]) => {
       const links = linksOf(server)
       if (links.length === 0) return [server, []] as const
-      const { stdout } = await session.run(wireScript(links, mark, times), {
+      const { stdout } = await session.run(wireScript(links, mark, { ...times, mostMs: times.mostMs * session.patience }), {
         effect: 'none',
         label: 'try whether VRRP passes between the servers',
         deadlineMs: times.mostMs + GRACE_MS,

@@ -12,6 +12,7 @@ const ended = (stderr: string, stdout = '', code = 1) =>
       {
         server: 'srv-1',
         peer: 'srv-1.example.com:22',
+        patience: 1,
         run: async (_script, { onLine }) => {
           for (const line of stdout.split('\n')) onLine?.(line)
           return { code, stdout, stderr, durationMs: 1 }

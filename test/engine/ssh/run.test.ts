@@ -210,6 +210,21 @@ describe('a deadline', () => {
     expect(failure.why[0]).toBe('the command may still be running on the server, which ends it 10.3 s after its start')
   })
 
+  test('grows with --timeout above its default, save where the limit belongs to something that does not wait; the error names the flag', async () => {
+    const { session, server } = await open({}, { connectTimeoutMs: 60_000 })
+    const short = { ...options, deadlineMs: 150 }
+    const patient = await failureOf(session.run(sh`sleep 60`, short))
+    expect(patient).toMatchObject({ message: 'do it: not done after 0.5 s', fix: expect.stringContaining('--timeout 120 allows it twice') })
+    expect((await failureOf(session.run(sh`sleep 60`, { ...short, hasFixedLimit: true }))).message).toBe('do it: not done after 0.2 s')
+    await session.close()
+    const hurried = await createSshRemote(controller.deps).connect(controller.target(server, { connectTimeoutMs: 3_000 }))
+    cleanups.push(() => hurried.close())
+    expect(await failureOf(hurried.run(sh`sleep 60`, short))).toMatchObject({
+      message: 'do it: not done after 0.2 s',
+      fix: expect.stringContaining('--timeout 40 '),
+    })
+  })
+
   test('is enforced by the server too, a little later, in case the controller is gone', () => {
     expect(bootstrapFor('login', 0.2)).toContain('exec timeout -k 5 1 /bin/sh -s')
     const result = spawnSync('/bin/sh', ['-c', bootstrapFor('login', 0.2)], { input: wrapScript(sh`sleep 60`) })

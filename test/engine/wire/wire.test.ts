@@ -63,6 +63,7 @@ test('servers without a network to try are not asked', async () => {
   const session = (server: string): Session => ({
     server,
     peer: server,
+    patience: 1,
     run: async () => {
       asked.push(server)
       return { code: 0, stdout: '0 end\n', stderr: '', durationMs: 1 }
