@@ -22,8 +22,12 @@ my $answered = 0;
 # return: a haproxy that was up when this run began and is down at its end is left to the next run.
 sub down { open(my $file, "<", "/run/hactl/haproxy_down") or return 0; return $asks > 1 && (<$file> // "") =~ /^1/ }
 
+# Every run that passes, late or not, removes the mark of a failure. Otherwise a run that ends without any answer would repeat a failure that
+# keepalived has long forgotten.
+sub passed { unlink $failed if $asks > 1; exit 0 }
+
 # The time is over without a verdict: the last verdict is repeated. "once" has no last verdict.
-sub undecided { exit($answered || ($asks > 1 && !down() && !-e $failed) ? 0 : 1) }
+sub undecided { passed() if $answered; exit($asks > 1 && !down() && !-e $failed ? 0 : 1) }
 $SIG{TERM} = \&undecided;
 
 sub now { open(my $uptime, "<", "/proc/uptime") or return 0; return (split " ", <$uptime>)[0] }
@@ -85,10 +89,10 @@ sub answers {
 for my $i (0 .. $asks - 1) {
     pause($began + $i * $spacing - now());
     pause($wait) while down();
-    if (answers()) { exit 0 if is_first(); $answered = 1; next }
+    if (answers()) { passed() if is_first(); $answered = 1; next }
     redo if down();
     open(my $mark, ">", $failed) if $asks > 1;
     exit 1 if `systemctl is-active haproxy.service` ne "reloading\n";
     last;
 }
-unlink $failed if $asks > 1;
+passed();
