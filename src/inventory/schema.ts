@@ -142,7 +142,9 @@ const vrrpScript = section({
   interval: optional(seconds(0.1, 3600).meta(doc('Seconds between two checks. Fractions need keepalived 2.3.2.', 'classic: 2; fast: 1'))),
   fall: optional(whole(1, 1000).meta(doc('Failed checks in a row that make a server fail.', 'classic: 2; fast: 1'))),
   rise: optional(whole(1, 1000).meta(doc('Passed checks in a row that make it healthy again.', 'classic: 2; fast: 1'))),
-  timeout: optional(seconds(0.1, 3600).meta(doc('Seconds after which a check counts as failed.', 'classic: 2; fast: 1'))),
+  timeout: optional(
+    seconds(0.1, 3600).meta(doc('Seconds that a check may take. Profile fast spreads its questions over them.', 'as interval')),
+  ),
   weight: optional(
     whole(-253, 253).meta(
       doc('What a check adds to the priority; 0: a failed check gives the addresses up at once.', 'classic: 5; fast: 0'),

@@ -189,7 +189,7 @@ services() {
   e sysctls
 
   if [ -x "$check" ]; then
-    timeout -k 1 "$ANSWER_SECONDS" "$check" once >/dev/null 2>&1
+    timeout -k 1 "$ANSWER_SECONDS" "$check" once $((ANSWER_SECONDS - 1)) >/dev/null 2>&1
     rc=$?
     b check
     echo "$rc"

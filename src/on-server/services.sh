@@ -3,7 +3,7 @@
 
 # Prints the process ids of haproxy's current workers, and "failed" where it could not load its last configuration.
 workers() {
-  timeout 3 perl -e "$WORKERS_PROGRAM" 2>/dev/null || {
+  timeout 10 perl -e "$WORKERS_PROGRAM" 2>/dev/null || {
     main=$(systemctl show -p MainPID --value haproxy.service)
     cat "/proc/$main/task/$main/children" 2>/dev/null
   }
@@ -12,7 +12,7 @@ workers() {
 haproxy_answers() {
   n=0
   while [ $n -lt 100 ]; do
-    timeout -k 1 3 "$CHECK_SCRIPT" once >/dev/null 2>&1 && return 0
+    timeout -k 1 10 "$CHECK_SCRIPT" once 9 >/dev/null 2>&1 && return 0
     sleep 0.05
     n=$((n + 1))
   done

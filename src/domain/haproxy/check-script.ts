@@ -1,29 +1,48 @@
 /** /usr/local/bin/haproxy-service-check.sh: the script by which keepalived checks haproxy. */
-import type { Cluster } from '../cluster-types.ts'
+import type { CheckScript, Cluster } from '../cluster-types.ts'
 import { programText } from '../../shell/library.ts'
 import { CHECK_PROGRAM, GENERATED_LINE, HAPROXY_MASTER_SOCKET } from '../paths.ts'
 
-/** Questions per run, the ms from one to the next, and how long each may take. */
+/** Questions per run. */
 export const CHECK_ASKS = 5
-export const CHECK_SPACING_MS = 185
-export const CHECK_LIMIT_MS = 160
 
-/** One wait for an answer; the limit is a number of these. */
+/** One wait for an answer; the limit of a question is a number of these. */
 const WAIT_MS = 20
 
-/** A run ends by itself this long after its start: keepalived would stop it after a second. */
-const CHECK_END_MS = 880
+/** How a run of profile fast goes, in ms. */
+interface CheckPace {
+  /** From one question to the next. */
+  readonly spacingMs: number
+  /** How long each may take on a server that is not short of CPU. */
+  readonly limitMs: number
+  /** A run ends by then, counted from its start by keepalived, which cuts it off after the timeout. */
+  readonly endMs: number
+}
+
+/**
+ * The questions fill the time that keepalived gives a run: who gives more of it has slow servers (decision 34). A timeout below a second
+ * leaves some out, and hurries none.
+ */
+export function checkPace({ timeout }: Pick<CheckScript, 'timeout'>): CheckPace {
+  const times = Math.max(1, timeout)
+  return {
+    spacingMs: Math.round(185 * times),
+    limitMs: Math.floor(8 * times) * WAIT_MS,
+    endMs: Math.round(880 * timeout),
+  }
+}
 
 export function renderCheckScript(cluster: Cluster): string {
   const head = `${GENERATED_LINE}\n`
   if (cluster.profile === 'classic') return programText('haproxy-check-classic.sh', head)
+  const { spacingMs, limitMs, endMs } = checkPace(cluster.check)
   return programText('haproxy-check.sh', head, {
     MASTER_SOCKET: HAPROXY_MASTER_SOCKET,
     PROGRAM: CHECK_PROGRAM,
     ASKS: CHECK_ASKS,
-    END_SECONDS: CHECK_END_MS / 1000,
-    SPACING_SECONDS: CHECK_SPACING_MS / 1000,
-    WAITS: CHECK_LIMIT_MS / WAIT_MS,
+    END_SECONDS: endMs / 1000,
+    SPACING_SECONDS: spacingMs / 1000,
+    WAITS: limitMs / WAIT_MS,
     WAIT_SECONDS: WAIT_MS / 1000,
   })
 }

@@ -272,7 +272,7 @@ function checkTiming(cluster: Cluster): readonly Issue[] {
     issues.push({
       path: 'vrrp_script',
       message: `a hung haproxy is found after up to ${fall * interval} s instead of half a second`,
-      fix: 'leave interval and fall at 1',
+      fix: 'leave interval and fall at 1 where the servers are not short of CPU (docs/reliability.md, Slow servers)',
     })
   }
   return issues

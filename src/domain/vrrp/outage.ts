@@ -1,5 +1,5 @@
 /** How long clients get no answer, for every event that failover covers. */
-import { CHECK_ASKS, CHECK_LIMIT_MS, CHECK_SPACING_MS } from '../haproxy/check-script.ts'
+import { CHECK_ASKS, checkPace } from '../haproxy/check-script.ts'
 import { handOverLimitMs } from '../hand-over.ts'
 import { handOverOffset } from '../trackers.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
@@ -157,9 +157,10 @@ function fastBound(cluster: Cluster, instance: Instance, event: OutageEvent): Fo
       if (hang === undefined) return 'a failed check on the master moves the address to nobody'
       const { interval, fall } = cluster.check
       // The longest silence of the check: from its last question in one run to its first in the next, and that one's limit.
-      const gapMs = Math.max(CHECK_SPACING_MS, interval * 1000 - (CHECK_ASKS - 1) * CHECK_SPACING_MS) + ASK_START_MS
+      const { spacingMs, limitMs } = checkPace(cluster.check)
+      const gapMs = Math.max(spacingMs, interval * 1000 - (CHECK_ASKS - 1) * spacingMs) + ASK_START_MS
       const again = (fall - 1) * interval * 1000
-      const detection = { bestMs: again + CHECK_LIMIT_MS, worstMs: again + gapMs + CHECK_LIMIT_MS }
+      const detection = { bestMs: again + limitMs, worstMs: again + gapMs + limitMs }
       const found = checked(detection, hang, checkFailureKind(cluster))
       return { ...found, worstMs: found.worstMs + BUSY_MS }
     }

@@ -6,13 +6,7 @@ import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import {
-  CHECK_ASKS,
-  CHECK_LIMIT_MS,
-  CHECK_SPACING_MS,
-  renderCheckProgram,
-  renderCheckScript,
-} from '../../../src/domain/haproxy/check-script.ts'
+import { CHECK_ASKS, checkPace, renderCheckProgram, renderCheckScript } from '../../../src/domain/haproxy/check-script.ts'
 import { classicWith, clusterWith } from '../example.ts'
 
 let folder: string
@@ -266,10 +260,28 @@ describe('the check of fast', () => {
     expect(existsSync(mark)).toBe(false)
   })
 
-  test('ends within the second in which it began, so that runs never pile up', () => {
-    expect((CHECK_ASKS - 1) * CHECK_SPACING_MS + CHECK_LIMIT_MS).toBeLessThan(950)
-    expect(CHECK_LIMIT_MS).toBeLessThan(CHECK_SPACING_MS)
+  test('has the time that keepalived gives a run, and a look of hactl all the time that the look has', async () => {
+    await listen(answer)
+    // What the program is asked for: questions, end, spacing, waits, and how long each is.
+    play('perl', 'shift; echo "$*" >&2')
+    const { check, ...rest } = clusterWith()
+    const slow = renderCheckScript({ ...rest, check: { ...check, interval: 2, timeout: 2 } })
+    expect((await run(fast)).stderr).toBe('5 0.88 0.185 8 0.02\n')
+    expect((await run(slow)).stderr).toBe('5 1.76 0.37 16 0.02\n')
+    expect((await run(fast, 'once')).stderr).toBe('1 2 0.185 24 0.02\n')
+    expect((await run(fast, 'once', '9')).stderr).toBe('1 9 0.185 24 0.02\n')
   })
+
+  test.each([0.1, 0.5, 1, 1.5, 2, 10])(
+    'with a timeout of %s s, ends before keepalived cuts it off, so that runs never pile up',
+    timeout => {
+      const { spacingMs, limitMs, endMs } = checkPace({ timeout })
+      expect(endMs).toBeLessThan(timeout * 1000)
+      expect(limitMs).toBeLessThan(spacingMs)
+      // Below a second some questions find no time.
+      expect((CHECK_ASKS - 1) * spacingMs + limitMs).toBeLessThan(0.95 * Math.max(1, timeout) * 1000)
+    },
+  )
 })
 
 describe("the article's check", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { worstCaseOutage } from '../../../src/domain/vrrp/outage.ts'
+import type { VrrpScript } from '../../../src/inventory/inventory.ts'
 import { classicWith, clusterWith } from '../example.ts'
 
 function boundOf(cluster: ReturnType<typeof clusterWith>, event: string) {
@@ -76,6 +77,15 @@ describe('fast', () => {
   ] as const)('bounds a %s above the %i ms that were seen', ([event, seenMs]) => {
     expect(boundOf(clusterWith(), event).worstMs).toBeGreaterThan(seenMs)
     expect(boundOf(clusterWith(), event).worstMs).toBeLessThan(1500)
+  })
+
+  test('finds a hung haproxy as late as the check is told to: fall counts whole intervals, and a longer timeout spreads the questions', () => {
+    const hang = (vrrp_script: VrrpScript) => boundOf(clusterWith({}, { vrrp_script }), 'haproxy-hang').worstMs ?? 0
+    const fast = hang({})
+    expect(hang({ fall: 2 })).toBe(fast + 1000)
+    expect(hang({ interval: 2, fall: 2 })).toBe(hang({ interval: 2 }) + 2000)
+    expect(hang({ interval: 2 })).toBeGreaterThan(fast)
+    expect(hang({ interval: 2 })).toBeLessThan(hang({ interval: 2, timeout: 1 }))
   })
 
   test('grows with advert_int where adverts decide, and not where events do', () => {
