@@ -12,6 +12,8 @@ export const LOCK_EXPIRES_SECONDS = 25
 export const BEAT_MS = 8_000
 /** Longer than a beat: a living run renews within it a heartbeat that seems to lie in the future. */
 export const CLOCK_SET_BACK_SECONDS = 10
+/** Taking, giving back or breaking it: that wait, and one for the script of another run that is at the lock just now. */
+export const LOCK_DEADLINE_MS = 25_000
 
 /** Reading all facts of a server: one that answers but does not finish within this is in trouble itself, or slow. */
 export const LOOK_DEADLINE_MS = 20_000

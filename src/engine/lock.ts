@@ -1,11 +1,10 @@
 import { HactlError } from '../errors.ts'
 import type { Clock, CommandResult, Script, Session } from '../ports.ts'
 import { LOCK_LOST_STATUS } from './apply/report.ts'
-import { BEAT_MS, CLOCK_SET_BACK_SECONDS, LOCK_EXPIRES_SECONDS } from './limits.ts'
+import { BEAT_MS, CLOCK_SET_BACK_SECONDS, LOCK_DEADLINE_MS, LOCK_EXPIRES_SECONDS } from './limits.ts'
 import { FORMAT_VARIABLES, formatRefused } from './server-state/format.ts'
 import { onState, STATE } from './server-state/layout.ts'
 
-const LOCK_DEADLINE_MS = 25_000
 export const BUSY_STATUS = 96
 
 const HELD_VARIABLES = { LOCK_LOST_STATUS }

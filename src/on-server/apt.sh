@@ -61,7 +61,7 @@ downloads() {
 # Removes packages that were downloaded for an installation that was not done. It does nothing while a run holds the lock, because the packages
 # are then that run's.
 clear_downloads() (
-  exec 9>"$LOCK_MUTEX" && flock -w 5 9 || exit 1
+  exec 9>"$LOCK_MUTEX" && flock -w 10 9 || exit 1
   [ -d "$LOCK_DIR" ] || rm -rf "$DOWNLOADS"
 )
 

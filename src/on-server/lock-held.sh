@@ -4,7 +4,7 @@
 is_ours() { grep -qxF "id $1" "$LOCK_INFO" 2>/dev/null; }
 
 # Only one script at a time may pass; it keeps the others out until it ends.
-enter_mutex() { exec 9>"$LOCK_MUTEX" && flock -w 5 9; }
+enter_mutex() { exec 9>"$LOCK_MUTEX" && flock -w 10 9; }
 
 release_lock() {
   is_ours "$1" && rm -rf "$LOCK_DIR"

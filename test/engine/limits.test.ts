@@ -9,6 +9,7 @@ import {
   BEAT_MS,
   CLOCK_SET_BACK_SECONDS,
   drillWatchMs,
+  LOCK_DEADLINE_MS,
   LOCK_EXPIRES_SECONDS,
   LOOK_DEADLINE_MS,
   STOP_GRACE_MS,
@@ -22,6 +23,11 @@ import { sourceText } from '../../src/shell/library.ts'
 test('one heartbeat may be missed, and the next may take all of its time, before another run takes the lock for a dead one', () => {
   const missedMs = BEAT_MS + STOP_GRACE_MS
   expect(BEAT_MS + missedMs + BEAT_MS).toBeLessThanOrEqual(LOCK_EXPIRES_SECONDS * 1000)
+})
+
+test('taking the lock outlives a wait for a heartbeat and one for another script, so that it says itself whose the lock is', () => {
+  const mutexSeconds = Number(/flock -w (\d+)/.exec(sourceText('lock-held.sh'))?.[1])
+  expect(LOCK_DEADLINE_MS).toBeGreaterThan((CLOCK_SET_BACK_SECONDS + mutexSeconds) * 1000)
 })
 
 test('whoever finds a heartbeat in the future waits for longer than from one to the next', () => {
