@@ -76,3 +76,20 @@ test('servers without a network to try are not asked', async () => {
   expect(seen.get('srv-2')).toEqual([])
   expect(seen.get('srv-1')).toHaveLength(1)
 })
+
+test('a server that is slow, or far away, is listened to for as many times longer', async () => {
+  const scripts: string[] = []
+  const session: Session = {
+    server: 'srv-1',
+    peer: 'srv-1',
+    patience: 3,
+    run: async script => {
+      scripts.push(script.raw)
+      return { code: 0, stdout: '0 end\n', stderr: '', durationMs: 1 }
+    },
+    close: async () => {},
+  }
+  const times = { leastMs: 2000, mostMs: 4000 }
+  await observeWire(new Map([['srv-1', session]]), () => [LINK], 'mark', times, new AbortController().signal)
+  expect(scripts).toEqual([wireScript([LINK], 'mark', { leastMs: 2000, mostMs: 12_000 }).raw])
+})
