@@ -173,7 +173,7 @@ function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
       files: MANAGED_PATHS,
     },
     limits: drillLimits(about.maxOutageMs, settleLimitMs(cluster, links.patience), { rounds, lastsMs, boots, patience: links.patience }),
-    decide: decisionsFor(about),
+    decide: decisionsFor(about, links.patience),
     samples,
     links,
     sendProbes: watch => sendProbes(errand, about.from, links, ports, watch),
@@ -190,13 +190,13 @@ function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
   }
 }
 
-function decisionsFor(about: DrillCase): DrillDecisions {
+function decisionsFor(about: DrillCase, patience: number): DrillDecisions {
   return {
     baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
     takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),
     failbackIsSettled: (samples, nowMs) => failbackIsSettled(about, samples, nowMs),
     nextToDisturb: (samples, nowMs) => nextToDisturb(about, samples, nowMs),
-    secondFaults: (samples, nowMs) => secondFaults(samples, about.servers, nowMs),
+    secondFaults: (samples, nowMs) => secondFaults(samples, about.servers, nowMs, patience),
     outageSoFar: (samples, nowMs) => outageSoFar(probesOf(samples), markAt(samples, 'disturbed') ?? nowMs, nowMs),
   }
 }

@@ -161,7 +161,7 @@ export function drillWorld(): DrillWorld {
         takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),
         failbackIsSettled: (samples, nowMs) => failbackIsSettled(about, samples, nowMs),
         nextToDisturb: (samples, nowMs) => nextToDisturb(about, samples, nowMs),
-        secondFaults: (samples, nowMs) => secondFaults(samples, about.servers, nowMs),
+        secondFaults: (samples, nowMs) => secondFaults(samples, about.servers, nowMs, 1),
         outageSoFar: () => 0,
       },
       samples: [],

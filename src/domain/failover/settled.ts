@@ -65,8 +65,11 @@ const GONE_AFTER_MS = 5000
 /** States that mean a failure of a service that the drill does not touch. */
 const DOWN = ['failed', 'inactive']
 
-/** What failed during the drill on servers that it does not touch, one line each: the cluster may not survive both failures. */
-export function secondFaults(samples: readonly Sample[], servers: readonly string[], nowMs: number): readonly string[] {
+/**
+ * What failed during the drill on servers that it does not touch, one line each: the cluster may not survive both failures. `patience`: that
+ * of the sessions.
+ */
+export function secondFaults(samples: readonly Sample[], servers: readonly string[], nowMs: number, patience: number): readonly string[] {
   const touched = samples.flatMap(sample => (sample.kind === 'mark' ? [sample.server] : []))
   return servers
     .filter(server => !touched.includes(server))
@@ -74,7 +77,8 @@ export function secondFaults(samples: readonly Sample[], servers: readonly strin
       const word = samples.findLast(
         (sample): sample is HolderSample => sample.kind === 'holder' && sample.server === server && sample.reachable,
       )
-      if (word === undefined || nowMs - word.atMs > GONE_AFTER_MS) return [`${server} stopped reporting, although it was not disturbed`]
+      if (word === undefined || nowMs - word.atMs > GONE_AFTER_MS * patience)
+        return [`${server} stopped reporting, although it was not disturbed`]
       return Object.entries(word.units)
         .filter(([, state]) => DOWN.includes(state))
         .map(([unit, state]) => `${unit} on ${server} is ${state}, although it was not disturbed`)

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { NodeSSH } from 'node-ssh'
 import type { Client } from 'ssh2'
 import { HactlError } from '../../errors.ts'
+import { patienceFor } from '../../patience.ts'
 import type { AskPassphrase, Clock, ConnectTarget, Files, LocalCommand, Remote, Session } from '../../ports.ts'
 import type { AuthPlan, KeyRing } from './auth.ts'
 import { createKeyRing } from './auth.ts'
@@ -159,6 +160,8 @@ async function openHop(
   ask: AskPassphrase | undefined,
 ): Promise<OpenHop> {
   const { hop, before } = way
+  // The sshd of a starved server is silent, too.
+  const keepaliveMs = (deps.keepaliveMs ?? KEEPALIVE_MS) * patienceFor(target.connectTimeoutMs)
   const refusedByAgent = new Set<string>()
   let unlockedKeys = 0
   const waits = [...RETRY_MS]
@@ -180,7 +183,7 @@ async function openHop(
       plan = offered
       const { socket, remote, localAddress } = await unlessAborted(stream, attempt.signal)
       peer = remote
-      const client = await handshake(socket, hop, check, offered, attempt, deps.keepaliveMs ?? KEEPALIVE_MS)
+      const client = await handshake(socket, hop, check, offered, attempt, keepaliveMs)
       return { client, peer, localAddress }
     } catch (cause) {
       stream.then(

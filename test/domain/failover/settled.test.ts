@@ -142,7 +142,7 @@ describe('a second fault', () => {
   const quiet = [...seen(3000, { 'srv-1': [0, 9999] }), mark('disturbed', 300)]
 
   test('is not reported while the others are healthy', () => {
-    expect(secondFaults(quiet, about.servers, 3000)).toEqual([])
+    expect(secondFaults(quiet, about.servers, 3000, 1)).toEqual([])
   })
 
   test.each([
@@ -150,13 +150,16 @@ describe('a second fault', () => {
     { state: 'activating', found: [] },
   ])('is a service that is $state on a server nobody touched', ({ state, found }) => {
     const word: Sample = { kind: 'holder', server: 'srv-2', atMs: 3000, reachable: true, holds: [], units: { haproxy: state } }
-    expect(secondFaults([...quiet, word], about.servers, 3000)).toEqual(found)
-    expect(secondFaults([...quiet, { ...word, server: 'srv-1' }], about.servers, 3000)).toEqual([])
+    expect(secondFaults([...quiet, word], about.servers, 3000, 1)).toEqual(found)
+    expect(secondFaults([...quiet, { ...word, server: 'srv-1' }], about.servers, 3000, 1)).toEqual([])
   })
 
   test('is reported after a silence of some seconds, and not after a moment without a connection', () => {
     const lost: Sample = { kind: 'holder', server: 'srv-2', atMs: 3100, reachable: false, holds: [], units: {} }
-    expect(secondFaults([...quiet, lost], about.servers, 4000)).toEqual([])
-    expect(secondFaults([...quiet, lost], about.servers, 8200)).toEqual(['srv-2 stopped reporting, although it was not disturbed'])
+    expect(secondFaults([...quiet, lost], about.servers, 4000, 1)).toEqual([])
+    expect(secondFaults([...quiet, lost], about.servers, 8200, 1)).toEqual(['srv-2 stopped reporting, although it was not disturbed'])
+    // A starved server, with --timeout above its default.
+    expect(secondFaults([...quiet, lost], about.servers, 8200, 3)).toEqual([])
+    expect(secondFaults([...quiet, lost], about.servers, 18_200, 3)).toHaveLength(1)
   })
 })

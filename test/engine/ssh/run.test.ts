@@ -321,6 +321,14 @@ describe('a lost connection', () => {
     expect(failure).toMatchObject({ code: 'E_CONNECTION_LOST' })
     expect(failure.why[0]).toBe('Keepalive timeout')
   })
+
+  test('a server that is slow by --timeout may be silent for as many times longer', async () => {
+    const { session, server } = await open({}, { connectTimeoutMs: 1_200_000 }, { keepaliveMs: 40 })
+    const running = failureOf(session.run(sh`sleep 60`, { ...options, deadlineMs: 20 }))
+    await vi.waitFor(() => expect(server.commands).toHaveLength(1))
+    server.fallSilent()
+    expect((await running).code).toBe('E_COMMAND_TIMEOUT')
+  })
 })
 
 describe('channels', () => {
