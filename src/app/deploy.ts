@@ -11,7 +11,7 @@ import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from './preflight.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
-import { type RollOutReport, rollOut } from './roll-out.ts'
+import { type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
 import { withServers } from './with-servers.ts'
 
 export interface DeployInput extends ConnectOptions {

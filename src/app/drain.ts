@@ -27,7 +27,7 @@ import {
   onServer,
   results,
   type Scene,
-} from './move.ts'
+} from '../engine/operations/move.ts'
 
 const FILE_DEADLINE_MS = 15_000
 

@@ -8,7 +8,7 @@ import type { Ports, ProbeTarget } from '../ports.ts'
 import type { DrillAccount, FailoverRun } from '../report/record.ts'
 import { REPORT_FORMATS, renderReport, reportFormatOf } from '../report/report.ts'
 import type { ServerJournal } from '../state/drill.ts'
-import { withoutPasswords } from './without-passwords.ts'
+import { withoutPasswords } from '../engine/operations/without-passwords.ts'
 
 export interface ReportWish {
   /** Absolute; the ending says which kind: .html, .json, .xml (JUnit), .md. */

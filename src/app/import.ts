@@ -16,7 +16,7 @@ import type { Ports } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { type ConnectOptions, type Reachable, targetsOf, withConnections } from './connect.ts'
 import { pathFrom } from './load.ts'
-import { observeAndTell } from './observe-cluster.ts'
+import { observeAndTell } from '../engine/operations/look.ts'
 import type { AnsweredServer } from './setup.ts'
 
 export interface ImportInput extends ConnectOptions {

@@ -10,7 +10,7 @@ import type { Ports } from '../ports.ts'
 import type { Action, ObservedNode, Plan } from '../state.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import type { LoadedCluster } from './load.ts'
-import { probeRequestFor } from './observe-cluster.ts'
+import { probeRequestFor } from '../engine/operations/look.ts'
 
 function describeMember({ name, host }: Member): string {
   return `${name} (${host})`

@@ -11,7 +11,7 @@ import { HactlError, throwAll } from '../errors.ts'
 import { MASK } from '../secret.ts'
 import type { Action, DesiredNode, ObservedNode } from '../state.ts'
 import type { LoadedCluster } from './load.ts'
-import { holdersOf } from './observe-cluster.ts'
+import { holdersOf } from '../engine/operations/look.ts'
 
 export interface PlanOptions {
   readonly adopt: boolean

@@ -11,7 +11,7 @@ import type { Ports, Session } from '../ports.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { type LoadedCluster, loadCluster } from './load.ts'
 import { lockClaim, runIdFor } from './lock-claim.ts'
-import { holdersOf } from './observe-cluster.ts'
+import { holdersOf } from '../engine/operations/look.ts'
 import { preflightErrors } from './preflight.ts'
 import { withServers } from './with-servers.ts'
 

@@ -16,7 +16,7 @@ import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { preflightErrors } from './preflight.ts'
 import { assertNothingForeign, planTowards } from './prepare-plan.ts'
-import { type RollOutReport, rollOut } from './roll-out.ts'
+import { type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
 import { withServers } from './with-servers.ts'
 
 const SNAPSHOT_DEADLINE_MS = 30_000

@@ -4,7 +4,7 @@ import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import { type ConnectOptions, forkMap, withReachable } from './connect.ts'
 import { loadCluster } from './load.ts'
-import { probeRequestFor } from './observe-cluster.ts'
+import { probeRequestFor } from '../engine/operations/look.ts'
 
 export interface UnlockInput extends ConnectOptions {
   readonly inventoryPath: string

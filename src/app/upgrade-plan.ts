@@ -10,7 +10,7 @@ import { placeOf, type Playbook } from '../engine/playbook.ts'
 import { HactlError, throwAll } from '../errors.ts'
 import type { Action, FileResource, ObservedNode, Plan, ServerPlan, ServiceResource } from '../state.ts'
 import type { LoadedCluster } from './load.ts'
-import { holdersOf } from './observe-cluster.ts'
+import { holdersOf } from '../engine/operations/look.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
 
 type WriteFile = Extract<Action, { kind: 'write-file' }>

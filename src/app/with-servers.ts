@@ -9,7 +9,7 @@ import type { Ports } from '../ports.ts'
 import type { ObservedNode } from '../state.ts'
 import { type ConnectOptions, type Connections, targetsOf, withConnections } from './connect.ts'
 import type { LoadedCluster } from './load.ts'
-import { observeAndTell } from './observe-cluster.ts'
+import { observeAndTell } from '../engine/operations/look.ts'
 
 export interface LookedAt {
   readonly connections: Connections

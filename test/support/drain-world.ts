@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { drain, type DrainInput, type MoveReport, undrain } from '../../src/app/drain.ts'
-import type { MoveAnnouncement } from '../../src/app/move.ts'
+import type { MoveAnnouncement } from '../../src/engine/operations/move.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import { parseProbe } from '../../src/engine/observe/parse.ts'
 import type { CommandResult, Ports } from '../../src/ports.ts'

@@ -1,5 +1,5 @@
 import type { MoveReport } from '../../app/drain.ts'
-import type { MoveAnnouncement } from '../../app/move.ts'
+import type { MoveAnnouncement } from '../../engine/operations/move.ts'
 import type { Command, CommandContext, Outcome } from '../command.ts'
 import { askingInput, confirmed } from '../run-input.ts'
 import { moveObject, renderMove, renderMoveAnnouncement } from '../view/drain.ts'

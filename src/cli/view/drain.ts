@@ -1,5 +1,5 @@
 import type { MoveReport } from '../../app/drain.ts'
-import type { MoveAnnouncement, MovedAddress } from '../../app/move.ts'
+import type { MoveAnnouncement, MovedAddress } from '../../engine/operations/move.ts'
 import { count, formatMs } from '../../words.ts'
 import { printable, type Style } from './style.ts'
 

@@ -1,9 +1,9 @@
 /** What a drill asks through a virtual address. */
 import { isIP } from 'node:net'
-import { canonicalAddress } from '../domain/addresses.ts'
-import type { Cluster, Instance } from '../domain/cluster-types.ts'
-import { HactlError } from '../errors.ts'
-import type { ProbeTarget } from '../ports.ts'
+import { canonicalAddress } from '../../domain/addresses.ts'
+import type { Cluster, Instance } from '../../domain/cluster-types.ts'
+import { HactlError } from '../../errors.ts'
+import type { ProbeTarget } from '../../ports.ts'
 
 /** A probe is a new connection and has this long, in ms. */
 const PROBE_LIMIT_MS = 1000

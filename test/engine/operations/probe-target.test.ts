@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { loadCluster } from '../../src/app/load.ts'
-import { probeTargetFor } from '../../src/app/probe-target.ts'
-import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
+import { loadCluster } from '../../../src/app/load.ts'
+import { probeTargetFor } from '../../../src/engine/operations/probe-target.ts'
+import { INVENTORY_PATH, memoryPorts } from '../../support/memory-ports.ts'
 
 const INVENTORY = `
 servers: [{ name: srv-1, host: 192.0.2.11 }, { name: srv-2, host: 192.0.2.12 }]

@@ -1,13 +1,13 @@
-import type { Cluster } from '../domain/cluster-types.ts'
-import { CHECK_SCRIPT, DRAIN_TMPFILES_CONF } from '../domain/paths.ts'
-import { kernelParameters, MANAGED_PATHS, TRACKER_FILES } from '../domain/desired.ts'
-import { keepalivedLook } from '../domain/keepalived/look.ts'
-import type { EngineEvent } from '../engine/events.ts'
-import { observeNode } from '../engine/observe.ts'
-import type { ProbeRequest } from '../engine/observe/script.ts'
-import type { Clock, Session } from '../ports.ts'
-import type { ObservedNode } from '../state.ts'
-import { asHactlError } from '../errors.ts'
+import type { Cluster } from '../../domain/cluster-types.ts'
+import { CHECK_SCRIPT, DRAIN_TMPFILES_CONF } from '../../domain/paths.ts'
+import { kernelParameters, MANAGED_PATHS, TRACKER_FILES } from '../../domain/desired.ts'
+import { keepalivedLook } from '../../domain/keepalived/look.ts'
+import type { EngineEvent } from '../events.ts'
+import { observeNode } from '../observe.ts'
+import type { ProbeRequest } from '../observe/script.ts'
+import type { Clock, Session } from '../../ports.ts'
+import type { ObservedNode } from '../../state.ts'
+import { asHactlError } from '../../errors.ts'
 
 /** What every look at a server of this cluster asks for. */
 export function probeRequestFor(cluster: Cluster): ProbeRequest {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { observeAndTell } from '../../src/app/observe-cluster.ts'
-import { PROBE_REQUEST } from '../support/probe-request.ts'
-import { manualClock } from '../support/clock.ts'
-import { fakeSession } from '../support/remote.ts'
+import { observeAndTell } from '../../../src/engine/operations/look.ts'
+import { PROBE_REQUEST } from '../../support/probe-request.ts'
+import { manualClock } from '../../support/clock.ts'
+import { fakeSession } from '../../support/remote.ts'
 
 const HOLDER = readFileSync(new URL('../../fixtures/probes/fast-holder.txt', import.meta.url), 'utf8')
 

@@ -1,4 +1,4 @@
-import type { Cluster } from '../domain/cluster-types.ts'
+import type { Cluster } from '../../domain/cluster-types.ts'
 
 /** A line that a server logged, without the instances' auth_pass: keepalived may have quoted its configuration. */
 export function withoutPasswords({ instances }: Pick<Cluster, 'instances'>, line: string): string {

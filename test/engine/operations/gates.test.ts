@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { gatesFor, settleLimitMs } from '../../src/app/gates.ts'
-import { type LoadedCluster, loadCluster } from '../../src/app/load.ts'
-import type { EngineEvent } from '../../src/engine/events.ts'
-import type { ProbeAnswer } from '../../src/ports.ts'
-import { type ManualClock, manualClock } from '../support/clock.ts'
-import { Secret } from '../../src/secret.ts'
-import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
-import { type FakeSession, fakeSession } from '../support/remote.ts'
+import { gatesFor, settleLimitMs } from '../../../src/engine/operations/gates.ts'
+import { type LoadedCluster, loadCluster } from '../../../src/app/load.ts'
+import type { EngineEvent } from '../../../src/engine/events.ts'
+import type { ProbeAnswer } from '../../../src/ports.ts'
+import { type ManualClock, manualClock } from '../../support/clock.ts'
+import { Secret } from '../../../src/secret.ts'
+import { INVENTORY_PATH, memoryPorts } from '../../support/memory-ports.ts'
+import { type FakeSession, fakeSession } from '../../support/remote.ts'
 
 const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../fixtures/probes/${name}.txt`), 'utf8')
 const HOLDER = answer('fast-holder')

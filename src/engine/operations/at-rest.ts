@@ -1,12 +1,12 @@
 /** Waits for a cluster to be in the state in which a drill may begin. */
-import type { Cluster } from '../domain/cluster-types.ts'
-import { drillRefusals, type SplitBrain, splitBrains } from '../domain/failover/drill.ts'
-import type { RemarkEvent } from '../engine/events.ts'
-import type { Links } from '../engine/links.ts'
-import { observeNode } from '../engine/observe.ts'
-import type { Ports } from '../ports.ts'
-import type { ObservedNode } from '../state.ts'
-import { probeRequestFor } from './observe-cluster.ts'
+import type { Cluster } from '../../domain/cluster-types.ts'
+import { drillRefusals, type SplitBrain, splitBrains } from '../../domain/failover/drill.ts'
+import type { RemarkEvent } from '../events.ts'
+import type { Links } from '../links.ts'
+import { observeNode } from '../observe.ts'
+import type { Ports } from '../../ports.ts'
+import type { ObservedNode } from '../../state.ts'
+import { probeRequestFor } from './look.ts'
 
 /** How long a cluster may take to come to rest before a drill is refused. */
 const REST_LIMIT_MS = 5000
