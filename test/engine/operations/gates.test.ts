@@ -10,7 +10,7 @@ import { Secret } from '../../../src/secret.ts'
 import { INVENTORY_PATH, memoryPorts } from '../../support/memory-ports.ts'
 import { type FakeSession, fakeSession } from '../../support/remote.ts'
 
-const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../fixtures/probes/${name}.txt`), 'utf8')
+const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../../fixtures/probes/${name}.txt`), 'utf8')
 const HOLDER = answer('fast-holder')
 const BACKUP = answer('fast-backup')
 /** The answer of a server whose haproxy fails its check. */
