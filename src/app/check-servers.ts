@@ -3,7 +3,7 @@ import type { PreflightRow } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { ConnectOptions } from './connect.ts'
 import { loadCluster } from './load.ts'
-import { assertNothingFailed, CHECK_WIRE, preflightFindings, rowsOf, wirePreflight } from './preflight.ts'
+import { assertNothingFailed, CHECK_WIRE, preflightFindings, rowsOf, wirePreflight } from '../engine/operations/preflight.ts'
 import { withServers } from './with-servers.ts'
 
 export interface CheckServersInput extends ConnectOptions {
@@ -17,9 +17,9 @@ export async function checkServers(
   onEvent: (event: EngineEvent) => void,
 ): Promise<readonly PreflightRow[]> {
   const loaded = await loadCluster(input.inventoryPath, ports)
-  return withServers(loaded, input, ports, onEvent, async ({ connections, nodes }) => {
-    const seen = preflightFindings(loaded.cluster, nodes, { minded: 'no-locks' })
-    const findings = await wirePreflight(loaded.cluster, nodes, connections.sessions, ports, CHECK_WIRE, seen)
+  return withServers(loaded, input, { command: 'check', ports, onEvent }, async run => {
+    const seen = preflightFindings(run.cluster, run.nodes, { minded: 'no-locks' })
+    const findings = await wirePreflight(run, CHECK_WIRE, seen)
     assertNothingFailed(findings, () => {})
     return rowsOf(findings)
   })

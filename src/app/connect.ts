@@ -1,5 +1,7 @@
-import { asHactlError, HactlError, throwAll } from '../errors.ts'
+import { forkMap, inOrderOf } from '../engine/fan-out.ts'
 import { keepLedger } from '../engine/ledger.ts'
+import { createLinks, type Links } from '../engine/links.ts'
+import { asHactlError, HactlError } from '../errors.ts'
 import type { Inventory, SshSettings } from '../inventory/inventory.ts'
 import type { AskPassphrase, ConnectTarget, Ports, Session } from '../ports.ts'
 import type { Secret } from '../secret.ts'
@@ -83,39 +85,23 @@ export async function targetsOf(
   return targets
 }
 
-/** Runs work for every item, at most `forks` at once, and keeps the order of the results. Work must not throw. */
-export async function forkMap<T, R>(items: readonly T[], forks: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = []
-  let next = 0
-  const worker = async () => {
-    while (next < items.length) {
-      const index = next++
-      const item = items[index]
-      if (item !== undefined) results[index] = await work(item)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.max(1, Math.min(forks, items.length)) }, worker))
-  return results
-}
-
-/** Connections that can be made again, all closed at the end. */
-export interface Connections {
-  /** The newest connection to each server, in the inventory's order. */
-  readonly sessions: ReadonlyMap<string, Session>
+/** The servers that could be reached, and why the others could not. */
+export interface Reached {
+  /** All are closed at the end. */
+  readonly links: Links
   readonly failures: readonly HactlError[]
-  readonly reconnect: (server: string) => Promise<Session>
 }
 
 /**
- * Connects to all servers of `targets` (telling `onConnecting` before each), calls `first` on each as soon as its connection stands,
- * then `work`; closes every connection on every way out.
+ * Connects to all servers of `targets` (calling `onConnecting` before each), calls `first` on each as soon as its connection stands,
+ * then `work`. Closes every connection on every way out.
  */
 export async function withConnections<F, T>(
   targets: ReadonlyMap<string, ConnectTarget>,
   forks: number,
   ports: Ports,
   first: (session: Session) => Promise<F>,
-  work: (connections: Connections, results: ReadonlyMap<string, F>) => Promise<T>,
+  work: (reached: Reached, results: ReadonlyMap<string, F>) => Promise<T>,
   onConnecting: (server: string) => void = () => {},
 ): Promise<T> {
   const open: Session[] = []
@@ -138,16 +124,13 @@ export async function withConnections<F, T>(
         failures.push(asHactlError(error))
       }
     })
-    const inOrder = inOrderOf(targets.keys(), sessions)
-    const reconnect = async (server: string) => {
+    const links = createLinks([...inOrderOf(targets.keys(), sessions).values()], async server => {
       const target = targets.get(server)
       if (target === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a server without a target was asked for' })
-      // Only undo reconnects, and undo must not be stopped by the signal that made it necessary.
-      const session = await connect(target, undefined)
-      inOrder.set(server, session)
-      return session
-    }
-    return await work({ sessions: inOrder, failures, reconnect }, inOrderOf(targets.keys(), results))
+      // An undo reconnects, and the signal that made the undo necessary must not stop it.
+      return connect(target, undefined)
+    })
+    return await work({ links, failures }, inOrderOf(targets.keys(), results))
   } finally {
     await Promise.allSettled(open.map(session => session.close()))
   }
@@ -159,33 +142,7 @@ export async function withReachable<F, T>(
   options: ConnectOptions,
   ports: Ports,
   first: (session: Session) => Promise<F>,
-  work: (connections: Connections, results: ReadonlyMap<string, F>) => Promise<T>,
+  work: (reached: Reached, results: ReadonlyMap<string, F>) => Promise<T>,
 ): Promise<T> {
   return withConnections(await targetsOf(loaded, options, ports), options.forks, ports, first, work)
-}
-
-/** Servers answer in any order; what is made of them comes in that of the inventory. */
-function inOrderOf<T>(names: Iterable<string>, found: ReadonlyMap<string, T>): Map<string, T> {
-  const ordered = new Map<string, T>()
-  for (const name of names) if (found.has(name)) ordered.set(name, found.get(name) as T)
-  return ordered
-}
-
-/** Reads something from every server. Throws what went wrong on all of them together. */
-export async function readAll<T>(
-  sessions: ReadonlyMap<string, Session>,
-  forks: number,
-  read: (session: Session) => Promise<T>,
-): Promise<ReadonlyMap<string, T>> {
-  const found = new Map<string, T>()
-  const failures: HactlError[] = []
-  await forkMap([...sessions], forks, async ([name, session]) => {
-    try {
-      found.set(name, await read(session))
-    } catch (error) {
-      failures.push(asHactlError(error))
-    }
-  })
-  throwAll(failures)
-  return inOrderOf(sessions.keys(), found)
 }

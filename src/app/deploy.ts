@@ -9,8 +9,8 @@ import { assertForgettable, assertNoStrangers, formerMemberErrors } from './memb
 import { packageSourceOf } from './package-source.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from './preflight.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
+import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from '../engine/operations/preflight.ts'
 import { type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
 import { withServers } from './with-servers.ts'
 
@@ -42,10 +42,11 @@ export async function deploy(
   const packages = await packageSourceOf(loaded, ports, onEvent)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
   for (const text of loaded.secretWarnings) onEvent({ kind: 'warning', text })
-  return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
+  return withServers(loaded, input, { command: 'deploy', ports, onEvent }, async run => {
+    const { nodes, observed } = run
     throwAll(formerMemberErrors(cluster, nodes, input.forget))
     const findings = preflightFindings(cluster, nodes, { minded: 'locks' })
-    const tryWire = () => wirePreflight(cluster, nodes, connections.sessions, ports, DEPLOY_WIRE, findings)
+    const tryWire = () => wirePreflight(run, DEPLOY_WIRE, findings)
     // Whoever has to mend something wants to know of all of it; where nothing is wrong, packages are fetched meanwhile.
     const isFit = errorsOf(findings).length === 0
     assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)
@@ -53,19 +54,14 @@ export async function deploy(
     assertNothingForeign(result)
     await assertNoStrangers(loaded, input, observed, result.plan, ports, onEvent)
     tellPlan(result.plan, onEvent)
-    const report = await rollOut({
-      cluster,
+    const report = await rollOut(run, {
       plan: result.plan,
       command: 'deploy',
       source: loaded.source,
       packages,
       playbook,
-      connections,
-      observed,
-      ports,
-      onEvent,
       confirm: input.confirm,
-      ...(needsWire(nodes) ? { lastCheck: async () => assertNothingFailed(await tryWire(), () => {}) } : {}),
+      lastCheck: needsWire(nodes) ? async () => assertNothingFailed(await tryWire(), () => {}) : undefined,
     })
     return { ...report, durationMs: ports.clock.monotonic() - startedMs }
   })

@@ -21,8 +21,8 @@ export async function history(input: ConnectOptions & { readonly inventoryPath: 
     input,
     ports,
     session => listHistory(session, ports.signal),
-    async (connections, results) => {
-      throwAll(connections.failures)
+    async ({ failures }, results) => {
+      throwAll(failures)
       return { entries: mergeEntries(results) }
     },
   )

@@ -60,8 +60,8 @@ export async function importServers(input: ImportInput, ports: Ports, onEvent: (
     input.forks,
     ports,
     session => observeAndTell(session, REQUEST, ports.clock, onEvent, ports.signal),
-    async (connections, observed) => {
-      throwAll(connections.failures)
+    async ({ failures }, observed) => {
+      throwAll(failures)
       return buildImport(servers, ssh, observed, input.output)
     },
     server => onEvent({ kind: 'observe-started', server }),

@@ -7,7 +7,7 @@ import type { ConnectOptions } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { formerMemberProblems, strangers } from './members.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { assertNothingFailed, preflightFindings } from './preflight.ts'
+import { assertNothingFailed, preflightFindings } from '../engine/operations/preflight.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
 import { withServers } from './with-servers.ts'
 
@@ -29,7 +29,7 @@ export async function plan(
   assertPackagesAtHand(loaded)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
   for (const text of loaded.secretWarnings) onEvent({ kind: 'warning', text })
-  return withServers(loaded, input, ports, onEvent, async ({ observed, nodes }) => {
+  return withServers(loaded, input, { command: 'plan', ports, onEvent }, async ({ observed, nodes }) => {
     assertNothingFailed(preflightFindings(loaded.cluster, nodes, { minded: 'no-locks' }), onEvent)
     const result = planFor(loaded, playbook, observed, { adopt: input.adopt ?? false, reload: input.reload ?? false })
     assertNothingForeign(result)

@@ -4,15 +4,14 @@ import { type Member, memberLine } from '../domain/members.ts'
 import { TRACK_DIR } from '../domain/paths.ts'
 import { serviceTableFor } from '../domain/service-scripts.ts'
 import type { EngineEvent } from '../engine/events.ts'
-import { assertNotInterrupted } from '../engine/interrupt.ts'
+import { assertNotInterrupted, uninterrupted } from '../engine/interrupt.ts'
 import { type LockClaim, withLock } from '../engine/lock.ts'
 import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { type LoadedCluster, loadCluster } from './load.ts'
-import { lockClaim, runIdFor } from './lock-claim.ts'
 import { holdersOf } from '../engine/operations/look.ts'
-import { preflightErrors } from './preflight.ts'
+import { preflightErrors } from '../engine/operations/preflight.ts'
 import { withServers } from './with-servers.ts'
 
 // apt may wait for its lock.
@@ -42,12 +41,13 @@ export interface RemoveReport {
 export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: EngineEvent) => void): Promise<RemoveReport> {
   const loaded = await loadCluster(input.inventoryPath, ports)
   const { cluster } = loaded
-  return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
+  return withServers(loaded, input, { command: 'remove', ports, onEvent }, async run => {
+    const { links, nodes, observed } = run
     throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
     const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
     const staying = cluster.servers.filter(server => !observed.has(server.name))
     const left = cluster.servers.filter(server => observed.has(server.name))
-    const claim = lockClaim('remove', ports, runIdFor(ports))
+    const claim = run.claim()
     const servers = nodes.map(node => ({ name: node.server, files: node.ownedPaths ?? [] }))
     const report = { servers: servers.map(({ name, files }) => ({ name, removed: files })) }
     const touched = new Set(nodes.flatMap(node => (node.ownedPaths === undefined ? [] : [node.server])))
@@ -64,7 +64,8 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
       })
     }
     const holders = new Set(addresses.flatMap(address => holdersOf(nodes, address)))
-    const order = [...connections.sessions.values()]
+    const order = links.servers
+      .map(server => links.current(server))
       .filter(({ server }) => touched.has(server))
       .sort((a, b) => Number(holders.has(a.server)) - Number(holders.has(b.server)))
     await withLock(order, claim, ports.clock, async () => {
@@ -76,16 +77,11 @@ export async function remove(input: RemoveInput, ports: Ports, onEvent: (event: 
           why: progress,
           fix: 'run hactl remove again to continue',
         })
-        const work = runSteps(session, removeScript(claim.id, serviceTableFor(cluster, server), TRACK_DIR), {
+        // A removal that is cut off leaves a server with half of everything: an interrupt counts between two of them.
+        const work = runSteps(uninterrupted(run), server, removeScript(claim.id, serviceTableFor(cluster, server), TRACK_DIR), {
           effect: 'change',
           label: 'remove what hactl put there',
           deadlineMs: REMOVE_DEADLINE_MS,
-          tell: true,
-          failure: 'E_COMMAND_FAILED',
-          clock: ports.clock,
-          onEvent,
-          // A removal that is cut off leaves a server with half of everything: an interrupt counts between two of them.
-          signal: new AbortController().signal,
         })
         await work.catch((error: unknown) => {
           throw stoppedAt(server, progress, error)

@@ -8,13 +8,14 @@ import { parseSnapshot, type Snapshot, snapshotScript } from '../engine/history.
 import { asHactlError, HactlError, HactlErrors, throwAll } from '../errors.ts'
 import type { Ports, Session } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
-import { type ConnectOptions, readAll } from './connect.ts'
+import { readAll } from '../engine/fan-out.ts'
+import type { ConnectOptions } from './connect.ts'
 import { chooseEntry, listHistory, mergeEntries } from './history.ts'
 import { loadCluster } from './load.ts'
 import { assertNoStrangers } from './members.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { preflightErrors } from './preflight.ts'
+import { preflightErrors } from '../engine/operations/preflight.ts'
 import { assertNothingForeign, planTowards } from './prepare-plan.ts'
 import { type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
 import { withServers } from './with-servers.ts'
@@ -49,11 +50,12 @@ export async function rollback(
   const startedMs = ports.clock.monotonic()
   const loaded = await loadCluster(input.inventoryPath, ports)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
-  return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
-    const entries = await readAll(connections.sessions, input.forks, session => listHistory(session, ports.signal))
+  return withServers(loaded, input, { command: 'rollback', ports, onEvent }, async run => {
+    const { links, nodes, observed } = run
+    const entries = await readAll(links, input.forks, session => listHistory(session, ports.signal))
     throwAll(preflightErrors(loaded.cluster, nodes, { minded: 'locks' }))
     const id = chooseEntry(mergeEntries(entries), input.id)
-    const snapshots = await readAll(connections.sessions, input.forks, session => readSnapshot(session, id, ports.signal))
+    const snapshots = await readAll(links, input.forks, session => readSnapshot(session, id, ports.signal))
     throwAll([...snapshots].flatMap(([name, { lost }]) => (lost.length === 0 ? [] : [lostCopies(name, id, lost)])))
     for (const [name, snapshot] of snapshots) {
       if (snapshot.id === undefined)
@@ -82,18 +84,16 @@ export async function rollback(
     )
     await assertNoStrangers(loaded, input, observed, result.plan, ports, onEvent)
     tellPlan(result.plan, onEvent)
-    const report = await rollOut({
-      cluster,
-      plan: result.plan,
-      command: 'rollback',
-      source: `back to ${id}`,
-      playbook,
-      connections,
-      observed,
-      ports,
-      onEvent,
-      confirm: input.confirm,
-    }).catch((error: unknown) => {
+    const report = await rollOut(
+      { ...run, cluster },
+      {
+        plan: result.plan,
+        command: 'rollback',
+        source: `back to ${id}`,
+        playbook,
+        confirm: input.confirm,
+      },
+    ).catch((error: unknown) => {
       const leftOut = (server: string) => certificatesLeftOut(loaded.cluster, snapshots.get(server)?.files ?? [])
       throw withCertificatesNamed(asHactlError(error), leftOut)
     })

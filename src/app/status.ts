@@ -71,12 +71,10 @@ export async function status(
     input.forks,
     ports,
     session => observeAndTell(session, request, ports.clock, () => {}, ports.signal),
-    async (connections, observed) => {
+    async ({ failures }, observed) => {
       const nodes = [...observed.values()]
       const drift = driftOf(() => planFor(loaded, playbook, observed, { adopt: false, reload: false }))
-      const servers = [...targets.keys()].map(name =>
-        serverStatus(cluster, name, observed.get(name), connections.failures, drift.byServer.get(name)),
-      )
+      const servers = [...targets.keys()].map(name => serverStatus(cluster, name, observed.get(name), failures, drift.byServer.get(name)))
       const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
       const complete = nodes.length === cluster.servers.length
       // A server out of sight may be the holder.
@@ -86,7 +84,7 @@ export async function status(
         servers,
         unseen: cluster.servers.map(({ name }) => name).filter(name => !observed.has(name)),
         vips: addresses.map(address => ({ address, holders: holdersOf(nodes, address) })),
-        exit: exitOf(connections.failures, holder, servers, ports),
+        exit: exitOf(failures, holder, servers, ports),
         // What cannot be compared because a server is out of sight is no news.
         problems: [...holder, ...formerMemberProblems(cluster, nodes), ...(complete ? drift.problems : []), ...errors.map(issueLine)],
       }

@@ -2,7 +2,8 @@ import { observeNode } from '../engine/observe.ts'
 import { breakLock } from '../engine/lock.ts'
 import { asHactlError, HactlError, throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type ConnectOptions, forkMap, withReachable } from './connect.ts'
+import { forkMap } from '../engine/fan-out.ts'
+import { type ConnectOptions, withReachable } from './connect.ts'
 import { loadCluster } from './load.ts'
 import { probeRequestFor } from '../engine/operations/look.ts'
 
@@ -28,16 +29,15 @@ export async function unlock(input: UnlockInput, ports: Ports): Promise<UnlockRe
     input,
     ports,
     session => observeNode(session, probeRequestFor(loaded.cluster), ports.signal),
-    async ({ sessions, failures }, observed) => {
+    async ({ links, failures }, observed) => {
       // In the inventory's order, whoever answered first.
       const seen = loaded.cluster.servers.flatMap(({ name }) => {
         const node = observed.get(name)
         return node === undefined ? [] : [{ name, lock: node.lock }]
       })
       const broken = await forkMap(seen, input.forks, async ({ name, lock }) => {
-        const session = sessions.get(name)
-        if (lock === undefined || session === undefined) return { name, lock, released: false }
-        return breakLock(session, input.force).then(
+        if (lock === undefined) return { name, lock, released: false }
+        return breakLock(links.current(name), input.force).then(
           released => ({ name, lock, released }),
           (error: unknown) => asHactlError(error),
         )

@@ -7,22 +7,21 @@ import { outlookScript, parseOutlook, type UpgradeOutlook } from '../engine/appl
 import { clearDownloadsScript } from '../engine/apply/packages.ts'
 import { runSteps } from '../engine/apply/steps.ts'
 import type { EngineEvent } from '../engine/events.ts'
-import { createLinks } from '../engine/links.ts'
-import { withLock } from '../engine/lock.ts'
+import type { Looked } from '../engine/operations/look.ts'
+import { underLock } from '../engine/operations/run.ts'
+import { readAll } from '../engine/fan-out.ts'
 import { HactlError, throwAll } from '../errors.ts'
 import type { Ports, RunOptions, Session } from '../ports.ts'
 import type { ObservedNode, Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
-import { type Connections, type ConnectOptions, readAll } from './connect.ts'
+import type { ConnectOptions } from './connect.ts'
 import { loadCluster } from './load.ts'
-import { lockClaim, runIdFor } from './lock-claim.ts'
-import { holdersOf } from '../engine/operations/look.ts'
 import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
 import { packageSourceOf } from './package-source.ts'
-import { preflightErrors } from './preflight.ts'
+import { preflightErrors } from '../engine/operations/preflight.ts'
 import type { MovedAddress } from '../engine/operations/move.ts'
-import type { RollOutReport } from '../engine/operations/roll-out.ts'
+import { changesOf, holderOfEach, type RollOutReport } from '../engine/operations/roll-out.ts'
 import { planUpgrade } from './upgrade-plan.ts'
 import { runTurns } from '../engine/operations/turn.ts'
 import { withServers } from './with-servers.ts'
@@ -60,40 +59,29 @@ export async function upgrade(
   assertCanFailOver(cluster)
   const packages = await packageSourceOf(loaded, ports, onEvent)
   const playbook = await loadPlaybook('deploy', packageRoot, ports)
-  return withServers(loaded, input, ports, onEvent, async ({ connections, observed, nodes }) => {
+  return withServers(loaded, input, { command: 'upgrade', ports, onEvent }, async run => {
+    const { links, nodes } = run
     throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
     throwAll(nodes.flatMap(undeployed))
     const installedOn = new Set<string>()
     try {
-      return await upgradeAll(connections, observed, nodes, server => installedOn.add(server))
+      return await upgradeAll(run, server => installedOn.add(server))
     } finally {
-      await clearDownloads([...connections.sessions.values()].filter(({ server }) => !installedOn.has(server)))
+      await clearDownloads(links.servers.filter(server => !installedOn.has(server)).map(server => links.current(server)))
     }
   })
 
-  async function upgradeAll(
-    connections: Connections,
-    observed: ReadonlyMap<string, ObservedNode>,
-    nodes: readonly ObservedNode[],
-    onInstall: (server: string) => void,
-  ): Promise<UpgradeReport> {
+  async function upgradeAll(run: Looked, onInstall: (server: string) => void): Promise<UpgradeReport> {
+    const { nodes, observed } = run
     const words = PACKAGES.map(name => (cluster.packages.pins[name] === undefined ? name : `${name}=${cluster.packages.pins[name]}`))
-    const outlooks = await askApt(input, connections, words, packages, ports, onEvent)
+    const outlooks = await askApt(run, input.forks, words, packages)
     const { plan, trials } = planUpgrade(loaded, playbook, observed, outlooks)
     tellPlan(plan, onEvent)
     const turns = plan.waves.flat()
     const report = (last: readonly ObservedNode[], moves: UpgradeReport['moves']): UpgradeReport => ({
       plan,
-      servers: plan.servers.map(({ server, actions, unchanged }) => ({
-        name: server,
-        changed: actions.map(action => action.id),
-        unchanged: unchanged.length,
-      })),
-      holder: Object.fromEntries(
-        cluster.instances
-          .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
-          .map(address => [address, holdersOf(last, address)[0] ?? '']),
-      ),
+      servers: changesOf(plan),
+      holder: holderOfEach(cluster, last),
       moves,
       durationMs: ports.clock.monotonic() - startedMs,
     })
@@ -110,22 +98,10 @@ export async function upgrade(
         fix: 'add --yes to upgrade without a question',
       })
     }
-    const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
-    const runId = runIdFor(ports)
-    const claim = lockClaim('upgrade', ports, runId)
-    return withLock(
-      links.servers.map(server => links.current(server)),
-      claim,
-      ports.clock,
-      async () => {
-        onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
-        const history = { id: runId, owner: claim.owner, command: 'upgrade', source: loaded.source, cluster: cluster.name } as const
-        const run = { packages, cluster, plan, trials, outlooks, links, runId, lockId: claim.id, onInstall, history, ports, onEvent }
-        const { moves, nodes: last } = await runTurns({ ...run, playbook, connections, observed })
-        return report(last, moves)
-      },
-      session => links.current(session.server),
-    )
+    return underLock(run, async locked => {
+      const { moves, nodes: last } = await runTurns(locked, { plan, trials, outlooks, packages, onInstall, source: loaded.source })
+      return report(last, moves)
+    })
 
     /** What a turn would make worse: whoever has none must be well, and the addresses must stand still. */
     function upgradeProblems(seen: readonly ObservedNode[]): readonly string[] {
@@ -167,32 +143,27 @@ function notWell(why: readonly string[]): HactlError {
 }
 
 function askApt(
-  input: UpgradeInput,
-  connections: Connections,
+  run: Looked,
+  forks: number,
   words: readonly string[],
   packages: PackageSource | undefined,
-  ports: Ports,
-  onEvent: (event: EngineEvent) => void,
 ): Promise<ReadonlyMap<string, UpgradeOutlook>> {
+  const { links, onEvent } = run
   onEvent({
     kind: 'stage-started',
     stage: 'outlook',
     title: 'refresh the package lists and look for newer versions',
-    servers: [...connections.sessions.keys()],
+    servers: links.servers,
   })
-  return readAll(connections.sessions, input.forks, async session => {
+  return readAll(links, forks, async session => {
     const close = await packages?.open(session, undefined)
     try {
       const said: string[] = []
-      await runSteps(session, outlookScript(words, packages !== undefined), {
+      await runSteps(run, session.server, outlookScript(words, packages !== undefined), {
         effect: 'none',
         label: 'look for newer versions',
         deadlineMs: OUTLOOK_DEADLINE_MS,
-        tell: true,
         failure: 'E_PACKAGE_UNAVAILABLE',
-        clock: ports.clock,
-        onEvent,
-        signal: ports.signal,
         onDetail: line => said.push(line),
       })
       return parseOutlook(said, PACKAGES)

@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../domain/cluster-types.ts'
 import { expectationFor, expectationText } from '../domain/failover/drill.ts'
 import type { Verdict } from '../domain/failover/verdict.ts'
 import { worstCaseOutage } from '../domain/vrrp/outage.ts'
 import type { EngineEvent } from '../engine/events.ts'
-import { createLinks } from '../engine/links.ts'
+import type { Links } from '../engine/links.ts'
 import { withLock } from '../engine/lock.ts'
 import { sh } from '../shell/sh.ts'
 import { asHactlError, HactlError, throwAll } from '../errors.ts'
@@ -20,7 +19,7 @@ import { assertReportsWritable, beginRun, type ReportWish, type WrittenReport, w
 import { loadCluster } from './load.ts'
 import { lockClaim } from './lock-claim.ts'
 import { holdersOf } from '../engine/operations/look.ts'
-import { preflightErrors } from './preflight.ts'
+import { preflightErrors } from '../engine/operations/preflight.ts'
 import { probeOrigin, probeTargetFor } from '../engine/operations/probe-target.ts'
 import { withServers } from './with-servers.ts'
 
@@ -109,21 +108,20 @@ export async function verifyFailover(input: VerifyInput, ports: Ports, onEvent: 
     )
     return { ...report, reports: await writeReports(input.reports, runOf({ ...report, drills: accounts }), ports) }
   }
-  return withServers(loaded, input, ports, onEvent, async ({ connections, nodes: seen }) => {
-    const sessions = [...connections.sessions.values()]
+  return withServers(loaded, input, { command: 'verify-failover', ports, onEvent }, async ({ links, nodes: seen }) => {
+    const sessions = links.servers.map(server => links.current(server))
     throwAll(preflightErrors(cluster, seen, { minded: 'locks' }))
-    const links = createLinks(sessions, server => connections.reconnect(server))
     const rest = await settledCluster(seen, cluster, links, ports, onEvent)
     const { nodes } = rest
     if (rest.refusals.length > 0) return conclude(errands.map(errand => notBegun(errand, rest, onEvent)))
-    if (!(await input.confirm(await announcementOf(errands, connections.sessions, nodes, ports)))) {
+    if (!(await input.confirm(await announcementOf(errands, links, nodes, ports)))) {
       throw new HactlError({
         code: 'E_DECLINED',
         what: 'the run was not confirmed; nothing was disturbed',
         fix: 'add --yes to run the drills without a question',
       })
     }
-    const claim = lockClaim('verify-failover', ports, randomBytes(6).toString('hex'))
+    const claim = lockClaim('verify-failover', ports)
     return withLock(
       sessions,
       claim,
@@ -189,7 +187,7 @@ function reported({ findings, ...verdict }: Verdict): VerifyReport['drills'][num
 
 async function announcementOf(
   errands: readonly Errand[],
-  sessions: ReadonlyMap<string, Session>,
+  links: Links,
   nodes: readonly ObservedNode[],
   ports: Ports,
 ): Promise<DrillAnnouncement> {
@@ -206,8 +204,8 @@ async function announcementOf(
     vips: await Promise.all(
       addresses.map(async address => {
         const holder = holderOf(address)
-        const session = sessions.get(holder)
-        return { address, holder, connections: session === undefined ? undefined : await connectionsOn(session, address, ports.signal) }
+        const isKnown = links.servers.includes(holder)
+        return { address, holder, connections: isKnown ? await connectionsOn(links.current(holder), address, ports.signal) : undefined }
       }),
     ),
     worstMs: bounds.every(ms => ms !== undefined) ? Math.max(...bounds) : undefined,

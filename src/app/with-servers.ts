@@ -1,42 +1,35 @@
 /**
- * How every command that works on a cluster begins: get into all servers that --limit leaves, look at them, tell what was seen.
- * Not so what must also do its work where a server is dead or not yet known: status (an unreachable server is part of its answer), unlock
- * and history (they look at something else), import (it has no inventory yet). They go by withConnections.
+ * How every command that works on a cluster begins: it connects to all servers that --limit leaves, looks at them and reports what it saw.
+ * Some commands must also work where a server is dead or not yet known, and use withConnections instead. These are status (an unreachable
+ * server is part of its answer), unlock and history (they look at something else), and import (it has no inventory yet).
  */
-import type { EngineEvent } from '../engine/events.ts'
+import { type Looked, observeAndTell } from '../engine/operations/look.ts'
+import type { OnEvent } from '../engine/operations/run.ts'
 import { throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import type { ObservedNode } from '../state.ts'
-import { type ConnectOptions, type Connections, targetsOf, withConnections } from './connect.ts'
+import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import type { LoadedCluster } from './load.ts'
-import { observeAndTell } from '../engine/operations/look.ts'
-
-export interface LookedAt {
-  readonly connections: Connections
-  readonly observed: ReadonlyMap<string, ObservedNode>
-  /** The same in the inventory's order. */
-  readonly nodes: readonly ObservedNode[]
-}
+import { lockClaim } from './lock-claim.ts'
 
 /**
- * `work` begins once every server that --limit leaves was reached and looked at; the connections are closed on every way out.
- * Throws what connecting and looking throw, of all servers together.
+ * `work` starts when every server that --limit leaves was reached and looked at. The connections are closed on every way out. `command`
+ * stands in the lock, where `work` takes it. Throws what connecting and looking throw, of all servers together.
  */
 export async function withServers<T>(
-  loaded: LoadedCluster,
+  { cluster, ...loaded }: LoadedCluster,
   input: ConnectOptions,
-  ports: Ports,
-  onEvent: (event: EngineEvent) => void,
-  work: (servers: LookedAt) => Promise<T>,
+  { command, ports, onEvent }: { readonly command: string; readonly ports: Ports; readonly onEvent: OnEvent },
+  work: (run: Looked) => Promise<T>,
 ): Promise<T> {
   return withConnections(
     await targetsOf(loaded, input, ports, text => onEvent({ kind: 'warning', text })),
     input.forks,
     ports,
-    session => observeAndTell(session, loaded.cluster, ports.clock, onEvent, ports.signal),
-    async (connections, observed) => {
-      throwAll(connections.failures)
-      return work({ connections, observed, nodes: [...observed.values()] })
+    session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
+    async ({ links, failures }, observed) => {
+      throwAll(failures)
+      const claim = () => lockClaim(command, ports)
+      return work({ cluster, links, ports, onEvent, claim, observed, nodes: [...observed.values()] })
     },
     server => onEvent({ kind: 'observe-started', server }),
   )

@@ -1,52 +1,35 @@
 import { asHactlError, EXIT_OF, HactlError, HactlErrors, throwAll } from '../errors.ts'
-import type { Clock, CommandResult, Effect, Script, Session } from '../ports.ts'
 import type { ObservedNode } from '../state/observed.ts'
 import type { Action, Plan } from '../state/plan.ts'
 import type { ManagedService, ServiceTable } from '../state/services.ts'
 import type { Unit } from '../state/units.ts'
+import { actionsOf, type ChangeRun, fetchPackages, installsOf, prepareServer, SWITCH_DEADLINE_MS, switchServer } from './apply/change.ts'
 import type { PackageSource } from './apply/package-source.ts'
-import { fetchScript, type Install } from './apply/packages.ts'
-import { prepareEffect, prepareScript } from './apply/prepare.ts'
-import { finishDeadRunScript, finishScript, restoreScript, switchScript } from './apply/switch.ts'
-import { previousFolder } from './server-state/run-folder.ts'
-import { runSteps, type StepsOptions } from './apply/steps.ts'
-import type { EngineEvent } from './events.ts'
+import { runSteps } from './apply/steps.ts'
+import { finishDeadRunScript, finishScript, restoreScript } from './apply/switch.ts'
 import { announceScript, type HistoryEntry } from './history.ts'
-import { assertNotInterrupted, interruptedError } from './interrupt.ts'
+import { assertNotInterrupted, interruptedError, uninterrupted } from './interrupt.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
-import { joinScripts } from '../shell/sh.ts'
+import { previousFolder } from './server-state/run-folder.ts'
 
-// apt may wait ten minutes for a lock and then download over a slow line.
-const PREPARE_DEADLINE_MS = 1_200_000
-const SWITCH_DEADLINE_MS = 120_000
-
-export interface ApplyInput {
+export interface ApplyInput extends ChangeRun {
   readonly plan: Plan
   readonly playbook: Playbook
-  readonly sessions: ReadonlyMap<string, Session>
-  /** A fresh connection to a server whose old one was lost. */
-  readonly reconnect: (server: string) => Promise<Session>
   readonly observed: ReadonlyMap<string, ObservedNode>
-  /** Unique for this run; names its folder on the servers and its entry in their history. */
-  readonly runId: string
-  readonly history: Omit<HistoryEntry, 'id' | 'changed' | 'cluster'>
-  readonly lockId: string
+  readonly history: Pick<HistoryEntry, 'command' | 'source'>
   readonly services: (server: string) => ServiceTable
-  readonly clock: Clock
-  readonly onEvent: (event: EngineEvent) => void
   /** undefined: apt on the servers fetches packages by itself. */
-  readonly packages?: PackageSource
-  /** Waits until the gate holds for these servers, or throws E_GATE. */
+  readonly packages?: PackageSource | undefined
+  /** Waits until these servers pass the gate, or throws E_GATE. */
   readonly passGate: (gate: GateName, servers: readonly string[]) => Promise<void>
-  /** Asked while packages are fetched: nothing is changed where it throws. */
-  readonly lastCheck?: () => Promise<void>
-  readonly signal: AbortSignal
+  /** Runs while packages are fetched. Nothing is changed where it throws. */
+  readonly lastCheck?: (() => Promise<void>) | undefined
 }
 
 /**
- * Makes a plan real. Every server is prepared and checked before any live file changes; then the waves, a gate after each. The first
- * failure stops what comes after it, waits for what is in flight, and puts the failed wave's previous files back; a gate that does not
- * hold, those of all waves.
+ * Makes a plan real. Every server is prepared and checked before any live file changes. The waves follow, with a gate after each. The first
+ * failure stops what comes after it, waits for what is in flight, and restores the previous files of the failed wave. A failed gate
+ * restores those of all waves.
  * Throws HactlError(s): E_CONFIG_REFUSED (nothing live was changed), E_COMMAND_FAILED, E_GATE, E_CONNECTION_LOST ... (6), E_UNDO_FAILED (8).
  */
 export async function applyPlan(input: ApplyInput): Promise<void> {
@@ -56,36 +39,39 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
     else await prove(input, stage)
   }
   await onAll(changingServers(input), async server => {
-    await run(
-      uninterrupted(input),
-      server,
-      finishScript(historyEntry(input, server), input.lockId),
-      'change',
-      'write the history',
-      SWITCH_DEADLINE_MS,
-      false,
-    )
+    await runSteps(uninterrupted(input), server, finishScript(historyEntry(input, server), input.lock.id), {
+      effect: 'change',
+      label: 'write the history',
+      deadlineMs: SWITCH_DEADLINE_MS,
+      tell: false,
+    })
   })
-  await finishDeadRuns({ ...input, servers: input.plan.servers.filter(server => server.actions.length === 0).map(server => server.server) })
+  await finishDeadRuns(
+    input,
+    input.plan.servers.filter(server => server.actions.length === 0).map(server => server.server),
+  )
 }
 
 /** Records what runs that died had finished on these servers, and clears away what they left. */
-export async function finishDeadRuns(
-  input: Pick<ApplyInput, 'sessions' | 'observed' | 'clock' | 'onEvent' | 'lockId'> & { readonly servers: readonly string[] },
-): Promise<void> {
-  const left = input.servers.filter(server => (input.observed.get(server)?.leftRuns.length ?? 0) > 0)
+export async function finishDeadRuns(run: ChangeRun & Pick<ApplyInput, 'observed'>, servers: readonly string[]): Promise<void> {
+  const left = servers.filter(server => (run.observed.get(server)?.leftRuns.length ?? 0) > 0)
   await onAll(left, async server => {
-    const calm = { ...input, signal: new AbortController().signal }
-    await run(calm, server, finishDeadRunScript(input.lockId), 'change', 'remove what a dead run left', SWITCH_DEADLINE_MS, false)
+    await runSteps(uninterrupted(run), server, finishDeadRunScript(run.lock.id), {
+      effect: 'change',
+      label: 'remove what a dead run left',
+      deadlineMs: SWITCH_DEADLINE_MS,
+      tell: false,
+    })
   })
 }
 
 function historyEntry(input: ApplyInput, server: string): HistoryEntry {
-  const changed = actionsOf(input, server).map(action => action.id)
-  return { id: input.runId, cluster: input.plan.cluster, changed, ...input.history }
+  const changed = actionsOf(input.plan, server).map(action => action.id)
+  const { id, owner } = input.lock
+  return { id, cluster: input.plan.cluster, changed, owner, ...input.history }
 }
 
-/** The whole is judged at the end: where it does not hold, every server goes back to what it had, the last changed first. */
+/** The whole is judged at the end. Where a gate fails, every server goes back to what it had, the last changed first. */
 async function prove(input: ApplyInput, stage: Stage): Promise<void> {
   try {
     await passGates(
@@ -104,10 +90,6 @@ function changingServers(input: ApplyInput): string[] {
   return input.plan.servers.filter(server => server.actions.length > 0).map(server => server.server)
 }
 
-function actionsOf(input: ApplyInput, server: string): readonly Action[] {
-  return input.plan.servers.find(entry => entry.server === server)?.actions ?? []
-}
-
 async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
   const servers = changingServers(input)
   if (servers.length === 0) return
@@ -124,26 +106,18 @@ async function prepareAll(input: ApplyInput, stage: Stage): Promise<void> {
 
 async function prepareEach(input: ApplyInput, servers: readonly string[]): Promise<void> {
   await onAll(servers, async server => {
-    const script = joinScripts([
-      prepareScript(input.runId, input.lockId, actionsOf(input, server), input.observed.get(server)?.dpkgBroken ?? false),
-      announceScript(input.runId, historyEntry(input, server)),
-    ])
-    await run(
-      input,
-      server,
-      script,
-      prepareEffect(actionsOf(input, server)),
-      'prepare',
-      PREPARE_DEADLINE_MS,
-      true,
-      'E_CONFIG_REFUSED',
-    ).catch((error: unknown) => {
-      throw withVersionsKnown(error, actionsOf(input, server))
+    const actions = actionsOf(input.plan, server)
+    await prepareServer(input, server, actions, {
+      finishDpkg: input.observed.get(server)?.dpkgBroken ?? false,
+      andThen: announceScript(input.lock.id, historyEntry(input, server)),
+      failure: 'E_CONFIG_REFUSED',
+    }).catch((error: unknown) => {
+      throw withVersionsKnown(error, actions)
     })
   })
 }
 
-/** A file is made for the version that was to be expected: what was installed may be another, and the next run knows it. */
+/** A file is made for the version that was expected. What was installed may be another, and the next run knows it. */
 function withVersionsKnown(thrown: unknown, actions: readonly Action[]): unknown {
   const installed = actions.flatMap(action => (action.kind === 'install-package' ? [action.name] : []))
   if (!(thrown instanceof HactlError) || thrown.code !== 'E_CONFIG_REFUSED' || installed.length === 0) return thrown
@@ -159,34 +133,32 @@ function withVersionsKnown(thrown: unknown, actions: readonly Action[]): unknown
 }
 
 /**
- * Every server has its packages at hand before any is changed: a version that nobody serves stops the run here. Where no server has any of
- * them yet and its lists are new, the installation itself may find that out: one more apt-get would cost a tenth of a first deploy.
+ * Every server has its packages at hand before any is changed, so a version that nobody serves stops the run here. Where no server has any
+ * of them yet and its lists are new, the installation itself finds that out: one more apt-get would cost a tenth of a first deploy.
  */
 async function fetchAll(input: ApplyInput, servers: readonly string[], opened: (() => Promise<void>)[]): Promise<void> {
   const isInstalledAnywhere = [...input.observed.values()].some(node =>
     Object.values(node.packages).some(one => one.installed !== undefined),
   )
   await onAll(servers, async server => {
-    const installs = actionsOf(input, server).filter((action): action is Install => action.kind === 'install-package')
+    const installs = installsOf(actionsOf(input.plan, server))
     if (installs.length === 0) return
     const observed = input.observed.get(server)
-    const session = input.sessions.get(server)
     const { packages } = input
-    if (session !== undefined && packages !== undefined) opened.push(await packages.open(session, input.lockId))
+    if (packages !== undefined) opened.push(await packages.open(input.links.current(server), input.lock.id))
     const isBrought = packages !== undefined
     const refreshLists = packages?.kind === 'folder' || (observed?.aptListsStale ?? true)
     // apt refuses to plan on a half-finished installation: that is finished first, in the step that may change something.
     const mayDownload = !(observed?.dpkgBroken ?? false)
     const asksFirst = isInstalledAnywhere || isBrought || !refreshLists || installs.some(({ pin }) => pin !== undefined)
-    const script = fetchScript(input.runId, input.lockId, installs, { isBrought, refreshLists, download: mayDownload && asksFirst })
-    await run(input, server, script, 'none', 'fetch the packages', PREPARE_DEADLINE_MS, true, 'E_PACKAGE_UNAVAILABLE')
+    await fetchPackages(input, server, installs, { isBrought, refreshLists, download: mayDownload && asksFirst })
   })
 }
 
 async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
   const { waves, changeClass } = input.plan
   for (const [index, wave] of waves.entries()) {
-    assertNotInterrupted(input.signal, {
+    assertNotInterrupted(input.ports.signal, {
       what: `interrupted before ${wave.join(', ')}`,
       why: ['servers whose change had started were finished or restored; later servers were not changed'],
       fix: 'run hactl deploy again to finish',
@@ -194,17 +166,17 @@ async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
     input.onEvent({ kind: 'wave-started', stage: stage.stage, wave: index + 1, waves: waves.length, servers: wave })
     try {
       if (wave.length > 1 && (changeClass === 'together' || changeClass === 'outage')) await switchTogether(input, wave)
-      else await onAll(wave, server => switchServer(input, server, actionsOf(input, server)))
+      else await onAll(wave, server => switchOn(input, server, actionsOf(input.plan, server)))
       await passGates(input, stage, wave)
     } catch (error) {
-      // A gate that does not hold speaks against the change itself, not against one server: nobody keeps it.
+      // A failed gate speaks against the change itself, not against one server: no server keeps it.
       const isRefused = error instanceof HactlError && error.code === 'E_GATE'
-      await restoreWaves(input, isRefused ? waves.slice(0, index + 1) : [wave], interruptedWithin(input.signal, wave, error))
+      await restoreWaves(input, isRefused ? waves.slice(0, index + 1) : [wave], interruptedWithin(input.ports.signal, wave, error))
     }
   }
 }
 
-/** Whatever it was that an interrupt met, the operator needs to know what becomes of the wave. */
+/** Whatever an interrupt met, the operator needs to know what becomes of the wave. */
 function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown: unknown): unknown {
   const errors = thrown instanceof HactlErrors ? thrown.errors : [thrown]
   if (!signal.aborted || !errors.every(error => error instanceof HactlError && error.code === 'E_INTERRUPTED')) return thrown
@@ -217,8 +189,8 @@ function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown:
 }
 
 /**
- * Everything that peers do not see first, then the file that they compare, then the reload alone on all servers at once: peers refuse each
- * other's adverts in between, and a slow disk must not make that longer.
+ * Everything that peers do not see comes first, then the file that they compare, then the reload alone on all servers at once. Peers refuse
+ * each other's adverts in between, and a slow disk must not make that longer.
  */
 async function switchTogether(input: ApplyInput, wave: readonly string[]): Promise<void> {
   const part = (wanted: 'rest' | 'compared file' | 'reload') =>
@@ -228,34 +200,27 @@ async function switchTogether(input: ApplyInput, wave: readonly string[]): Promi
         if (compared.some(({ comparedId }) => comparedId === action.id)) return 'compared file'
         return action.kind === 'service' && compared.some(({ unit }) => unit === action.unit) ? 'reload' : 'rest'
       }
-      const all = actionsOf(input, server)
+      const all = actionsOf(input.plan, server)
       const actions = all.filter(action => partOf(action) === wanted)
       // What a later part loads is not loaded from the moment its file is there.
       const isLoadedLater = ({ unit }: ManagedService) => all.some(action => action.kind === 'service' && action.unit === unit)
       const forget = wanted === 'compared file' && actions.length > 0 ? compared.filter(isLoadedLater).map(({ unit }) => unit) : []
-      return switchServer(input, server, actions, forget)
+      return switchOn(input, server, actions, forget)
     })
   await part('rest')
   await part('compared file')
   await part('reload')
 }
 
-async function switchServer(input: ApplyInput, server: string, actions: readonly Action[], forget: readonly Unit[] = []): Promise<void> {
-  if (actions.length === 0) return
-  const script = switchScript(input.runId, input.lockId, actions, input.services(server), forget)
-  await run(uninterrupted(input), server, script, 'change', 'make the changes live', SWITCH_DEADLINE_MS, true, 'E_COMMAND_FAILED')
+async function switchOn(input: ApplyInput, server: string, actions: readonly Action[], forget: readonly Unit[] = []): Promise<void> {
+  if (actions.length > 0) await switchServer(input, server, actions, input.services(server), forget)
 }
 
 async function passGates(input: ApplyInput, stage: Stage, servers: readonly string[]): Promise<void> {
   for (const gate of stage.gates) await input.passGate(gate, servers)
 }
 
-/** A switch takes seconds: it is finished or put back, never left half way by Ctrl+C. */
-function uninterrupted(input: ApplyInput): ApplyInput {
-  return { ...input, signal: new AbortController().signal }
-}
-
-/** Puts these waves back, the last changed first, and throws what made it necessary. */
+/** Restores these waves, the last changed first, and throws what made it necessary. */
 async function restoreWaves(input: ApplyInput, waves: readonly (readonly string[])[], thrown: unknown): Promise<never> {
   if (waves.length > 1)
     input.onEvent({ kind: 'warning', text: 'a check failed: every changed server goes back to its previous configuration' })
@@ -283,20 +248,22 @@ function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): un
 }
 
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {
-  const calm = uninterrupted(input)
-  const script = restoreScript(input.runId, { id: input.lockId, owner: input.history.owner }, input.services(server))
-  const restore = (session: ApplyInput) => run(session, server, script, 'undo', 'restore the previous files', SWITCH_DEADLINE_MS, true)
+  const { links, lock } = input
+  const script = restoreScript(lock.id, lock, input.services(server))
+  const restore = () =>
+    runSteps(uninterrupted(input), server, script, { effect: 'undo', label: 'restore the previous files', deadlineMs: SWITCH_DEADLINE_MS })
+  const session = links.current(server)
   try {
-    await restore(calm)
+    await restore()
   } catch (error) {
     if (!(error instanceof HactlError) || error.code !== 'E_CONNECTION_LOST') throw error
-    const session = await input.reconnect(server)
-    await restore({ ...calm, sessions: new Map([[server, session]]) })
+    await links.renew(session)
+    await restore()
   }
   input.onEvent({ kind: 'restored', server, title: 'the previous configuration runs again' })
 }
 
-function notRestored({ runId, services }: ApplyInput, server: string, reason: unknown): HactlError {
+function notRestored({ lock, services }: ApplyInput, server: string, reason: unknown): HactlError {
   if (reason instanceof HactlError && reason.code === 'E_LOCKED') {
     return new HactlError({
       code: 'E_LOCKED',
@@ -308,7 +275,7 @@ function notRestored({ runId, services }: ApplyInput, server: string, reason: un
     })
   }
   const why = reason instanceof HactlError ? [reason.message, ...reason.why] : [String(reason)]
-  const previous = previousFolder(runId)
+  const previous = previousFolder(lock.id)
   if (reason instanceof HactlError && (reason.code === 'E_CONNECTION_LOST' || EXIT_OF[reason.code] === 4)) {
     return new HactlError({
       code: 'E_CONNECTION_LOST',
@@ -329,7 +296,7 @@ function notRestored({ runId, services }: ApplyInput, server: string, reason: un
   })
 }
 
-/** Waits for all servers, then reports every failure: nothing is left running behind an error. */
+/** Waits for all servers, then throws every failure: nothing is left running behind an error. */
 async function onAll(servers: readonly string[], work: (server: string) => Promise<void>): Promise<void> {
   const outcomes = await Promise.allSettled(servers.map(work))
   const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
@@ -337,28 +304,4 @@ async function onAll(servers: readonly string[], work: (server: string) => Promi
   const known = errors.filter((error): error is HactlError => error instanceof HactlError)
   if (known.length < errors.length) throw errors.find(error => !(error instanceof HactlError))
   throwAll(known)
-}
-
-async function run(
-  input: Pick<ApplyInput, 'sessions' | 'clock' | 'onEvent' | 'signal'>,
-  server: string,
-  script: Script,
-  effect: Effect,
-  label: string,
-  deadlineMs: number,
-  tell: boolean,
-  failure: StepsOptions['failure'] = 'E_COMMAND_FAILED',
-): Promise<CommandResult> {
-  const session = input.sessions.get(server)
-  if (session === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: 'a plan names a server without a connection' })
-  return runSteps(session, script, {
-    effect,
-    label,
-    deadlineMs,
-    tell,
-    failure,
-    clock: input.clock,
-    onEvent: input.onEvent,
-    signal: input.signal,
-  })
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { forkMap, limitedServers, targetsOf, withConnections } from '../../src/app/connect.ts'
+import { forkMap } from '../../src/engine/fan-out.ts'
+import { limitedServers, targetsOf, withConnections } from '../../src/app/connect.ts'
 import { type LoadedCluster, loadCluster } from '../../src/app/load.ts'
 import type { ConnectTarget, Ports } from '../../src/ports.ts'
 import { Secret } from '../../src/secret.ts'
@@ -107,8 +108,8 @@ describe('connections', () => {
       8,
       ports,
       async () => {},
-      async ({ reconnect }) => {
-        await reconnect('srv-2')
+      async ({ links }) => {
+        await links.renew(links.current('srv-2'))
         throw new Error('the work failed')
       },
     )
@@ -123,8 +124,8 @@ describe('connections', () => {
       8,
       ports,
       async () => {},
-      async ({ sessions, failures }) => {
-        expect([...sessions.keys()]).toEqual(['srv-1', 'srv-3'])
+      async ({ links, failures }) => {
+        expect(links.servers).toEqual(['srv-1', 'srv-3'])
         expect(failures).toMatchObject([{ code: 'E_SSH_UNREACHABLE', server: 'srv-2' }])
       },
     )

@@ -203,10 +203,10 @@ describe('in a real shell', unlessLacking(shellServerLacks()), () => {
       const server = bareServer(folder, 'srv-2', 2)
       for (const number of [0, 1, 2, 3, 5, 9, 10, 20, 24, 36, 39]) {
         const hostile = hostileInventory(number).hostile.replaceAll('\0', '')
-        const claim = lockClaim(`drain ${hostile}`, memoryPorts(new Map(), { env: { USER: hostile } }), `run-${number}`)
+        const claim = lockClaim(`drain ${hostile}`, memoryPorts(new Map(), { env: { USER: hostile } }))
         expect(claim.owner).toMatch(/^[A-Za-z0-9._-]{1,64}@[A-Za-z0-9._-]{1,64}$/)
         const info = await withLock([server.session], claim, manualClock(), async () => server.read('/var/lib/hactl/lock/info'))
-        expect(info).toBe(`id run-${number}\nowner ${claim.owner}\nreason drain ${hostile}\n`)
+        expect(info).toBe(`id ${claim.id}\nowner ${claim.owner}\nreason drain ${hostile}\n`)
         expect(server.read('/var/lib/hactl/lock/info')).toBeUndefined()
       }
       expect(existsSync(CANARY)).toBe(false)

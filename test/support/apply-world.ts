@@ -3,6 +3,7 @@ import { sh } from '../../src/shell/sh.ts'
 import { applyPlan } from '../../src/engine/apply.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import { createLedger, keepLedger } from '../../src/engine/ledger.ts'
+import { createLinks } from '../../src/engine/links.ts'
 import { parsePlaybook } from '../../src/engine/playbook.ts'
 import type { RunState } from '../../src/exit-status.ts'
 import type { CommandResult, RunOptions, Session } from '../../src/ports.ts'
@@ -104,7 +105,13 @@ export function applyWorld(): ApplyWorld {
     }
   }
   const ledger = createLedger()
-  const sessions = new Map(SERVERS.map(server => [server, keepLedger(sessionTo(server), ledger)]))
+  const links = createLinks(
+    SERVERS.map(server => keepLedger(sessionTo(server), ledger)),
+    async server => {
+      await reach('reconnect', server)
+      return keepLedger(sessionTo(server), ledger)
+    },
+  )
   const world: ApplyWorld = {
     clock,
     abort,
@@ -117,22 +124,16 @@ export function applyWorld(): ApplyWorld {
       applyPlan({
         plan: planOf(changeClass, first),
         playbook: PLAYBOOK,
-        sessions,
-        reconnect: async server => {
-          await reach('reconnect', server)
-          return keepLedger(sessionTo(server), ledger)
-        },
+        links,
         observed: new Map(),
-        runId: 'run1',
-        history: { owner: 'ops@laptop', command: 'deploy', source: 'inventory.yml' },
-        lockId: 'lock1',
+        lock: { id: 'run1', owner: 'ops@laptop', reason: 'deploy' },
+        history: { command: 'deploy', source: 'inventory.yml' },
         services: () => SERVICES,
-        clock,
+        ports: { clock, signal: abort.signal },
         onEvent: event => events.push(event),
         passGate: async (gate, servers) => {
           await reach('gate', `${gate} ${servers.join(',')}`)
         },
-        signal: abort.signal,
       }),
   }
   return world

@@ -1,5 +1,6 @@
 /** A Remote whose servers answer only what a test expects: an unexpected script fails, naming what was expected. */
 import { HactlError } from '../../src/errors.ts'
+import { createLinks, type Links } from '../../src/engine/links.ts'
 import type { CommandResult, ConnectTarget, Remote, RunOptions, Session } from '../../src/ports.ts'
 import { interrupted } from './clock.ts'
 
@@ -103,4 +104,9 @@ export function connectionLost(server: string): HactlError {
 
 export function unreachable(server: string): HactlError {
   return new HactlError({ code: 'E_SSH_UNREACHABLE', server, what: `${server} cannot be reached` })
+}
+
+/** Links of these sessions, of which none is made again. */
+export function fixedLinks(sessions: Iterable<Session>): Links {
+  return createLinks([...sessions], server => Promise.reject(new Error(`a new connection to ${server} is not expected in this test`)))
 }

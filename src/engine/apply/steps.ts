@@ -1,32 +1,38 @@
 import { HactlError } from '../../errors.ts'
-import type { Clock, CommandResult, Effect, Script, Session } from '../../ports.ts'
+import type { CommandResult, Effect, Ports, Script } from '../../ports.ts'
 import type { EngineEvent } from '../events.ts'
+import type { Links } from '../links.ts'
 import { lockLost } from '../lock.ts'
 import { parseStepLine, STOPPING_STATUS } from './report.ts'
 import { FILE_CHANGED_STATUS } from './switch.ts'
+
+/** What steps need of a run. */
+export interface StepsRun {
+  readonly links: Links
+  readonly ports: Pick<Ports, 'clock' | 'signal'>
+  readonly onEvent: (event: EngineEvent) => void
+}
 
 export interface StepsOptions {
   readonly effect: Effect
   readonly label: string
   readonly deadlineMs: number
-  /** Whether each step is told of; a failed one always is. */
-  readonly tell: boolean
-  /** What a failed step counts as. E_CONFIG_REFUSED: only a refused file does, before anything live was changed. */
-  readonly failure: 'E_CONFIG_REFUSED' | 'E_PACKAGE_UNAVAILABLE' | 'E_COMMAND_FAILED'
-  readonly clock: Clock
-  readonly onEvent: (event: EngineEvent) => void
-  readonly signal: AbortSignal
-  /** Every line that is no word about a step, as it comes. */
+  /** Each step becomes an event unless this is false. A failed step always does. */
+  readonly tell?: boolean
+  /** What a failed step counts as: E_COMMAND_FAILED by default. E_CONFIG_REFUSED: only a refused file does, before anything live was changed. */
+  readonly failure?: 'E_CONFIG_REFUSED' | 'E_PACKAGE_UNAVAILABLE' | 'E_COMMAND_FAILED'
+  /** Called for every line that reports no step, as it comes. */
   readonly onDetail?: (text: string) => void
 }
 
 /**
- * Runs a script that reports its steps (report.ts) and tells of them as they happen.
- * Throws E_COMMAND_FAILED or E_CONFIG_REFUSED with the failed step's own words, E_LOCKED, E_CHANGED_MEANWHILE, and what Session.run throws.
+ * Runs a script that reports its steps (report.ts) and sends an event for each as it happens. Throws E_COMMAND_FAILED, E_CONFIG_REFUSED or
+ * E_PACKAGE_UNAVAILABLE with the failed step's own words, E_LOCKED, E_CHANGED_MEANWHILE, and what Session.run throws.
  */
-export async function runSteps(session: Session, script: Script, options: StepsOptions): Promise<CommandResult> {
-  const { server } = session
-  const { effect, label, deadlineMs, tell, failure, clock, onEvent, signal } = options
+export async function runSteps(run: StepsRun, server: string, script: Script, options: StepsOptions): Promise<CommandResult> {
+  const { links, onEvent } = run
+  const { clock, signal } = run.ports
+  const { effect, label, deadlineMs, tell = true, failure = 'E_COMMAND_FAILED' } = options
   const open = new Map<string, { title: string; startedMs: number }>()
   let detail: string[] = []
   let failed: { id: string; reason: string; detail: readonly string[] } | undefined
@@ -76,7 +82,7 @@ export async function runSteps(session: Session, script: Script, options: StepsO
         if (text.trim() !== '') detail.push(text)
     }
   }
-  const result = await session.run(script, { effect, label, deadlineMs, signal, onLine })
+  const result = await links.current(server).run(script, { effect, label, deadlineMs, signal, onLine })
   if (result.code === 0) return result
   const lost = lockLost(result, server, label)
   if (lost !== undefined) throw lost

@@ -2,16 +2,15 @@ import type { Cluster } from '../../domain/cluster-types.ts'
 import { holderProblems, movingProblems, nodeProblems } from '../../domain/health.ts'
 import { SERVICE_JOURNAL } from '../../domain/journal.ts'
 import { masterDownMs, recoveryMs } from '../../domain/vrrp/timing.ts'
-import type { EngineEvent } from '../events.ts'
 import { lastWordsScript } from '../journal.ts'
-import { patienceOf } from '../links.ts'
 import { observeNode } from '../observe.ts'
 import type { GateName } from '../playbook.ts'
 import { HactlError } from '../../errors.ts'
-import type { Ports, ProbeTarget, Session } from '../../ports.ts'
+import type { ProbeTarget } from '../../ports.ts'
 import type { ObservedNode } from '../../state.ts'
 import { probeRequestFor } from './look.ts'
 import { probeFromServer } from '../probe-from-server.ts'
+import type { Run } from './run.ts'
 import { withoutPasswords } from './without-passwords.ts'
 
 const LOOK_EVERY_MS = 50
@@ -66,22 +65,20 @@ export function probeTargetsFor(cluster: Cluster): readonly ProbeTarget[] {
   )
 }
 
-/** What the gates of one run go by. */
+/** What the gates of one run go by, beside the run. */
 export interface GateInput {
-  readonly cluster: Cluster
-  readonly sessions: ReadonlyMap<string, Session>
   /** The first look at each server. */
   readonly observed: ReadonlyMap<string, ObservedNode>
-  readonly ports: Ports
-  readonly onEvent: (event: EngineEvent) => void
   /** False where an address had no holder when the run began (a new cluster): then "vip-answers" waits for the proof at the end. */
   readonly heldBefore: boolean
   /** False where --limit leaves servers out. */
   readonly complete: boolean
 }
 
+type GateRun = Pick<Run, 'cluster' | 'links' | 'ports' | 'onEvent'>
+
 /** What the gates of one run have seen so far. */
-interface Scene extends GateInput {
+interface Scene extends GateRun, GateInput {
   readonly seen: Map<string, ObservedNode>
   readonly seenAtMs: Map<string, number>
   readonly notes: Set<string>
@@ -90,8 +87,9 @@ interface Scene extends GateInput {
 }
 
 /** Gates over live servers. */
-export function gatesFor(input: GateInput): Gates {
-  const scene: Scene = { ...input, seen: new Map(input.observed), seenAtMs: new Map(), notes: new Set(), silentBefore: new Set() }
+export function gatesFor({ cluster, links, ports, onEvent }: GateRun, input: GateInput): Gates {
+  const seenSoFar = { seen: new Map(input.observed), seenAtMs: new Map(), notes: new Set<string>(), silentBefore: new Set<string>() }
+  const scene: Scene = { cluster, links, ports, onEvent, ...input, ...seenSoFar }
   return {
     lookFirst: () => lookFirst(scene),
     pass: (gate, servers) => pass(scene, gate, servers),
@@ -100,13 +98,12 @@ export function gatesFor(input: GateInput): Gates {
   }
 }
 
-async function look({ cluster, sessions, ports, seen, seenAtMs }: Scene, servers: readonly string[]): Promise<readonly ObservedNode[]> {
+async function look({ cluster, links, ports, seen, seenAtMs }: Scene, servers: readonly string[]): Promise<readonly ObservedNode[]> {
   const { clock, signal } = ports
   await Promise.all(
     servers.map(async server => {
-      const session = sessions.get(server)
-      if (session === undefined || clock.monotonic() - (seenAtMs.get(server) ?? Number.NEGATIVE_INFINITY) < FRESH_MS) return
-      seen.set(server, await observeNode(session, probeRequestFor(cluster), signal))
+      if (clock.monotonic() - (seenAtMs.get(server) ?? Number.NEGATIVE_INFINITY) < FRESH_MS) return
+      seen.set(server, await observeNode(links.current(server), probeRequestFor(cluster), signal))
       seenAtMs.set(server, clock.monotonic())
     }),
   )
@@ -114,19 +111,19 @@ async function look({ cluster, sessions, ports, seen, seenAtMs }: Scene, servers
 }
 
 async function problemsOf(scene: Scene, gate: GateName, servers: readonly string[]): Promise<readonly string[]> {
-  const { cluster, sessions } = scene
+  const { cluster, links } = scene
   switch (gate) {
     case 'services-healthy':
       return (await look(scene, servers)).flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
     case 'one-holder': {
       // A server that was left out may hold it: only a complete view can tell.
       if (!scene.complete) return []
-      const nodes = await look(scene, [...sessions.keys()])
+      const nodes = await look(scene, links.servers)
       // While a better server is about to take the address back, nothing is proven yet.
       return [...holderProblems(cluster, nodes), ...movingProblems(cluster, nodes)]
     }
     case 'vip-answers': {
-      const all = servers.length === sessions.size
+      const all = servers.length === links.servers.length
       if (!scene.heldBefore && !all) return []
       const targets = probeTargetsFor(cluster).filter(({ address }) => all || !scene.silentBefore.has(address))
       return (await Promise.all(targets.map(target => silence(scene, target)))).flat()
@@ -149,12 +146,10 @@ async function silence(scene: Scene, target: ProbeTarget): Promise<readonly stri
 }
 
 /** A server that gets an answer. The controller may not be on that network: the servers' word counts where its own way is closed. */
-async function answeredServer({ sessions, seen, ports }: Scene, target: ProbeTarget): Promise<string | undefined> {
-  const asked = [...sessions.values()].find(
-    session => !(seen.get(session.server)?.facts.addresses ?? []).some(own => own.address === target.address),
-  )
+async function answeredServer({ links, seen, ports }: Scene, target: ProbeTarget): Promise<string | undefined> {
+  const asked = links.servers.find(server => !(seen.get(server)?.facts.addresses ?? []).some(own => own.address === target.address))
   if (asked === undefined) return undefined
-  return (await probeFromServer(asked, target, ports.signal)).ok ? asked.server : undefined
+  return (await probeFromServer(links.current(asked), target, ports.signal)).ok ? asked : undefined
 }
 
 async function lookFirst(scene: Scene): Promise<void> {
@@ -181,12 +176,12 @@ async function steadySilence(scene: Scene, target: ProbeTarget): Promise<string 
 }
 
 /** The journal explains what a gate only sees. */
-async function journalOf({ cluster, sessions }: Scene, servers: readonly string[]): Promise<readonly string[]> {
+async function journalOf({ cluster, links }: Scene, servers: readonly string[]): Promise<readonly string[]> {
   const told = await Promise.all(
     servers.map(async server => {
-      const result = await sessions
-        .get(server)
-        ?.run(lastWordsScript(SERVICE_JOURNAL, JOURNAL.lines), {
+      const result = await links
+        .current(server)
+        .run(lastWordsScript(SERVICE_JOURNAL, JOURNAL.lines), {
           effect: 'none',
           label: 'read the journal',
           deadlineMs: JOURNAL.deadlineMs,
@@ -203,7 +198,7 @@ async function pass(scene: Scene, gate: GateName, servers: readonly string[]): P
   const { cluster, ports, onEvent } = scene
   const { clock } = ports
   const startedMs = clock.monotonic()
-  const limitMs = settleLimitMs(cluster, patienceOf(scene.sessions.values()))
+  const limitMs = settleLimitMs(cluster, scene.links.patience)
   const about = { gate, title: TITLES[gate], servers }
   for (;;) {
     const isLast = clock.monotonic() - startedMs > limitMs

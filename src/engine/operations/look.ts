@@ -2,12 +2,20 @@ import type { Cluster } from '../../domain/cluster-types.ts'
 import { CHECK_SCRIPT, DRAIN_TMPFILES_CONF } from '../../domain/paths.ts'
 import { kernelParameters, MANAGED_PATHS, TRACKER_FILES } from '../../domain/desired.ts'
 import { keepalivedLook } from '../../domain/keepalived/look.ts'
-import type { EngineEvent } from '../events.ts'
 import { observeNode } from '../observe.ts'
 import type { ProbeRequest } from '../observe/script.ts'
 import type { Clock, Session } from '../../ports.ts'
 import type { ObservedNode } from '../../state.ts'
 import { asHactlError } from '../../errors.ts'
+import type { OnEvent, Run } from './run.ts'
+
+/** A run that has looked at each of its servers. */
+export interface Looked extends Run {
+  /** What the first look saw, by server, in the inventory's order. */
+  readonly observed: ReadonlyMap<string, ObservedNode>
+  /** The same as a list. */
+  readonly nodes: readonly ObservedNode[]
+}
 
 /** What every look at a server of this cluster asks for. */
 export function probeRequestFor(cluster: Cluster): ProbeRequest {
@@ -22,12 +30,12 @@ export function probeRequestFor(cluster: Cluster): ProbeRequest {
   }
 }
 
-/** Looks at one server and tells of it; `what`: all that matters in a cluster, or exactly this. */
+/** Looks at one server and sends events about it. `what`: all that matters in a cluster, or exactly this. Throws what observeNode throws. */
 export async function observeAndTell(
   session: Session,
   what: Cluster | ProbeRequest,
   clock: Clock,
-  onEvent: (event: EngineEvent) => void,
+  onEvent: OnEvent,
   signal: AbortSignal,
 ): Promise<ObservedNode> {
   const startedMs = clock.monotonic()

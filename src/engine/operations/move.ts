@@ -1,5 +1,4 @@
 /** What drain and undrain share: look, lock, move addresses from server to server and measure what users notice. */
-import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { addressesOn, drainLimitMs } from '../../domain/drain.ts'
 import { answersSteadily, baselineProblems, isHeldSteadily } from '../../domain/failover/settled.ts'
@@ -8,7 +7,7 @@ import { keepAnsweringScript } from '../../domain/hand-over.ts'
 import { trackerProblems } from '../../domain/health.ts'
 import { type MeasuredAddress, type MoveOutcome, type MoveRun, runMove, type SamplesOf } from '../drain.ts'
 import type { EngineEvent } from '../events.ts'
-import { createLinks, type Links } from '../links.ts'
+import type { Links } from '../links.ts'
 import { withLock } from '../lock.ts'
 import { observeNode } from '../observe.ts'
 import { probeFromServer } from '../probe-from-server.ts'
@@ -22,7 +21,7 @@ import { probeTargetsFor } from './gates.ts'
 import { type LoadedCluster, loadCluster } from '../../app/load.ts'
 import { lockClaim } from '../../app/lock-claim.ts'
 import { probeRequestFor } from './look.ts'
-import { preflightErrors } from '../../app/preflight.ts'
+import { preflightErrors } from './preflight.ts'
 import { connectionsOn } from '../../app/verify-failover.ts'
 import { withServers } from '../../app/with-servers.ts'
 
@@ -75,9 +74,8 @@ export async function onServer<T>(input: MoveInput, ports: Ports, onEvent: OnEve
   const loaded = await loadCluster(input.inventoryPath, ports)
   assertKnown(loaded, input)
   const { cluster } = loaded
-  return withServers(loaded, input, ports, onEvent, async ({ connections, nodes }) => {
+  return withServers(loaded, input, { command: 'drain', ports, onEvent }, async ({ links, nodes }) => {
     throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
-    const links = createLinks([...connections.sessions.values()], server => connections.reconnect(server))
     return work({ cluster, links, nodes, node: nodeOf(nodes, input.server), ports, onEvent })
   })
 }
@@ -86,7 +84,7 @@ export async function onServer<T>(input: MoveInput, ports: Ports, onEvent: OnEve
 export async function locked<T>(reason: 'drain' | 'undrain', scene: Scene, work: (now: Scene, lockId: string) => Promise<T>): Promise<T> {
   const { cluster, links, ports } = scene
   const sessions = links.servers.map(server => links.current(server))
-  const claim = lockClaim(reason, ports, randomBytes(6).toString('hex'))
+  const claim = lockClaim(reason, ports)
   return withLock(
     sessions,
     claim,

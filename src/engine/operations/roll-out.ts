@@ -1,23 +1,19 @@
+/** What a deploy and a rollback share: a plan is confirmed, applied in safe order under the lock, and proven. */
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { holderProblems, nodeProblems } from '../../domain/health.ts'
 import { serviceTableFor } from '../../domain/service-scripts.ts'
 import { applyPlan, finishDeadRuns } from '../apply.ts'
 import type { PackageSource } from '../apply/package-source.ts'
-import type { EngineEvent } from '../events.ts'
 import type { HistoryEntry } from '../history.ts'
 import { mayBeDead, withLock } from '../lock.ts'
 import type { Playbook } from '../playbook.ts'
 import { HactlError } from '../../errors.ts'
-import type { Ports } from '../../ports.ts'
 import type { ObservedNode, Plan } from '../../state.ts'
-import type { Connections } from '../../app/connect.ts'
 import { type Gates, gatesFor } from './gates.ts'
-import { lockClaim, runIdFor } from '../../app/lock-claim.ts'
-import { holdersOf } from './look.ts'
+import { holdersOf, type Looked } from './look.ts'
+import { underLock } from './run.ts'
 
 export interface RollOut {
-  /** What the servers shall be when it is done: gates and proofs go by it. */
-  readonly cluster: Cluster
   readonly plan: Plan
   readonly command: HistoryEntry['command']
   /** Stands in the history beside the command: the inventory, or the entry that was gone back to. */
@@ -25,13 +21,9 @@ export interface RollOut {
   readonly playbook: Playbook
   /** For servers whose apt reaches no mirror; undefined: apt fetches by itself. */
   readonly packages?: PackageSource | undefined
-  readonly connections: Connections
-  readonly observed: ReadonlyMap<string, ObservedNode>
-  readonly ports: Ports
-  readonly onEvent: (event: EngineEvent) => void
   readonly confirm: (plan: Plan) => Promise<boolean>
-  /** What takes its time to find out: asked while packages are fetched. Nothing is changed where it throws. */
-  readonly lastCheck?: () => Promise<void>
+  /** A check that takes its time: it runs while packages are fetched. Nothing is changed where it throws. */
+  readonly lastCheck?: (() => Promise<void>) | undefined
 }
 
 export interface RollOutReport {
@@ -41,90 +33,96 @@ export interface RollOutReport {
   readonly holder: Readonly<Record<string, string>>
 }
 
-/** Confirm, lock, apply in safe order, prove. With nothing to do: no lock, no command beyond the look, and still the proof. */
-export async function rollOut(work: RollOut): Promise<RollOutReport> {
-  const { cluster, plan, connections, observed, ports, onEvent } = work
-  const nodes = [...observed.values()]
+/**
+ * Confirms, takes the lock, applies the plan in safe order and proves the result. Where there is nothing to do it takes no lock and sends no
+ * command beyond the look, but still proves that the cluster works. The gates go by `run.cluster`. Throws E_DECLINED, E_UNHEALTHY and what
+ * locking and applyPlan throw.
+ */
+export async function rollOut(run: Looked, what: RollOut): Promise<RollOutReport> {
+  const { cluster, nodes, observed, onEvent } = run
+  const { plan } = what
   const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
-  const gates = gatesFor({
-    cluster,
-    sessions: connections.sessions,
+  const gates = gatesFor(run, {
     observed,
-    ports,
-    onEvent,
     heldBefore: addresses.every(address => holdersOf(nodes, address).length > 0),
     complete: nodes.length === cluster.servers.length,
   })
   if (plan.waves.length === 0) {
     await proveUnchanged(cluster, nodes, gates)
-    await tidyUp(work, nodes)
+    await tidyUp(run)
   } else {
-    if (!(await work.confirm(plan))) {
+    if (!(await what.confirm(plan))) {
       throw new HactlError({
         code: 'E_DECLINED',
         what: 'the run was not confirmed; nothing was changed',
         fix: 'add --yes to apply without a question',
       })
     }
-    const runId = runIdFor(ports)
-    const claim = lockClaim(work.command, ports, runId)
-    await withLock(
-      [...connections.sessions.values()],
-      claim,
-      ports.clock,
-      async () => {
-        onEvent({ kind: 'lock-taken', id: claim.id, servers: [...connections.sessions.keys()] })
-        await gates.lookFirst()
-        await applyPlan({
-          plan,
-          playbook: work.playbook,
-          sessions: connections.sessions,
-          reconnect: connections.reconnect,
-          observed,
-          runId,
-          history: { owner: claim.owner, command: work.command, source: work.source },
-          lockId: claim.id,
-          ...(work.packages === undefined ? {} : { packages: work.packages }),
-          services: server => serviceTableFor(cluster, server),
-          clock: ports.clock,
-          onEvent,
-          passGate: gates.pass,
-          ...(work.lastCheck === undefined ? {} : { lastCheck: work.lastCheck }),
-          signal: ports.signal,
-        })
-      },
-      session => connections.sessions.get(session.server) ?? session,
-    )
+    await underLock(run, async locked => {
+      await gates.lookFirst()
+      await applyPlan({
+        ...locked,
+        plan,
+        playbook: what.playbook,
+        history: { command: what.command, source: what.source },
+        services: server => serviceTableFor(cluster, server),
+        packages: what.packages,
+        passGate: gates.pass,
+        lastCheck: what.lastCheck,
+      })
+    })
   }
   for (const text of gates.notes()) onEvent({ kind: 'note', text })
   return {
     plan,
-    servers: plan.servers.map(server => ({
-      name: server.server,
-      changed: server.actions.map(action => action.id),
-      unchanged: server.unchanged.length,
-    })),
-    holder: Object.fromEntries(addresses.map(address => [address, holdersOf(gates.seen().values(), address)[0] ?? ''])),
+    servers: changesOf(plan),
+    holder: holderOfEach(cluster, gates.seen().values()),
   }
 }
 
-/** A run that died may have left its lock, or died so late that nothing is missing but its entry in the history. */
-async function tidyUp({ command, connections, observed, ports, onEvent }: RollOut, nodes: readonly ObservedNode[]): Promise<void> {
+/** What a plan changes on each server, for a report. */
+export function changesOf(plan: Plan): RollOutReport['servers'] {
+  return plan.servers.map(({ server, actions, unchanged }) => ({
+    name: server,
+    changed: actions.map(action => action.id),
+    unchanged: unchanged.length,
+  }))
+}
+
+/** The server that holds each virtual address; empty text where no server does. */
+export function holderOfEach(cluster: Cluster, seen: Iterable<ObservedNode>): RollOutReport['holder'] {
+  const nodes = [...seen]
+  return Object.fromEntries(
+    cluster.instances
+      .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+      .map(address => [address, holdersOf(nodes, address)[0] ?? '']),
+  )
+}
+
+/** A run that died may have left its lock, or may have died so late that only its entry in the history is missing. */
+async function tidyUp(run: Looked): Promise<void> {
+  const { links, nodes, ports, onEvent } = run
   const left = nodes.filter(node => node.leftRuns.length > 0 || (node.lock !== undefined && mayBeDead(node.lock.ageSeconds)))
   if (left.length === 0) return
-  const { sessions } = connections
-  const claim = lockClaim(command, ports, runIdFor(ports))
+  const lock = run.claim()
   await withLock(
-    [...sessions.values()],
-    claim,
+    links.servers.map(server => links.current(server)),
+    lock,
     ports.clock,
-    () => finishDeadRuns({ sessions, observed, lockId: claim.id, clock: ports.clock, onEvent, servers: left.map(node => node.server) }),
-    session => sessions.get(session.server) ?? session,
+    () =>
+      finishDeadRuns(
+        { ...run, lock },
+        left.map(node => node.server),
+      ),
+    session => links.current(session.server),
   )
   onEvent({ kind: 'note', text: `${left.map(node => node.server).join(', ')}: hactl removed what a dead run had left` })
 }
 
-/** Nothing to do is not yet "it works": the cluster must be well, after a boot within the time that it may need, and the address must answer. */
+/**
+ * A plan with nothing to do does not prove that the cluster works. Its servers must be healthy, after a boot within the time that they may
+ * need, and the addresses must answer. Throws E_UNHEALTHY.
+ */
 async function proveUnchanged(cluster: Cluster, nodes: readonly ObservedNode[], gates: Gates): Promise<void> {
   const servers = nodes.map(node => node.server)
   const problems = [

@@ -1,7 +1,8 @@
-import type { Script, Session } from '../../ports.ts'
+import type { Script } from '../../ports.ts'
 import type { WireLink, WireReport } from '../../state/wire.ts'
 import { sourceText } from '../../shell/library.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
+import type { Links } from '../links.ts'
 
 /** How long servers listen: at least, so that a router that speaks once a second is heard, and at most, where a peer is silent. */
 export interface WireTimes {
@@ -68,23 +69,24 @@ export function mergeWire(
 
 /** Lets all servers speak to each other at the same time, once. Changes nothing on them. Throws what Session.run throws. */
 export async function observeWire(
-  sessions: ReadonlyMap<string, Session>,
+  links: Links,
   linksOf: (server: string) => readonly WireLink[],
   mark: string,
   times: WireTimes,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, readonly (WireReport | undefined)[]>> {
   const answers = await Promise.all(
-    [...sessions].map(async ([server, session]) => {
-      const links = linksOf(server)
-      if (links.length === 0) return [server, []] as const
-      const { stdout } = await session.run(wireScript(links, mark, { ...times, mostMs: times.mostMs * session.patience }), {
+    links.servers.map(async server => {
+      const wires = linksOf(server)
+      if (wires.length === 0) return [server, []] as const
+      const session = links.current(server)
+      const { stdout } = await session.run(wireScript(wires, mark, { ...times, mostMs: times.mostMs * session.patience }), {
         effect: 'none',
         label: 'try whether VRRP passes between the servers',
         deadlineMs: times.mostMs + GRACE_MS,
         signal,
       })
-      return [server, parseWire(stdout, links)] as const
+      return [server, parseWire(stdout, wires)] as const
     }),
   )
   return new Map(answers)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { LoadedCluster } from '../../../src/app/load.ts'
-import { preflightFindings, rowsOf } from '../../../src/app/preflight.ts'
+import { preflightFindings, rowsOf } from '../../../src/engine/operations/preflight.ts'
 import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
 import type { Finding } from '../../../src/domain/preflight/finding.ts'
 import { isAnyPeerSilent, wireFindings, wireLinksOf } from '../../../src/domain/preflight/wire.ts'

@@ -4,21 +4,29 @@ import { createLedger } from '../../../src/engine/ledger.ts'
 import { sh } from '../../../src/shell/sh.ts'
 import { manualClock } from '../../support/clock.ts'
 import { failureOf } from '../../support/failure.ts'
+import { fixedLinks } from '../../support/remote.ts'
 
 /** The result of a script that ended like this. */
 const ended = (stderr: string, stdout = '', code = 1) =>
   failureOf({ ledger: createLedger(), signal: new AbortController().signal }, ({ signal }) =>
     runSteps(
       {
-        server: 'srv-1',
-        peer: 'srv-1.example.com:22',
-        patience: 1,
-        run: async (_script, { onLine }) => {
-          for (const line of stdout.split('\n')) onLine?.(line)
-          return { code, stdout, stderr, durationMs: 1 }
-        },
-        close: async () => {},
+        links: fixedLinks([
+          {
+            server: 'srv-1',
+            peer: 'srv-1.example.com:22',
+            patience: 1,
+            run: async (_script, { onLine }) => {
+              for (const line of stdout.split('\n')) onLine?.(line)
+              return { code, stdout, stderr, durationMs: 1 }
+            },
+            close: async () => {},
+          },
+        ]),
+        ports: { clock: manualClock(), signal },
+        onEvent: () => {},
       },
+      'srv-1',
       sh`:`,
       {
         effect: 'none',
@@ -26,9 +34,6 @@ const ended = (stderr: string, stdout = '', code = 1) =>
         deadlineMs: 1000,
         tell: false,
         failure: 'E_COMMAND_FAILED',
-        clock: manualClock(),
-        onEvent: () => {},
-        signal,
       },
     ),
   )

@@ -8,6 +8,7 @@ import { runSteps, type StepsOptions } from '../../../src/engine/apply/steps.ts'
 import { markScript, outlookScript, parseOutlook, unmarkScript } from '../../../src/engine/apply/upgrade.ts'
 import type { EngineEvent } from '../../../src/engine/events.ts'
 import type { Script } from '../../../src/ports.ts'
+import { fixedLinks } from '../../support/remote.ts'
 import { manualClock } from '../../support/clock.ts'
 import { unlessLacking } from '../../support/lacking.ts'
 import { bareServer, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
@@ -59,16 +60,13 @@ describe('the scripts', unlessLacking(shellServerLacks()), () => {
 
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
+  const ports = () => ({ clock: manualClock(), signal: new AbortController().signal })
   const run = (script: Script, failure: StepsOptions['failure'] = 'E_PACKAGE_UNAVAILABLE') =>
-    runSteps(server.session, script, {
+    runSteps({ links: fixedLinks([server.session]), ports: ports(), onEvent: event => events.push(event) }, 'srv-1', script, {
       effect: 'none',
       label: 'look for newer versions',
       deadlineMs: 10_000,
-      tell: true,
       failure,
-      clock: manualClock(),
-      onEvent: event => events.push(event),
-      signal: new AbortController().signal,
       onDetail: line => said.push(line),
     })
   const asked = () => server.read('/world/apt-asked.log') ?? ''

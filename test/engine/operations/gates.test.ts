@@ -8,7 +8,7 @@ import type { ProbeAnswer } from '../../../src/ports.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 import { Secret } from '../../../src/secret.ts'
 import { INVENTORY_PATH, memoryPorts } from '../../support/memory-ports.ts'
-import { type FakeSession, fakeSession } from '../../support/remote.ts'
+import { type FakeSession, fakeSession, fixedLinks } from '../../support/remote.ts'
 
 const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../../fixtures/probes/${name}.txt`), 'utf8')
 const HOLDER = answer('fast-holder')
@@ -91,7 +91,8 @@ function world(): World {
       const ports = memoryPorts(new Map(), { clock, probe, signal: abort.signal })
       const authentication = { type: 'PASS', pass: new Secret('hunter22') } as const
       const cluster = { ...loaded.cluster, instances: loaded.cluster.instances.map(instance => ({ ...instance, authentication })) }
-      return gatesFor({ cluster, sessions, observed: new Map(), ports, onEvent: event => events.push(event), ...options })
+      const links = fixedLinks(sessions.values())
+      return gatesFor({ cluster, links, ports, onEvent: event => events.push(event) }, { observed: new Map(), ...options })
     },
   }
   return self

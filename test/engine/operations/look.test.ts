@@ -5,7 +5,7 @@ import { PROBE_REQUEST } from '../../support/probe-request.ts'
 import { manualClock } from '../../support/clock.ts'
 import { fakeSession } from '../../support/remote.ts'
 
-const HOLDER = readFileSync(new URL('../../fixtures/probes/fast-holder.txt', import.meta.url), 'utf8')
+const HOLDER = readFileSync(new URL('../../../fixtures/probes/fast-holder.txt', import.meta.url), 'utf8')
 
 /** How far the server's clock is from ours, where it answers like this. */
 async function clockAheadOf(said: string): Promise<{ readonly isCompared: boolean; readonly aheadMs: number | undefined }> {

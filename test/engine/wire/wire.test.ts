@@ -4,6 +4,7 @@ import { sourceText } from '../../../src/shell/library.ts'
 import { mergeWire, observeWire, parseWire, wireScript } from '../../../src/engine/wire/wire.ts'
 import type { Session } from '../../../src/ports.ts'
 import type { WireLink } from '../../../src/state/wire.ts'
+import { fixedLinks } from '../../support/remote.ts'
 
 const LINK: WireLink = { interface: 'eth0', address: '192.0.2.12', multicast: false, peers: ['192.0.2.11', '192.0.2.13'], mayRefuse: true }
 const OTHER: WireLink = { ...LINK, interface: 'eth1', address: '198.51.100.12', peers: ['198.51.100.11'] }
@@ -70,8 +71,8 @@ test('servers without a network to try are not asked', async () => {
     },
     close: async () => {},
   })
-  const sessions = new Map(['srv-1', 'srv-2'].map(name => [name, session(name)] as const))
-  const seen = await observeWire(sessions, name => (name === 'srv-1' ? [LINK] : []), 'mark', TIMES, new AbortController().signal)
+  const links = fixedLinks(['srv-1', 'srv-2'].map(session))
+  const seen = await observeWire(links, name => (name === 'srv-1' ? [LINK] : []), 'mark', TIMES, new AbortController().signal)
   expect(asked).toEqual(['srv-1'])
   expect(seen.get('srv-2')).toEqual([])
   expect(seen.get('srv-1')).toHaveLength(1)
@@ -90,6 +91,6 @@ test('a server that is slow, or far away, is listened to for as many times longe
     close: async () => {},
   }
   const times = { leastMs: 2000, mostMs: 4000 }
-  await observeWire(new Map([['srv-1', session]]), () => [LINK], 'mark', times, new AbortController().signal)
+  await observeWire(fixedLinks([session]), () => [LINK], 'mark', times, new AbortController().signal)
   expect(scripts).toEqual([wireScript([LINK], 'mark', { leastMs: 2000, mostMs: 12_000 }).raw])
 })

@@ -1,10 +1,10 @@
-import { EXIT_OF, throwAll } from '../../src/errors.ts'
+import { EXIT_OF, throwAll } from '../../../src/errors.ts'
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { LoadedCluster } from '../../src/app/load.ts'
-import { preflightErrors } from '../../src/app/preflight.ts'
-import type { Facts, ObservedNode } from '../../src/state.ts'
-import { clusterFor, NAMES } from '../support/model-cluster.ts'
-import { modelServer, observeModel } from '../support/model-server.ts'
+import type { LoadedCluster } from '../../../src/app/load.ts'
+import { preflightErrors } from '../../../src/engine/operations/preflight.ts'
+import type { Facts, ObservedNode } from '../../../src/state.ts'
+import { clusterFor, NAMES } from '../../support/model-cluster.ts'
+import { modelServer, observeModel } from '../../support/model-server.ts'
 
 let loaded: LoadedCluster
 beforeAll(async () => {

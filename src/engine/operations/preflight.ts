@@ -1,32 +1,31 @@
-import type { Cluster } from '../domain/cluster-types.ts'
-import { nodeFactsFor } from '../domain/node-facts.ts'
-import { CHECKS, failed, type Finding, passed, unknown } from '../domain/preflight/finding.ts'
-import { firewallFinding, WILL_BE_OPENED } from '../domain/preflight/firewall.ts'
-import { checkScriptFinding, machineFinding, machineFindings, systemFindings } from '../domain/preflight/machine.ts'
-import { addressFindings, interfaceFindings, portFindings } from '../domain/preflight/network.ts'
-import { type Explained, type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../domain/preflight/wire.ts'
-import type { EngineEvent } from '../engine/events.ts'
-import { LOCK_EXPIRES_SECONDS } from '../engine/limits.ts'
-import { mayBeDead } from '../engine/lock.ts'
-import { mergeWire, observeWire, type WireTimes } from '../engine/wire/wire.ts'
-import { HactlError, PreflightErrors, type PreflightRow } from '../errors.ts'
-import type { Ports, Session } from '../ports.ts'
-import type { ObservedNode } from '../state.ts'
-import { runIdFor } from './lock-claim.ts'
+import type { Cluster } from '../../domain/cluster-types.ts'
+import { nodeFactsFor } from '../../domain/node-facts.ts'
+import { CHECKS, failed, type Finding, passed, unknown } from '../../domain/preflight/finding.ts'
+import { firewallFinding, WILL_BE_OPENED } from '../../domain/preflight/firewall.ts'
+import { checkScriptFinding, machineFinding, machineFindings, systemFindings } from '../../domain/preflight/machine.ts'
+import { addressFindings, interfaceFindings, portFindings } from '../../domain/preflight/network.ts'
+import { type Explained, type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../../domain/preflight/wire.ts'
+import { LOCK_EXPIRES_SECONDS } from '../limits.ts'
+import { mayBeDead } from '../lock.ts'
+import { mergeWire, observeWire, type WireTimes } from '../wire/wire.ts'
+import { HactlError, PreflightErrors, type PreflightRow } from '../../errors.ts'
+import type { ObservedNode } from '../../state.ts'
+import type { Looked } from './look.ts'
+import type { OnEvent } from './run.ts'
 
 export interface PreflightOptions {
   /** Whether a lock that another run holds is a reason to stop. */
   readonly minded: 'locks' | 'no-locks'
 }
 
-/** A router that speaks once a second is heard; a deploy fetches packages meanwhile. */
+/** Long enough for a router that speaks once a second. A deploy fetches packages meanwhile. */
 export const DEPLOY_WIRE: WireTimes = { leastMs: 2_000, mostMs: 4_000 }
-/** Where nothing else is waited for: most routers speak every second, few less often than every three. */
+/** For a run that waits for nothing else. Most routers speak every second, few less often than every three. */
 export const CHECK_WIRE: WireTimes = { leastMs: 4_000, mostMs: 5_000 }
-/** A server that was busy with something else may have missed the others' time. */
+/** A server that was busy with something else may have missed the time in which the others spoke. */
 const SECOND_TRY: WireTimes = { leastMs: 1_000, mostMs: 6_000 }
 
-/** Why these servers cannot be worked on at all, all reasons of all servers together; nothing was changed yet. */
+/** Why no command can work on these servers, all reasons of all servers together. */
 export function preflightErrors(cluster: Cluster, nodes: readonly ObservedNode[], options: PreflightOptions): readonly HactlError[] {
   const findings = [
     ...nodes.flatMap(systemFindings).filter(one => one.check !== 'root'),
@@ -60,20 +59,16 @@ export function preflightFindings(cluster: Cluster, nodes: readonly ObservedNode
   return findings.filter(one => !isUnfit(one.server) || ['root', 'system', 'systemd'].includes(one.check))
 }
 
-/** A keepalived that does not run yet will begin to speak: whether it is heard, and by whom, is found out before. */
+/** Whether a keepalived does not run yet. It will speak, and hactl finds out before who will hear it. */
 export function needsWire(nodes: readonly ObservedNode[]): boolean {
   return nodes.some(node => node.services.keepalived.active !== 'active')
 }
 
-/** Adds what shows when the servers speak to each other and listen for others. Changes nothing. Throws what Session.run throws. */
-export async function wirePreflight(
-  cluster: Cluster,
-  nodes: readonly ObservedNode[],
-  sessions: ReadonlyMap<string, Session>,
-  ports: Ports,
-  times: WireTimes,
-  before: readonly Finding[],
-): Promise<readonly Finding[]> {
+/**
+ * Adds to `before` what shows when the servers speak to each other and listen for others. Changes nothing. Throws what Session.run throws.
+ */
+export async function wirePreflight(run: Looked, times: WireTimes, before: readonly Finding[]): Promise<readonly Finding[]> {
+  const { cluster, nodes, links, ports } = run
   const facts = knownFacts(cluster, nodes)
   const asked = nodes.map(node => node.server)
   const linksOf = (server: string) => nodes.filter(node => node.server === server).flatMap(node => wireLinksOf(cluster, node, facts, asked))
@@ -84,15 +79,17 @@ export async function wirePreflight(
       return found.endsWith(WILL_BE_OPENED) ? [[server, 'opened']] : []
     }),
   )
-  const first = await observeWire(sessions, linksOf, runIdFor(ports), times, ports.signal)
+  // The mark in the packets is a name that no other run has.
+  const observe = (forMs: WireTimes) => observeWire(links, linksOf, run.claim().id, forMs, ports.signal)
+  const first = await observe(times)
   if (!isAnyPeerSilent(first, explained)) return [...before, ...wireFindings(cluster, nodes, facts, first, explained)]
-  const second = await observeWire(sessions, linksOf, runIdFor(ports), SECOND_TRY, ports.signal)
+  const second = await observe(SECOND_TRY)
   const both = new Map([...first].map(([server, reports]) => [server, mergeWire(reports, second.get(server) ?? [])] as const))
   return [...before, ...wireFindings(cluster, nodes, facts, both, explained)]
 }
 
-/** Throws everything that failed, with the whole table, and tells of what is only doubtful. */
-export function assertNothingFailed(findings: readonly Finding[], onEvent: (event: EngineEvent) => void): void {
+/** Throws PreflightErrors, with everything that failed and the whole table. What is only doubtful becomes a warning. */
+export function assertNothingFailed(findings: readonly Finding[], onEvent: OnEvent): void {
   const errors = errorsOf(findings)
   if (errors.length > 0)
     throw new PreflightErrors(
@@ -117,7 +114,7 @@ export function errorsOf(findings: readonly Finding[]): readonly HactlError[] {
   return findings.flatMap(one => one.error ?? [])
 }
 
-/** Nothing where an interface is missing: who shall speak with whom is then not known. */
+/** Empty where an interface is missing: then nobody knows who shall speak with whom. */
 function knownFacts(cluster: Cluster, nodes: readonly ObservedNode[]): Facts {
   try {
     return nodeFactsFor(cluster, Object.fromEntries(nodes.map(node => [node.server, node])))

@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { lookAt, settledCluster } from '../../src/app/cluster-at-rest.ts'
-import { loadCluster } from '../../src/app/load.ts'
-import { createLinks } from '../../src/engine/links.ts'
-import { manualClock } from '../support/clock.ts'
-import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
-import { fakeSession } from '../support/remote.ts'
+import { lookAt, settledCluster } from '../../../src/engine/operations/at-rest.ts'
+import { loadCluster } from '../../../src/app/load.ts'
+import { createLinks } from '../../../src/engine/links.ts'
+import { manualClock } from '../../support/clock.ts'
+import { INVENTORY_PATH, memoryPorts } from '../../support/memory-ports.ts'
+import { fakeSession } from '../../support/remote.ts'
 
-const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../fixtures/probes/${name}.txt`), 'utf8')
+const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../../fixtures/probes/${name}.txt`), 'utf8')
 const BACKUP = answer('fast-backup')
 /** haproxy does not answer its check there. */
 const HUNG = BACKUP.replace('@@begin check\n0\n', '@@begin check\n1\n')
