@@ -1,17 +1,17 @@
-import type { EngineEvent } from '../engine/events.ts'
+import { assertForgettable, formerMemberErrors } from '../domain/members.ts'
+import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from '../engine/operations/preflight.ts'
+import { assertNothingForeign, planFor, tellPlan } from '../engine/operations/prepare-plan.ts'
+import { type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
+import type { OnEvent } from '../engine/operations/run.ts'
 import { throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { Plan } from '../state.ts'
 import { assertCanFailOver } from './assert-can-fail-over.ts'
 import type { ConnectOptions } from './connect.ts'
+import { assertNobodyLeftBehind } from './left-out.ts'
 import { loadCluster } from './load.ts'
-import { assertForgettable, assertNoStrangers, formerMemberErrors } from './members.ts'
 import { packageSourceOf } from './package-source.ts'
-import { tellPlan } from './plan.ts'
 import { loadPlaybook } from './playbooks.ts'
-import { assertNothingForeign, planFor } from './prepare-plan.ts'
-import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from '../engine/operations/preflight.ts'
-import { type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
 import { withServers } from './with-servers.ts'
 
 export interface DeployInput extends ConnectOptions {
@@ -27,16 +27,11 @@ export interface DeployReport extends RollOutReport {
   readonly durationMs: number
 }
 
-/** Plan, confirm, lock, apply in safe order, prove. */
-export async function deploy(
-  input: DeployInput,
-  ports: Ports,
-  onEvent: (event: EngineEvent) => void,
-  packageRoot: string,
-): Promise<DeployReport> {
+/** Makes the servers what the inventory says: plans, asks, takes the lock, applies in safe order, proves. */
+export async function deploy(input: DeployInput, ports: Ports, onEvent: OnEvent, packageRoot: string): Promise<DeployReport> {
   const startedMs = ports.clock.monotonic()
   const loaded = await loadCluster(input.inventoryPath, ports)
-  const { cluster } = loaded
+  const { cluster, source } = loaded
   assertCanFailOver(cluster)
   assertForgettable(cluster, input.forget)
   const packages = await packageSourceOf(loaded, ports, onEvent)
@@ -47,22 +42,16 @@ export async function deploy(
     throwAll(formerMemberErrors(cluster, nodes, input.forget))
     const findings = preflightFindings(cluster, nodes, { minded: 'locks' })
     const tryWire = () => wirePreflight(run, DEPLOY_WIRE, findings)
-    // Whoever has to mend something wants to know of all of it; where nothing is wrong, packages are fetched meanwhile.
+    // An operator who has to fix something wants to see all of it. Where nothing is wrong, packages are fetched meanwhile.
     const isFit = errorsOf(findings).length === 0
     assertNothingFailed(isFit || !needsWire(nodes) ? findings : await tryWire(), onEvent)
-    const result = planFor(loaded, playbook, observed, { adopt: input.adopt, reload: input.reload })
+    const result = planFor(cluster, playbook, observed, { adopt: input.adopt, reload: input.reload })
     assertNothingForeign(result)
-    await assertNoStrangers(loaded, input, observed, result.plan, ports, onEvent)
+    await assertNobodyLeftBehind(loaded, input, run, result.plan)
     tellPlan(result.plan, onEvent)
-    const report = await rollOut(run, {
-      plan: result.plan,
-      command: 'deploy',
-      source: loaded.source,
-      packages,
-      playbook,
-      confirm: input.confirm,
-      lastCheck: needsWire(nodes) ? async () => assertNothingFailed(await tryWire(), () => {}) : undefined,
-    })
+    const lastCheck = needsWire(nodes) ? async () => assertNothingFailed(await tryWire(), () => {}) : undefined
+    const { confirm } = input
+    const report = await rollOut(run, { plan: result.plan, command: 'deploy', source, playbook, packages, confirm, lastCheck })
     return { ...report, durationMs: ports.clock.monotonic() - startedMs }
   })
 }

@@ -2,17 +2,16 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { packageFolderIssues } from '../domain/packages.ts'
-import { type CarriedPackage, carryPackages } from '../engine/apply/carry.ts'
+import type { CarriedPackage } from '../engine/apply/carry.ts'
 import type { PackageSource } from '../engine/apply/package-source.ts'
-import { servePackages } from '../engine/apply/serve-packages.ts'
-import type { EngineEvent } from '../engine/events.ts'
+import { carriedSource, fetchedSource } from '../engine/operations/package-sources.ts'
+import type { OnEvent } from '../engine/operations/run.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import { readInput, whyUnread } from './input-file.ts'
 import { invalidInventory, type LoadedCluster } from './load.ts'
-import { openPackageMirror } from './package-mirror.ts'
 
-/** Together they travel in one run to every server: what is larger is no pair of packages with what they need. */
+/** They travel together in one run to every server. A larger folder holds more than a pair of packages with what they need. */
 const LIMIT_BYTES = 200 * 1024 * 1024
 
 /** Throws E_INVENTORY_INVALID (3) where the folder is not there, or its names show that a deploy could not install from it. */
@@ -25,33 +24,12 @@ export function assertPackagesAtHand({ cluster, path }: Pick<LoadedCluster, 'clu
 export async function packageSourceOf(
   loaded: Pick<LoadedCluster, 'cluster' | 'path'>,
   ports: Ports,
-  onEvent: (event: EngineEvent) => void,
+  onEvent: OnEvent,
 ): Promise<PackageSource | undefined> {
   const { fetched } = loaded.cluster.packages
-  if (fetched !== undefined) {
-    const fetch = openPackageMirror(fetched.mirrors, ports.download, ports.signal)
-    const open: PackageSource['open'] = async (session, lockId) => {
-      const close = await servePackages(session, fetch, lockId)
-      return async () => {
-        const { files, bytes } = await close()
-        const amount = `${files} ${files === 1 ? 'file' : 'files'}, ${(bytes / 1024 / 1024).toFixed(1)} MiB`
-        if (files > 0)
-          onEvent({
-            kind: 'note',
-            server: session.server,
-            text: `this machine fetched packages for its apt and copied them over: ${amount}`,
-          })
-      }
-    }
-    return { kind: 'controller', open }
-  }
+  if (fetched !== undefined) return fetchedSource(fetched.mirrors, ports, onEvent)
   const packages = await readCarried(loaded, ports)
-  if (packages === undefined) return undefined
-  const open: PackageSource['open'] = async (session, lockId) => {
-    await carryPackages(session, packages, lockId, ports.signal)
-    return async () => {}
-  }
-  return { kind: 'folder', open }
+  return packages === undefined ? undefined : carriedSource(packages, ports.signal)
 }
 
 /** The packages of the folder; undefined where there is none. Throws E_INVENTORY_INVALID. */

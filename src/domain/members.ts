@@ -1,4 +1,5 @@
 /** The servers of the cluster by the list that each of them keeps: a server that left the inventory may still run keepalived. Pure. */
+import { HactlError } from '../errors.ts'
 import type { ObservedNode } from '../state/observed.ts'
 import { MEMBERS } from '../state/places.ts'
 import { canonicalAddress } from './addresses.ts'
@@ -56,4 +57,44 @@ function remembersItself(node: ObservedNode, server: ClusterServer): boolean {
     remembered.some(({ name }) => name === server.name) &&
     !remembered.some(({ name, host }) => host === server.host && name !== server.name)
   )
+}
+
+function describeMember({ name, host }: Member): string {
+  return `${name} (${host})`
+}
+
+/** One sentence per server that left the inventory and that the others remember. */
+export function formerMemberProblems(cluster: Cluster, nodes: readonly ObservedNode[]): readonly string[] {
+  return formerMembers(cluster, nodes).map(
+    member =>
+      `${describeMember(member)} was a member and is no longer in the inventory: put it back and run hactl remove --limit ${member.name}, ` +
+      `or, if it is gone for good, run hactl deploy --forget ${member.name}`,
+  )
+}
+
+/** Throws E_USAGE where a server is to be forgotten that the inventory has. */
+export function assertForgettable(cluster: Cluster, forget: readonly string[]): void {
+  const present = cluster.servers.map(({ name }) => name).filter(name => forget.includes(name))
+  if (present.length === 0) return
+  throw new HactlError({
+    code: 'E_USAGE',
+    what: `--forget names ${present.join(', ')}, which the inventory has`,
+    why: ['--forget is for former members that are gone for good', 'no server was contacted'],
+    fix: 'take the server out of the inventory first, or leave --forget out',
+  })
+}
+
+/** E_FORMER_MEMBER for each former member, except for those of `forget`, which the operator says are gone. */
+export function formerMemberErrors(cluster: Cluster, nodes: readonly ObservedNode[], forget: readonly string[]): readonly HactlError[] {
+  return formerMembers(cluster, nodes)
+    .filter(({ name }) => !forget.includes(name))
+    .map(
+      member =>
+        new HactlError({
+          code: 'E_FORMER_MEMBER',
+          what: `${describeMember(member)} was a member of this cluster and is no longer in the inventory`,
+          why: ['it may still run keepalived: when the others stop sending it adverts, it holds their addresses as well'],
+          fix: `put it back into the inventory and run hactl remove --limit ${member.name} first; if it is gone for good: hactl deploy --forget ${member.name}`,
+        }),
+    )
 }

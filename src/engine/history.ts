@@ -1,5 +1,6 @@
 /** What was deployed when: a whole copy of hactl's files per change, on each server, root only. Reading it back is what rollback does. */
-import type { Script } from '../ports.ts'
+import { HactlError } from '../errors.ts'
+import type { Script, Session } from '../ports.ts'
 import { STEP_STATUSES } from './apply/report.ts'
 import { assertKnownFormat } from './server-state/format.ts'
 import { onState } from './server-state/layout.ts'
@@ -7,6 +8,8 @@ import { runFolder } from './server-state/run-folder.ts'
 
 /** Older entries are forgotten. */
 const KEPT_ENTRIES = 30
+const LIST_DEADLINE_MS = 15_000
+const SNAPSHOT_DEADLINE_MS = 30_000
 
 export interface HistoryEntry {
   /** Begins with the time in UTC, so that ids sort by age: 20261122T101500Z-1f3a. */
@@ -66,6 +69,12 @@ function metaOf(entry: HistoryEntry): string {
   return JSON.stringify({ version: 1, ...entry })
 }
 
+/** Reads what one server recorded, oldest first. Throws what parseHistory and Session.run throw. */
+export async function listHistory(session: Session, signal: AbortSignal): Promise<readonly RecordedEntry[]> {
+  const result = await session.run(listHistoryScript(), { effect: 'none', label: 'read the history', deadlineMs: LIST_DEADLINE_MS, signal })
+  return parseHistory(session.server, result.stdout)
+}
+
 /** Prints the format, then every entry's meta.json in one line, oldest first, and after it a line per file: its checksum and its path. */
 export function listHistoryScript(): Script {
   return history`list_history`
@@ -100,6 +109,25 @@ function isEntry(value: unknown): value is HistoryEntry & { version: 1 } {
   if (typeof value !== 'object' || value === null) return false
   const entry = value as Record<string, unknown>
   return entry['version'] === 1 && typeof entry['id'] === 'string' && typeof entry['owner'] === 'string' && Array.isArray(entry['changed'])
+}
+
+/** Reads what one server had when the entry `id` was recorded. Throws E_PROBE_CUT and what Session.run throws. */
+export async function readSnapshot(session: Session, id: string, signal: AbortSignal): Promise<Snapshot> {
+  const result = await session.run(snapshotScript(id), {
+    effect: 'none',
+    label: `read the files of ${id}`,
+    deadlineMs: SNAPSHOT_DEADLINE_MS,
+    signal,
+    hasSecretOutput: true,
+  })
+  const snapshot = parseSnapshot(result.stdout)
+  if (snapshot !== undefined) return snapshot
+  throw new HactlError({
+    code: 'E_PROBE_CUT',
+    server: session.server,
+    what: `the files of ${id} could not be read completely`,
+    fix: 'run hactl rollback again',
+  })
 }
 
 /** Prints the files of the newest entry that is not newer than `id`: what this server had then. */

@@ -1,7 +1,7 @@
 /** An inventory of one instance and the model servers that it names. */
 import { type LoadedCluster, loadCluster } from '../../src/app/load.ts'
 import { loadPlaybook } from '../../src/app/playbooks.ts'
-import { planFor } from '../../src/app/prepare-plan.ts'
+import { planFor } from '../../src/engine/operations/prepare-plan.ts'
 import type { PlanResult } from '../../src/engine/plan.ts'
 import type { Playbook } from '../../src/engine/playbook.ts'
 import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from './memory-ports.ts'
@@ -48,5 +48,5 @@ export function planModel(
 ): PlanResult {
   const addresses = loaded.cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
   const observed = new Map(servers.map(server => [server.name, observeModel(server, server.name === options.holder ? addresses : [])]))
-  return planFor(loaded, playbook, observed, { adopt: options.adopt ?? false, reload: options.reload ?? false })
+  return planFor(loaded.cluster, playbook, observed, { adopt: options.adopt ?? false, reload: options.reload ?? false })
 }

@@ -6,7 +6,7 @@ import { type DeployInput, type DeployReport, deploy } from '../../src/app/deplo
 import { loadCluster } from '../../src/app/load.ts'
 import { observeAndTell } from '../../src/engine/operations/look.ts'
 import { loadPlaybook } from '../../src/app/playbooks.ts'
-import { planFor } from '../../src/app/prepare-plan.ts'
+import { planFor } from '../../src/engine/operations/prepare-plan.ts'
 import { serviceTableFor } from '../../src/domain/service-scripts.ts'
 import { prepareScript } from '../../src/engine/apply/prepare.ts'
 import { restoreScript, switchScript } from '../../src/engine/apply/switch.ts'
@@ -130,7 +130,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
         name,
         await observeAndTell(session, loaded.cluster, ports.clock, () => {}, abort.signal),
       ]
-      return planFor(loaded, playbook, new Map(await Promise.all(some.map(look))), options)
+      return planFor(loaded.cluster, playbook, new Map(await Promise.all(some.map(look))), options)
     },
     async prepare(server, actions) {
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)

@@ -11,7 +11,7 @@ const ELSEWHERE = 'give another --output'
 /** Reads what runs on servers and writes files on this machine only. It is not named `import`, which is a word of the language. */
 export const importCommand: Command = async context => {
   const { app, flags, operands, output, ports } = context
-  const { answerProblem, parseServerAnswer } = await import('../../app/setup.ts')
+  const { answerProblem, parseServerAnswer } = await import('../../app/answers.ts')
   const servers = operands.map((text, at) => {
     const answer = parseServerAnswer(text, at)
     if ('problem' in answer) throw usageError(answer.problem, 'hactl import --help shows examples')

@@ -1,5 +1,6 @@
 /** The wizard's questions: as few as possible, for what the flags left open. The answers are values; nothing is written here. */
-import type { Answer, AnsweredBackend, AnsweredHaproxy, AnsweredServer, SetupAnswers } from '../../app/setup.ts'
+import type { Answer, AnsweredBackend, AnsweredServer } from '../../app/answers.ts'
+import type { AnsweredHaproxy, SetupAnswers } from '../../app/setup.ts'
 import type { Flags } from '../flags.ts'
 import { usageError } from '../flags.ts'
 import type { Discovered } from './discover.ts'

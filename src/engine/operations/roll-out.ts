@@ -9,6 +9,7 @@ import { mayBeDead, withLock } from '../lock.ts'
 import type { Playbook } from '../playbook.ts'
 import { HactlError } from '../../errors.ts'
 import type { ObservedNode, Plan } from '../../state.ts'
+import { assertConfirmed } from './confirm.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import { holdersOf, type Looked } from './look.ts'
 import { underLock } from './run.ts'
@@ -51,13 +52,7 @@ export async function rollOut(run: Looked, what: RollOut): Promise<RollOutReport
     await proveUnchanged(cluster, nodes, gates)
     await tidyUp(run)
   } else {
-    if (!(await what.confirm(plan))) {
-      throw new HactlError({
-        code: 'E_DECLINED',
-        what: 'the run was not confirmed; nothing was changed',
-        fix: 'add --yes to apply without a question',
-      })
-    }
+    assertConfirmed(await what.confirm(plan), 'apply')
     await underLock(run, async locked => {
       await gates.lookFirst()
       await applyPlan({

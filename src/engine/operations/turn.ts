@@ -21,7 +21,7 @@ import { type Gates, gatesFor } from './gates.ts'
 import type { Looked } from './look.ts'
 import type { MovedAddress, Scene } from './move.ts'
 import type { LockedRun } from './run.ts'
-import type { UpgradePlan } from '../../app/upgrade-plan.ts'
+import type { UpgradePlan } from './upgrade-plan.ts'
 
 // systemd waits for a start, and there are two.
 const START_DEADLINE_MS = 60_000

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import type { ImportInput, ImportReport } from '../../../src/app/import.ts'
+import type { ImportInput } from '../../../src/app/import.ts'
+import type { ImportReport } from '../../../src/app/imported-inventory.ts'
 import { fakeFiles } from '../../support/terminal.ts'
 import { runLine, type Scene } from '../command-line.ts'
 

@@ -1,16 +1,18 @@
-/** What an upgrade will do: pure, from what the servers are, what they should be and what apt would do. */
-import type { Cluster } from '../domain/cluster-types.ts'
-import { desiredNode } from '../domain/desired.ts'
-import { nodeFactsFor } from '../domain/node-facts.ts'
-import { PACKAGES } from '../domain/packages.ts'
-import { worstCaseOutage } from '../domain/vrrp/outage.ts'
-import type { UpgradeOutlook } from '../engine/apply/upgrade.ts'
-import { wavesFor } from '../engine/plan.ts'
-import { placeOf, type Playbook } from '../engine/playbook.ts'
-import { HactlError, throwAll } from '../errors.ts'
-import type { Action, FileResource, ObservedNode, Plan, ServerPlan, ServiceResource } from '../state.ts'
-import type { LoadedCluster } from './load.ts'
-import { holdersOf } from '../engine/operations/look.ts'
+/** What an upgrade will do, from what the servers are, what they should be and what apt would do. Pure. */
+import type { Cluster } from '../../domain/cluster-types.ts'
+import { desiredNode } from '../../domain/desired.ts'
+import { restlessProblems } from '../../domain/drain.ts'
+import { nodeProblems } from '../../domain/health.ts'
+import { nodeFactsFor } from '../../domain/node-facts.ts'
+import { PACKAGES } from '../../domain/packages.ts'
+import { HAPROXY_CFG, KEEPALIVED_CONF } from '../../domain/paths.ts'
+import { worstCaseOutage } from '../../domain/vrrp/outage.ts'
+import type { UpgradeOutlook } from '../apply/upgrade.ts'
+import { wavesFor } from '../plan.ts'
+import { placeOf, type Playbook } from '../playbook.ts'
+import { HactlError, throwAll } from '../../errors.ts'
+import type { Action, FileResource, ObservedNode, Plan, ServerPlan, ServiceResource } from '../../state.ts'
+import { holdersOf } from './look.ts'
 import { assertNothingForeign, planFor } from './prepare-plan.ts'
 
 type WriteFile = Extract<Action, { kind: 'write-file' }>
@@ -26,15 +28,14 @@ export interface UpgradePlan {
  * that cannot be done one server at a time, and E_FOREIGN_FILE.
  */
 export function planUpgrade(
-  loaded: Pick<LoadedCluster, 'cluster'>,
+  cluster: Cluster,
   playbook: Playbook,
   observed: ReadonlyMap<string, ObservedNode>,
   outlooks: ReadonlyMap<string, UpgradeOutlook>,
 ): UpgradePlan {
-  const { cluster } = loaded
   assertNothingRemoved(outlooks)
   const then = new Map([...observed].map(([name, node]) => [name, afterUpgrade(node, outlooks.get(name))]))
-  const changes = planFor(loaded, playbook, then, { adopt: false, reload: false })
+  const changes = planFor(cluster, playbook, then, { adopt: false, reload: false })
   assertNothingForeign(changes)
   assertOneByOne(changes.plan)
   const facts = nodeFactsFor(cluster, Object.fromEntries(then))
@@ -57,7 +58,7 @@ export function planUpgrade(
     )
     return { server: server.server, actions, unchanged: server.unchanged.filter(({ id }) => !isDone.has(id)) }
   })
-  // A turn that died behind its last change has still to be ended.
+  // A turn that died after its last change still has to be finished.
   const turns = servers
     .filter(({ server, actions }) => actions.length > 0 || (outlooks.get(server)?.begun ?? 'no') !== 'no')
     .map(({ server }) => server)
@@ -189,4 +190,47 @@ function assertNothingRemoved(outlooks: ReadonlyMap<string, UpgradeOutlook>): vo
         ],
   )
   throwAll(errors)
+}
+
+/** Throws E_UNHEALTHY, for all servers together, where hactl has not deployed both services, or an installation was cut off. */
+export function assertDeployed(nodes: readonly ObservedNode[]): void {
+  throwAll(nodes.flatMap(undeployed))
+}
+
+function undeployed(node: ObservedNode): readonly HactlError[] {
+  const missing = PACKAGES.filter(name => node.packages[name]?.installed === undefined)
+  const isOurs = [HAPROXY_CFG, KEEPALIVED_CONF].every(path => node.files[path]?.ownedSha256 !== undefined)
+  if (missing.length === 0 && isOurs && !node.dpkgBroken) return []
+  const what =
+    missing.length > 0
+      ? `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not installed there`
+      : isOurs
+        ? 'an installation of packages was interrupted there'
+        : 'hactl has not deployed anything there'
+  const fix = missing.length === 0 && isOurs ? `dpkg --configure -a on ${node.server}` : 'hactl deploy first'
+  return [new HactlError({ code: 'E_UNHEALTHY', server: node.server, what, fix })]
+}
+
+/**
+ * Throws E_UNHEALTHY for what a turn would make worse: servers without a turn must be healthy, and no address may be about to move. The
+ * addresses do not count where this upgrade finishes an earlier one.
+ */
+export function assertFitForTurns(
+  cluster: Cluster,
+  { plan }: UpgradePlan,
+  nodes: readonly ObservedNode[],
+  outlooks: ReadonlyMap<string, UpgradeOutlook>,
+): void {
+  const turns = plan.waves.flat()
+  const others = nodes.filter(node => !turns.includes(node.server) || outlooks.get(node.server)?.begun === 'no')
+  const ill = others.flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
+  const finishes = [...outlooks.values()].some(({ begun }) => begun !== 'no')
+  const why = [...ill, ...(finishes ? [] : restlessProblems(cluster, nodes))]
+  if (why.length === 0) return
+  throw new HactlError({
+    code: 'E_UNHEALTHY',
+    what: 'the cluster is not healthy enough to take out one server after the other',
+    why,
+    fix: 'hactl status shows each server; hactl deploy fixes what it can; nothing was changed',
+  })
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { chooseEntry, mergeEntries } from '../../src/app/history.ts'
+import { chooseEntry, mergeEntries } from '../../src/engine/history-entries.ts'
 import { parseHistory, parseSnapshot, type RecordedEntry } from '../../src/engine/history.ts'
 import { HactlError } from '../../src/errors.ts'
 

@@ -1,31 +1,30 @@
 import { createTwoFilesPatch } from 'diff'
-import type { Cluster } from '../domain/cluster-types.ts'
-import { desiredNode } from '../domain/desired.ts'
-import { classifyKeepalivedChange, outageMsOf } from '../domain/keepalived/classify.ts'
-import { nodeFactsFor } from '../domain/node-facts.ts'
-import { KEEPALIVED_CONF } from '../domain/paths.ts'
-import { assertPinsServed, expectedVersion, pinWarnings } from '../domain/packages.ts'
-import { type ChangeJudgement, type PlanResult, planCluster } from '../engine/plan.ts'
-import type { Playbook } from '../engine/playbook.ts'
-import { HactlError, throwAll } from '../errors.ts'
-import { MASK } from '../secret.ts'
-import type { Action, DesiredNode, ObservedNode } from '../state.ts'
-import type { LoadedCluster } from './load.ts'
-import { holdersOf } from '../engine/operations/look.ts'
+import type { Cluster } from '../../domain/cluster-types.ts'
+import { desiredNode } from '../../domain/desired.ts'
+import { classifyKeepalivedChange, outageMsOf } from '../../domain/keepalived/classify.ts'
+import { nodeFactsFor } from '../../domain/node-facts.ts'
+import { KEEPALIVED_CONF } from '../../domain/paths.ts'
+import { assertPinsServed, expectedVersion, pinWarnings } from '../../domain/packages.ts'
+import { type ChangeJudgement, type PlanResult, planCluster } from '../plan.ts'
+import type { Playbook } from '../playbook.ts'
+import { HactlError, throwAll } from '../../errors.ts'
+import { MASK } from '../../secret.ts'
+import type { Action, DesiredNode, ObservedNode, Plan } from '../../state.ts'
+import { holdersOf } from './look.ts'
+import type { OnEvent } from './run.ts'
 
 export interface PlanOptions {
   readonly adopt: boolean
   readonly reload: boolean
 }
 
-/** The plan for these servers as they were seen: the same value whether it is only shown or also applied. */
+/** The plan that makes these servers what the cluster says. Throws E_PACKAGE_UNAVAILABLE for a pin that no repository serves. */
 export function planFor(
-  loaded: Pick<LoadedCluster, 'cluster'>,
+  cluster: Cluster,
   playbook: Playbook,
   observed: ReadonlyMap<string, ObservedNode>,
   options: PlanOptions,
 ): PlanResult {
-  const { cluster } = loaded
   const facts = nodeFactsFor(cluster, Object.fromEntries(observed))
   const desired = cluster.servers.flatMap(server => {
     const own = facts[server.name]
@@ -34,7 +33,7 @@ export function planFor(
   return planTowards(cluster, desired, playbook, observed, options)
 }
 
-/** The plan that leads to these desired servers, whatever they were made from. Throws E_PACKAGE_UNAVAILABLE for a pin nobody serves. */
+/** The plan that leads to these desired servers, whatever they were made from. Throws E_PACKAGE_UNAVAILABLE for a pin that no repository serves. */
 export function planTowards(
   cluster: Cluster,
   desired: readonly DesiredNode[],
@@ -72,7 +71,7 @@ function judgeChange(
   const node = observed.get(server)
   if (node?.services.keepalived.active !== 'active') return { class: 'first-time', outageMs: 0, reasons: [] }
   const write = actions.find(action => action.kind === 'write-file' && action.path === KEEPALIVED_CONF)
-  // An earlier run wrote the file and ended before it was loaded: what runs may be anything that peers refuse.
+  // An earlier run wrote the file and ended before it was loaded. What runs now may be anything, and peers may refuse it.
   const isUnknown = node.services.keepalived.loadedHash === undefined && node.files[KEEPALIVED_CONF]?.ownedSha256 !== undefined
   if (write?.kind !== 'write-file') {
     return isUnknown ? { class: 'together', outageMs: 0, reasons: [UNKNOWN_LOADED] } : { class: 'local', outageMs: 0, reasons: [] }
@@ -91,7 +90,7 @@ function judgeChange(
   return { class: judged.class, outageMs, reasons: [...judged.reasons, ...alone] }
 }
 
-/** Throws E_FOREIGN_FILE with every diff where files stand in the way that hactl did not make. */
+/** Throws E_FOREIGN_FILE, with every diff, where files that hactl did not make stand in the way. */
 export function assertNothingForeign(result: PlanResult): void {
   const errors = result.foreign.map(({ server, file }) => {
     const mask = (text: string) => file.masks.reduce((masked, source) => masked.replace(new RegExp(source, 'gm'), `$1${MASK}`), text)
@@ -111,4 +110,13 @@ export function assertNothingForeign(result: PlanResult): void {
     })
   })
   throwAll(errors)
+}
+
+/** Sends the event that a plan is ready. */
+export function tellPlan(plan: Plan, onEvent: OnEvent): void {
+  onEvent({
+    kind: 'plan-ready',
+    servers: plan.servers.map(server => ({ server: server.server, changes: server.actions.length, unchanged: server.unchanged.length })),
+    outageMs: plan.outageMs,
+  })
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { openPackageMirror } from '../../src/app/package-mirror.ts'
-import type { Download, Downloaded } from '../../src/ports.ts'
+import { openPackageMirror } from '../../../src/engine/operations/package-mirror.ts'
+import type { Download, Downloaded } from '../../../src/ports.ts'
 
 const INDEX = 'http://mirror.example.net/debian/dists/bookworm/InRelease'
 const whole = (text: string): Downloaded => ({ kind: 'whole', content: Buffer.from(text) })

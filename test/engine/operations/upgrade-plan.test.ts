@@ -1,11 +1,11 @@
 /** What an upgrade would do to model servers, from what apt says it could do. */
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { LoadedCluster } from '../../src/app/load.ts'
-import { planUpgrade, type UpgradePlan } from '../../src/app/upgrade-plan.ts'
-import type { UpgradeOutlook } from '../../src/engine/apply/upgrade.ts'
-import type { Playbook } from '../../src/engine/playbook.ts'
-import { clusterFor, deployPlaybook, NAMES, planModel, type Wish } from '../support/model-cluster.ts'
-import { modelServer, observeModel, stepsOf } from '../support/model-server.ts'
+import type { LoadedCluster } from '../../../src/app/load.ts'
+import { planUpgrade, type UpgradePlan } from '../../../src/engine/operations/upgrade-plan.ts'
+import type { UpgradeOutlook } from '../../../src/engine/apply/upgrade.ts'
+import type { Playbook } from '../../../src/engine/playbook.ts'
+import { clusterFor, deployPlaybook, NAMES, planModel, type Wish } from '../../support/model-cluster.ts'
+import { modelServer, observeModel, stepsOf } from '../../support/model-server.ts'
 
 const NOTHING: UpgradeOutlook = { upgrades: [], others: [], removed: [], held: [], begun: 'no' }
 const newer = (name: string, to: string): UpgradeOutlook => ({ ...NOTHING, upgrades: [{ name, from: '0.1', to }] })
@@ -23,7 +23,7 @@ async function planned(outlooks: Readonly<Record<string, UpgradeOutlook>>, wish:
   for (const server of servers)
     for (const step of stepsOf(server, plan.servers.find(entry => entry.server === server.name)?.actions ?? [])) step()
   const observed = new Map(servers.map(server => [server.name, observeModel(server, server.name === 'srv-1' ? ['192.0.2.200'] : [])]))
-  return planUpgrade(then ?? loaded, playbook, observed, new Map(NAMES.map(name => [name, outlooks[name] ?? NOTHING])))
+  return planUpgrade((then ?? loaded).cluster, playbook, observed, new Map(NAMES.map(name => [name, outlooks[name] ?? NOTHING])))
 }
 
 const everywhere = (outlook: UpgradeOutlook) => Object.fromEntries(NAMES.map(name => [name, outlook]))

@@ -1,7 +1,7 @@
 /** What the controller fetches for servers: each file once, whichever of them asks. */
-import { encodedUrl, mirrorProblem } from '../domain/mirrors.ts'
-import type { Fetched } from '../engine/apply/serve-packages.ts'
-import type { Download } from '../ports.ts'
+import { encodedUrl, mirrorProblem } from '../../domain/mirrors.ts'
+import type { Fetched } from '../apply/serve-packages.ts'
+import type { Download } from '../../ports.ts'
 
 /** A package list of a whole distribution has some 20 MB; what is larger than this is no part of what hactl installs. */
 const MAX_FILE_BYTES = 200 * 1024 * 1024

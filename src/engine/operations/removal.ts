@@ -1,0 +1,107 @@
+/** Takes hactl's own files off servers, and the names of those servers out of the lists of the others. */
+import { type Member, memberLine } from '../../domain/members.ts'
+import { TRACK_DIR } from '../../domain/paths.ts'
+import { serviceTableFor } from '../../domain/service-scripts.ts'
+import { forgetMembersScript, forgetStateScript, hasMembersScript, removeScript } from '../apply/remove.ts'
+import { runSteps } from '../apply/steps.ts'
+import { assertNotInterrupted, uninterrupted } from '../interrupt.ts'
+import { withLock } from '../lock.ts'
+import { asHactlError, HactlError } from '../../errors.ts'
+import type { Session } from '../../ports.ts'
+import type { ObservedNode } from '../../state.ts'
+import { holdersOf, type Looked } from './look.ts'
+import type { Run } from './run.ts'
+
+// apt may wait for its lock.
+const REMOVE_DEADLINE_MS = 900_000
+const SHORT_DEADLINE_MS = 15_000
+// A change that outlived its connection is waited for.
+const FORGET_DEADLINE_MS = 120_000
+
+/** Whether hactl has put anything on this server. */
+export function isOurs(node: ObservedNode): boolean {
+  return node.ownedPaths !== undefined
+}
+
+/**
+ * Takes away from these servers exactly what hactl put there, and restores what it replaced: one server after the other, holders of an
+ * address last. An interrupt counts between two servers. Throws E_INTERRUPTED and what locking and runSteps throw, with how far it came.
+ */
+export async function removeFrom(run: Looked, servers: readonly string[]): Promise<void> {
+  const { cluster, links, nodes, ports } = run
+  const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+  const holders = new Set(addresses.flatMap(address => holdersOf(nodes, address)))
+  const order = servers.toSorted((a, b) => Number(holders.has(a)) - Number(holders.has(b)))
+  const sessions = order.map(server => links.current(server))
+  const lock = run.claim()
+  await withLock(sessions, lock, ports.clock, async () => {
+    for (const [index, server] of order.entries()) {
+      const progress = progressOf(order, index)
+      assertNotInterrupted(ports.signal, {
+        what: `interrupted before ${server}`,
+        why: progress,
+        fix: 'run hactl remove again to continue',
+      })
+      // A removal that is cut off leaves a server with half of everything, so an interrupt does not stop it.
+      const work = runSteps(uninterrupted(run), server, removeScript(lock.id, serviceTableFor(cluster, server), TRACK_DIR), {
+        effect: 'change',
+        label: 'remove what hactl put there',
+        deadlineMs: REMOVE_DEADLINE_MS,
+      })
+      await work.catch((error: unknown) => {
+        throw stoppedAt(server, progress, error)
+      })
+    }
+  })
+  await Promise.allSettled(
+    sessions.map(session =>
+      session.run(forgetStateScript(), { effect: 'none', label: 'forget this server', deadlineMs: SHORT_DEADLINE_MS }),
+    ),
+  )
+}
+
+function progressOf(order: readonly string[], index: number): readonly string[] {
+  const done =
+    index === 0 ? 'nothing was removed from any server before' : `nothing of hactl's is left on ${order.slice(0, index).join(', ')}`
+  const left = order.slice(index + 1)
+  return left.length === 0 ? [done] : [done, `servers not changed: ${left.join(', ')}`]
+}
+
+function stoppedAt(server: string, progress: readonly string[], thrown: unknown): HactlError {
+  const error = asHactlError(thrown)
+  return new HactlError({
+    code: error.code,
+    server,
+    what: error.message,
+    why: [...error.why, ...progress],
+    fix: `run hactl remove again to continue${error.fix === undefined ? '' : `; ${error.fix}`}`,
+    cause: error,
+  })
+}
+
+/**
+ * Takes the members that left out of the list of one server that stays, under its own lock. Resolves to false where that failed, and to
+ * true where it is done, or where they stand in no list. Throws what locking and Session.run throw.
+ */
+export async function forgetMembers({ claim, ports }: Run, session: Session, left: readonly Member[]): Promise<boolean> {
+  const { clock, signal } = ports
+  const lines = left.map(memberLine)
+  // A server without such a list needs no lock, which would leave its traces where hactl has none.
+  const look = await session.run(hasMembersScript(lines), {
+    effect: 'none',
+    label: 'look for a list of members',
+    deadlineMs: SHORT_DEADLINE_MS,
+    signal,
+  })
+  if (look.code !== 0) return true
+  const lock = claim()
+  return withLock([session], lock, clock, async () => {
+    const { code } = await session.run(forgetMembersScript(lock.id, lines), {
+      effect: 'change',
+      label: 'forget the servers that left',
+      deadlineMs: FORGET_DEADLINE_MS,
+      signal,
+    })
+    return code === 0
+  })
+}

@@ -1,0 +1,118 @@
+/** What status reports of each server. Pure. */
+import type { Cluster } from '../../domain/cluster-types.ts'
+import { advertNotices, bootProblems, certificateProblems, dropinProblems, nodeProblems, unsafeFolders } from '../../domain/health.ts'
+import { drainsAtBoot, isDrained } from '../../domain/trackers.ts'
+import { mayBeDead } from '../lock.ts'
+import type { PlanResult } from '../plan.ts'
+import type { HactlError } from '../../errors.ts'
+import type { ObservedNode } from '../../state.ts'
+
+export interface ServerStatus {
+  readonly name: string
+  readonly reachable: boolean
+  /** keepalived's own word, the worst of its instances; "unknown" where it does not run. */
+  readonly state: string
+  readonly holds: readonly string[]
+  readonly haproxy: string
+  readonly keepalived: string
+  /** Ids of resources that differ from the inventory; undefined where that could not be found out. */
+  readonly drift: readonly string[] | undefined
+  readonly effectivePriority?: number
+  /** Its operator drained it: it holds no address while another server can. */
+  readonly drained: boolean
+  /** Its next boot drains it (again). */
+  readonly drainsAtBoot: boolean
+  /** False makes the exit 5. Drift, a drain and a run that holds the lock do not make a server unhealthy. */
+  readonly healthy: boolean
+  /** First what is wrong, then what the operator should know. */
+  readonly problems: readonly string[]
+}
+
+/** What differs from the inventory, by server. What cannot be compared (an interface is gone) is a problem, and does not hide the rest. */
+export function driftOf(plan: () => PlanResult): {
+  readonly byServer: ReadonlyMap<string, readonly string[]>
+  readonly problems: readonly string[]
+} {
+  try {
+    const result = plan()
+    const byServer = new Map(result.plan.servers.map(server => [server.server, server.actions.map(action => action.id)]))
+    for (const { server, file } of result.foreign) byServer.get(server)?.push(`foreign ${file.path}`)
+    return { byServer, problems: [] }
+  } catch (error) {
+    return { byServer: new Map(), problems: [error instanceof Error ? error.message : String(error)] }
+  }
+}
+
+/** `node`: what was seen of it; undefined where it could not be reached, for the reason among `failures`. */
+export function serverStatus(
+  cluster: Cluster,
+  name: string,
+  node: ObservedNode | undefined,
+  failures: readonly HactlError[],
+  drift: readonly string[] | undefined,
+): ServerStatus {
+  if (node === undefined) {
+    const failure = failures.find(error => error.server === name)
+    return {
+      name,
+      reachable: false,
+      state: 'unknown',
+      holds: [],
+      haproxy: 'unknown',
+      keepalived: 'unknown',
+      drift: undefined,
+      drained: false,
+      drainsAtBoot: false,
+      healthy: false,
+      problems: [
+        failure === undefined
+          ? 'the server could not be reached'
+          : `${failure.message}${failure.fix === undefined ? '' : ` (${failure.fix})`}`,
+      ],
+    }
+  }
+  const states = node.instances.map(instance => instance.state)
+  const worst = (['FAULT', 'INIT', 'UNKNOWN', 'MASTER', 'BACKUP'] as const).find(state => states.includes(state))
+  const own = node.facts.addresses.map(entry => entry.address)
+  const first = node.instances[0]
+  const { haproxy, keepalived } = node.services
+  const lock = lockNotice(node)
+  const problems = [
+    ...nodeProblems(cluster, node),
+    ...dropinProblems(node),
+    ...bootProblems(node),
+    ...unsafeFolders(node).map(({ what }) => `${what}: keepalived runs no check of haproxy from there`),
+    ...certificateProblems(node),
+    ...node.residue.map(unit => `${unit} is left over from a drill`),
+    ...(lock?.isDead === true ? [lock.text] : []),
+  ]
+  return {
+    name,
+    reachable: true,
+    state: worst ?? 'unknown',
+    holds: cluster.instances
+      .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+      .filter(address => own.includes(address)),
+    haproxy: haproxy.active !== 'active' ? haproxy.active : node.checkStatus === 0 ? 'healthy' : 'running, but it fails its check',
+    keepalived: keepalived.active,
+    drift,
+    ...(first === undefined ? {} : { effectivePriority: first.effectivePriority }),
+    drained: isDrained(node),
+    drainsAtBoot: drainsAtBoot(node),
+    healthy: problems.length === 0,
+    problems: [
+      ...problems,
+      ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: run hactl undrain ${name}`] : []),
+      ...advertNotices(node),
+      ...(lock?.isDead === false ? [lock.text] : []),
+    ],
+  }
+}
+
+function lockNotice({ lock }: ObservedNode): { readonly isDead: boolean; readonly text: string } | undefined {
+  if (lock === undefined) return undefined
+  const { owner, reason, ageSeconds } = lock
+  if (!mayBeDead(ageSeconds)) return { isDead: false, text: `locked by ${owner} for ${reason}` }
+  const text = `the lock of ${owner} for ${reason} is left over (last sign of life ${ageSeconds} s ago): that run ended half way; run hactl unlock`
+  return { isDead: true, text }
+}
