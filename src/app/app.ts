@@ -7,15 +7,17 @@ import type { DeployInput, DeployReport } from './deploy.ts'
 import type { HistoryReport } from './history.ts'
 import type { ImportInput } from './import.ts'
 import type { ImportReport } from './imported-inventory.ts'
-import type { DrainInput, MoveReport } from './drain.ts'
-import type { MoveInput } from '../engine/operations/move.ts'
+import type { DrainInput } from './drain.ts'
+import type { MoveReport } from '../engine/operations/lower.ts'
+import type { MoveInput } from './one-server.ts'
 import type { PlanInput } from './plan.ts'
 import type { RemoveInput, RemoveReport } from './remove.ts'
 import type { RollbackInput, RollbackReport } from './rollback.ts'
 import type { StatusReport } from './status.ts'
 import type { UnlockInput, UnlockReport } from './unlock.ts'
 import type { UpgradeInput, UpgradeReport } from './upgrade.ts'
-import type { VerifyInput, VerifyReport } from './verify-failover.ts'
+import type { VerifyReport } from './failover-report.ts'
+import type { VerifyInput } from './verify-failover.ts'
 
 type OnEvent = (event: EngineEvent) => void
 
@@ -43,7 +45,7 @@ export function createApp(packageRoot: string) {
     drain: async (input: DrainInput, ports: Ports, onEvent: OnEvent): Promise<MoveReport> =>
       (await import('./drain.ts')).drain(input, ports, onEvent),
     undrain: async (input: MoveInput, ports: Ports, onEvent: OnEvent): Promise<MoveReport> =>
-      (await import('./drain.ts')).undrain(input, ports, onEvent),
+      (await import('./undrain.ts')).undrain(input, ports, onEvent),
     importServers: async (input: ImportInput, ports: Ports, onEvent: OnEvent): Promise<ImportReport> =>
       (await import('./import.ts')).importServers(input, ports, onEvent),
     unlock: async (input: UnlockInput, ports: Ports): Promise<UnlockReport> => (await import('./unlock.ts')).unlock(input, ports),

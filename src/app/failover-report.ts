@@ -1,53 +1,63 @@
-/** The files that --report asks for: found to be writable before anything is disturbed, written once all is over. */
+/** What a run of verify-failover ends with: its report, and the same in the files that --report asks for. */
 import type { Cluster } from '../domain/cluster-types.ts'
-import { SERVICE_JOURNAL } from '../domain/journal.ts'
-import { readJournal } from '../engine/journal.ts'
-import type { Links } from '../engine/links.ts'
-import { HactlError } from '../errors.ts'
-import type { Ports, ProbeTarget } from '../ports.ts'
+import type { Verdict } from '../domain/failover/verdict.ts'
+import type { Errand } from '../engine/operations/errand.ts'
+import type { OnEvent } from '../engine/operations/run.ts'
+import { asHactlError } from '../errors.ts'
+import { verdictOn } from '../exit-status.ts'
+import type { Ports } from '../ports.ts'
 import type { DrillAccount, FailoverRun } from '../report/record.ts'
-import { REPORT_FORMATS, renderReport, reportFormatOf } from '../report/report.ts'
-import type { ServerJournal } from '../state/drill.ts'
-import { withoutPasswords } from '../engine/operations/without-passwords.ts'
+import { type ReportWish, type WrittenReport, writeReports } from './failover-files.ts'
 
-export interface ReportWish {
-  /** Absolute; the ending says which kind: .html, .json, .xml (JUnit), .md. */
-  readonly paths: readonly string[]
-  /** hactl's own version. */
-  readonly version: string
+export interface VerifyReport {
+  readonly drills: readonly Omit<Verdict, 'findings'>[]
+  /** The bound that the outages were judged by; the widest where they differ. */
+  readonly maxOutageMs: number | undefined
+  /** 0, 5 (refused), 7 (failed), 8 (not restored). */
+  readonly exit: number
+  readonly problems: readonly string[]
+  /** What became of the files that `reports` asked for; without it, none were. */
+  readonly reports?: readonly WrittenReport[]
 }
 
-/** What became of one of them. */
-export interface WrittenReport {
-  readonly path: string
-  /** Why it could not be written; undefined where it was. */
-  readonly problem: string | undefined
-  /** What should stand in it, to be shown where it could not be written: Markdown in place of HTML. */
-  readonly text: string
+export interface Reporter {
+  /** Writes the files and makes the report. */
+  readonly conclude: (accounts: readonly DrillAccount[]) => Promise<VerifyReport>
+  /** Writes the files of a run that ends in an error, and says so in events. */
+  readonly breakOff: (accounts: readonly DrillAccount[], error: unknown) => Promise<void>
 }
 
-/** Throws E_USAGE for a file that has no kind of report, stands twice, or cannot be written. */
-export async function assertReportsWritable(wish: ReportWish | undefined, { files }: Pick<Ports, 'files'>): Promise<void> {
-  const paths = wish?.paths ?? []
-  for (const [index, path] of paths.entries()) {
-    const why =
-      reportFormatOf(path) === undefined
-        ? `its name ends in none of ${REPORT_FORMATS.map(format => `.${format}`).join(', ')}`
-        : paths.indexOf(path) < index
-          ? 'the file is named twice'
-          : await files.whyNotWritable(path)
-    if (why === undefined) continue
-    throw new HactlError({
-      code: 'E_USAGE',
-      what: `${path} cannot be a report: ${why}`,
-      why: ['no server was contacted'],
-      fix: 'name a file in a folder that you may write to',
-    })
+/** The reporter of a run that starts now. */
+export function reporterFor(
+  wish: ReportWish | undefined,
+  cluster: Cluster,
+  errands: readonly Errand[],
+  ports: Ports,
+  onEvent: OnEvent,
+): Reporter {
+  const endRun = beginRun(cluster, ports)
+  return {
+    async conclude(accounts) {
+      const verdicts = accounts.map(account => account.verdict)
+      const report = reportOf(verdicts, errands)
+      return { ...report, reports: await writeReports(wish, endRun({ ...report, drills: accounts }), ports) }
+    },
+    async breakOff(accounts, error) {
+      const fault = asHactlError(error)
+      const { message, why, fix } = fault
+      const { exit } = verdictOn(fault, ports)
+      const problems = [message, ...why, ...(fix === undefined ? [] : [fix])]
+      const run = endRun({ drills: accounts, maxOutageMs: widest(errands), exit, problems })
+      for (const { path, problem } of await writeReports(wish, run, ports)) {
+        if (problem === undefined) onEvent({ kind: 'note', text: `report written to ${path}` })
+        else onEvent({ kind: 'warning', text: `${path} could not be written: ${problem}` })
+      }
+    },
   }
 }
 
-/** Everything that a report says of the run besides its drills, begun when this is called. */
-export function beginRun(cluster: Cluster, { clock }: Pick<Ports, 'clock'>): (end: RunEnd) => Omit<FailoverRun, 'hactl'> {
+/** Everything that a report says of the run besides its drills; the run starts when this is called. */
+function beginRun(cluster: Cluster, { clock }: Pick<Ports, 'clock'>): (end: RunEnd) => Omit<FailoverRun, 'hactl'> {
   const beganMs = clock.now()
   return ({ drills, maxOutageMs, exit, problems }) => ({
     cluster: cluster.name,
@@ -61,53 +71,31 @@ export function beginRun(cluster: Cluster, { clock }: Pick<Ports, 'clock'>): (en
   })
 }
 
-export type RunEnd = Pick<FailoverRun, 'drills' | 'maxOutageMs' | 'exit' | 'problems'>
+type RunEnd = Pick<FailoverRun, 'drills' | 'maxOutageMs' | 'exit' | 'problems'>
 
-/** Writes every report that was asked for; readable for all, as it holds no secret. A file that cannot be written is told, not thrown. */
-export async function writeReports(
-  wish: ReportWish | undefined,
-  run: Omit<FailoverRun, 'hactl'>,
-  { files }: Pick<Ports, 'files'>,
-): Promise<readonly WrittenReport[]> {
-  if (wish === undefined) return []
-  const whole = { ...run, hactl: wish.version }
-  return Promise.all(
-    wish.paths.map(async path => {
-      const format = reportFormatOf(path) ?? 'md'
-      const text = renderReport(whole, format)
-      try {
-        await files.write(path, text, 0o644)
-        return { path, problem: undefined, text }
-      } catch (error) {
-        const problem = error instanceof Error ? error.message : String(error)
-        return { path, problem, text: format === 'html' ? renderReport(whole, 'md') : text }
-      }
-    }),
-  )
+function reportOf(verdicts: readonly Verdict[], errands: readonly Errand[]): VerifyReport {
+  const left = errands.length - verdicts.length
+  return {
+    drills: verdicts.map(reported),
+    maxOutageMs: widest(errands),
+    exit: exitOf(verdicts),
+    problems: left > 0 ? [`${left} ${left === 1 ? 'drill' : 'drills'} skipped: first restore what the last one left changed`] : [],
+  }
 }
 
-/** A drill that was not begun has nothing but its verdict. */
-export function emptyAccount(verdict: DrillAccount['verdict'], title: string, target: ProbeTarget): DrillAccount {
-  return { title, verdict, about: undefined, asked: askedOf(target), samples: [], journals: [] }
+function exitOf(verdicts: readonly Verdict[]): number {
+  const codes = new Set(verdicts.flatMap(verdict => verdict.findings.map(finding => finding.code)))
+  if (codes.has('E_UNDO_FAILED')) return 8
+  if (verdicts.some(verdict => verdict.verdict === 'failed')) return 7
+  return verdicts.some(verdict => verdict.verdict === 'refused') ? 5 : 0
 }
 
-/** What was asked, without the query: it may hold what is nobody else's business. */
-export function askedOf({ kind, address, port, path }: ProbeTarget): string {
-  const host = address.includes(':') ? `[${address}]` : address
-  return `${kind}://${host}:${port}${kind === 'tcp' ? '' : path.replace(/[?#].*$/, '')}`
+function widest(errands: readonly Errand[]): number | undefined {
+  const bounds = errands.flatMap(errand => errand.maxOutageMs ?? [])
+  return bounds.length === 0 ? undefined : Math.max(...bounds)
 }
 
-/** What all servers logged since `beganMs` of the monotonic clock, without the passwords that the inventory knows. */
-export async function readJournals(
-  cluster: Pick<Cluster, 'instances'>,
-  links: Links,
-  beganMs: number,
-  { clock, signal }: Pick<Ports, 'clock' | 'signal'>,
-): Promise<readonly ServerJournal[]> {
-  const windowMs = clock.monotonic() - beganMs
-  const journals = await Promise.all(links.servers.map(server => readJournal(links.current(server), SERVICE_JOURNAL, windowMs, signal)))
-  return journals.map(journal => ({
-    ...journal,
-    lines: journal.lines.map(line => ({ ...line, message: withoutPasswords(cluster, line.message) })),
-  }))
+/** The findings' codes have become the exit status; their texts are the reasons. */
+function reported({ findings, ...verdict }: Verdict): VerifyReport['drills'][number] {
+  return { ...verdict, reasons: findings.map(finding => finding.text) }
 }

@@ -1,6 +1,6 @@
 /** What the commands ask of the app layer. Types only. */
 import type { createApp } from '../app/app.ts'
-import type { VerifyReport } from '../app/verify-failover.ts'
+import type { VerifyReport } from '../app/failover-report.ts'
 import type { AskPassphrase } from '../ports.ts'
 import type { Secret } from '../secret.ts'
 

@@ -27,6 +27,29 @@ export function restlessProblems(cluster: Cluster, nodes: readonly ObservedNode[
   return [...(isComplete ? holderProblems(cluster, nodes) : []), ...movingProblems(cluster, nodes)]
 }
 
+/** Why this server must not be drained now, one line each; empty where it may. */
+export function drainProblems(cluster: Cluster, nodes: readonly ObservedNode[], server: string): readonly string[] {
+  return [...takerProblems(cluster, nodes, server), ...restlessProblems(cluster, nodes)]
+}
+
+/** What it costs to drain this server in spite of drainProblems. */
+export function drainCost(cluster: Cluster, nodes: readonly ObservedNode[], node: ObservedNode): string {
+  const held = addressesOn(cluster, node)
+  if (takerProblems(cluster, nodes, node.server).length === 0) return 'the virtual addresses may be on no server for a moment, or on two'
+  if (held.length === 0) return 'the cluster has one server fewer that can take over'
+  return handOverOffset(cluster) === -253
+    ? `${held.join(', ')} stays on ${node.server} until another server is healthy, and moves to that server at once`
+    : `${node.server} gives ${held.join(', ')} up: no server answers there until another server is healthy`
+}
+
+/** What to say once this server is drained: whether the cluster can still lose another one. */
+export function drainNotes(cluster: Cluster, nodes: readonly ObservedNode[], server: string): readonly string[] {
+  const left = nodes
+    .filter(node => node.server !== server && nodeProblems(cluster, node).length === 0 && !isDrained(node))
+    .map(node => node.server)
+  return left.length === 1 ? [`${left[0]} is the only server left: no server can take over from it`] : []
+}
+
 /** The virtual addresses that this server has. */
 export function addressesOn(cluster: Cluster, node: ObservedNode): readonly string[] {
   return cluster.instances

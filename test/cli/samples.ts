@@ -1,7 +1,7 @@
 /** Reports and plans as the app layer gives them. */
 import type { DeployReport } from '../../src/app/deploy.ts'
 import type { StatusReport } from '../../src/app/status.ts'
-import type { VerifyReport } from '../../src/app/verify-failover.ts'
+import type { VerifyReport } from '../../src/app/failover-report.ts'
 import type { Action, Plan } from '../../src/state/plan.ts'
 
 export const KEEPALIVED_MASKS = ['^(\\s*auth_pass\\s+)(\\S+)']

@@ -1,7 +1,9 @@
 /** A cluster of three, fast profile, that obeys `drain`, `undrain` and a drill that stops haproxy: the address follows. Time is a ManualClock's. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { drain, type DrainInput, type MoveReport, undrain } from '../../src/app/drain.ts'
+import { drain, type DrainInput } from '../../src/app/drain.ts'
+import { undrain } from '../../src/app/undrain.ts'
+import type { MoveReport } from '../../src/engine/operations/lower.ts'
 import type { MoveAnnouncement } from '../../src/engine/operations/move.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import { parseProbe } from '../../src/engine/observe/parse.ts'

@@ -1,4 +1,4 @@
-import type { MoveReport } from '../../app/drain.ts'
+import type { MoveReport } from '../../engine/operations/lower.ts'
 import type { MoveAnnouncement } from '../../engine/operations/move.ts'
 import type { Command, CommandContext, Outcome } from '../command.ts'
 import { askingInput, confirmed } from '../run-input.ts'

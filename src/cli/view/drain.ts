@@ -1,4 +1,4 @@
-import type { MoveReport } from '../../app/drain.ts'
+import type { MoveReport } from '../../engine/operations/lower.ts'
 import type { MoveAnnouncement, MovedAddress } from '../../engine/operations/move.ts'
 import { count, formatMs } from '../../words.ts'
 import { printable, type Style } from './style.ts'

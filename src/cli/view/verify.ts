@@ -1,4 +1,5 @@
-import type { DrillAnnouncement, VerifyReport } from '../../app/verify-failover.ts'
+import type { VerifyReport } from '../../app/failover-report.ts'
+import type { DrillAnnouncement } from '../../engine/operations/errand.ts'
 import type { DrillResult } from '../app-contract.ts'
 import { count, endlessOutage, formatMs } from '../../words.ts'
 import { snakeKeys } from './ndjson.ts'

@@ -1,12 +1,9 @@
-/** Waits for a cluster to be in the state in which a drill may begin. */
-import type { Cluster } from '../../domain/cluster-types.ts'
+/** Waits until a cluster is in the state in which a drill may start. */
 import { drillRefusals, type SplitBrain, splitBrains } from '../../domain/failover/drill.ts'
-import type { RemarkEvent } from '../events.ts'
-import type { Links } from '../links.ts'
-import { observeNode } from '../observe.ts'
-import type { Ports } from '../../ports.ts'
 import type { ObservedNode } from '../../state.ts'
+import { observeNode } from '../observe.ts'
 import { probeRequestFor } from './look.ts'
+import type { Run } from './run.ts'
 
 /** How long a cluster may take to come to rest before a drill is refused. */
 const REST_LIMIT_MS = 5000
@@ -14,24 +11,25 @@ const REST_LOOK_EVERY_MS = 1000
 
 export interface AtRest {
   readonly nodes: readonly ObservedNode[]
+  /** Why no drill may start; empty where one may. */
   readonly refusals: readonly string[]
+  /** What was split at both of the last two looks. */
   readonly splits: readonly SplitBrain[]
 }
 
 /**
- * The cluster once it is well enough for a drill; or why it is not, after a while of looking. What a deploy or an election has just
- * set in motion is given the time to end; that it was not at rest is told all the same. `splits`: what was split at the last two looks.
+ * Looks until the cluster is healthy enough for a drill, or `limitMs` have passed; `first` is the first look. A deploy or an election that
+ * has just started something is given the time to end. A warning says what the cluster waits for. Throws what looking at the servers throws.
  */
 export async function settledCluster(
+  run: Run,
   first: readonly ObservedNode[],
-  cluster: Cluster,
-  links: Links,
-  ports: Ports,
-  onEvent: (event: RemarkEvent) => void,
-  limitMs: number = REST_LIMIT_MS * links.patience,
+  limitMs: number = REST_LIMIT_MS * run.links.patience,
 ): Promise<AtRest> {
-  const endMs = ports.clock.monotonic() + limitMs
-  let lookedMs = ports.clock.monotonic()
+  const { cluster, onEvent } = run
+  const { clock, signal } = run.ports
+  const endMs = clock.monotonic() + limitMs
+  let lookedMs = clock.monotonic()
   let nodes = first
   let told = ''
   let splitBefore: readonly SplitBrain[] = []
@@ -45,14 +43,14 @@ export async function settledCluster(
     const text = `the cluster is not at rest yet: ${refusals.join('; ')}`
     if (text !== told) onEvent({ kind: 'warning', text })
     told = text
-    await ports.clock.sleep(REST_LOOK_EVERY_MS, ports.signal)
-    lookedMs = ports.clock.monotonic()
-    nodes = await lookAt(cluster, links, ports)
+    await clock.sleep(REST_LOOK_EVERY_MS, signal)
+    lookedMs = clock.monotonic()
+    nodes = await lookAt(run)
   }
 }
 
-/** A new look at every server. */
-export function lookAt(cluster: Cluster, links: Links, ports: Ports): Promise<readonly ObservedNode[]> {
+/** A new look at every server of the run. Throws what observeNode throws. */
+export function lookAt({ cluster, links, ports }: Pick<Run, 'cluster' | 'links' | 'ports'>): Promise<readonly ObservedNode[]> {
   const request = probeRequestFor(cluster)
   return Promise.all(links.servers.map(server => observeNode(links.current(server), request, ports.signal)))
 }

@@ -1,110 +1,66 @@
-/** One drill on one virtual address: looks, announces, runs, judges. */
+/** Carries errands out: looks, announces, runs the drill, judges it. */
 import { randomBytes } from 'node:crypto'
-import type { Cluster } from '../../domain/cluster-types.ts'
-import { disturbanceFor } from '../../domain/failover/disturbances.ts'
 import { whyNobodyTook } from '../../domain/failover/diagnosis.ts'
-import { drillLimits, DRILL_UNITS, expectationText, goesHome, isTakerCertain, predictLast } from '../../domain/failover/drill.ts'
+import { disturbanceFor } from '../../domain/failover/disturbances.ts'
+import { drillLimits, DRILL_UNITS, expectationText, goesHome, isTakerCertain } from '../../domain/failover/drill.ts'
 import { judgeDrill } from '../../domain/failover/judge.ts'
 import { baselineProblems, failbackIsSettled, nextToDisturb, secondFaults, takeoverIsSettled } from '../../domain/failover/settled.ts'
 import { markAt, outageSoFar, probesOf } from '../../domain/failover/timeline.ts'
-import { brokenOffVerdict, refusedVerdict, splitVerdict } from '../../domain/failover/unjudged.ts'
+import { brokenOffVerdict } from '../../domain/failover/unjudged.ts'
 import type { DrillCase, Verdict } from '../../domain/failover/verdict.ts'
 import { MANAGED_PATHS } from '../../domain/paths.ts'
 import { TRACKER_FILES } from '../../domain/trackers.ts'
+import { asHactlError } from '../../errors.ts'
+import type { ObservedNode } from '../../state.ts'
+import type { Disturbance, Sample } from '../../state/drill.ts'
 import { runConnectionKeeper } from '../connection-keeper.ts'
 import { type DrillOutcome, runDrill } from '../drill.ts'
 import type { DrillDecisions, DrillRun } from '../drill-run.ts'
-import type { EngineEvent } from '../events.ts'
-import type { Links } from '../links.ts'
 import { runProber } from '../prober.ts'
 import { runServerProber } from '../server-prober.ts'
-import { asHactlError } from '../../errors.ts'
-import type { Ports, ProbeTarget } from '../../ports.ts'
-import type { DrillAccount } from '../../report/record.ts'
-import type { ObservedNode } from '../../state.ts'
-import type { Disturbance, DrillExpectation, DrillFile, Sample } from '../../state/drill.ts'
-import { type AtRest, lookAt, settledCluster } from './at-rest.ts'
-import { askedOf, emptyAccount, readJournals } from '../../app/failover-report.ts'
+import { askedOf, type CarriedOut, notStarted, readJournals, refused, told } from './account.ts'
+import { lookAt, settledCluster } from './at-rest.ts'
+import { addressOf, type Errand, placeOf } from './errand.ts'
 import { settleLimitMs } from './gates.ts'
 import { holdersOf } from './look.ts'
+import type { LockedRun, Run } from './run.ts'
 
-/** One drill on one virtual address, with the bound it is judged by. */
-export interface Errand {
-  readonly drill: DrillFile
-  /** What this cluster's profile is asked for. */
-  readonly expect: DrillExpectation
-  readonly instance: Cluster['instances'][number]
-  readonly target: ProbeTarget
-  readonly maxOutageMs: number | undefined
-  /** Why check foretells no takeover, where it does not. */
-  readonly foretold: string | undefined
-  /** "controller" or names of servers. */
-  readonly origins: readonly string[]
-  /** The servers' journals are read for a report only. */
-  readonly isReported: boolean
-}
-
-/** Where a drill happens and who should have the address then. */
-export interface ErrandPlace {
-  /** undefined where nobody can tell. */
-  readonly server: string | undefined
-  readonly predicted: string | undefined
-  /** How many servers are disturbed, one after the other. */
-  readonly rounds: number
-}
-
-/** What came of it; isUnhealthy: refused for the state of the cluster, not for what this drill alone needs. */
-export interface CarriedOut extends DrillAccount {
-  readonly isUnhealthy: boolean
-  /** It was not carried out to its end: what ended it, after the undo. */
-  readonly fault?: { readonly thrown: unknown }
-}
-
-type OnEvent = (event: EngineEvent) => void
-
-export function placeOf({ drill, instance }: Errand, nodes: readonly ObservedNode[], from: string): ErrandPlace {
-  switch (drill.on) {
-    case 'holder':
-      return { server: from, predicted: predictLast(nodes, instance.name, from, 1), rounds: 1 }
-    case 'next': {
-      const next = predictLast(nodes, instance.name, from, 1)
-      return { server: next, predicted: next, rounds: 1 }
-    }
-    case 'each-holder': {
-      const rounds = Math.max(1, nodes.length - 1)
-      return { server: from, predicted: predictLast(nodes, instance.name, from, rounds), rounds }
-    }
+/**
+ * Carries the errands out in order, and gives `onAccount` what came of each. Ends early, without an error, at one that left something
+ * changed and at a cluster that does not come to rest: nothing else is disturbed before that is fixed.
+ * Throws what ended a drill before its end, once `onAccount` has its account, and what looking at the servers throws.
+ */
+export async function carryOutAll(run: LockedRun, errands: readonly Errand[], onAccount: (account: CarriedOut) => void): Promise<void> {
+  for (const errand of errands) {
+    const account = await carryOut(run, errand)
+    onAccount(account)
+    if (account.fault !== undefined) throw account.fault.thrown
+    if (!account.verdict.restored || account.isUnhealthy) return
   }
 }
 
 /**
- * Looks at the servers as they are now, runs the drill where they are well, and judges it. What runDrill throws comes back as `fault`
- * with what was seen until then, but a baseline that is not good: that is a refusal. Throws what looking at the servers throws.
+ * Looks at the servers as they are now, runs the drill where they are healthy, and judges it. What runDrill throws is `fault` of what comes
+ * back, with all that was seen until then; a baseline that is not good is a refusal. Throws what looking at the servers throws.
  */
-export async function carryOut(
-  errand: Errand,
-  cluster: Cluster,
-  lockId: string,
-  links: Links,
-  ports: Ports,
-  onEvent: OnEvent,
-): Promise<CarriedOut> {
+async function carryOut(run: LockedRun, errand: Errand): Promise<CarriedOut> {
+  const { cluster, links, ports, onEvent } = run
   const { drill, expect, instance, maxOutageMs } = errand
-  const restMs = settleLimitMs(cluster, links.patience)
-  const rest = await settledCluster(await lookAt(cluster, links, ports), cluster, links, ports, onEvent, restMs)
+  const rest = await settledCluster(run, await lookAt(run), settleLimitMs(cluster, links.patience))
   const { nodes } = rest
   const vip = addressOf(errand)
   const [from] = holdersOf(nodes, vip)
-  if (rest.refusals.length > 0 || from === undefined) return notBegun(errand, rest, onEvent)
+  if (rest.refusals.length > 0 || from === undefined) return notStarted(run, errand, rest)
   const { server, predicted, rounds } = placeOf(errand, nodes, from)
   const whom = { from, predicted }
-  if (server === undefined)
-    return { ...refused(errand, whom, ['the server that is next in line is not known'], onEvent), isUnhealthy: false }
+  if (server === undefined) {
+    return { ...refused(run, errand, whom, ['the server that is next in line is not known']), isUnhealthy: false }
+  }
   const view = nodes.find(node => node.server === server)?.instances.find(own => own.name === instance.name)
   const disturbance = disturbanceFor(drill.disturb, { interface: view?.interface ?? '', vip })
-  if (disturbance === undefined) return refused(errand, whom, [`there is no disturbance ${drill.disturb}`], onEvent)
-  const missing = await unfitFor(errand, disturbance, server, from, links, ports)
-  if (missing.length > 0) return { ...refused(errand, whom, missing, onEvent), isUnhealthy: false }
+  if (disturbance === undefined) return refused(run, errand, whom, [`there is no disturbance ${drill.disturb}`])
+  const missing = await unfitFor(run, errand, disturbance, { server, from })
+  if (missing.length > 0) return { ...refused(run, errand, whom, missing), isUnhealthy: false }
   const about: DrillCase = {
     drill: drill.name,
     vip,
@@ -125,46 +81,39 @@ export async function carryOut(
   const samples: Sample[] = []
   const account = async (verdict: Verdict): Promise<CarriedOut> => {
     // An interrupted run reads no journals any more.
-    const journals = errand.isReported && !ports.signal.aborted ? await readJournals(cluster, links, beganMs, ports) : []
+    const journals = errand.isReported && !ports.signal.aborted ? await readJournals(run, beganMs) : []
     return { title: drill.title, verdict, about, asked: askedOf(errand.target), samples, journals, isUnhealthy: false }
   }
-  const scene = { disturbance, server, rounds, nodes, samples, cluster, lockId, links, ports, onEvent }
   let outcome: DrillOutcome
   try {
-    outcome = await runDrill(drillRun(about, errand, scene))
+    outcome = await runDrill(drillRun(run, errand, about, { disturbance, server, rounds, nodes, samples }))
   } catch (thrown) {
     const fault = asHactlError(thrown)
-    if (fault.code === 'E_UNHEALTHY') return refused(errand, whom, fault.why.length === 0 ? [fault.message] : fault.why, onEvent)
+    if (fault.code === 'E_UNHEALTHY') return refused(run, errand, whom, fault.why.length === 0 ? [fault.message] : fault.why)
     return { ...(await account(brokenOffVerdict(about, samples, fault))), fault: { thrown } }
   }
-  return account(told(judgeDrill(about, outcome), onEvent))
+  return account(told(run, judgeDrill(about, outcome)))
 }
 
-interface Scene {
+interface Staging {
   readonly disturbance: Disturbance
   readonly server: string
   readonly rounds: number
   /** As they were before. */
   readonly nodes: readonly ObservedNode[]
   readonly samples: Sample[]
-  readonly cluster: Cluster
-  readonly lockId: string
-  readonly links: Links
-  readonly ports: Ports
-  readonly onEvent: OnEvent
 }
 
-function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
-  const { disturbance, server, rounds, nodes, samples, cluster, lockId, links, ports, onEvent } = scene
+function drillRun(run: LockedRun, errand: Errand, about: DrillCase, { nodes, ...staging }: Staging): DrillRun {
+  const { cluster, lock, links, ports, onEvent } = run
+  const { disturbance, rounds } = staging
   const { lastsMs = 0, boots = false } = disturbance
   const { keepConnection, clock } = ports
   return {
+    ...staging,
     id: randomBytes(4).toString('hex'),
-    lockId,
+    lockId: lock.id,
     drill: about.drill,
-    disturbance,
-    server,
-    rounds,
     vip: about.vip,
     look: {
       vips: cluster.instances.flatMap(other => other.virtualAddresses.map(({ address }) => address)),
@@ -174,16 +123,13 @@ function drillRun(about: DrillCase, errand: Errand, scene: Scene): DrillRun {
     },
     limits: drillLimits(about.maxOutageMs, settleLimitMs(cluster, links.patience), { rounds, lastsMs, boots, patience: links.patience }),
     decide: decisionsFor(about, links.patience),
-    samples,
     links,
-    sendProbes: watch => sendProbes(errand, about.from, links, ports, watch),
+    sendProbes: watch => sendProbes(run, errand, about.from, watch),
     ...(keepConnection === undefined || !errand.origins.includes('controller')
       ? {}
       : { holdConnections: watch => runConnectionKeeper({ target: errand.target, keep: keepConnection, clock, ...watch }) }),
     // A server that is cut off answers nobody.
-    ...(disturbance.severs
-      ? {}
-      : { diagnose: async at => whyNobodyTook(nodes, await lookAt(cluster, links, ports), errand.instance.name, at) }),
+    ...(disturbance.severs ? {} : { diagnose: async at => whyNobodyTook(nodes, await lookAt(run), errand.instance.name, at) }),
     clock,
     signal: ports.signal,
     onEvent,
@@ -203,12 +149,10 @@ function decisionsFor(about: DrillCase, patience: number): DrillDecisions {
 
 /** What this drill alone needs and this cluster does not have. */
 async function unfitFor(
+  { links, ports }: Run,
   { drill, origins, instance, target }: Errand,
   { needs }: Disturbance,
-  server: string,
-  from: string,
-  links: Links,
-  { signal }: Ports,
+  { server, from }: { readonly server: string; readonly from: string },
 ): Promise<readonly string[]> {
   const problems: string[] = []
   const ownVip = instance.virtualAddresses.some(vip => vip.address === target.address)
@@ -216,13 +160,12 @@ async function unfitFor(
     problems.push(`${from} holds ${target.address}: its own probes never leave it; probe from another server`)
   }
   if (needs === undefined) return problems
-  // Whoever is disturbed in a later round needs it as well.
+  // Whichever server is disturbed in a later round needs it as well.
   const asked = drill.on === 'each-holder' ? links.servers : [server]
   const answers = await Promise.all(
     asked.map(async name => {
-      const result = await links
-        .current(name)
-        .run(needs.script, { effect: 'none', label: 'see what the drill needs', deadlineMs: 15_000, signal })
+      const options = { effect: 'none', label: 'see what the drill needs', deadlineMs: 15_000, signal: ports.signal } as const
+      const result = await links.current(name).run(needs.script, options)
       return result.code === 0 ? [] : [`${name}: ${needs.what}; ${needs.fix}`]
     }),
   )
@@ -231,12 +174,12 @@ async function unfitFor(
 
 /** From everywhere at once. A server's own probes of an address that it holds never leave it, so they are left out. */
 async function sendProbes(
+  { links, ports }: Run,
   { target, origins }: Errand,
   from: string,
-  links: Links,
-  { probe, clock }: Ports,
   watch: Parameters<DrillRun['sendProbes']>[0],
 ): Promise<unknown> {
+  const { probe, clock } = ports
   return Promise.all(
     origins
       .filter(origin => origin !== from)
@@ -246,37 +189,4 @@ async function sendProbes(
           : runServerProber({ session: links.current(origin), target, clock, ...watch }),
       ),
   )
-}
-
-function refused(errand: Errand, whom: Partial<DrillCase>, reasons: readonly string[], onEvent: OnEvent): CarriedOut {
-  const verdict = told(refusedVerdict({ drill: errand.drill.name, vip: addressOf(errand), ...whom }, reasons), onEvent)
-  return { ...emptyAccount(verdict, errand.drill.title, errand.target), isUnhealthy: true }
-}
-
-/** Why a cluster that is not at rest gets no drill: it is split already, which is what failed; else it is refused. */
-export function notBegun(errand: Errand, { refusals, splits }: AtRest, onEvent: OnEvent): CarriedOut {
-  const { name, virtualAddresses } = errand.instance
-  const split = splits.find(({ instance, vip }) => instance === name && virtualAddresses.some(({ address }) => address === vip))
-  if (split === undefined) return refused(errand, {}, refusals, onEvent)
-  const verdict = told(splitVerdict({ drill: errand.drill.name, vip: split.vip }, split), onEvent)
-  return { ...emptyAccount(verdict, errand.drill.title, errand.target), isUnhealthy: true }
-}
-
-function told(verdict: Verdict, onEvent: OnEvent): Verdict {
-  const { drill, vip, to, outageMs, failbackOutageMs = 0, failedProbes, probes } = verdict
-  const outcome = `${to === undefined ? 'nobody' : to} took over, ${failedProbes} of ${probes} probes lost`
-  const back = failbackOutageMs === 0 ? '' : `, ${failbackOutageMs} ms on the way back`
-  const seen = outageMs === undefined ? outcome : `${outcome}, ${outageMs} ms without an answer${back}`
-  onEvent({
-    kind: 'drill-verdict',
-    drill,
-    vip,
-    verdict: verdict.verdict,
-    title: verdict.verdict === 'passed' ? seen : (verdict.reasons[0] ?? seen),
-  })
-  return verdict
-}
-
-export function addressOf(errand: Errand): string {
-  return errand.instance.virtualAddresses[0]?.address ?? ''
 }

@@ -1,39 +1,23 @@
-/** What drain and undrain share: look, lock, move addresses from server to server and measure what users notice. */
-import type { Cluster } from '../../domain/cluster-types.ts'
+/** Moves addresses from server to server on purpose, and measures what users notice. */
 import { addressesOn, drainLimitMs } from '../../domain/drain.ts'
 import { answersSteadily, baselineProblems, isHeldSteadily } from '../../domain/failover/settled.ts'
 import { endOf, holdersAt, outageOf, probesOf } from '../../domain/failover/timeline.ts'
 import { keepAnsweringScript } from '../../domain/hand-over.ts'
 import { trackerProblems } from '../../domain/health.ts'
+import type { ProbeTarget } from '../../ports.ts'
 import { type MeasuredAddress, type MoveOutcome, type MoveRun, runMove, type SamplesOf } from '../drain.ts'
-import type { EngineEvent } from '../events.ts'
-import type { Links } from '../links.ts'
-import { withLock } from '../lock.ts'
 import { observeNode } from '../observe.ts'
 import { probeFromServer } from '../probe-from-server.ts'
 import { runProber } from '../prober.ts'
 import { runServerProber } from '../server-prober.ts'
-import { HactlError, throwAll } from '../../errors.ts'
-import type { Ports, ProbeTarget } from '../../ports.ts'
-import type { ObservedNode } from '../../state.ts'
-import { type ConnectOptions, limitedServers } from '../../app/connect.ts'
 import { probeTargetsFor } from './gates.ts'
-import { type LoadedCluster, loadCluster } from '../../app/load.ts'
-import { lockClaim } from '../../app/lock-claim.ts'
 import { probeRequestFor } from './look.ts'
-import { preflightErrors } from './preflight.ts'
-import { connectionsOn } from '../../app/verify-failover.ts'
-import { withServers } from '../../app/with-servers.ts'
+import { connectionsOn } from './open-connections.ts'
+import { nodeOf, type Scene } from './scene.ts'
 
 const VERIFY_LIMIT_MS = 5000
 const VERIFY_EVERY_MS = 200
 const PREPARE_DEADLINE_MS = 15_000
-
-export interface MoveInput extends ConnectOptions {
-  readonly inventoryPath: string
-  readonly server: string
-  readonly confirm: (what: MoveAnnouncement) => Promise<boolean>
-}
 
 /** What is about to move, for the confirmation. */
 export interface MoveAnnouncement {
@@ -48,7 +32,7 @@ export interface MoveAnnouncement {
 export interface MovedAddress {
   readonly address: string
   readonly from: string | undefined
-  /** undefined: nobody else took it. */
+  /** undefined: no other server took it. */
   readonly to: string | undefined
   /** In ms; undefined where it did not answer again. */
   readonly outageMs: number | undefined
@@ -56,47 +40,6 @@ export interface MovedAddress {
   readonly probes: number
   /** What the failed probes met, each once: a connection that is open in the moment of a move is cut. */
   readonly errors: readonly string[]
-}
-
-export type OnEvent = (event: EngineEvent) => void
-
-export interface Scene {
-  readonly cluster: Cluster
-  readonly links: Links
-  readonly nodes: readonly ObservedNode[]
-  readonly node: ObservedNode
-  readonly ports: Ports
-  readonly onEvent: OnEvent
-}
-
-/** Connects to all servers and looks at them. Throws E_USAGE for a server that is not there, and what connecting and reading throw. */
-export async function onServer<T>(input: MoveInput, ports: Ports, onEvent: OnEvent, work: (scene: Scene) => Promise<T>): Promise<T> {
-  const loaded = await loadCluster(input.inventoryPath, ports)
-  assertKnown(loaded, input)
-  const { cluster } = loaded
-  return withServers(loaded, input, { command: 'drain', ports, onEvent }, async ({ links, nodes }) => {
-    throwAll(preflightErrors(cluster, nodes, { minded: 'locks' }))
-    return work({ cluster, links, nodes, node: nodeOf(nodes, input.server), ports, onEvent })
-  })
-}
-
-/** Takes the lock and looks again: the answer to the question may have come minutes after the first look. */
-export async function locked<T>(reason: 'drain' | 'undrain', scene: Scene, work: (now: Scene, lockId: string) => Promise<T>): Promise<T> {
-  const { cluster, links, ports } = scene
-  const sessions = links.servers.map(server => links.current(server))
-  const claim = lockClaim(reason, ports)
-  return withLock(
-    sessions,
-    claim,
-    ports.clock,
-    async () => {
-      scene.onEvent({ kind: 'lock-taken', id: claim.id, servers: links.servers })
-      const look = () => Promise.all(sessions.map(session => observeNode(session, probeRequestFor(cluster), ports.signal)))
-      const nodes = await look()
-      return work({ ...scene, nodes, node: nodeOf(nodes, scene.node.server) }, claim.id)
-    },
-    session => links.current(session.server),
-  )
 }
 
 /** What drain and undrain put in for themselves; the rest of a move is the same. */
@@ -246,27 +189,4 @@ export async function announced({ cluster, links, nodes, ports }: Scene, vips: r
       return { address, holder, connections }
     }),
   )
-}
-
-function nodeOf(nodes: readonly ObservedNode[], server: string): ObservedNode {
-  const node = nodes.find(own => own.server === server)
-  if (node === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: `${server} was not looked at` })
-  return node
-}
-
-function assertKnown(loaded: LoadedCluster, input: MoveInput): void {
-  const names = loaded.cluster.servers.map(server => server.name)
-  if (!names.includes(input.server)) {
-    throw new HactlError({
-      code: 'E_USAGE',
-      what: `there is no server ${input.server} in ${loaded.path}`,
-      fix: `its servers are ${names.join(', ')}`,
-    })
-  }
-  if (limitedServers(loaded, input.limit).includes(input.server)) return
-  throw new HactlError({
-    code: 'E_USAGE',
-    what: `--limit leaves out ${input.server} itself`,
-    fix: 'name it there too, or leave --limit out',
-  })
 }

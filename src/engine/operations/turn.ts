@@ -16,11 +16,12 @@ import { asHactlError, HactlError, throwAll } from '../../errors.ts'
 import type { Effect, Script } from '../../ports.ts'
 import type { ObservedNode } from '../../state.ts'
 import { lookAt } from './at-rest.ts'
-import { lower, raise } from '../../app/drain.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import type { Looked } from './look.ts'
-import type { MovedAddress, Scene } from './move.ts'
+import { lower, raise } from './lower.ts'
+import type { MovedAddress } from './move.ts'
 import type { LockedRun } from './run.ts'
+import { lookAgain, type Scene } from './scene.ts'
 import type { UpgradePlan } from './upgrade-plan.ts'
 
 // systemd waits for a start, and there are two.
@@ -47,7 +48,7 @@ export async function runTurns(
   run: TurnRun,
   turns: Turns,
 ): Promise<{ readonly moves: readonly Move[]; readonly nodes: readonly ObservedNode[] }> {
-  const { cluster, links, observed, ports, onEvent } = run
+  const { cluster, observed, ports, onEvent } = run
   const servers = turns.plan.waves.flat()
   onEvent({ kind: 'stage-started', stage: 'prepare', title: 'download the packages and try them', servers })
   await fetchAll(run, turns, servers)
@@ -65,7 +66,7 @@ export async function runTurns(
     moves.push(...(await takeTurn(run, turns, server, gates)))
   }
   await gates.pass('one-holder', servers)
-  return { moves, nodes: await lookAt(cluster, links, calm.ports) }
+  return { moves, nodes: await lookAt(calm) }
 }
 
 /** On all servers together. It touches nothing that runs, and installs nothing. */
@@ -102,7 +103,7 @@ async function takeTurn(run: TurnRun, turns: Turns, server: string, gates: Gates
   const { outlooks, plan, source } = turns
   const calm = uninterrupted(run)
   const actions = actionsOf(plan, server)
-  const before = await sceneOf(run, server)
+  const before = await lookAgain(run, server)
   if (actions.length === 0) {
     const moves = outlooks.get(server)?.begun === 'drained' && isDrained(before.node) ? await takeBack(calm, server) : []
     await endTurn(run, server, gates)
@@ -116,7 +117,7 @@ async function takeTurn(run: TurnRun, turns: Turns, server: string, gates: Gates
   const moves: Move[] = []
   if (drains && !isDrained(before.node)) {
     try {
-      const { vips, failure } = await lower(before, lock.id, [])
+      const { vips, failure } = await lower(before, [])
       if (failure !== undefined) throw failure
       moves.push(...vips.map(vip => ({ ...vip, server })))
     } catch (error) {
@@ -155,16 +156,9 @@ async function endTurn(run: TurnRun, server: string, gates: Gates): Promise<void
 
 /** Gives an upgraded server its priority back. */
 async function takeBack(run: TurnRun, server: string): Promise<readonly Move[]> {
-  const { vips, failure } = await raise(await sceneOf(run, server), run.lock.id)
+  const { vips, failure } = await raise(await lookAgain(run, server))
   if (failure !== undefined) throw failure
   return vips.map(vip => ({ ...vip, server }))
-}
-
-async function sceneOf({ cluster, links, ports, onEvent }: TurnRun, server: string): Promise<Scene> {
-  const nodes = await lookAt(cluster, links, ports)
-  const node = nodes.find(own => own.server === server)
-  if (node === undefined) throw new HactlError({ code: 'E_INTERNAL', server, what: `${server} was not looked at` })
-  return { cluster, links, nodes, node, ports, onEvent }
 }
 
 /** Throws where the server holds an address that nobody could take over. */

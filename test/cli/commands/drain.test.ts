@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { MoveReport } from '../../../src/app/drain.ts'
+import type { MoveReport } from '../../../src/engine/operations/lower.ts'
 import { HactlError } from '../../../src/errors.ts'
 import { scriptedPrompter } from '../../support/prompter.ts'
 import { fakeTerminal } from '../../support/terminal.ts'

@@ -52,7 +52,11 @@ test.each([
       session('srv-2', () => (clock.monotonic() - startedMs < 8000 ? HUNG : BACKUP)),
     ]
     const links = createLinks(sessions, () => Promise.reject(new Error('nobody reconnects')))
-    const settle = async () => settledCluster(await lookAt(cluster, links, ports), cluster, links, ports, () => undefined)
+    const unclaimed = () => {
+      throw new Error('no lock is taken')
+    }
+    const run = { cluster, links, ports, onEvent: () => undefined, claim: unclaimed }
+    const settle = async () => settledCluster(run, await lookAt(run))
     expect((await clock.settle(settle())).refusals).toEqual([])
   },
 )

@@ -1,11 +1,12 @@
 /** Servers at which a newer version of hactl was at work: every command says so, and none changes anything. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { drain, undrain } from '../../../src/app/drain.ts'
+import { drain } from '../../../src/app/drain.ts'
 import { history } from '../../../src/app/history.ts'
 import { plan } from '../../../src/app/plan.ts'
 import { remove } from '../../../src/app/remove.ts'
 import { rollback } from '../../../src/app/rollback.ts'
 import { status } from '../../../src/app/status.ts'
+import { undrain } from '../../../src/app/undrain.ts'
 import { unlock } from '../../../src/app/unlock.ts'
 import { upgrade } from '../../../src/app/upgrade.ts'
 import { verifyFailover } from '../../../src/app/verify-failover.ts'
