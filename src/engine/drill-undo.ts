@@ -90,7 +90,7 @@ export async function undoDisturbance(run: UndoRun): Promise<void> {
   let session = links.current(plan.server)
   let isLost = false
   let fault: unknown
-  while (refusals < maxRefusals) {
+  for (;;) {
     try {
       if (isLost) session = await links.renew(session)
       isLost = false
@@ -114,7 +114,7 @@ export async function undoDisturbance(run: UndoRun): Promise<void> {
         run.onWaiting(`${plan.server} cannot be reached; its own timer will ${plan.disturbance.undoTitle} in ${Math.ceil(waitMs / 1000)} s`)
       }
     }
-    if (clock.monotonic() + UNDO_RETRY_MS > endMs) break
+    if (refusals >= maxRefusals || clock.monotonic() + UNDO_RETRY_MS > endMs) break
     await clock.sleep(UNDO_RETRY_MS)
   }
   const leftMs = healsMs - clock.monotonic()

@@ -250,13 +250,19 @@ test('the timer stays while the undo is not confirmed', async () => {
   expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'undo srv-1', 'undo srv-1', 'disarm srv-1'])
 })
 
-test('an undo that the server always refuses leaves the timer in place', async () => {
+test('an undo that the server always refuses leaves the timer in place, and is reported at once', async () => {
   const world = drillWorld()
-  world.before = step => (step === 'undo' ? { code: 1, stderr: 'Job for haproxy.service failed' } : undefined)
+  let refusedMs: number | undefined
+  world.before = step => {
+    if (step !== 'undo') return undefined
+    refusedMs = world.clock.monotonic()
+    return { code: 1, stderr: 'Job for haproxy.service failed' }
+  }
   const fault = await faultOf(world)
   const why = ['Job for haproxy.service failed', expect.stringMatching(/^the server's own timer tries once more in \d+ s$/)]
   expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', why })
-  expect(world.log).not.toContain('disarm srv-1')
+  expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'undo srv-1', 'undo srv-1'])
+  expect(world.clock.monotonic()).toBe(refusedMs)
 })
 
 test('a timer that cannot be removed is reported, and does not change the verdict on the service', async () => {

@@ -92,7 +92,7 @@ export interface DrillAnnouncement {
   readonly worstMs: number | undefined
 }
 
-export interface AnnouncedDrill {
+interface AnnouncedDrill {
   readonly drill: string
   readonly server: string
   readonly title: string
