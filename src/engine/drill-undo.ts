@@ -1,11 +1,11 @@
 /** The way back from a disturbance: a timer on the server that needs no controller, and the controller's own undo. */
-import { asHactlError, HactlError } from '../errors.ts'
+import { HactlError } from '../errors.ts'
 import type { Clock, Script, Session } from '../ports.ts'
-import type { Disturbance } from '../state/drill.ts'
-import { AFTER_TIMER_MS, SYSTEMCTL_DEADLINE_MS, UNDO_DEADLINE_MS, UNDO_RETRY_MS } from './limits.ts'
-import type { Links } from './links.ts'
-import { isLoss } from './links.ts'
 import { joinScripts, scriptWord, sh, systemdWord } from '../shell/sh.ts'
+import type { Disturbance } from '../state/drill.ts'
+import { AFTER_TIMER_MS, SYSTEMCTL_DEADLINE_MS, UNDO_DEADLINE_MS } from './limits.ts'
+import type { Links } from './links.ts'
+import { undo } from './undo.ts'
 
 /** An undo that the server refuses this often will not be taken the next time. */
 const MAX_REFUSALS = 3
@@ -82,50 +82,42 @@ export interface UndoRun {
  */
 export async function undoDisturbance(run: UndoRun): Promise<void> {
   const { plan, links, clock } = run
+  const { server, disturbance, bootMs } = plan
+  const boots = bootMs > 0
   const healsMs = run.armedMs + plan.undoAfterMs
-  const endMs = Math.max(healsMs, clock.monotonic() + plan.bootMs) + AFTER_TIMER_MS * links.patience
-  const maxRefusals = plan.bootMs > 0 ? Number.POSITIVE_INFINITY : MAX_REFUSALS
-  const why: string[] = []
-  let refusals = 0
-  let session = links.current(plan.server)
-  let isLost = false
-  let fault: unknown
-  for (;;) {
-    try {
-      if (isLost) session = await links.renew(session)
-      isLost = false
-      const result = await session.run(undoScript(plan.disturbance), {
+  const secondsToTimer = () => Math.ceil((healsMs - clock.monotonic()) / 1000)
+  await undo({
+    server,
+    links,
+    clock,
+    endMs: Math.max(healsMs, clock.monotonic() + bootMs) + AFTER_TIMER_MS * links.patience,
+    maxRefusals: boots ? Number.POSITIVE_INFINITY : MAX_REFUSALS,
+    async attempt(session) {
+      const result = await session.run(undoScript(disturbance), {
         effect: 'undo',
-        label: plan.disturbance.undoTitle,
+        label: disturbance.undoTitle,
         // A server that goes down in the middle of it must not be waited for.
-        deadlineMs: plan.bootMs > 0 ? SYSTEMCTL_DEADLINE_MS : UNDO_DEADLINE_MS,
+        deadlineMs: boots ? SYSTEMCTL_DEADLINE_MS : UNDO_DEADLINE_MS,
       })
-      if (result.code === 0) return
-      refusals++
-      why.push(...lastLines(result.stderr))
-    } catch (error) {
-      fault = error
-      isLost = isLoss(error)
-      if (!isLost) refusals++
-      why.push(asHactlError(error).message)
-      const waitMs = healsMs - clock.monotonic()
-      if (isLost && plan.bootMs > 0) run.onWaiting(`${plan.server} cannot be reached yet: it boots`)
-      else if (isLost && waitMs > 0) {
-        run.onWaiting(`${plan.server} cannot be reached; its own timer will ${plan.disturbance.undoTitle} in ${Math.ceil(waitMs / 1000)} s`)
+      return result.code === 0 ? undefined : lastLines(result.stderr)
+    },
+    onLost() {
+      if (boots) run.onWaiting(`${server} cannot be reached yet: it boots`)
+      else if (secondsToTimer() > 0) {
+        run.onWaiting(`${server} cannot be reached; its own timer will ${disturbance.undoTitle} in ${secondsToTimer()} s`)
       }
-    }
-    if (refusals >= maxRefusals || clock.monotonic() + UNDO_RETRY_MS > endMs) break
-    await clock.sleep(UNDO_RETRY_MS)
-  }
-  const leftMs = healsMs - clock.monotonic()
-  if (leftMs > 0 && plan.bootMs === 0) why.push(`the server's own timer tries once more in ${Math.ceil(leftMs / 1000)} s`)
-  throw new HactlError({
-    code: 'E_UNDO_FAILED',
-    server: plan.server,
-    what: `"${plan.disturbance.title}" could not be undone on ${plan.server}`,
-    why: [...new Set(why)],
-    fix: `on ${plan.server}, as root: ${plan.disturbance.byHand}`,
-    cause: run.earlier ?? fault,
+    },
+    failed(why, thrown) {
+      const timer = secondsToTimer() > 0 && !boots ? [`the server's own timer tries once more in ${secondsToTimer()} s`] : []
+      return new HactlError({
+        code: 'E_UNDO_FAILED',
+        server,
+        what: `"${disturbance.title}" could not be undone on ${server}`,
+        why: [...new Set([...why, ...timer])],
+        fix: `on ${server}, as root: ${disturbance.byHand}`,
+        cause: run.earlier ?? thrown,
+      })
+    },
   })
 }
 

@@ -1,56 +1,37 @@
-/** What a drill sees while it runs: every server's own word, the probes, and what the operator is told of them. */
+/** What a drill sees while it runs, every server's own word and the probes, and what it tells the operator of them. */
 import type { HolderSample, Mark, Sample } from '../state/drill.ts'
 import type { DrillRun } from './drill-run.ts'
 import { drillWatchMs } from './limits.ts'
-import { lookEvery, startWatchers, type Watchers } from './watchers.ts'
+import type { WatchersRun } from './watchers.ts'
 
-const LOOK_EVERY_MS = 100
-const TELL_EVERY_MS = 250
 /** A server that was silent for this long is shown as such. */
 const SILENT_AFTER_MS = 1000
 /** Probes per second are counted over this long. */
 const RATE_OVER_MS = 1000
 
-export interface Watching extends Watchers {
-  /** Grows while the drill runs. */
-  readonly samples: Sample[]
-  mark(mark: Mark['mark'], server: string): void
-}
-
-export function startWatching(run: DrillRun): Watching {
-  const { clock, samples, links, look, holdConnections } = run
+/** Everything that is seen is added to the run's samples. */
+export function drillWatch(run: DrillRun): WatchersRun {
+  const { clock, samples, links, look, sendProbes, holdConnections } = run
   const onSample = (sample: Sample) => samples.push(sample)
-  const watchers = startWatchers({
+  return {
     links,
     clock,
     look: { vips: look.vips, units: look.units, trackers: look.trackers },
     boundMs: drillWatchMs(run.limits, run.rounds, links.patience),
     onHolder: onSample,
     others: [
-      watch => run.sendProbes({ ...watch, onSample }),
-      // Connections that nobody could open are told in the verdict, and stop no drill.
+      watch => sendProbes({ ...watch, onSample }),
+      // The verdict says so where no connection could be opened; that stops no drill.
       ...(holdConnections === undefined
         ? []
         : [(watch: { readonly stop: AbortSignal }) => holdConnections({ ...watch, onSample }).catch(() => undefined)]),
     ],
-  })
-  return { ...watchers, samples, mark: (mark, server) => samples.push({ kind: 'mark', mark, atMs: clock.monotonic(), server }) }
+  }
 }
 
-/** Looks at the samples until `isDone` or the limit; whether it was done. Throws what stops the drill: an abort, a watcher that failed. */
-export async function lookUntil(run: DrillRun, watch: Watching, limitMs: number, isDone: (nowMs: number) => boolean): Promise<boolean> {
-  const { clock, signal } = run
-  let toldMs = Number.NEGATIVE_INFINITY
-  return lookEvery(watch, { clock, signal, everyMs: LOOK_EVERY_MS, limitMs }, nowMs => {
-    if (nowMs - toldMs >= TELL_EVERY_MS) {
-      tell(run, watch.samples, nowMs)
-      toldMs = nowMs
-    }
-    return isDone(nowMs)
-  })
-}
-
-function tell(run: DrillRun, samples: readonly Sample[], nowMs: number): void {
+/** Sends the samples so far as one event; none while the watchers have only started. */
+export function tellDrill(run: DrillRun, nowMs: number): void {
+  const { samples } = run
   const disturbed = samples.find((sample): sample is Mark => sample.kind === 'mark' && sample.mark === 'disturbed')
   const holds: Record<string, boolean | undefined> = {}
   const units: Record<string, Readonly<Record<string, string>>> = {}
@@ -60,7 +41,7 @@ function tell(run: DrillRun, samples: readonly Sample[], nowMs: number): void {
     holds[server] = isKnown ? latest.holds.includes(run.vip) : undefined
     if (isKnown) units[server] = latest.units
   }
-  // The watchers have only begun.
+  // The watchers have only started.
   if (disturbed === undefined && Object.keys(units).length < run.links.servers.length) return
   let probesOk = 0
   let probesFailed = 0

@@ -1,17 +1,17 @@
-/** Carries out one drill: watch, arm the undo, disturb, watch, undo, watch. The undo runs on every way out. */
+/** Carries out one drill: arms the undo on the server, disturbs it, watches, undoes, watches. The undo runs on every way out. */
 import { HactlError } from '../errors.ts'
 import type { Script } from '../ports.ts'
-import type { DrillState, Sample } from '../state/drill.ts'
+import { joinScripts, scriptWord, sh } from '../shell/sh.ts'
+import type { DrillState, Mark, Sample } from '../state/drill.ts'
 import type { DrillRun } from './drill-run.ts'
-import { observeDrillState } from './drill-state.ts'
+import { observeStateAfter, observeStateBefore } from './drill-state.ts'
 import { armUndo, disarmUndo, type UndoPlan, undoDisturbance, undoUnit } from './drill-undo.ts'
-import { lookUntil, startWatching, type Watching } from './drill-watch.ts'
-import { BASELINE_LIMIT_MS } from './limits.ts'
+import { drillWatch, tellDrill } from './drill-watch.ts'
 import { isLoss } from './links.ts'
 import { lockGuard, lockLost } from './lock.ts'
-import { joinScripts, scriptWord, sh } from '../shell/sh.ts'
+import { type Change, type Until, watchUntilUndo } from './watch-until-undo.ts'
 
-const BASELINE_MS = 1000
+const LOOK_EVERY_MS = 100
 
 export interface DrillOutcome {
   /** Those of the run. */
@@ -21,7 +21,7 @@ export interface DrillOutcome {
   readonly after: readonly DrillState[]
   /** What failed beside the drill and ended it. */
   readonly stopped: readonly string[] | undefined
-  /** Why nobody took over, where that could be told. */
+  /** Why no server took over, where that could be told. */
   readonly diagnosis: string | undefined
 }
 
@@ -31,79 +31,56 @@ export interface DrillOutcome {
  * E_UNDO_FAILED where the undo could not be confirmed.
  */
 export async function runDrill(run: DrillRun): Promise<DrillOutcome> {
-  const before = await Promise.all(run.links.servers.map(server => observeDrillState(run.links.current(server), run.look, run.signal)))
-  const watch = startWatching(run)
-  let stopped: readonly string[] = []
-  let diagnosis: string | undefined
-  const isStopped = (now: number) => {
-    stopped = run.decide.secondFaults(watch.samples, now)
-    return stopped.length > 0
-  }
-  try {
-    await seeBaseline(run, watch)
-    diagnosis = await disturbAndUndo(run, watch, isStopped)
-    const isHome = (now: number) => run.decide.failbackIsSettled(watch.samples, now)
-    const wasStopped = stopped.length > 0
-    await lookUntil(run, watch, run.limits.failbackMs, now => isHome(now) || (!wasStopped && isStopped(now)))
-  } finally {
-    await watch.end()
-  }
-  return {
-    samples: watch.samples,
-    before,
-    after: await observeAfter(run, before),
-    stopped: stopped.length === 0 ? undefined : stopped,
-    diagnosis,
-  }
-}
-
-async function seeBaseline(run: DrillRun, watch: Watching): Promise<void> {
-  const beginMs = run.clock.monotonic()
-  const isGood = (now: number) => now - beginMs >= BASELINE_MS && run.decide.baselineProblems(watch.samples, now).length === 0
-  if (await lookUntil(run, watch, BASELINE_LIMIT_MS * run.links.patience, isGood)) return
-  throw new HactlError({
-    code: 'E_UNHEALTHY',
-    what: `${run.drill} not started: ${run.vip} is not healthy`,
-    why: run.decide.baselineProblems(watch.samples, run.clock.monotonic()),
-    fix: 'run hactl status; nothing was disturbed',
+  const { samples, limits, decide, clock } = run
+  const before = await observeStateBefore(run)
+  const found: Found = { secondFaults: [], diagnosis: undefined }
+  await watchUntilUndo({
+    watch: drillWatch(run),
+    signal: run.signal,
+    lookEveryMs: LOOK_EVERY_MS,
+    tell: nowMs => tellDrill(run, nowMs),
+    baseline: {
+      problems: nowMs => decide.baselineProblems(samples, nowMs),
+      refusal: { what: `${run.drill} not started: ${run.vip} is not healthy`, fix: 'run hactl status; nothing was disturbed' },
+    },
+    changeAt(round) {
+      if (round >= run.rounds) return undefined
+      const server = round === 0 ? run.server : decide.nextToDisturb(samples, clock.monotonic())
+      return server === undefined ? undefined : disturbanceOn(run, server, round, found)
+    },
+    faultAfterChange: afterDisturbance,
+    isUndone: () => true,
+    onUndo: state => mark(run, state === 'started' ? 'undone' : 'restored', run.server),
+    async afterwards(until) {
+      const wasStopped = found.secondFaults.length > 0
+      const isHome = (nowMs: number) => decide.failbackIsSettled(samples, nowMs)
+      await until(limits.failbackMs, nowMs => isHome(nowMs) || (!wasStopped && isStopped(run, found, nowMs)))
+    },
   })
-}
-
-/** A server whose timer runs, and since when. */
-interface Armed {
-  readonly plan: UndoPlan
-  readonly armedMs: number
-}
-
-async function disturbAndUndo(run: DrillRun, watch: Watching, isStopped: (nowMs: number) => boolean): Promise<string | undefined> {
-  const { clock } = run
-  const armed: Armed[] = []
-  let fault: { readonly thrown: unknown } | undefined
-  let diagnosis: string | undefined
-  try {
-    for (let round = 0; round < run.rounds; round++) {
-      const server = round === 0 ? run.server : run.decide.nextToDisturb(watch.samples, clock.monotonic())
-      if (server === undefined) break
-      const one = await arm(run, watch, server, round)
-      armed.push(one)
-      const isSettled = await disturb(run, watch, one.plan, isStopped)
-      if (isStopped(clock.monotonic())) break
-      if (!isSettled) {
-        diagnosis = await run.diagnose?.(server).catch(() => undefined)
-        break
-      }
-    }
-  } catch (error) {
-    if (armed.length === 0) throw error
-    fault = { thrown: afterDisturbance(error) }
+  return {
+    samples,
+    before,
+    after: await observeStateAfter(run, before),
+    stopped: found.secondFaults.length === 0 ? undefined : found.secondFaults,
+    diagnosis: found.diagnosis,
   }
-  watch.mark('undone', run.server)
-  const undone = await Promise.allSettled(armed.map(one => undo(run, one, fault?.thrown)))
-  const failed = undone.find(outcome => outcome.status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason
-  watch.mark('restored', run.server)
-  if (fault !== undefined) throw fault.thrown
-  return diagnosis
+}
+
+/** What a drill finds out beside its samples. */
+interface Found {
+  /** As they were when last looked for. */
+  secondFaults: readonly string[]
+  diagnosis: string | undefined
+}
+
+/** Whether something failed beside the drill: that ends it. */
+function isStopped(run: DrillRun, found: Found, nowMs: number): boolean {
+  found.secondFaults = run.decide.secondFaults(run.samples, nowMs)
+  return found.secondFaults.length > 0
+}
+
+function mark({ samples, clock }: DrillRun, what: Mark['mark'], server: string): void {
+  samples.push({ kind: 'mark', mark: what, atMs: clock.monotonic(), server })
 }
 
 /** E_UNHEALTHY says that nothing was disturbed: not so in a later round. */
@@ -114,10 +91,35 @@ function afterDisturbance(error: unknown): unknown {
   return new HactlError({ code: 'E_COMMAND_FAILED', what, why, cause: error, ...(server === undefined ? {} : { server }) })
 }
 
-async function arm(run: DrillRun, watch: Watching, server: string, round: number): Promise<Armed> {
-  const { clock, disturbance, limits } = run
+/** The disturbance of one server. What is disturbed stays so until the changes of all rounds are undone. */
+function disturbanceOn(run: DrillRun, server: string, round: number, found: Found): Change {
+  const { disturbance, limits } = run
   const id = round === 0 ? run.id : `${run.id}${round}`
   const plan: UndoPlan = { id, server, disturbance, undoAfterMs: limits.undoAfterMs, bootMs: limits.bootMs }
+  // Nothing is undone that was not armed.
+  let armedMs = Number.NaN
+  return {
+    async prepare() {
+      await arm(run, plan)
+      armedMs = run.clock.monotonic()
+    },
+    async make(until) {
+      const isSettled = await disturb(run, plan, found, until)
+      if (isStopped(run, found, run.clock.monotonic())) return false
+      if (!isSettled) found.diagnosis = await run.diagnose?.(server).catch(() => undefined)
+      return isSettled
+    },
+    async undo(earlier) {
+      const onWaiting = (text: string) => run.onEvent({ kind: 'warning', server, text })
+      await undoDisturbance({ plan, links: run.links, clock: run.clock, armedMs, earlier, onWaiting })
+      run.onEvent({ kind: 'drill-undone', drill: run.drill, server, title: `${disturbance.undoTitle} on ${server}` })
+      await takeTimerAway(run, plan)
+    },
+  }
+}
+
+async function arm(run: DrillRun, plan: UndoPlan): Promise<void> {
+  const { server, undoAfterMs } = plan
   try {
     await armUndo(run.links.current(server), plan, run.signal)
   } catch (error) {
@@ -125,29 +127,17 @@ async function arm(run: DrillRun, watch: Watching, server: string, round: number
     await disarmUndo(run.links.current(server), plan).catch(() => undefined)
     throw error
   }
-  const armedMs = clock.monotonic()
-  watch.mark('armed', server)
-  const title = `${server} will ${disturbance.undoTitle} by itself`
-  run.onEvent({ kind: 'drill-armed', drill: run.drill, server, title, undoAfterMs: limits.undoAfterMs })
-  return { plan, armedMs }
-}
-
-async function undo(run: DrillRun, { plan, armedMs }: Armed, earlier: unknown): Promise<void> {
-  const { server } = plan
-  const onWaiting = (text: string) => run.onEvent({ kind: 'warning', server, text })
-  await undoDisturbance({ plan, links: run.links, clock: run.clock, armedMs, earlier, onWaiting })
-  run.onEvent({ kind: 'drill-undone', drill: run.drill, server, title: `${run.disturbance.undoTitle} on ${server}` })
-  await takeTimerAway(run, plan)
+  mark(run, 'armed', server)
+  const title = `${server} will ${plan.disturbance.undoTitle} by itself`
+  run.onEvent({ kind: 'drill-armed', drill: run.drill, server, title, undoAfterMs })
 }
 
 /** Disturbs and watches until the takeover has settled, a second fault shows, or the limit has passed; false for the last. */
-async function disturb(run: DrillRun, watch: Watching, plan: UndoPlan, isStopped: (nowMs: number) => boolean): Promise<boolean> {
-  const { disturbance, limits } = run
+async function disturb(run: DrillRun, plan: UndoPlan, found: Found, until: Until): Promise<boolean> {
+  const { disturbance, limits, decide, samples } = run
   const { server } = plan
-  // An interrupt while the timer was armed must not let the disturbance begin.
-  await run.clock.sleep(0, run.signal)
   let command: { readonly fault: unknown } | undefined
-  watch.mark('disturbed', server)
+  mark(run, 'disturbed', server)
   run.onEvent({ kind: 'drill-disturbed', drill: run.drill, server, title: `${disturbance.title} on ${server}` })
   runDisturbance(run, plan).then(
     () => (command = { fault: undefined }),
@@ -156,15 +146,15 @@ async function disturb(run: DrillRun, watch: Watching, plan: UndoPlan, isStopped
   const assertDisturbing = () => {
     if (command?.fault !== undefined) throw command.fault
   }
-  return lookUntil(run, watch, limits.takeoverMs, now => {
+  return until(limits.takeoverMs, nowMs => {
     assertDisturbing()
     // A server that is cut off never says that the command has ended.
     const isDone = command !== undefined || disturbance.severs
-    return isStopped(now) || (isDone && run.decide.takeoverIsSettled(watch.samples, now))
+    return isStopped(run, found, nowMs) || (isDone && decide.takeoverIsSettled(samples, nowMs))
   })
 }
 
-/** A controller that slept since it armed the undo may have lost the lock, and the timer has gone off: then there is no way back. */
+/** A controller that slept since it armed the undo may have lost the lock, and the timer has fired: then there is no way back. */
 function disturbScript({ disturbance, lockId }: DrillRun, plan: UndoPlan): Script {
   const timer = `${undoUnit(plan.id)}.timer`
   return joinScripts([
@@ -181,7 +171,7 @@ async function runDisturbance(run: DrillRun, plan: UndoPlan): Promise<void> {
     const result = await run.links.current(server).run(disturbScript(run, plan), {
       effect: 'change',
       label: disturbance.title,
-      // Past it the undo begins.
+      // Past it the undo starts.
       deadlineMs: run.limits.takeoverMs,
       hasFixedLimit: true,
       signal: run.signal,
@@ -200,7 +190,7 @@ async function runDisturbance(run: DrillRun, plan: UndoPlan): Promise<void> {
   }
 }
 
-/** The service is back: a timer that cannot be taken away runs a command that changes nothing any more. */
+/** What was disturbed is undone: a timer that cannot be taken away runs a command that changes nothing any more. */
 async function takeTimerAway(run: DrillRun, plan: UndoPlan): Promise<void> {
   // A boot has taken it along.
   if (plan.bootMs > 0) return
@@ -214,40 +204,4 @@ async function takeTimerAway(run: DrillRun, plan: UndoPlan): Promise<void> {
     const text = `the undo timer is still active; it ends by itself within ${Math.ceil(plan.undoAfterMs / 1000)} s`
     run.onEvent({ kind: 'warning', server: plan.server, text })
   }
-}
-
-/** A service's hooks may need a moment for what they put back; what differs for longer stays different. */
-const SAME_AGAIN_MS = 8000
-const SAME_AGAIN_EVERY_MS = 1000
-
-async function observeAfter(run: DrillRun, before: readonly DrillState[]): Promise<readonly DrillState[]> {
-  const endMs = run.clock.monotonic() + SAME_AGAIN_MS * run.links.patience
-  for (;;) {
-    const after = await observeAll(run)
-    if (areSame(before, after) || run.signal.aborted || run.clock.monotonic() >= endMs) return after
-    await run.clock.sleep(SAME_AGAIN_EVERY_MS, run.signal).catch(() => undefined)
-  }
-}
-
-/** Where the address went is no matter here. */
-function areSame(before: readonly DrillState[], after: readonly DrillState[]): boolean {
-  const text = (states: readonly DrillState[]) => JSON.stringify(states.map(state => ({ ...state, holds: [] })))
-  return text(before) === text(after)
-}
-
-async function observeAll(run: DrillRun): Promise<readonly DrillState[]> {
-  const states = await Promise.all(
-    run.links.servers.map(async server => {
-      const session = run.links.current(server)
-      try {
-        return await observeDrillState(session, run.look).catch(async (error: unknown) => {
-          if (!isLoss(error)) throw error
-          return observeDrillState(await run.links.renew(session), run.look)
-        })
-      } catch {
-        return undefined
-      }
-    }),
-  )
-  return states.filter(state => state !== undefined)
 }

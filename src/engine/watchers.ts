@@ -1,10 +1,10 @@
-/** What runs beside a drill or a move: every server's own word of itself, and whatever asks through the addresses. */
+/** What runs beside a drill or a move: what every server says of itself, and whatever asks through the addresses. */
 import type { Clock } from '../ports.ts'
 import type { HolderSample, ProbeSample } from '../state/drill.ts'
 import type { Links } from './links.ts'
 import { runSampler, type Watch } from './sampler.ts'
 
-/** The last probes have a second each, and a remote script some time to be told. */
+/** The last probes have a second each, and a remote script needs a moment to hear of the end. */
 const WATCHERS_END_MS = 3000
 
 /** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
@@ -22,7 +22,7 @@ export interface WatchersRun {
   /** After this no watcher goes on, whatever becomes of hactl. */
   readonly boundMs: number
   readonly onHolder: (sample: HolderSample) => void
-  /** Begun with the watch; each goes on until `stop` aborts, and rejects where it cannot. */
+  /** Started with the watch; each goes on until `stop` aborts, and rejects where it cannot. */
   readonly others: readonly ((watch: { readonly stop: AbortSignal; readonly boundMs: number }) => Promise<unknown>)[]
 }
 
@@ -58,31 +58,5 @@ export function startWatchers({ links, clock, look, boundMs, onHolder, others }:
       // A watcher that does not end must not keep the result, or an interrupt, waiting.
       await Promise.race([Promise.all(running), clock.sleep(WATCHERS_END_MS)])
     },
-  }
-}
-
-interface Looking {
-  readonly clock: Clock
-  readonly signal: AbortSignal
-  readonly everyMs: number
-  readonly limitMs: number
-}
-
-/**
- * Looks until `look` says that it has seen enough, or the limit has passed; whether it has. Throws what ends the watch: an abort, a watcher
- * that failed.
- */
-export async function lookEvery(
-  watch: Watchers,
-  { clock, signal, everyMs, limitMs }: Looking,
-  look: (nowMs: number, isLast: boolean) => boolean,
-): Promise<boolean> {
-  const endMs = clock.monotonic() + limitMs
-  for (;;) {
-    await clock.sleep(everyMs, signal)
-    watch.assertWatching()
-    const nowMs = clock.monotonic()
-    if (look(nowMs, nowMs >= endMs)) return true
-    if (nowMs >= endMs) return false
   }
 }

@@ -319,6 +319,27 @@ test('a second fault ends the drill at once, with its undo, and is in the verdic
   })
 })
 
+test('a second fault on the way home ends the drill as well', async () => {
+  const world = drillWorld()
+  const fault = 'haproxy on srv-3 is failed, although it was not disturbed'
+  const { samples, decide } = world.run
+  const isUndone = () => samples.some(sample => sample.kind === 'mark' && sample.mark === 'restored')
+  const own = { failbackIsSettled: () => false, secondFaults: () => (isUndone() ? [fault] : []) }
+  const outcome = await world.clock.settle(runDrill({ ...world.run, decide: { ...decide, ...own } }))
+  expect(outcome.stopped).toEqual([fault])
+})
+
+test('a server that is cut off need not say that the command has ended', async () => {
+  const world = drillWorld()
+  world.before = step => (step === 'disturb' ? new Promise(() => {}) : undefined)
+  const { decide, limits, disturbance } = world.run
+  const run = { ...world.run, disturbance: { ...disturbance, severs: true }, decide: { ...decide, takeoverIsSettled: () => true } }
+  const { samples } = await world.clock.settle(runDrill(run))
+  const [, disturbed, undone] = samples.filter(sample => sample.kind === 'mark')
+  expect(undone?.mark).toBe('undone')
+  expect((undone?.atMs ?? 0) - (disturbed?.atMs ?? 0)).toBeLessThan(limits.takeoverMs)
+})
+
 test('the undo of a server that boots is tried for minutes', async () => {
   const world = drillWorld()
   const sinceMs = world.clock.monotonic()

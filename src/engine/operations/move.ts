@@ -5,7 +5,7 @@ import { endOf, holdersAt, outageOf, probesOf } from '../../domain/failover/time
 import { keepAnsweringScript } from '../../domain/hand-over.ts'
 import { trackerProblems } from '../../domain/health.ts'
 import type { ProbeTarget } from '../../ports.ts'
-import { type MeasuredAddress, type MoveOutcome, type MoveRun, runMove, type SamplesOf } from '../drain.ts'
+import { type MeasuredAddress, type MoveOutcome, type MoveRun, runMove, type SamplesOf } from '../move.ts'
 import { observeNode } from '../observe.ts'
 import { probeFromServer } from '../probe-from-server.ts'
 import { runProber } from '../prober.ts'
