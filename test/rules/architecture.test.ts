@@ -139,6 +139,17 @@ test('nor does what the engine sends to servers', () => {
   expect(wrong.map(line => `${line}: have it given, or let the domain send it`)).toEqual([])
 })
 
+test('a command is imported by app.ts only: what commands share has a file of its own', () => {
+  const commands = new Set(inOurs.filter(({ file, isType }) => file === 'app/app.ts' && !isType).map(({ target }) => target))
+  const wrong = inOurs.filter(({ file, target }) => layerOf(file) === 'app' && file !== 'app/app.ts' && commands.has(target))
+  expect(commands.size).toBeGreaterThan(10)
+  expect(
+    wrong.map(
+      ({ file, target }) => `src/${file} imports the command src/${target}: move what both need to engine/operations or beside them`,
+    ),
+  ).toEqual([])
+})
+
 test('each outside library with effects has one door', () => {
   const wrong = imports.flatMap(({ file, from }) => {
     const door = ONE_DOOR[from]
