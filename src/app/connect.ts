@@ -92,17 +92,21 @@ export interface Reached {
   readonly failures: readonly HactlError[]
 }
 
+export interface Connecting extends Pick<ConnectOptions, 'forks'> {
+  readonly ports: Ports
+  /** Called before each server is connected to. */
+  readonly onConnecting?: (server: string) => void
+}
+
 /**
- * Connects to all servers of `targets` (calling `onConnecting` before each), calls `first` on each as soon as its connection stands,
- * then `work`. Closes every connection on every way out.
+ * Connects to all servers of `targets`, calls `first` on each as soon as its connection stands, then `work`. Closes every connection on
+ * every way out.
  */
 export async function withConnections<F, T>(
   targets: ReadonlyMap<string, ConnectTarget>,
-  forks: number,
-  ports: Ports,
+  { forks, ports, onConnecting }: Connecting,
   first: (session: Session) => Promise<F>,
   work: (reached: Reached, results: ReadonlyMap<string, F>) => Promise<T>,
-  onConnecting: (server: string) => void = () => {},
 ): Promise<T> {
   const open: Session[] = []
   const connect = async (target: ConnectTarget, signal: AbortSignal | undefined) => {
@@ -116,7 +120,7 @@ export async function withConnections<F, T>(
   try {
     await forkMap([...targets.values()], forks, async target => {
       try {
-        onConnecting(target.server)
+        onConnecting?.(target.server)
         const session = await connect(target, ports.signal)
         sessions.set(target.server, session)
         results.set(target.server, await first(session))
@@ -144,5 +148,5 @@ export async function withReachable<F, T>(
   first: (session: Session) => Promise<F>,
   work: (reached: Reached, results: ReadonlyMap<string, F>) => Promise<T>,
 ): Promise<T> {
-  return withConnections(await targetsOf(loaded, options, ports), options.forks, ports, first, work)
+  return withConnections(await targetsOf(loaded, options, ports), { forks: options.forks, ports }, first, work)
 }

@@ -41,14 +41,12 @@ export async function importServers(input: ImportInput, ports: Ports, onEvent: O
   const targets = await targetsOf({ inventory, baseDir: ports.cwd, path: 'the command line', given: givenOf(input) }, input, ports)
   return withConnections(
     targets,
-    input.forks,
-    ports,
-    session => observeAndTell(session, REQUEST, ports.clock, onEvent, ports.signal),
+    { forks: input.forks, ports, onConnecting: server => onEvent({ kind: 'observe-started', server }) },
+    session => observeAndTell(session, REQUEST, { ports, onEvent }),
     async ({ failures }, observed) => {
       throwAll(failures)
       return buildImport(servers, ssh, observed, input.output)
     },
-    server => onEvent({ kind: 'observe-started', server }),
   )
 }
 

@@ -35,9 +35,8 @@ export async function status(
   const request = { ...probeRequestFor(cluster), certificates: certificateNames(cluster.haproxyConfig.text) }
   return withConnections(
     targets,
-    input.forks,
-    ports,
-    session => observeAndTell(session, request, ports.clock, () => {}, ports.signal),
+    { forks: input.forks, ports },
+    session => observeAndTell(session, request, { ports, onEvent: () => {} }),
     async ({ failures }, observed) => {
       const nodes = [...observed.values()]
       const isComplete = nodes.length === cluster.servers.length

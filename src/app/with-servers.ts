@@ -23,14 +23,12 @@ export async function withServers<T>(
 ): Promise<T> {
   return withConnections(
     await targetsOf(loaded, input, ports, text => onEvent({ kind: 'warning', text })),
-    input.forks,
-    ports,
-    session => observeAndTell(session, cluster, ports.clock, onEvent, ports.signal),
+    { forks: input.forks, ports, onConnecting: server => onEvent({ kind: 'observe-started', server }) },
+    session => observeAndTell(session, cluster, { ports, onEvent }),
     async ({ links, failures }, observed) => {
       throwAll(failures)
       const claim = () => lockClaim(command, ports)
       return work({ cluster, links, ports, onEvent, claim, observed, nodes: [...observed.values()] })
     },
-    server => onEvent({ kind: 'observe-started', server }),
   )
 }

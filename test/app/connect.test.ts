@@ -92,8 +92,7 @@ describe('connections', () => {
     const { sessions, ports } = open(['srv-1', 'srv-2', 'srv-3'])
     const result = await withConnections(
       targets,
-      8,
-      ports,
+      { forks: 8, ports },
       async session => session.server,
       async (_, results) => [...results.values()],
     )
@@ -105,8 +104,7 @@ describe('connections', () => {
     const { sessions, ports } = open(['srv-1', 'srv-2', 'srv-3'])
     const work = withConnections(
       targets,
-      8,
-      ports,
+      { forks: 8, ports },
       async () => {},
       async ({ links }) => {
         await links.renew(links.current('srv-2'))
@@ -121,8 +119,7 @@ describe('connections', () => {
     const { ports } = open(['srv-1', 'srv-3'])
     await withConnections(
       targets,
-      8,
-      ports,
+      { forks: 8, ports },
       async () => {},
       async ({ links, failures }) => {
         expect(links.servers).toEqual(['srv-1', 'srv-3'])
@@ -135,7 +132,7 @@ describe('connections', () => {
     const { ports } = open(['srv-1', 'srv-2', 'srv-3'])
     const first = ({ server }: { readonly server: string }) =>
       server === 'srv-2' ? Promise.reject(connectionLost(server)) : Promise.resolve()
-    await withConnections(targets, 8, ports, first, async ({ failures }) => {
+    await withConnections(targets, { forks: 8, ports }, first, async ({ failures }) => {
       expect(failures).toMatchObject([{ code: 'E_CONNECTION_LOST', server: 'srv-2' }])
     })
   })

@@ -128,7 +128,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
       const playbook = await loadPlaybook('deploy', PACKAGE_ROOT, ports)
       const look = async ({ name, session }: ShellServer): Promise<readonly [string, ObservedNode]> => [
         name,
-        await observeAndTell(session, loaded.cluster, ports.clock, () => {}, abort.signal),
+        await observeAndTell(session, loaded.cluster, { ports: { ...ports, signal: abort.signal }, onEvent: () => {} }),
       ]
       return planFor(loaded.cluster, playbook, new Map(await Promise.all(some.map(look))), options)
     },

@@ -4,7 +4,7 @@ import { kernelParameters, MANAGED_PATHS, TRACKER_FILES } from '../../domain/des
 import { keepalivedLook } from '../../domain/keepalived/look.ts'
 import { observeNode } from '../observe.ts'
 import type { ProbeRequest } from '../observe/script.ts'
-import type { Clock, Session } from '../../ports.ts'
+import type { Ports, Session } from '../../ports.ts'
 import type { ObservedNode } from '../../state.ts'
 import { asHactlError } from '../../errors.ts'
 import type { OnEvent, Run } from './run.ts'
@@ -34,9 +34,7 @@ export function probeRequestFor(cluster: Cluster): ProbeRequest {
 export async function observeAndTell(
   session: Session,
   what: Cluster | ProbeRequest,
-  clock: Clock,
-  onEvent: OnEvent,
-  signal: AbortSignal,
+  { ports: { clock, signal }, onEvent }: { readonly ports: Pick<Ports, 'clock' | 'signal'>; readonly onEvent: OnEvent },
 ): Promise<ObservedNode> {
   const startedMs = clock.monotonic()
   try {

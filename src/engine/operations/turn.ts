@@ -21,7 +21,7 @@ import type { Looked } from './look.ts'
 import { lower, raise } from './lower.ts'
 import type { MovedAddress } from './move.ts'
 import type { LockedRun } from './run.ts'
-import { lookAgain, type Scene } from './scene.ts'
+import { lookAgain, type LockedScene, type Scene } from './scene.ts'
 import type { UpgradePlan } from './upgrade-plan.ts'
 
 // systemd waits for a start, and there are two.
@@ -98,49 +98,25 @@ async function fetch(run: TurnRun, packages: PackageSource | undefined, server: 
   }
 }
 
+/** Drains the server where it can be drained, changes it, undrains it. A turn that an earlier run left unfinished is finished. */
 async function takeTurn(run: TurnRun, turns: Turns, server: string, gates: Gates): Promise<readonly Move[]> {
-  const { cluster, lock } = run
-  const { outlooks, plan, source } = turns
   const calm = uninterrupted(run)
-  const actions = actionsOf(plan, server)
   const before = await lookAgain(run, server)
-  if (actions.length === 0) {
-    const moves = outlooks.get(server)?.begun === 'drained' && isDrained(before.node) ? await takeBack(calm, server) : []
+  const begun = turns.outlooks.get(server)?.begun ?? 'no'
+  if (actionsOf(turns.plan, server).length === 0) {
+    const moves = begun === 'drained' && isDrained(before.node) ? await takeBack(calm, server) : []
     await endTurn(run, server, gates)
     return moves
   }
-  const wasDrained = isDrained(before.node) && outlooks.get(server)?.begun !== 'drained'
+  const wasDrained = isDrained(before.node) && begun !== 'drained'
   const drains = tracksDrain(before.node) && !wasDrained
   assertTakers(before)
-  const mark = markScript(lock.id, drains ? 'drained' : 'begun')
-  await quietly(run, server, mark, 'none', 'record that the upgrade has started here')
+  const mark = markScript(run.lock.id, drains ? 'drained' : 'begun')
+  await quietly(run, server, mark, { effect: 'none', label: 'record that the upgrade has started here' })
   const moves: Move[] = []
-  if (drains && !isDrained(before.node)) {
-    try {
-      const { vips, failure } = await lower(before, [])
-      if (failure !== undefined) throw failure
-      moves.push(...vips.map(vip => ({ ...vip, server })))
-    } catch (error) {
-      // Why the server was not lowered, and whether it still is, matters more than a mark that stays.
-      await quietly(run, server, unmarkScript(), 'none', 'record that nothing was done here').catch(() => undefined)
-      throw error
-    }
-  }
+  if (drains && !isDrained(before.node)) moves.push(...(await handOver(before)))
   try {
-    const services = serviceTableFor(cluster, server)
-    if (!tracksDrain(before.node))
-      await runSteps(calm, server, stopHolderScript(lock.id, services), {
-        effect: 'change',
-        label: 'stop keepalived',
-        deadlineMs: SWITCH_DEADLINE_MS,
-      })
-    if (installsOf(actions).length > 0) turns.onInstall(server)
-    await prepareServer(calm, server, actions, { finishDpkg: false, failure: 'E_COMMAND_FAILED' })
-    await switchServer(calm, server, actions, services)
-    await gates.pass('services-healthy', [server])
-    const changed = actions.map(action => action.id)
-    const entry: HistoryEntry = { id: lock.id, owner: lock.owner, command: 'upgrade', source, cluster: cluster.name, changed }
-    await quietly(run, server, finishScript(entry, lock.id), 'change', 'write the history')
+    await changeServer(calm, turns, before, gates)
   } catch (error) {
     throw await leftBehind(run, server, drains, error)
   }
@@ -149,8 +125,41 @@ async function takeTurn(run: TurnRun, turns: Turns, server: string, gates: Gates
   return moves
 }
 
+/** Drains the server, so that another holds its addresses before anything is changed on it. */
+async function handOver(before: TurnRun & LockedScene): Promise<readonly Move[]> {
+  const { server } = before.node
+  try {
+    const { vips, failure } = await lower(before, [])
+    if (failure !== undefined) throw failure
+    return vips.map(vip => ({ ...vip, server }))
+  } catch (error) {
+    // Why the server was not drained, and whether it still is, matters more than a mark that stays.
+    await quietly(before, server, unmarkScript(), { effect: 'none', label: 'record that nothing was done here' }).catch(() => undefined)
+    throw error
+  }
+}
+
+/** Installs, switches, and records it. An interrupt does not stop it: `run` has a signal that never aborts. */
+async function changeServer(run: TurnRun, { plan, source, onInstall }: Turns, { node }: Scene, gates: Gates): Promise<void> {
+  const { cluster, lock } = run
+  const { server } = node
+  const actions = actionsOf(plan, server)
+  const services = serviceTableFor(cluster, server)
+  if (!tracksDrain(node)) {
+    const stop = { effect: 'change', label: 'stop keepalived', deadlineMs: SWITCH_DEADLINE_MS } as const
+    await runSteps(run, server, stopHolderScript(lock.id, services), stop)
+  }
+  if (installsOf(actions).length > 0) onInstall(server)
+  await prepareServer(run, server, actions, { finishDpkg: false, failure: 'E_COMMAND_FAILED' })
+  await switchServer(run, server, actions, services)
+  await gates.pass('services-healthy', [server])
+  const changed = actions.map(action => action.id)
+  const entry: HistoryEntry = { id: lock.id, owner: lock.owner, command: 'upgrade', source, cluster: cluster.name, changed }
+  await quietly(run, server, finishScript(entry, lock.id), { effect: 'change', label: 'write the history' })
+}
+
 async function endTurn(run: TurnRun, server: string, gates: Gates): Promise<void> {
-  await quietly(run, server, unmarkScript(), 'none', 'record that the upgrade has ended here')
+  await quietly(run, server, unmarkScript(), { effect: 'none', label: 'record that the upgrade has ended here' })
   await gates.pass('vip-answers', [server])
 }
 
@@ -161,7 +170,7 @@ async function takeBack(run: TurnRun, server: string): Promise<readonly Move[]> 
   return vips.map(vip => ({ ...vip, server }))
 }
 
-/** Throws where the server holds an address that nobody could take over. */
+/** Throws E_UNHEALTHY where the server holds an address that no other server could take over. */
 function assertTakers({ cluster, nodes, node }: Scene): void {
   if (addressesOn(cluster, node).length === 0) return
   const why = takerProblems(cluster, nodes, node.server)
@@ -176,18 +185,13 @@ function assertTakers({ cluster, nodes, node }: Scene): void {
 }
 
 /** The error with what it left behind. Starts what is installed, so that the server is at least a last resort. */
-async function leftBehind(run: TurnRun, server: string, isLowered: boolean, thrown: unknown): Promise<HactlError> {
+async function leftBehind(run: TurnRun, server: string, isStillDrained: boolean, thrown: unknown): Promise<HactlError> {
   const error = asHactlError(thrown)
   // Without a connection nothing there could be started, and the lock could not be released.
   if (isLoss(error)) await run.links.renew(run.links.current(server)).catch(() => undefined)
-  const started = await quietly(
-    run,
-    server,
-    startAgainScript(['haproxy', 'keepalived']),
-    'change',
-    'start what is installed',
-    START_DEADLINE_MS,
-  ).then(
+  const script = startAgainScript(['haproxy', 'keepalived'])
+  const what = { effect: 'change', label: 'start what is installed', deadlineMs: START_DEADLINE_MS } as const
+  const started = await quietly(run, server, script, what).then(
     () => [],
     (fault: unknown) => {
       const { message, why } = asHactlError(fault)
@@ -195,7 +199,7 @@ async function leftBehind(run: TurnRun, server: string, isLowered: boolean, thro
     },
   )
   const unless = started.length > 0 ? ', until it reboots' : ''
-  const state = isLowered ? [`${server} stays drained, so that it takes no address${unless}`] : []
+  const state = isStillDrained ? [`${server} stays drained, so that it takes no address${unless}`] : []
   return new HactlError({
     code: error.code,
     server,
@@ -206,14 +210,12 @@ async function leftBehind(run: TurnRun, server: string, isLowered: boolean, thro
   })
 }
 
-/** A short command whose success is all that matters. */
+/** A short command of which only the success matters. Throws E_LOCKED, E_COMMAND_FAILED and what Session.run throws. */
 async function quietly(
   { links }: TurnRun,
   server: string,
   script: Script,
-  effect: Effect,
-  label: string,
-  deadlineMs = SHORT_DEADLINE_MS,
+  { effect, label, deadlineMs = SHORT_DEADLINE_MS }: { readonly effect: Effect; readonly label: string; readonly deadlineMs?: number },
 ): Promise<void> {
   const result = await links.current(server).run(script, { effect, label, deadlineMs })
   if (result.code === 0) return

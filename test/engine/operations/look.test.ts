@@ -13,7 +13,10 @@ async function clockAheadOf(said: string): Promise<{ readonly isCompared: boolea
   if (stdout === HOLDER) throw new Error('the recording has no clock')
   const clock = manualClock()
   const session = fakeSession('srv-1', [{ when: /./, reply: () => ({ stdout }) }])
-  const node = await observeAndTell(session, PROBE_REQUEST, clock, () => undefined, new AbortController().signal)
+  const node = await observeAndTell(session, PROBE_REQUEST, {
+    ports: { clock, signal: new AbortController().signal },
+    onEvent: () => undefined,
+  })
   return { isCompared: 'clockAheadMs' in node, aheadMs: node.clockAheadMs === undefined ? undefined : node.clockAheadMs + clock.now() }
 }
 
