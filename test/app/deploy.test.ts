@@ -51,8 +51,10 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
       each.before = () => undefined
       utimesSync(join(each.root, 'var/lib/hactl/lock/beat'), 1, 1)
     }
+    const eventsBefore = cluster.events.length
     const report = await cluster.deploy()
     expect(report.servers.flatMap(({ changed }) => changed)).toEqual([])
+    expect(cluster.events.slice(eventsBefore)).toContainEqual(expect.objectContaining({ kind: 'lock-taken' }))
     expect(locks()).toEqual(NO_LOCKS)
     for (const [index, each] of cluster.servers.entries()) {
       const id = left[index]?.[0] ?? ''

@@ -82,6 +82,8 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     third.before = () => undefined
     await run()
     expect(owned()).toEqual([false, false, false])
+    const locks = cluster.events.flatMap(event => (event.kind === 'lock-taken' && event.servers.length < 3 ? [event.servers] : []))
+    expect(locks).toEqual([['srv-3', 'srv-1']])
   })
 
   test('updates the remaining servers under their lock', async () => {

@@ -7,10 +7,10 @@ import { runSteps } from '../apply/steps.ts'
 import { assertNotInterrupted, uninterrupted } from '../interrupt.ts'
 import { withLock } from '../lock.ts'
 import { asHactlError, HactlError } from '../../errors.ts'
-import type { Session } from '../../ports.ts'
+import type { RunOptions, Session } from '../../ports.ts'
 import type { ObservedNode } from '../../state.ts'
 import { holdersOf, type Looked } from './look.ts'
-import type { Run } from './run.ts'
+import { type LockedRun, type Run, underLock } from './run.ts'
 
 // apt may wait for its lock.
 const REMOVE_DEADLINE_MS = 900_000
@@ -28,36 +28,34 @@ export function isOurs(node: ObservedNode): boolean {
  * address last. An interrupt counts between two servers. Throws E_INTERRUPTED and what locking and runSteps throw, with how far it came.
  */
 export async function removeFrom(run: Looked, servers: readonly string[]): Promise<void> {
-  const { cluster, links, nodes, ports } = run
+  const { cluster, links, nodes } = run
   const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
   const holders = new Set(addresses.flatMap(address => holdersOf(nodes, address)))
   const order = servers.toSorted((a, b) => Number(holders.has(a)) - Number(holders.has(b)))
-  const sessions = order.map(server => links.current(server))
-  const lock = run.claim()
-  await withLock(sessions, lock, ports.clock, async () => {
-    for (const [index, server] of order.entries()) {
-      const progress = progressOf(order, index)
-      assertNotInterrupted(ports.signal, {
-        what: `interrupted before ${server}`,
-        why: progress,
-        fix: 'run hactl remove again to continue',
-      })
-      // A removal that is cut off leaves a server with half of everything, so an interrupt does not stop it.
-      const work = runSteps(uninterrupted(run), server, removeScript(lock.id, serviceTableFor(cluster, server), TRACK_DIR), {
-        effect: 'change',
-        label: 'remove what hactl put there',
-        deadlineMs: REMOVE_DEADLINE_MS,
-      })
-      await work.catch((error: unknown) => {
-        throw stoppedAt(server, progress, error)
-      })
-    }
-  })
-  await Promise.allSettled(
-    sessions.map(session =>
-      session.run(forgetStateScript(), { effect: 'none', label: 'forget this server', deadlineMs: SHORT_DEADLINE_MS }),
-    ),
-  )
+  await underLock(run, locked => removeEach(locked, order), order)
+  const options: RunOptions = { effect: 'none', label: 'forget this server', deadlineMs: SHORT_DEADLINE_MS }
+  await Promise.allSettled(order.map(server => links.current(server).run(forgetStateScript(), options)))
+}
+
+async function removeEach(run: LockedRun, order: readonly string[]): Promise<void> {
+  for (const [index, server] of order.entries()) {
+    const progress = progressOf(order, index)
+    assertNotInterrupted(run.ports.signal, {
+      what: `interrupted before ${server}`,
+      why: progress,
+      fix: 'run hactl remove again to continue',
+    })
+    // A removal that is cut off leaves a server with half of everything, so an interrupt does not stop it.
+    const script = removeScript(run.lock.id, serviceTableFor(run.cluster, server), TRACK_DIR)
+    const work = runSteps(uninterrupted(run), server, script, {
+      effect: 'change',
+      label: 'remove what hactl put there',
+      deadlineMs: REMOVE_DEADLINE_MS,
+    })
+    await work.catch((error: unknown) => {
+      throw stoppedAt(server, progress, error)
+    })
+  }
 }
 
 function progressOf(order: readonly string[], index: number): readonly string[] {

@@ -5,7 +5,7 @@ import { serviceTableFor } from '../../domain/service-scripts.ts'
 import { applyPlan, finishDeadRuns } from '../apply.ts'
 import type { PackageSource } from '../apply/package-source.ts'
 import type { HistoryEntry } from '../history.ts'
-import { mayBeDead, withLock } from '../lock.ts'
+import { mayBeDead } from '../lock.ts'
 import type { Playbook } from '../playbook.ts'
 import { HactlError } from '../../errors.ts'
 import type { ObservedNode, Plan } from '../../state.ts'
@@ -96,20 +96,14 @@ export function holderOfEach(cluster: Cluster, seen: Iterable<ObservedNode>): Ro
 
 /** A run that died may have left its lock, or may have died so late that only its entry in the history is missing. */
 async function tidyUp(run: Looked): Promise<void> {
-  const { links, nodes, ports, onEvent } = run
+  const { nodes, onEvent } = run
   const left = nodes.filter(node => node.leftRuns.length > 0 || (node.lock !== undefined && mayBeDead(node.lock.ageSeconds)))
   if (left.length === 0) return
-  const lock = run.claim()
-  await withLock(
-    links.servers.map(server => links.current(server)),
-    lock,
-    ports.clock,
-    () =>
-      finishDeadRuns(
-        { ...run, lock },
-        left.map(node => node.server),
-      ),
-    session => links.current(session.server),
+  await underLock(run, locked =>
+    finishDeadRuns(
+      locked,
+      left.map(node => node.server),
+    ),
   )
   onEvent({ kind: 'note', text: `${left.map(node => node.server).join(', ')}: hactl removed what a dead run had left` })
 }
