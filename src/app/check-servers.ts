@@ -10,7 +10,7 @@ export interface CheckServersInput extends ConnectOptions {
   readonly inventoryPath: string
 }
 
-/** Everything that a deploy would look at before it changes anything, on all servers; changes nothing. Throws PreflightErrors with the table. */
+/** Looks at all that a deploy looks at beforehand, on all servers. Changes nothing. Throws PreflightErrors with the table. */
 export async function checkServers(
   input: CheckServersInput,
   ports: Ports,

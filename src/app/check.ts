@@ -31,7 +31,7 @@ export interface CheckReport {
 
 export interface CheckInput {
   readonly inventoryPath: string
-  /** The whole cluster is judged all the same; a name that it does not have is refused as everywhere. */
+  /** The whole cluster is judged all the same. A name that it does not have is refused, as by every command. */
   readonly limit: readonly string[]
 }
 

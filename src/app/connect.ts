@@ -16,7 +16,7 @@ export interface ConnectOptions {
   readonly timeoutMs: number
   readonly becomePassword?: Secret | undefined
   readonly askPassphrase?: AskPassphrase | undefined
-  /** Called once inventory and names are found to be in order; throws what else stands against going to the servers. */
+  /** Called once the inventory and the names are found to be in order. Throws any other reason not to contact the servers. */
   readonly beforeConnecting?: (() => void) | undefined
 }
 
@@ -41,7 +41,7 @@ export function limitedServers(loaded: Pick<Reachable, 'inventory' | 'path'>, li
   return limit.length === 0 ? names : names.filter(name => limit.includes(name))
 }
 
-/** How to reach each server of the inventory: the server's own ssh settings over the common ones. `warn`: what is doubtful about its secrets. */
+/** How to reach each server: its own ssh settings over the common ones. `warn` gets what is doubtful about the inventory's secrets. */
 export async function targetsOf(
   loaded: Reachable,
   options: ConnectOptions,
@@ -99,8 +99,8 @@ export interface Connecting extends Pick<ConnectOptions, 'forks'> {
 }
 
 /**
- * Connects to all servers of `targets`, calls `first` on each as soon as its connection stands, then `work`. Closes every connection on
- * every way out.
+ * Connects to all servers of `targets`, calls `first` on each as soon as it is connected, then `work`. Closes every connection on every way
+ * out.
  */
 export async function withConnections<F, T>(
   targets: ReadonlyMap<string, ConnectTarget>,

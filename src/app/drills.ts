@@ -18,8 +18,8 @@ export interface ShippedDrill {
 }
 
 /**
- * The drills among the files of playbooks/drills, in the order in which --all runs them, from harmless to grave: the number before a
- * file's name says where it stands.
+ * The drills among the files of playbooks/drills, in the order in which --all runs them, from harmless to grave. The number before a file's
+ * name is its place in that order.
  */
 export function shippedDrills(files: readonly string[]): readonly ShippedDrill[] {
   return files.toSorted().flatMap(file => {
@@ -29,9 +29,9 @@ export function shippedDrills(files: readonly string[]): readonly ShippedDrill[]
 }
 
 export interface DrillChoice {
-  /** Names, or paths of the operator's own files; empty: the default one. */
+  /** Names, or paths of the operator's own files; empty for the default drill. */
   readonly drills: readonly string[]
-  /** Every shipped drill that kills or reboots no server; those too when `destructive`. */
+  /** Every shipped drill that kills or reboots no server; with `destructive` those that do as well. */
   readonly all: boolean
   readonly destructive: boolean
 }

@@ -1,4 +1,4 @@
-/** The one way in for files that the operator names: the inventory, and whatever it names in turn. */
+/** Reads every file that the operator names: the inventory, and the files that it names in turn. */
 import { UnusableFile } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 
@@ -8,7 +8,7 @@ export type InputFile =
   /** `why` in an operator's words, without the path: "it is a folder". */
   | { readonly kind: 'unusable'; readonly why: string }
 
-/** More text than this is no file that anybody wrote; haproxy itself takes larger ones. */
+/** A file with more text than this was not written by hand; haproxy itself takes larger ones. */
 export const MAX_TEXT_BYTES = 4 * 1024 * 1024
 
 /** Reads a file, or says why it cannot be taken. Throws E_INTERRUPTED: a pipe may wait for its writer. */

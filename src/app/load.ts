@@ -31,14 +31,14 @@ export interface LoadedCluster {
   readonly inventory: Inventory
   readonly cluster: Cluster
   readonly warnings: readonly Issue[]
-  /** What is doubtful about the secrets themselves, which only those who read them can say. */
+  /** What is doubtful about the secrets themselves: known only where they are read. */
   readonly secretWarnings: readonly string[]
   readonly path: string
   readonly baseDir: string
   readonly source: string
 }
 
-/** Reads an inventory and the haproxy.cfg it names. Throws E_INVENTORY_MISSING; everything else wrong is an issue. */
+/** Reads an inventory and the haproxy.cfg it names. Throws E_INVENTORY_MISSING; every other mistake is an issue. */
 export async function readInventory(path: string, ports: Ports): Promise<ReadInventory> {
   const file = await readInput(path, ports, MAX_TEXT_BYTES)
   if (file.kind !== 'read') {
@@ -92,7 +92,7 @@ export async function readInventory(path: string, ports: Ports): Promise<ReadInv
   }
 }
 
-/** Standard input or what a shell's <(...) became: it has no folder of its own. */
+/** Standard input, or the path that a shell puts in place of <(...): it has no folder of its own. */
 function isStream(path: string): boolean {
   return path === '/dev/stdin' || path.startsWith('/dev/fd/') || path.startsWith('/proc/')
 }
@@ -101,7 +101,7 @@ function fixFor({ kind }: InputFile): string {
   return kind === 'absent' ? 'paths are relative to the folder of the inventory' : 'name a file that you may read'
 }
 
-/** Whether it is what a deploy needs is judged apart: who drains a server or looks at it needs no packages. */
+/** Whether this is enough for a deploy is judged elsewhere: drain and status need no packages. */
 async function packageFolderOf(inventory: Inventory | undefined, baseDir: string, ports: Ports): Promise<PackageFolder | undefined> {
   const from = inventory?.packages?.from
   if (from === undefined || from === 'controller') return undefined
@@ -136,7 +136,7 @@ export async function loadCluster(path: string, ports: Ports): Promise<LoadedClu
   }
 }
 
-/** The cluster of an inventory that was read without its secrets: enough for every judgement that needs no network. */
+/** The cluster of an inventory that was read without its secrets: enough for all that can be judged without a network. */
 export function clusterOf(read: ReadInventory, inventory: Inventory, authPass: (instance: string) => Secret | undefined): Cluster {
   return buildCluster(inventory, {
     authPass,

@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import type { LockClaim } from '../engine/lock.ts'
 import type { Ports } from '../ports.ts'
 
-/** Who works on the cluster from now on, and what for, in words that stand in a lock file: letters, digits and . _ - @ only. */
+/** Who works on the cluster from now on, and what for, in the words of a lock file: letters, digits and . _ - @ only. */
 export function lockClaim(reason: string, ports: Pick<Ports, 'clock' | 'env'>): LockClaim {
   const plain = (text: string) => text.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64)
   const user = ports.env['USER'] ?? ports.env['LOGNAME'] ?? userInfo().username

@@ -20,7 +20,7 @@ export function assertPackagesAtHand({ cluster, path }: Pick<LoadedCluster, 'clu
   if (issues.length > 0) throw invalidInventory({ path, issues })
 }
 
-/** How apt on the servers gets at packages; undefined where it fetches them by itself. Throws E_INVENTORY_INVALID. */
+/** How apt on the servers gets packages; undefined where it fetches them by itself. Throws E_INVENTORY_INVALID. */
 export async function packageSourceOf(
   loaded: Pick<LoadedCluster, 'cluster' | 'path'>,
   ports: Ports,

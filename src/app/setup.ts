@@ -35,7 +35,7 @@ export interface SetupAnswers {
   readonly emails: readonly string[]
 }
 
-/** What check would refuse of the haproxy.cfg that the answers name; undefined where nothing, or where they name none. */
+/** What check would refuse of the haproxy.cfg that the answers name; undefined where it refuses nothing, or where they name none. */
 export async function configDoubt({ haproxy }: SetupAnswers, folder: string, ports: Ports): Promise<Issue | undefined> {
   if (haproxy.kind !== 'config') return undefined
   const path = pathFrom(folder, haproxy.path, ports.home)

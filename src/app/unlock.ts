@@ -30,7 +30,7 @@ export async function unlock(input: UnlockInput, ports: Ports): Promise<UnlockRe
     ports,
     session => observeNode(session, probeRequestFor(loaded.cluster), ports.signal),
     async ({ links, failures }, observed) => {
-      // In the inventory's order, whoever answered first.
+      // In the inventory's order, not that of the answers.
       const seen = loaded.cluster.servers.flatMap(({ name }) => {
         const node = observed.get(name)
         return node === undefined ? [] : [{ name, lock: node.lock }]

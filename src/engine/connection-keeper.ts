@@ -1,8 +1,8 @@
-/** Long-lived connections through a virtual address: a move cuts them, however smooth it is for new ones. */
+/** Keeps long-lived connections open through a virtual address: a move cuts them, even one that new connections do not notice. */
 import type { Clock, ConnectionKeeper, ProbeTarget } from '../ports.ts'
 import type { ConnectionSample } from '../state/drill.ts'
 
-/** How many are kept, and how often each asks. */
+/** How many connections are kept, and how often each sends a request. */
 const CONNECTIONS = 4
 const ASK_EVERY_MS = 200
 /** After a cut, or where none could be opened. */
@@ -16,7 +16,7 @@ export interface KeeperRun {
   readonly onSample: (sample: ConnectionSample) => void
 }
 
-/** Keeps some connections open until `stop` aborts, each opened anew after a cut. Where the service keeps none, it ends at once. */
+/** Keeps some connections open until `stop` aborts, and opens each again after a cut. Ends at once where the service keeps none. */
 export async function runConnectionKeeper(run: KeeperRun): Promise<void> {
   await Promise.all(Array.from({ length: CONNECTIONS }, (_, id) => keepOne(run, id)))
 }
@@ -30,7 +30,7 @@ async function keepOne({ target, keep, clock, stop, onSample }: KeeperRun, id: n
       if (ended === undefined || ended === 'not-kept') return
       tell('cut', ended)
     } catch {
-      // A connection that cannot be opened is a new one: the probes count those.
+      // A connection that cannot be opened counts as a new one, and the probes count those.
     }
     try {
       await clock.sleep(REOPEN_AFTER_MS, stop)

@@ -56,7 +56,7 @@ export function parseDrill(text: string, path: string, vocabulary: DrillVocabula
     fault([...at, key], 'must be a whole number from 0 to 60000')
     return undefined
   }
-  /** The words and numbers that stand there; `all`: those without which there is no expectation are asked for. */
+  /** The words and numbers that the file has. `all`: the keys that every expectation needs must be there. */
   const expectation = (from: Readonly<Record<string, unknown>>, at: YamlPath, all: boolean): Partial<DrillExpectation> => {
     const given = <T extends string | number>(key: string, words: readonly T[]) =>
       all || from[key] !== undefined ? word(from[key], [...at, key], words) : undefined

@@ -1,4 +1,4 @@
-/** What one drill is carried out with. Types only. */
+/** What a drill needs in order to run. Types only. */
 import type { Clock } from '../ports.ts'
 import type { ConnectionSample, Disturbance, Sample } from '../state/drill.ts'
 import type { DrillStateWatch } from './drill-state.ts'
@@ -10,7 +10,7 @@ import type { SendProbes } from './watchers.ts'
 export interface DrillRun {
   /** Short and random: part of the undo timer's name. */
   readonly id: string
-  /** Of the lock that is held: without it nothing is disturbed any more. */
+  /** Of the lock that the run holds: without the lock nothing is disturbed. */
   readonly lockId: string
   /** The drill's name, for events. */
   readonly drill: string
@@ -24,7 +24,7 @@ export interface DrillRun {
   readonly look: DrillStateWatch
   readonly limits: DrillPhases
   readonly decide: DrillDecisions
-  /** Filled with what is seen, as it is seen: the caller has it also where the drill ends in a fault. */
+  /** Filled with what is seen, as it is seen. The caller has it where the drill ends in an error, too. */
   readonly samples: Sample[]
   readonly links: Links
   readonly sendProbes: SendProbes
@@ -33,20 +33,20 @@ export interface DrillRun {
     readonly stop: AbortSignal
     readonly onSample: (sample: ConnectionSample) => void
   }) => Promise<unknown>
-  /** Asked while the disturbance lasts, where the takeover did not come: why. Bounded by who gives it; a fault of it is none of the drill. */
+  /** Says why no server took over. Asked while the disturbance lasts. It has its own bound, and its errors do not end the drill. */
   readonly diagnose?: (server: string) => Promise<string | undefined>
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly onEvent: (event: DrillEvent | RemarkEvent) => void
 }
 
-/** What the samples mean is the caller's to say. */
+/** What the samples mean; the caller decides. */
 export interface DrillDecisions {
-  /** Why the drill must not begin; empty where it may. */
+  /** Why the drill must not start; empty where it may. */
   baselineProblems(samples: readonly Sample[], nowMs: number): readonly string[]
   takeoverIsSettled(samples: readonly Sample[], nowMs: number): boolean
   failbackIsSettled(samples: readonly Sample[], nowMs: number): boolean
-  /** Where the next round happens; undefined: there is none. */
+  /** The server of the next round; undefined ends the rounds. */
   nextToDisturb(samples: readonly Sample[], nowMs: number): string | undefined
   /** What failed beside the drill: it ends the drill. */
   secondFaults(samples: readonly Sample[], nowMs: number): readonly string[]

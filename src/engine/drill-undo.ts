@@ -7,7 +7,7 @@ import { AFTER_TIMER_MS, SYSTEMCTL_DEADLINE_MS, UNDO_DEADLINE_MS } from './limit
 import type { Links } from './links.ts'
 import { undo } from './undo.ts'
 
-/** An undo that the server refuses this often will not be taken the next time. */
+/** An undo that the server refused this often will be refused again. */
 const MAX_REFUSALS = 3
 
 export interface UndoPlan {
@@ -27,10 +27,10 @@ export function undoUnit(id: string): string {
   return `hactl-undo-${id}`
 }
 
-/** Starts the timer that undoes the disturbance whatever becomes of the controller, and sees that it runs. Throws where it does not. */
+/** Starts the timer that undoes the disturbance without the controller, and sees that it runs. Throws E_UNHEALTHY where it does not. */
 export async function armUndo(session: Session, plan: UndoPlan, signal?: AbortSignal): Promise<void> {
   const result = await session.run(armScript(plan), {
-    // What could not be armed has left nothing: systemd forgets a unit that has ended (systemd-run(1), --collect).
+    // A timer that could not be armed leaves nothing: systemd forgets a unit that has ended (systemd-run(1), --collect).
     effect: 'all-or-nothing',
     label: 'arm the undo on this server',
     deadlineMs: SYSTEMCTL_DEADLINE_MS,
@@ -46,7 +46,7 @@ export async function armUndo(session: Session, plan: UndoPlan, signal?: AbortSi
   })
 }
 
-/** Without AccuracySec systemd may let a timer fire up to a minute late (systemd.timer(5)). */
+/** Without AccuracySec a timer may fire up to a minute late (systemd.timer(5)). */
 function armScript(plan: UndoPlan): Script {
   const unit = undoUnit(plan.id)
   const seconds = Math.ceil(plan.undoAfterMs / 1000)
@@ -54,7 +54,7 @@ function armScript(plan: UndoPlan): Script {
   return sh`${timer} /bin/sh -c ${systemdWord(plan.disturbance.undo)} && systemctl is-active --quiet ${unit}.timer`
 }
 
-/** Each in a shell of its own, which it may end. */
+/** The undo and its confirmation each have a shell of their own, which they may end. */
 function undoScript({ undo, confirm }: Disturbance): Script {
   return joinScripts([sh`/bin/sh -c ${scriptWord(undo)}`, sh`/bin/sh -c ${scriptWord(confirm)}`])
 }
@@ -77,8 +77,8 @@ export interface UndoRun {
 }
 
 /**
- * Undoes the disturbance and sees that it is undone; no signal stops it. Over a lost connection it connects anew, until some
- * seconds after the server's own timer must have done it. Throws E_UNDO_FAILED, which names the server and the command to run.
+ * Undoes the disturbance and sees that it is undone; no signal stops it. After a lost connection it connects again, until some seconds
+ * after the server's own timer must have fired. Throws E_UNDO_FAILED, which names the server and the command to run.
  */
 export async function undoDisturbance(run: UndoRun): Promise<void> {
   const { plan, links, clock } = run
@@ -96,7 +96,7 @@ export async function undoDisturbance(run: UndoRun): Promise<void> {
       const result = await session.run(undoScript(disturbance), {
         effect: 'undo',
         label: disturbance.undoTitle,
-        // A server that goes down in the middle of it must not be waited for.
+        // A server that goes down in the middle of it will not answer: nothing is won by waiting longer.
         deadlineMs: boots ? SYSTEMCTL_DEADLINE_MS : UNDO_DEADLINE_MS,
       })
       return result.code === 0 ? undefined : lastLines(result.stderr)

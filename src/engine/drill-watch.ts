@@ -1,4 +1,4 @@
-/** What a drill sees while it runs, every server's own word and the probes, and what it tells the operator of them. */
+/** What a drill watches while it runs, and the event that shows it. */
 import type { HolderSample, Mark, Sample } from '../state/drill.ts'
 import type { DrillRun } from './drill-run.ts'
 import { drillWatchMs } from './limits.ts'

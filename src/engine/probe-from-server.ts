@@ -3,8 +3,8 @@ import { sourceText } from '../shell/library.ts'
 import { sh } from '../shell/sh.ts'
 
 /**
- * One probe from a server instead of the controller, with what every Debian has (perl-base). HTTPS is asked as far as TCP goes: perl-base
- * has no TLS.
+ * One probe from a server instead of the controller, with what every Debian has (perl-base). Of HTTPS only the TCP connection is tried:
+ * perl-base has no TLS.
  */
 export async function probeFromServer(session: Session, target: ProbeTarget, signal?: AbortSignal): Promise<ProbeAnswer> {
   const seconds = Math.max(1, Math.ceil(target.timeoutMs / 1000))
@@ -20,7 +20,7 @@ export async function probeFromServer(session: Session, target: ProbeTarget, sig
   return { ok, tookMs: result.durationMs, status, error: ok ? undefined : said }
 }
 
-/** What the Host header says: an IPv6 address stands in brackets there (RFC 3986 section 3.2.2). */
+/** The value of the Host header: an IPv6 address has brackets there (RFC 3986 section 3.2.2). */
 export function hostOf({ address, host }: ProbeTarget): string {
   return host ?? (address.includes(':') ? `[${address}]` : address)
 }

@@ -1,10 +1,10 @@
-/** Asks the service through a virtual address many times a second, each time anew, and keeps what came of it. */
+/** Asks the service through a virtual address many times a second, each time over a new connection, and keeps the answers. */
 import type { Clock, ProbeAnswer, Prober, ProbeTarget } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
 
-/** At least 50 a second, with room for a timer that fires a little late. */
+/** At least 50 probes a second, with room for a timer that fires a little late. */
 export const PROBE_INTERVAL_MS = 18
-/** After a longer standstill of the controller the probes it missed are left out, not sent all at once. */
+/** Where the controller stood still for longer, the probes that it missed are left out, not sent all at once. */
 const CATCH_UP_MS = 200
 /** Bound of one run: no drill lasts longer. */
 const MAX_PROBES = 30_000
@@ -55,7 +55,7 @@ async function probeOnce(run: ProbeRun, sentMs: number): Promise<void> {
   try {
     answer = await run.probe(run.target)
   } catch (error) {
-    // A prober that throws has no answer: for the one who asks that is the same as a refused connection.
+    // A probe that throws has no answer. To a user that is the same as a refused connection.
     answer = { ok: false, tookMs: run.clock.monotonic() - sentMs, error: error instanceof Error ? error.message : String(error) }
   }
   run.onSample({

@@ -1,4 +1,4 @@
-/** Has every server say, several times a second, which addresses it holds and how its services stand. */
+/** Asks every server, several times a second, which addresses it holds and which state its services are in. */
 import { HactlError } from '../errors.ts'
 import type { Clock, Script, Session } from '../ports.ts'
 import type { HolderSample } from '../state/drill.ts'
@@ -7,7 +7,7 @@ import { shWith } from '../shell/sh.ts'
 
 /** Pause between two looks, in seconds; with the look itself some 110 ms to 150 ms. */
 const PAUSE_SECONDS = 0.1
-/** systemctl is the dear part of a look: asked every so many looks, and at once when a main process is gone. */
+/** systemctl costs the most in a look. It is asked every so many looks, and at once when a main process is gone. */
 const LOOKS_PER_SYSTEMCTL = 8
 const RECONNECT_PAUSE_MS = 1000
 
@@ -18,7 +18,7 @@ export interface Watch {
   readonly units: readonly string[]
   /** Absolute paths of files that hold one number each. */
   readonly trackers: readonly string[]
-  /** The remote script ends by itself after this many ms, whatever becomes of the connection. */
+  /** The remote script ends by itself after this many ms, with or without a connection. */
   readonly boundMs: number
 }
 
@@ -33,8 +33,8 @@ export interface SamplerRun {
 }
 
 /**
- * Samples one server until `stop` aborts. A lost connection is a sample (reachable: false), and is sought anew every second.
- * Resolves when it has stopped; rejects only with what is no matter of the connection (E_SUDO, a script that cannot run).
+ * Samples one server until `stop` aborts. A lost connection is a sample (reachable: false); every second a new one is tried.
+ * Resolves when it has stopped. Rejects with an error only where the connection is not at fault (E_SUDO, a script that cannot run).
  */
 export async function runSampler(run: SamplerRun): Promise<void> {
   const { clock, stop, onSample } = run
@@ -52,7 +52,7 @@ export async function runSampler(run: SamplerRun): Promise<void> {
   }
 }
 
-/** A new connection, sought every second until the bound; undefined where none came in time or the sampling was stopped. */
+/** Tries to connect every second until the bound; undefined where it did not succeed in time or the sampling was stopped. */
 async function sessionAgain(lost: Session, run: SamplerRun, endMs: number): Promise<Session | undefined> {
   const { clock, stop } = run
   while (!stop.aborted && clock.monotonic() < endMs) {
@@ -67,7 +67,7 @@ async function sessionAgain(lost: Session, run: SamplerRun, endMs: number): Prom
   return undefined
 }
 
-/** Runs the script on one connection; what ended it, or undefined where it came to its own end. */
+/** Runs the script on one connection. The error that ended it; undefined where it ended by itself. */
 async function streamSamples(session: Session, script: Script, run: SamplerRun): Promise<unknown> {
   try {
     const result = await session.run(script, {
@@ -94,7 +94,7 @@ async function streamSamples(session: Session, script: Script, run: SamplerRun):
 
 /**
  * The script that prints one line for each look: "hactl up=SECONDS holds=A,B unit:NAME=STATE file:PATH=NUMBER".
- * It ends when nobody reads it any more (SIGPIPE, or a failing echo where that is ignored) and after its bound by the server's clock.
+ * It ends when no process reads it any more (SIGPIPE, or a failing echo where that is ignored) and after its bound by the server's clock.
  */
 export function samplerScript({ vips, units, trackers, boundMs }: Watch): Script {
   const words = { VIPS: vips.join(' '), UNITS: units.join(' '), TRACKERS: trackers.join(' ') }

@@ -1,4 +1,4 @@
-/** The same probes, sent by one of the servers: where the controller has no way to the virtual address, or is not where users are. */
+/** The same probes, sent by one of the servers: for a controller that cannot reach the virtual address, or is not where the users are. */
 import { HactlError } from '../errors.ts'
 import type { Clock, ProbeTarget, Script, Session } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
@@ -9,12 +9,12 @@ import { sh } from '../shell/sh.ts'
 
 export interface ServerProbeRun {
   readonly session: Session
-  /** https is asked as far as TCP goes: perl-base has no TLS. */
+  /** Of https only the TCP connection is tried: perl-base has no TLS. */
   readonly target: ProbeTarget
   readonly clock: Clock
   readonly stop: AbortSignal
   readonly onSample: (sample: ProbeSample) => void
-  /** The remote script ends by itself after this many ms, whatever becomes of the connection. */
+  /** The remote script ends by itself after this many ms, with or without a connection. */
   readonly boundMs: number
 }
 
@@ -34,7 +34,7 @@ export async function runServerProber(run: ServerProbeRun): Promise<void> {
       onLine: line => {
         const probe = parseProbeLine(line)
         if (probe === undefined) return
-        // The answer that travelled fastest tells how the server's clock stands to ours.
+        // The answer that travelled fastest shows best how far the server's clock is from ours.
         offsetMs = Math.min(offsetMs, clock.monotonic() - probe.sentMs - probe.tookMs)
         run.onSample({ ...probe, kind: 'probe', from: session.server, sentMs: probe.sentMs + offsetMs })
       },
@@ -54,7 +54,7 @@ export async function runServerProber(run: ServerProbeRun): Promise<void> {
 
 /**
  * A child for each probe, so that none waits for another; one line for each answer: "probe SENT_MS TOOK_MS ok|failed WHY".
- * Needs perl-base only, which every Debian has. Times are of /proc/uptime, to 10 ms. Ends when nobody reads it any more.
+ * Needs perl-base only, which every Debian has. Times are from /proc/uptime, to 10 ms. Ends when no process reads it any more.
  */
 export function serverProbeScript(target: ProbeTarget, boundMs: number): Script {
   const limitSeconds = Math.max(1, Math.ceil(target.timeoutMs / 1000))

@@ -19,7 +19,7 @@ export interface WatchersRun {
   readonly clock: Clock
   /** What every server is asked for; without an address none is asked. */
   readonly look: Omit<Watch, 'boundMs'>
-  /** After this no watcher goes on, whatever becomes of hactl. */
+  /** After this many ms no watcher goes on, although hactl itself may be gone. */
   readonly boundMs: number
   readonly onHolder: (sample: HolderSample) => void
   /** Started with the watch; each goes on until `stop` aborts, and rejects where it cannot. */

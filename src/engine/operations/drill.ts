@@ -128,7 +128,7 @@ function drillRun(run: LockedRun, errand: Errand, about: DrillCase, { nodes, ...
     ...(keepConnection === undefined || !errand.origins.includes('controller')
       ? {}
       : { holdConnections: watch => runConnectionKeeper({ target: errand.target, keep: keepConnection, clock, ...watch }) }),
-    // A server that is cut off answers nobody.
+    // A server that is cut off does not answer.
     ...(disturbance.severs ? {} : { diagnose: async at => whyNobodyTook(nodes, await lookAt(run), errand.instance.name, at) }),
     clock,
     signal: ports.signal,

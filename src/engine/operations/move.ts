@@ -42,9 +42,9 @@ export interface MovedAddress {
   readonly errors: readonly string[]
 }
 
-/** What drain and undrain put in for themselves; the rest of a move is the same. */
+/** What differs between a drain and its end; the rest of a move is the same. */
 export type Task = Pick<MoveRun, 'command' | 'addresses' | 'title' | 'change' | 'takeBack'> & {
-  /** The addresses need not be well before, and need not answer afterwards where they did not before. */
+  /** The addresses need not be healthy before. One that did not answer before need not answer afterwards. */
   readonly isForced: boolean
   readonly isRight: (holder: string) => boolean
 }
@@ -89,7 +89,7 @@ export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
 }
 
 /**
- * Lets every server that gives an address away answer there until the next one surely does. Goes away by itself, and is without any effect
+ * Has every server that gives an address away go on answering there until the next holder surely does. It ends by itself, and has no effect
  * where the address stays.
  */
 async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: readonly string[]): Promise<void> {
@@ -107,7 +107,7 @@ async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: read
   )
 }
 
-/** keepalived's own priority against the track files, until they agree or the time is over. A keepalived that does not run has none. */
+/** Compares keepalived's priority with the track files until they agree or the time is over. A keepalived that does not run has none. */
 async function priorityProblems({ cluster, links, node, ports }: Scene): Promise<readonly string[]> {
   const endMs = ports.clock.monotonic() + VERIFY_LIMIT_MS * links.patience
   for (;;) {
@@ -120,7 +120,7 @@ async function priorityProblems({ cluster, links, node, ports }: Scene): Promise
   }
 }
 
-/** What came of the move, address by address. */
+/** What came of the move, for each address. */
 export function results({ cluster, links, nodes }: Scene, { samplesOf }: MoveOutcome, vips: readonly string[]): readonly MovedAddress[] {
   return vips.map(address => {
     const samples = samplesOf(address)
@@ -140,7 +140,7 @@ export function results({ cluster, links, nodes }: Scene, { samplesOf }: MoveOut
   })
 }
 
-/** What to ask through each address, and from where: the controller, or a server where the controller has no way there. */
+/** The probes for each address. The controller sends them, or a server where the controller cannot reach the address. */
 export async function measured(scene: Scene, vips: readonly string[], server: string): Promise<readonly MeasuredAddress[]> {
   const { cluster, links, ports } = scene
   return Promise.all(
@@ -157,7 +157,7 @@ export async function measured(scene: Scene, vips: readonly string[], server: st
   )
 }
 
-/** The server that sends the probes; undefined where the controller can, or where nobody gets an answer. */
+/** The server that sends the probes; undefined where the controller can send them, or where no server gets an answer. */
 async function proberOf(
   { cluster, links, nodes, ports, onEvent }: Scene,
   target: ProbeTarget,
@@ -166,7 +166,7 @@ async function proberOf(
   const answer = await ports.probe(target, ports.signal)
   if (answer.ok || answer.status !== undefined) return undefined
   const priority = (name: string) => nodeOf(nodes, name).instances[0]?.effectivePriority ?? 0
-  // What a holder asks never leaves it: last the server that moves, and the one that follows it only where there is no other.
+  // A holder's own probes never leave it. So the server that moves is not asked, and its likely successor only where there is no other.
   const others = links.servers
     .filter(name => name !== server && !addressesOn(cluster, nodeOf(nodes, name)).includes(target.address))
     .toSorted((a, b) => priority(a) - priority(b))
@@ -180,7 +180,7 @@ async function proberOf(
   return undefined
 }
 
-/** The addresses for the confirmation, with who holds them and who is connected. */
+/** The addresses for the confirmation, with their holders and how many connections are open. */
 export async function announced({ cluster, links, nodes, ports }: Scene, vips: readonly string[]): Promise<MoveAnnouncement['vips']> {
   return Promise.all(
     vips.map(async address => {

@@ -9,8 +9,8 @@ import type { ProbeTarget } from '../../ports.ts'
 const PROBE_LIMIT_MS = 1000
 
 /**
- * The cluster's own probe on the instance's first address; or a URL instead. The name in a URL is only what is asked for (Host, SNI):
- * the probe still goes to the virtual address. A URL with an IP address goes there, which must be one of the cluster's. Throws E_USAGE.
+ * The cluster's own probe on the instance's first address, or a URL in its place. A name in a URL is sent along (Host, SNI), but the probe
+ * goes to the virtual address. A URL with an IP address goes there: it must be an address of the cluster. Throws E_USAGE.
  */
 export function probeTargetFor(cluster: Cluster, instance: Instance, url: string | undefined): ProbeTarget {
   const address = instance.virtualAddresses[0]?.address ?? ''
@@ -31,7 +31,7 @@ export function probeTargetFor(cluster: Cluster, instance: Instance, url: string
   }
 }
 
-/** Whatever else answers, its silence says nothing about a failover: every drill would pass. */
+/** Any other address keeps answering through a failover: every drill would pass. */
 function assertVirtual(hostname: string, cluster: Cluster): void {
   const own = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
   const asked = canonicalAddress(hostname)?.address
