@@ -34,7 +34,7 @@ export function inventoryServerOf({ name, host, user, port }: AnsweredServer): I
 /** A value, or what is wrong with the text it was read from. */
 export type Answer<T> = { readonly value: T } | { readonly problem: string }
 
-/** Says what is wrong with one answer, in the grammar of the inventory; undefined where nothing is. */
+/** What the grammar of the inventory refuses in one answer; undefined where it refuses nothing. */
 export const answerProblem = {
   host: (text: string) => about(text, hostIssue(text)),
   vip: (text: string) => about(text, virtualAddressIssue(text)),
@@ -50,7 +50,7 @@ function about(text: string, issue: string | undefined): string | undefined {
   return issue === undefined ? undefined : `${JSON.stringify(text)} ${issue}`
 }
 
-/** NAME=HOST, HOST, NAME=USER@HOST:PORT; without a name the host's first label is taken, and srv-N for an address. `at` counts from 0. */
+/** NAME=HOST, HOST, NAME=USER@HOST:PORT. The name is the host's first label by default, and srv-N for an address. `at` counts from 0. */
 export function parseServerAnswer(text: string, at: number): Answer<AnsweredServer> {
   const match = /^(?:([^=@]*)=)?(?:([^@]*)@)?(.*)$/s.exec(text)
   const [user, rest = ''] = [match?.[2], match?.[3]]
@@ -64,7 +64,7 @@ export function parseServerAnswer(text: string, at: number): Answer<AnsweredServ
   return problem === undefined ? { value: { name, host, user, port } } : { problem }
 }
 
-/** NAME=ADDRESS:PORT or ADDRESS:PORT; without a name app-N. `at` counts from 0. */
+/** NAME=ADDRESS:PORT or ADDRESS:PORT. The name is app-N by default. `at` counts from 0. */
 export function parseBackendAnswer(text: string, at: number): Answer<AnsweredBackend> {
   const cut = text.indexOf('=')
   const name = cut < 0 ? `app-${at + 1}` : text.slice(0, cut)
@@ -76,7 +76,7 @@ export function parseBackendAnswer(text: string, at: number): Answer<AnsweredBac
 function splitPort(text: string): { readonly host: string; readonly port: number | undefined } {
   const bracketed = /^\[([^\]]*)\](?::(\d{1,6}))?$/.exec(text)
   const plain = bracketed ?? /^([^:]*)(?::(\d{1,6}))?$/.exec(text)
-  // More than one colon and no brackets: an IPv6 address as it is.
+  // More than one colon and no brackets: an IPv6 address without a port.
   if (plain === null) return { host: text, port: undefined }
   return { host: plain[1] ?? '', port: plain[2] === undefined ? undefined : Number(plain[2]) }
 }

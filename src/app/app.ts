@@ -1,4 +1,4 @@
-/** hactl's table of contents: one function per intention, each loaded only when it is asked for. */
+/** hactl's table of contents: one function per command. Each file is loaded when its command is called. */
 import type { EngineEvent } from '../engine/events.ts'
 import type { Ports } from '../ports.ts'
 import type { CheckInput, CheckReport } from './check.ts'

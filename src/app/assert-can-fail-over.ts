@@ -3,7 +3,7 @@ import { clusterIssues } from '../domain/vrrp/cluster-issues.ts'
 import { HactlError } from '../errors.ts'
 import { issueLine } from './load.ts'
 
-/** Throws E_NEVER_FAILS_OVER (3): such a cluster is refused before any server is contacted. */
+/** Throws E_NEVER_FAILS_OVER (3), before any server is contacted, for a cluster that can never fail over. */
 export function assertCanFailOver(cluster: Cluster): void {
   const { errors } = clusterIssues(cluster)
   if (errors.length === 0) return

@@ -35,7 +35,7 @@ export interface CheckInput {
   readonly limit: readonly string[]
 }
 
-/** Judges an inventory without a network and without its secrets. Throws E_INVENTORY_MISSING, E_INVENTORY_INVALID and E_USAGE. */
+/** Judges an inventory without a network and without reading its secrets. Throws E_INVENTORY_MISSING, E_INVENTORY_INVALID and E_USAGE. */
 export async function check(input: CheckInput, ports: Ports): Promise<CheckReport> {
   const read = await readInventory(input.inventoryPath, ports)
   if (read.inventory === undefined) throw invalidInventory(read)

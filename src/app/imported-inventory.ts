@@ -12,9 +12,9 @@ import { renderInventory } from '../inventory/render.ts'
 import type { ObservedNode } from '../state.ts'
 
 export interface ImportReport {
-  /** To be written, the inventory first; nothing has been. */
+  /** The files to write, the inventory first. None has been written. */
   readonly files: readonly { readonly path: string; readonly text: string; readonly mode: number }[]
-  /** What the inventory does not say of what runs, or says differently. */
+  /** What the inventory leaves out of what runs, or says differently. */
   readonly notes: readonly string[]
   /** What `check` would refuse: the operator fixes it by hand. */
   readonly issues: readonly Issue[]
@@ -84,7 +84,7 @@ export function buildImport(
   }
 }
 
-/** A file name for each instance's password: no two alike, also where upper and lower case are one. */
+/** A file name for each instance's password. No two are alike, even on a disk where upper and lower case are the same. */
 function secretNamesFor(instances: readonly string[]): readonly string[] {
   const taken = new Set<string>()
   return instances.map(instance => {
@@ -96,7 +96,7 @@ function secretNamesFor(instances: readonly string[]): readonly string[] {
   })
 }
 
-/** The order of the servers is their rank: by the priority in the first instance, as today. */
+/** The order of servers in an inventory is their rank. Here it is by the priority in the first instance, as they run now. */
 function byRank(servers: readonly InventoryServer[], { instances }: ImportedConf): readonly InventoryServer[] {
   const priority = instances[0]?.priority ?? {}
   return servers.toSorted((a, b) => (priority[b.name] ?? 0) - (priority[a.name] ?? 0))

@@ -11,7 +11,7 @@ export type InputFile =
 /** A file with more text than this was not written by hand; haproxy itself takes larger ones. */
 export const MAX_TEXT_BYTES = 4 * 1024 * 1024
 
-/** Reads a file, or says why it cannot be taken. Throws E_INTERRUPTED: a pipe may wait for its writer. */
+/** Reads a file, or says why it cannot be used. Throws E_INTERRUPTED: a pipe may wait for its writer. */
 export async function readInput(path: string, { files, signal }: Pick<Ports, 'files' | 'signal'>, maxBytes?: number): Promise<InputFile> {
   try {
     const bytes = await files.read(path, { signal, ...(maxBytes === undefined ? {} : { maxBytes }) })

@@ -21,7 +21,7 @@ export async function loadPlaybook(name: string, packageRoot: string, ports: Por
   return parsePlaybook(document.value, path)
 }
 
-/** A file of hactl's own package that is not there. */
+/** E_PLAYBOOK_INVALID for a missing file of hactl's own package. */
 export function missingPlaybook(path: string, why: readonly string[] = []): HactlError {
   return new HactlError({
     code: 'E_PLAYBOOK_INVALID',

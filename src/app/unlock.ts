@@ -21,7 +21,7 @@ export interface UnlockReport {
   }[]
 }
 
-/** Removes locks of dead runs; of living ones too where `force`. */
+/** Removes locks of dead runs, and with `force` those of living runs too. Throws what went wrong on all servers together. */
 export async function unlock(input: UnlockInput, ports: Ports): Promise<UnlockReport> {
   const loaded = await loadCluster(input.inventoryPath, ports)
   return withReachable(

@@ -52,7 +52,7 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
   )
 }
 
-/** Records what runs that died had finished on these servers, and clears away what they left. */
+/** Records what dead runs had finished on these servers, and removes what they left. Throws what runSteps throws. */
 export async function finishDeadRuns(run: ChangeRun & Pick<ApplyInput, 'observed'>, servers: readonly string[]): Promise<void> {
   const left = servers.filter(server => (run.observed.get(server)?.leftRuns.length ?? 0) > 0)
   await onAll(left, async server => {
@@ -133,7 +133,7 @@ function withVersionsKnown(thrown: unknown, actions: readonly Action[]): unknown
 }
 
 /**
- * Every server has its packages at hand before any is changed, so a version that nobody serves stops the run here. Where no server has any
+ * Every server has its packages at hand before any is changed, so a version that no repository serves stops the run here. Where no server has any
  * of them yet and its lists are new, the installation itself finds that out: one more apt-get would cost a tenth of a first deploy.
  */
 async function fetchAll(input: ApplyInput, servers: readonly string[], opened: (() => Promise<void>)[]): Promise<void> {
@@ -148,7 +148,7 @@ async function fetchAll(input: ApplyInput, servers: readonly string[], opened: (
     if (packages !== undefined) opened.push(await packages.open(input.links.current(server), input.lock.id))
     const isBrought = packages !== undefined
     const refreshLists = packages?.kind === 'folder' || (observed?.aptListsStale ?? true)
-    // apt refuses to plan on a half-finished installation: that is finished first, in the step that may change something.
+    // apt refuses to plan on a half-finished installation. The next step, which may change something, finishes that first.
     const mayDownload = !(observed?.dpkgBroken ?? false)
     const asksFirst = isInstalledAnywhere || isBrought || !refreshLists || installs.some(({ pin }) => pin !== undefined)
     await fetchPackages(input, server, installs, { isBrought, refreshLists, download: mayDownload && asksFirst })
@@ -202,7 +202,7 @@ async function switchTogether(input: ApplyInput, wave: readonly string[]): Promi
       }
       const all = actionsOf(input.plan, server)
       const actions = all.filter(action => partOf(action) === wanted)
-      // What a later part loads is not loaded from the moment its file is there.
+      // The stamp of a unit that a later part loads is wrong from the moment its file is there.
       const isLoadedLater = ({ unit }: ManagedService) => all.some(action => action.kind === 'service' && action.unit === unit)
       const forget = wanted === 'compared file' && actions.length > 0 ? compared.filter(isLoadedLater).map(({ unit }) => unit) : []
       return switchOn(input, server, actions, forget)
@@ -239,7 +239,7 @@ async function restoreServers(input: ApplyInput, wave: readonly string[]): Promi
 function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): unknown {
   if (!(thrown instanceof HactlError) && failures.length === 0) return thrown
   const reasons = thrown instanceof HactlErrors ? thrown.errors : [asHactlError(thrown)]
-  // Where the lock was lost, the undo met the same as the change itself.
+  // Where the lock was lost, the undo failed for the same reason as the change.
   const isTold = (failure: HactlError) =>
     reasons.some(({ code, server }) => failure.code === 'E_LOCKED' && code === 'E_LOCKED' && server === failure.server)
   const errors = [...reasons, ...failures.filter(failure => !isTold(failure))]

@@ -1,4 +1,4 @@
-/** Whether anything was changed, and where: every session notes each script that changes its server, the moment it is sent. */
+/** Whether a run changed anything, and where: every session notes each script that changes its server before it sends it. */
 import { HactlError } from '../errors.ts'
 import type { Ledger, LedgerEntry, Session } from '../ports.ts'
 import { LOCK_LOST_STATUS } from './apply/report.ts'
@@ -20,7 +20,7 @@ export function createLedger(): Ledger {
       const before = entries.filter(({ server }) => server === sent.server)
       entries.push(entry)
       return state => {
-        // An undo may have succeeded before the script that it takes back has ended.
+        // An undo may have succeeded before the script that it undoes has ended.
         if (state === 'not made' || entry.state === 'unanswered') entry.state = state
         if (entry.effect !== 'undo' || state === 'not made') return
         for (const earlier of before) if (earlier.state !== 'not made') earlier.state = 'put back'

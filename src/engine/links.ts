@@ -8,11 +8,11 @@ export interface Links {
   readonly patience: number
   /** The newest connection to a server, alive or not. Throws E_INTERNAL for a server that has none. */
   current(server: string): Session
-  /** A connection newer than `lost`: one that somebody else has opened meanwhile, or a new one. Throws as Remote.connect does. */
+  /** A connection newer than `lost`: one that another caller has opened meanwhile, or a new one. Throws as Remote.connect does. */
   renew(lost: Session, signal?: AbortSignal): Promise<Session>
 }
 
-/** Who gives the sessions closes those that are left. `connect` opens a new connection to one of their servers. */
+/** The caller closes the sessions that are left. `connect` opens a new connection to one of their servers. */
 export function createLinks(sessions: readonly Session[], connect: (server: string, signal?: AbortSignal) => Promise<Session>): Links {
   const current = new Map(sessions.map(session => [session.server, session]))
   const renewing = new Map<string, Promise<Session>>()
@@ -36,7 +36,7 @@ export function createLinks(sessions: readonly Session[], connect: (server: stri
       if (newest !== lost) return newest
       const others = renewing.get(lost.server)
       if (others !== undefined) {
-        // Somebody else's attempt may end with their signal: then it is our turn.
+        // Another caller's attempt may end with that caller's signal. Then this caller tries.
         const session = await others.catch(() => undefined)
         if (session !== undefined) return session
       }
@@ -52,7 +52,7 @@ export function patienceOf(sessions: Iterable<Session>): number {
   return Math.max(1, ...[...sessions].map(session => session.patience))
 }
 
-/** Whether the fault is one of the connection: the server may be gone, but nothing says that the command was wrong. */
+/** Whether a fault is one of the connection: the server may be gone, and the command need not have been wrong. */
 export function isLoss(fault: unknown): boolean {
   return (
     fault instanceof HactlError && (fault.code === 'E_CONNECTION_LOST' || fault.code === 'E_COMMAND_TIMEOUT' || EXIT_OF[fault.code] === 4)

@@ -23,8 +23,8 @@ export interface LockClaim {
 }
 
 /**
- * Runs `work` while holding the cluster's lock on all given servers: taken on the first in rank first, so that of two runs one wins.
- * The lock is a folder with a heartbeat, judged by each server's own clock. Throws E_LOCKED naming the owner.
+ * Runs `work` while holding the cluster's lock on all given servers. The first one is locked first, so that one of two runs wins. The lock is
+ * a folder with a heartbeat, which each server judges by its own clock. Throws E_LOCKED, which names the owner, and what `work` throws.
  */
 export async function withLock<T>(
   sessions: readonly Session[],
@@ -34,7 +34,7 @@ export async function withLock<T>(
   /** The connection that took the place of a lost one. */
   current: (session: Session) => Session = session => session,
 ): Promise<T> {
-  // Released wherever it was asked for: a server may have granted it although its answer never came.
+  // The lock is released on every server that was asked: a server may have granted it although its answer was lost.
   const asked: Session[] = []
   const take = (session: Session) => {
     asked.push(session)
@@ -83,35 +83,35 @@ async function takeLock(session: Session, claim: LockClaim): Promise<void> {
   })
 }
 
-/** Whether a heartbeat of this age may be a dead run's. A negative one lies in the future: somebody has set the server's clock back. */
+/** Whether a heartbeat of this age may be that of a dead run. A negative age lies in the future: the server's clock was set back. */
 export function mayBeDead(ageSeconds: number): boolean {
   return ageSeconds > LOCK_EXPIRES_SECONDS || ageSeconds < 0
 }
 
-/** Ends a script with LOCK_LOST_STATUS unless this run still holds the lock; counts as a heartbeat. */
+/** Ends a script with LOCK_LOST_STATUS unless this run still holds the lock. It counts as a heartbeat. */
 export function lockGuard(id: string): Script {
   return held`lock_guard ${id}`
 }
 
 /**
- * As lockGuard, for an undo: where the lock was broken and nobody has taken it since, it is taken again. `evidence`: a file that is there
- * as long as no other run has ended well on this server, which clears it away.
+ * As lockGuard, for an undo. A lock that was broken and that no other run has taken since is taken again. `evidence`: a file that stands on
+ * this server until another run has succeeded there, which removes it.
  */
 export function lockGuardForUndo({ id, owner }: Pick<LockClaim, 'id' | 'owner'>, evidence: string): Script {
   return held`lock_guard_for_undo ${id} ${owner} ${evidence}`
 }
 
-/** As lockGuard, for an undo that may go on without the lock, but not beside a run that has it now. */
+/** As lockGuard, for an undo that may run without the lock, but not beside a run that holds it now. */
 export function lockGuardUnlessTaken(id: string): Script {
   return held`lock_guard_unless_taken ${id}`
 }
 
-/** Ends a script where a living run has the lock. A look that holds none touches nothing of that run's. */
+/** Ends a script where a living run holds the lock, so that a run without a lock touches nothing of that run. */
 export function freeGuard(): Script {
   return lock`free_guard`
 }
 
-/** E_LOCKED (5), naming the owner, where freeGuard or the taking of the lock ended a script; undefined for any other end. */
+/** E_LOCKED (5), which names the owner, where freeGuard or take_lock ended a script; undefined for any other end. */
 export function lockedByOther(result: CommandResult, server: string): HactlError | undefined {
   if (result.code !== BUSY_STATUS) return undefined
   const value = (key: string) => new RegExp(`^${key} (.*)$`, 'm').exec(result.stdout)?.[1] ?? 'unknown'
@@ -124,7 +124,7 @@ export function lockedByOther(result: CommandResult, server: string): HactlError
   })
 }
 
-/** E_LOCKED where lockGuard ended a script that did nothing else; undefined for any other end. */
+/** E_LOCKED where lockGuard ended a script before it did anything; undefined for any other end. */
 export function lockLost(result: CommandResult, server: string, label: string): HactlError | undefined {
   if (result.code !== LOCK_LOST_STATUS) return undefined
   return new HactlError({
@@ -147,7 +147,7 @@ async function beat(sessions: () => readonly Session[], claim: LockClaim, clock:
       return
     }
     beganMs = clock.monotonic()
-    // A missed beat is not an error by itself: what works on that server will notice the lost connection, or the lock guard the lost lock.
+    // A missed beat is no error by itself. The next script on that server notices a lost connection, and its guard a lost lock.
     await Promise.allSettled(
       sessions().map(session => session.run(script, { effect: 'none', label: 'renew the lock', deadlineMs: BEAT_MS, hasFixedLimit: true })),
     )

@@ -1,15 +1,15 @@
-/** Packages that the operator has, brought to a server whose apt reaches no mirror: the folder becomes apt's only repository for this run. */
+/** Carries packages of the operator to a server whose apt reaches no mirror. They become apt's only repository for this run. */
 import type { Script, Session } from '../../ports.ts'
 import { HactlError } from '../../errors.ts'
 import { base64Literal, joinScripts, shWith } from '../../shell/sh.ts'
 import { freeGuard, lockedByOther, lockGuard, lockLost } from '../lock.ts'
 import { APT_CONF, DOWNLOADS } from './packages.ts'
 
-/** A part of a file per command: small enough for every sshd's and shell's buffers. */
+/** The part of a file that one command carries: small enough for the buffers of every sshd and shell. */
 const PART_BYTES = 512 * 1024
 const PART_DEADLINE_MS = 120_000
 
-/** What is given to every file of src/on-server by which apt is led to other packages. */
+/** The variables of every file of src/on-server that leads apt to other packages. */
 export const CARRY_VARIABLES = { DOWNLOADS, CARRIED_CONF: APT_CONF }
 
 export interface CarriedPackage {
@@ -20,7 +20,7 @@ export interface CarriedPackage {
   readonly sha256: string
 }
 
-/** apt.conf(5): the lists and caches of the server's own repositories are left alone. */
+/** apt.conf(5). The lists and caches of the server's own repositories stay as they are. */
 const CONF = [
   `Dir::Etc::SourceList "${DOWNLOADS}/sources.list";`,
   'Dir::Etc::SourceParts "/dev/null";',
@@ -32,8 +32,9 @@ const CONF = [
 const carrying = shWith('carry.sh', CARRY_VARIABLES)
 
 /**
- * Sends the packages and has apt on that server take them for its repository, until the installation has ended. Throws E_LOCKED where a
- * lock is given that is no longer ours, or none is given and another run has it, E_PACKAGE_UNAVAILABLE where a file did not arrive as it was sent, and what Session.run throws.
+ * Sends the packages and makes them the repository of apt on that server, until the installation has ended. Throws E_LOCKED where the run no
+ * longer holds the given lock, or gives none and another run holds it. Throws E_PACKAGE_UNAVAILABLE where a file did not arrive as it was
+ * sent, and what Session.run throws.
  */
 export async function carryPackages(
   session: Session,
@@ -62,7 +63,7 @@ export async function carryPackages(
   await run(indexScript(packages), 'build a repository from the packages')
 }
 
-/** One after the other they write `content` to the end of the file at `path`; at least one. */
+/** Scripts that append `content` to the file at `path`, in order. There is at least one. */
 export function partScripts(content: Buffer, path: string): readonly Script[] {
   const count = Math.max(1, Math.ceil(content.length / PART_BYTES))
   return Array.from({ length: count }, (_, index) => {
@@ -71,7 +72,7 @@ export function partScripts(content: Buffer, path: string): readonly Script[] {
   })
 }
 
-// A percent sign in a repository's file name would be decoded by apt, and a colon means an epoch.
+// apt would decode a percent sign in the name of a repository's file, and take a colon for an epoch.
 function pathOf(fileName: string): string {
   return `${DOWNLOADS}/${fileName.replaceAll(/%3a|:/gi, '_')}`
 }

@@ -13,40 +13,40 @@ export type Install = Extract<Action, { kind: 'install-package' }>
 // The longest apt may take: a slow mirror, or the lock held by unattended-upgrades for minutes on a first boot.
 const APT_LOCK_SECONDS = 600
 
-/** What hactl downloads waits here, apart from apt's own cache, which others empty at their own times. */
+/** Where downloads of hactl wait. It is apart from apt's own cache, which other programs empty at any time. */
 export const DOWNLOADS = '/var/cache/apt/hactl'
 
-/** There where packages are brought to the server: how apt gets at them. */
+/** Where packages are brought to the server, this file leads apt to them. */
 export const APT_CONF = `${DOWNLOADS}/apt.conf`
 
-/** What is given to every file of src/on-server that asks apt. */
+/** The variables of every file of src/on-server that asks apt. */
 export const APT_VARIABLES = { ...STEP_STATUSES, DOWNLOADS, CARRIED_CONF: APT_CONF, APT_LOCK_SECONDS, UNITS: UNITS.join(' ') }
 
 const apt = onState('apt.sh', APT_VARIABLES)
 
-/** A script around apt-get begins with it; what apt-get says goes to the file. */
+/** A script that calls apt-get starts with it. The output of apt-get goes to the file. */
 function beginApt(log: string): Script {
   return apt`begin_apt ${log}`
 }
 
-/** The words by which apt-get is asked: "haproxy", or "haproxy=2.6.*". */
+/** The arguments of apt-get: "haproxy", or "haproxy=2.6.*". */
 function wordsFor(installs: readonly Install[]): readonly string[] {
   return installs.map(install => (install.pin === undefined ? install.name : `${install.name}=${install.pin}`))
 }
 
-/** Says whether apt-get may replace what is installed by an older version, as apt.sh takes it. */
+/** Whether apt-get may replace an installed package by an older version, in the form that apt.sh takes. */
 function mayReplace(installs: readonly Install[]): string {
   return installs.some(install => install.from !== undefined) ? 'yes' : ''
 }
 
-/** Clears away what waits for an installation that does not come; not while a run holds the lock, whose packages they would be. */
+/** Removes downloads that no installation needs any more. While a run holds the lock they may be that run's, and stay. */
 export function clearDownloadsScript(): Script {
   return apt`clear_downloads`
 }
 
 /**
- * Downloads what is to be installed and installs nothing. A version that no repository has, or a mirror that does not answer, is found
- * out here: before anything is changed on any server. `isBrought`: the packages, or the way to them, are there already (PackageSource).
+ * Downloads packages and installs none. A version that no repository has, or a mirror that does not answer, fails here, before anything is
+ * changed on any server. `isBrought`: a PackageSource has brought the packages, or the way to them.
  */
 export function fetchScript(
   runId: string,
@@ -71,8 +71,8 @@ export function fetchScript(
 }
 
 /**
- * One apt-get for all packages. The units are held back meanwhile: a half-configured service must not start, and a server must not take
- * part in VRRP before its peers know it.
+ * One apt-get for all packages. The units are held back meanwhile (decision 8): a half-configured service must not start, and a server must
+ * not take part in VRRP before its peers know it.
  */
 export function installLines(runId: string, installs: readonly Install[], finishDpkg: boolean): Script {
   const names = installs.map(install => install.name)

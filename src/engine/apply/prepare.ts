@@ -8,8 +8,8 @@ import { preparing, stagedPath } from '../server-state/run-folder.ts'
 type WriteFile = Extract<Action, { kind: 'write-file' }>
 
 /**
- * Brings one server to the point where the switch is only renames and reloads: packages installed (services not started by the
- * installation), new files staged beside the live ones and accepted by the programs that will read them. Touches nothing that runs.
+ * Brings one server to the point where the switch is only renames and reloads. The packages are installed, and the installation starts no
+ * service. The new files are staged beside the live ones, and the programs that will read them have accepted them. Touches nothing that runs.
  */
 export function prepareScript(runId: string, lockId: string, actions: readonly Action[], finishDpkg: boolean): Script {
   const installs = actions.filter((action): action is Install => action.kind === 'install-package')
@@ -23,7 +23,7 @@ export function prepareScript(runId: string, lockId: string, actions: readonly A
   ])
 }
 
-/** What is staged waits in the run's own folder: only an installation changes the server. */
+/** Staged files wait in the run's own folder, so only an installation changes the server. */
 export function prepareEffect(actions: readonly Action[]): Effect {
   return actions.some(action => action.kind === 'install-package') ? 'change' : 'none'
 }
@@ -33,12 +33,12 @@ export function stageScript(runId: string, write: WriteFile): Script {
   return preparing(runId)`stage ${stagedPath(runId, path)} ${mode} ${path} ${base64Literal(after, { mask: true })}`
 }
 
-/** A check is no change: it must not look like one in what a run tells of itself. */
+/** A check is no change, and its events must not look like one. */
 function checkId(write: WriteFile): string {
   return write.id.replace(/^file\//, 'check/')
 }
 
-/** Nothing for a file that no program checks. */
+/** Empty for a file that no program checks. */
 export function validateScript(runId: string, write: WriteFile, writes: readonly WriteFile[]): readonly Script[] {
   const { validation, path } = write
   if (validation === undefined) return []

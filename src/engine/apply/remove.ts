@@ -7,10 +7,10 @@ import { DOWNLOADS } from './packages.ts'
 import { ALONE, ALONE_VARIABLES, OWN_TOOLS, PROGRAM_DIR } from './switch.ts'
 
 /**
- * Takes away from one server what hactl put there, and gives back what stood there before: files of its record (one edited by hand since
- * is kept beside as .edited), the sysctl's old value, units as they were, packages that hactl installed (what those depend on stays: apt-get
- * autoremove takes it). What holds the addresses goes first, so that they have left before anything else stops. What was cut off is done
- * again. `watchedFolder`: what one of the services watched.
+ * Takes away from one server what hactl put there, and restores what stood there before: files, the sysctl's old value, units. A file that
+ * was edited by hand since is kept beside as .edited. Packages that hactl installed go; those that they depend on stay, and apt-get autoremove
+ * takes them. The service that holds the addresses goes first, so that they have left before any other service stops. A removal that was cut
+ * off can be run again. `watchedFolder`: what one of the services watched.
  */
 export function removeScript(lockId: string, services: ServiceTable, watchedFolder: string): Script {
   const all = Object.values(services)
@@ -27,7 +27,7 @@ export function removeScript(lockId: string, services: ServiceTable, watchedFold
   return joinScripts([
     lockGuard(lockId),
     ALONE,
-    // It may have waited for a switch that outlived its run, until its own lock was gone.
+    // It may have waited for a switch that outlived its run until its own lock was lost.
     lockGuard(lockId),
     ...all.filter(({ holdsAddresses }) => holdsAddresses).map(({ unit, config }) => call`stop_first ${unit} ${config}`),
     call`give_files_back`,
@@ -39,7 +39,7 @@ export function removeScript(lockId: string, services: ServiceTable, watchedFold
   ])
 }
 
-/** After the lock was released: the empty folder. */
+/** Removes the empty folder that is left when the lock is released. */
 export function forgetStateScript(): Script {
   return sh`rm -f ${STATE.LOCK_MUTEX}; rmdir ${STATE.STATE_DIR} 2>/dev/null; :`
 }
@@ -51,7 +51,7 @@ export function hasMembersScript(lines: readonly string[]): Script {
   return members`has_member ${lines}`
 }
 
-/** On a server that stays: these lines are taken out of its list of members, and the list remains hactl's own. */
+/** Takes these lines out of the list of members on a server that stays. hactl still owns the list. */
 export function forgetMembersScript(lockId: string, lines: readonly string[]): Script {
   return joinScripts([lockGuard(lockId), ALONE, members`forget_members ${lines}`])
 }

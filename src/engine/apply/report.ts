@@ -1,7 +1,7 @@
 /**
- * How a script on a server tells what it does while it does it: lines that start with "@@".
- * "@@step ID TITLE" begins a step, "@@done ID" ends it well, "@@fail ID CODE" ends the script, "@@note TEXT" is for the operator at once;
- * anything else is detail of the last step.
+ * How a script on a server reports what it does while it does it: lines that start with "@@".
+ * "@@step ID TITLE" starts a step, "@@done ID" ends it with success, "@@fail ID CODE" ends the script, "@@note TEXT" is shown to the operator
+ * at once. Any other line is detail of the last step.
  */
 export type StepLine =
   | { readonly kind: 'step'; readonly id: string; readonly title: string }
@@ -10,9 +10,9 @@ export type StepLine =
   | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'detail'; readonly text: string }
 
-/** Exit statuses by which a script tells what stopped it, apart from a failed step (1). */
+/** Exit statuses by which a script says what stopped it, apart from a failed step (1). */
 export const LOCK_LOST_STATUS = 97
-/** The server goes down: what failed says nothing of what was tried. */
+/** The server is shutting down, so the failure says nothing about the step. */
 export const STOPPING_STATUS = 99
 
 export function parseStepLine(line: string): StepLine {
@@ -25,5 +25,5 @@ export function parseStepLine(line: string): StepLine {
   return { kind: 'fail', id, reason: rest }
 }
 
-/** What is given to every file of src/on-server that reports steps. */
+/** The variables of every file of src/on-server that reports steps. */
 export const STEP_STATUSES = { STOPPING_STATUS }

@@ -1,7 +1,7 @@
 /**
- * Packages for a server whose apt reaches no mirror, fetched by whoever runs hactl: apt there asks through a method of hactl's own
+ * Packages for a server whose apt reaches no mirror, fetched by the machine that runs hactl. apt there asks through a method of hactl's own
  * (apt's "method interface": /usr/share/doc/apt-doc or libapt-pkg-doc, method.html), which hands each question to this connection and waits
- * for the file. What to ask for, which versions, dependencies and signatures stay apt's business.
+ * for the file. apt itself still decides what to ask for, in which version and with which dependencies, and checks the signatures.
  */
 import type { Script, Session } from '../../ports.ts'
 import { asHactlError, HactlError } from '../../errors.ts'
@@ -11,19 +11,19 @@ import { freeGuard, lockedByOther, lockGuard, lockLost } from '../lock.ts'
 import { CARRY_VARIABLES, partScripts } from './carry.ts'
 import { DOWNLOADS } from './packages.ts'
 
-/** Longer than everything that apt may do for one server. */
+/** Longer than apt may need for one server. */
 const RELAY_DEADLINE_MS = 3_000_000
 const PART_DEADLINE_MS = 120_000
 
 const METHOD = `${DOWNLOADS}/method`
 const ASKED = `${DOWNLOADS}/asked`
 const BROUGHT = `${DOWNLOADS}/brought`
-/** Holds the process id of the relay: without it nobody answers. */
+/** Holds the process id of the relay, without which no question is answered. */
 const RELAY = `${DOWNLOADS}/relay`
 
 export type Fetched =
   | { readonly kind: 'whole'; readonly content: Buffer }
-  /** isFinal: to ask again would give the same. */
+  /** isFinal: asking again would give the same. */
   | { readonly kind: 'failed'; readonly why: string; readonly isFinal: boolean }
 
 export interface Served {
@@ -35,13 +35,12 @@ const PLACES = { ASKED_DIR: ASKED, BROUGHT_DIR: BROUGHT, RELAY_PID: RELAY }
 
 const relay = shWith('relay.sh', { ...CARRY_VARIABLES, METHOD, ...PLACES })
 
-/** apt.conf(5). Differences of package lists are small questions, but many; a whole list is one. */
+/** apt.conf(5). Differences of package lists (PDiffs) need many small questions, and a whole list needs one. */
 const CONF = [`Dir::Bin::Methods::http "${METHOD}";`, `Dir::Bin::Methods::https "${METHOD}";`, 'Acquire::PDiffs "false";']
 
 /**
- * From now on apt on that server fetches through this connection, until the function that it resolves to is called, which says how much
- * was brought. Throws E_LOCKED where a lock is given that is no longer ours, E_PACKAGE_UNAVAILABLE where there is no room, and what
- * Session.run throws.
+ * Lets apt on that server fetch through this connection until the function that it resolves to is called, which says how much was brought.
+ * Throws E_LOCKED where the run no longer holds the given lock, E_PACKAGE_UNAVAILABLE where there is no room, and what Session.run throws.
  */
 export async function servePackages(
   session: Session,
@@ -97,7 +96,7 @@ export async function servePackages(
       const [word, name, url] = line.split(' ')
       if (word === '@@ready') resolve()
       if (word === '@@ask' && name !== undefined && url !== undefined)
-        // Without an answer apt would wait: so the relay ends, which its method sees.
+        // apt would wait for an answer for ever. So the relay ends, and apt's method sees that.
         answers.push(answer(name, url).catch(() => stop.abort()))
     }
     const script = joinScripts([guard, relay`relay`])

@@ -17,22 +17,22 @@ export const FILE_CHANGED_STATUS = 98
 // Longer than the proofs of both services take, shorter than the deadline of the script that waits.
 const ALONE_WITHIN_SECONDS = 90
 
-/** Scripts of hactl's own that do something when they are called with "open", and undo it with "close": before they go. */
+/** Scripts of hactl's own that do something when they are called with "open". They are called with "close" before they are removed. */
 export const OWN_TOOLS = '/usr/local/sbin/hactl-'
 
-/** Programs that other files of hactl's call: they go after those, and their folder with the last of them. */
+/** Programs that other files of hactl call. They are removed after those files, and their folder with the last of them. */
 export const PROGRAM_DIR = '/usr/local/lib/hactl'
 
-/** What is given to every file of src/on-server that waits until no switch is at work. */
+/** The variables of every file of src/on-server that waits until no switch is at work. */
 export const ALONE_VARIABLES = { ...STEP_STATUSES, ALONE_WITHIN_SECONDS }
 
 /** Waits until no switch is at work on the server, and keeps others out until the script ends. */
 export const ALONE = onState('alone.sh', ALONE_VARIABLES)`alone`
 
 /**
- * Makes the prepared changes live on one server: files by rename, then the services, each believed only on the daemon's own word.
- * What it replaces is kept, with a record from which restoreScript puts everything back. `record` is true for the first switch of a run
- * on a server; a second part (what peers compare, together with them) adds to it. `forget`: units that a later part will load.
+ * Makes the prepared changes live on one server: files by rename, then the services. A service counts as changed when the daemon itself says
+ * so. What it replaces is kept, with a record from which restoreScript restores everything. A later part of the same switch adds to the
+ * record. `forget`: units that a later part will load.
  */
 export function switchScript(
   runId: string,
@@ -58,7 +58,7 @@ export function switchScript(
   })
   return joinScripts([
     ALONE,
-    // Whoever took the lock while this waited has looked at a server without these changes.
+    // Another run may have taken the lock while this waited, and has seen a server without these changes.
     lockGuard(lockId),
     call`begin_switch`,
     ...settled.flatMap(action =>
@@ -67,7 +67,7 @@ export function switchScript(
         : [],
     ),
     ...[...touchedUnits, ...forget].map(unit => sh`remember_unit ${unit}`),
-    // Forget before writing: a crash between the write and the reload must look like "not loaded", never like "loaded".
+    // The stamp goes before the file is written (decision 4): a crash before the reload must look like "not loaded", never like "loaded".
     ...[...loadingUnits, ...forget].map(unit => sh`rm -f ${`${STATE.LOADED_DIR}/${unit}`}`),
     ...settled.map(action => actionScript(runId, action, services)),
   ])
@@ -116,9 +116,9 @@ function serviceScript(action: ServiceAction, scripts: ManagedService): Script {
 }
 
 /**
- * Puts back, from the record of this run, what the switch replaced on this server: files, ownership, kernel parameters, stamps, and the
- * services as they were (running ones reload the old file, those that did not run are stopped, those not enabled are so again). Does
- * nothing where another run has taken the lock over: it builds on what it found, and may have changed it since.
+ * Restores, from the record of this run, what the switch replaced on this server: files, ownership, kernel parameters, stamps and services. A
+ * service that ran reloads the old file. One that did not run is stopped, and one that was not enabled is disabled. Does nothing where another
+ * run has taken the lock: it builds on what it found, and may have changed it since.
  */
 export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner'>, services: ServiceTable): Script {
   const call = onState('restore.sh', { ...ALONE_VARIABLES, THIS_RUN: runFolder(runId), OWN_TOOLS, PROGRAM_DIR })
@@ -132,12 +132,12 @@ export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner
   ])
 }
 
-/** After a run that proved itself: nothing staged, nothing kept but its entry in the history, of no earlier run that failed either. */
+/** After a run that succeeded: writes its entry in the history, and removes what this run and failed runs before it have kept. */
 export function finishScript(entry: HistoryEntry, lockId: string): Script {
   return joinScripts([lockGuard(lockId), recordScript(entry), sh`rm -rf ${STATE.RUNS_DIR}`])
 }
 
-/** The same on a server where this run had nothing to do and an earlier one had died. */
+/** The same on a server where this run had nothing to do and an earlier run died. */
 export function finishDeadRunScript(lockId: string): Script {
   return joinScripts([ALONE, lockGuard(lockId), settleScript()])
 }

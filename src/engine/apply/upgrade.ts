@@ -1,4 +1,4 @@
-/** What an upgrade asks and does on one server beyond a deploy: what apt would do, a trial of the new versions, and the way out of a failure. */
+/** What an upgrade does on one server beyond a deploy: it asks what apt would do, tries the new versions, and recovers from a failure. */
 import type { Script } from '../../ports.ts'
 import type { Action } from '../../state/plan.ts'
 import type { ServiceTable } from '../../state/services.ts'
@@ -16,24 +16,26 @@ const upgrade = onState('upgrade.sh', APT_VARIABLES)
 
 /** What apt would do on one server. */
 export interface UpgradeOutlook {
-  /** The packages that were asked for and would be replaced: by name, what is installed and what would be. */
+  /** The packages that were asked for and would be replaced, with the installed version and the new one. */
   readonly upgrades: readonly { readonly name: string; readonly from: string; readonly to: string }[]
   /** Other packages that would be installed or replaced with them: "liblua5.3-0 5.3.6-2". */
   readonly others: readonly string[]
   readonly removed: readonly string[]
-  /** apt-mark(8) hold: somebody wants it to stay. */
+  /** Packages that the operator holds (apt-mark(8) hold). */
   readonly held: readonly string[]
-  /** An earlier upgrade ended in this server's turn; drained: it had lowered it. */
+  /** Whether an earlier upgrade ended in this server's turn; drained: it had drained the server. */
   readonly begun: 'no' | 'begun' | 'drained'
 }
 
-/** Refreshes the package lists and asks apt what it would do; installs nothing. `words` as apt-get takes them: "haproxy=2.6.*".
- * `isBrought`: the packages, or the way to them, are there already. */
+/**
+ * Refreshes the package lists and asks apt what it would do. Installs nothing. `words` are arguments of apt-get: "haproxy=2.6.*". `isBrought`:
+ * a PackageSource has brought the packages, or the way to them.
+ */
 export function outlookScript(words: readonly string[], isBrought: boolean): Script {
   const names = words.map(word => word.replace(/=.*/, ''))
   return joinScripts([
     sh`log=$(mktemp) || exit 1; trap 'rm -f "$log"' EXIT`,
-    // No lock is held yet: somebody else may be about to install what waits there.
+    // This run holds no lock yet, and another run may be about to install the downloads.
     ...(isBrought ? [] : [clearDownloadsScript()]),
     upgrade`begin_apt "$log"`,
     sh`downloads`,
@@ -60,8 +62,8 @@ export function parseOutlook(lines: readonly string[], names: readonly string[])
 }
 
 /**
- * Lets the downloaded programs, unpacked beside the installed ones, judge the files that they will read. Nothing is installed and nothing
- * that runs is touched: a configuration that the new version refuses stops the upgrade on all servers.
+ * Unpacks the downloaded programs beside the installed ones, and lets them judge the files that they will read. Installs nothing and touches
+ * nothing that runs. A configuration that the new version refuses stops the upgrade on all servers.
  */
 export function trialScript(runId: string, lockId: string, files: readonly WriteFile[]): Script {
   const root = scratchPath(runId, 'try')
@@ -76,8 +78,8 @@ export function trialScript(runId: string, lockId: string, files: readonly Write
 }
 
 /**
- * The mark stands on a server from before anything is changed in its turn until after it, so that a later run knows what to finish; it says
- * whether the upgrade itself has lowered the server.
+ * The mark stands on a server from before the first change of its turn until after the last, so that a later run knows what to finish. It says
+ * whether the upgrade itself has drained the server.
  */
 export function markScript(lockId: string, word: 'begun' | 'drained'): Script {
   return joinScripts([lockGuard(lockId), upgrade`put_mark ${word}`])
@@ -87,13 +89,13 @@ export function unmarkScript(): Script {
   return sh`rm -f ${STATE.UPGRADING}`
 }
 
-/** Where no track file can hand over: what holds the addresses says goodbye, and a backup takes them. */
+/** For a server without a track file: the service that holds the addresses stops and says so to its peers, and a backup takes them. */
 export function stopHolderScript(lockId: string, services: ServiceTable): Script {
   const holders = Object.values(services).filter(({ holdsAddresses }) => holdsAddresses)
   return joinScripts([lockGuard(lockId), ...holders.map(({ unit }) => upgrade`stop_holder ${unit}`)])
 }
 
-/** After a turn that failed: what is installed runs, so that the server is not lost for good. It still takes no address. */
+/** After a turn that failed. The installed services run again, but the server takes no address. */
 export function startAgainScript(units: readonly Unit[]): Script {
   return upgrade`start_again ${units}`
 }

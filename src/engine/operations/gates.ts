@@ -14,7 +14,7 @@ import type { Run } from './run.ts'
 import { withoutPasswords } from './without-passwords.ts'
 
 const LOOK_EVERY_MS = 50
-// A look younger than this is as good as a new one: gates that follow each other share it.
+// Gates that follow each other share a look that is younger than this.
 const FRESH_MS = 300
 const PROBE_LIMIT_MS = 1000
 const FIRST_LOOKS = 3
@@ -28,20 +28,20 @@ const TITLES: Readonly<Record<GateName, string>> = {
 
 export interface Gates {
   /**
-   * To be called before anything changes: an address that does not answer now need not answer before all is done. It may be the very fault
-   * that is being fixed, or its frontend gets another port.
+   * Called before anything changes. An address that does not answer now need not answer until the last change: it may be the fault that the
+   * run fixes, or its frontend gets another port.
    */
   readonly lookFirst: () => Promise<void>
   readonly pass: (gate: GateName, servers: readonly string[]) => Promise<void>
   /** The newest look at each server. */
   readonly seen: () => ReadonlyMap<string, ObservedNode>
-  /** Whether any of the servers that may be asked here reported the address from somewhere else than the controller. */
+  /** Which addresses answered a server, but not the controller. */
   readonly notes: () => readonly string[]
 }
 
 /**
- * How long a healthy cluster of this kind may need to settle, in ms: trust regained, then an election, and room for a busy server, as
- * often as the sessions have patience.
+ * How long a healthy cluster of this kind may need to settle, in ms: the checks rise, an election follows, and a server may be busy, for as
+ * many times longer as the sessions have patience.
  */
 export function settleLimitMs(cluster: Cluster, patience: number): number {
   const election = Math.max(
@@ -69,7 +69,7 @@ export function probeTargetsFor(cluster: Cluster): readonly ProbeTarget[] {
 export interface GateInput {
   /** The first look at each server. */
   readonly observed: ReadonlyMap<string, ObservedNode>
-  /** False where an address had no holder when the run began (a new cluster): then "vip-answers" waits for the proof at the end. */
+  /** False where an address had no holder when the run started (a new cluster). Then "vip-answers" counts only at the end. */
   readonly heldBefore: boolean
   /** False where --limit leaves servers out. */
   readonly complete: boolean
@@ -116,10 +116,10 @@ async function problemsOf(scene: Scene, gate: GateName, servers: readonly string
     case 'services-healthy':
       return (await look(scene, servers)).flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
     case 'one-holder': {
-      // A server that was left out may hold it: only a complete view can tell.
+      // A server that --limit leaves out may hold it, so only a look at all servers can decide.
       if (!scene.complete) return []
       const nodes = await look(scene, links.servers)
-      // While a better server is about to take the address back, nothing is proven yet.
+      // While a server with a higher priority is about to take the address back, nothing is proven yet.
       return [...holderProblems(cluster, nodes), ...movingProblems(cluster, nodes)]
     }
     case 'vip-answers': {
@@ -131,7 +131,7 @@ async function problemsOf(scene: Scene, gate: GateName, servers: readonly string
   }
 }
 
-/** Why the address does not answer; empty where it does. */
+/** Why the address does not answer; empty where it answers. */
 async function silence(scene: Scene, target: ProbeTarget): Promise<readonly string[]> {
   const { ports, notes } = scene
   const answer = await ports.probe(target, ports.signal)
@@ -145,7 +145,7 @@ async function silence(scene: Scene, target: ProbeTarget): Promise<readonly stri
   return [`${target.address.includes(':') ? `[${target.address}]` : target.address}:${target.port} does not answer (${error})`]
 }
 
-/** A server that gets an answer. The controller may not be on that network: the servers' word counts where its own way is closed. */
+/** A server that gets an answer. It counts where the controller cannot reach the network of the address. */
 async function answeredServer({ links, seen, ports }: Scene, target: ProbeTarget): Promise<string | undefined> {
   const asked = links.servers.find(server => !(seen.get(server)?.facts.addresses ?? []).some(own => own.address === target.address))
   if (asked === undefined) return undefined
@@ -164,7 +164,7 @@ async function lookFirst(scene: Scene): Promise<void> {
   )
 }
 
-/** One lost packet must not take the gate away from an address that answers. */
+/** Several probes: one lost packet must not exempt an address that answers from the gate. */
 async function steadySilence(scene: Scene, target: ProbeTarget): Promise<string | undefined> {
   let problem: string | undefined
   for (let tries = 0; tries < FIRST_LOOKS; tries++) {
@@ -175,7 +175,7 @@ async function steadySilence(scene: Scene, target: ProbeTarget): Promise<string 
   return problem
 }
 
-/** The journal explains what a gate only sees. */
+/** The last lines that the services logged, for the error: they say why the gate failed. */
 async function journalOf({ cluster, links }: Scene, servers: readonly string[]): Promise<readonly string[]> {
   const told = await Promise.all(
     servers.map(async server => {

@@ -57,7 +57,7 @@ function summaryOf(node: ObservedNode): string {
   return [node.facts.os.pretty, ...versions].join(', ')
 }
 
-/** Which servers carry the address on an interface, by what each of them says itself. */
+/** The servers that have the address on an interface, as each of them says of itself. */
 export function holdersOf(nodes: Iterable<ObservedNode>, address: string): string[] {
   return [...nodes].filter(node => node.facts.addresses.some(own => own.address === address)).map(node => node.server)
 }

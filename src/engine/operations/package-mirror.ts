@@ -1,18 +1,18 @@
-/** What the controller fetches for servers: each file once, whichever of them asks. */
+/** What the controller fetches for servers: each file once, although several servers ask for it. */
 import { encodedUrl, mirrorProblem } from '../../domain/mirrors.ts'
 import type { Fetched } from '../apply/serve-packages.ts'
 import type { Download } from '../../ports.ts'
 
-/** A package list of a whole distribution has some 20 MB; what is larger than this is no part of what hactl installs. */
+/** A package list of a whole distribution has some 20 MB. No file that hactl installs is larger than this. */
 const MAX_FILE_BYTES = 200 * 1024 * 1024
-/** All of a run is kept until it ends. */
+/** All files of a run are kept until it ends. */
 const MAX_TOTAL_BYTES = 500 * 1024 * 1024
 const SILENCE_MS = 30_000
 const MAX_REDIRECTS = 5
 
 /**
- * Fetches a URL that a server's apt asks for. What came is kept, so that the next server gets the same bytes; what failed is asked for
- * again. `signal` ends it: rejects with E_INTERRUPTED.
+ * Fetches a URL that a server's apt asks for. A file that came is kept, so that the next server gets the same bytes. A failed one is fetched
+ * again. Rejects with E_INTERRUPTED when `signal` aborts.
  */
 export function openPackageMirror(mirrors: readonly string[], download: Download, signal: AbortSignal): (url: string) => Promise<Fetched> {
   const kept = new Map<string, Promise<Fetched>>()

@@ -10,17 +10,17 @@ import type { ObservedNode } from '../../state.ts'
 export interface ServerStatus {
   readonly name: string
   readonly reachable: boolean
-  /** keepalived's own word, the worst of its instances; "unknown" where it does not run. */
+  /** keepalived's own word for the worst of its instances; "unknown" where it does not run. */
   readonly state: string
   readonly holds: readonly string[]
   readonly haproxy: string
   readonly keepalived: string
-  /** Ids of resources that differ from the inventory; undefined where that could not be found out. */
+  /** Ids of resources that differ from the inventory; undefined where they could not be compared. */
   readonly drift: readonly string[] | undefined
   readonly effectivePriority?: number
   /** Its operator drained it: it holds no address while another server can. */
   readonly drained: boolean
-  /** Its next boot drains it (again). */
+  /** Its next boot drains it, again or for the first time. */
   readonly drainsAtBoot: boolean
   /** False makes the exit 5. Drift, a drain and a run that holds the lock do not make a server unhealthy. */
   readonly healthy: boolean

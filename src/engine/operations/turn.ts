@@ -1,4 +1,4 @@
-/** The changing part of an upgrade: packages at hand and tried everywhere, then one server after the other. */
+/** The part of an upgrade that changes servers: it downloads and tries the packages everywhere, then takes one server after the other. */
 import { addressesOn, takerProblems } from '../../domain/drain.ts'
 import { serviceTableFor } from '../../domain/service-scripts.ts'
 import { isDrained, tracksDrain } from '../../domain/trackers.ts'

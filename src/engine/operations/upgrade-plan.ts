@@ -109,7 +109,7 @@ function installsOf(outlook: UpgradeOutlook): readonly Action[] {
   }))
 }
 
-/** A unit whose package is replaced is stopped by that, and so is keepalived where only its end hands the addresses over. */
+/** Replacing a package stops its unit. keepalived is also stopped where nothing else hands the addresses over. */
 function startOf(cluster: Cluster, resource: ServiceResource, outlook: UpgradeOutlook, actions: readonly Action[]): readonly Action[] {
   const { id, unit, loadedHash, whenActive } = resource
   const isReplaced = outlook.upgrades.some(({ name }) => name === unit)
@@ -120,7 +120,7 @@ function startOf(cluster: Cluster, resource: ServiceResource, outlook: UpgradeOu
   return [{ kind: 'service', id, unit, steps: [...before, 'start', 'stamp'], loadedHash, whenActive, reason }]
 }
 
-/** Files that a program judges, as actions: the changed ones as they are, the others as they would be written again. */
+/** The files that a program judges, as actions. Unchanged ones are there as they would be written again. */
 function trialsOf(files: readonly FileResource[], actions: readonly Action[]): readonly WriteFile[] {
   return files.flatMap((file): readonly WriteFile[] => {
     if (file.validation === undefined) return []

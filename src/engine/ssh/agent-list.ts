@@ -1,4 +1,4 @@
-/** What an agent holds, those keys included that ssh2 leaves out of its own list: it cannot use them, but an operator must be told. */
+/** The keys of an agent, with those that ssh2 leaves out of its own list: hactl cannot use them, but must report them. */
 import { connect } from 'node:net'
 import type { ParsedKey } from 'ssh2'
 import ssh2 from 'ssh2'
@@ -19,7 +19,7 @@ export interface AgentKeys {
   readonly others: readonly string[]
 }
 
-/** The agent's keys in its order; or, where it does not answer, why. */
+/** The agent's keys in its order, or why it does not answer. */
 export function listAgentKeys(path: string | undefined): Promise<AgentKeys | string> {
   if (path === undefined) return Promise.resolve({ usable: [], others: [] })
   return new Promise(resolve => {
@@ -60,7 +60,7 @@ function parseAnswer(answer: Buffer): AgentKeys | undefined {
       const blob = string()
       const comment = string().toString('utf8')
       const key = utils.parseKey(blob)
-      // parseKey takes certificates for the plain keys in them, whose signature no server wants.
+      // parseKey takes a certificate for the plain key in it, and no server accepts the signature of that key.
       if (key instanceof Error || key.type.includes('-cert-')) others.push(keyTypeOf(blob))
       else usable.push(Object.assign(key, { comment: key.comment || comment }))
     }
@@ -70,7 +70,7 @@ function parseAnswer(answer: Buffer): AgentKeys | undefined {
   }
 }
 
-/** What a key that hactl cannot use is, in an operator's words; undefined where its type says nothing. */
+/** The kind of a key that hactl cannot use, in an operator's words; undefined where its type says nothing. */
 export function unusableKind(keyType: string): string | undefined {
   if (keyType.includes('-cert-')) return 'a certificate: hactl logs in with plain keys only'
   return keyType.startsWith('sk-') ? 'a security key (FIDO), which hactl cannot use' : undefined

@@ -1,4 +1,4 @@
-/** Which keys to offer to a host, in which order, and what became of each: public keys only, as from a file or an agent. */
+/** Which keys to offer to a host, in which order, and what became of each. Keys come from files and from an agent. */
 import ssh2 from 'ssh2'
 import type { AnyAuthMethod, AuthHandlerMiddleware, OpenSSHAgent, ParsedKey } from 'ssh2'
 import { UnusableFile } from '../../errors.ts'
@@ -15,11 +15,11 @@ export interface AuthDeps {
   readonly home: string
 }
 
-/** How far a connection attempt may go in asking for passphrases. */
+/** How many passphrases a connection attempt may ask for. */
 interface Unlocking {
-  /** undefined: nobody can be asked. */
+  /** undefined: there is no operator to ask. */
   readonly ask: AskPassphrase | undefined
-  /** How many encrypted keys may be asked for, in the order of their files: the others did not open the door. */
+  /** How many encrypted keys may be asked for, in the order of their files, where no other key let hactl in. */
   readonly keys: number
 }
 
@@ -32,7 +32,7 @@ export interface AuthPlan {
   readonly skipped: readonly string[]
   /** Ways to log in that the server named in its last answer; undefined while it named none. */
   wanted(): readonly string[] | undefined
-  /** Whether the server took a key, and then wanted something more. */
+  /** Whether the server accepted a key, and then asked for something more. */
   wantsMore(): boolean
   /** Agent keys (base64 of the wire format) that the agent would not sign with. */
   readonly unsigned: ReadonlySet<string>
@@ -54,11 +54,11 @@ type KeyFile =
 
 type Unlocked =
   | { readonly kind: 'key'; readonly key: ParsedKey }
-  /** Nothing was typed: ssh, too, takes that for "not this key". */
+  /** The operator typed nothing, which ssh also takes for "not this key". */
   | { readonly kind: 'declined' }
   | { readonly kind: 'wrong' }
 
-/** As OpenSSH has it (ssh_config(5), NumberOfPasswordPrompts). */
+/** OpenSSH's default (ssh_config(5), NumberOfPasswordPrompts). */
 const PASSPHRASE_TRIES = 3
 
 type Offer =
@@ -165,7 +165,7 @@ function planOf(offers: readonly Offer[], username: string): Pick<AuthPlan, 'han
     if (methodsLeft !== null) wanted = methodsLeft
     if (partial === true) wantsMore = true
     const offer = offers[at++]
-    // With no key at all the server may still let the user in: some authenticate by the network alone.
+    // A server may let the user in without any key: some authenticate by the network alone.
     if (offer === undefined) return next(offers.length === 0 && at === 1 ? { type: 'none', username } : false)
     if (methodsLeft !== null && !methodsLeft.includes('publickey')) return next(false)
     switch (offer.kind) {
@@ -180,7 +180,7 @@ function planOf(offers: readonly Offer[], username: string): Pick<AuthPlan, 'han
   return { handler, tried: () => tried, wanted: () => wanted, wantsMore: () => wantsMore }
 }
 
-/** The agent, as one that holds only these keys (in this order), and that notes the keys it would not sign with. */
+/** The agent with only these keys, in this order. It notes the keys that it refuses to sign with. */
 function agentWith(socket: string, keys: readonly ParsedKey[], unsigned: Set<string>): OpenSSHAgent {
   const real = new ssh2.OpenSSHAgent(socket)
   const agent = new ssh2.OpenSSHAgent(socket)
@@ -207,7 +207,7 @@ async function readKeyFile(path: string, files: Files): Promise<KeyFile> {
     return { kind: 'unusable', path, reason: `cannot be read (${cause instanceof UnusableFile ? cause.reason : String(cause)})` }
   }
   if (bytes === undefined) {
-    // The private half may live in an agent or a token only: then <path>.pub names it.
+    // The private half may be in an agent or a token only. Then <path>.pub names the key.
     const publicKey = await readPublic(`${path}.pub`, files)
     return publicKey === undefined ? { kind: 'absent', path } : { kind: 'locked', path, publicKey, text: undefined }
   }
@@ -228,7 +228,7 @@ async function readKeyFile(path: string, files: Files): Promise<KeyFile> {
   }
 }
 
-/** Certificates beside the keys or named in ssh_config: with them ssh may get in where hactl does not. */
+/** Certificates beside the keys or named in ssh_config. With them ssh may log in where hactl cannot. */
 async function certificatesOf(hop: Hop, files: Files): Promise<readonly string[]> {
   const paths = [...new Set([...hop.certificateFiles, ...hop.identityFiles.map(path => `${path}-cert.pub`)])]
   const there = await Promise.all(paths.map(path => files.exists(path).catch(() => false)))

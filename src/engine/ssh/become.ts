@@ -1,7 +1,7 @@
-/** How a script gets to a root shell on the server: the text of both ends of that conversation. Pure. */
+/** How a script gets to a root shell on the server: what both ends send to each other. Pure. */
 import type { Script } from '../../ports.ts'
 
-/** Printed on stdout and stderr by the shell that is about to read the script; what came before is noise of login files. */
+/** The shell prints it on stdout and stderr before it reads the script. Everything before it is noise of login files. */
 export const READY = 'hactl:ready'
 /** sudo's prompt. The password is sent to nothing else. */
 export const PROMPT = 'hactl:password'
@@ -12,14 +12,14 @@ const NO_SUDO = 'hactl:no-sudo'
 /**
  * How root is reached.
  * login: the login user runs the script (root already, or become is off).
- * sudo: root if the login user is, else `sudo -n`; nothing asks for a password, so the script may be sent at once.
- * password: as sudo, but where that asks, the password is given. The script must wait until the shell is ready.
+ * sudo: root if the login user is, else `sudo -n`. Nothing asks for a password, so the script may be sent at once.
+ * password: as sudo, but hactl sends the password where sudo asks for it. The script must wait until the shell is ready.
  */
 export type Way = 'login' | 'sudo' | 'password'
 
 /**
- * The command line of the ssh exec. It holds no value but the number of seconds, so nothing in it needs quoting and nothing shows in
- * ps; single quotes, no backslash and one line, so that bash, dash, zsh, fish and csh as a login shell all read it alike.
+ * The command line of the ssh exec. Its only value is the number of seconds, so nothing in it needs quoting and ps shows nothing. It has single
+ * quotes, no backslash and one line, so that bash, dash, zsh, fish and csh read it alike as login shells.
  *
  * timeout(1) puts the script into a process group of its own and ends that group when the controller no longer can: after
  * `limitSeconds` with TERM, 5 s later with KILL.
@@ -28,29 +28,29 @@ export function bootstrapFor(way: Way, limitSeconds: number): string {
   const shell = `echo ${READY}; echo ${READY} >&2; exec timeout -k 5 ${Math.ceil(limitSeconds)} /bin/sh -s`
   if (way === 'login') return `exec /bin/sh -c '${shell}'`
   const steps = [
-    // sudo's messages are told apart by their English text.
+    // hactl tells sudo's messages apart by their English text.
     'LC_ALL=C; export LC_ALL',
     `if [ "$(id -u)" = 0 ]; then ${shell}; fi`,
     `echo ${VIA_SUDO} >&2`,
     `command -v sudo >/dev/null || { echo ${NO_SUDO} >&2; exit 127; }`,
-    // -S asks on stderr and reads one line of stdin, but only where a password is needed. -k: a login that sudo remembers must not
-    // make the difference, or a way that worked once would not work later.
+    // -S asks on stderr and reads one line of stdin, but only where a password is needed. -k ignores a login that sudo remembers, or a
+    // run that worked once would fail later.
     `exec sudo ${way === 'password' ? `-S -k -p ${PROMPT}` : '-n'} /bin/sh -c "${shell}"`,
   ]
   return `exec /bin/sh -c '${steps.join('; ')}'`
 }
 
-/** What to send to stop a running script: the line that its watcher waits for. */
+/** The line that stops a running script: its watcher waits for it. */
 export const CANCEL_LINE = 'cancel\n'
 
 /**
- * The script as it goes to the shell's stdin. The body is a function, and the call comes after it: when the connection breaks
- * half-way, the function is never complete and nothing of it runs.
+ * The script as it goes to the shell's stdin. The body is a function, and its call comes last. When the connection breaks half-way, the
+ * function is never complete and nothing of it runs.
  *
- * A watcher reads what follows on stdin: a line means "stop", and ends the process group; the end of stdin does not, so that a
- * package installation survives a lost connection (it ends by itself, or by timeout(1)). The watcher is started from a subshell of
- * its own so that `wait` in a script does not wait for it, and its line stands with the call, because the shell must have read
- * all of its own text before the watcher begins to read.
+ * A watcher reads what follows on stdin. A line means "stop", and ends the process group. The end of stdin does not, so that a package
+ * installation survives a lost connection (it ends by itself, or by timeout(1)). The watcher starts from a subshell of its own, so that `wait`
+ * in a script does not wait for it. Its line stands with the call, because the shell must have read all of its own text before the watcher
+ * starts to read.
  */
 export function wrapScript(script: Script): string {
   return `LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -69,7 +69,7 @@ exec 3<&0; ( { read -r hactl_line <&3 && kill -TERM 0; } >/dev/null 2>&1 & ); ha
 /** Why sudo gave no root shell. */
 export type SudoFailure = 'not-installed' | 'needs-password' | 'wrong-password' | 'not-allowed' | 'needs-terminal' | 'other'
 
-/** Reads what came on stderr before a shell was ready; sudo's texts are those of its sources under LC_ALL=C, and sudo-rs's. */
+/** Reads what came on stderr before a shell was ready. The texts are those of sudo's sources under LC_ALL=C, and of sudo-rs. */
 export function judgeSudo(stderr: string): SudoFailure {
   if (stderr.includes(NO_SUDO)) return 'not-installed'
   if (/not in the sudoers file|may not run sudo|not allowed to (?:execute|run|authenticate)|I'm sorry .*\. I'm afraid/i.test(stderr))
@@ -81,7 +81,7 @@ export function judgeSudo(stderr: string): SudoFailure {
   return 'other'
 }
 
-/** What the server itself said before a shell was ready, without our own marks. */
+/** What the server itself said before a shell was ready, without hactl's own marks. */
 export function noiseOf(stderr: string): string {
   return stderr
     .split('\n')

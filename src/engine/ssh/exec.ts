@@ -10,7 +10,7 @@ export interface ExecRequest {
   readonly command: string
   /** Goes to stdin. */
   readonly script: string
-  /** Send the script without waiting for the shell: only where nothing on the server may take it for a password. */
+  /** Send the script without waiting for the shell. Only where no program on the server may take it for a password. */
   readonly isSentAtOnce: boolean
   readonly password: Secret | undefined
   readonly deadlineMs: number
@@ -64,7 +64,7 @@ function execOnce(client: Client, request: ExecRequest): Promise<ExecOutcome> {
     let isConnectionClosed = false
     let isSettled = false
     let prompts = 0
-    /** What we are about to report, while the command is being stopped. */
+    /** What will be reported once the command is stopped. */
     let stopping: 'timeout' | 'aborted' | 'too-much' | undefined
     let failure: unknown
     const timers = new Set<NodeJS.Timeout>()
@@ -96,7 +96,7 @@ function execOnce(client: Client, request: ExecRequest): Promise<ExecOutcome> {
       if (failure !== undefined) return settle({ kind: 'failed', cause: failure })
       if (stopping === 'too-much') return settle({ kind: 'too-much', stderr: stderr.text() })
       if (stopping !== undefined) return settle({ kind: stopping, isStopped, ...output() })
-      // Output may have been cut even where an exit status came: sshd sends that before the last output.
+      // Output may be cut even where an exit status came, because sshd sends that before the last output.
       if (isConnectionClosed || (isShellReady && code === undefined)) {
         return settle({ kind: 'lost', hasStarted: isFlushed, cause, ...output() })
       }
@@ -109,15 +109,15 @@ function execOnce(client: Client, request: ExecRequest): Promise<ExecOutcome> {
     function stop(reason: 'timeout' | 'aborted' | 'too-much'): void {
       if (stopping !== undefined || isSettled) return
       stopping = reason
-      // With half a script, the end of the channel is enough: nothing of it runs.
+      // Half a script never runs, so the end of the channel is enough.
       if (channel === undefined || !isFlushed) return conclude(true)
       const cancel = () => {
         channel?.write(CANCEL_LINE)
-        // Reaches the process where sshd may signal it (the same user); the line above also reaches root's under sudo.
+        // It reaches a process that sshd may signal (the same user). The line above also reaches one of root under sudo.
         channel?.signal('TERM')
       }
       cancel()
-      // Sent again: a line that came together with the script's end was read by the shell itself.
+      // It is sent again: the shell itself reads a line that came together with the script's end.
       after(STOP_GRACE_MS / 4, cancel)
       after(STOP_GRACE_MS, () => conclude(false))
     }
@@ -125,7 +125,7 @@ function execOnce(client: Client, request: ExecRequest): Promise<ExecOutcome> {
     const onAbort = () => stop('aborted')
     const onConnectionClose = () => {
       isConnectionClosed = true
-      // The channel's own close follows at once; this is for the case that it does not.
+      // The channel's own close follows at once. This is for the case that it does not.
       after(200, () => conclude(false))
     }
 

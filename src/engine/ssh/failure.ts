@@ -1,4 +1,4 @@
-/** What ssh2, the network and sudo say, as errors in the operator's words. Classified here, at the door, and nowhere else. */
+/** What ssh2, the network and sudo say, as errors in the operator's words. They are classified here and nowhere else. */
 import type { ErrorCode } from '../../errors.ts'
 import { HactlError } from '../../errors.ts'
 import { TIMEOUT_MS } from '../../patience.ts'
@@ -17,7 +17,7 @@ export class ConnectTimeout extends Error {
   }
 }
 
-/** The server took the key, or was about to, and closed the connection: so sshd tells that PAM lets the user not in. */
+/** The server accepted the key, or was about to, and closed the connection: this is how sshd acts where PAM refuses the user. */
 export class LoginClosed extends Error {
   /** What it said before, for users to read. */
   readonly banner: string
@@ -42,7 +42,7 @@ export interface ConnectFailure {
   readonly cause: unknown
 }
 
-/** The error for a connection that did not come about. Host keys are host-key.ts's to explain. */
+/** The error for a connection that failed. host-key.ts explains what is wrong with a host key. */
 export function connectError(failure: ConnectFailure): HactlError {
   const { cause } = failure
   if (cause instanceof HactlError) return cause
@@ -98,7 +98,7 @@ function authError({ target, hop, isJump, peer, plan, cause }: ConnectFailure): 
     server: target.server,
     what: tried.length > 0 ? `the server refused every key offered for ${who}` : `there is no key to offer for ${who}`,
     why,
-    // A key that only waits for its passphrase is the likelier one.
+    // A key that only waits for its passphrase is the more likely cause.
     fix: [...unlock, ...install].join(', or '),
     cause,
   })
@@ -158,7 +158,7 @@ function unreachable({ target, hop, before, isJump, peer, cause }: ConnectFailur
   })
 }
 
-/** The time for connecting was over before it was known where to connect. */
+/** The time for connecting was over before hactl knew where to connect. */
 export function settingsTimeout(target: ConnectTarget, cause: ConnectTimeout): HactlError {
   return new HactlError({
     code: 'E_SSH_CONFIG',
@@ -311,7 +311,7 @@ function sudoError(kind: ReturnType<typeof judgeSudo>, stderr: string, target: C
   }
 }
 
-/** Why a command failed is usually said in its last lines. */
+/** The last lines of a command usually say why it failed. */
 function tailLines(stderr: string): readonly string[] {
   return stderr
     .trim()

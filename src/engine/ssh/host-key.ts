@@ -1,4 +1,4 @@
-/** Is this the host that we know? Reads known_hosts for one hop, judges the key it offers, and records a new one where told to. */
+/** Whether a host is the known one: reads known_hosts for one hop, judges the key that it offers, and records a new one where allowed. */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
@@ -13,17 +13,17 @@ import { type Hop, sshCommand } from './settings.ts'
 
 /** The check for one connection. */
 export interface HostKeyCheck {
-  /** The key types to ask the host for: those that are known come first, or every known host would look changed. */
+  /** The key types to ask the host for. Known types come first, or every known host would look changed. */
   readonly algorithms: ServerHostKeyAlgorithm[]
-  /** Whether to go on; the reason of a refusal is kept for `refusal`. */
+  /** Whether to go on. `refusal` keeps the reason of a refusal. */
   accepts(key: Buffer): boolean
   /** Why `accepts` said no. */
   refusal(): HactlError | undefined
-  /** Appends a key that accept-new let in to known_hosts; to be called once the host has proved that it holds the key. */
+  /** Appends a key that accept-new let in to known_hosts. Called when the host has proved that it holds the key. */
   record(): Promise<void>
 }
 
-// SHA-1 signatures (ssh-rsa) are not asked for, as OpenSSH does not since 8.8.
+// hactl does not ask for SHA-1 signatures (ssh-rsa), and neither does OpenSSH since 8.8.
 const ALGORITHMS: readonly { readonly keyType: string; readonly algorithm: ServerHostKeyAlgorithm }[] = [
   { keyType: 'ssh-ed25519', algorithm: 'ssh-ed25519' },
   { keyType: 'ecdsa-sha2-nistp256', algorithm: 'ecdsa-sha2-nistp256' },
@@ -75,7 +75,7 @@ export async function loadHostKeyCheck(
       if (key === undefined || path === undefined) return
       fresh = undefined
       const turn = (appending.get(path) ?? Promise.resolve()).then(() => append(path, names, key, hop.hashKnownHosts, target, files))
-      // The next in line waits for this one, not for its success.
+      // The next in line waits until this one has ended, whether it succeeds or not.
       appending.set(
         path,
         turn.catch(() => undefined),
@@ -139,7 +139,7 @@ async function append(
   }
 }
 
-// mkdir's own recursion never ends where a folder is there and takes no other (/proc, the root of an automounter).
+// mkdir's own recursion never ends in a folder where no other can be made (/proc, the root of an automounter).
 async function makeFolders(path: string): Promise<void> {
   if (existsSync(path)) return
   await makeFolders(dirname(path))

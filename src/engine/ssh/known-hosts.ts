@@ -24,10 +24,10 @@ export type HostKeyVerdict =
   | { readonly kind: 'revoked'; readonly entry: KnownHost }
   /** The host is known, but only with keys of other types. */
   | { readonly kind: 'other-type'; readonly entry: KnownHost }
-  /** authority: a @cert-authority line is all that there is for this host. */
+  /** authority: a @cert-authority line is the only one for this host. */
   | { readonly kind: 'unknown'; readonly authority: KnownHost | undefined }
 
-/** The usable lines of one file; comments and lines that OpenSSH would skip are left out. */
+/** The usable lines of one file, without comments and lines that OpenSSH would skip. */
 export function parseKnownHosts(text: string, file: string): readonly KnownHost[] {
   const entries: KnownHost[] = []
   text.split('\n').forEach((line, index) => {
@@ -54,8 +54,8 @@ export function entriesFor(entries: readonly KnownHost[], name: string): readonl
 }
 
 /**
- * What is known about the key that a host offered. `names`: the host's name, then those to fall back to: they are asked only where the
- * first has no key of this type, and cannot make it "changed" (sshconnect.c, check_host_key: "checking without port identifier").
+ * What is known about the key that a host offered. `names`: the host's name, then those to fall back to. A fallback counts only where the
+ * first name has no key of this type, and cannot make it "changed" (sshconnect.c, check_host_key: "checking without port identifier").
  */
 export function judgeHostKey(entries: readonly KnownHost[], names: readonly string[], offered: Buffer): HostKeyVerdict {
   const perName = names.map(name => entriesFor(entries, name))
@@ -75,7 +75,7 @@ export function judgeHostKey(entries: readonly KnownHost[], names: readonly stri
   return { kind: 'unknown', authority: all.find(e => e.marker === 'cert-authority') }
 }
 
-/** A line for a key that is not known yet; hashed as ssh-keygen -H would write it where `salt` (20 random bytes) is given. */
+/** A line for a new key, hashed as ssh-keygen -H writes it where `salt` (20 random bytes) is given. */
 export function renderKnownHost(name: string, key: Buffer, salt?: Buffer): string {
   const host = salt === undefined ? name : `|1|${salt.toString('base64')}|${hashOf(salt, name)}`
   return `${host} ${keyTypeOf(key)} ${key.toString('base64')}\n`
@@ -112,7 +112,7 @@ function hashOf(salt: Buffer, name: string): string {
   return createHmac('sha1', salt).update(name).digest('base64')
 }
 
-// Patterns come from a file: matched without a regular expression, so that no pattern can take exponential time.
+// Patterns come from a file. No regular expression matches them, so that no pattern takes exponential time.
 function matchesPattern(pattern: string, name: string): boolean {
   let p = 0
   let n = 0

@@ -27,7 +27,7 @@ export interface SshRemoteDeps {
   readonly files: Files
   readonly localCommand: LocalCommand
   readonly clock?: Pick<Clock, 'now' | 'monotonic'>
-  /** Called with what is doubtful, once each. */
+  /** Called with each warning, once. */
   readonly warn?: (text: string) => void
   /** Called once per command that ran or failed. */
   readonly log?: (entry: SshLogEntry) => void
@@ -40,7 +40,7 @@ export interface SshRemoteDeps {
 /** ssh2 gives up one interval after KEEPALIVE_COUNT unanswered ones: a silent network is noticed within 14 s. */
 const KEEPALIVE_MS = 3_500
 const KEEPALIVE_COUNT = 3
-/** A busy sshd (MaxStartups) drops connections at random before it says anything: worth another try. */
+/** A busy sshd (MaxStartups) drops connections at random before it says anything, so hactl tries again. */
 const RETRY_MS = [100, 400]
 
 /** ssh2's own words for it. */
@@ -49,7 +49,7 @@ const CLOSED = 'No response from server'
 
 const systemClock: Pick<Clock, 'now' | 'monotonic'> = { now: () => Date.now(), monotonic: () => performance.now() }
 
-/** What is left of an attempt to connect; aborted by the caller's signal and by the end of its time. */
+/** One attempt to connect. The caller's signal and the end of its time abort it. */
 interface Attempt {
   readonly signal: AbortSignal
   readonly remainingMs: () => number
@@ -62,8 +62,8 @@ interface OpenHop {
 }
 
 /**
- * ssh takes the home directory from passwd(5) and not from $HOME. Where the two differ (containers, sudo -H, tests) the config stands beside
- * the keys and the known_hosts that are used, or not at all.
+ * ssh takes the home directory from passwd(5), and hactl takes it from $HOME. Where the two differ (containers, sudo -H, tests) hactl reads the
+ * ssh_config beside the keys and the known_hosts that it uses, or none.
  */
 function configFileIn(home: string): string | undefined {
   const file = join(home, '.ssh/config')
@@ -200,7 +200,7 @@ async function openHop(
       if (waitMs === undefined) {
         const error = connectError({ target, ...way, peer, plan, cause })
         if (error.code !== 'E_SSH_AUTH' || plan?.canUnlockMore !== true || attempt.signal.aborted) throw error
-        // Nobody is asked while a connection waits: sshd closes it after its LoginGraceTime.
+        // hactl asks for nothing while a connection waits: sshd closes it after its LoginGraceTime.
         unlockedKeys += 1
         continue
       }
@@ -217,7 +217,7 @@ async function handshake(
   attempt: Attempt,
   keepaliveMs: number,
 ): Promise<Client> {
-  // ssh2 would wait for the end of a stream that has ended already.
+  // ssh2 would wait for ever for the end of a stream that has ended already.
   if (socket.destroyed) throw socket.errored ?? new Error(DROPPED)
   const ssh = new NodeSSH()
   const connecting = ssh.connect({
@@ -232,7 +232,7 @@ async function handshake(
   })
   const client = ssh.connection
   let isProven = false
-  // node-ssh takes its own listener away once it is connected; without one, a reset would end the whole process.
+  // node-ssh removes its own listener once it is connected. Without one, a reset would end the whole process.
   client?.on('error', () => undefined)
   client?.once('handshake', () => {
     isProven = true
@@ -251,9 +251,9 @@ async function handshake(
     return client
   } catch (cause) {
     client?.destroy()
-    // The key stays accepted even where the login fails, as with ssh; that it could not be written matters less than the login.
+    // The key stays accepted even where the login fails, as with ssh. A key that could not be written matters less than the login.
     await record().catch(() => undefined)
-    // node-ssh's words for a connection that was closed in the middle of it.
+    // node-ssh's words for a connection that was closed during the login.
     const isClosed = isProven && cause instanceof Error && cause.message === CLOSED && plan.tried().length > 0
     throw check.refusal() ?? (isClosed ? new LoginClosed(banner, cause) : cause)
   }
@@ -267,7 +267,7 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
     if (signal.aborted) stop()
     signal.addEventListener('abort', stop)
   })
-  // Whichever loses must not count as an unhandled rejection.
+  // The one that loses must not count as an unhandled rejection.
   promise.catch(() => undefined)
   try {
     return await Promise.race([promise, aborted])

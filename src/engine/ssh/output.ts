@@ -1,9 +1,9 @@
-/** Collecting what a command prints: as bytes, so that a character that is cut between two packets stays whole. */
+/** Collects what a command prints as bytes, so that a character that is cut between two packets stays whole. */
 
 const NEWLINE = 0x0a
 /** A line longer than this is given out in pieces. */
 const MAX_LINE_BYTES = 1024 * 1024
-/** So much of what precedes a mark is kept. */
+/** How much of the text before a mark is kept. */
 const MAX_HEAD_BYTES = 256 * 1024
 
 /** Everything, up to a bound. */
@@ -29,7 +29,7 @@ export class Collector {
   }
 }
 
-/** The last bytes only: of an endless stderr, the end tells why. */
+/** The last bytes only. The end of an endless stderr says why a command failed. */
 export class TailCollector {
   #chunks: Buffer[] = []
   readonly #maxBytes: number

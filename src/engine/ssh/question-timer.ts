@@ -1,10 +1,10 @@
-/** Time that passes while the operator is asked something does not count as time that a server takes. */
+/** The time in which a question to the operator is open does not count as time that a server takes. */
 import type { AskPassphrase, Clock } from '../../ports.ts'
 
 export interface QuestionTimer {
   /** ms for which a question has been open so far, in all. */
   askedMs(): number
-  /** The same question, timed; undefined where nobody can be asked. */
+  /** The same question, timed; undefined where there is no operator to ask. */
   timed(ask: AskPassphrase | undefined): AskPassphrase | undefined
 }
 

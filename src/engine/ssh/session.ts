@@ -16,7 +16,7 @@ export interface SshLogEntry {
   /** ms since the epoch. */
   readonly startedAtMs: number
   readonly durationMs: number
-  /** undefined: the command came to no end that is known. */
+  /** undefined: how the command ended is not known. */
   readonly code: number | undefined
   readonly script: string
   /** The last bytes of the output. */
@@ -40,9 +40,9 @@ export interface SessionInit {
 /** sshd allows 10 sessions per connection (MaxSessions), and frees an ended one late: 8 workers were seen to fail. */
 const MAX_CHANNELS = 4
 const DEFAULT_MAX_BYTES = 16 * 1024 * 1024
-/** A login or sudo may wait for a slow directory service, but not for ever. */
+/** A login or sudo may wait for a slow directory service. */
 const SHELL_LIMIT_MS = 60_000
-/** The server ends a command by itself so much later than the controller would have. */
+/** How much later than the controller the server ends a command by itself. */
 const SERVER_GRACE_MS = 10_000
 const LOG_TAIL_CHARS = 4_096
 const CLOSE_WAIT_MS = 300
@@ -54,7 +54,7 @@ export function createSession(init: SessionInit): Session {
   let way: Way | undefined = target.become && init.user !== 'root' ? undefined : 'login'
   let lostBy: Error | undefined
   let closing: Promise<void> | undefined
-  /** Tried again and again, a wrong password locks the account (pam_faillock). */
+  /** A wrong password that is tried again and again locks the account (pam_faillock). */
   let wrongPassword: ExecOutcome | undefined
   client.on('error', (error: Error) => {
     lostBy ??= error
@@ -65,7 +65,7 @@ export function createSession(init: SessionInit): Session {
   async function runOnce(script: Script, options: RunOptions, deadlineMs: number, limitMs: number): Promise<ExecOutcome> {
     if (wrongPassword !== undefined) return wrongPassword
     const password = target.becomePassword
-    // Until it is known that sudo asks for nothing, a script that came too early could be taken for a password.
+    // Before hactl knows that sudo asks for nothing, sudo could take a script that came too early for a password.
     const tried = way ?? (password === undefined ? 'sudo' : 'password')
     const outcome = await exec(client, {
       command: bootstrapFor(tried, limitMs / 1000),
@@ -119,14 +119,14 @@ export function createSession(init: SessionInit): Session {
     ...(init.localAddress === undefined ? {} : { localAddress: init.localAddress }),
     run,
     close: () => {
-      // All at once, in this order: the goodbye of each passes through the hop before it.
+      // They close in this order, because the last packets of each pass through the hop before it.
       closing ??= Promise.all([client, ...init.jumps.toReversed()].filter(c => !closed.has(c)).map(closeClient)).then(() => undefined)
       return closing
     },
   }
 }
 
-/** A polite end, and a hard one for a server that no longer answers. */
+/** Ends a connection, by force where the server no longer answers. */
 function closeClient(client: Client): Promise<void> {
   return new Promise(resolve => {
     const done = () => {

@@ -3,9 +3,9 @@ import { HactlError } from '../../errors.ts'
 import type { ConnectTarget, LocalCommand } from '../../ports.ts'
 import { settingName } from './setting-name.ts'
 
-/** One SSH server on the way: the target itself, or a jump host. Nothing optional is left. */
+/** One SSH server on the way: the target itself, or a jump host, with every setting decided. */
 export interface Hop {
-  /** What the user called it. */
+  /** The operator's name for it. */
   readonly alias: string
   /** Name or address to connect to. */
   readonly host: string
@@ -35,9 +35,9 @@ export interface SettingsDeps {
   /** Login name on the controller, where neither inventory nor ssh_config names a user. */
   readonly localUser: string
   readonly localCommand: LocalCommand
-  /** The ssh_config to read in place of those that ssh finds by itself; undefined: ssh's choice. */
+  /** The ssh_config to read instead of those that ssh finds by itself; undefined: ssh's choice. */
   readonly configFile?: string | undefined
-  /** Called once where there is no ssh to ask, so that nobody obeys ssh_config. */
+  /** Called once where there is no ssh program to ask, so that ssh_config has no effect. */
   readonly onNoSsh?: (() => Promise<void>) | undefined
 }
 
@@ -47,7 +47,7 @@ type SshConfig = ReadonlyMap<string, readonly string[]>
 // Chains of ProxyJump in ssh_config may loop.
 const MAX_HOPS = 8
 
-/** A function that finds the hops to a target, the target last; asks `ssh -G` once per host, user and port. */
+/** A function that finds the hops to a target, the target last. It asks `ssh -G` once per host, user and port. */
 export function createSettings(deps: SettingsDeps): (target: ConnectTarget) => Promise<readonly Hop[]> {
   const cache = new Map<string, Promise<SshConfig>>()
   let told: Promise<void> | undefined
@@ -71,7 +71,7 @@ export function createSettings(deps: SettingsDeps): (target: ConnectTarget) => P
     const jumps = jumpsOf(proxyJump, config, target)
     const before: Hop[] = []
     for (const [index, jump] of jumps.entries()) {
-      // As ssh -J does: only the first jump host may itself stand behind others; the rest are reached through those before them.
+      // As with ssh -J, only the first jump host may itself be behind others. The rest are reached through those before them.
       const chain = await hopsTo(jump, index === 0 ? undefined : 'none', target, depth + 1)
       before.push(...chain)
     }
@@ -115,7 +115,7 @@ function parseJump(text: string, target: ConnectTarget): JumpSpec {
   return assertSpec({ host, user: found?.[1], port: found?.[5] === undefined ? undefined : Number(found[5]) }, target)
 }
 
-// OpenSSH refuses much the same (ssh.c, valid_hostname and valid_ruser): these words end up in argv of ssh and in messages to copy.
+// These words get into the argv of ssh and into messages to copy. OpenSSH refuses nearly the same (ssh.c, valid_hostname, valid_ruser).
 function assertSpec(spec: JumpSpec, target: ConnectTarget): JumpSpec {
   if (!/^[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,252}$/.test(spec.host)) {
     throw invalid(target, `"${spec.host}" is not a host name or an address`, `correct ${settingName(target, 'host')}`)
@@ -189,13 +189,13 @@ function hopFor(spec: JumpSpec, config: SshConfig, target: ConnectTarget, deps: 
     host,
     port,
     user,
-    // A jump host may want the key that ssh_config names for it as well.
+    // A jump host may need the key that ssh_config names for it.
     identityFiles: target.identityFile === undefined ? configured : [target.identityFile, ...(isJump ? configured : [])],
     identityIsExplicit: target.identityFile !== undefined,
     identitiesOnly: first(config, 'identitiesonly') === 'yes',
     certificateFiles: (config.get('certificatefile') ?? []).filter(p => p !== 'none').map(path),
     agent: agentOf(first(config, 'identityagent'), path, deps.env),
-    // What keeps nothing knows nobody: a new key written there would be new again the next time, and a changed one never noticed.
+    // A file that keeps nothing (/dev/null) cannot be used: every key would be new each time, and no changed key would be noticed.
     userKnownHosts: (target.knownHosts === undefined ? paths('userknownhostsfile', '~/.ssh/known_hosts') : [target.knownHosts]).filter(
       path => path !== '/dev/null',
     ),

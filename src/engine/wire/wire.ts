@@ -4,7 +4,7 @@ import { sourceText } from '../../shell/library.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
 import type { Links } from '../links.ts'
 
-/** How long servers listen: at least, so that a router that speaks once a second is heard, and at most, where a peer is silent. */
+/** How long servers listen: at least long enough for a router that speaks once a second, and at most where a peer is silent. */
 export interface WireTimes {
   readonly leastMs: number
   readonly mostMs: number
@@ -12,7 +12,7 @@ export interface WireTimes {
 
 const GRACE_MS = 15_000
 
-/** All networks of a server at once; every line of the answer begins with the number of its network. */
+/** Tries all networks of a server at once. Every line of the answer starts with the number of its network. */
 export function wireScript(links: readonly WireLink[], mark: string, times: WireTimes): Script {
   const probes = links.map(
     (link, index) =>
@@ -21,7 +21,7 @@ export function wireScript(links: readonly WireLink[], mark: string, times: Wire
   return joinScripts([...probes, sh`wait`])
 }
 
-/** undefined for a network on which the question could not be put. */
+/** undefined for a network that could not be tried. */
 export function parseWire(stdout: string, links: readonly WireLink[]): readonly (WireReport | undefined)[] {
   const lines = stdout.split('\n').map(line => line.split(' '))
   return links.map((link, index) => {
@@ -42,7 +42,7 @@ export function parseWire(stdout: string, links: readonly WireLink[]): readonly 
   })
 }
 
-/** What both times together tell: whoever was heard once, is heard. */
+/** Joins two tries. A peer that was heard once counts as heard. */
 export function mergeWire(
   first: readonly (WireReport | undefined)[],
   second: readonly (WireReport | undefined)[],
