@@ -15,7 +15,7 @@ export interface RemoveInput extends ConnectOptions {
 }
 
 export interface RemoveAnnouncement {
-  /** To be typed by whoever confirms. */
+  /** The operator types it to confirm. */
   readonly cluster: string
   readonly servers: readonly { readonly name: string; readonly files: readonly string[] }[]
   /** Virtual addresses that no server will hold afterwards; none where members stay. */

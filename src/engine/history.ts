@@ -58,8 +58,8 @@ export function announceScript(runId: string, entry: HistoryEntry): Script {
 }
 
 /**
- * Clears away what dead runs left. The last of them that changed this server and was not put back is recorded in its own name: what it
- * did stands, and somebody has just seen that it is whole.
+ * Removes what dead runs left. The last of them that changed this server and was not undone is recorded in its own name: its change stands,
+ * and this run has just seen that the change is whole.
  */
 export function settleScript(): Script {
   return history`settle_runs`

@@ -9,7 +9,7 @@ import { readAll } from '../fan-out.ts'
 import type { RunOptions } from '../../ports.ts'
 import type { Run } from './run.ts'
 
-// A slow line, and the lock held by somebody else for as long as apt may wait for it.
+// A slow line, and apt's lock held by another program for as long as apt may wait for it.
 const OUTLOOK_DEADLINE_MS = 900_000
 const CLEAR_DEADLINE_MS = 15_000
 

@@ -114,7 +114,7 @@ export function errorsOf(findings: readonly Finding[]): readonly HactlError[] {
   return findings.flatMap(one => one.error ?? [])
 }
 
-/** Empty where an interface is missing: then nobody knows who shall speak with whom. */
+/** Empty where an interface is missing: then it is not known which servers speak with each other. */
 function knownFacts(cluster: Cluster, nodes: readonly ObservedNode[]): Facts {
   try {
     return nodeFactsFor(cluster, Object.fromEntries(nodes.map(node => [node.server, node])))
