@@ -5,7 +5,7 @@ import type { Sample } from '../state/drill.ts'
 import type { EngineEvent } from './events.ts'
 import { moveWatchMs } from './limits.ts'
 import type { Links } from './links.ts'
-import { lockLost } from './lock.ts'
+import { succeed } from './succeed.ts'
 import { undo } from './undo.ts'
 import { type Change, type Until, watchUntilUndo } from './watch-until-undo.ts'
 import type { SendProbes, WatchersRun } from './watchers.ts'
@@ -157,17 +157,10 @@ async function untilMoved(run: MoveRun, samplesOf: SamplesOf, missing: Missing, 
 
 async function send(run: MoveRun, session: Session, { title, script }: Command, effect: Effect, signal?: AbortSignal): Promise<void> {
   const { server } = run
-  const result = await session.run(script, { effect, label: title, deadlineMs: CHANGE_DEADLINE_MS, signal })
-  if (result.code === 0) return
-  const lost = lockLost(result, server, title)
-  if (lost !== undefined) throw lost
-  throw new HactlError({
-    code: 'E_COMMAND_FAILED',
-    server,
-    what: `"${title}" ended with status ${result.code}`,
-    why: result.stderr.trim().split('\n').slice(-3),
+  await succeed(session, script, { effect, label: title, deadlineMs: CHANGE_DEADLINE_MS, signal }, ({ code }) => ({
+    what: `"${title}" ended with status ${code}`,
     fix: `run journalctl -n 50 on ${server}; hactl status shows where the addresses are`,
-  })
+  }))
 }
 
 async function takeBack(run: MoveRun, earlier: unknown): Promise<void> {

@@ -4,9 +4,10 @@ import { nodeProblems } from '../../domain/health.ts'
 import { DRAIN_TMPFILES_CONF } from '../../domain/paths.ts'
 import { handOverOffset, writeTracker, writeTrackerByHand } from '../../domain/trackers.ts'
 import { HactlError } from '../../errors.ts'
-import type { Script } from '../../ports.ts'
+import type { RunOptions, Script } from '../../ports.ts'
 import { base64Literal, joinScripts, sh, shWith } from '../../shell/sh.ts'
-import { lockGuard, lockGuardUnlessTaken, lockLost } from '../lock.ts'
+import { lockGuard, lockGuardUnlessTaken } from '../lock.ts'
+import { succeed } from '../succeed.ts'
 import { measured, move, type MovedAddress, results } from './move.ts'
 import type { LockedScene } from './scene.ts'
 
@@ -102,17 +103,11 @@ export async function persistDrain(scene: LockedScene): Promise<void> {
   const label = 'make the drain survive a reboot'
   const temp = DRAIN_TMPFILES_CONF.replace(/[^/]+$/, '.hactl-drain.new')
   const script = shWith('persist.sh')`persist ${DRAIN_TMPFILES_CONF} ${temp} ${base64Literal(renderDrainTmpfiles(cluster))}`
-  const result = await links.current(server).run(guarded(scene, script), { effect: 'change', label, deadlineMs: FILE_DEADLINE_MS })
-  if (result.code === 0) return
-  const lost = lockLost(result, server, label)
-  if (lost !== undefined) throw lost
-  throw new HactlError({
-    code: 'E_COMMAND_FAILED',
-    server,
+  const options: RunOptions = { effect: 'change', label, deadlineMs: FILE_DEADLINE_MS }
+  await succeed(links.current(server), guarded(scene, script), options, () => ({
     what: `the server is drained, but a reboot would end the drain: ${DRAIN_TMPFILES_CONF} could not be written`,
-    why: result.stderr.trim().split('\n').slice(-3),
     fix: `run hactl drain ${server} --persist again`,
-  })
+  }))
 }
 
 function guarded({ lock }: LockedScene, script: Script): Script {

@@ -11,7 +11,7 @@ import { markScript, startAgainScript, stopHolderScript, trialScript, unmarkScri
 import type { HistoryEntry } from '../history.ts'
 import { assertNotInterrupted, uninterrupted } from '../interrupt.ts'
 import { isLoss } from '../links.ts'
-import { lockLost } from '../lock.ts'
+import { succeed } from '../succeed.ts'
 import { asHactlError, HactlError, throwAll } from '../../errors.ts'
 import type { Effect, Script } from '../../ports.ts'
 import type { ObservedNode } from '../../state.ts'
@@ -217,15 +217,8 @@ async function quietly(
   script: Script,
   { effect, label, deadlineMs = SHORT_DEADLINE_MS }: { readonly effect: Effect; readonly label: string; readonly deadlineMs?: number },
 ): Promise<void> {
-  const result = await links.current(server).run(script, { effect, label, deadlineMs })
-  if (result.code === 0) return
-  const lost = lockLost(result, server, label)
-  if (lost !== undefined) throw lost
-  throw new HactlError({
-    code: 'E_COMMAND_FAILED',
-    server,
-    what: `${label}: ended with status ${result.code}`,
-    why: result.stderr.trim().split('\n').slice(-3),
+  await succeed(links.current(server), script, { effect, label, deadlineMs }, ({ code }) => ({
+    what: `${label}: ended with status ${code}`,
     fix: 'run hactl upgrade again: it continues where it stopped',
-  })
+  }))
 }
