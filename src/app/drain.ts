@@ -6,7 +6,7 @@ import { type OnEvent, underLock } from '../engine/operations/run.ts'
 import { lookAgain, type Scene } from '../engine/operations/scene.ts'
 import { HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import type { ObservedNode } from '../state.ts'
+import type { ObservedNode } from '../state/observed.ts'
 import { assertMoveConfirmed, type MoveInput, nothingToDo, onServer } from './one-server.ts'
 
 export interface DrainInput extends MoveInput {

@@ -9,7 +9,7 @@ import type { Inventory, InventoryServer, Issue, SshSettings } from '../inventor
 import { knownKeys } from '../inventory/json-schema.ts'
 import { parseInventory } from '../inventory/parse.ts'
 import { renderInventory } from '../inventory/render.ts'
-import type { ObservedNode } from '../state.ts'
+import type { ObservedNode } from '../state/observed.ts'
 
 export interface ImportReport {
   /** The files to write, the inventory first. None has been written. */

@@ -3,7 +3,7 @@ import { judgeLeftOut, leftOutConcerned } from '../domain/left-out.ts'
 import { observeNode } from '../engine/observe.ts'
 import { type Looked, probeRequestFor } from '../engine/operations/look.ts'
 import { throwAll } from '../errors.ts'
-import type { Plan } from '../state.ts'
+import type { Plan } from '../state/plan.ts'
 import { type ConnectOptions, type Reachable, withReachable } from './connect.ts'
 
 /** Whether the plan would leave servers behind that the run leaves out: why not, and which servers could not be asked. */

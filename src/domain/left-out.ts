@@ -3,7 +3,8 @@
  * adverts of one that changes what peers compare. Pure.
  */
 import { HactlError } from '../errors.ts'
-import type { Action, ObservedNode, Plan } from '../state.ts'
+import type { ObservedNode } from '../state/observed.ts'
+import type { Action, Plan } from '../state/plan.ts'
 import type { Cluster } from './cluster-types.ts'
 import { instancesUnknownTo, refusalsBetween } from './keepalived/peers.ts'
 import { KEEPALIVED_CONF } from './paths.ts'

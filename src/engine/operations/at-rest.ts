@@ -1,6 +1,6 @@
 /** Waits until a cluster is in the state in which a drill may start. */
 import { drillRefusals, type SplitBrain, splitBrains } from '../../domain/failover/drill.ts'
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import { observeNode } from '../observe.ts'
 import { probeRequestFor } from './look.ts'
 import type { Run } from './run.ts'

@@ -5,7 +5,7 @@ import { keepalivedLook } from '../../domain/keepalived/look.ts'
 import { observeNode } from '../observe.ts'
 import type { ProbeRequest } from '../observe/script.ts'
 import type { Ports, Session } from '../../ports.ts'
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import { asHactlError } from '../../errors.ts'
 import type { OnEvent, Run } from './run.ts'
 

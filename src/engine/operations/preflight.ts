@@ -9,7 +9,7 @@ import { LOCK_EXPIRES_SECONDS } from '../limits.ts'
 import { mayBeDead } from '../lock.ts'
 import { mergeWire, observeWire, type WireTimes } from '../wire/wire.ts'
 import { HactlError, PreflightErrors, type PreflightRow } from '../../errors.ts'
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import type { Looked } from './look.ts'
 import type { OnEvent } from './run.ts'
 

@@ -8,7 +8,7 @@ import { assertNotInterrupted, uninterrupted } from '../interrupt.ts'
 import { withLock } from '../lock.ts'
 import { asHactlError, HactlError } from '../../errors.ts'
 import type { RunOptions, Session } from '../../ports.ts'
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import { holdersOf, type Looked } from './look.ts'
 import { type LockedRun, type Run, underLock } from './run.ts'
 

@@ -1,6 +1,6 @@
 /** What a move works with: a run that has looked at its servers, and the one of them that it is about. */
 import { HactlError } from '../../errors.ts'
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import { lookAt } from './at-rest.ts'
 import type { LockedRun, Run } from './run.ts'
 

@@ -5,7 +5,7 @@ import { drainsAtBoot, isDrained } from '../../domain/trackers.ts'
 import { mayBeDead } from '../lock.ts'
 import type { PlanResult } from '../plan.ts'
 import type { HactlError } from '../../errors.ts'
-import type { ObservedNode } from '../../state.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 
 export interface ServerStatus {
   readonly name: string
