@@ -48,7 +48,7 @@ export function createLinks(sessions: readonly Session[], connect: (server: stri
 }
 
 /** That of a run with these sessions: all of them are the same run's. */
-export function patienceOf(sessions: Iterable<Session>): number {
+function patienceOf(sessions: Iterable<Session>): number {
   return Math.max(1, ...[...sessions].map(session => session.patience))
 }
 
