@@ -1,6 +1,7 @@
 /** Keeps long-lived connections open through a virtual address: a move cuts them, even one that new connections do not notice. */
-import type { Clock, ConnectionKeeper, ProbeTarget } from '../ports.ts'
+import type { ConnectionKeeper, ProbeTarget } from '../ports.ts'
 import type { ConnectionSample } from '../state/drill.ts'
+import type { Watching } from './watching.ts'
 
 /** How many connections are kept, and how often each sends a request. */
 const CONNECTIONS = 4
@@ -8,12 +9,9 @@ const ASK_EVERY_MS = 200
 /** After a cut, or where none could be opened. */
 const REOPEN_AFTER_MS = 500
 
-export interface KeeperRun {
+export interface KeeperRun extends Watching<ConnectionSample> {
   readonly target: ProbeTarget
   readonly keep: ConnectionKeeper
-  readonly clock: Clock
-  readonly stop: AbortSignal
-  readonly onSample: (sample: ConnectionSample) => void
 }
 
 /** Keeps some connections open until `stop` aborts, and opens each again after a cut. Ends at once where the service keeps none. */

@@ -4,18 +4,14 @@ import type { Clock, Script, Session } from '../ports.ts'
 import { shWith } from '../shell/sh.ts'
 import type { DrillState } from '../state/drill.ts'
 import { isLoss, type Links } from './links.ts'
+import type { Watch } from './sampler.ts'
 
 /** A service's hooks may need a moment for what they put back; what differs for longer stays different. */
 const SAME_AGAIN_MS = 8000
 const SAME_AGAIN_EVERY_MS = 1000
 
 /** What to look at besides addresses and hactl's own transient units. */
-export interface DrillStateWatch {
-  readonly vips: readonly string[]
-  /** Unit names without ".service". */
-  readonly units: readonly string[]
-  /** Absolute paths of files that hold one line each. */
-  readonly trackers: readonly string[]
+export interface DrillStateWatch extends Omit<Watch, 'boundMs'> {
   /** Absolute paths of files that are compared as they are. */
   readonly files: readonly string[]
 }

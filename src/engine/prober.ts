@@ -1,6 +1,7 @@
 /** Asks the service through a virtual address many times a second, each time over a new connection, and keeps the answers. */
-import type { Clock, ProbeAnswer, Prober, ProbeTarget } from '../ports.ts'
+import type { ProbeAnswer, Prober, ProbeTarget } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
+import type { Watching } from './watching.ts'
 
 /** At least 50 probes a second, with room for a timer that fires a little late. */
 export const PROBE_INTERVAL_MS = 18
@@ -9,13 +10,10 @@ const CATCH_UP_MS = 200
 /** Bound of one run: no drill lasts longer. */
 const MAX_PROBES = 30_000
 
-export interface ProbeRun {
+/** Once `stop` aborts, no further probe is sent. Those on their way are awaited (they have target.timeoutMs each). */
+export interface ProbeRun extends Watching<ProbeSample> {
   readonly target: ProbeTarget
   readonly probe: Prober
-  readonly clock: Clock
-  /** No further probe is sent once it aborts; those on their way are awaited (they have target.timeoutMs each). */
-  readonly stop: AbortSignal
-  readonly onSample: (sample: ProbeSample) => void
   readonly intervalMs?: number
   readonly maxProbes?: number
 }

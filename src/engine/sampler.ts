@@ -1,9 +1,10 @@
 /** Asks every server, several times a second, which addresses it holds and which state its services are in. */
 import { HactlError } from '../errors.ts'
-import type { Clock, Script, Session } from '../ports.ts'
+import type { Script, Session } from '../ports.ts'
 import type { HolderSample } from '../state/drill.ts'
 import { isLoss } from './links.ts'
 import { shWith } from '../shell/sh.ts'
+import type { Watching } from './watching.ts'
 
 /** Pause between two looks, in seconds; with the look itself some 110 ms to 150 ms. */
 const PAUSE_SECONDS = 0.1
@@ -22,14 +23,11 @@ export interface Watch {
   readonly boundMs: number
 }
 
-export interface SamplerRun {
+export interface SamplerRun extends Watching<HolderSample> {
   readonly session: Session
   /** A new connection after this one was lost; not closed here. */
   readonly reconnect: (lost: Session, signal: AbortSignal) => Promise<Session>
   readonly watch: Watch
-  readonly clock: Clock
-  readonly stop: AbortSignal
-  readonly onSample: (sample: HolderSample) => void
 }
 
 /**

@@ -1,19 +1,17 @@
 /** The same probes, sent by one of the servers: for a controller that cannot reach the virtual address, or is not where the users are. */
 import { HactlError } from '../errors.ts'
-import type { Clock, ProbeTarget, Script, Session } from '../ports.ts'
+import type { ProbeTarget, Script, Session } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
 import { hostOf } from './probe-from-server.ts'
 import { PROBE_INTERVAL_MS } from './prober.ts'
+import type { Watching } from './watching.ts'
 import { sourceText } from '../shell/library.ts'
 import { sh } from '../shell/sh.ts'
 
-export interface ServerProbeRun {
+export interface ServerProbeRun extends Watching<ProbeSample> {
   readonly session: Session
   /** Of https only the TCP connection is tried: perl-base has no TLS. */
   readonly target: ProbeTarget
-  readonly clock: Clock
-  readonly stop: AbortSignal
-  readonly onSample: (sample: ProbeSample) => void
   /** The remote script ends by itself after this many ms, with or without a connection. */
   readonly boundMs: number
 }
