@@ -16,7 +16,7 @@ const OLD_VIP = `${lab.prefix}.202`
 const work = workspaceFor(lab, inventory())
 
 const OF_HACTL =
-  '/var/lib/hactl /run/hactl /usr/local/bin/haproxy-service-check.sh /usr/local/sbin/hactl-* /etc/sysctl.d/*hactl* /etc/tmpfiles.d/hactl* /etc/apt/apt.conf.d/*hactl* /etc/rsyslog.d/*hactl* /etc/systemd/system/*/hactl*.conf /etc/systemd/system/hactl* /etc/systemd/system/*/hactl*'
+  '/var/lib/hactl /run/hactl /usr/local/bin/haproxy-service-check.sh /usr/local/lib/hactl /usr/local/sbin/hactl-* /etc/sysctl.d/*hactl* /etc/tmpfiles.d/hactl* /etc/apt/apt.conf.d/*hactl* /etc/rsyslog.d/*hactl* /etc/systemd/system/*/hactl*.conf /etc/systemd/system/hactl* /etc/systemd/system/*/hactl*'
 
 /** A server as if hactl had never been there; `then` sets it up as another person might have. */
 const before = (then: string) => `
