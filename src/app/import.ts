@@ -30,6 +30,7 @@ const REQUEST: ProbeRequest = {
   sysctls: [],
   look: keepalivedLook([]),
   checkScript: CHECK_SCRIPT,
+  programs: [],
   virtualAddresses: [],
 }
 

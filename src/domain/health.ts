@@ -3,7 +3,7 @@ import type { ObservedInstance } from '../state/instance.ts'
 import type { ObservedNode } from '../state/observed.ts'
 import type { Cluster } from './cluster-types.ts'
 import { contextOf } from './keepalived/lint-context.ts'
-import { HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, TRACK_DIR, SERVICE_HOOKS } from './paths.ts'
+import { CHECK_SCRIPT, HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, TRACK_DIR, SERVICE_HOOKS } from './paths.ts'
 import { isDrained, TRACKER_FILES, tracksDrain } from './trackers.ts'
 
 /**
@@ -198,17 +198,37 @@ export function certificateProblems(node: ObservedNode): readonly string[] {
   })
 }
 
+/** A folder that other users than root may write to: what is wrong with it, why that matters, and the command that fixes it. */
+export interface UnsafeFolder {
+  readonly what: string
+  readonly why: string
+  readonly fix: string
+}
+
 /**
- * Folders above the check script that other users than root may write to. With enable_script_security keepalived then runs no script from
- * there, and says so in its log only (keepalived 2.2.7: "Unsafe permissions found for script ... - disabling").
+ * Folders above hactl's programs that other users than root may write to. Root runs these programs. With enable_script_security keepalived
+ * runs no check from such a folder, and says so in its log only (keepalived 2.2.7: "Unsafe permissions found for script ... - disabling").
  */
-export function unsafeFolders(node: ObservedNode): readonly { readonly path: string; readonly what: string }[] {
-  return node.checkFolders.flatMap(({ path, mode, owner, group }) => {
+export function unsafeFolders(node: ObservedNode): readonly UnsafeFolder[] {
+  return node.programFolders.flatMap(({ path, mode, owner, group }) => {
     const bits = Number.parseInt(mode, 8)
-    if (owner !== 'root') return [{ path, what: `${path} belongs to ${owner}` }]
-    if ((bits & 0o002) !== 0) return [{ path, what: `every user may write to ${path}` }]
-    return (bits & 0o020) !== 0 && group !== 'root' ? [{ path, what: `group ${group} may write to ${path}` }] : []
+    const unsafe = (what: string) => [
+      {
+        what,
+        why: isAbove(path, CHECK_SCRIPT)
+          ? 'keepalived runs no check of haproxy from there'
+          : "other users can change programs of hactl's that root runs from there",
+        fix: `chown root:root ${path} && chmod go-w ${path}`,
+      },
+    ]
+    if (owner !== 'root') return unsafe(`${path} belongs to ${owner}`)
+    if ((bits & 0o002) !== 0) return unsafe(`every user may write to ${path}`)
+    return (bits & 0o020) !== 0 && group !== 'root' ? unsafe(`group ${group} may write to ${path}`) : []
   })
+}
+
+function isAbove(folder: string, path: string): boolean {
+  return path.startsWith(folder === '/' ? folder : `${folder}/`)
 }
 
 /** A unit that runs now, but will not run after the next boot or after its next stop. */

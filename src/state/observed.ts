@@ -75,8 +75,8 @@ export interface ObservedNode {
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units that still exist (undo timers, drills). */
   readonly residue: readonly string[]
-  /** The folders above the check script, from / on. */
-  readonly checkFolders: readonly { readonly path: string; readonly mode: string; readonly owner: string; readonly group: string }[]
+  /** The folders above the programs that were asked for, those that exist, from / on. */
+  readonly programFolders: readonly { readonly path: string; readonly mode: string; readonly owner: string; readonly group: string }[]
   /** Certificates that were asked for, with their end; undefined: the file has no certificate. Empty where openssl is missing. */
   readonly certificates: readonly { readonly path: string; readonly secondsLeft: number | undefined }[]
   /** Runs that keep files on this server. Unless one of them is at work now, they ended half way. */

@@ -127,13 +127,13 @@ describe('status reports', () => {
   test('a check script that others than root could change: keepalived would leave it out', async () => {
     const folders = (line: string) => withSection('folders', `755 root root 4096 /\n${line}`)
     expect(await problemsOf(folders('2775 root staff 4096 /usr/local/bin'))).toEqual([
-      'group staff may write to /usr/local/bin: keepalived runs no check of haproxy from there',
+      'group staff may write to /usr/local/bin: keepalived runs no check of haproxy from there (chown root:root /usr/local/bin && chmod go-w /usr/local/bin on srv-1)',
     ])
     expect(await problemsOf(folders('755 deploy root 4096 /usr/local'))).toEqual([
-      '/usr/local belongs to deploy: keepalived runs no check of haproxy from there',
+      '/usr/local belongs to deploy: keepalived runs no check of haproxy from there (chown root:root /usr/local && chmod go-w /usr/local on srv-1)',
     ])
     expect(await problemsOf(folders('1777 root root 4096 /usr/local'))).toEqual([
-      'every user may write to /usr/local: keepalived runs no check of haproxy from there',
+      'every user may write to /usr/local: keepalived runs no check of haproxy from there (chown root:root /usr/local && chmod go-w /usr/local on srv-1)',
     ])
     expect(await problemsOf(folders('775 root root 4096 /usr/local'))).toEqual([])
   })

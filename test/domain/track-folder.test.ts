@@ -16,8 +16,8 @@ test.each(['000', '002', '022', '077'])('with umask %s, everybody may read the t
   const there = join(folder, 'hactl')
   for (const script of [SAY_HAPROXY_RUNS, MAKE_MISSING_TRACKERS])
     execFileSync('/bin/sh', ['-c', `umask ${umask}\n${script.raw.replaceAll('/run/hactl', there)}`])
-  const modes = ['.', 'haproxy_down', 'haproxy_offset', 'keepalived_offset', 'drain'].map(
-    name => (statSync(join(there, name)).mode & 0o7777).toString(8),
+  const modes = ['.', 'haproxy_down', 'haproxy_offset', 'keepalived_offset', 'drain'].map(name =>
+    (statSync(join(there, name)).mode & 0o7777).toString(8),
   )
   expect(modes).toEqual(['755', '644', '644', '644', '644'])
 })

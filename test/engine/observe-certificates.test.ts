@@ -41,6 +41,7 @@ test('the end of certificates is read on the server: of files, of folders, of fi
     sysctls: [],
     look: keepalivedLook([]),
     checkScript: '/nowhere/check',
+    programs: [],
     virtualAddresses: [],
     certificates: {
       paths: [join(folder(), 'site.pem'), join(folder(), 'empty.pem'), nested, join(folder(), 'gone.pem')],

@@ -183,7 +183,7 @@ export function observeModel(server: ModelServer, holds: readonly string[] = [])
     trackers: Object.fromEntries(server.trackers),
     lock: undefined,
     residue: [],
-    checkFolders: [],
+    programFolders: [],
     certificates: [],
     leftRuns: [],
     neighbours: [],

@@ -1,7 +1,7 @@
 /** What every look at a server asks for, without a cluster: the same question as the recorded answers in fixtures/probes. */
 import { MANAGED_PATHS, TRACKER_FILES } from '../../src/domain/desired.ts'
 import { keepalivedLook } from '../../src/domain/keepalived/look.ts'
-import { CHECK_SCRIPT } from '../../src/domain/paths.ts'
+import { CHECK_SCRIPT, SERVICE_HOOKS } from '../../src/domain/paths.ts'
 import type { ProbeRequest } from '../../src/engine/observe/script.ts'
 
 export const PROBE_REQUEST: ProbeRequest = {
@@ -11,5 +11,6 @@ export const PROBE_REQUEST: ProbeRequest = {
   sysctls: ['net.ipv4.ip_nonlocal_bind'],
   look: keepalivedLook(Object.values(TRACKER_FILES)),
   checkScript: CHECK_SCRIPT,
+  programs: [CHECK_SCRIPT, SERVICE_HOOKS],
   virtualAddresses: ['198.18.66.200'],
 }

@@ -10,7 +10,7 @@ export const CHECKS = [
   'clock',
   'disk',
   'dpkg',
-  'check script',
+  'programs',
   'interface',
   'ports',
   'address',

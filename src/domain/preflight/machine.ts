@@ -1,7 +1,6 @@
 /** What each server must fulfil by itself, before anything is written to it. Pure. */
 import type { ObservedNode } from '../../state/observed.ts'
 import { unsafeFolders } from '../health.ts'
-import { CHECK_SCRIPT } from '../paths.ts'
 import { failed, type Finding, passed, unknown, warning } from './finding.ts'
 
 /** Logs and reports of several servers are read side by side. */
@@ -20,7 +19,7 @@ export function machineFindings(nodes: readonly ObservedNode[]): readonly Findin
     ...clockFindings(nodes),
     ...nodes.map(diskFinding),
     ...nodes.map(dpkgFinding),
-    ...nodes.map(checkScriptFinding),
+    ...nodes.map(programsFinding),
   ]
 }
 
@@ -130,15 +129,15 @@ function dpkgFinding(node: ObservedNode): Finding {
     : warning('dpkg', node.server, 'an installation was interrupted', 'dpkg --configure -a')
 }
 
-/** Whether keepalived will run what hactl puts there: it looks at every folder above a script. */
-export function checkScriptFinding(node: ObservedNode): Finding {
-  const [unsafe] = unsafeFolders(node)
-  if (unsafe === undefined) return passed('check script', node.server, 'only root can change it')
-  return failed('check script', {
+/** Whether root and keepalived may run what hactl puts there: keepalived looks at every folder above a script. */
+export function programsFinding(node: ObservedNode): Finding {
+  const [unsafe, ...others] = unsafeFolders(node)
+  if (unsafe === undefined) return passed('programs', node.server, 'only root can change them')
+  return failed('programs', {
     code: 'E_UNHEALTHY',
     server: node.server,
-    what: `${unsafe.what}, above ${CHECK_SCRIPT}`,
-    why: ['keepalived does not run as root what other users can change: it would leave the check out, and report that only in its log'],
-    fix: `on ${node.server}: chown root:root ${unsafe.path} && chmod go-w ${unsafe.path}`,
+    what: unsafe.what,
+    why: [unsafe.why, ...others.map(({ what, why }) => `${what}: ${why}`)],
+    fix: `on ${node.server}: ${[unsafe, ...others].map(({ fix }) => fix).join('; ')}`,
   })
 }

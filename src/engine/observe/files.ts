@@ -71,7 +71,7 @@ function decodeContent(base64: string | undefined): string | undefined {
   return Buffer.from(text, 'utf8').equals(bytes) ? text : undefined
 }
 
-export function parseFolders(text: string): ObservedNode['checkFolders'] {
+export function parseFolders(text: string): ObservedNode['programFolders'] {
   return linesOf(text).flatMap(line => {
     const [, mode, owner, group, path] = /^(\d+) (\S+) (\S+) \d+ (.+)$/.exec(line) ?? []
     return mode === undefined || owner === undefined || group === undefined || path === undefined ? [] : [{ path, mode, owner, group }]

@@ -36,7 +36,7 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     ...request.look.parse(name => sections.get(name)),
     lock: parseLock(text('lock')),
     residue: linesOf(text('residue')),
-    checkFolders: parseFolders(text('folders')),
+    programFolders: parseFolders(text('folders')),
     certificates: parseCertificates(text('certificates'), facts.clockMs),
     leftRuns: linesOf(text('runs')),
     neighbours: parseNeighbours(text('neighbours')),

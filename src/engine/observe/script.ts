@@ -23,6 +23,8 @@ export interface ProbeRequest {
   readonly look: ServiceLook
   /** Absolute path of the check script; asked with the argument "once". */
   readonly checkScript: string
+  /** Absolute paths of programs that root runs: who may write to the folders above them is asked. */
+  readonly programs: readonly string[]
   /** Certificates, folders and lists of them (crt-list), whose end is asked of openssl. `base`: where relative names in a list begin. */
   readonly certificates?: { readonly paths: readonly string[]; readonly lists: readonly string[]; readonly base: string | undefined }
   /** Virtual addresses: who answers for them is asked, where no service looks after them here. */
@@ -60,7 +62,7 @@ export function probeScript(request: ProbeRequest, patience: number): Script {
     sh`files ${request.paths}`,
     sh`services ${request.checkScript}`,
     sh`network`,
-    sh`folders ${foldersAbove(request.checkScript)}`,
+    sh`folders ${foldersAbove(request.programs)}`,
     ...(certificates.length === 0 ? [] : [sh`certificates ${base ?? ''} ${paths.length} ${certificates}`]),
     sh`hactl_itself`,
     sh`neighbours`,
@@ -69,9 +71,14 @@ export function probeScript(request: ProbeRequest, patience: number): Script {
   ])
 }
 
-function foldersAbove(path: string): readonly string[] {
-  const names = path.split('/').slice(1, -1)
-  return ['/', ...names.map((_, at) => `/${names.slice(0, at + 1).join('/')}`)]
+function foldersAbove(paths: readonly string[]): readonly string[] {
+  const above = paths.flatMap(path =>
+    path
+      .split('/')
+      .slice(1, -1)
+      .map((_, at, names) => `/${names.slice(0, at + 1).join('/')}`),
+  )
+  return ['/', ...new Set(above)]
 }
 
 /** So many files of a folder are asked: each costs a process. */

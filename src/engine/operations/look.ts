@@ -1,5 +1,5 @@
 import type { Cluster } from '../../domain/cluster-types.ts'
-import { CHECK_SCRIPT, DRAIN_TMPFILES_CONF } from '../../domain/paths.ts'
+import { CHECK_SCRIPT, DRAIN_TMPFILES_CONF, FIREWALL_SCRIPT, SERVICE_HOOKS } from '../../domain/paths.ts'
 import { kernelParameters, MANAGED_PATHS, TRACKER_FILES } from '../../domain/desired.ts'
 import { keepalivedLook } from '../../domain/keepalived/look.ts'
 import { observeNode } from '../observe.ts'
@@ -26,8 +26,14 @@ export function probeRequestFor(cluster: Cluster): ProbeRequest {
     sysctls: kernelParameters(cluster),
     look: keepalivedLook(Object.values(TRACKER_FILES)),
     checkScript: CHECK_SCRIPT,
+    programs: programsOf(cluster),
     virtualAddresses: cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address)),
   }
+}
+
+/** Every program of hactl's that this cluster has root run. */
+function programsOf({ profile, firewall }: Cluster): readonly string[] {
+  return [CHECK_SCRIPT, ...(profile === 'fast' ? [SERVICE_HOOKS] : []), ...(firewall === 'open' ? [FIREWALL_SCRIPT] : [])]
 }
 
 /** Looks at one server and sends events about it. `what`: all that matters in a cluster, or exactly this. Throws what observeNode throws. */

@@ -2,7 +2,7 @@ import type { Cluster } from '../../domain/cluster-types.ts'
 import { nodeFactsFor } from '../../domain/node-facts.ts'
 import { CHECKS, failed, type Finding, passed, unknown } from '../../domain/preflight/finding.ts'
 import { firewallFinding, WILL_BE_OPENED } from '../../domain/preflight/firewall.ts'
-import { checkScriptFinding, machineFinding, machineFindings, systemFindings } from '../../domain/preflight/machine.ts'
+import { programsFinding, machineFinding, machineFindings, systemFindings } from '../../domain/preflight/machine.ts'
 import { addressFindings, interfaceFindings, portFindings } from '../../domain/preflight/network.ts'
 import { type Explained, type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../../domain/preflight/wire.ts'
 import { LOCK_EXPIRES_SECONDS } from '../limits.ts'
@@ -30,7 +30,7 @@ export function preflightErrors(cluster: Cluster, nodes: readonly ObservedNode[]
   const findings = [
     ...nodes.flatMap(systemFindings).filter(one => one.check !== 'root'),
     ...nodes.map(node => machineFinding(node, nodes)),
-    ...nodes.map(checkScriptFinding),
+    ...nodes.map(programsFinding),
     ...addressFindings(cluster, nodes),
     ...lockFindings(nodes, options),
   ]

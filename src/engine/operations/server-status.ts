@@ -81,7 +81,7 @@ export function serverStatus(
     ...nodeProblems(cluster, node),
     ...dropinProblems(node),
     ...bootProblems(node),
-    ...unsafeFolders(node).map(({ what }) => `${what}: keepalived runs no check of haproxy from there`),
+    ...unsafeFolders(node).map(({ what, why, fix }) => `${what}: ${why} (${fix} on ${name})`),
     ...certificateProblems(node),
     ...node.residue.map(unit => `${unit} is left over from a drill`),
     ...(lock?.isDead === true ? [lock.text] : []),

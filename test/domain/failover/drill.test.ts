@@ -89,7 +89,7 @@ function node(server: string, change: NodeChange): ObservedNode {
     trackers: {},
     lock: undefined,
     residue: change.residue ?? [],
-    checkFolders: [],
+    programFolders: [],
     certificates: [],
     leftRuns: [],
     neighbours: [],

@@ -26,11 +26,25 @@ const os = (id: string, like: string): Partial<Facts> => ({ os: { id, like, vers
 const lock = (ageSeconds: number) => ({ lock: { id: 'x', owner: 'eve@desk', reason: 'deploy', ageSeconds } })
 
 test('a server where other users than root may change the check script is refused: keepalived would leave the check out', () => {
-  const folder = (mode: string, owner: string, group: string) => ({ checkFolders: [{ path: '/usr/local/bin', mode, owner, group }] })
+  const folder = (mode: string, owner: string, group: string) => ({ programFolders: [{ path: '/usr/local/bin', mode, owner, group }] })
   expect(codesOf(withSecond(folder('755', 'root', 'root')))).toEqual([])
   expect(codesOf(withSecond(folder('2775', 'root', 'staff')))).toEqual(['E_UNHEALTHY 5 srv-2'])
   const [error] = preflightErrors(loaded.cluster, withSecond(folder('755', 'deploy', 'root')), { minded: 'locks' })
   expect(error?.fix).toBe('on srv-2: chown root:root /usr/local/bin && chmod go-w /usr/local/bin')
+  expect(error?.why).toEqual(['keepalived runs no check of haproxy from there'])
+})
+
+test("a server where other users may change the hooks' folders is refused: root runs the hooks", () => {
+  const programFolders = ['/usr/local/lib', '/usr/local/lib/hactl'].map(path => ({ path, mode: '777', owner: 'root', group: 'root' }))
+  const [error] = preflightErrors(loaded.cluster, withSecond({ programFolders }), { minded: 'locks' })
+  expect(error?.message).toContain('every user may write to /usr/local/lib')
+  expect(error?.why).toEqual([
+    "other users can change programs of hactl's that root runs from there",
+    "every user may write to /usr/local/lib/hactl: other users can change programs of hactl's that root runs from there",
+  ])
+  expect(error?.fix).toBe(
+    'on srv-2: chown root:root /usr/local/lib && chmod go-w /usr/local/lib; chown root:root /usr/local/lib/hactl && chmod go-w /usr/local/lib/hactl',
+  )
 })
 
 describe('servers pass', () => {
