@@ -20,6 +20,7 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
   if (keepalived.active !== 'active') problems.push(`keepalived is ${keepalived.active}`)
   else {
     if (node.instances.length === 0) problems.push('keepalived runs, but shows no instance')
+    problems.push(...refusedProblems(node))
     for (const wanted of cluster.instances) {
       const instance = node.instances.find(own => own.name === wanted.name)
       if (instance === undefined) {
@@ -36,6 +37,13 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
     problems.push(...wrongTrackers)
   }
   return problems
+}
+
+/** Answers that are not keepalived's: whoever made what is there keeps keepalived from answering, and would be believed. */
+function refusedProblems(node: ObservedNode): readonly string[] {
+  return (node.answersRefused ?? []).map(
+    path => `keepalived cannot answer: ${path} is not a file that only root can write (rm -rf ${path} on ${node.server})`,
+  )
 }
 
 /** A value in the form in which hactl's hooks write it; undefined for any other text, which is not compared. */

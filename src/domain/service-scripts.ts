@@ -6,7 +6,11 @@ import type { Cluster } from './cluster-types.ts'
 import { CHECK_SCRIPT, HAPROXY_CFG, KEEPALIVED_CONF } from './paths.ts'
 import { SAY_HAPROXY_RUNS_TO_KEEPALIVED } from './trackers.ts'
 
-const services = shWith('services.sh', { CHECK_SCRIPT, WORKERS_PROGRAM: sourceText('haproxy-workers.pl') })
+const services = shWith('services.sh', {
+  CHECK_SCRIPT,
+  WORKERS_PROGRAM: sourceText('haproxy-workers.pl'),
+  ANSWER_PROGRAM: sourceText('keepalived-answer.pl'),
+})
 
 /** One server's services in the form that the engine needs. */
 export function serviceTableFor(cluster: Cluster, server: string): ServiceTable {

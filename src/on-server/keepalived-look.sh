@@ -1,5 +1,5 @@
 # Asks keepalived for its state: its dumps, and whether it still watches its track files. Changes nothing except the dumps in /tmp.
-# needs: sections.sh
+# needs: sections.sh keepalived-answer.sh
 # given: TRACKERS KEEPALIVED_CONF
 
 trackers() {
@@ -16,7 +16,7 @@ ask_keepalived() {
   ka_pid=
   [ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
   if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then
-    rm -f /tmp/keepalived.json /tmp/keepalived.data /tmp/keepalived_parent.data
+    rm -f /tmp/keepalived.json /tmp/keepalived.data /tmp/keepalived_parent.data 2>/dev/null
     kill -USR1 "$ka_pid" 2>/dev/null
     kill -36 "$ka_pid" 2>/dev/null || ka_pid=
   else
@@ -48,20 +48,19 @@ keepalived_said() {
   watched
 
   if [ -n "$ka_pid" ]; then
-    i=0
-    while [ $i -lt 50 ]; do
-      [ -s /tmp/keepalived.json ] && case "$(tail -c 3 /tmp/keepalived.json)" in *']'* | *'}'*) break ;; esac
-      sleep 0.02
-      i=$((i + 1))
-    done
+    refused=
     b instances
-    cat /tmp/keepalived.json 2>/dev/null
+    answer_in /tmp/keepalived.json 50 || [ $? -ne 2 ] || refused=/tmp/keepalived.json
     e instances
     # The dump contains passwords too: only the track files are printed, up to the next heading, and the dump is removed.
+    data=$(answer_in /tmp/keepalived.data 1) || [ $? -ne 2 ] || refused="$refused /tmp/keepalived.data"
     b held
-    sed -n '/^-----.* Track files >-/,/^------</p' /tmp/keepalived.data 2>/dev/null
+    printf '%s\n' "$data" | sed -n '/^-----.* Track files >-/,/^------</p'
     e held
-    rm -f /tmp/keepalived.data /tmp/keepalived_parent.data
+    rm -f /tmp/keepalived.data /tmp/keepalived_parent.data 2>/dev/null
+    b refused
+    for f in $refused; do echo "$f"; done
+    e refused
   fi
   b trackers-asked
   echo "$trackers_asked"

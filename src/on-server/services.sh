@@ -1,4 +1,5 @@
 # How haproxy and keepalived themselves show that they run what is on disk: systemctl reload exits 0 even where they do not.
+# needs: keepalived-answer.sh
 # given: CHECK_SCRIPT WORKERS_PROGRAM
 
 # Prints the process ids of haproxy's current workers, and "failed" where it could not load its last configuration.
@@ -51,26 +52,28 @@ haproxy_loaded() {
 # the signal would kill a child that has not yet set its signal handlers.
 keepalived_shows() {
   n=0
-  missing=
+  missing='' refused=''
   sleep 0.2
   while [ $n -lt 60 ]; do
     pid=
     [ -r /run/keepalived.pid ] && read -r pid </run/keepalived.pid
     if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then
-      rm -f /tmp/keepalived.json
+      rm -f /tmp/keepalived.json 2>/dev/null
       kill -36 "$pid"
-      j=0
-      while [ $j -lt 10 ] && ! [ -s /tmp/keepalived.json ]; do
-        sleep 0.02
-        j=$((j + 1))
-      done
-      missing=
-      for x; do grep -qE -- "$x" /tmp/keepalived.json 2>/dev/null || missing=$x; done
+      missing='' refused=''
+      said=$(answer_in /tmp/keepalived.json 10) || [ $? -ne 2 ] || refused=yes
+      for x; do printf '%s\n' "$said" | grep -qE -- "$x" || missing=$x; done
       [ -n "$missing" ] || return 0
     fi
     sleep 0.05
     n=$((n + 1))
   done
-  if [ -n "$missing" ]; then echo "keepalived runs, but does not report $missing"; else echo 'keepalived does not run'; fi
+  if [ -n "$refused" ]; then
+    echo 'keepalived cannot answer: /tmp/keepalived.json is not a file that only root can write (rm -rf /tmp/keepalived.json)'
+  elif [ -n "$missing" ]; then
+    echo "keepalived runs, but does not report $missing"
+  else
+    echo 'keepalived does not run'
+  fi
   return 1
 }

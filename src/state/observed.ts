@@ -58,6 +58,8 @@ export interface ObservedNode {
   readonly services: Readonly<Record<Unit, ObservedService>>
   readonly sysctls: Readonly<Record<string, string | undefined>>
   readonly instances: readonly ObservedInstance[]
+  /** Paths of answers that were not read, because another user than root may have made what is there. */
+  readonly answersRefused?: readonly string[]
   /** The exit status of the check script; undefined where there is no check script. */
   readonly checkStatus: number | undefined
   /** Contents of the tracker files by name, trimmed; undefined entries are missing files. */

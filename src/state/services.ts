@@ -37,4 +37,4 @@ export interface ServiceLook {
   readonly parse: (section: (name: string) => string | undefined) => ServiceAnswers
 }
 
-type ServiceAnswers = Pick<ObservedNode, 'instances' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging'>
+type ServiceAnswers = Pick<ObservedNode, 'instances' | 'answersRefused' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging'>

@@ -1,4 +1,5 @@
 /** What a look at a server asks keepalived, and how its answers are read (src/on-server/keepalived-look.sh). */
+import { sourceText } from '../../shell/library.ts'
 import { sh, shWith } from '../../shell/sh.ts'
 import type { ServiceLook } from '../../state/services.ts'
 import { KEEPALIVED_CONF } from '../paths.ts'
@@ -6,7 +7,11 @@ import { parseHeld, parseInstances } from './dump.ts'
 
 /** `trackers`: absolute paths of track files. */
 export function keepalivedLook(trackers: readonly string[]): ServiceLook {
-  const look = shWith('keepalived-look.sh', { TRACKERS: trackers.join(' '), KEEPALIVED_CONF })
+  const look = shWith('keepalived-look.sh', {
+    TRACKERS: trackers.join(' '),
+    KEEPALIVED_CONF,
+    ANSWER_PROGRAM: sourceText('keepalived-answer.pl'),
+  })
   return {
     ask: look`ask_keepalived`,
     said: sh`keepalived_said`,
@@ -20,6 +25,7 @@ export function keepalivedLook(trackers: readonly string[]): ServiceLook {
         trackers: now,
         ...parseWatched(section('watched') ?? ''),
         ...(held === undefined ? {} : { trackersHeld: held }),
+        ...parseRefused(section('refused') ?? ''),
         ...(changing.length === 0 ? {} : { trackersChanging: changing }),
       }
     },
@@ -29,6 +35,12 @@ export function keepalivedLook(trackers: readonly string[]): ServiceLook {
 /** "PATH VALUE" lines. */
 function parseTrackers(text: string): Readonly<Record<string, string>> {
   return Object.fromEntries([...text.matchAll(/^(\S+)(?: (.*))?$/gm)].map(([, path = '', value = '']) => [path, value] as const))
+}
+
+/** The path of each dump that was not read. */
+function parseRefused(text: string): Pick<ReturnType<ServiceLook['parse']>, 'answersRefused'> {
+  const paths = text.split('\n').filter(line => line.startsWith('/'))
+  return paths.length === 0 ? {} : { answersRefused: paths }
 }
 
 /** "yes" or "no" for each folder of track files. */
