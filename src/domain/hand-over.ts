@@ -3,7 +3,7 @@ import type { Script } from '../ports.ts'
 import { programText } from '../shell/library.ts'
 import { shWith, systemdWord } from '../shell/sh.ts'
 import type { Cluster } from './cluster-types.ts'
-import { CRASH_DAMPING_SECONDS, CRASH_PAUSE_SECONDS } from './haproxy/hooks.ts'
+import { CRASH_DAMPING_SECONDS, CRASH_PAUSE_SECONDS, DAMPING_UNIT } from './haproxy/hooks.ts'
 import { GENERATED_LINE } from './paths.ts'
 import { handOverOffset, TRACKER_VARIABLES } from './trackers.ts'
 import { masterDownMs } from './vrrp/timing.ts'
@@ -40,6 +40,7 @@ export function renderServiceHooks(cluster: Cluster): string {
     HAND_OVER_HUNDREDTHS: hundredths(handOverLimitMs(cluster)),
     TAKEN_HUNDREDTHS: hundredths(takenMs),
     DAMPING_SECONDS: CRASH_DAMPING_SECONDS,
+    DAMPING_UNIT,
     CRASH_PAUSE_SECONDS,
   })
 }

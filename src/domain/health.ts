@@ -14,6 +14,7 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
   const problems: string[] = []
   const { haproxy, keepalived } = node.services
   const wrongTrackers = trackerValueProblems(cluster, node)
+  const leftOffsets = leftOffsetProblems(cluster, node)
   if (haproxy.active !== 'active') problems.push(`haproxy is ${haproxy.active}`)
   else if (node.checkStatus === undefined) problems.push('the check script is missing')
   else if (node.checkStatus !== 0) problems.push('haproxy does not answer its check')
@@ -27,14 +28,14 @@ export function nodeProblems(cluster: Cluster, node: ObservedNode): readonly str
         if (node.instances.length > 0) problems.push(`keepalived does not know ${wanted.name}`)
       } else {
         problems.push(...untrackedProblems(node, instance))
-        if (instance.state === 'FAULT' && isGivenUp(node)) continue
+        if (instance.state === 'FAULT' && (isGivenUp(node) || leftOffsets.length > 0)) continue
         // Problems that follow from a wrong track file are not reported beside it.
         if (wrongTrackers.length > 0 && instance.state !== 'INIT' && instance.state !== 'UNKNOWN') continue
         if (instance.state !== 'MASTER' && instance.state !== 'BACKUP') problems.push(`${wanted.name} is in state ${instance.state}`)
         else problems.push(...trackerProblems(cluster, wanted.name, node))
       }
     }
-    problems.push(...wrongTrackers)
+    problems.push(...wrongTrackers, ...leftOffsets)
   }
   return problems
 }
@@ -69,7 +70,7 @@ function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly st
   const differing = Object.entries(TRACKER_FILES).flatMap(([name, path]) => {
     const [says, holds] = [trackerValue(node.trackers[path]), node.trackersHeld?.[path]]
     // If keepalived read again a file that is itself wrong, the server would give the addresses up.
-    if (says === undefined || holds === undefined || says === holds || (isFalselyDown && path === down)) return []
+    if (says === undefined || holds === undefined || says === holds || (isFalselyDown && path === down) || isLeft(node, path)) return []
     return [
       `keepalived holds ${holds} for ${name}, and ${path} says ${says} (systemctl reload keepalived on ${node.server} reads it again)`,
     ]
@@ -77,6 +78,33 @@ function trackerValueProblems(cluster: Cluster, node: ObservedNode): readonly st
   if (!isFalselyDown) return differing
   const costs = node.trackersHeld?.[down] === 0 ? 'at its next reload keepalived gives the addresses up' : 'keepalived holds no address'
   return [...differing, `${down} says that haproxy is down, and it runs: ${costs} (echo 0 >${down} on ${node.server})`]
+}
+
+/**
+ * Offsets of a hand-over that is over: both services run, and no hook will write the file before the next stop. Until then the server takes
+ * over last, or with -254 never.
+ */
+function leftOffsetProblems(cluster: Cluster, node: ObservedNode): readonly string[] {
+  if (cluster.profile !== 'fast' || node.files[KEEPALIVED_CONF]?.content?.includes(TRACK_DIR) !== true) return []
+  return [TRACKER_FILES.haproxy_offset, TRACKER_FILES.keepalived_offset]
+    .filter(path => isLeft(node, path))
+    .map(path => {
+      const value = node.trackers[path]
+      const costs = Number(value) < -253 ? 'this server takes nothing over' : 'this server takes over only where no other one can'
+      return `${path} says ${value} although both services run: ${costs} (echo 0 >${path} on ${node.server})`
+    })
+}
+
+/** Whether a hook has left its offset in this file. A service that starts or stops is not active, and after a crash a timer writes the file. */
+function isLeft(node: ObservedNode, path: string): boolean {
+  const { haproxy, keepalived } = node.services
+  return (
+    (path === TRACKER_FILES.keepalived_offset || (path === TRACKER_FILES.haproxy_offset && node.isDamped !== true)) &&
+    haproxy.active === 'active' &&
+    keepalived.active === 'active' &&
+    node.trackersChanging?.includes(path) !== true &&
+    (trackerValue(node.trackers[path]) ?? 0) < 0
+  )
 }
 
 /** keepalived takes an offset below -253 as FAULT: a drain hands over that way where no server preempts. */

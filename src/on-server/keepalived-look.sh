@@ -1,6 +1,6 @@
 # Asks keepalived for its state: its dumps, and whether it still watches its track files. Changes nothing except the dumps in /tmp.
 # needs: sections.sh keepalived-answer.sh
-# given: TRACKERS KEEPALIVED_CONF
+# given: TRACKERS KEEPALIVED_CONF DAMPING_UNIT
 
 trackers() {
   for f in $TRACKERS; do
@@ -9,10 +9,16 @@ trackers() {
   done
 }
 
+# Whether a haproxy that crashed is watched: until then its server's priority stays low (service-hooks.sh). systemd keeps a file for each transient
+# unit.
+is_damped() { [ -e "/run/systemd/transient/$DAMPING_UNIT.timer" ]; }
+
 # keepalived writes its dumps asynchronously: it is asked first, and the dumps are read last. SIGUSR1 is "write all data", the only dump with the
 # track files. Signal 36 is SIGRTMIN+2, "write JSON" (keepalived --signum=JSON).
 ask_keepalived() {
   trackers_asked=$(trackers)
+  damped=
+  is_damped && damped=yes
   ka_pid=
   [ -r /run/keepalived.pid ] && read -r ka_pid </run/keepalived.pid
   if [ -n "$ka_pid" ] && [ -d "/proc/$ka_pid" ]; then
@@ -61,6 +67,12 @@ keepalived_said() {
     b refused
     for f in $refused; do echo "$f"; done
     e refused
+  fi
+  # Before the track files: once the timer is gone, the priority is back.
+  is_damped && damped=yes
+  if [ -n "$damped" ]; then
+    b damped
+    e damped
   fi
   b trackers-asked
   echo "$trackers_asked"

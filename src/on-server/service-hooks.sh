@@ -3,12 +3,10 @@
 # keepalived the state of haproxy through track files, and hands the addresses over before a planned stop.
 # usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-stopping|haproxy-stopped|keepalived-starting|keepalived-stopping|keepalived-stopped
 # needs: trackers.sh hand-over.sh
-# given: HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS CRASH_PAUSE_SECONDS
+# given: HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
 
 # A crash leaves this file, so that the next start knows of it.
 crashed="$TRACK_DIR/.haproxy_crashed"
-# The timer that gives the priority back when haproxy has been stable.
-damping=haproxy-hactl-damping
 
 # hand_over TRACKER: lowers this server's priority, waits until a backup has taken the addresses over, and goes on answering for a moment. That
 # moment is long enough for the new holder's first announcement, and ends before its second one (garp_master_delay 1).
@@ -25,12 +23,13 @@ hand_over() {
   stop_answering
 }
 
-# After a crash the priority stays low for a while: without that, 8 crashes 1.2 s apart moved the addresses 11 times (evidence T11).
+# After a crash the priority stays low until a timer gives it back, once haproxy has been stable for a while: without that, 8 crashes 1.2 s apart
+# moved the addresses 11 times (evidence T11).
 haproxy_started() {
   write_tracker haproxy_down 0
   if [ -e "$crashed" ]; then
     rm -f "$crashed"
-    systemd-run --quiet --collect --unit=$damping --on-active="$DAMPING_SECONDS" --timer-property=AccuracySec=100ms "$0" haproxy-stable &&
+    systemd-run --quiet --collect --unit="$DAMPING_UNIT" --on-active="$DAMPING_SECONDS" --timer-property=AccuracySec=100ms "$0" haproxy-stable &&
       return
   fi
   haproxy_stable
@@ -50,7 +49,7 @@ haproxy_stopped() {
   write_tracker haproxy_down 1
   # A hand-over that was killed may have left its routes. A server with such a route would answer in place of the next holder.
   stop_answering
-  systemctl --quiet stop $damping.timer 2>/dev/null
+  systemctl --quiet stop "$DAMPING_UNIT.timer" 2>/dev/null
   if [ "$SERVICE_RESULT" = success ]; then
     rm -f "$crashed"
     haproxy_stable

@@ -73,6 +73,8 @@ export interface ObservedNode {
   readonly trackersHeld?: Readonly<Record<string, number>>
   /** Paths of track files that changed while keepalived was asked: its answer may be older or newer than the files. */
   readonly trackersChanging?: readonly string[]
+  /** haproxy crashed and has not been stable for long: a timer will give the server its priority back. */
+  readonly isDamped?: boolean
   /** The holder of the cluster lock on this server, if there is one. */
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units that still exist (undo timers, drills). */

@@ -37,4 +37,7 @@ export interface ServiceLook {
   readonly parse: (section: (name: string) => string | undefined) => ServiceAnswers
 }
 
-type ServiceAnswers = Pick<ObservedNode, 'instances' | 'answersRefused' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging'>
+type ServiceAnswers = Pick<
+  ObservedNode,
+  'instances' | 'answersRefused' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging' | 'isDamped'
+>

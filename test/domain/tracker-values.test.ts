@@ -65,7 +65,7 @@ test('a file that changed while keepalived was asked is not compared', () => {
 
 test('a priority that keepalived reported before or after a track file changed is not compared with it', () => {
   expect(problemsOf(holderWith({}, { haproxy_offset: '-253' }, dump({})))).toEqual([])
-  expect(problemsOf(holderWith({ haproxy_offset: '-253' }, { haproxy_offset: '-253' }, ''))).toEqual([
+  expect(problemsOf(holderWith({ drain: '-253' }, { drain: '-253' }, ''))).toEqual([
     expect.stringContaining("keepalived's watch on them is dead"),
   ])
 })
@@ -103,4 +103,54 @@ test('no reload is advised where keepalived would then read that a running hapro
   expect(problemsOf(holderWith(down, down, dump({})))).toEqual([
     '/run/hactl/haproxy_down says that haproxy is down, and it runs: at its next reload keepalived gives the addresses up (echo 0 >/run/hactl/haproxy_down on srv-1)',
   ])
+})
+
+describe('an offset that a hand-over left', () => {
+  const left = (name: 'haproxy_offset' | 'keepalived_offset', value = '-253') => {
+    const values: Values = { [name]: value }
+    const node = holderWith(values, values, dump(values))
+    const effectivePriority = 1
+    return { ...node, instances: node.instances.map(instance => ({ ...instance, effectivePriority })) }
+  }
+
+  test.each(['haproxy_offset', 'keepalived_offset'] as const)('in %s is reported, with the command that gives the priority back', name => {
+    expect(problemsOf(left(name))).toEqual([
+      `/run/hactl/${name} says -253 although both services run: this server takes over only where no other one can (echo 0 >/run/hactl/${name} on srv-1)`,
+    ])
+    // The article's profile has no track files.
+    expect(problemsOf(left(name), classicWith())).toEqual([])
+  })
+
+  test('is reported instead of the FAULT that follows from it', () => {
+    const node = left('haproxy_offset', '-254')
+    const inFault = { ...node, instances: node.instances.map(instance => ({ ...instance, state: 'FAULT' as const })) }
+    expect(problemsOf(inFault)).toEqual([
+      '/run/hactl/haproxy_offset says -254 although both services run: this server takes nothing over (echo 0 >/run/hactl/haproxy_offset on srv-1)',
+    ])
+  })
+
+  test('is no advice to reload a keepalived that has not read it', () => {
+    const values: Values = { haproxy_offset: '-253' }
+    expect(problemsOf(holderWith(values, values, dump({}))).join()).not.toContain('reload')
+  })
+
+  test.each(['activating', 'deactivating', 'reloading'])('is expected while a service is %s', active => {
+    for (const [name, unit] of [
+      ['haproxy_offset', 'haproxy'],
+      ['keepalived_offset', 'keepalived'],
+    ] as const) {
+      const node = left(name)
+      const busy = { ...node, services: { ...node.services, [unit]: { ...node.services[unit], active } } }
+      expect(problemsOf(busy)).toEqual([`${unit} is ${active}`])
+    }
+  })
+
+  test('is expected after a crash, until haproxy has been stable', () => {
+    expect(problemsOf({ ...left('haproxy_offset'), isDamped: true })).toEqual([])
+  })
+
+  test('is not reported where the file changed during the look', () => {
+    expect(problemsOf(holderWith({}, { haproxy_offset: '-253' }, dump({})))).toEqual([])
+    expect(problemsOf(holderWith({ keepalived_offset: '-253' }, {}, dump({})))).toEqual([])
+  })
 })

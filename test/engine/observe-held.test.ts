@@ -30,6 +30,10 @@ test.skipIf(lacks !== undefined)(
     expect(node.trackers).toEqual({ '/run/hactl/drain': '-253' })
     expect(node.trackersHeld).toEqual({ '/run/hactl/drain': -253 })
     expect(server.read('/tmp/keepalived.data')).toBeUndefined()
+    expect(node.isDamped).toBeUndefined()
+
+    server.write('/run/systemd/transient/haproxy-hactl-damping.timer', '')
+    expect((await look()).isDamped).toBe(true)
 
     server.remove('/run/keepalived.pid')
     expect((await look()).trackersHeld).toBeUndefined()

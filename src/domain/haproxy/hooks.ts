@@ -7,6 +7,9 @@ export const CRASH_PAUSE_SECONDS = 1
 /** How long haproxy must run after a crash before its server may take the addresses back, in seconds. */
 export const CRASH_DAMPING_SECONDS = 5
 
+/** The timer, and its service, that give the priority back after a crash. */
+export const DAMPING_UNIT = 'haproxy-hactl-damping'
+
 /** After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1 (evidence T3, T12). */
 export function renderHaproxyDropin(): string {
   return `${GENERATED_LINE}

@@ -2,6 +2,7 @@
 import { sourceText } from '../../shell/library.ts'
 import { sh, shWith } from '../../shell/sh.ts'
 import type { ServiceLook } from '../../state/services.ts'
+import { DAMPING_UNIT } from '../haproxy/hooks.ts'
 import { KEEPALIVED_CONF } from '../paths.ts'
 import { parseHeld, parseInstances } from './dump.ts'
 
@@ -10,6 +11,7 @@ export function keepalivedLook(trackers: readonly string[]): ServiceLook {
   const look = shWith('keepalived-look.sh', {
     TRACKERS: trackers.join(' '),
     KEEPALIVED_CONF,
+    DAMPING_UNIT,
     ANSWER_PROGRAM: sourceText('keepalived-answer.pl'),
   })
   return {
@@ -26,6 +28,7 @@ export function keepalivedLook(trackers: readonly string[]): ServiceLook {
         ...parseWatched(section('watched') ?? ''),
         ...(held === undefined ? {} : { trackersHeld: held }),
         ...parseRefused(section('refused') ?? ''),
+        ...(section('damped') === undefined ? {} : { isDamped: true }),
         ...(changing.length === 0 ? {} : { trackersChanging: changing }),
       }
     },
