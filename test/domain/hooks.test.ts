@@ -8,7 +8,7 @@ import type { Cluster } from '../../src/domain/cluster-types.ts'
 import { renderServiceHooks } from '../../src/domain/hand-over.ts'
 import { renderHaproxyDropin } from '../../src/domain/haproxy/hooks.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from '../../src/domain/keepalived/hooks.ts'
-import { SERVICE_HOOKS } from '../../src/domain/paths.ts'
+import { CHECK_SCRIPT, SERVICE_HOOKS } from '../../src/domain/paths.ts'
 import { clusterWith } from './example.ts'
 import { hookCall } from './unit-file.ts'
 
@@ -265,4 +265,12 @@ describe('around keepalived', () => {
   test('after a keepalived that removed its addresses itself, the hook does not wait', () => {
     expect(run('keepalived', 'ExecStopPost').filter(l => l.startsWith('sleep'))).toEqual([])
   })
+})
+
+test.each([
+  ['haproxy', [SERVICE_HOOKS]],
+  ['keepalived', [SERVICE_HOOKS, CHECK_SCRIPT]],
+] as const)('%s waits at boot for the file systems that hold what it runs', (unit, programs) => {
+  const waits = /^RequiresMountsFor=(.*)$/m.exec(UNITS[unit])?.[1]?.split(' ') ?? []
+  expect(programs.filter(program => !waits.some(path => program === path || program.startsWith(`${path}/`)))).toEqual([])
 })

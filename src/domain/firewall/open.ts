@@ -125,6 +125,7 @@ function renderUnit(): string {
 Description=Let VRRP and the clients of HAProxy through the packet filter
 After=${others}
 Before=keepalived.service haproxy.service
+RequiresMountsFor=${FIREWALL_SCRIPT}
 PartOf=${others}
 ReloadPropagatedFrom=${others}
 

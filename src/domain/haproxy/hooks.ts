@@ -1,5 +1,5 @@
 /** haproxy.service's drop-in of the fast profile: it tells keepalived about every start, stop and crash, and hands over before a planned stop. */
-import { GENERATED_LINE, SERVICE_HOOKS } from '../paths.ts'
+import { GENERATED_LINE, PROGRAM_DIR, SERVICE_HOOKS } from '../paths.ts'
 
 /** The wait before a haproxy that crashed again before it was stable is started once more, in seconds. */
 export const CRASH_PAUSE_SECONDS = 1
@@ -10,11 +10,16 @@ export const CRASH_DAMPING_SECONDS = 5
 /** The timer, and its service, that give the priority back after a crash. */
 export const DAMPING_UNIT = 'haproxy-hactl-damping'
 
-/** After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1 (evidence T3, T12). */
+/**
+ * After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1
+ * (evidence T3, T12). RequiresMountsFor=: a /usr/local of its own may come after haproxy at boot (nofail, _netdev), and the hooks would fail
+ * without a word (evidence T16).
+ */
 export function renderHaproxyDropin(): string {
   return `${GENERATED_LINE}
 [Unit]
 After=keepalived.service
+RequiresMountsFor=${PROGRAM_DIR}
 StartLimitIntervalSec=0
 
 [Service]

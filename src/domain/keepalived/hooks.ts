@@ -1,16 +1,18 @@
 /** keepalived.service's drop-in of the fast profile, and the folder of the track files. */
-import { GENERATED_LINE, TRACK_DIR, SERVICE_HOOKS } from '../paths.ts'
+import { CHECK_SCRIPT, GENERATED_LINE, PROGRAM_DIR, TRACK_DIR, SERVICE_HOOKS } from '../paths.ts'
 import { TRACKER_FILES } from '../trackers.ts'
 
 /**
  * The unit of the package has no Restart=: a killed keepalived would leave the server without redundancy for good, or two servers
  * with one address (evidence K10). Restart=always, because a SIGTERM from outside systemd counts as a clean exit. There is no start
- * limit, because nobody is there at night to reset it.
+ * limit, because nobody is there at night to reset it. RequiresMountsFor=: a keepalived that starts before a /usr/local of its own is mounted
+ * would leave the check out, and hold the address without it (evidence K5).
  */
 export function renderKeepalivedDropin(): string {
   return `${GENERATED_LINE}
 [Unit]
 StartLimitIntervalSec=0
+RequiresMountsFor=${PROGRAM_DIR} ${CHECK_SCRIPT}
 
 [Service]
 Restart=always

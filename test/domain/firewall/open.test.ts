@@ -113,6 +113,8 @@ describe.each([
 
 test('rules that nothing else loads at boot are loaded by a unit; ufw keeps its own', () => {
   expect(opened(NFT).unit).toContain('ReloadPropagatedFrom=nftables.service')
+  // Its program may be on a mount that comes late.
+  expect(opened(NFT).unit).toContain('RequiresMountsFor=/usr/local/sbin/hactl-firewall')
   expect(opened(UFW).unit).toBeUndefined()
   expect(opened({ ...NFT, nft: ownNft() }).isOpen).toBe(false)
 })
