@@ -53,7 +53,8 @@ async function testSuite(name: string, folder: string): Promise<Result> {
   } catch (error) {
     if (!(error instanceof Stop)) throw error
     console.error(error.message)
-    return { name, outcome: 'lab failed', passed: false, counts: undefined, ms: performance.now() - began }
+    const outcome = interruption() === undefined ? 'lab failed' : 'interrupted'
+    return { name, outcome, passed: false, counts: undefined, ms: performance.now() - began }
   }
 }
 

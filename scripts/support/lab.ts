@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { LabFile } from '../../test/lab/lab-file.ts'
 import { heading } from './output.ts'
 import { labScript, labState } from './places.ts'
-import { MINUTE_MS, must, run } from './process.ts'
+import { MINUTE_MS, must, run, stopIfInterrupted } from './process.ts'
 
 export type { LabFile }
 
@@ -62,6 +62,8 @@ export async function withLab<T>(work: (lab: LabFile) => Promise<T>, options: La
   )
   try {
     await must('the lab does not start', labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: suite ?? {} })
+    // The lab's commands finish what they do before they heed a signal, and then end as if there had been none.
+    stopIfInterrupted('the lab was still starting', 'run it again')
     if (wasUp && fresh) await resetLab()
     return await work(labFile())
   } finally {
