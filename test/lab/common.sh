@@ -73,8 +73,11 @@ ensure_blackhole() {
     say "the blackhole route for $range was not added (only root can): stop your pollers before you take the lab down"
   fi
 }
+# The last lab of either kind takes it away: called when its own network is gone.
 remove_blackhole() {
   [[ -e $shared/blackhole ]] || return 0
+  if ip netns list 2>/dev/null | grep -q '^hactl-kernel-'; then return 0; fi
+  if have docker && [[ -n $(timeout 20 docker network ls -q --filter label=hactl.lab 2>/dev/null) ]]; then return 0; fi
   as_root ip route del blackhole "$range" metric 9999 2>/dev/null || true
   rm -f "$shared/blackhole"
 }
