@@ -24,7 +24,7 @@ export default defineConfig({
           // Loading src anew for each file costs a tenth of all. A test gives back what it changes of the process: environment, random numbers.
           isolate: false,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/lab/**', 'test/e2e/**', 'test/releases/**'],
+          exclude: ['test/lab/**', 'test/e2e/**', 'test/releases/**', 'test/kernel/**'],
           // A limit against hanging, not a claim about speed: on a busy machine a real shell takes its time.
           testTimeout: 30_000,
         },
@@ -44,6 +44,20 @@ export default defineConfig({
           name: 'releases',
           include: ['test/releases/**/*.test.ts'],
           ...onTheLab,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // What only a kernel of its own can show: `npm run test:kernel` runs it on the lab of real kernels.
+          name: 'kernel',
+          include: ['test/kernel/**/*.test.ts'],
+          ...onTheLab,
+          globalSetup: ['test/kernel/support/setup.ts'],
+          env: { HACTL_LAB: 'kernel' },
+          // Limits against hanging: under emulation, and on a busy machine, everything takes its time.
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
         },
       },
     ],

@@ -1,10 +1,13 @@
 interface Machine {
   readonly name: string
   readonly host: string
+  /** "" in the lab of real kernels. */
   readonly container: string
+  /** Its address in the second network of the lab of real kernels, by which tests reach it. */
+  readonly console?: string
 }
 
-/** What `test/lab/lab up` writes into .lab/lab.json. */
+/** What `up` writes into lab.json: test/lab/lab into .lab, test/kernel-lab/lab into .kernel-lab. */
 export interface LabFile {
   readonly project: string
   readonly release: string
@@ -19,4 +22,8 @@ export interface LabFile {
   readonly key: string
   readonly known_hosts: string
   readonly sudo_password_file: string
+  /** Only in the lab of real kernels: where the servers' open connections are. */
+  readonly run?: string
+  /** Only in the lab of real kernels: the network on VLAN `id` of eth2 and eth3. */
+  readonly vlan?: { readonly id: number; readonly prefix: string; readonly vip: string }
 }

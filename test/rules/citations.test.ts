@@ -8,7 +8,7 @@ import { brokenCitations, type Checkout, EVIDENCE, findingsCited, findingsOf } f
 const ROOT = resolve(import.meta.dirname, '../..')
 
 /** Folders that are no part of a checkout. */
-const LEFT_OUT = new Set(['node_modules', '.git', 'dist', '.lab', 'coverage'])
+const LEFT_OUT = new Set(['node_modules', '.git', 'dist', '.lab', '.kernel-lab', 'coverage'])
 const CITING = /^(?:(?:src|test|scripts|docs|fixtures|playbooks|\.ci|\.github)\/.*|[^/]+\.md)$/
 /** This rule's own samples of what is wrong. */
 const SAMPLES = new Set(['test/rules/citations.test.ts'])

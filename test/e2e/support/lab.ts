@@ -1,4 +1,7 @@
-/** The lab of this checkout, read with docker exec and files, and never with hactl's code. */
+/**
+ * The lab of this checkout, read with docker exec or through its second network and with files, and never with hactl's code. It is the lab of
+ * containers, or with HACTL_LAB=kernel that of real kernels.
+ */
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,7 +9,9 @@ import { fileURLToPath } from 'node:url'
 import type { LabFile } from '../../lab/lab-file.ts'
 
 export const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
-const LAB = join(root, 'test/lab/lab')
+const isKernelLab = process.env['HACTL_LAB'] === 'kernel'
+const LAB = isKernelLab ? 'test/kernel-lab/lab' : 'test/lab/lab'
+export const labFolder = join(root, isKernelLab ? '.kernel-lab' : '.lab')
 
 export type ServerName = 'srv-1' | 'srv-2' | 'srv-3'
 export const SERVERS: readonly ServerName[] = ['srv-1', 'srv-2', 'srv-3']
@@ -27,13 +32,14 @@ export function local(file: string, argv: readonly string[], options: { readonly
   })
 }
 
-async function labCommand(...argv: string[]): Promise<void> {
-  const done = await local(LAB, argv, { timeoutMs: 600_000 })
-  if (done.code !== 0) throw new Error(`test/lab/lab ${argv.join(' ')} ended with ${done.code}:\n${done.stderr}`)
+/** One command of the lab's own program; throws with what it said where it fails. */
+export async function labCommand(...argv: string[]): Promise<void> {
+  const done = await local(join(root, LAB), argv, { timeoutMs: 600_000 })
+  if (done.code !== 0) throw new Error(`${LAB} ${argv.join(' ')} ended with ${done.code}:\n${done.stderr}`)
 }
 
 function labFile(): LabFile {
-  return JSON.parse(readFileSync(join(root, '.lab/lab.json'), 'utf8')) as LabFile
+  return JSON.parse(readFileSync(join(labFolder, 'lab.json'), 'utf8')) as LabFile
 }
 
 /** Starts the lab where it is not up, and servers that a test left stopped. */
@@ -52,6 +58,8 @@ export interface Lab extends LabFile {
   trySh(server: string, script: string): Promise<ShellResult>
   /** The same line on all three servers. */
   everywhere(script: string): Promise<readonly string[]>
+  /** The words of a local command that runs a shell line as root in a server, with stdin. */
+  shell(server: string, script: string): Command
   docker(...argv: string[]): Promise<ShellResult>
   cut(server: string): Promise<void>
   mend(server: string): Promise<void>
@@ -64,8 +72,21 @@ export interface Lab extends LabFile {
   heal(): Promise<void>
 }
 
+type Command = readonly [file: string, argv: readonly string[]]
+type Machine = LabFile['servers'][number]
+
+function shellIn(file: LabFile, { name, container, console: address }: Machine, script: string, hasInput = false): Command {
+  if (address === undefined) return ['docker', ['exec', ...(hasInput ? ['-i'] : []), container, 'bash', '-c', script]]
+  // The lab keeps a connection open to each server: a new one takes a second there. Where it has ended, ssh makes one of its own.
+  const options = [`ControlPath=${file.run}/ssh-${name.replace('srv-', '')}`, 'BatchMode=yes', 'ConnectTimeout=5', 'LogLevel=ERROR']
+  const known = ['IdentitiesOnly=yes', 'StrictHostKeyChecking=yes', `UserKnownHostsFile=${file.known_hosts}`]
+  const alive = ['ServerAliveInterval=5', 'ServerAliveCountMax=3']
+  const settings = [...options, ...known, ...alive].flatMap(option => ['-o', option])
+  return ['ssh', ['-F', 'none', '-i', file.key, ...(hasInput ? [] : ['-n']), ...settings, `root@${address}`, script]]
+}
+
 export function openLab(): Lab {
-  if (!existsSync(join(root, '.lab/lab.json'))) throw new Error('there is no lab: the lab project brings it up (vitest run --project lab)')
+  if (!existsSync(join(labFolder, 'lab.json'))) throw new Error(`there is no lab: run ${LAB} up`)
   const file = labFile()
   const machines = [...file.servers, ...file.backends, file.mail]
   const machine = (name: string) => {
@@ -73,8 +94,7 @@ export function openLab(): Lab {
     if (found === undefined) throw new Error(`the lab has no ${name}`)
     return found
   }
-  const trySh = (server: string, script: string) =>
-    local('docker', ['exec', file.servers.find(one => one.name === server)?.container ?? machine(server).container, 'bash', '-c', script])
+  const trySh = (server: string, script: string) => local(...shellIn(file, machine(server), script))
   const sh = async (server: string, script: string) => {
     const done = await trySh(server, script)
     if (done.code !== 0) throw new Error(`${server}: ${script}\nended with ${done.code}: ${done.stderr || done.stdout}`)
@@ -93,6 +113,7 @@ export function openLab(): Lab {
     sh,
     trySh,
     everywhere: script => Promise.all(SERVERS.map(server => sh(server, script))),
+    shell: (server, script) => shellIn(file, machine(server), script, true),
     docker,
     cut: server => labCommand('cut', server),
     mend: server => labCommand('mend', server),
@@ -104,6 +125,7 @@ export function openLab(): Lab {
     clearMails: () => labCommand('mails', 'clear'),
     holders,
     heal: async () => {
+      if (isKernelLab) return await labUp()
       for (const { name, container } of file.servers) {
         const state = (await docker('inspect', '-f', '{{.State.Status}}', container)).stdout.trim()
         if (state === 'paused') await docker('unpause', container)
@@ -143,7 +165,7 @@ export async function watchHolders(lab: Lab, address = lab.vip): Promise<HolderL
   const startMs = Date.now()
   const watchers = SERVERS.map(server => {
     const script = 'ip -o -ts monitor address & watch=$!; timeout 300 cat >/dev/null; kill $watch'
-    const child = spawn('docker', ['exec', '-i', lab.container(server), 'bash', '-c', script], { stdio: ['pipe', 'pipe', 'ignore'] })
+    const child = spawn(...lab.shell(server, script), { stdio: ['pipe', 'pipe', 'ignore'] })
     // Its server may be down by the time it is stopped.
     child.stdin.on('error', () => undefined)
     let rest = ''

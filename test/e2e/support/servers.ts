@@ -1,7 +1,7 @@
 /** The state of a server, read on it and not through hactl: for "nothing was changed", "the same process still runs" and the like. */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Lab, root, SERVERS, until } from './lab.ts'
+import { type Lab, labFolder, SERVERS, until } from './lab.ts'
 import type { Run, Workspace } from './hactl.ts'
 
 const FOLDERS =
@@ -76,7 +76,7 @@ export async function ensureDeployed(lab: Lab, workspace: Workspace, env: Readon
   const first = await deploy()
   if (first.exit === 0) return first
   // A reset removes what the test before left behind, so the output is kept in a file first.
-  appendFileSync(join(root, '.lab/e2e-resets.log'), `${new Date().toISOString()}\n${first.stdout.slice(-2000)}\n${first.stderr}\n`)
+  appendFileSync(join(labFolder, 'e2e-resets.log'), `${new Date().toISOString()}\n${first.stdout.slice(-2000)}\n${first.stderr}\n`)
   await lab.reset()
   const second = await deploy()
   if (second.exit !== 0) throw new Error(`the lab cannot be deployed:\n${first.stdout}${first.stderr}\n${second.stdout}${second.stderr}`)

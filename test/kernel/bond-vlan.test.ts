@@ -1,0 +1,85 @@
+/** A virtual address on a VLAN over a bond of two cards, with ssh and VRRP there, too. Needs: any lab. Leaves: eth2 and eth3 unused, a lab to be reset. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expectExit, type Json, resultOf } from '../e2e/support/hactl.ts'
+import { pause, SERVERS, until, watchHolders } from '../e2e/support/lab.ts'
+import { workspaceFor } from '../e2e/support/opening.ts'
+import { startPoller } from '../e2e/support/poller.ts'
+import { ensureDeployed } from '../e2e/support/servers.ts'
+import {
+  expectConverged,
+  hactlOn,
+  MAX_OUTAGE,
+  noteFigure,
+  openKernelLab,
+  patientInventory,
+  patientVrrp,
+  timed,
+} from './support/kernel-lab.ts'
+
+const lab = openKernelLab()
+const { vip } = lab.vlan
+const device = `bond0.${lab.vlan.id}`
+const inventory: Json = patientInventory(lab, {
+  servers: SERVERS.map(name => ({ name, host: `${lab.vlan.prefix}.1${name.replace('srv-', '')}` })),
+  ...patientVrrp(lab, { virtual_ipaddress: [`${vip}/24`] }),
+})
+const work = workspaceFor(lab, patientInventory(lab))
+const hactl = hactlOn(work)
+
+beforeAll(async () => {
+  await ensureDeployed(lab, work)
+  await Promise.all(SERVERS.map(server => lab.wire(server, 'bond-vlan')))
+  work.writeInventory(inventory)
+})
+
+afterAll(async () => {
+  await lab.heal()
+  await Promise.all(SERVERS.map(server => lab.wire(server, 'plain')))
+})
+
+test('it is deployed there, and a drill moves it', async () => {
+  expectExit(await timed('deploy of an address on a VLAN over a bond', () => hactl('deploy')), 0)
+  await expectConverged(lab, work, vip)
+  expect(await lab.sh('srv-1', `ip -o addr show to ${vip}`)).toContain(` ${device} `)
+  const run = await hactl('verify-failover', '--drill', 'keepalived-stop', ...MAX_OUTAGE)
+  expect(resultOf(run).drills, run.stderr).toMatchObject([
+    { verdict: 'passed', reasons: [], from: 'srv-1', to: 'srv-2', failback: 'srv-1' },
+  ])
+  expectExit(run, 0)
+})
+
+test('one port of the bond is cut, then the other: the address does not move; both: it does, and comes back', async () => {
+  await expectConverged(lab, work, vip)
+  const [holders, poller] = [await watchHolders(lab, vip), await startPoller(vip, 3000)]
+  const active = () => lab.sh('srv-1', 'cat /sys/class/net/bond0/bonding/active_slave')
+  const [first, second] = (await active()) === 'eth2\n' ? ['eth2', 'eth3'] : ['eth3', 'eth2']
+  for (const [cut, left] of [
+    [first, second],
+    [second, first],
+  ] as const) {
+    await lab.cutCard('srv-1', cut)
+    await until(`the bond goes on with ${left}`, 30_000, async () => (await active()) === `${left}\n`)
+    await pause(10_000)
+    await lab.mendCard('srv-1', cut)
+    await until(
+      `${cut} is up again`,
+      30_000,
+      async () => (await lab.sh('srv-1', `cat /sys/class/net/bond0/lower_${cut}/carrier`)) === '1\n',
+    )
+  }
+  const [held, seen] = [await holders.stop(), await poller.stop()]
+  expect(held.moves).toEqual([])
+  noteFigure(`one port of the bond cut, twice: at most ${seen.outageMs} ms without an answer, ${seen.failed} of ${seen.probes} probes lost`)
+
+  for (const card of ['eth2', 'eth3']) await lab.cutCard('srv-1', card)
+  await until('srv-2 has it', 60_000, async () => (await lab.holders(vip)).includes('srv-2'))
+  for (const card of ['eth2', 'eth3']) await lab.mendCard('srv-1', card)
+  await expectConverged(lab, work, vip)
+})
+
+test('the VLAN and its address are there again after a reboot, without hands', async () => {
+  const run = await hactl('verify-failover', '--drill', 'reboot', '--destructive', ...MAX_OUTAGE)
+  expect(resultOf(run).drills, run.stderr).toMatchObject([{ verdict: 'passed', reasons: [], to: 'srv-2', failback: 'srv-1' }])
+  await lab.powerOn(...SERVERS)
+  await expectConverged(lab, work, vip)
+})

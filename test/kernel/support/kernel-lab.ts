@@ -1,0 +1,84 @@
+/** What servers of the lab of real kernels can do beyond those of the lab of containers, and an inventory that their slowness can hold. */
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expectExit, type Json, labInventory, type Run, vrrpInstance, type Workspace } from '../../e2e/support/hactl.ts'
+import { type Lab, labCommand, labFolder, openLab, SERVERS, until } from '../../e2e/support/lab.ts'
+
+export interface KernelLab extends Lab {
+  readonly vlan: NonNullable<Lab['vlan']>
+  /** Ends the server at once, as a power failure does. */
+  cutPower(server: string): Promise<void>
+  /** Starts servers from their disks; resolves when each answers ssh. */
+  powerOn(...servers: readonly string[]): Promise<void>
+  /** A new disk: nothing was ever installed on it. */
+  fresh(server: string): Promise<void>
+  cutCard(server: string, card: string): Promise<void>
+  mendCard(server: string, card: string): Promise<void>
+  /** How eth2 and eth3 are set up, now and at each boot. */
+  wire(server: string, how: 'plain' | 'vlan' | 'bond' | 'bond-vlan' | 'bridge'): Promise<void>
+  /** So many ms there and back, and so many % of the packets lost each way, between the server and the controller alone. */
+  slow(server: string, ms: number, loss: number): Promise<void>
+  fast(server: string): Promise<void>
+}
+
+export function openKernelLab(): KernelLab {
+  const lab = openLab()
+  if (lab.vlan === undefined) throw new Error('this is not the lab of real kernels: set HACTL_LAB=kernel')
+  return {
+    ...lab,
+    vlan: lab.vlan,
+    cutPower: server => labCommand('cut-power', server),
+    powerOn: (...servers) => labCommand('power-on', ...servers),
+    fresh: server => labCommand('fresh', server),
+    cutCard: (server, card) => labCommand('cut', server, card),
+    mendCard: (server, card) => labCommand('mend', server, card),
+    wire: (server, how) => labCommand('wire', server, how),
+    slow: (server, ms, loss) => labCommand('slow', server, String(ms), String(loss)),
+    fast: server => labCommand('slow', server, 'off'),
+  }
+}
+
+/** Of one run of hactl there, in ms. A first deploy takes a minute, on a busy machine several. */
+export const RUN_LIMIT_MS = 600_000
+
+/**
+ * A check that is late three times over, or adverts that are late by seconds, are a guest that waits for a CPU and not a failure.
+ * What is asked here is whether something happens and in which order, never how fast.
+ */
+export const patientVrrp = (lab: Lab, over: Json = {}): Json => ({
+  vrrp_script: { interval: 3, timeout: 5, fall: 3, rise: 1 },
+  vrrp_instances: [vrrpInstance(lab, { advert_int: 1, ...over })],
+})
+
+export const patientInventory = (lab: Lab, over: Json = {}): Json => labInventory(lab, { ...patientVrrp(lab), ...over })
+
+/** What such servers may need to take over. */
+export const MAX_OUTAGE = ['--max-outage', '20s']
+
+export const hactlOn =
+  (work: Workspace) =>
+  (...argv: readonly string[]): Promise<Run> =>
+    work.hactl([...argv, '--yes', '--json', '--timeout', '60'], { limitMs: RUN_LIMIT_MS })
+
+/** Nothing to do, all services active, one holder. */
+export async function expectConverged(lab: Lab, work: Workspace, address = lab.vip): Promise<void> {
+  await until(`srv-1 alone holds ${address}`, 60_000, async () => (await lab.holders(address)).join() === 'srv-1')
+  expectExit(await hactlOn(work)('plan', '--exit-code'), 0)
+  const states = await lab.everywhere('systemctl is-active haproxy keepalived')
+  if (states.some(state => state !== 'active\nactive\n')) throw new Error(`services: ${states.join(' | ')}`)
+}
+
+/** Kept in the lab's folder; `npm run test:kernel` prints them at its end. */
+export function noteFigure(text: string): void {
+  appendFileSync(join(labFolder, 'figures'), `${text}\n`)
+}
+
+/** Notes how long something took. */
+export async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const began = performance.now()
+  const done = await work()
+  noteFigure(`${what}: ${((performance.now() - began) / 1000).toFixed(1)} s`)
+  return done
+}
+
+export { SERVERS }

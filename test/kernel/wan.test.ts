@@ -1,0 +1,30 @@
+/** The controller is far away: 80 ms there and back, 1 % of the packets lost each way. Needs: nothing. Leaves: a converged cluster, and the way short again. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expectExit, resultOf } from '../e2e/support/hactl.ts'
+import { SERVERS } from '../e2e/support/lab.ts'
+import { freshWorkspace } from '../e2e/support/opening.ts'
+import { expectConverged, hactlOn, MAX_OUTAGE, noteFigure, openKernelLab, patientInventory, timed } from './support/kernel-lab.ts'
+
+const lab = openKernelLab()
+const work = freshWorkspace(lab, patientInventory(lab))
+const hactl = hactlOn(work)
+
+beforeAll(() => Promise.all(SERVERS.map(server => lab.slow(server, 80, 1))))
+afterAll(() => Promise.all(SERVERS.map(server => lab.fast(server))))
+
+test('bare servers are deployed from there, and a second run has nothing to do', async () => {
+  expectExit(await timed('first deploy over 80 ms and 1 % loss', () => hactl('deploy')), 0)
+  const again = await timed('deploy with nothing to do over 80 ms and 1 % loss', () => hactl('deploy'))
+  expect(resultOf(again).servers?.map(server => server.changed)).toEqual([[], [], []])
+  await expectConverged(lab, work)
+})
+
+test.each([['controller'], ['srv-3']])('a drill, with probes from %s', async from => {
+  const run = await timed(`drill haproxy-stop over 80 ms and 1 % loss, from ${from}`, () =>
+    hactl('verify-failover', '--from', from, ...MAX_OUTAGE),
+  )
+  const drills = resultOf(run).drills
+  expect(drills, run.stderr).toMatchObject([{ verdict: 'passed', reasons: [], from: 'srv-1', to: 'srv-2', failback: 'srv-1' }])
+  expectExit(run, 0)
+  noteFigure(`  ${drills?.[0]?.outage_ms ?? 0} ms without an answer, ${drills?.[0]?.failed_probes} of ${drills?.[0]?.probes} probes lost`)
+})
