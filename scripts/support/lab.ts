@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LabFile } from '../../test/lab/lab-file.ts'
 import { heading } from './output.ts'
-import { labScript, labState } from './places.ts'
+import { containers, type Place } from './places.ts'
 import { MINUTE_MS, must, run, stopIfInterrupted } from './process.ts'
 
 export type { LabFile }
@@ -14,9 +14,9 @@ export async function buildHactl(): Promise<void> {
 }
 
 /** Whether this checkout's lab is up already: then it is somebody's, and stays up. */
-async function labIsUp(): Promise<boolean> {
-  if (!existsSync(join(labState, 'lab.json'))) return false
-  const { code, stdout } = await run(labScript, ['status'], { capture: true, timeoutMs: MINUTE_MS })
+async function labIsUp({ script, state }: Place): Promise<boolean> {
+  if (!existsSync(join(state, 'lab.json'))) return false
+  const { code, stdout } = await run(script, ['status'], { capture: true, timeoutMs: MINUTE_MS })
   return code === 0 && stdout.split('\n').filter(line => /^srv-\d/.test(line) && line.includes('running')).length === 3
 }
 
@@ -36,7 +36,7 @@ function isSuite({ release, tools = 'gnu' }: LabFile, { HACTL_LAB_RELEASE, HACTL
   return release === HACTL_LAB_RELEASE && tools === HACTL_LAB_TOOLS
 }
 
-const labFile = () => JSON.parse(readFileSync(join(labState, 'lab.json'), 'utf8')) as LabFile
+const labFile = ({ state }: Place) => JSON.parse(readFileSync(join(state, 'lab.json'), 'utf8')) as LabFile
 
 interface LabOptions {
   /** The lab stays up in any case. */
@@ -45,47 +45,45 @@ interface LabOptions {
   readonly fresh?: boolean
   /** A lab that was up with another one gets fresh servers of its own at the end. */
   readonly suite?: Suite | undefined
+  /** Which lab; the one of containers where it is not said. */
+  readonly place?: Place
 }
 
-/** Brings the lab up, runs `work` with what .lab/lab.json says, and takes the lab down again if it was down before. */
+/** Brings the lab up, runs `work` with what its lab.json says, and takes the lab down again if it was down before. */
 export async function withLab<T>(work: (lab: LabFile) => Promise<T>, options: LabOptions = {}): Promise<T> {
-  const { keep = false, fresh = false, suite } = options
-  const wasUp = await labIsUp()
-  const before = wasUp ? labFile() : undefined
+  const { keep = false, fresh = false, suite, place = containers } = options
+  const wasUp = await labIsUp(place)
+  const before = wasUp ? labFile(place) : undefined
   const replaced =
     suite !== undefined && before !== undefined && !isSuite(before, suite) ? suiteOf(before.release, before.tools) : undefined
   const meanwhile = replaced === undefined ? '' : '; its servers are replaced until the end'
-  heading(
-    wasUp
-      ? `the lab is already up, and stays up${fresh ? '; its servers are reset' : meanwhile}`
-      : 'starting the lab: three Debian servers in containers',
-  )
+  heading(wasUp ? `the lab is already up, and stays up${fresh ? '; its servers are reset' : meanwhile}` : `starting the lab: ${place.what}`)
   try {
-    await must('the lab does not start', labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: suite ?? {} })
+    await must('the lab does not start', place.script, ['up'], { timeoutMs: 10 * MINUTE_MS, env: suite ?? {} })
     // The lab's commands finish what they do before they heed a signal, and then end as if there had been none.
     stopIfInterrupted('the lab was still starting', 'run it again')
-    if (wasUp && fresh) await resetLab()
-    return await work(labFile())
+    if (wasUp && fresh) await resetLab(place)
+    return await work(labFile(place))
   } finally {
     // Whatever ended the work, this has to be done: it is not part of what was interrupted.
     if (!wasUp && !keep) {
       heading('taking the lab down')
-      const { code } = await run(labScript, ['down'], { timeoutMs: 5 * MINUTE_MS })
-      if (code !== 0) console.error('the lab was not taken down: run test/lab/lab down')
+      const { code } = await run(place.script, ['down'], { timeoutMs: 5 * MINUTE_MS })
+      if (code !== 0) console.error(`the lab was not taken down: run ${place.script} down`)
     } else if (replaced !== undefined) {
       heading('the lab gets servers of its own release back')
-      const { code } = await run(labScript, ['up'], { timeoutMs: 10 * MINUTE_MS, env: replaced })
+      const { code } = await run(place.script, ['up'], { timeoutMs: 10 * MINUTE_MS, env: replaced })
       if (code !== 0)
         console.error(
           `the lab's own servers were not restored: run ${Object.entries(replaced)
             .map(([name, value]) => `${name}=${value}`)
-            .join(' ')} test/lab/lab up`,
+            .join(' ')} ${place.script} up`,
         )
     }
   }
 }
 
 /** Three servers on which nothing is installed. */
-export async function resetLab(): Promise<void> {
-  await must('the lab cannot be reset', labScript, ['reset'], { timeoutMs: 3 * MINUTE_MS })
+export async function resetLab({ script }: Place = containers): Promise<void> {
+  await must('the lab cannot be reset', script, ['reset'], { timeoutMs: 3 * MINUTE_MS })
 }

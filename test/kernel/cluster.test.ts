@@ -1,23 +1,26 @@
 /** A cluster on real kernels: deployed on bare servers, drilled, drained, and its holder's power cut. Needs: nothing. Leaves: a converged cluster. */
 import { expect, test } from 'vitest'
-import { type DrillLine, expectExit, resultOf } from '../e2e/support/hactl.ts'
+import { expectExit, resultOf } from '../e2e/support/hactl.ts'
 import { SERVERS, until } from '../e2e/support/lab.ts'
 import { freshWorkspace } from '../e2e/support/opening.ts'
 import { startPoller } from '../e2e/support/poller.ts'
-import { expectConverged, hactlOn, MAX_OUTAGE, noteFigure, openKernelLab, patientInventory, timed } from './support/kernel-lab.ts'
+import {
+  expectConverged,
+  hactlOn,
+  MAX_OUTAGE,
+  noteFigure,
+  openKernelLab,
+  passedDrill,
+  patientInventory,
+  timed,
+} from './support/kernel-lab.ts'
 
 const lab = openKernelLab()
 const work = freshWorkspace(lab, patientInventory(lab))
 const hactl = hactlOn(work)
 
-async function drill(name: string, ...more: readonly string[]): Promise<DrillLine | undefined> {
-  const run = await timed(`drill ${name}`, () => hactl('verify-failover', '--drill', name, ...MAX_OUTAGE, ...more))
-  const [line] = resultOf(run).drills ?? []
-  expect(line, run.stderr).toMatchObject({ drill: name, verdict: 'passed', reasons: [], restored: true })
-  expectExit(run, 0)
-  noteFigure(`drill ${name}: ${line?.outage_ms ?? 0} ms without an answer, ${line?.failed_probes} of ${line?.probes} probes lost`)
-  return line
-}
+const drill = async (name: string, ...more: readonly string[]) =>
+  passedDrill(await timed(`drill ${name}`, () => hactl('verify-failover', '--drill', name, ...MAX_OUTAGE, ...more)))
 
 test('bare servers are deployed, and a second run has nothing to do', async () => {
   const run = await timed('first deploy', () => hactl('deploy'))

@@ -1,8 +1,17 @@
 /** What servers of the lab of real kernels can do beyond those of the lab of containers, and an inventory that their slowness can hold. */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expectExit, type Json, labInventory, type Run, vrrpInstance, type Workspace } from '../../e2e/support/hactl.ts'
-import { type Lab, labCommand, labFolder, openLab, SERVERS, until } from '../../e2e/support/lab.ts'
+import {
+  type DrillLine,
+  expectExit,
+  type Json,
+  labInventory,
+  resultOf,
+  type Run,
+  vrrpInstance,
+  type Workspace,
+} from '../../e2e/support/hactl.ts'
+import { type Lab, labCommand, labFolder, openLab, until } from '../../e2e/support/lab.ts'
 
 export interface KernelLab extends Lab {
   readonly vlan: NonNullable<Lab['vlan']>
@@ -68,6 +77,27 @@ export async function expectConverged(lab: Lab, work: Workspace, address = lab.v
   if (states.some(state => state !== 'active\nactive\n')) throw new Error(`services: ${states.join(' | ')}`)
 }
 
+/** Deploys whatever the inventory says; servers that cannot be brought there are made anew. */
+export async function ensureDeployedSlowly(lab: Lab, work: Workspace): Promise<void> {
+  await lab.heal()
+  const deploy = () => hactlOn(work)('deploy', '--adopt')
+  const first = await deploy()
+  if (first.exit === 0) return
+  noteFigure(`the servers were made anew: ${first.stderr.slice(-1000)}`)
+  await lab.reset()
+  expectExit(await deploy(), 0)
+}
+
+/** The one drill of this run; throws with its reasons unless it passed and everything was restored. Its figures are noted. */
+export function passedDrill(run: Run): DrillLine {
+  const [drill] = resultOf(run).drills ?? []
+  if (run.exit !== 0 || drill?.verdict !== 'passed' || !drill.restored)
+    throw new Error(`hactl ended with ${run.exit}: ${JSON.stringify(drill ?? resultOf(run))}\n${run.stderr.slice(-3000)}`)
+  const { outage_ms: outageMs, failed_probes: lost, probes } = drill
+  noteFigure(`drill ${drill.drill}: ${outageMs ?? 0} ms without an answer, ${lost} of ${probes} probes lost`)
+  return drill
+}
+
 /** Kept in the lab's folder; `npm run test:kernel` prints them at its end. */
 export function noteFigure(text: string): void {
   appendFileSync(join(labFolder, 'figures'), `${text}\n`)
@@ -80,5 +110,3 @@ export async function timed<T>(what: string, work: () => Promise<T>): Promise<T>
   noteFigure(`${what}: ${((performance.now() - began) / 1000).toFixed(1)} s`)
   return done
 }
-
-export { SERVERS }

@@ -1,0 +1,142 @@
+/**
+ * A server's power is cut in the middle of a deploy: the next deploy after power on converges, and no file is half-written meanwhile. Cut at a
+ * few steps, or with HACTL_POWER_CUTS=N at N random moments (HACTL_SEED). Needs: any lab. Leaves: a converged cluster.
+ */
+import { beforeAll, expect, test } from 'vitest'
+import { expectExit, labHaproxy, resultOf, type Run, type Running } from '../e2e/support/hactl.ts'
+import { pause, SERVERS } from '../e2e/support/lab.ts'
+import { workspaceFor } from '../e2e/support/opening.ts'
+import { type Random, seededRandom } from '../inventory/random.ts'
+import { halfWritten, PACKAGED, parseSums, SUMS } from './support/half-written.ts'
+import {
+  ensureDeployedSlowly,
+  expectConverged,
+  hactlOn,
+  noteFigure,
+  openKernelLab,
+  patientInventory,
+  patientVrrp,
+  RUN_LIMIT_MS,
+} from './support/kernel-lab.ts'
+
+const lab = openKernelLab()
+const work = workspaceFor(lab, patientInventory(lab))
+const hactl = hactlOn(work)
+
+const cuts = Number(process.env['HACTL_POWER_CUTS'] ?? 0)
+const seed = Number(process.env['HACTL_SEED'] ?? 1)
+const LOCK_TRIES = 20
+
+let number = 0
+/** Another haproxy.cfg, and another keepalived.conf. */
+function writeNextInventory(): void {
+  number += 1
+  const frontends = [
+    { name: 'web', bind: [':80'], mode: 'http', default_backend: 'app', lines: [`http-response set-header X-Config c${number}`] },
+  ]
+  work.writeInventory(
+    patientInventory(lab, {
+      haproxy: labHaproxy(lab, { frontends }),
+      ...patientVrrp(lab, { garp_master_refresh: 60 + number }),
+    }),
+  )
+}
+
+const startDeploy = () => work.start(['deploy', '--yes', '--json', '--timeout', '60'], { limitMs: RUN_LIMIT_MS })
+
+/** What the dead run locked is free half a minute later, by the servers' own clocks. */
+async function deployAgain(): Promise<Run> {
+  for (let tries = 0; ; tries++) {
+    const run = await hactl('deploy')
+    if (run.exit !== 5 || resultOf(run).code !== 'E_LOCKED' || tries === LOCK_TRIES) return run
+    await pause(3000)
+  }
+}
+
+const LITTER =
+  'find /etc /usr/local /var/lib/hactl -name "*.hactl-new"; ls -d /var/lib/hactl/lock /run/systemd/transient/hactl-* 2>/dev/null; true'
+
+const sumsOn = async (server: string) => parseSums(await lab.sh(server, SUMS))
+
+/** Where its last lines say the run was, on this server. */
+function phase(running: Running, server: string): string {
+  const last = running.lines().findLast(line => line.server === server)
+  return last === undefined ? 'before its first line' : `${last.event} ${last.id ?? last.stage ?? ''}`.trim()
+}
+
+/** Deploys, cuts the power of `server` when `moment` resolves, powers it on and deploys again. What is not as this file promises. */
+async function cutDuring(server: string, isFirst: boolean, moment: (running: Running) => Promise<unknown>): Promise<readonly string[]> {
+  if (isFirst) await lab.fresh(server)
+  writeNextInventory()
+  const before = await sumsOn(server)
+  const running = startDeploy()
+  await moment(running)
+  const at = phase(running, server)
+  await lab.cutPower(server)
+  const cut = await running.ended
+  await lab.powerOn(server)
+  const found = await sumsOn(server)
+  const packaged = parseSums(await lab.sh(server, PACKAGED))
+  const again = await deployAgain()
+  expectExit(again, 0)
+  await expectConverged(lab, work)
+  const litter = await lab.everywhere(LITTER)
+  noteFigure(`power cut of ${server} in a ${isFirst ? 'first' : 'later'} deploy, at ${at}: exit ${cut.exit}, then converged`)
+  return [
+    ...([0, 4, 5, 6].includes(cut.exit) ? [] : [`the run whose server died ended with ${cut.exit}: ${cut.stderr.slice(-1000)}`]),
+    ...halfWritten(found, before, await sumsOn(server), packaged).map(file => `half-written: ${file}`),
+    ...litter.flatMap((text, index) => (text === '' ? [] : [`left on ${SERVERS[index]}: ${text}`])),
+  ]
+}
+
+beforeAll(() => ensureDeployedSlowly(lab, work))
+
+const started = (server: string, id: string, afterMs: number) => async (running: Running) => {
+  await running.line(`${id} on ${server}`, line => line.event === 'action-started' && line.server === server && line.id === id)
+  await pause(afterMs)
+}
+
+const STEPS = [
+  { server: 'srv-3', isFirst: true, step: 'package/haproxy', afterMs: 4000 },
+  { server: 'srv-2', isFirst: true, step: 'service/haproxy', afterMs: 1500 },
+  { server: 'srv-3', isFirst: false, step: 'file/haproxy.cfg', afterMs: 100 },
+  { server: 'srv-1', isFirst: false, step: 'service/keepalived', afterMs: 500 },
+] as const
+
+test.runIf(cuts === 0).each(STEPS)('at $step of $server, which is new: $isFirst', async ({ server, isFirst, step, afterMs }) => {
+  expect(await cutDuring(server, isFirst, started(server, step, afterMs))).toEqual([])
+})
+
+/** How long a deploy takes here and now, in ms: the span in which the moments fall. */
+async function deployMs(isFirst: boolean): Promise<number> {
+  if (isFirst) await lab.fresh('srv-3')
+  writeNextInventory()
+  const began = performance.now()
+  expectExit(await startDeploy().ended, 0)
+  return performance.now() - began
+}
+
+/** Every fourth moment falls into the deploy of a bare server, which takes several times as long. */
+const isFirstAt = (index: number) => index % 4 === 0
+
+test.runIf(cuts > 0)(`at ${cuts} random moments`, { timeout: 4 * 3_600_000 }, async () => {
+  const random: Random = seededRandom(seed)
+  const spans = { first: await deployMs(true), later: await deployMs(false) }
+  const failures: string[] = []
+  let converged = 0
+  for (let index = 0; index < cuts; index++) {
+    const server = random.pick(['srv-1', 'srv-2', 'srv-3'])
+    const isFirst = isFirstAt(index)
+    const afterMs = random.int(Math.round(isFirst ? spans.first : spans.later))
+    try {
+      const wrong = await cutDuring(server, isFirst, () => pause(afterMs))
+      if (wrong.length === 0) converged += 1
+      failures.push(...wrong.map(text => `${index + 1}: ${text}`))
+    } catch (error) {
+      failures.push(`${index + 1}: ${server} after ${afterMs} ms: ${error instanceof Error ? error.message : String(error)}`)
+      await ensureDeployedSlowly(lab, work)
+    }
+  }
+  noteFigure(`power cuts at random moments (seed ${seed}): ${converged} of ${cuts} converged, no file half-written`)
+  expect(failures).toEqual([])
+})
