@@ -7,7 +7,7 @@ import { expectExit, labHaproxy, resultOf, type Run, type Running } from '../e2e
 import { pause, SERVERS } from '../e2e/support/lab.ts'
 import { workspaceFor } from '../e2e/support/opening.ts'
 import { type Random, seededRandom } from '../inventory/random.ts'
-import { halfWritten, PACKAGED, parseSums, SUMS } from './support/half-written.ts'
+import { halfWritten, PACKAGED, parseSums, SUMS } from '../support/half-written.ts'
 import {
   ensureDeployedSlowly,
   expectConverged,
