@@ -56,6 +56,7 @@ export default defineConfig({
           globalSetup: ['test/kernel/support/setup.ts'],
           env: { HACTL_LAB: 'kernel' },
           // Limits against hanging: under emulation, and on a busy machine, everything takes its time.
+          retry: 0,
           testTimeout: 900_000,
           hookTimeout: 900_000,
         },
