@@ -61,8 +61,8 @@ install() {
     fail "apt-get cannot install $*" "see above" "install them by hand, then run this again"
 }
 
-# The start time tells a recorded process from a stranger with the same pid.
-proc_start() { awk '{ sub(/.*\) /, ""); print $20 }' "/proc/$1/stat" 2>/dev/null || true; }
+# The start time tells a recorded process from a stranger with the same pid. One that has ended and was not waited for yet has none.
+proc_start() { awk '{ sub(/.*\) /, ""); if ($1 != "Z") print $20 }' "/proc/$1/stat" 2>/dev/null || true; }
 
 # Without it, whatever still polls a lab that is gone would send its packets out of this machine.
 ensure_blackhole() {
