@@ -3,10 +3,10 @@
 /** Path to checksum, of files on one server. */
 export type Sums = ReadonlyMap<string, string>
 
-/** A shell line that prints "MD5  PATH" of all that a deploy writes. The record that a run keeps of itself changes with every run. */
+/** A shell line that prints "MD5  PATH" of all that a deploy makes live. What dpkg or hactl put beside a file, to be renamed, nobody reads yet. */
 export const SUMS =
   'find /etc/haproxy /etc/keepalived /etc/systemd/system /etc/sysctl.d /etc/tmpfiles.d /etc/apt/apt.conf.d /etc/default/haproxy /etc/default/keepalived ' +
-  '/usr/local -xdev -type f -print0 2>/dev/null | xargs -0 -r md5sum'
+  '/usr/local -xdev -type f ! -name "*.hactl-new" ! -name "*.dpkg-new" -print0 2>/dev/null | xargs -0 -r md5sum'
 
 /** A shell line that prints the same of the files of installed packages that may be edited. */
 export const PACKAGED = `dpkg-query -W -f '\${Conffiles}\\n' haproxy keepalived 2>/dev/null | awk 'NF >= 2 { print $2 "  " $1 }'`
