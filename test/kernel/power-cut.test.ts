@@ -81,12 +81,14 @@ async function cutDuring(server: string, isFirst: boolean, moment: (running: Run
   expectExit(again, 0)
   await expectConverged(lab, work)
   const litter = await lab.everywhere(LITTER)
-  noteFigure(`power cut of ${server} in a ${isFirst ? 'first' : 'later'} deploy, at ${at}: exit ${cut.exit}, then converged`)
-  return [
+  const wrong = [
     ...([0, 4, 5, 6].includes(cut.exit) ? [] : [`the run whose server died ended with ${cut.exit}: ${cut.stderr.slice(-1000)}`]),
     ...halfWritten(found, before, await sumsOn(server), packaged).map(file => `half-written: ${file}`),
     ...litter.flatMap((text, index) => (text === '' ? [] : [`left on ${SERVERS[index]}: ${text}`])),
   ]
+  const outcome = wrong.length === 0 ? 'then converged' : `then converged, but: ${wrong.join('; ')}`
+  noteFigure(`power cut of ${server} in a ${isFirst ? 'first' : 'later'} deploy, at ${at}: exit ${cut.exit}, ${outcome}`)
+  return wrong
 }
 
 beforeAll(() => ensureDeployedSlowly(lab, work))
