@@ -291,7 +291,7 @@ function notRestored({ lock, services }: ApplyInput, server: string, reason: unk
     server,
     what: 'the previous configuration could not be restored',
     why,
-    fix: `on ${server}: copy the files from ${previous} back (its file "record" names their places), then systemctl reload ${Object.keys(services(server)).join(' ')}`,
+    fix: `on ${server}: copy the files from ${previous} back (its file "record" names their places), then systemctl daemon-reload && systemctl reload ${Object.keys(services(server)).join(' ')}`,
     cause: reason,
   })
 }

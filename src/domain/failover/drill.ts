@@ -12,6 +12,14 @@ export function expectationFor(drill: DrillFile, profile: Cluster['profile']): D
   return profile === 'classic' ? { ...drill.expect, ...drill.classic } : drill.expect
 }
 
+/**
+ * The same for one instance. Two holders that hear each other again need an advert of the better one: where adverts are rarer than the time
+ * that the drill allows, it allows two of them.
+ */
+export function expectationOn({ advertIntMs }: Pick<Instance, 'advertIntMs'>, expect: DrillExpectation): DrillExpectation {
+  return expect.healsMs === undefined ? expect : { ...expect, healsMs: Math.max(expect.healsMs, 2 * advertIntMs) }
+}
+
 /** Units whose state a drill compares before and after it. */
 export const DRILL_UNITS: readonly string[] = UNITS
 

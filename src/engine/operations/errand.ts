@@ -1,6 +1,6 @@
 /** What verify-failover is sent to do: every drill on every virtual address, where each happens, and what is said of it beforehand. */
 import type { Cluster } from '../../domain/cluster-types.ts'
-import { expectationFor, expectationText, predictLast } from '../../domain/failover/drill.ts'
+import { expectationFor, expectationOn, expectationText, predictLast } from '../../domain/failover/drill.ts'
 import { worstCaseOutage } from '../../domain/vrrp/outage.ts'
 import type { ProbeTarget } from '../../ports.ts'
 import type { ObservedNode } from '../../state/observed.ts'
@@ -13,7 +13,7 @@ import type { Run } from './run.ts'
 /** One drill on one virtual address, with the bound it is judged by. */
 export interface Errand {
   readonly drill: DrillFile
-  /** What this cluster's profile is asked for. */
+  /** What this cluster's profile and the instance's adverts allow. */
   readonly expect: DrillExpectation
   readonly instance: Cluster['instances'][number]
   readonly target: ProbeTarget
@@ -37,22 +37,24 @@ export interface ErrandWishes extends Pick<Errand, 'origins' | 'isReported'> {
 export function errandsFor(cluster: Cluster, drills: readonly DrillFile[], wishes: ErrandWishes): readonly Errand[] {
   const bounds = worstCaseOutage(cluster)
   const { origins, isReported } = wishes
-  return drills.flatMap(drill => {
-    const expect = expectationFor(drill, cluster.profile)
-    const bound = bounds.find(known => known.event === expect.event)
-    const worstMs = bound?.worstMs
-    return cluster.instances.map(instance => ({
-      drill,
-      expect,
-      instance,
-      target: probeTargetFor(cluster, instance, wishes.probe),
-      maxOutageMs: wishes.maxOutageMs ?? (worstMs === undefined ? undefined : Math.ceil(worstMs * 1.1)),
-      // No bound: what check says of it is why no server takes over.
-      foretold: bound !== undefined && worstMs === undefined ? bound.how : undefined,
-      origins,
-      isReported,
-    }))
-  })
+  return drills.flatMap(drill =>
+    cluster.instances.map(instance => {
+      const expect = expectationOn(instance, expectationFor(drill, cluster.profile))
+      const bound = bounds.find(known => known.event === expect.event)
+      const worstMs = bound?.worstMs
+      return {
+        drill,
+        expect,
+        instance,
+        target: probeTargetFor(cluster, instance, wishes.probe),
+        maxOutageMs: wishes.maxOutageMs ?? (worstMs === undefined ? undefined : Math.ceil(worstMs * 1.1)),
+        // No bound: what check says of it is why no server takes over.
+        foretold: bound !== undefined && worstMs === undefined ? bound.how : undefined,
+        origins,
+        isReported,
+      }
+    }),
+  )
 }
 
 /** Where a drill happens and which server should have the address then. */

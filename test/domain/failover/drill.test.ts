@@ -7,6 +7,7 @@ import {
   drillLimits,
   drillRefusals,
   expectationFor,
+  expectationOn,
   expectationText,
   goesHome,
   isTakerCertain,
@@ -207,6 +208,13 @@ describe('what must be seen', () => {
     } as const
     expect(expectationFor(drill, 'classic')).toEqual({ ...expect1, taker: 'either' })
     expect(expectationFor(drill, 'fast')).toEqual(expect1)
+  })
+
+  test('allows two adverts for two holders to become one, however rare adverts are', () => {
+    const expect2 = { ...expect1, healsMs: 1000 }
+    expect(expectationOn({ advertIntMs: 200 }, expect2)).toEqual(expect2)
+    expect(expectationOn({ advertIntMs: 2000 }, expect2)).toEqual({ ...expect2, healsMs: 4000 })
+    expect(expectationOn({ advertIntMs: 2000 }, expect1)).toEqual(expect1)
   })
 })
 
