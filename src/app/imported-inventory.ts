@@ -32,7 +32,7 @@ export function buildImport(
   const confs = contentsOf(given, observed, KEEPALIVED_CONF)
   const configs = contentsOf(given, observed, HAPROXY_CFG)
   if (confs.found.size === 0) throw nothingThere(given, confs.missing)
-  const imported = importKeepalivedConfs(confs.found, knownKeys(['vrrp_instances', 0]))
+  const imported = importKeepalivedConfs(confs.found, { globals: knownKeys(['global_defs']), instance: knownKeys(['vrrp_instances', 0]) })
   const servers = byRank(given, imported)
   const [source] = servers.filter(server => configs.found.has(server.name))
   const haproxyText = source === undefined ? undefined : configs.found.get(source.name)

@@ -19,24 +19,23 @@ export interface ImportedConf {
   readonly notes: readonly string[]
 }
 
-/** Keywords that are carried over, or that are the same in every file that hactl writes. */
-const KNOWN_GLOBALS: ReadonlySet<string> = new Set([
-  'notification_email',
-  'notification_email_from',
-  'smtp_server',
-  'smtp_connect_timeout',
-  'router_id',
-  'enable_script_security',
-  'vrrp_version',
-])
+/** Keywords that are the same in every file that hactl writes. */
+const ALIKE_GLOBALS: ReadonlySet<string> = new Set(['enable_script_security', 'script_user', 'vrrp_version'])
 /** hactl writes these in profile fast. */
 const FAST_GLOBALS: ReadonlySet<string> = new Set(['vrrp_priority', 'vrrp_check_unicast_src', 'vrrp_higher_prio_send_advert'])
 
+/** What an inventory may say. */
+interface InventoryKeys {
+  /** Of global_defs. */
+  readonly globals: readonly string[]
+  /** Of one vrrp_instance. */
+  readonly instance: readonly string[]
+}
+
 /**
- * `confs`: keepalived.conf by server, the first in rank first; `instanceKeys`: what an inventory may say of an instance. What the servers must share is taken from the
- * first that has it.
+ * `confs`: keepalived.conf by server, the first in rank first. What the servers must share is taken from the first that has it.
  */
-export function importKeepalivedConfs(confs: ReadonlyMap<string, string>, instanceKeys: readonly string[]): ImportedConf {
+export function importKeepalivedConfs(confs: ReadonlyMap<string, string>, keys: InventoryKeys): ImportedConf {
   const notes: string[] = []
   const note = (text: string) => {
     if (!notes.includes(text)) notes.push(text)
@@ -55,16 +54,17 @@ export function importKeepalivedConfs(confs: ReadonlyMap<string, string>, instan
     by: all('vrrp_instance').filter(here => nameOf(here) === name),
   }))
   noteUnknownBlocks(parsed, isFast, note)
-  noteUnknown(globals, 'global_defs', word => KNOWN_GLOBALS.has(word) || (isFast && FAST_GLOBALS.has(word)) || word === 'script_user', note)
+  const isKnown = (word: string) => keys.globals.includes(word) || ALIKE_GLOBALS.has(word) || (isFast && FAST_GLOBALS.has(word))
+  noteUnknown(globals, 'global_defs', isKnown, note)
   for (const { node } of globals) {
     const user = valueOf(node, 'script_user')
     if (user !== undefined && user !== 'root') note(`global_defs: script_user ${user} is not carried over: hactl's check runs as root`)
   }
-  const globalDefs = globalDefsOf(globals, note)
+  const globalDefs = globalDefsOf(globals, keys.globals, note)
   const around = {
     servers: parsed.length,
     mailed: (globalDefs.notification_email ?? []).length > 0,
-    settings: settingsAmong(instanceKeys),
+    settings: settingsAmong(keys.instance),
   }
   return {
     profile: isFast ? 'fast' : 'classic',
@@ -87,7 +87,8 @@ function noteUnknownBlocks(parsed: readonly { readonly conf: KeepalivedConf }[],
   }
 }
 
-function globalDefsOf(globals: readonly Here[], note: Note): GlobalDefs {
+/** In the order of `keys`. A key that is not read in a way of its own is carried over under its own name. */
+function globalDefsOf(globals: readonly Here[], keys: readonly string[], note: Note): GlobalDefs {
   const value = (keyword: string) => shared(globals, `global_defs.${keyword}`, ({ node }) => valueOf(node, keyword), note)
   const words = (keyword: string) =>
     shared(globals, `global_defs.${keyword}`, ({ node }) => child(node, keyword)?.words.slice(1).join(' '), note)
@@ -102,13 +103,17 @@ function globalDefsOf(globals: readonly Here[], note: Note): GlobalDefs {
   )
   const names = new Set(globals.map(({ node }) => valueOf(node, 'router_id')))
   if (names.size > 1) note('global_defs.router_id differs from server to server: it was left out, and keepalived uses the host name')
-  return {
-    ...(emails === undefined || emails === '' ? {} : { notification_email: emails.split(' ') }),
-    ...given('notification_email_from', value('notification_email_from')),
-    ...given('smtp_server', words('smtp_server')),
-    ...given('smtp_connect_timeout', numeric(value('smtp_connect_timeout'))),
-    ...given('router_id', names.size === 1 ? [...names][0] : undefined),
-  }
+  const readHere = new Map<string, unknown>([
+    ['notification_email', emails === undefined || emails === '' ? undefined : emails.split(' ')],
+    ['smtp_server', words('smtp_server')],
+    ['router_id', names.size === 1 ? [...names][0] : undefined],
+  ])
+  const each = keys.map(key => given(key, readHere.has(key) ? readHere.get(key) : numberOrText(value(key))))
+  return Object.assign({}, ...each) as GlobalDefs
+}
+
+function numberOrText(value: string | undefined): number | string | undefined {
+  return numeric(value) ?? value
 }
 
 /** keepalived's own defaults (keepalived.conf(5), vrrp_script): interval 1, fall 1, rise 1, weight 0; a run may take as long as the interval. */

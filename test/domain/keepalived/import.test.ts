@@ -12,7 +12,8 @@ import { addresses, HAPROXY, observed } from '../example.ts'
 
 const rendered = join(import.meta.dirname, '../../../fixtures/rendered')
 
-const importConfs = (confs: ReadonlyMap<string, string>) => importKeepalivedConfs(confs, knownKeys(['vrrp_instances', 0]))
+const importConfs = (confs: ReadonlyMap<string, string>) =>
+  importKeepalivedConfs(confs, { globals: knownKeys(['global_defs']), instance: knownKeys(['vrrp_instances', 0]) })
 
 /** keepalived.conf of every server as the imported inventory would write it. */
 function renderedAgain(imported: ImportedConf, names: readonly string[]): ReadonlyMap<string, string> {
