@@ -112,6 +112,16 @@ export class HactlErrors extends HactlError {
   }
 }
 
+/** The errors that were thrown together as this one. */
+export function eachOf(error: HactlError): readonly HactlError[] {
+  return error instanceof HactlErrors ? error.errors.flatMap(eachOf) : [error]
+}
+
+/** What every error in this one says: what, why and fix, one entry per line. */
+export function linesOf(error: HactlError): readonly string[] {
+  return eachOf(error).flatMap(({ message, why, fix }) => [message, ...why, ...(fix === undefined ? [] : [fix])])
+}
+
 /** Throws one error as it is, and several as one HactlErrors. Returns where there are none. */
 export function throwAll(errors: readonly HactlError[]): void {
   const [only] = errors

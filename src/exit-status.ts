@@ -1,5 +1,5 @@
 /** The exit status of a run that failed, from its errors and from whether anything was changed on any server. Nothing corrects it later. */
-import { EXIT_OF, type ErrorCode, type HactlError, HactlErrors, worstOf } from './errors.ts'
+import { eachOf, EXIT_OF, type ErrorCode, type HactlError, worstOf } from './errors.ts'
 import type { Ports } from './ports.ts'
 
 export type RunState = Pick<Ports, 'ledger' | 'signal'>
@@ -20,8 +20,4 @@ function statusOf(code: ErrorCode, { ledger, signal }: RunState): number {
 export function verdictOn(error: HactlError, run: RunState): { readonly exit: number; readonly worst: HactlError } {
   const worst = worstOf(eachOf(error), code => statusOf(code, run))
   return { exit: statusOf(worst.code, run), worst }
-}
-
-function eachOf(error: HactlError): readonly HactlError[] {
-  return error instanceof HactlErrors ? error.errors.flatMap(eachOf) : [error]
 }

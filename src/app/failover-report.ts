@@ -3,7 +3,7 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import type { Verdict } from '../domain/failover/verdict.ts'
 import type { Errand } from '../engine/operations/errand.ts'
 import type { OnEvent } from '../engine/operations/run.ts'
-import { asHactlError } from '../errors.ts'
+import { asHactlError, linesOf } from '../errors.ts'
 import { verdictOn } from '../exit-status.ts'
 import type { Ports } from '../ports.ts'
 import type { DrillAccount, FailoverRun } from '../report/record.ts'
@@ -44,10 +44,8 @@ export function reporterFor(
     },
     async breakOff(accounts, error) {
       const fault = asHactlError(error)
-      const { message, why, fix } = fault
       const { exit } = verdictOn(fault, ports)
-      const problems = [message, ...why, ...(fix === undefined ? [] : [fix])]
-      const run = endRun({ drills: accounts, maxOutageMs: widest(errands), exit, problems })
+      const run = endRun({ drills: accounts, maxOutageMs: widest(errands), exit, problems: linesOf(fault) })
       for (const { path, problem } of await writeReports(wish, run, ports)) {
         if (problem === undefined) onEvent({ kind: 'note', text: `report written to ${path}` })
         else onEvent({ kind: 'warning', text: `${path} could not be written: ${problem}` })

@@ -28,7 +28,7 @@ export interface DrillOutcome {
 /**
  * Runs the drill and brings back what was seen; whether that is good is not decided here.
  * Throws E_UNHEALTHY where the baseline is not good (nothing was disturbed), E_INTERRUPTED and any other fault after the undo,
- * E_UNDO_FAILED where the undo could not be confirmed.
+ * E_UNDO_FAILED where the undo could not be confirmed, for all servers together.
  */
 export async function runDrill(run: DrillRun): Promise<DrillOutcome> {
   const { samples, limits, decide, clock } = run

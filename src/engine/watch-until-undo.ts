@@ -2,7 +2,7 @@
  * One machine under drill and move: watch, see that all is as it should be, make a change, look until it has settled, undo it.
  * What a change is, what settled means and what is said of it is given in.
  */
-import { HactlError, type HactlErrorInit } from '../errors.ts'
+import { asHactlError, HactlError, type HactlErrorInit, throwAll } from '../errors.ts'
 import { BASELINE_LIMIT_MS } from './limits.ts'
 import { startWatchers, type WatchersRun } from './watchers.ts'
 
@@ -60,8 +60,8 @@ interface Baseline {
 }
 
 /**
- * Throws E_UNHEALTHY where the baseline is not good (nothing was changed), E_UNDO_FAILED where an undo could not be confirmed, and any other
- * fault after the undo. The watchers have ended on every way out.
+ * Throws E_UNHEALTHY where the baseline is not good (nothing was changed), E_UNDO_FAILED where undos could not be confirmed (all of them together),
+ * and any other fault after the undo. The watchers have ended on every way out.
  */
 export async function watchUntilUndo(work: WatchedWork): Promise<void> {
   const { watch, signal } = work
@@ -132,7 +132,6 @@ async function changeAndUndo(work: WatchedWork, until: Until): Promise<void> {
 async function undoAll({ onUndo }: WatchedWork, started: readonly Change[], earlier: unknown): Promise<void> {
   onUndo?.('started')
   const outcomes = await Promise.allSettled(started.map(change => change.undo(earlier)))
-  const failed = outcomes.find(outcome => outcome.status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason
+  throwAll(outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [asHactlError(outcome.reason)] : [])))
   onUndo?.('done')
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { judgeDrill } from '../../src/domain/failover/judge.ts'
+import { brokenOffVerdict } from '../../src/domain/failover/unjudged.ts'
 import { runDrill } from '../../src/engine/drill.ts'
 import { UNDO_DEADLINE_MS } from '../../src/engine/limits.ts'
 import { HactlError } from '../../src/errors.ts'
@@ -297,6 +298,17 @@ describe('several servers, one after the other', () => {
     expect(fault).toMatchObject({ code: 'E_COMMAND_FAILED' })
     expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'arm srv-2', 'disarm srv-2', 'undo srv-1', 'disarm srv-1'])
     expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
+  })
+
+  test('that cannot be undone are all named, each with the command to run', async () => {
+    const world = drillWorld()
+    world.before = step => (step === 'undo' ? { code: 1, stderr: 'Job for haproxy.service failed' } : undefined)
+    const fault = await world.clock.settle(runDrill(cascade(world)).catch((error: unknown) => error))
+    expect(fault).toMatchObject({ code: 'E_UNDO_FAILED' })
+    const { findings, restored } = brokenOffVerdict(world.about, world.run.samples, fault as HactlError)
+    const fixes = ['srv-1', 'srv-2'].map(server => ({ code: 'E_UNDO_FAILED', text: `on ${server}, as root: systemctl start haproxy` }))
+    expect(findings).toEqual(expect.arrayContaining(fixes))
+    expect(restored).toBe(false)
   })
 })
 

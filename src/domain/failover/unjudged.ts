@@ -1,5 +1,5 @@
 /** The verdicts of drills that could not be judged: refused, on a cluster that was split already, or ended by a fault of the run itself. */
-import type { HactlError } from '../../errors.ts'
+import { eachOf, type HactlError, linesOf } from '../../errors.ts'
 import type { Sample } from '../../state/drill.ts'
 import type { SplitBrain } from './drill.ts'
 import { judgeDrill } from './judge.ts'
@@ -47,8 +47,8 @@ export function splitVerdict(about: Pick<DrillCase, 'drill' | 'vip'>, { instance
  * seen until then. A drill that ended before its disturbance counts as refused.
  */
 export function brokenOffVerdict(about: DrillCase, samples: readonly Sample[], fault: HactlError): Verdict {
-  const reasons = [fault.message, ...fault.why, ...(fault.fix === undefined ? [] : [fault.fix])]
-  const findings = reasons.map(text => ({ code: fault.code, text }))
+  const reasons = linesOf(fault)
+  const findings = eachOf(fault).flatMap(error => linesOf(error).map(text => ({ code: error.code, text })))
   if (markAt(samples, 'disturbed') === undefined) {
     const probes = probesOf(samples)
     const failedProbes = probes.filter(probe => !probe.ok).length
