@@ -198,7 +198,7 @@ describe('around a start and a stop of haproxy', () => {
   })
 
   test('haproxy stops before keepalived at a shutdown', () => {
-    expect(UNITS.haproxy).toContain('[Unit]\nAfter=keepalived.service\n')
+    expect(UNITS.haproxy).toMatch(/^After=keepalived.service$/m)
   })
 })
 
@@ -252,7 +252,7 @@ describe('around keepalived', () => {
 
   test('a keepalived that dies comes back, however often and in whatever way', () => {
     expect(UNITS.keepalived).toMatch(/^Restart=always$/m)
-    expect(UNITS.keepalived).toContain('[Unit]\nStartLimitIntervalSec=0\n')
+    expect(UNITS.keepalived).toMatch(/^StartLimitIntervalSec=0$/m)
   })
 
   test('an address that a killed keepalived left behind stays until a backup has had the time to take it, then goes', () => {

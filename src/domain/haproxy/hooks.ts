@@ -18,11 +18,16 @@ export const DAMPING_UNIT = 'haproxy-hactl-damping'
 export function renderHaproxyDropin(): string {
   return `${GENERATED_LINE}
 [Unit]
+# At a shutdown haproxy stops first, while keepalived can still hand the addresses over.
 After=keepalived.service
+# The hooks below are there.
 RequiresMountsFor=${PROGRAM_DIR}
+# After crashes in a row systemd starts haproxy all the same: no operator is there at night to reset the count.
 StartLimitIntervalSec=0
 
 [Service]
+# The hooks tell keepalived, by its track files, that haproxy runs, stops or has crashed. A stop waits until another server has the addresses.
+# "-": a hook that fails keeps haproxy neither from starting nor from stopping.
 ExecStartPost=-${SERVICE_HOOKS} haproxy-started
 ExecStop=-${SERVICE_HOOKS} haproxy-stopping
 ExecStopPost=-${SERVICE_HOOKS} haproxy-stopped

@@ -11,12 +11,17 @@ import { TRACKER_FILES } from '../trackers.ts'
 export function renderKeepalivedDropin(): string {
   return `${GENERATED_LINE}
 [Unit]
+# After crashes in a row systemd starts keepalived all the same: no operator is there at night to reset the count.
 StartLimitIntervalSec=0
+# The hooks below and the check of haproxy are there.
 RequiresMountsFor=${PROGRAM_DIR} ${CHECK_SCRIPT}
 
 [Service]
+# Without keepalived the server could not take over, and one that was killed may have left its addresses behind.
 Restart=always
 RestartSec=1
+# The hooks set keepalived's track files before a start. Before a stop they hand the addresses over; after it they remove any that are left.
+# "-": a hook that fails keeps keepalived neither from starting nor from stopping.
 ExecStartPre=-${SERVICE_HOOKS} keepalived-starting
 ExecStop=-${SERVICE_HOOKS} keepalived-stopping
 ExecStopPost=-${SERVICE_HOOKS} keepalived-stopped
