@@ -43,12 +43,13 @@ export async function withLock<T>(
   try {
     const [first, ...rest] = sessions
     if (first !== undefined) await take(first)
-    const outcomes = await Promise.allSettled(rest.map(take))
-    const refused = outcomes.find(outcome => outcome.status === 'rejected')
-    if (refused?.status === 'rejected') throw refused.reason
     const stop = new AbortController()
-    const beating = beat(() => sessions.map(current), claim, clock, stop.signal)
+    // From the first one on: the others may take longer than that one lasts.
+    const beating = beat(() => asked.map(current), claim, clock, stop.signal)
     try {
+      const outcomes = await Promise.allSettled(rest.map(take))
+      const refused = outcomes.find(outcome => outcome.status === 'rejected')
+      if (refused?.status === 'rejected') throw refused.reason
       return await work()
     } finally {
       stop.abort()

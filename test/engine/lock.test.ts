@@ -65,6 +65,20 @@ describe('a lock on three servers', () => {
     expect(beganMs).toEqual([8000, 16_000, 24_000])
   })
 
+  test('shows signs of life on the first server while a slow one still takes it', async () => {
+    const clock = manualClock()
+    const slow: Reply = {
+      when: TAKE,
+      async reply() {
+        await clock.sleep(20_000)
+        return undefined
+      },
+    }
+    const sessions = three([granted, granted, slow])
+    await clock.settle(withLock(sessions, claim('a'), clock, () => Promise.resolve()))
+    expect(purposes(sessions[0] as FakeSession)).toEqual(['take', 'beat', 'beat', 'release'])
+  })
+
   test('is released when the work fails, with the error of the work', async () => {
     const sessions = three([granted, granted, granted])
     const work = withLock(sessions, claim('a'), manualClock(), () => Promise.reject(new Error('the work failed')))
