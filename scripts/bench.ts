@@ -1,6 +1,7 @@
 // How hactl's time compares, on the lab's servers, all in one run: with plain ssh doing the least that must be done,
 // and with Ansible doing the same job. Seconds differ from machine to machine: read the ratios.
-//   npm run bench -- [--rounds N] [--idle-rounds N] [--no-ansible] [--json FILE]
+//   npm run bench -- [--rounds N] [--idle-rounds N] [--no-ansible] [--beside HACTL] [--json FILE]
+// --beside: another build of hactl (the dist/hactl.mjs of another checkout), timed in the same rounds.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +10,7 @@ import * as contenders from './bench/contenders.ts'
 import { buildHactl, type LabFile, resetLab, withLab } from './support/lab.ts'
 import { median, widthsOf } from './support/figures.ts'
 import { bold, heading } from './support/output.ts'
-import { root } from './support/places.ts'
+import { hactlBin, root } from './support/places.ts'
 import { main, messageOf, Stop, stopIfInterrupted } from './support/process.ts'
 
 const BARS = { fresh: 1.25, idle: 2.5, sessions: 1 }
@@ -19,6 +20,8 @@ interface Settings {
   readonly idleRounds: number
   readonly withAnsible: boolean
   readonly json: string | undefined
+  /** Its program; undefined: only this checkout's. */
+  readonly beside: string | undefined
 }
 
 function settings(): Settings {
@@ -29,16 +32,20 @@ function settings(): Settings {
         'idle-rounds': { type: 'string', default: '7' },
         'no-ansible': { type: 'boolean', default: false },
         json: { type: 'string' },
+        beside: { type: 'string' },
       },
     })
     const [rounds, idleRounds] = [Number(values.rounds), Number(values['idle-rounds'])]
     for (const n of [rounds, idleRounds])
       if (!(Number.isInteger(n) && n >= 1 && n <= 50)) throw new Error(`${n}: give a number of rounds from 1 to 50`)
-    return { rounds, idleRounds, withAnsible: !values['no-ansible'], json: values.json }
+    return { rounds, idleRounds, withAnsible: !values['no-ansible'], json: values.json, beside: values.beside }
   } catch (error) {
     throw new Stop('the arguments are wrong', messageOf(error), 'npm run bench -- --rounds 3 --idle-rounds 7 --no-ansible --json FILE', 3)
   }
 }
+
+/** What is timed of the build that --beside names. */
+const OTHER = ', the other build'
 
 const times: Record<string, number[]> = {}
 function note(what: string, ms: number): void {
@@ -50,7 +57,7 @@ function note(what: string, ms: number): void {
 /** The order changes from round to round: whoever comes second may find a warm cache. */
 const rotated = <T>(list: readonly T[], by: number): readonly T[] => [...list.slice(by % list.length), ...list.slice(0, by % list.length)]
 
-async function freshRounds(lab: LabFile, inventory: string, folder: string, { rounds, withAnsible }: Settings): Promise<void> {
+async function freshRounds(lab: LabFile, inventory: string, folder: string, { rounds, withAnsible, beside }: Settings): Promise<void> {
   const jobs = [
     async () => note('fresh: apt-get over 3 ssh', (await contenders.installOverSsh(lab)).ms),
     async () => {
@@ -58,6 +65,14 @@ async function freshRounds(lab: LabFile, inventory: string, folder: string, { ro
       await contenders.mustAnswer(lab, 'hactl')
       if (withAnsible) await contenders.keepFiles(lab, folder)
     },
+    ...(beside === undefined
+      ? []
+      : [
+          async () => {
+            note(`fresh: hactl deploy${OTHER}`, (await contenders.hactl(inventory, ['deploy', '--yes'], beside)).ms)
+            await contenders.mustAnswer(lab, 'the other build of hactl')
+          },
+        ]),
     ...(withAnsible
       ? [
           async () => {
@@ -91,29 +106,34 @@ interface Sessions {
 
 async function idleRounds(lab: LabFile, inventory: string, folder: string, { idleRounds: rounds, withAnsible }: Settings): Promise<Idle> {
   heading('nothing to do')
-  await resetLab()
-  await contenders.hactl(inventory, ['deploy', '--yes'])
-  let changes = 0
-  const jobs = [
-    async () => note('idle: one command over 3 ssh', (await contenders.readOverSsh(lab)).ms),
-    async () => {
-      const { ms, result } = await contenders.hactl(inventory, ['deploy', '--yes'])
-      changes += (result.servers ?? []).reduce((sum, server) => sum + server.changed.length, 0)
-      note('idle: hactl deploy', ms)
-    },
-    async () => note('idle: hactl plan', (await contenders.hactl(inventory, ['plan'])).ms),
-  ]
-  for (let round = 0; round < rounds; round++) for (const job of rotated(jobs, round % jobs.length)) await job()
-  const sessions = await countSessions(lab, inventory)
+  const idle = await idleHactl(lab, inventory, rounds, hactlBin, '')
   if (withAnsible) await idleAnsible(lab, folder, Math.min(rounds, 3))
-  return { changes, sessions }
+  return idle
 }
 
-async function countSessions(lab: LabFile, inventory: string): Promise<Sessions> {
+/** What another build has deployed is a change to this one: each has fresh servers, and a plain ssh of its own to compare with. */
+async function idleHactl(lab: LabFile, inventory: string, rounds: number, program: string, whose: string): Promise<Idle> {
+  await resetLab()
+  await contenders.hactl(inventory, ['deploy', '--yes'], program)
+  let changes = 0
+  const jobs = [
+    async () => note(`idle: one command over 3 ssh${whose}`, (await contenders.readOverSsh(lab)).ms),
+    async () => {
+      const { ms, result } = await contenders.hactl(inventory, ['deploy', '--yes'], program)
+      changes += (result.servers ?? []).reduce((sum, server) => sum + server.changed.length, 0)
+      note(`idle: hactl deploy${whose}`, ms)
+    },
+    async () => note(`idle: hactl plan${whose}`, (await contenders.hactl(inventory, ['plan'], program)).ms),
+  ]
+  for (let round = 0; round < rounds; round++) for (const job of rotated(jobs, round % jobs.length)) await job()
+  return { changes, sessions: await countSessions(lab, inventory, program) }
+}
+
+async function countSessions(lab: LabFile, inventory: string, program: string): Promise<Sessions> {
   await contenders.logSessions(lab)
   const counted = async (words: readonly string[]) => {
     const before = await contenders.sessionsSoFar(lab)
-    await contenders.hactl(inventory, words)
+    await contenders.hactl(inventory, words, program)
     const after = await contenders.sessionsSoFar(lab)
     const most = Math.max(...after.map((count, at) => count - (before[at] ?? Number.NaN)))
     if (!(most >= 1)) throw new Stop('the SSH sessions cannot be counted', 'sshd logged no session', 'run journalctl -t sshd on a server')
@@ -141,6 +161,9 @@ const COMPARED_WITH: Readonly<Record<string, string>> = {
   'idle: hactl deploy': 'idle: one command over 3 ssh',
   'idle: hactl plan': 'idle: one command over 3 ssh',
   'idle: Ansible': 'idle: one command over 3 ssh',
+  [`fresh: hactl deploy${OTHER}`]: 'fresh: apt-get over 3 ssh',
+  [`idle: hactl deploy${OTHER}`]: `idle: one command over 3 ssh${OTHER}`,
+  [`idle: hactl plan${OTHER}`]: `idle: one command over 3 ssh${OTHER}`,
 }
 
 interface Figure {
@@ -233,6 +256,7 @@ await main(async () => {
       const inventory = contenders.writeInventory(lab, folder)
       await freshRounds(lab, inventory, folder, chosen)
       const idle = await idleRounds(lab, inventory, folder, chosen)
+      const other = chosen.beside === undefined ? undefined : await idleHactl(lab, inventory, chosen.idleRounds, chosen.beside, OTHER)
       heading('result')
       const rows = figures()
       printTable(rows)
@@ -240,6 +264,10 @@ await main(async () => {
       const bars = verdicts(rows, idle)
       printVerdicts(bars)
       console.log(`SSH sessions per server for a deploy with nothing to do: ${idle.sessions.deploy}`)
+      if (other !== undefined)
+        console.log(
+          `The other build: ${other.sessions.plan} for plan, ${other.sessions.deploy} for a deploy; ${other.changes} changes reported`,
+        )
       const machine = {
         node: process.versions.node,
         cpus: cpus().length,

@@ -16,6 +16,8 @@ const FILES = {
   'haproxy.cfg': '/etc/haproxy/haproxy.cfg',
   'keepalived.conf': '/etc/keepalived/keepalived.conf',
   'haproxy-service-check.sh': '/usr/local/bin/haproxy-service-check.sh',
+  'service-hooks.sh': '/usr/local/lib/hactl/service-hooks.sh',
+  'haproxy-check.pl': '/usr/local/lib/hactl/haproxy-check.pl',
   'haproxy-dropin.conf': '/etc/systemd/system/haproxy.service.d/hactl.conf',
   'keepalived-dropin.conf': '/etc/systemd/system/keepalived.service.d/hactl.conf',
   'tmpfiles.conf': '/etc/tmpfiles.d/hactl.conf',
@@ -84,9 +86,13 @@ interface Result {
   readonly servers?: readonly { readonly changed: readonly string[] }[]
 }
 
-/** Runs hactl with --json: { ms, result } with the object of its last line. Stops unless it exits 0. */
-export async function hactl(inventory: string, words: readonly string[]): Promise<Timed & { readonly result: Result }> {
-  const done = await run('node', [hactlBin, ...words, '-i', inventory, '--json'], { capture: true, timeoutMs: 5 * MINUTE_MS })
+/** Runs hactl (`program`: this checkout's, or another build) with --json: { ms, result } with the object of its last line. Stops unless it exits 0. */
+export async function hactl(
+  inventory: string,
+  words: readonly string[],
+  program: string = hactlBin,
+): Promise<Timed & { readonly result: Result }> {
+  const done = await run('node', [program, ...words, '-i', inventory, '--json'], { capture: true, timeoutMs: 5 * MINUTE_MS })
   if (done.code !== 0)
     throw new Stop(`hactl ${words.join(' ')}`, `exit ${done.code}: ${done.stderr.trim().slice(-2000)}`, 'test/lab/lab status')
   return { ms: done.ms, result: JSON.parse(done.stdout.trimEnd().split('\n').at(-1) ?? '') as Result }
