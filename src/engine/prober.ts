@@ -7,30 +7,30 @@ import type { Watching } from './watching.ts'
 export const PROBE_INTERVAL_MS = 18
 /** Where the controller stood still for longer, the probes that it missed are left out, not sent all at once. */
 const CATCH_UP_MS = 200
-/** Bound of one run: no drill lasts longer. */
-const MAX_PROBES = 30_000
 
 /** Once `stop` aborts, no further probe is sent. Those on their way are awaited (they have target.timeoutMs each). */
 export interface ProbeRun extends Watching<ProbeSample> {
   readonly target: ProbeTarget
   readonly probe: Prober
   readonly intervalMs?: number
-  readonly maxProbes?: number
+  /** No probe is sent later than this after the first. */
+  readonly boundMs: number
 }
 
 /**
  * Sends one independent probe every interval, on a schedule that does not drift and does not wait for answers.
- * Resolves with the number sent once `stop` aborts or the bound is reached and every answer is in; never rejects.
+ * Resolves with the number sent once `stop` aborts or the bound is reached, and every answer is in; never rejects.
  */
 export async function runProber(run: ProbeRun): Promise<number> {
   const { clock, stop } = run
   const intervalMs = run.intervalMs ?? PROBE_INTERVAL_MS
-  const maxProbes = run.maxProbes ?? MAX_PROBES
   const pending = new Set<Promise<void>>()
   let dueMs = clock.monotonic()
+  const endMs = dueMs + run.boundMs
   let sent = 0
-  while (sent < maxProbes && !stop.aborted) {
+  while (!stop.aborted) {
     const nowMs = clock.monotonic()
+    if (nowMs >= endMs) break
     if (nowMs < dueMs) {
       try {
         await clock.sleep(dueMs - nowMs, stop)

@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest'
-import { runProber } from '../../src/engine/prober.ts'
+import { PROBE_INTERVAL_MS, runProber } from '../../src/engine/prober.ts'
 import type { Clock, ProbeAnswer, ProbeTarget } from '../../src/ports.ts'
 import type { ProbeSample } from '../../src/state/drill.ts'
 import { manualClock } from '../support/clock.ts'
+
+/** None of these tests lasts as long, save where it says so. */
+const boundMs = 60_000
 
 const target: ProbeTarget = { address: '198.51.100.200', port: 80, kind: 'http', path: '/', timeoutMs: 1000 }
 
@@ -16,7 +19,7 @@ function probing(clock: Clock): {
   const samples: ProbeSample[] = []
   const onSample = (sample: ProbeSample) => samples.push(sample)
   const probe = async () => ({ ok: true, tookMs: 1 })
-  return { stop, samples, run: runProber({ target, clock, stop: stop.signal, onSample, probe, intervalMs: 20 }) }
+  return { stop, samples, run: runProber({ target, clock, stop: stop.signal, onSample, probe, intervalMs: 20, boundMs }) }
 }
 
 test('at least fifty probes a second are sent, whether the last ones were answered or not', async () => {
@@ -37,6 +40,7 @@ test('at least fifty probes a second are sent, whether the last ones were answer
       pending--
       return { ok: false, tookMs: 1000, error: 'no answer in 1000 ms' }
     },
+    boundMs,
   })
   await clock.advance(2000)
   stop.abort()
@@ -83,7 +87,7 @@ test('a probe keeps the time of its sending, and why it failed', async () => {
         await clock.sleep(7)
         return { ok: false, tookMs: 7, error: 'ECONNREFUSED' }
       },
-      maxProbes: 2,
+      boundMs: 40,
       intervalMs: 20,
     }),
   )
@@ -105,7 +109,7 @@ test('a prober that throws is a failed probe, not the end of probing', async () 
       probe: async () => {
         throw new Error('EMFILE')
       },
-      maxProbes: 3,
+      boundMs: 3 * PROBE_INTERVAL_MS,
     }),
   )
   expect(sent).toBe(3)
@@ -116,6 +120,35 @@ test('no probe is sent after the stop', async () => {
   const clock = manualClock(0)
   const stop = new AbortController()
   stop.abort()
-  const run = runProber({ target, clock, stop: stop.signal, onSample: () => undefined, probe: async () => ({ ok: true, tookMs: 1 }) })
+  const run = runProber({
+    target,
+    clock,
+    stop: stop.signal,
+    onSample: () => undefined,
+    probe: async () => ({ ok: true, tookMs: 1 }),
+    boundMs,
+  })
   expect(await clock.settle(run)).toBe(0)
+})
+
+test('it probes until its bound, also for the quarter of an hour that a server may take to boot', async () => {
+  let nowMs = 0
+  const clock = {
+    ...manualClock(0),
+    monotonic: () => nowMs,
+    sleep: async (ms: number) => {
+      nowMs += ms
+    },
+  }
+  const sent: number[] = []
+  const run = {
+    target,
+    clock,
+    stop: new AbortController().signal,
+    onSample: ({ sentMs }: ProbeSample) => sent.push(sentMs),
+    probe: async () => ({ ok: true, tookMs: 1 }),
+    boundMs: 900_000,
+  }
+  expect(await runProber(run)).toBe(900_000 / PROBE_INTERVAL_MS)
+  expect(sent.at(-1)).toBe(900_000 - PROBE_INTERVAL_MS)
 })

@@ -170,11 +170,12 @@ export function drillWorld(): DrillWorld {
         if (!world.isReachable) throw unreachable(server)
         return open(server)
       }),
-      sendProbes: ({ stop, onSample }) =>
+      sendProbes: ({ stop, boundMs, onSample }) =>
         runProber({
           target: { address: VIP, port: 80, kind: 'http', path: '/', timeoutMs: 1000 },
           clock,
           stop,
+          boundMs,
           onSample,
           async probe() {
             const at = holder()
