@@ -179,6 +179,7 @@ export function runError(
     readonly label: string
     readonly deadlineMs: number
     readonly limitMs: number
+    readonly hasFixedLimit: boolean
   },
 ): HactlError {
   const { target, user, label } = run
@@ -195,7 +196,7 @@ export function runError(
         'E_COMMAND_TIMEOUT',
         `${label}: not done after ${seconds(run.deadlineMs)}`,
         [isGone(outcome.isStopped), ...tailLines(outcome.stderr)],
-        `see what keeps the server busy, then run again; ${moreTime(target.connectTimeoutMs)}`,
+        `see what keeps the server busy, then run again${run.hasFixedLimit ? '' : `; ${moreTime(target.connectTimeoutMs)}`}`,
       )
     case 'aborted':
       return make(
@@ -263,7 +264,7 @@ export function runError(
   }
 }
 
-/** What commands may take grows with --timeout above its default (patienceFor). */
+/** What commands without a fixed limit may take grows with --timeout above its default (patienceFor). */
 function moreTime(timeoutMs: number): string {
   return `--timeout ${(2 * Math.max(timeoutMs, TIMEOUT_MS)) / 1000} allows it twice the time`
 }

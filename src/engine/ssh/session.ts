@@ -86,7 +86,8 @@ export function createSession(init: SessionInit): Session {
   }
 
   async function run(script: Script, options: RunOptions): Promise<CommandResult> {
-    const deadlineMs = options.deadlineMs * (options.hasFixedLimit === true ? 1 : patience)
+    const hasFixedLimit = options.hasFixedLimit === true
+    const deadlineMs = options.deadlineMs * (hasFixedLimit ? 1 : patience)
     const limitMs = deadlineMs + SERVER_GRACE_MS
     await slots.take(options, target)
     const startedAtMs = clock.now()
@@ -106,7 +107,7 @@ export function createSession(init: SessionInit): Session {
       })
       if (outcome.kind === 'done') return { code: outcome.code, stdout: outcome.stdout, stderr: outcome.stderr, durationMs }
       const known = outcome.kind === 'lost' && lostBy !== undefined ? { ...outcome, cause: lostBy } : outcome
-      throw runError(known, { target, user: init.user, label: options.label, deadlineMs, limitMs })
+      throw runError(known, { target, user: init.user, label: options.label, deadlineMs, limitMs, hasFixedLimit })
     } finally {
       slots.give()
     }
