@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { halfWritten, parseSums } from './half-written.ts'
 
@@ -19,6 +20,13 @@ test.each([OLD, NEW, SHIPPED])('a file as it was, as it shall be, or as its pack
 test('anything else is half-written, also a file that nobody knows', () => {
   expect(halfWritten(sums(TORN), sums(OLD), sums(NEW), sums(SHIPPED))).toEqual([`/etc/haproxy/haproxy.cfg ${TORN}`])
   expect(halfWritten(sums(TORN, '/etc/haproxy/.new'), sums(OLD), sums(NEW), NONE)).toHaveLength(1)
+})
+
+test('an empty file is whole only where it was empty before, or is shipped empty', () => {
+  const empty = sums(createHash('md5').digest('hex'))
+  expect(halfWritten(empty, NONE, empty, NONE)).toHaveLength(1)
+  expect(halfWritten(empty, empty, empty, NONE)).toEqual([])
+  expect(halfWritten(empty, NONE, empty, empty)).toEqual([])
 })
 
 test('a file that is not there is not half-written', () => {

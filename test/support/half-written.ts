@@ -20,9 +20,14 @@ export function parseSums(text: string): Sums {
   )
 }
 
-/** The files that hold something else than one of the three, with what they hold. */
+const EMPTY = 'd41d8cd98f00b204e9800998ecf8427e'
+
+/**
+ * The files that hold something else than one of the three, with what they hold. No deploy writes an empty file: one that is still empty after
+ * the next deploy was emptied by the power cut, and nobody noticed.
+ */
 export function halfWritten(found: Sums, before: Sums, after: Sums, packaged: Sums): readonly string[] {
   return [...found]
-    .filter(([path, sum]) => ![before, after, packaged].some(whole => whole.get(path) === sum))
+    .filter(([path, sum]) => ![before, packaged, ...(sum === EMPTY ? [] : [after])].some(whole => whole.get(path) === sum))
     .map(([path, sum]) => `${path} ${sum}`)
 }
