@@ -69,10 +69,13 @@ test('one port of the bond is cut, then the other: the address does not move; bo
   expect(held.moves).toEqual([])
   noteFigure(`one port of the bond cut, twice: at most ${seen.outageMs} ms without an answer, ${seen.failed} of ${seen.probes} probes lost`)
 
+  // The same watch must see a move where there is one.
+  const bothCut = await watchHolders(lab, vip)
   for (const card of ['eth2', 'eth3']) await lab.cutCard('srv-1', card)
   await until('srv-2 has it', 60_000, async () => (await lab.holders(vip)).includes('srv-2'))
   for (const card of ['eth2', 'eth3']) await lab.mendCard('srv-1', card)
   await expectConverged(lab, work, vip)
+  expect((await bothCut.stop()).moves.join()).toContain('srv-2 has it')
 })
 
 test('the VLAN and its address are there again after a reboot, without hands', async () => {
