@@ -4,14 +4,15 @@
  */
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { LabFile } from '../../lab/lab-file.ts'
 
 export const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
 const isKernelLab = process.env['HACTL_LAB'] === 'kernel'
 const LAB = isKernelLab ? 'test/kernel-lab/lab' : 'test/lab/lab'
-export const labFolder = join(root, isKernelLab ? '.kernel-lab' : '.lab')
+const labState = process.env[isKernelLab ? 'HACTL_KERNEL_LAB_STATE' : 'HACTL_LAB_STATE']
+export const labFolder = labState === undefined ? join(root, isKernelLab ? '.kernel-lab' : '.lab') : resolve(labState)
 
 export type ServerName = 'srv-1' | 'srv-2' | 'srv-3'
 export const SERVERS: readonly ServerName[] = ['srv-1', 'srv-2', 'srv-3']
