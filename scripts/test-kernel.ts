@@ -28,6 +28,7 @@ function asked(): Asked {
     const { values } = parseArgs({ options: { release: text, only: text, 'power-cuts': text, seed: text } })
     const powerCuts = Number(values['power-cuts'] ?? 0)
     if (!Number.isInteger(powerCuts) || powerCuts < 0) throw new Error(`"${values['power-cuts']}" is no number of power cuts`)
+    if (values.seed !== undefined && !/^\d+$/.test(values.seed)) throw new Error(`"${values.seed}" is no seed: it is a whole number`)
     const only = powerCuts > 0 ? ['power-cut'] : (values.only?.split(',') ?? [])
     const files = only.map(name => `test/kernel/${name}.test.ts`)
     const missing = files.find(file => !existsSync(file))
