@@ -2,6 +2,7 @@
  * Limits that rest on each other, in ms, as they are at --timeout's default. test/engine/limits.test.ts holds what must be true between them.
  * Those of a lock are for all runs alike, whatever their --timeout: another run judges by them.
  */
+import type { RunOptions } from '../ports.ts'
 
 /** How long after its deadline a command may take to be gone before it is reported as perhaps still running. */
 export const STOP_GRACE_MS = 1_000
@@ -55,4 +56,12 @@ export function drillWatchMs({ takeoverMs, failbackMs, undoAfterMs, bootMs }: Dr
 /** The same for a move that may take `limitMs`. */
 export function moveWatchMs(limitMs: number, patience: number): number {
   return limitMs + (BASELINE_LIMIT_MS + AROUND_A_MOVE_MS) * patience
+}
+
+/** How much later than the bound of a watcher's script, by which that ends itself, its command is stopped. */
+const AFTER_BOUND_MS = 10_000
+
+/** The limit of a watcher's command. Patience is in `boundMs` already: times it again, a long --timeout would exceed what a timer can count. */
+export function watcherLimit(boundMs: number, patience: number): Pick<RunOptions, 'deadlineMs' | 'hasFixedLimit'> {
+  return { deadlineMs: boundMs + AFTER_BOUND_MS * patience, hasFixedLimit: true }
 }

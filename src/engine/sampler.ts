@@ -2,6 +2,7 @@
 import { HactlError } from '../errors.ts'
 import type { Script, Session } from '../ports.ts'
 import type { HolderSample } from '../state/drill.ts'
+import { watcherLimit } from './limits.ts'
 import { isLoss } from './links.ts'
 import { shWith } from '../shell/sh.ts'
 import type { Watching } from './watching.ts'
@@ -71,7 +72,7 @@ async function streamSamples(session: Session, script: Script, run: SamplerRun):
     const result = await session.run(script, {
       effect: 'none',
       label: 'watch which addresses this server holds',
-      deadlineMs: run.watch.boundMs + 10_000,
+      ...watcherLimit(run.watch.boundMs, session.patience),
       signal: run.stop,
       onLine: line => {
         const sample = parseSample(line, session.server, run.clock.monotonic())

@@ -2,6 +2,7 @@
 import { HactlError } from '../errors.ts'
 import type { ProbeTarget, Script, Session } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
+import { watcherLimit } from './limits.ts'
 import { hostOf } from './probe-from-server.ts'
 import { PROBE_INTERVAL_MS } from './prober.ts'
 import type { Watching } from './watching.ts'
@@ -27,7 +28,7 @@ export async function runServerProber(run: ServerProbeRun): Promise<void> {
     const result = await session.run(serverProbeScript(run.target, run.boundMs), {
       effect: 'none',
       label: `ask ${run.target.address} from here`,
-      deadlineMs: run.boundMs + 10_000,
+      ...watcherLimit(run.boundMs, session.patience),
       signal: stop,
       onLine: line => {
         const probe = parseProbeLine(line)

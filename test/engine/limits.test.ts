@@ -16,6 +16,7 @@ import {
   SYSTEMCTL_DEADLINE_MS,
   UNDO_DEADLINE_MS,
   UNDO_RETRY_MS,
+  watcherLimit,
 } from '../../src/engine/limits.ts'
 import { patienceFor, TIMEOUT_MS } from '../../src/patience.ts'
 import { sourceText } from '../../src/shell/library.ts'
@@ -75,6 +76,20 @@ describe.each(PATIENCES)('a drill at %s times the limits', patience => {
       )
     }
   })
+})
+
+/** setTimeout waits 1 ms for more than this. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+test('what watches the longest drill is stopped after its end, and by a limit that a timer can count, at every patience', () => {
+  for (const patience of PATIENCES) {
+    const drill = drillLimits(600_000, 20_000, { rounds: 9, lastsMs: 13_600, boots: true, patience })
+    const boundMs = drillWatchMs(drill, 9, patience)
+    const { deadlineMs, hasFixedLimit } = watcherLimit(boundMs, patience)
+    const limitMs = deadlineMs * (hasFixedLimit === true ? 1 : patience)
+    expect(limitMs).toBeGreaterThan(boundMs)
+    expect(limitMs).toBeLessThanOrEqual(LONGEST_TIMER_MS)
+  }
 })
 
 test('a loop of a drill may last for longer than it takes', () => {

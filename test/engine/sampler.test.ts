@@ -7,7 +7,7 @@ import { parseSample, runSampler, samplerScript, type Watch } from '../../src/en
 import { HactlError } from '../../src/errors.ts'
 import type { HolderSample } from '../../src/state/drill.ts'
 import { manualClock } from '../support/clock.ts'
-import { connectionLost, fakeSession, unreachable } from '../support/remote.ts'
+import { type Asked, connectionLost, fakeSession, unreachable } from '../support/remote.ts'
 
 const watch: Watch = { vips: ['198.51.100.200'], units: ['haproxy', 'keepalived'], trackers: ['/run/hactl/drain'], boundMs: 60_000 }
 const line = (holds: string) => `hactl up=100.25 holds=${holds} unit:haproxy=active unit:keepalived=active file:/run/hactl/drain=0`
@@ -33,6 +33,18 @@ test('a server without the address holds nothing, and a missing file is undefine
 
 test.each(['', 'Last login: today', 'hactl up= holds=', 'hactl up=1.0 holds=x unit:haproxy', `x ${line('')}`])('%j is no sample', text => {
   expect(parseSample(text, 'srv-1', 7)).toBeUndefined()
+})
+
+test('the limit of the watch is not multiplied by the patience that is already in its bound', async () => {
+  const clock = manualClock(0)
+  const reply = ({ options }: Asked) => {
+    expect(options).toMatchObject({ deadlineMs: 70_000, hasFixedLimit: true })
+    return {}
+  }
+  const session = fakeSession('srv-1', [{ when: /^sample /, reply }])
+  const stop = new AbortController()
+  await clock.settle(runSampler({ session, reconnect: neverAgain, watch, clock, stop: stop.signal, onSample: () => undefined }))
+  expect(session.calls).toHaveLength(1)
 })
 
 test('samples carry the time of their arrival', async () => {

@@ -33,6 +33,15 @@ test('answers have the name of the server, and the time of their sending by the 
   ])
 })
 
+test('its limit is not multiplied by the patience that is already in its bound', async () => {
+  const { run, session } = await samplesOf(async ({ options }) => {
+    expect(options).toMatchObject({ deadlineMs: 70_000, hasFixedLimit: true })
+    return {}
+  })
+  await run
+  expect(session.calls).toHaveLength(1)
+})
+
 test('a server that cannot send probes is an error that names it', async () => {
   const { run } = await samplesOf(async () => ({ code: 127, stderr: 'sh: 1: perl: not found\n' }))
   await expect(run).rejects.toMatchObject({ code: 'E_COMMAND_FAILED', server: 'srv-3', why: ['sh: 1: perl: not found'] })
