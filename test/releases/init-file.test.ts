@@ -70,7 +70,8 @@ async function reboot(server: string): Promise<void> {
     const now = await lab.trySh(server, 'cat /proc/sys/kernel/random/boot_id; systemctl is-active haproxy keepalived')
     return now.code === 0 && now.stdout.endsWith('\nactive\nactive\n') && !now.stdout.startsWith(bootId)
   })
-  await pause(2000)
+  // keepalived trusts haproxy after a whole run of the check, and the run during which haproxy started may have failed.
+  await until(`${server} is healthy`, 40_000, async () => (await hactl('status')).exit === 0)
 }
 
 beforeAll(() => installInitFileWriter(lab))

@@ -1,5 +1,6 @@
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { holderProblems, movingProblems, nodeProblems } from '../../domain/health.ts'
+import { checkPace } from '../../domain/haproxy/check-script.ts'
 import { SERVICE_JOURNAL } from '../../domain/journal.ts'
 import { masterDownMs, recoveryMs } from '../../domain/vrrp/timing.ts'
 import { lastWordsScript } from '../journal.ts'
@@ -47,7 +48,7 @@ export function settleLimitMs(cluster: Cluster, patience: number): number {
   const election = Math.max(
     ...cluster.instances.map(instance => masterDownMs(instance.advertIntMs, 1, instance.version) + instance.preemptDelayMs),
   )
-  return Math.ceil(recoveryMs(cluster.check, 1000) + 2 * election + 8000 * patience)
+  return Math.ceil(recoveryMs(cluster.check, Math.max(1000, checkPace(cluster.check).endMs)) + 2 * election + 8000 * patience)
 }
 
 /** What to ask through each virtual address of the cluster. */
