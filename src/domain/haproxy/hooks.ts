@@ -26,7 +26,7 @@ RequiresMountsFor=${PROGRAM_DIR}
 StartLimitIntervalSec=0
 
 [Service]
-# The hooks tell keepalived, by its track files, that haproxy runs, stops or has crashed. A stop waits until another server has the addresses.
+# The hooks tell keepalived, by its track files, that haproxy runs, stops or has crashed. A stop waits a moment for another server to take the addresses.
 # "-": a hook that fails keeps haproxy neither from starting nor from stopping.
 ExecStartPost=-${SERVICE_HOOKS} haproxy-started
 ExecStop=-${SERVICE_HOOKS} haproxy-stopping

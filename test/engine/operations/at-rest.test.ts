@@ -1,28 +1,14 @@
 /** When a cluster is given up as restless: by when it was looked at, not by how long a look takes. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { lookAt, settledCluster } from '../../../src/engine/operations/at-rest.ts'
 import { loadCluster } from '../../../src/app/load.ts'
 import { createLinks } from '../../../src/engine/links.ts'
 import { manualClock } from '../../support/clock.ts'
 import { INVENTORY_PATH, memoryPorts } from '../../support/memory-ports.ts'
+import { BACKUP, HOLDER, HUNG, RECORDED_INVENTORY } from '../../support/recorded-cluster.ts'
 import { fakeSession } from '../../support/remote.ts'
 
-const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../../fixtures/probes/${name}.txt`), 'utf8')
-const BACKUP = answer('fast-backup')
-/** haproxy does not answer its check there. */
-const HUNG = BACKUP.replace('@@begin check\n0\n', '@@begin check\n1\n')
-
-// The cluster whose servers gave the recorded answers.
-const INVENTORY = JSON.stringify({
-  servers: [11, 12].map((number, index) => ({ name: `srv-${index + 1}`, host: `198.18.200.${number}` })),
-  vrrp_instances: [{ name: 'VRRP1', virtual_router_id: 200, virtual_ipaddress: ['198.18.200.200/24'] }],
-  haproxy: {
-    frontends: [{ name: 'web', bind: [':80'], default_backend: 'app' }],
-    backends: [{ name: 'app', servers: [{ name: 'a', address: '198.18.200.21:80' }] }],
-  },
-})
+const INVENTORY = JSON.stringify(RECORDED_INVENTORY)
 
 test.each([
   { lookTakesMs: 6000, patience: 1 },
@@ -47,10 +33,7 @@ test.each([
       ]),
       patience,
     })
-    const sessions = [
-      session('srv-1', () => answer('fast-holder')),
-      session('srv-2', () => (clock.monotonic() - startedMs < 8000 ? HUNG : BACKUP)),
-    ]
+    const sessions = [session('srv-1', () => HOLDER), session('srv-2', () => (clock.monotonic() - startedMs < 8000 ? HUNG : BACKUP))]
     const links = createLinks(sessions, () => Promise.reject(new Error('nobody reconnects')))
     const unclaimed = () => {
       throw new Error('no lock is taken')

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { gatesFor, settleLimitMs } from '../../../src/engine/operations/gates.ts'
 import { type LoadedCluster, loadCluster } from '../../../src/app/load.ts'
@@ -8,23 +6,10 @@ import type { ProbeAnswer } from '../../../src/ports.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 import { Secret } from '../../../src/secret.ts'
 import { INVENTORY_PATH, memoryPorts } from '../../support/memory-ports.ts'
+import { BACKUP, HOLDER, HUNG, RECORDED_INVENTORY } from '../../support/recorded-cluster.ts'
 import { type FakeSession, fakeSession, fixedLinks } from '../../support/remote.ts'
 
-const answer = (name: string) => readFileSync(join(import.meta.dirname, `../../../fixtures/probes/${name}.txt`), 'utf8')
-const HOLDER = answer('fast-holder')
-const BACKUP = answer('fast-backup')
-/** The answer of a server whose haproxy fails its check. */
-const HUNG = BACKUP.replace('@@begin check\n0\n', '@@begin check\n1\n')
-
-// The cluster whose servers gave the recorded answers.
-const INVENTORY = JSON.stringify({
-  servers: [11, 12].map((number, index) => ({ name: `srv-${index + 1}`, host: `198.18.200.${number}` })),
-  vrrp_instances: [{ name: 'VRRP1', virtual_router_id: 200, virtual_ipaddress: ['198.18.200.200/24'] }],
-  haproxy: {
-    frontends: [{ name: 'web', bind: [':80'], default_backend: 'app' }],
-    backends: [{ name: 'app', servers: [{ name: 'a', address: '198.18.200.21:80' }] }],
-  },
-})
+const INVENTORY = JSON.stringify(RECORDED_INVENTORY)
 
 let loaded: LoadedCluster
 beforeAll(async () => {
@@ -135,6 +120,11 @@ describe('the gate services-healthy', () => {
     expect(it.clock.monotonic() - startedMs).toBeGreaterThan(settleLimitMs(loaded.cluster, 1))
     expect(it.clock.monotonic() - startedMs).toBeLessThan(settleLimitMs(loaded.cluster, 1) + 1000)
     expect(kinds(it).at(-1)).toBe('gate-failed')
+  })
+
+  test('waits as much longer as a whole run of the check takes where it is given more time', () => {
+    const slow = { ...loaded.cluster, check: { ...loaded.cluster.check, timeout: 10 } }
+    expect(settleLimitMs(slow, 1) - settleLimitMs(loaded.cluster, 1)).toBe(8800 - 1000)
   })
 
   test('a look that takes longer than that is not the last one: the time after it is looked at as well', async () => {
