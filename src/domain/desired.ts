@@ -126,7 +126,14 @@ function firewallResources(cluster: Cluster, serverName: string, facts: NodeFact
       mode: '0755',
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
-    { kind: 'firewall', id: 'firewall/rules', titles, script: FIREWALL_SCRIPT, isOpen },
+    {
+      kind: 'own-tool',
+      id: 'firewall/rules',
+      title: `open the firewall for ${titles.join(', ')}`,
+      script: FIREWALL_SCRIPT,
+      isOpen,
+      found: isOpen ? `the firewall lets ${titles.join(', ')} through` : 'rules are missing',
+    },
   ]
 }
 

@@ -115,7 +115,7 @@ function actionSteps(server: ModelServer, action: Action): readonly (() => void)
       return [() => server.files.delete(action.path), () => server.owned.delete(action.path)]
     case 'set-sysctl':
       return [() => server.sysctls.set(action.key, action.value)]
-    case 'open-firewall':
+    case 'open-tool':
       return []
     case 'service':
       return action.steps.map(step => () => serviceStep(server, action.unit, step, action.loadedHash, action.whenActive.length > 0))
