@@ -1,3 +1,4 @@
+import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { holderProblems, movingProblems, nodeProblems } from '../../domain/health.ts'
 import { checkPace } from '../../domain/haproxy/check-script.ts'
@@ -148,7 +149,7 @@ async function silence(scene: Scene, target: ProbeTarget): Promise<readonly stri
 
 /** A server that gets an answer. It counts where the controller cannot reach the network of the address. */
 async function answeredServer({ links, seen, ports }: Scene, target: ProbeTarget): Promise<string | undefined> {
-  const asked = links.servers.find(server => !(seen.get(server)?.facts.addresses ?? []).some(own => own.address === target.address))
+  const asked = links.servers.find(server => !isHeld(seen.get(server)?.facts.addresses ?? [], target.address))
   if (asked === undefined) return undefined
   return (await probeFromServer(links.current(asked), target, ports.signal)).ok ? asked : undefined
 }

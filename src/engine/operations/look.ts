@@ -1,3 +1,4 @@
+import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { CHECK_SCRIPT, DRAIN_TMPFILES_CONF, FIREWALL_SCRIPT, SERVICE_HOOKS } from '../../domain/paths.ts'
 import { kernelParameters, MANAGED_PATHS, TRACKER_FILES } from '../../domain/desired.ts'
@@ -63,7 +64,7 @@ function summaryOf(node: ObservedNode): string {
   return [node.facts.os.pretty, ...versions].join(', ')
 }
 
-/** The servers that have the address on an interface, as each of them says of itself. */
+/** The servers that hold the address, as each of them says of itself. */
 export function holdersOf(nodes: Iterable<ObservedNode>, address: string): string[] {
-  return [...nodes].filter(node => node.facts.addresses.some(own => own.address === address)).map(node => node.server)
+  return [...nodes].filter(node => isHeld(node.facts.addresses, address)).map(node => node.server)
 }

@@ -1,4 +1,5 @@
 /** What status reports of each server. Pure. */
+import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { advertNotices, bootProblems, certificateProblems, dropinProblems, nodeProblems, unsafeFolders } from '../../domain/health.ts'
 import { drainsAtBoot, isDrained } from '../../domain/trackers.ts'
@@ -73,7 +74,6 @@ export function serverStatus(
   }
   const states = node.instances.map(instance => instance.state)
   const worst = (['FAULT', 'INIT', 'UNKNOWN', 'MASTER', 'BACKUP'] as const).find(state => states.includes(state))
-  const own = node.facts.addresses.map(entry => entry.address)
   const first = node.instances[0]
   const { haproxy, keepalived } = node.services
   const lock = lockNotice(node)
@@ -92,7 +92,7 @@ export function serverStatus(
     state: worst ?? 'unknown',
     holds: cluster.instances
       .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
-      .filter(address => own.includes(address)),
+      .filter(address => isHeld(node.facts.addresses, address)),
     haproxy: haproxy.active !== 'active' ? haproxy.active : node.checkStatus === 0 ? 'healthy' : 'running, but it fails its check',
     keepalived: keepalived.active,
     drift,
