@@ -1,0 +1,23 @@
+/** Whether a server keeps open connections: what the inventory wants, where the server can do it. */
+import type { ObservedNode } from '../../state/observed.ts'
+import type { Cluster } from '../cluster-types.ts'
+
+export type Mode =
+  | { readonly kind: 'keep' }
+  /** `why`: where the inventory wants keep, what this server lacks, in an operator's words. */
+  | { readonly kind: 'reset'; readonly why?: string }
+
+/** `node`: what was seen of the server; undefined where it was not looked at: then it is taken for one that can. */
+export function modeOf(cluster: Pick<Cluster, 'openConnections'>, node: Pick<ObservedNode, 'openConnections'> | undefined): Mode {
+  if (cluster.openConnections === 'reset') return { kind: 'reset' }
+  if (node === undefined) return { kind: 'keep' }
+  const ability = node.openConnections?.ability
+  if (ability === undefined) return { kind: 'reset', why: 'it was not asked whether it can' }
+  return ability.kind === 'unable' ? { kind: 'reset', why: ability.why } : { kind: 'keep' }
+}
+
+/** What to say of a server that cannot do what the inventory wants; undefined where there is nothing to say. */
+export function modeNotice(cluster: Pick<Cluster, 'openConnections'>, node: ObservedNode): string | undefined {
+  const mode = modeOf(cluster, node)
+  return mode.kind === 'reset' && mode.why !== undefined ? `a planned move cuts open connections of this server: ${mode.why}` : undefined
+}
