@@ -16,6 +16,11 @@ export const KEEPALIVED_DROPIN = '/etc/systemd/system/keepalived.service.d/hactl
 export const TMPFILES_CONF = '/etc/tmpfiles.d/hactl.conf'
 /** Written by `hactl drain --persist` only, and removed by `hactl undrain`: an inventory does not describe it. */
 export const DRAIN_TMPFILES_CONF = '/etc/tmpfiles.d/hactl-drain.conf'
+/** Keeps connections open over a move: the resident service, its rules for the packet filter, and what it must know of the cluster. */
+export const OPEN_CONNECTIONS_PROGRAM = `${PROGRAM_DIR}/open-connections.pl`
+export const OPEN_CONNECTIONS_RULES = `${PROGRAM_DIR}/open-connections.nft`
+export const OPEN_CONNECTIONS_SETTINGS = `${PROGRAM_DIR}/open-connections.conf`
+export const OPEN_CONNECTIONS_UNIT = '/etc/systemd/system/hactl-open-connections.service'
 export const SYSCTL_CONF = '/etc/sysctl.d/90-hactl.conf'
 export const UNATTENDED_CONF = '/etc/apt/apt.conf.d/52hactl-unattended-upgrades'
 /** It exists only where the inventory says `firewall: open`. */
@@ -41,6 +46,10 @@ export const MANAGED_PATHS: readonly string[] = [
   HAPROXY_DROPIN,
   KEEPALIVED_DROPIN,
   TMPFILES_CONF,
+  OPEN_CONNECTIONS_PROGRAM,
+  OPEN_CONNECTIONS_RULES,
+  OPEN_CONNECTIONS_SETTINGS,
+  OPEN_CONNECTIONS_UNIT,
   SYSCTL_CONF,
   UNATTENDED_CONF,
   MEMBERS,
