@@ -11,6 +11,7 @@ import { renderKeepalivedConf } from './keepalived/config.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.ts'
 import { renderMembers } from './members.ts'
 import type { NodeFacts } from './node-facts.ts'
+import { openConnectionsFiles, openConnectionsTool } from './open-connections/resources.ts'
 import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
   CHECK_PROGRAM,
@@ -137,6 +138,13 @@ function firewallResources(cluster: Cluster, serverName: string, facts: NodeFact
   ]
 }
 
+/** What keeps open connections over a move, where the inventory wants it and the server can; else it must be absent. */
+function openConnectionsResources(cluster: Cluster, server: string, facts: NodeFacts): readonly Resource[] {
+  const files = openConnectionsFiles(cluster, server, facts)
+  if (facts.openConnections.mode.kind === 'reset') return files.map(({ id, path }) => absentFile(id, path))
+  return [...files.map(({ id, path, content, ...more }) => file(id, path, content, more)), openConnectionsTool(facts)]
+}
+
 /**
  * Everything hactl wants on this server. Pure: the same cluster and facts give the same bytes.
  * Throws what renderKeepalivedConf throws.
@@ -174,6 +182,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
     ...(fast ? extra : extra.map(({ id, path }) => absentFile(id, path))),
+    ...openConnectionsResources(cluster, serverName, facts),
     ...certificates,
     ...firewallResources(cluster, serverName, facts),
     file('file/haproxy.cfg', HAPROXY_CFG, cluster.haproxyConfig.text, {

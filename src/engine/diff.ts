@@ -132,7 +132,7 @@ function diffAbsentFile(resource: AbsentFileResource, observed: ObservedNode): O
       kind: 'remove-file',
       id: resource.id,
       path: resource.path,
-      reason: 'not part of this profile',
+      reason: 'no longer wanted',
       before: present.content,
       beforeSha256: present.sha256,
       masks: [],
@@ -159,7 +159,7 @@ function diffOwnTool(resource: OwnToolResource, before: readonly Action[]): Outc
   const { id, title, script, isOpen, found } = resource
   const isNew = before.some(action => action.kind === 'write-file' && action.path === script)
   if (isOpen && !isNew) return { unchanged: { id, reason: found } }
-  return { action: { kind: 'open-tool', id, title, script, reason: isNew ? `${script} changes` : found } }
+  return { action: { kind: 'open-tool', id, title, script, reason: isOpen ? `${script} changes` : found } }
 }
 
 function diffService(resource: ServiceResource, observed: ObservedNode, before: readonly Action[], options: DiffOptions): Outcome {

@@ -39,12 +39,5 @@ export interface ServiceLook {
 
 type ServiceAnswers = Pick<
   ObservedNode,
-  | 'instances'
-  | 'answersRefused'
-  | 'trackers'
-  | 'trackersWatched'
-  | 'trackersHeld'
-  | 'trackersChanging'
-  | 'isDamped'
-  | 'openConnections'
+  'instances' | 'answersRefused' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging' | 'isDamped' | 'openConnections'
 >

@@ -1,6 +1,8 @@
 /** Whether a server keeps open connections: what the inventory wants, where the server can do it. */
 import type { ObservedNode } from '../../state/observed.ts'
+import type { ObservedOpenConnections } from '../../state/open-connections.ts'
 import type { Cluster } from '../cluster-types.ts'
+import { OPEN_CONNECTIONS_SERVICE } from '../paths.ts'
 
 export type Mode =
   | { readonly kind: 'keep' }
@@ -20,4 +22,13 @@ export function modeOf(cluster: Pick<Cluster, 'openConnections'>, node: Pick<Obs
 export function modeNotice(cluster: Pick<Cluster, 'openConnections'>, node: ObservedNode): string | undefined {
   const mode = modeOf(cluster, node)
   return mode.kind === 'reset' && mode.why !== undefined ? `a planned move cuts open connections of this server: ${mode.why}` : undefined
+}
+
+/** Why the service does not keep open connections as deployed; undefined where it does. */
+export function serviceProblem(observed: ObservedOpenConnections | undefined): string | undefined {
+  const service = observed?.service
+  if (service === undefined) return `${OPEN_CONNECTIONS_SERVICE} is not there yet`
+  if (!service.isRunning) return `${OPEN_CONNECTIONS_SERVICE} does not run`
+  if (service.hasRules === false) return `${OPEN_CONNECTIONS_SERVICE} has not loaded its rules`
+  return service.isOutdated ? `${OPEN_CONNECTIONS_SERVICE} has not loaded its present files` : undefined
 }
