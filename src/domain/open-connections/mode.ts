@@ -18,12 +18,6 @@ export function modeOf(cluster: Pick<Cluster, 'openConnections'>, node: Pick<Obs
   return ability.kind === 'unable' ? { kind: 'reset', why: ability.why } : { kind: 'keep' }
 }
 
-/** What to say of a server that cannot do what the inventory wants; undefined where there is nothing to say. */
-export function modeNotice(cluster: Pick<Cluster, 'openConnections'>, node: ObservedNode): string | undefined {
-  const mode = modeOf(cluster, node)
-  return mode.kind === 'reset' && mode.why !== undefined ? `a planned move cuts open connections of this server: ${mode.why}` : undefined
-}
-
 /** Why the service does not keep open connections as deployed; undefined where it does. */
 export function serviceProblem(observed: ObservedOpenConnections | undefined): string | undefined {
   const service = observed?.service

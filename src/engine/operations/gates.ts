@@ -1,6 +1,7 @@
 import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { holderProblems, movingProblems, nodeProblems } from '../../domain/health.ts'
+import { openConnectionsProblems } from '../../domain/open-connections/report.ts'
 import { checkPace } from '../../domain/haproxy/check-script.ts'
 import { SERVICE_JOURNAL } from '../../domain/journal.ts'
 import { masterDownMs, recoveryMs } from '../../domain/vrrp/timing.ts'
@@ -116,7 +117,9 @@ async function problemsOf(scene: Scene, gate: GateName, servers: readonly string
   const { cluster, links } = scene
   switch (gate) {
     case 'services-healthy':
-      return (await look(scene, servers)).flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
+      return (await look(scene, servers)).flatMap(node =>
+        [...nodeProblems(cluster, node), ...openConnectionsProblems(cluster, node)].map(problem => `${node.server}: ${problem}`),
+      )
     case 'one-holder': {
       // A server that --limit leaves out may hold it, so only a look at all servers can decide.
       if (!scene.complete) return []
