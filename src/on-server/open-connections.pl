@@ -240,7 +240,7 @@ sub is_loaded { for my $table (tables()) { system("nft list chain $table hactl a
 sub tables { my %seen = map { $_->{table} => 1 } @instances; return sort keys %seen }
 
 sub start_nft {
-    $^F = 255;    # both ends outlive an exec of this program
+    local $^F = 255;    # they outlive an exec of this program
     pipe(my $from, $nft) && pipe($answers, my $to) or die "pipe: $!\n";
     defined($pid = fork()) or die "fork: $!\n";
     if ($pid == 0) {
@@ -344,7 +344,8 @@ sub run {
     my @events = ($links);
     if (my $kept = delete $ENV{HACTL_NFT}) {
         ($flags, $pid, my ($to, $from)) = split / /, $kept;
-        open($nft, '>&=', $to) && open($answers, '<&=', $from) or die "nft: $!\n";
+        local $^F = 255;
+        open($nft, '>&=', $to) && open($answers, '<&=', $from) or undef $pid;
     } else {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
