@@ -109,7 +109,7 @@ sub held { my ($i, $addresses) = @_; my $index = index_of($i->{interface}); retu
 
 # ---- Packets for an address that has gone: accepted from its own segment, and answered from it.
 
-sub route { my ($i, $address, $table, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C8L', $i->{af}, 8 * length $address, 0, 0, $table > 255 ? 0 : $table, 3, 254, 2, 0) . attribute(1, $address) . attribute(4, pack 'L', index_of('lo')) . attribute(15, pack 'L', $table)) }
+sub route { my ($i, $address, $table, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C8L', $i->{af}, 8 * length $address, 0, 0, $table > 255 ? 0 : $table, $type == 24 ? 3 : 0, 254, 2, 0) . attribute(1, $address) . attribute(4, pack 'L', index_of('lo')) . attribute(15, pack 'L', $table)) }
 sub rule { my ($i, $address, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C8L', $i->{af}, 8 * length $address, 0, 0, 0, 0, 0, 1, 0) . attribute(1, $address) . attribute(3, "$i->{interface}\0") . attribute(6, pack 'L', $PORT) . attribute(15, pack 'L', $PORT)) }
 sub on_lo { my ($i, $address, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C4L', $i->{af}, 32, 0, 254, index_of('lo')) . attribute(2, $address) . attribute(1, $address)) }
 
@@ -119,10 +119,9 @@ sub arm {
         my @errors = (route($i, $address, $PORT, 24, $CREATE | $REPLACE), rule($i, $address, 32, $CREATE | $EXCL));
         if ($i->{family} == 4) {
             # IPv4 sends only from addresses that the server has. Without its local route, programs of this server reach whoever holds it.
-            push @errors, on_lo($i, $address, 20, $CREATE | $EXCL);
-            push @errors, route($i, $address, 255, 25, 0) if $errors[-1] == 0;
+            push @errors, on_lo($i, $address, 20, $CREATE | $EXCL), route($i, $address, 255, 25, 0);
         }
-        my ($error) = grep { $_ && $_ != 17 } @errors;
+        my ($error) = grep { $_ && $_ != 17 && $_ != 3 } @errors;    # it is there already; it is not there
         warn "$i->{name}: its addresses cannot be kept: ", $! = $error, "\n" if $error;
     }
     $i->{armed} = now();
@@ -241,7 +240,7 @@ sub is_loaded { for my $table (tables()) { system("nft list chain $table hactl a
 sub tables { my %seen = map { $_->{table} => 1 } @instances; return sort keys %seen }
 
 sub start_nft {
-    $^F = 255;    # both ends outlive an exec of this program
+    local $^F = 255;    # they outlive an exec of this program
     pipe(my $from, $nft) && pipe($answers, my $to) or die "pipe: $!\n";
     defined($pid = fork()) or die "fork: $!\n";
     if ($pid == 0) {
@@ -345,7 +344,8 @@ sub run {
     my @events = ($links);
     if (my $kept = delete $ENV{HACTL_NFT}) {
         ($flags, $pid, my ($to, $from)) = split / /, $kept;
-        open($nft, '>&=', $to) && open($answers, '<&=', $from) or die "nft: $!\n";
+        local $^F = 255;
+        open($nft, '>&=', $to) && open($answers, '<&=', $from) or undef $pid;
     } else {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
