@@ -24,6 +24,7 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const IDS = [
   'file/check-program',
   'file/check-script',
+  'file/hand-over-unit',
   'file/haproxy-dropin',
   'file/haproxy.cfg',
   'file/keepalived-dropin',
@@ -58,7 +59,14 @@ describe('what hactl wants on a server', () => {
       desired(classicWith())
         .filter(r => r.kind === 'absent-file')
         .map(r => r.id),
-    ).toEqual(['file/tmpfiles', 'absent/check-program', 'absent/service-hooks', 'file/haproxy-dropin', 'file/keepalived-dropin'])
+    ).toEqual([
+      'file/tmpfiles',
+      'absent/check-program',
+      'absent/service-hooks',
+      'file/hand-over-unit',
+      'file/haproxy-dropin',
+      'file/keepalived-dropin',
+    ])
     expect(desired().filter(r => r.kind === 'absent-file')).toEqual([])
   })
 
