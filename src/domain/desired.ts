@@ -5,6 +5,7 @@ import type { Cluster } from './cluster-types.ts'
 import { firewallNeeds } from './firewall/needs.ts'
 import { openingFor } from './firewall/open.ts'
 import { renderServiceHooks } from './hand-over.ts'
+import { handOverCompanion, renderHandOverUnit } from './hand-over-unit.ts'
 import { renderCheckProgram, renderCheckScript } from './haproxy/check-script.ts'
 import { renderHaproxyDropin } from './haproxy/hooks.ts'
 import { renderKeepalivedConf } from './keepalived/config.ts'
@@ -19,6 +20,7 @@ import {
   FIREWALL_SCRIPT,
   FIREWALL_UNIT,
   GENERATED_LINE,
+  HAND_OVER_UNIT,
   HAPROXY_CFG,
   HAPROXY_DROPIN,
   KEEPALIVED_CONF,
@@ -94,6 +96,7 @@ function fastFiles(cluster: Cluster): readonly FileResource[] {
       mode: '0755',
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
+    file('file/hand-over-unit', HAND_OVER_UNIT, renderHandOverUnit()),
     file('file/haproxy-dropin', HAPROXY_DROPIN, renderHaproxyDropin()),
     file('file/keepalived-dropin', KEEPALIVED_DROPIN, renderKeepalivedDropin()),
   ]
@@ -199,6 +202,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       loadedHash: haproxyLoadedHash(cluster.haproxyConfig.text, certificates),
       loads: [HAPROXY_CFG, ...certificates.map(({ path }) => path)],
       whenActive: fast ? [SAY_HAPROXY_RUNS] : [],
+      ...(fast ? { companion: handOverCompanion('haproxy') } : {}),
     },
     file('file/keepalived.conf', KEEPALIVED_CONF, keepalivedConf, {
       mode: '0640',
@@ -218,7 +222,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       loadedHash: sha256(keepalivedConf),
       loads: [KEEPALIVED_CONF],
       whenActive: fast ? [SAY_HAPROXY_RUNS_TO_KEEPALIVED] : [],
-      ...(fast ? { runtimeFiles: Object.values(TRACKER_FILES) } : {}),
+      ...(fast ? { companion: handOverCompanion('keepalived'), runtimeFiles: Object.values(TRACKER_FILES) } : {}),
     },
   ]
   return { server: serverName, resources }

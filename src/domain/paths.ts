@@ -13,6 +13,7 @@ export const CHECK_PROGRAM = `${PROGRAM_DIR}/haproxy-check.pl`
 export const SERVICE_HOOKS = `${PROGRAM_DIR}/service-hooks.sh`
 export const HAPROXY_DROPIN = '/etc/systemd/system/haproxy.service.d/hactl.conf'
 export const KEEPALIVED_DROPIN = '/etc/systemd/system/keepalived.service.d/hactl.conf'
+export const HAND_OVER_UNIT = '/etc/systemd/system/hactl-hand-over@.service'
 export const TMPFILES_CONF = '/etc/tmpfiles.d/hactl.conf'
 /** Written by `hactl drain --persist` only, and removed by `hactl undrain`: an inventory does not describe it. */
 export const DRAIN_TMPFILES_CONF = '/etc/tmpfiles.d/hactl-drain.conf'
@@ -49,6 +50,7 @@ export const MANAGED_PATHS: readonly string[] = [
   SERVICE_HOOKS,
   HAPROXY_DROPIN,
   KEEPALIVED_DROPIN,
+  HAND_OVER_UNIT,
   TMPFILES_CONF,
   OPEN_CONNECTIONS_PROGRAM,
   OPEN_CONNECTIONS_RULES,

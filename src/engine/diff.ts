@@ -177,9 +177,10 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
   const dropInChanges = before.some(
     action =>
       (action.kind === 'write-file' || action.kind === 'remove-file') &&
-      action.path.startsWith(`/etc/systemd/system/${resource.unit}.service.d/`),
+      (action.path.startsWith(`/etc/systemd/system/${resource.unit}.service.d/`) || action.path === resource.companion?.file),
   )
-  if (dropInChanges || service.needsDaemonReload) {
+  const companion = resource.companion === undefined ? undefined : observed.ownUnits[resource.companion.unit]
+  if (dropInChanges || service.needsDaemonReload || companion?.needsDaemonReload === true) {
     steps.push('daemon-reload')
     reasons.push('its unit files change')
   }
@@ -213,6 +214,10 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
       reasons.push('asked for')
     }
   }
+  if (resource.companion !== undefined && service.active === 'active' && companion?.active !== 'active') {
+    steps.push('start-companion')
+    reasons.push(`${resource.companion.unit} does not run`)
+  }
   if (steps.length === 0) return { unchanged: { id: resource.id, reason: `${resource.unit} runs the wanted configuration` } }
   return {
     action: {
@@ -221,6 +226,7 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
       unit: resource.unit,
       steps,
       loadedHash: resource.loadedHash,
+      ...(resource.companion === undefined ? {} : { companion: resource.companion.unit }),
       whenActive: resource.whenActive,
       reason: reasons.join(', '),
     },

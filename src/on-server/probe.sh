@@ -173,7 +173,8 @@ services() {
   set --
   for u in $UNITS; do set -- "$@" "$u.service"; done
   b services
-  systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID "$@" 2>/dev/null
+  # A pattern finds the units that systemd has in memory.
+  systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID "$@" 'hactl-*.service' 2>/dev/null
   e services
 
   b loaded

@@ -51,6 +51,14 @@ export interface SysctlResource {
   readonly value: string
 }
 
+/** A unit of hactl's own that must be active whenever the service is. */
+export interface Companion {
+  /** Its full name. */
+  readonly unit: string
+  /** Absolute path of its unit file, a file resource of its own. */
+  readonly file: string
+}
+
 export interface ServiceResource {
   readonly kind: 'service'
   readonly id: string
@@ -61,6 +69,8 @@ export interface ServiceResource {
   readonly whenActive: readonly Script[]
   /** The files that loadedHash is made of: once one of them is written again, what is loaded is no longer known. */
   readonly loads?: readonly string[]
+  /** systemd starts it together with the service, by the service's drop-in. */
+  readonly companion?: Companion
   /** Track files of the unit; it is reloaded when one is missing or they are not watched (a lost watch stays lost). */
   readonly runtimeFiles?: readonly string[]
 }

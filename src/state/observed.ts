@@ -35,6 +35,13 @@ export interface ObservedService {
   readonly loadedHash: string | undefined
 }
 
+/** A unit of hactl's own that systemd has in memory. */
+export interface ObservedOwnUnit {
+  /** systemd's ActiveState. */
+  readonly active: string
+  readonly needsDaemonReload: boolean
+}
+
 export interface ObservedPackage {
   readonly installed: string | undefined
   /** apt's candidate. apt is asked only where a package is missing. */
@@ -57,6 +64,8 @@ export interface ObservedNode {
   /** Files that hactl's record on this server names, whether they exist or not; undefined where hactl keeps no record there. */
   readonly ownedPaths?: readonly string[]
   readonly services: Readonly<Record<Unit, ObservedService>>
+  /** By full name: services of hactl's own that systemd has in memory. */
+  readonly ownUnits: Readonly<Record<string, ObservedOwnUnit | undefined>>
   readonly sysctls: Readonly<Record<string, string | undefined>>
   readonly instances: readonly ObservedInstance[]
   /** Paths of answers that were not read, because another user than root may have made what is there. */

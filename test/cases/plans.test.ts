@@ -19,6 +19,7 @@ type Hand = { readonly server: string } & (
   | { readonly disown: string }
   | { readonly install: string }
   | { readonly stop: Unit }
+  | { readonly 'stop-companion': Unit }
   | { readonly mask: Unit; readonly how: 'masked' | 'masked-runtime' }
   | { readonly 'forget-loaded': Unit }
   | { readonly 'forget-drop-in': Unit }
@@ -87,7 +88,8 @@ function lay(hand: Hand, server: ModelServer): void {
   else if ('install' in hand) {
     const install = { kind: 'install-package', id: `package/${hand.install}`, name: hand.install, version: undefined, reason: '' } as const
     for (const step of stepsOf(server, [install])) step()
-  } else if ('stop' in hand) Object.assign(server.services[hand.stop], { isActive: false, loaded: undefined })
+  } else if ('stop' in hand) Object.assign(server.services[hand.stop], { isActive: false, hasCompanion: false, loaded: undefined })
+  else if ('stop-companion' in hand) server.services[hand['stop-companion']].hasCompanion = false
   else if ('mask' in hand) server.services[hand.mask].mask = hand.how
   else if ('forget-loaded' in hand) server.services[hand['forget-loaded']].stamp = undefined
   else if ('forget-drop-in' in hand) server.services[hand['forget-drop-in']].dropIn = undefined

@@ -24,6 +24,7 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const IDS = [
   'file/check-program',
   'file/check-script',
+  'file/hand-over-unit',
   'file/haproxy-dropin',
   'file/haproxy.cfg',
   'file/keepalived-dropin',
@@ -68,6 +69,7 @@ describe('what hactl wants on a server', () => {
       'file/tmpfiles',
       'absent/check-program',
       'absent/service-hooks',
+      'file/hand-over-unit',
       'file/haproxy-dropin',
       'file/keepalived-dropin',
       'absent/open-connections-program',

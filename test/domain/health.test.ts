@@ -117,6 +117,15 @@ describe('drop-ins', () => {
     expect(dropinProblems(withDropins(calling, { '/usr/local/lib/hactl/service-hooks.sh': dropin('#!/bin/sh\n') }))).toEqual([])
   })
 
+  test('that start a missing unit hand nothing over', () => {
+    const starting = 'Wants=hactl-hand-over@haproxy.service\n'
+    expect(dropinProblems(withDropins(starting))).toEqual([
+      expect.stringContaining('hactl-hand-over@.service is missing: a stop hands no address over'),
+    ])
+    const unit = { '/etc/systemd/system/hactl-hand-over@.service': dropin('[Unit]\n') }
+    expect(dropinProblems(withDropins(starting, unit))).toEqual([])
+  })
+
   test('of an older version of hactl need no script', () => {
     expect(dropinProblems(withDropins('ExecStop=-/bin/sh -c "exit 0"\n'))).toEqual([])
   })

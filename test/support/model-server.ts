@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { MANAGED_PATHS, TRACKER_FILES } from '../../src/domain/desired.ts'
-import { HAPROXY_CFG, KEEPALIVED_CONF, OPEN_CONNECTIONS_SCRIPT } from '../../src/domain/paths.ts'
+import { handOverUnitOf } from '../../src/domain/hand-over-unit.ts'
+import { HAND_OVER_UNIT, HAPROXY_CFG, KEEPALIVED_CONF, OPEN_CONNECTIONS_SCRIPT } from '../../src/domain/paths.ts'
 import type { InterfaceAddress } from '../../src/state/machine.ts'
 import type { ObservedFile, ObservedNode, ObservedService } from '../../src/state/observed.ts'
 import type { ObservedOpenConnections } from '../../src/state/open-connections.ts'
@@ -25,6 +26,9 @@ interface ModelService {
   loaded: string | undefined
   /** The drop-in that systemd has read. */
   dropIn: string | undefined
+  /** The unit file of its companion that systemd has read. */
+  companionFile: string | undefined
+  hasCompanion: boolean
   stamp: string | undefined
 }
 
@@ -57,6 +61,8 @@ export function modelServer(name: string, number: number): ModelServer {
     mask: '',
     loaded: undefined,
     dropIn: undefined,
+    companionFile: undefined,
+    hasCompanion: false,
     stamp: undefined,
   })
   return {
@@ -139,7 +145,12 @@ function serviceStep(
   const service = server.services[unit]
   switch (step) {
     case 'daemon-reload':
-      for (const each of UNITS) server.services[each].dropIn = server.files.get(dropInOf(each))?.content
+      for (const each of UNITS) {
+        const read = server.services[each]
+        read.dropIn = server.files.get(dropInOf(each))?.content
+        read.companionFile = server.files.get(HAND_OVER_UNIT)?.content
+        read.hasCompanion &&= read.companionFile !== undefined
+      }
       return
     case 'enable':
       service.isEnabled = true
@@ -147,8 +158,12 @@ function serviceStep(
     case 'start':
     case 'reload':
       service.isActive = true
+      if (step === 'start') service.hasCompanion ||= service.dropIn?.includes(`Wants=${handOverUnitOf(unit)}`) === true
       service.loaded = server.files.get(CONFIG[unit])?.content
       if (unit === 'keepalived' && makesTrackers) for (const path of Object.values(TRACKER_FILES)) server.trackers.set(path, '0')
+      return
+    case 'start-companion':
+      service.hasCompanion = service.companionFile !== undefined
       return
     case 'stamp':
       service.stamp = loadedHash
@@ -184,6 +199,12 @@ export function observeModel(server: ModelServer, holds: readonly string[] = [])
     aptListsStale: false,
     files: Object.fromEntries(MANAGED_PATHS.map(path => [path, observedFile(server, path)])),
     services: { haproxy: observedService(server, 'haproxy'), keepalived: observedService(server, 'keepalived') },
+    ownUnits: Object.fromEntries(
+      UNITS.filter(unit => server.services[unit].hasCompanion).map(unit => [
+        handOverUnitOf(unit),
+        { active: 'active', needsDaemonReload: server.services[unit].companionFile !== server.files.get(HAND_OVER_UNIT)?.content },
+      ]),
+    ),
     sysctls: Object.fromEntries(server.sysctls),
     instances: [],
     checkStatus: undefined,
@@ -263,6 +284,9 @@ export function lies(server: ModelServer): readonly string[] {
     return [
       ...opened,
       ...(service.loaded === server.files.get(CONFIG[unit])?.content ? [] : [`${unit} runs another configuration than ${CONFIG[unit]}`]),
+      ...(service.hasCompanion === server.files.has(HAND_OVER_UNIT)
+        ? []
+        : [`${handOverUnitOf(unit)} runs without its file, or its file without it`]),
       ...(service.dropIn === server.files.get(dropInOf(unit))?.content ? [] : [`systemd has not read the drop-in of ${unit}`]),
     ]
   })
