@@ -48,8 +48,8 @@ export function desiredFromSnapshot(cluster: Cluster, server: string, facts: Nod
         const beside = (resource.loads ?? []).filter(path => path !== loaded.path).flatMap(path => byPath.get(path) ?? [])
         return { ...kept, loadedHash: haproxyLoadedHash(loaded.content, beside) }
       }
-      case 'firewall':
-        // Without the script of that time there are no rules to open.
+      case 'own-tool':
+        // Without the script of that time there is nothing to open.
         return byPath.has(resource.script) ? resource : []
       case 'package':
       case 'sysctl':

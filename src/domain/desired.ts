@@ -12,6 +12,7 @@ import { renderKeepalivedConf } from './keepalived/config.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.ts'
 import { renderMembers } from './members.ts'
 import type { NodeFacts } from './node-facts.ts'
+import { openConnectionsFiles, openConnectionsTool } from './open-connections/resources.ts'
 import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
   CHECK_PROGRAM,
@@ -129,8 +130,22 @@ function firewallResources(cluster: Cluster, serverName: string, facts: NodeFact
       mode: '0755',
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
-    { kind: 'firewall', id: 'firewall/rules', titles, script: FIREWALL_SCRIPT, isOpen },
+    {
+      kind: 'own-tool',
+      id: 'firewall/rules',
+      title: `open the firewall for ${titles.join(', ')}`,
+      script: FIREWALL_SCRIPT,
+      isOpen,
+      found: isOpen ? `the firewall lets ${titles.join(', ')} through` : 'rules are missing',
+    },
   ]
+}
+
+/** What keeps open connections over a move, where the inventory wants it and the server can; else it must be absent. */
+function openConnectionsResources(cluster: Cluster, server: string, facts: NodeFacts): readonly Resource[] {
+  const files = openConnectionsFiles(cluster, server, facts)
+  if (facts.openConnections.mode.kind === 'reset') return files.map(({ id, path }) => absentFile(id, path))
+  return [...files.map(({ id, path, content, ...more }) => file(id, path, content, more)), openConnectionsTool(facts)]
 }
 
 /**
@@ -170,6 +185,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
     ...(fast ? extra : extra.map(({ id, path }) => absentFile(id, path))),
+    ...openConnectionsResources(cluster, serverName, facts),
     ...certificates,
     ...firewallResources(cluster, serverName, facts),
     file('file/haproxy.cfg', HAPROXY_CFG, cluster.haproxyConfig.text, {

@@ -1,6 +1,7 @@
 /** What is wrong with a server or the cluster, judged by what runs. Pure: gates, status and the refusal of drills share it. */
 import type { ObservedInstance } from '../state/instance.ts'
 import type { ObservedNode } from '../state/observed.ts'
+import { isHeld } from './addresses.ts'
 import type { Cluster } from './cluster-types.ts'
 import { handOverUnitOf } from './hand-over-unit.ts'
 import { contextOf } from './keepalived/lint-context.ts'
@@ -187,9 +188,9 @@ export function severalHoldersProblems(cluster: Cluster, nodes: readonly Observe
     .map(({ address, holders }) => severalHold(holders, address))
 }
 
-/** Those of the servers that have the address on an interface. */
+/** Those of the servers that hold the address. */
 function carriersOf(nodes: readonly ObservedNode[], address: string): readonly string[] {
-  return nodes.filter(node => node.facts.addresses.some(own => own.address === address)).map(node => node.server)
+  return nodes.filter(node => isHeld(node.facts.addresses, address)).map(node => node.server)
 }
 
 function severalHold(holders: readonly string[], address: string): string {

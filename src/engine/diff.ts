@@ -4,7 +4,7 @@ import type {
   AbsentFileResource,
   DesiredNode,
   FileResource,
-  FirewallResource,
+  OwnToolResource,
   PackageResource,
   ServiceResource,
   SysctlResource,
@@ -66,8 +66,8 @@ export function diffNode(desired: DesiredNode, observed: ObservedNode, options: 
       case 'sysctl':
         take(diffSysctl(resource, observed))
         break
-      case 'firewall':
-        take(diffFirewall(resource, actions))
+      case 'own-tool':
+        take(diffOwnTool(resource, actions))
         break
       case 'service':
         take(diffService(resource, observed, actions, options))
@@ -132,7 +132,7 @@ function diffAbsentFile(resource: AbsentFileResource, observed: ObservedNode): O
       kind: 'remove-file',
       id: resource.id,
       path: resource.path,
-      reason: 'not part of this profile',
+      reason: 'no longer wanted',
       before: present.content,
       beforeSha256: present.sha256,
       masks: [],
@@ -155,12 +155,11 @@ function diffSysctl(resource: SysctlResource, observed: ObservedNode): Outcome {
   }
 }
 
-function diffFirewall(resource: FirewallResource, before: readonly Action[]): Outcome {
-  const { id, titles, script } = resource
+function diffOwnTool(resource: OwnToolResource, before: readonly Action[]): Outcome {
+  const { id, title, script, isOpen, found } = resource
   const isNew = before.some(action => action.kind === 'write-file' && action.path === script)
-  if (resource.isOpen && !isNew) return { unchanged: { id, reason: `the firewall lets ${titles.join(', ')} through` } }
-  const reason = isNew ? 'the rules change' : 'rules are missing'
-  return { action: { kind: 'open-firewall', id, titles, script, reason } }
+  if (isOpen && !isNew) return { unchanged: { id, reason: found } }
+  return { action: { kind: 'open-tool', id, title, script, reason: isOpen ? `${script} changes` : found } }
 }
 
 function diffService(resource: ServiceResource, observed: ObservedNode, before: readonly Action[], options: DiffOptions): Outcome {

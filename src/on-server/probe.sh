@@ -11,7 +11,7 @@ ask_neighbours() {
   asked4='' asked6=''
   for v; do
     looks_after "$v" && continue
-    ip -o addr show to "$v" 2>/dev/null | grep -q . && continue
+    ip -o addr show to "$v" 2>/dev/null | grep -qv '^1: lo ' && continue
     case $v in
       *:*)
         # shellcheck disable=SC2016 # bash's own variable: only bash has /dev/udp.

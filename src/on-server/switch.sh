@@ -72,11 +72,11 @@ read_units() {
   units_read=yes
 }
 
-# open_firewall ID TITLE SCRIPT
-open_firewall() {
+# open_tool ID TITLE SCRIPT
+open_tool() {
   step "$1" "$2"
   read_units
-  "$3" open 2>&1 || fail "$1" 'the rules could not be added'
+  "$3" open 2>&1 || fail "$1" "$3 open failed"
   units_read=yes
   done_ "$1"
 }

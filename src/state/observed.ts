@@ -3,6 +3,7 @@ import type { ObservedInstance } from './instance.ts'
 import type { LockInfo } from './lock.ts'
 import type { Facts } from './machine.ts'
 import type { Listener, Neighbour, ObservedFirewall } from './network.ts'
+import type { ObservedOpenConnections } from './open-connections.ts'
 import type { Unit } from './units.ts'
 
 export interface ObservedFile {
@@ -84,6 +85,8 @@ export interface ObservedNode {
   readonly trackersChanging?: readonly string[]
   /** haproxy crashed and has not been stable for long: a timer will give the server its priority back. */
   readonly isDamped?: boolean
+  /** Whether the server can keep open connections over a move, and the service that does; undefined where it was not asked. */
+  readonly openConnections?: ObservedOpenConnections
   /** The holder of the cluster lock on this server, if there is one. */
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units that still exist (undo timers, drills). */

@@ -60,9 +60,10 @@ export type Action =
       readonly reason: string
     }
   | {
-      readonly kind: 'open-firewall'
+      readonly kind: 'open-tool'
       readonly id: string
-      readonly titles: readonly string[]
+      /** "open the firewall for VRRP from 192.0.2.12". */
+      readonly title: string
       readonly script: string
       readonly reason: string
     }

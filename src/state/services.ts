@@ -41,5 +41,5 @@ export interface ServiceLook {
 
 type ServiceAnswers = Pick<
   ObservedNode,
-  'instances' | 'answersRefused' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging' | 'isDamped'
+  'instances' | 'answersRefused' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging' | 'isDamped' | 'openConnections'
 >

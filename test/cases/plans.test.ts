@@ -25,6 +25,10 @@ type Hand = { readonly server: string } & (
   | { readonly 'forget-drop-in': Unit }
   | { readonly 'remove-tracker': string }
   | { readonly sysctl: string; readonly value: string }
+  /** The path of one of hactl's own scripts: what it has opened has ended. */
+  | { readonly close: string }
+  /** Why the server cannot keep open connections. */
+  | { readonly unable: string }
 )
 
 interface PlanCase {
@@ -90,6 +94,8 @@ function lay(hand: Hand, server: ModelServer): void {
   else if ('forget-loaded' in hand) server.services[hand['forget-loaded']].stamp = undefined
   else if ('forget-drop-in' in hand) server.services[hand['forget-drop-in']].dropIn = undefined
   else if ('remove-tracker' in hand) server.trackers.delete(hand['remove-tracker'])
+  else if ('close' in hand) server.opened.delete(hand.close)
+  else if ('unable' in hand) server.lacks.add(hand.unable)
   else server.sysctls.set(hand.sysctl, hand.value)
 }
 

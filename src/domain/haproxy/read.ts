@@ -23,6 +23,8 @@ export interface Bind {
   /** undefined for all addresses. */
   readonly address: string | undefined
   readonly port: number
+  /** The last port of a range; the same as `port` for one port. */
+  readonly lastPort: number
   readonly loopback: boolean
   readonly mode: 'http' | 'tcp'
   readonly ssl: boolean
@@ -115,17 +117,20 @@ export function parseHaproxySections(text: string): readonly Section[] {
   return sections.map(({ inherited: _inherited, ...section }) => section)
 }
 
-/** "192.0.2.1:80", ":80", "*:80", "[::]:443", "ipv4@192.0.2.1:80", ":8000-8010" -> address and first port; undefined for sockets. */
-export function parseBindAddress(text: string): { readonly address: string | undefined; readonly port: number } | undefined {
+/** "192.0.2.1:80", ":80", "*:80", "[::]:443", "ipv4@192.0.2.1:80", ":8000-8010" -> address and ports; undefined for sockets. */
+export function parseBindAddress(
+  text: string,
+): { readonly address: string | undefined; readonly port: number; readonly lastPort: number } | undefined {
   const bare = text.replace(/^(ipv4|ipv6|quic4|quic6|tcp4|tcp6)@/, '')
-  const match = /^(.*):(\d{1,5})(?:-\d{1,5})?$/.exec(bare)
+  const match = /^(.*):(\d{1,5})(?:-(\d{1,5}))?$/.exec(bare)
   if (match === null) return undefined
-  const [, host = '', digits = ''] = match
+  const [, host = '', digits = '', last = digits] = match
   const port = Number(digits)
+  const lastPort = Math.min(Math.max(port, Number(last)), 65535)
   if (port < 1 || port > 65535) return undefined
   const inner = host.replace(/^\[(.*)\]$/, '$1')
-  if (inner === '' || inner === '*' || inner === '::' || inner === '0.0.0.0') return { address: undefined, port }
-  return { address: canonicalAddress(inner)?.address ?? inner, port }
+  if (inner === '' || inner === '*' || inner === '::' || inner === '0.0.0.0') return { address: undefined, port, lastPort }
+  return { address: canonicalAddress(inner)?.address ?? inner, port, lastPort }
 }
 
 function isLoopback(address: string | undefined): boolean {
@@ -147,6 +152,7 @@ export function readBinds(text: string): readonly Bind[] {
           line,
           address: parsed.address,
           port: parsed.port,
+          lastPort: parsed.lastPort,
           loopback: isLoopback(parsed.address),
           mode: section.mode === 'http' ? 'http' : 'tcp',
           ssl: words.includes('ssl'),

@@ -91,8 +91,8 @@ function actionScript(runId: string, action: Action, services: ServiceTable): Sc
       return sh`remove_file ${what} ${action.path} ${previousPath(runId, action.path)}`
     case 'set-sysctl':
       return sh`put_sysctl ${what} ${action.key} ${action.value} ${action.before ?? ''}`
-    case 'open-firewall':
-      return sh`open_firewall ${what} ${action.script}`
+    case 'open-tool':
+      return sh`open_tool ${what} ${action.script}`
     case 'service':
       return serviceScript(action, services[action.unit])
   }

@@ -14,8 +14,8 @@ export function actionTitle(action: Action): string {
       return `remove ${action.path}`
     case 'set-sysctl':
       return `set ${action.key} = ${action.value}`
-    case 'open-firewall':
-      return `open the firewall for ${action.titles.join(', ')}`
+    case 'open-tool':
+      return action.title
     case 'service': {
       const verbs = action.steps.filter(step => step !== 'stamp' && step !== 'daemon-reload' && step !== 'start-companion')
       const parts = [

@@ -45,7 +45,7 @@ describe('a bind address', () => {
     ['[2001:DB8::1]:80', '2001:db8::1', 80],
     [':8000-8010', undefined, 8000],
   ] as const)('%s', ([text, address, port]) => {
-    expect(parseBindAddress(text)).toEqual({ address, port })
+    expect(parseBindAddress(text)).toMatchObject({ address, port })
   })
 
   test.for(['/run/x.sock', 'unix@/run/x.sock', 'fd@3', ':0', 'abns@x'])('%s gives none', text => {

@@ -1,0 +1,250 @@
+/**
+ * /usr/local/lib/hactl/open-connections.nft: the rules by which a server sends packets of connections that it does not know on to the servers
+ * that may know them (decision 37). Pure. The program adds what only the server knows: who owns the tables, and its own MAC addresses.
+ */
+import type { Cluster } from '../cluster-types.ts'
+import type { NodeFacts } from '../node-facts.ts'
+import { GENERATED_LINE } from '../paths.ts'
+import { type Place, placesOf, portsBoundByName } from './places.ts'
+
+/** UDP port of announcements and probes; also the priority of the program's routing rule and the number of its routing table. */
+export const OPEN_CONNECTIONS_PORT = 8945
+
+/** One bit, which no other program is known to use (Kubernetes: 0x4000 and 0x8000; Tailscale: 0xff0000). */
+const MARK = '0x40000000'
+
+/** Announced every 0.25 s: five may be lost or late. A dead server is asked for no longer than this. */
+const MAY_KNOW = '1500ms'
+
+/** Probed every second. */
+const PROVEN = '5s'
+
+/** From a client's SYN until there is a socket that `nft socket` finds: a lost answer is sent again after 1 s, and after 3 s. */
+const OPENING = '5s'
+
+/** Each stop of a probe takes one off: it leaves with this, arrives with one less, and is back with two less. */
+const PROBE_TTL = 9
+
+/** What differs between the families. A probe comes from an address of the documentation's, which no server has (RFC 5737, RFC 3849). */
+const FAMILIES = {
+  4: {
+    word: 'ip',
+    ttl: 'ip ttl',
+    address: 'ipv4_addr',
+    icmp: 1,
+    errors: 'icmp type { destination-unreachable, time-exceeded, parameter-problem }',
+    stranger: '192.0.2.1',
+  },
+  6: {
+    word: 'ip6',
+    ttl: 'ip6 hoplimit',
+    address: 'ipv6_addr',
+    icmp: 58,
+    errors: 'icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }',
+    stranger: '2001:db8::1',
+  },
+} as const
+
+/** An announcement that teaches the sender's MAC, one that says "I may know connections of this virtual router", and a probe. */
+const KINDS = { here: 0, mayKnow: 1, probe: 2 } as const
+
+interface Chain {
+  readonly name: string
+  /** Of a base chain: `type ... hook ...;`. */
+  readonly hook?: string
+  readonly rules: readonly string[]
+}
+
+/** One table for each family that has a virtual address. Loaded again, it keeps what its sets contain. */
+export function renderOpenConnectionsRules(cluster: Cluster, serverName: string, facts: NodeFacts): string {
+  const places = placesOf(cluster, serverName, facts)
+  const ports = portsBoundByName(cluster)
+  const tables = ([4, 6] as const).flatMap(family => {
+    const here = places.filter(place => place.family === family)
+    return here.length === 0 ? [] : [renderTable(family, here, ports)]
+  })
+  return [`${GENERATED_LINE}\n`, ...tables].join('\n')
+}
+
+function renderTable(family: 4 | 6, places: readonly Place[], ports: readonly string[]): string {
+  const { word, address } = FAMILIES[family]
+  const one = (set: string) => `set ${set} { type ether_type; size 4; flags dynamic,timeout; timeout 1s; }`
+  const sets = [
+    ...places.flatMap(({ name, peers }) => [
+      `set own_mac.${name} { type ether_addr; size 1; }`,
+      one(`window.${name}`),
+      ...peers.flatMap(peer => [
+        `set mac.${name}.${peer.name} { type ether_addr; size 16; flags dynamic,timeout; timeout 1h; }`,
+        one(`may_know.${name}.${peer.name}`),
+        one(`proven.${name}.${peer.name}`),
+        `counter sent_on.${name}.${peer.name} { }`,
+      ]),
+    ]),
+    `set opening { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
+  ]
+  const chains = chainsOf(family, places, ports)
+  const paint = `${word} hactl paint`
+  return [
+    `table ${word} hactl {`,
+    ...sets.map(set => `  ${set}`),
+    ...chains.map(({ name, hook }) => `  chain ${name} { ${hook === undefined ? '' : `${hook} `}}`),
+    '}',
+    ...chains.map(({ name }) => `flush chain ${word} hactl ${name}`),
+    ...(ports.length > 0 ? [] : [`add chain ${paint} { ${PAINT_HOOK} }`, `flush chain ${paint}`, `delete chain ${paint}`]),
+    `table ${word} hactl {`,
+    ...chains.flatMap(({ name, rules }) => [`  chain ${name} {`, ...rules.map(rule => `    ${rule}`), '  }']),
+    '}',
+    '',
+  ].join('\n')
+}
+
+// After all others who may mark a packet, and before the socket takes its mark.
+const PAINT_HOOK = 'type filter hook input priority 1000; policy accept;'
+// Before raw (-300) and conntrack (-200): nothing on this server tracks what it sends on.
+const ARRIVE_HOOK = 'type filter hook prerouting priority -350; policy accept;'
+
+function chainsOf(family: 4 | 6, places: readonly Place[], ports: readonly string[]): readonly Chain[] {
+  const { word } = FAMILIES[family]
+  const addresses = places.flatMap(place => place.virtualAddresses)
+  return [
+    ...(ports.length === 0
+      ? []
+      : [
+          {
+            name: 'paint',
+            hook: PAINT_HOOK,
+            rules: [`${word} daddr ${listOf(addresses)} tcp dport ${listOf(ports)} meta mark set meta mark | ${MARK}`],
+          },
+        ]),
+    knownChain(family, ports),
+    { name: 'new', rules: [`update @opening { ${flowOf(word)} timeout ${OPENING} } accept`, 'accept'] },
+    ...places.flatMap(place => placeChains(family, place)),
+    {
+      name: 'announcement',
+      rules: [
+        ...places.map(({ name, virtualRouterId }) => `iifname "lo" @th,64,16 ${payload(virtualRouterId, KINDS.probe)} goto probe.${name}`),
+        ...places.map(place => `iifname "${place.interface}" @th,64,8 ${place.virtualRouterId} goto heard.${place.name}`),
+      ],
+    },
+    {
+      name: 'arrive',
+      hook: ARRIVE_HOOK,
+      rules: [
+        `udp dport ${OPEN_CONNECTIONS_PORT} goto announcement`,
+        // A server that is a bridge, too, sees what others send to each other: only what was sent to its own MAC address is its own.
+        ...places.map(
+          ({ name, interface: link, virtualAddresses }) =>
+            `${word} daddr ${listOf(virtualAddresses)} iifname "${link}" ether daddr @own_mac.${name} goto to.${name}`,
+        ),
+      ],
+    },
+  ]
+}
+
+/** Accepts a packet of a connection that this server knows, and returns for all others. */
+function knownChain(family: 4 | 6, ports: readonly string[]): Chain {
+  const { word } = FAMILIES[family]
+  const accepted = 'socket wildcard 0 accept'
+  return {
+    name: 'known',
+    rules: [
+      ...(ports.length === 0
+        ? [accepted]
+        : // The listening socket has the address as well: only a connection's has the mark of its first packet.
+          [`socket mark & ${MARK} == ${MARK} accept`, `tcp dport != ${listOf(ports)} ${accepted}`]),
+      `${flowOf(word)} @opening accept`,
+    ],
+  }
+}
+
+function placeChains(family: 4 | 6, place: Place): readonly Chain[] {
+  const { word, ttl, icmp, errors, stranger } = FAMILIES[family]
+  const { name, peers, virtualRouterId, virtualAddresses } = place
+  // A packet visits each server once: the first may send it on to all others but the one that it came from.
+  const hops = peers.length + 1
+  const may = (peer: string) => `meta protocol @may_know.${name}.${peer} meta protocol @proven.${name}.${peer}`
+  const sentBy = (peer: string) => `${ttl} < ${hops} ether saddr @mac.${name}.${peer}`
+  const probe = `${word} saddr ${stranger} @th,72,8 ${KINDS.probe}`
+  return [
+    ...peers.map(peer => ({
+      name: `ask.${name}.${peer.name}`,
+      rules: [`${ttl} > ${hops} ${ttl} set ${hops}`, `counter name "sent_on.${name}.${peer.name}" dup to ${peer.target} drop`],
+    })),
+    {
+      // Who gets an error about a connection of another server cannot use it, and takes no harm from it.
+      name: `other.${name}`,
+      rules: [`meta l4proto != ${icmp} accept`, `${errors} goto errors.${name}`, 'accept'],
+    },
+    {
+      name: `errors.${name}`,
+      rules: [
+        ...peers.map(peer => `${sentBy(peer.name)} accept`),
+        `${ttl} > ${hops} ${ttl} set ${hops}`,
+        ...peers.map(peer => `${may(peer.name)} dup to ${peer.target}`),
+        'accept',
+      ],
+    },
+    {
+      name: `sent_on.${name}`,
+      rules: [
+        'jump known',
+        `${ttl} 1 accept`,
+        ...peers.map(peer => `ether saddr != @mac.${name}.${peer.name} ${may(peer.name)} goto ask.${name}.${peer.name}`),
+        'accept',
+      ],
+    },
+    {
+      name: `to.${name}`,
+      rules: [
+        `meta protocol != @window.${name} accept`,
+        `meta l4proto != 6 goto other.${name}`,
+        ...peers.map(peer => `${sentBy(peer.name)} goto sent_on.${name}`),
+        'tcp flags & (syn|ack) == syn goto new',
+        'jump known',
+        ...peers.map(peer => `${may(peer.name)} goto ask.${name}.${peer.name}`),
+        // Nobody knows it: this server's own kernel tells the client so.
+        'accept',
+      ],
+    },
+    {
+      name: `probe.${name}`,
+      rules: [
+        `${word} saddr set ${stranger} ${word} daddr set ${virtualAddresses[0]} ${ttl} set ${PROBE_TTL}`,
+        ...peers.map(peer => `dup to ${peer.target}`),
+        'drop',
+      ],
+    },
+    ...peers.map(peer => ({
+      name: `from.${name}.${peer.name}`,
+      rules: [
+        `update @mac.${name}.${peer.name} { ether saddr timeout 1h }`,
+        `@th,72,8 ${KINDS.mayKnow} update @may_know.${name}.${peer.name} { meta protocol timeout ${MAY_KNOW} } update @window.${name} { meta protocol timeout ${MAY_KNOW} }`,
+        'drop',
+      ],
+    })),
+    {
+      name: `heard.${name}`,
+      rules: [
+        ...peers.map(peer => `${word} saddr ${peer.address} ${ttl} 255 goto from.${name}.${peer.name}`),
+        ...peers.map(peer => `${probe} ${ttl} ${PROBE_TTL - 1} ether saddr @mac.${name}.${peer.name} dup to ${peer.target} drop`),
+        ...peers.map(
+          peer =>
+            `${probe} ${ttl} ${PROBE_TTL - 2} ether saddr @mac.${name}.${peer.name} update @proven.${name}.${peer.name} { meta protocol timeout ${PROVEN} } drop`,
+        ),
+      ],
+    },
+  ]
+}
+
+/** The two bytes of an announcement. */
+function payload(virtualRouterId: number, kind: number): number {
+  return virtualRouterId * 256 + kind
+}
+
+function flowOf(word: string): string {
+  return `${word} saddr . tcp sport . ${word} daddr . tcp dport`
+}
+
+function listOf(values: readonly string[]): string {
+  return values.length === 1 ? String(values[0]) : `{ ${values.join(', ')} }`
+}

@@ -1,0 +1,423 @@
+#!/usr/bin/perl
+# Keeps connections open while a virtual address moves. A server that has an address, or had it and still has connections open, says so to its
+# peers four times a second. The rules (open-connections.nft) send packets of connections that the holder of the address does not know on to
+# such a server, which answers the client itself. Each second a probe shows whether the network carries packets like these.
+# usage: open-connections.pl run|reload|status|disarm
+#   run     hactl-open-connections.service: loads the rules, announces, and prepares this server for the packets
+#   reload  makes the service read its files and itself again; open connections are kept
+#   status  one fact a line: "rules", "instance NAME held|kept|none", "open NAME PORT CONNECTIONS", "proven NAME PEER yes|no"
+#   disarm  takes everything away that "run" has changed on this server
+use strict;
+use warnings;
+use Socket qw(:DEFAULT inet_pton AF_INET6 pack_sockaddr_in6 MSG_DONTWAIT);
+
+my $FOLDER = '/usr/local/lib/hactl';
+my $RUN = '/run/hactl';
+my ($settings, $rules) = ("$FOLDER/open-connections.conf", "$FOLDER/open-connections.nft");
+my ($loaded, $state, $before) = map { "$RUN/open-connections.$_" } qw(nft state sysctl);
+my $PORT = 8945;    # of announcements and probes; also the priority of the routing rules, and their table
+my ($HERE, $MAY_KNOW, $PROBE) = (0, 1, 2);
+
+# Seconds.
+my $TURN = 0.25;     # between two announcements of a server that may know connections: peers forget it after 1.5
+my $IDLE = 1;        # between two of any other, and between two probes
+my $LAST = 1;        # from the last sight of an open connection until this server stops announcing
+my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
+my $HUNG = 3.5;      # from the first failed check until a haproxy counts as hung: a reload of a starved server has taken 3.3
+
+sub now { open(my $file, '<', '/proc/uptime') or return time; return (split ' ', <$file>)[0] }
+sub pause { select(undef, undef, undef, $_[0]) }
+sub slurp { my ($path) = @_; open(my $file, '<', $path) or return ''; local $/; return <$file> // '' }
+sub line { return (split /\n/, slurp($_[0]))[0] // '' }
+sub put { my ($path, $text) = @_; open(my $file, '>', "$path.new") or return; print $file $text; close $file; rename "$path.new", $path }
+sub packed { my ($address) = @_; return inet_pton($address =~ /:/ ? AF_INET6 : AF_INET, $address) }
+
+# The cluster as this server sees it: instances of one family each, as VRRP itself.
+my (@instances, $marks);
+sub read_settings {
+    open(my $file, '<', $settings) or die "$settings: $!\n";
+    while (<$file>) {
+        my ($key, $value, $address) = split or next;
+        if ($key eq 'instance') { push @instances, { name => $value, peers => [], virtual => [] } }
+        elsif ($key eq 'marks') { $marks = $value eq 'yes' }
+        elsif ($key eq 'peer') { push @{$instances[-1]{peers}}, [$value, $address] }
+        elsif ($key eq 'virtual') { push @{$instances[-1]{virtual}}, $value }
+        elsif ($key !~ /^#/) { $instances[-1]{$key} = $value }
+    }
+    for my $i (@instances) {
+        $i->{af} = $i->{family} == 6 ? AF_INET6 : AF_INET;
+        $i->{table} = $i->{family} == 6 ? 'ip6' : 'ip';
+        $i->{packed} = { map { packed($_) => 1 } @{$i->{virtual}} };
+    }
+}
+
+# ---- The kernel's netlink: no other program is started for what happens while an address moves.
+
+my ($ROUTE, $SOCKETS, $FILTER) = (0, 4, 12);
+my ($REQUEST, $ACK, $DUMP, $REPLACE, $EXCL, $CREATE) = (1, 4, 0x300, 0x100, 0x200, 0x400);
+
+sub attribute { my ($type, $value) = @_; my $size = 4 + length $value; return pack('SS', $size, $type) . $value . "\0" x (-$size & 3) }
+
+# Calls $do with each answer until it returns true. Returns the error number, 0 for none.
+sub netlink {
+    my ($protocol, $type, $flags, $body, $do) = @_;
+    socket(my $socket, 16, SOCK_RAW, $protocol) or return $! + 0;
+    send($socket, pack('LSSLL', 16 + length $body, $type, $REQUEST | $flags, 1, 0) . $body, 0) or return $! + 0;
+    my $got;
+    while (defined recv($socket, $got, 65536, 0) && length $got) {
+        while (length $got >= 16) {
+            my ($size, $kind) = unpack 'LS', $got;
+            return 0 if $size < 16 || $kind == 3;
+            return -unpack('x16l', $got) if $kind == 2;
+            return 0 if $do && $do->(substr $got, 16, $size - 16);
+            $got = length $got > $size ? substr $got, ($size + 3) & ~3 : '';
+        }
+    }
+    return $! + 0;
+}
+
+sub attributes {
+    my ($text) = @_;
+    my %found;
+    while (length $text >= 4) {
+        my ($size, $type) = unpack 'SS', $text;
+        last if $size < 4;
+        $found{$type} = substr $text, 4, $size - 4;
+        $text = length $text > $size ? substr $text, ($size + 3) & ~3 : '';
+    }
+    return \%found;
+}
+
+sub index_of { return line("/sys/class/net/$_[0]/ifindex") || 0 }
+
+# This server's addresses: {"INDEX ADDRESS" => 1}, packed.
+sub addresses {
+    my %all;
+    for my $af (map { $_->{af} } @instances) {
+        netlink($ROUTE, 22, $DUMP, pack('Cx7', $af), sub {
+            my $has = attributes(substr $_[0], 8);
+            my $address = $has->{2} // $has->{1} // return 0;
+            $all{unpack('x4L', $_[0]) . " $address"} = 1;
+            return 0;
+        });
+    }
+    return \%all;
+}
+
+# An address that only lo has is not held: it is there so that this server can send from it.
+sub held { my ($i, $addresses) = @_; my $index = index_of($i->{interface}); return scalar grep { $addresses->{"$index $_"} } keys %{$i->{packed}} }
+
+# ---- Packets for an address that has gone: accepted from its own segment, and answered from it.
+
+sub route { my ($i, $address, $table, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C8L', $i->{af}, 8 * length $address, 0, 0, $table > 255 ? 0 : $table, $type == 24 ? 3 : 0, 254, 2, 0) . attribute(1, $address) . attribute(4, pack 'L', index_of('lo')) . attribute(15, pack 'L', $table)) }
+sub rule { my ($i, $address, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C8L', $i->{af}, 8 * length $address, 0, 0, 0, 0, 0, 1, 0) . attribute(1, $address) . attribute(3, "$i->{interface}\0") . attribute(6, pack 'L', $PORT) . attribute(15, pack 'L', $PORT)) }
+sub on_lo { my ($i, $address, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C4L', $i->{af}, 32, 0, 254, index_of('lo')) . attribute(2, $address) . attribute(1, $address)) }
+
+sub arm {
+    my ($i) = @_;
+    for my $address (keys %{$i->{packed}}) {
+        my @errors = (route($i, $address, $PORT, 24, $CREATE | $REPLACE), rule($i, $address, 32, $CREATE | $EXCL));
+        if ($i->{family} == 4) {
+            # IPv4 sends only from addresses that the server has. Without its local route, programs of this server reach whoever holds it.
+            push @errors, on_lo($i, $address, 20, $CREATE | $EXCL), route($i, $address, 255, 25, 0);
+        }
+        my ($error) = grep { $_ && $_ != 17 && $_ != 3 } @errors;    # it is there already; it is not there
+        warn "$i->{name}: its addresses cannot be kept: ", $! = $error, "\n" if $error;
+    }
+    $i->{armed} = now();
+}
+
+sub disarm {
+    my ($i) = @_;
+    for my $address (keys %{$i->{packed}}) {
+        rule($i, $address, 33, 0);
+        route($i, $address, $PORT, 25, 0);
+        on_lo($i, $address, 21, 0) if $i->{family} == 4;
+    }
+    delete $i->{armed};
+}
+
+# An old holder must not answer for the address by ARP, nor ask from it. Ports that are bound to an address by name need marks that last.
+sub sysctls {
+    my %least = map { ("net/ipv4/conf/$_->{interface}/arp_ignore" => 1, "net/ipv4/conf/$_->{interface}/arp_announce" => 2) } grep { $_->{family} == 4 } @instances;
+    $least{'net/ipv4/tcp_fwmark_accept'} = 1 if $marks;
+    my $saved = slurp($before);
+    for my $key (sort keys %least) {
+        my $value = line("/proc/sys/$key");
+        next if $value eq '' || $value >= $least{$key};
+        $saved .= "$key $value $least{$key}\n" and put($before, $saved) if $saved !~ m{^\Q$key\E }m;
+        write_sysctl($key, $least{$key});
+    }
+}
+sub write_sysctl { my ($key, $value) = @_; open(my $file, '>', "/proc/sys/$key") or return; print $file "$value\n"; close $file }
+sub put_sysctls_back {
+    for (split /\n/, slurp($before)) {
+        my ($key, $was, $set) = split;
+        next if line("/proc/sys/$key") ne $set;
+        write_sysctl($key, $was);
+    }
+    unlink $before;
+}
+
+# ---- Connections.
+
+# Calls $do with (family, identity, port, peer address) of each connection of an address until it returns true. TIME-WAIT does not count:
+# nothing is lost with it.
+sub each_connection {
+    my ($i, $do) = @_;
+    my $n = $i->{family} == 6 ? 16 : 4;
+    for my $address (keys %{$i->{packed}}) {
+        # A socket that listens on all addresses of both families has connections of IPv4, too.
+        for my $af ($i->{family} == 6 ? AF_INET6 : (AF_INET, AF_INET6)) {
+            my $size = 12 + $n;
+            my $filter = pack('CCSCCSl', 7, $size, $size + 4, $i->{af}, 8 * $n, 0, -1) . $address;
+            my $stopped;
+            netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, 0x1b3e) . "\0" x 48 . attribute(1, $filter), sub {
+                my $peer = substr $_[0], $i->{family} == 4 && $af == AF_INET6 ? 36 : 24, $n;
+                return $stopped = $do->($af, substr($_[0], 4, 48), unpack('x4n', $_[0]), $peer);
+            });
+            return if $stopped;
+        }
+    }
+}
+
+sub destroy { my ($af, $identity) = @_; return netlink($SOCKETS, 21, $ACK, pack('CCCCL', $af, 6, 0, 0, 0) . $identity) }
+
+# A program of this server whose connection went to the address reaches nobody any more, and is told so.
+sub any_open {
+    my ($i, $addresses) = @_;
+    my %own = map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses;
+    my ($open, @own);
+    each_connection($i, sub { my ($af, $identity, $port, $peer) = @_; if ($own{$peer}) { push @own, [$af, $identity] } else { $open = 1 } return $open });
+    destroy(@$_) for @own;
+    return $open;
+}
+
+sub end_all { my ($i) = @_; my @all; each_connection($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
+
+# haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset.
+my $failing;
+sub hung {
+    if (!-e "$RUN/.check_failed" || line("$RUN/haproxy_down") eq '1' || line("$RUN/haproxy_offset") =~ /^-25[34]$/) { undef $failing; return 0 }
+    $failing //= now();
+    return 0 if now() - $failing < $HUNG;
+    return 1 if `systemctl is-active haproxy.service` ne "reloading\n";
+    undef $failing;
+    return 0;
+}
+
+# ---- Announcements.
+
+my %socket;
+sub announce {
+    my ($i, $kind) = @_;
+    my $v6 = $i->{family} == 6;
+    my $to = sub { $v6 ? pack_sockaddr_in6($_[1], packed($_[0]), $_[0] =~ /^fe[89ab]/i ? index_of($i->{interface}) : 0) : pack_sockaddr_in($_[1], packed($_[0])) };
+    my $send = sub {
+        my ($from, @peers) = @_;
+        if (!$socket{$from}) {
+            socket(my $new, $i->{af}, SOCK_DGRAM, 17) or return;
+            # The rules take it only with 255, which nothing has that was routed: as VRRP.
+            $v6 ? setsockopt($new, 41, 16, pack 'i', 255) : setsockopt($new, 0, 2, pack 'i', 255);
+            bind($new, $to->($from, 0)) or return;
+            $socket{$from} = $new;
+        }
+        # The address may have gone with its interface, and come back.
+        for (@peers) { defined send($socket{$from}, pack('CC', $i->{vrid}, $kind), MSG_DONTWAIT, $to->($_, $PORT)) or delete $socket{$from}, return }
+    };
+    # The rules make a probe to every peer of it.
+    $kind == $PROBE ? $send->(($v6 ? '::1' : '127.0.0.1') x 2) : $send->($i->{address}, map { $_->[1] } @{$i->{peers}});
+}
+
+# ---- The rules. nft gives a table with "flags owner" to the process that makes it: nobody else's "flush ruleset" takes it away, and it goes with
+# its owner. So an nft stays for as long as this runs. "persist" lets the table outlive it. Where neither can be had, the table is an ordinary
+# one, and is put back when somebody has flushed it.
+
+my ($flags, $nft, $answers, $pid) = ('');
+
+sub nft_takes { my ($wanted) = @_; open(my $pipe, '|-', 'nft -c -f - >/dev/null 2>&1') or return 0; print $pipe "table ip hactl_try {\n flags $wanted;\n}\n"; return close $pipe }
+sub is_loaded { for my $table (tables()) { system("nft list chain $table hactl arrive >/dev/null 2>&1") == 0 or return 0 } return 1 }
+sub tables { my %seen = map { $_->{table} => 1 } @instances; return sort keys %seen }
+
+sub start_nft {
+    local $^F = 255;    # they outlive an exec of this program
+    pipe(my $from, $nft) && pipe($answers, my $to) or die "pipe: $!\n";
+    defined($pid = fork()) or die "fork: $!\n";
+    if ($pid == 0) {
+        open(STDIN, '<&', $from) && open(STDERR, '>&', $to) && open(STDOUT, '>', '/dev/null') or exit 1;
+        close $_ for $nft, $answers, $from, $to;
+        exec 'nft', '-i' or exit 1;
+    }
+}
+sub nft_runs { return $pid && waitpid($pid, 1) == 0 && kill(0, $pid) }
+
+# Returns what nft says against it. The question for a chain that is not there marks the end of the answer.
+sub tell_nft {
+    my ($command) = @_;
+    syswrite($nft, "$command\nlist chain ip hactl end_of_answer\n") or return "nft: $!\n";
+    my ($said, $until) = ('', now() + 10);
+    while ($said !~ /end_of_answer/ && now() < $until) {
+        vec(my $ready = '', fileno($answers), 1) = 1;
+        next if select($ready, undef, undef, 0.5) < 1;
+        sysread($answers, $said, 8192, length $said) or return "nft has ended: $said\n";
+    }
+    $said =~ s/\A(.*?)^[^\n]*\n?list chain ip hactl end_of_answer.*\z/$1/ms or return "nft does not answer\n";
+    return $said;
+}
+
+sub own_macs { return join "\n", map { my $mac = line("/sys/class/net/$_->{interface}/address"); $mac =~ /^[\da-f]{2}(?::[\da-f]{2}){5}$/ && $mac ne '00:00:00:00:00:00' ? "$_->{table} hactl own_mac.$_->{name} { $mac }" : () } @instances }
+
+my ($macs, $problem) = ('', 'not loaded yet');
+sub load {
+    my $text = slurp($rules);
+    my $lost = !is_loaded();
+    $macs = own_macs();
+    $text =~ s/^(table \S+ hactl \{)$/$1\n  flags $flags;/mg if $flags;
+    $text .= join '', map { "flush set $_->{table} hactl own_mac.$_->{name}\n" } @instances;
+    $text .= join '', map { "add element $_\n" } split /\n/, $macs;
+    # Who has lost the rules does not know who has announced: for as long as that holds, everybody may know connections.
+    if ($lost) {
+        for my $i (@instances) {
+            $text .= "add element $i->{table} hactl window.$i->{name} { $i->{table} timeout 1500ms }\n";
+            $text .= "add element $i->{table} hactl $_->[0].$i->{name}.$_->[1][0] { $i->{table} timeout 1500ms }\n" for map { my $peer = $_; map { [$_, $peer] } qw(may_know proven) } @{$i->{peers}};
+        }
+    }
+    put($loaded, $text);
+    start_nft() if $flags && !nft_runs();
+    my $error = $flags ? tell_nft("include \"$loaded\"") : `nft -f $loaded 2>&1`;
+    ($problem) = $error eq '' ? ('') : $error =~ /(\S[^\n]*)/;
+    print STDERR $error;
+    put($state, $problem eq '' ? 'loaded ' . ($flags || 'ordinary') . "\n" : "refused $problem\n");
+    notify('STATUS=' . ($problem eq '' ? 'rules are loaded' . ($flags ? ", flags $flags" : '') : "rules are refused: $problem"));
+}
+
+sub notify {
+    my ($what) = @_;
+    my $to = $ENV{NOTIFY_SOCKET} or return;
+    $to =~ s/^@/\0/;
+    my $socket;
+    socket($socket, PF_UNIX, SOCK_DGRAM, 0) && send($socket, $what, 0, pack_sockaddr_un($to));
+}
+
+# ---- One turn: what each instance is, and what is said about it.
+
+my $told = 0;
+sub turn {
+    my $addresses = addresses();
+    my $is_hung = hung();
+    my $busy = 0;
+    for my $i (@instances) {
+        my $now = now();
+        my $held = held($i, $addresses);
+        # At the start nothing is known: connections of an earlier run of this program may be open.
+        if (!$held && !exists $i->{seen}) { $i->{seen} = any_open($i, $addresses) ? $now : undef; disarm($i) if !defined $i->{seen} }
+        if ($held) { $i->{seen} = $now; delete $i->{look} }
+        elsif (defined $i->{seen} && $now >= ($i->{look} // 0)) {
+            if ($is_hung) { my $ended = end_all($i); print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended; $i->{seen} = $now - $LAST - 0.01 if $now - $i->{seen} <= $LAST }
+            elsif (any_open($i, $addresses)) { $i->{seen} = $now }
+            # Where a look is long, because there are others by the 100,000, the next one waits.
+            $i->{look} = now() + 50 * (now() - $now);
+        }
+        next if !defined $i->{seen};
+        if ($now - $i->{seen} > $LAST + $LINGER) { disarm($i); $i->{seen} = undef; next }
+        $busy = 1;
+        # Others take such rules away: systemd-networkd does where it is not told otherwise.
+        arm($i) if $now - ($i->{armed} // 0) > 2;
+        announce($i, $MAY_KNOW) if $now - $i->{seen} <= $LAST;
+    }
+    if (now() - $told >= $IDLE) {
+        $told = now();
+        for my $i (@instances) { announce($i, $HERE); announce($i, $PROBE) }
+    }
+    return $busy;
+}
+
+sub run {
+    $ENV{PATH} = '/usr/sbin:/usr/bin:/sbin:/bin';
+    mkdir $RUN;
+    my ($again, $end) = (0, 0);
+    $SIG{HUP} = sub { $again = 1 };
+    $SIG{TERM} = $SIG{INT} = sub { $end = 1 };
+    $SIG{PIPE} = 'IGNORE';
+    my ($links, $changes);
+    socket($links, 16, SOCK_RAW, $ROUTE) && bind($links, pack 'SSLL', 16, 0, 0, 1 | 0x10 | 0x100) or die "netlink: $!\n";
+    my @events = ($links);
+    if (my $kept = delete $ENV{HACTL_NFT}) {
+        ($flags, $pid, my ($to, $from)) = split / /, $kept;
+        local $^F = 255;
+        open($nft, '>&=', $to) && open($answers, '<&=', $from) or undef $pid;
+    } else {
+        ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
+        $flags //= '';
+        # An ordinary table cannot be given an owner.
+        if ($flags) { `nft list table $_ hactl 2>/dev/null` =~ /flags .*owner/ || system("nft delete table $_ hactl 2>/dev/null") for tables() }
+    }
+    if (!$flags) {
+        socket($changes, 16, SOCK_RAW, $FILTER) && bind($changes, pack 'SSLL', 16, 0, 0, 1 << 6) or die "netlink: $!\n";
+        push @events, $changes;
+    }
+    # A table that persists may still have the owner of an earlier run, for a moment.
+    for (1 .. 20) { load(); last if $problem eq ''; pause(0.1) }
+    notify('READY=1');
+    my $retry = now() + 30;
+    while (!$end) {
+        my $busy = 0;
+        if ($problem eq '') { sysctls(); $busy = turn() }
+        elsif (now() >= $retry) { load(); $retry = now() + 30 }
+        my $until = now() + ($busy ? $TURN : $IDLE);
+        my $changed = 0;
+        while (!$again && !$end && !$changed && (my $left = $until - now()) > 0) {
+            my $ready = '';
+            vec($ready, fileno $_, 1) = 1 for @events;
+            next if select($ready, undef, undef, $left) < 1;
+            for my $socket (grep { vec $ready, fileno $_, 1 } @events) {
+                1 while defined recv($socket, my $got, 65536, MSG_DONTWAIT);
+                $changed = 1 if $socket == $links || !is_loaded();
+            }
+        }
+        if ($again) {
+            $ENV{HACTL_NFT} = join ' ', $flags, $pid, fileno $nft, fileno $answers if $flags && nft_runs();
+            exec $0, 'run' or die "$0: $!\n";
+        }
+        if ($problem eq '') {
+            if ($flags ? !nft_runs() : $changed && !is_loaded()) { print STDERR "the rules were gone: they are loaded again\n"; load() }
+            elsif (own_macs() ne $macs) { load() }
+        }
+    }
+    close $nft if $nft;
+}
+
+sub reload {
+    my $was = (stat $state)[1] // 0;
+    kill('HUP', $ENV{MAINPID} || die "reload is for systemctl reload hactl-open-connections\n") or die "no such process: $!\n";
+    my $until = now() + 5;
+    pause(0.05) while now() < $until && ((stat $state)[1] // 0) == $was;
+    my $now = line($state);
+    die "the rules are not loaded: $now\n" if $now !~ /^loaded/;
+}
+
+sub status {
+    my $is = line($state);
+    print 'rules ', !is_loaded() ? 'missing' : $is =~ /^loaded (\S+)/ ? $1 : 'ordinary', $is =~ /^refused (.*)/ ? " $1" : '', "\n";
+    my $addresses = addresses();
+    for my $i (@instances) {
+        my (%open, $total);
+        each_connection($i, sub { $open{$_[2]}++; $total++; return 0 });
+        print "instance $i->{name} ", held($i, $addresses) ? 'held' : $total ? 'kept' : 'none', "\n";
+        print "open $i->{name} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
+        for (map { $_->[0] } @{$i->{peers}}) { print "proven $i->{name} $_ ", `nft list set $i->{table} hactl proven.$i->{name}.$_ 2>/dev/null` =~ /elements/ ? 'yes' : 'no', "\n" }
+    }
+}
+
+my $what = shift // '';
+if ($what !~ /^(?:run|reload|status|disarm)$/) { print STDERR "usage: open-connections.pl run|reload|status|disarm\n"; exit 2 }
+read_settings() if $what ne 'reload';
+if ($what eq 'run') { run() }
+elsif ($what eq 'reload') { reload() }
+elsif ($what eq 'status') { status() }
+else {
+    disarm($_) for @instances;
+    put_sysctls_back();
+    system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
+    unlink $loaded, $state;
+}

@@ -1,0 +1,148 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { buildCluster } from '../../../src/domain/cluster.ts'
+import type { Cluster } from '../../../src/domain/cluster-types.ts'
+import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
+import { renderOpenConnectionsRules } from '../../../src/domain/open-connections/rules.ts'
+import { renderOpenConnectionsSettings } from '../../../src/domain/open-connections/service.ts'
+import { Secret } from '../../../src/secret.ts'
+import type { Inventory, InventoryInstance } from '../../../src/inventory/inventory.ts'
+import { skipLacking } from '../../support/lacking.ts'
+import { realProgram, verdictOf } from '../../support/real-programs.ts'
+import { addresses, HAPROXY, inventoryWith, observed } from '../example.ts'
+
+const V4: InventoryInstance = { name: 'web', virtual_router_id: 66, virtual_ipaddress: ['192.0.2.200/24'] }
+const V6: InventoryInstance = { name: 'web6', virtual_router_id: 66, virtual_ipaddress: ['2001:db8::200/64', '2001:db8::201/64'] }
+
+function clusterOf(instances: readonly InventoryInstance[], bind: readonly string[] = [':80']): Cluster {
+  const haproxy = { ...HAPROXY, frontends: [{ name: 'web', bind: [...bind], default_backend: 'app' }] }
+  return buildCluster(inventoryWith({}, { vrrp_instances: [...instances], haproxy } as Partial<Inventory>), {
+    authPass: () => new Secret('pass1234'),
+  })
+}
+
+/** Three servers, each with an interface of another name. */
+function factsOf(cluster: Cluster) {
+  const seen = cluster.servers.map(
+    ({ name }, i) => [name, observed(addresses(`eth${i} 192.0.2.1${i + 1}/24`, `eth${i} 2001:db8::1${i + 1}/64`))] as const,
+  )
+  return nodeFactsFor(cluster, Object.fromEntries(seen))
+}
+
+function rendered(cluster: Cluster, server = 'srv-2') {
+  const facts = factsOf(cluster)[server]
+  if (facts === undefined) throw new Error(`no server ${server}`)
+  return {
+    rules: renderOpenConnectionsRules(cluster, server, facts),
+    settings: renderOpenConnectionsSettings(cluster, server, facts),
+  }
+}
+
+/** The lines of one chain. */
+function chain(rules: string, name: string): readonly string[] {
+  const [, body] = rules.split(`\n  chain ${name} {\n`)
+  if (body === undefined) throw new Error(`no chain ${name}`)
+  return (body.split('\n  }')[0] ?? '').split('\n').map(line => line.trim())
+}
+
+const peersIn = (settings: string) => [...settings.matchAll(/^ {2}peer (.+)$/gm)].map(match => match[1])
+
+describe('peers', () => {
+  test.for([
+    ['srv-1', ['srv-2 192.0.2.12', 'srv-3 192.0.2.13']],
+    ['srv-2', ['srv-3 192.0.2.13', 'srv-1 192.0.2.11']],
+    ['srv-3', ['srv-1 192.0.2.11', 'srv-2 192.0.2.12']],
+  ] as const)('%s asks the next server by address first, round the ring', ([server, peers]) => {
+    expect(peersIn(rendered(clusterOf([V4]), server).settings)).toEqual(peers)
+  })
+
+  test('of a list of addresses are all of it but the server itself, also those that are no servers of the cluster', () => {
+    const { settings } = rendered(clusterOf([{ ...V4, unicast_peer: ['192.0.2.11', '192.0.2.12', '192.0.2.77'] }]))
+    expect(peersIn(settings)).toEqual(['192.0.2.77 192.0.2.77', 'srv-1 192.0.2.11'])
+  })
+
+  test('are known where adverts go to the group, too', () => {
+    expect(peersIn(rendered(clusterOf([{ ...V4, unicast_peer: false }])).settings)).toEqual(['srv-3 192.0.2.13', 'srv-1 192.0.2.11'])
+  })
+
+  test('with a link-local address are reached through the interface', () => {
+    const cluster = clusterOf([V6])
+    const seen = cluster.servers.map(({ name }, i) => [name, observed(addresses(`eth0 fe80::${i + 1}/64`))] as const)
+    const named = { ...V6, interface: { 'srv-1': 'eth0', 'srv-2': 'eth0', 'srv-3': 'eth0' } }
+    const facts = nodeFactsFor(clusterOf([named]), Object.fromEntries(seen))['srv-1']
+    if (facts === undefined) throw new Error('no facts')
+    expect(renderOpenConnectionsRules(clusterOf([named]), 'srv-1', facts)).toContain('dup to fe80::2 device "eth0" drop')
+  })
+})
+
+describe('rules', () => {
+  test('send a packet on to those only who may know it and who receive such packets', () => {
+    const { rules } = rendered(clusterOf([V4]))
+    expect(chain(rules, 'to.web').slice(-4)).toEqual([
+      'jump known',
+      'meta protocol @may_know.web.srv-3 meta protocol @proven.web.srv-3 goto ask.web.srv-3',
+      'meta protocol @may_know.web.srv-1 meta protocol @proven.web.srv-1 goto ask.web.srv-1',
+      'accept',
+    ])
+  })
+
+  test('let a packet go through as many servers as there are', () => {
+    const { rules } = rendered(clusterOf([V4]))
+    expect(chain(rules, 'ask.web.srv-3')[0]).toBe('ip ttl > 3 ip ttl set 3')
+    expect(chain(rules, 'sent_on.web')).toContain('ip ttl 1 accept')
+  })
+
+  test('know a connection by its socket where haproxy listens on all addresses', () => {
+    const { rules, settings } = rendered(clusterOf([V4], [':80', '127.0.0.1:9000']))
+    expect(chain(rules, 'known')[0]).toBe('socket wildcard 0 accept')
+    expect(settings).toContain('marks no\n')
+    expect(rules).toContain('delete chain ip hactl paint')
+  })
+
+  test('know it by a mark where haproxy listens on an address by name, also on a range of ports', () => {
+    const { rules, settings } = rendered(clusterOf([V4, V6], [':80', '192.0.2.200:443', '[2001:db8::200]:8000-8010']))
+    expect(chain(rules, 'known').slice(0, 2)).toEqual([
+      'socket mark & 0x40000000 == 0x40000000 accept',
+      'tcp dport != { 443, 8000-8010 } socket wildcard 0 accept',
+    ])
+    expect(rules).toContain('ip6 daddr { 2001:db8::200, 2001:db8::201 } tcp dport { 443, 8000-8010 } meta mark set meta mark | 0x40000000')
+    expect(settings).toContain('marks yes\n')
+  })
+
+  test('are of one family each, also where both share a virtual router', () => {
+    const { rules, settings } = rendered(clusterOf([V4, V6]))
+    const [ip, ip6] = rules.split('\ntable ip6 hactl {\n  set').map(part => part)
+    expect(ip).toContain('iifname "eth1" @th,64,8 66 goto heard.web\n')
+    expect(ip6).toContain('iifname "eth1" @th,64,8 66 goto heard.web6\n')
+    expect(ip).not.toContain('2001:db8')
+    expect(settings).toMatch(/^instance web6\n {2}family 6\n {2}vrid 66\n {2}interface eth1\n {2}address 2001:db8::12\n/m)
+    expect(settings).toMatch(/^ {2}virtual 2001:db8::200\n {2}virtual 2001:db8::201\n/m)
+  })
+})
+
+describe('nft', () => {
+  const cases = {
+    'one instance': clusterOf([V4]),
+    'both families, several addresses, ports by name': clusterOf([V4, V6], ['192.0.2.200:80', '[2001:db8::200]:8000-8010']),
+    'names that nft does not know': clusterOf([
+      { ...V4, name: '10%&a' },
+      { ...V4, name: '10&%a', virtual_router_id: 9, virtual_ipaddress: ['192.0.2.201'] },
+    ]),
+  }
+
+  // In a network namespace of its own: the rules of this machine are not touched.
+  test.for(Object.entries(cases))('loads, loads again and lists the rules of %s', ([, cluster], context) => {
+    const nft = realProgram('nft', context)
+    if (verdictOf('unshare', '-rn', nft, 'list', 'ruleset').code !== 0)
+      skipLacking(context, 'this user cannot make a network namespace with a packet filter: nft is not asked for its verdict on the rules')
+    const folder = mkdtempSync(join(tmpdir(), 'hactl-rules-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const file = join(folder, 'open-connections.nft')
+    writeFileSync(file, rendered(cluster).rules)
+    const { code, output } = verdictOf('unshare', '-rn', 'sh', '-c', '"$1" -f "$2" && "$1" -f "$2" && "$1" list ruleset', 'sh', nft, file)
+    expect(code, output).toBe(0)
+    expect(output.match(/goto ask\./g)?.length).toBe(rendered(cluster).rules.match(/goto ask\./g)?.length)
+  })
+})
