@@ -15,7 +15,12 @@ export function connectionsFindings(cluster: Cluster, node: ObservedNode): reado
   const doubts = [
     ...(why === undefined ? [] : [warning('connections', server, cutsWords(why), GIVE_UP)]),
     ...unprovenPeers(cluster, node).map(one =>
-      warning('connections', server, unprovenWords(one), 'let the network carry such packets (docs/open-connections.md), or open_connections: reset'),
+      warning(
+        'connections',
+        server,
+        unprovenWords(one),
+        'let the network carry such packets (docs/open-connections.md), or open_connections: reset',
+      ),
     ),
     ...(openConnections?.savedIn ?? []).map(path =>
       warning('connections', server, savedWords(path), `delete the blocks "table ip hactl" and "table ip6 hactl" from ${path}`),
