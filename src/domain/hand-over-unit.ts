@@ -14,7 +14,7 @@ export function handOverCompanion(unit: Unit): Companion {
 }
 
 /**
- * systemd passes over ExecStop= of a service that is reloading (evidence T10). This unit is never in that state. Nothing enables it:
+ * systemd passes over ExecStop= of a service that is reloading (evidence T10, T17). This unit is never in that state. Nothing enables it:
  * the drop-ins let systemd start it together with the service (Wants=). `stopLimitSeconds`: undefined leaves it to systemd.
  */
 export function renderHandOverUnit(stopLimitSeconds: number | undefined): string {
