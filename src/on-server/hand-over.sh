@@ -1,9 +1,16 @@
 # Make before break: what a server does while its addresses move to another.
 # given: ADDRESSES POLL_SECONDS GRACE_SECONDS
 
+# Prints the addresses of this server. One that has left may be on lo, for connections that are still open to it.
+own_addresses() {
+  ip -o addr show | while read -r _ device rest; do
+    [ "$device" = lo ] || printf '%s\n' "$rest"
+  done
+}
+
 # Whether this server holds one of the addresses.
 holds() {
-  here=$(ip -o addr show)
+  here=$(own_addresses)
   for address in $ADDRESSES; do
     case $here in *" $address/"*) return 0 ;; esac
   done
@@ -22,7 +29,7 @@ route() {
 
 # Routes for the addresses that this server has. It must not answer for an address of another server: it would also do so by ARP.
 answer() {
-  here=$(ip -o addr show)
+  here=$(own_addresses)
   for address in $ADDRESSES; do
     case $here in *" $address/"*) route replace "$address" ;; esac
   done
@@ -51,7 +58,7 @@ wait_until_gone() {
 # (tcp_retries2, tcp(7)). If the address returned meanwhile, a client that reused the port of such a connection would get no answer, not even a
 # refusal (evidence T8). Where the kernel cannot end connections (CONFIG_INET_DIAG_DESTROY, ss(8)), they stay.
 close_connections() {
-  here=$(ip -o addr show)
+  here=$(own_addresses)
   for address in $ADDRESSES; do
     case $here in *" $address/"*) continue ;; esac
     case $address in *:*) source="[$address]" ;; *) source=$address ;; esac
