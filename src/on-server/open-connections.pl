@@ -196,6 +196,18 @@ sub any_open {
 
 sub end_all { my ($i) = @_; my @all; each_connection($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
 
+# Clients that have begun a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it.
+sub end_superseded {
+    for my $table (tables()) {
+        my @over = `nft list set $table hactl superseded 2>/dev/null` =~ /([\da-f.:]+ \. \d+ \. [\da-f.:]+ \. \d+) expires/g or next;
+        for (@over) {
+            my ($client, $port, $address, $own_port) = split / \. /;
+            destroy($client =~ /:/ ? AF_INET6 : AF_INET, pack('nna16a16LLL', $own_port, $port, packed($address), packed($client), 0, ~0 & 0xffffffff, ~0 & 0xffffffff));
+        }
+        tell_rules("delete element $table hactl superseded { " . join(', ', @over) . ' }');
+    }
+}
+
 # haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset.
 my $failing;
 sub hung {
@@ -252,7 +264,7 @@ sub start_nft {
 }
 sub nft_runs { return $pid && waitpid($pid, 1) == 0 && kill(0, $pid) }
 
-# Returns what nft says against it. The question for a chain that is not there marks the end of the answer.
+# The question for a chain that is not there marks the end of the answer.
 sub tell_nft {
     my ($command) = @_;
     syswrite($nft, "$command\nlist chain ip hactl end_of_answer\n") or return "nft: $!\n";
@@ -264,6 +276,14 @@ sub tell_nft {
     }
     $said =~ s/\A(.*?)^[^\n]*\n?list chain ip hactl end_of_answer.*\z/$1/ms or return "nft does not answer\n";
     return $said;
+}
+
+# Returns what nft says against it.
+sub tell_rules {
+    my ($command) = @_;
+    return tell_nft($command) if $flags;
+    put("$RUN/open-connections.change", "$command\n");
+    return `nft -f $RUN/open-connections.change 2>&1`;
 }
 
 sub own_macs { return join "\n", map { my $mac = line("/sys/class/net/$_->{interface}/address"); $mac =~ /^[\da-f]{2}(?::[\da-f]{2}){5}$/ && $mac ne '00:00:00:00:00:00' ? "$_->{table} hactl own_mac.$_->{name} { $mac }" : () } @instances }
@@ -285,7 +305,7 @@ sub load {
     }
     put($loaded, $text);
     start_nft() if $flags && !nft_runs();
-    my $error = $flags ? tell_nft("include \"$loaded\"") : `nft -f $loaded 2>&1`;
+    my $error = tell_rules("include \"$loaded\"");
     ($problem) = $error eq '' ? ('') : $error =~ /(\S[^\n]*)/;
     print STDERR $error;
     put($state, $problem eq '' ? 'loaded ' . ($flags || 'ordinary') . "\n" : "refused $problem\n");
@@ -309,7 +329,7 @@ sub turn {
     my $busy = 0;
     for my $i (@instances) {
         my $now = now();
-        my $held = held($i, $addresses);
+        my $held = $i->{held} = held($i, $addresses);
         # At the start nothing is known: connections of an earlier run of this program may be open.
         if (!$held && !exists $i->{seen}) { $i->{open} = any_open($i, $addresses); $i->{seen} = $i->{open} ? $now : undef; $i->{look} = $now; disarm($i) if !$i->{open} }
         if ($held) { @$i{qw(seen open look)} = ($now, 1, $now) }
@@ -331,6 +351,7 @@ sub turn {
     if (now() - $told >= $IDLE) {
         $told = now();
         for my $i (@instances) { announce($i, $HERE); announce($i, $PROBE) }
+        end_superseded() if grep { defined $_->{seen} && !$_->{held} } @instances;
     }
     return $busy;
 }
@@ -422,5 +443,5 @@ else {
     disarm($_) for @instances;
     put_sysctls_back();
     system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
-    unlink $loaded, $state;
+    unlink $loaded, $state, "$RUN/open-connections.change";
 }
