@@ -26,6 +26,7 @@ export interface CheckReport {
     readonly expectedMs: number | undefined
     readonly worstMs: number | undefined
     readonly how: string
+    readonly openConnections: string
   }[]
 }
 

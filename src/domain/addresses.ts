@@ -1,5 +1,6 @@
 /** Addresses and networks, both families. ipaddr.js does the arithmetic. */
 import ipaddr from 'ipaddr.js'
+import type { InterfaceAddress } from '../state/machine.ts'
 import type { VirtualAddress } from './cluster-types.ts'
 
 /** The address in the form `ip` prints (RFC 5952 for IPv6), or undefined where the text is none. */
@@ -41,4 +42,12 @@ export function compareAddresses(a: string, b: string): number {
     if (d !== 0) return d
   }
   return 0
+}
+
+/**
+ * Whether a server with these addresses holds this one. A server that has given it away keeps it on lo for as long as it has open
+ * connections of it, so that it may answer them.
+ */
+export function isHeld(addresses: readonly InterfaceAddress[], address: string): boolean {
+  return addresses.some(own => own.address === address && own.interface !== 'lo')
 }

@@ -81,6 +81,10 @@ export interface Instance {
 export interface Cluster {
   readonly name: string
   readonly profile: Profile
+  /** keep: open connections survive a planned move, on servers that can do it (domain/open-connections). Always reset in classic. */
+  readonly openConnections: 'keep' | 'reset'
+  /** How long a stop of haproxy waits for open connections, where they are kept. */
+  readonly stopTimeoutMs: number
   readonly servers: readonly ClusterServer[]
   readonly check: CheckScript
   readonly instances: readonly Instance[]

@@ -38,6 +38,11 @@ const CHECK: Readonly<Record<Profile, CheckScript>> = {
   fast: { interval: 1, fall: 1, rise: 1, timeout: 1, weight: 0 },
 }
 
+const OPEN_CONNECTIONS: Readonly<Record<Profile, Cluster['openConnections']>> = { classic: 'reset', fast: 'keep' }
+
+/** Seconds: long enough for most downloads, short enough for a reboot that somebody waits for. */
+const STOP_TIMEOUT = 20
+
 const ADVERT_INT_MS: Readonly<Record<Profile, number>> = { classic: 1000, fast: 200 }
 
 /**
@@ -197,6 +202,8 @@ export function buildCluster(inventory: Inventory, resolved: Resolved): Cluster 
   return {
     name: inventory.cluster ?? 'hactl',
     profile,
+    openConnections: inventory.open_connections ?? OPEN_CONNECTIONS[profile],
+    stopTimeoutMs: Math.round((inventory.stop_timeout ?? STOP_TIMEOUT) * 1000),
     servers,
     // An interval without a timeout also bounds the run: runs that take longer than their interval pile up.
     check: inventory.vrrp_script?.timeout === undefined ? { ...check, timeout: check.interval } : check,

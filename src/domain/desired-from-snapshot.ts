@@ -5,10 +5,22 @@ import { absentFile, desiredNode, haproxyLoadedHash } from './desired.ts'
 import type { FileThen } from './file-then.ts'
 import { withoutInitFile } from './keepalived/init-file.ts'
 import type { NodeFacts } from './node-facts.ts'
-import { HAPROXY_CFG, KEEPALIVED_CONF, KEEPALIVED_DROPIN, MANAGED_PATHS, SERVICE_HOOKS, TMPFILES_CONF } from './paths.ts'
+import {
+  HAND_OVER_UNIT,
+  HAPROXY_CFG,
+  HAPROXY_DROPIN,
+  KEEPALIVED_CONF,
+  KEEPALIVED_DROPIN,
+  MANAGED_PATHS,
+  SERVICE_HOOKS,
+  TMPFILES_CONF,
+} from './paths.ts'
 
-/** The files that make the track files that init_file made at that time. Where init_file is taken out of keepalived.conf, they stay as today. */
-const MAKES_TRACK_FILES: readonly string[] = [KEEPALIVED_DROPIN, SERVICE_HOOKS, TMPFILES_CONF]
+/**
+ * The files that make the track files that init_file made at that time, and those that call them or are called by them. Where init_file is
+ * taken out of keepalived.conf, they stay as today.
+ */
+const MAKES_TRACK_FILES: readonly string[] = [HAND_OVER_UNIT, HAPROXY_DROPIN, KEEPALIVED_DROPIN, SERVICE_HOOKS, TMPFILES_CONF]
 
 /**
  * `then`: every file that hactl owned on the server at that time. Any other file is absent again. `cluster` is the one of that time.
@@ -29,13 +41,15 @@ export function desiredFromSnapshot(cluster: Cluster, server: string, facts: Nod
           : fileOf(resource.id.replace(/^absent\//, 'file/'), file, resource.kind === 'file' ? resource : undefined)
       }
       case 'service': {
+        const { companion, ...service } = resource
+        const kept = companion !== undefined && (hadInitFile || byPath.has(companion.file)) ? { ...service, companion } : service
         const loaded = byPath.get(resource.unit === 'haproxy' ? HAPROXY_CFG : KEEPALIVED_CONF)
-        if (loaded === undefined) return resource
+        if (loaded === undefined) return kept
         const beside = (resource.loads ?? []).filter(path => path !== loaded.path).flatMap(path => byPath.get(path) ?? [])
-        return { ...resource, loadedHash: haproxyLoadedHash(loaded.content, beside) }
+        return { ...kept, loadedHash: haproxyLoadedHash(loaded.content, beside) }
       }
-      case 'firewall':
-        // Without the script of that time there are no rules to open.
+      case 'own-tool':
+        // Without the script of that time there is nothing to open.
         return byPath.has(resource.script) ? resource : []
       case 'package':
       case 'sysctl':

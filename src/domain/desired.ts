@@ -5,12 +5,14 @@ import type { Cluster } from './cluster-types.ts'
 import { firewallNeeds } from './firewall/needs.ts'
 import { openingFor } from './firewall/open.ts'
 import { renderServiceHooks } from './hand-over.ts'
+import { handOverCompanion, renderHandOverUnit } from './hand-over-unit.ts'
 import { renderCheckProgram, renderCheckScript } from './haproxy/check-script.ts'
 import { renderHaproxyDropin } from './haproxy/hooks.ts'
 import { renderKeepalivedConf } from './keepalived/config.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.ts'
 import { renderMembers } from './members.ts'
 import type { NodeFacts } from './node-facts.ts'
+import { openConnectionsFiles, openConnectionsTool } from './open-connections/resources.ts'
 import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
   CHECK_PROGRAM,
@@ -18,6 +20,7 @@ import {
   FIREWALL_SCRIPT,
   FIREWALL_UNIT,
   GENERATED_LINE,
+  HAND_OVER_UNIT,
   HAPROXY_CFG,
   HAPROXY_DROPIN,
   KEEPALIVED_CONF,
@@ -93,6 +96,7 @@ function fastFiles(cluster: Cluster): readonly FileResource[] {
       mode: '0755',
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
+    file('file/hand-over-unit', HAND_OVER_UNIT, renderHandOverUnit()),
     file('file/haproxy-dropin', HAPROXY_DROPIN, renderHaproxyDropin()),
     file('file/keepalived-dropin', KEEPALIVED_DROPIN, renderKeepalivedDropin()),
   ]
@@ -126,8 +130,22 @@ function firewallResources(cluster: Cluster, serverName: string, facts: NodeFact
       mode: '0755',
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
-    { kind: 'firewall', id: 'firewall/rules', titles, script: FIREWALL_SCRIPT, isOpen },
+    {
+      kind: 'own-tool',
+      id: 'firewall/rules',
+      title: `open the firewall for ${titles.join(', ')}`,
+      script: FIREWALL_SCRIPT,
+      isOpen,
+      found: isOpen ? `the firewall lets ${titles.join(', ')} through` : 'rules are missing',
+    },
   ]
+}
+
+/** What keeps open connections over a move, where the inventory wants it and the server can; else it must be absent. */
+function openConnectionsResources(cluster: Cluster, server: string, facts: NodeFacts): readonly Resource[] {
+  const files = openConnectionsFiles(cluster, server, facts)
+  if (facts.openConnections.mode.kind === 'reset') return files.map(({ id, path }) => absentFile(id, path))
+  return [...files.map(({ id, path, content, ...more }) => file(id, path, content, more)), openConnectionsTool(facts)]
 }
 
 /**
@@ -167,6 +185,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
     ...(fast ? extra : extra.map(({ id, path }) => absentFile(id, path))),
+    ...openConnectionsResources(cluster, serverName, facts),
     ...certificates,
     ...firewallResources(cluster, serverName, facts),
     file('file/haproxy.cfg', HAPROXY_CFG, cluster.haproxyConfig.text, {
@@ -183,6 +202,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       loadedHash: haproxyLoadedHash(cluster.haproxyConfig.text, certificates),
       loads: [HAPROXY_CFG, ...certificates.map(({ path }) => path)],
       whenActive: fast ? [SAY_HAPROXY_RUNS] : [],
+      ...(fast ? { companion: handOverCompanion('haproxy') } : {}),
     },
     file('file/keepalived.conf', KEEPALIVED_CONF, keepalivedConf, {
       mode: '0640',
@@ -202,7 +222,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       loadedHash: sha256(keepalivedConf),
       loads: [KEEPALIVED_CONF],
       whenActive: fast ? [SAY_HAPROXY_RUNS_TO_KEEPALIVED] : [],
-      ...(fast ? { runtimeFiles: Object.values(TRACKER_FILES) } : {}),
+      ...(fast ? { companion: handOverCompanion('keepalived'), runtimeFiles: Object.values(TRACKER_FILES) } : {}),
     },
   ]
   return { server: serverName, resources }

@@ -1,5 +1,6 @@
 /** A planned hand-over for maintenance: when it may be done, what it will move, and the file that keeps it over a reboot. */
 import type { ObservedNode } from '../state/observed.ts'
+import { isHeld } from './addresses.ts'
 import type { Cluster } from './cluster-types.ts'
 import { handOverLimitMs } from './hand-over.ts'
 import { holderProblems, movingProblems, nodeProblems } from './health.ts'
@@ -50,11 +51,11 @@ export function drainNotes(cluster: Cluster, nodes: readonly ObservedNode[], ser
   return left.length === 1 ? [`${left[0]} is the only server left: no server can take over from it`] : []
 }
 
-/** The virtual addresses that this server has. */
+/** The virtual addresses that this server holds. */
 export function addressesOn(cluster: Cluster, node: ObservedNode): readonly string[] {
   return cluster.instances
     .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
-    .filter(address => node.facts.addresses.some(own => own.address === address))
+    .filter(address => isHeld(node.facts.addresses, address))
 }
 
 /**

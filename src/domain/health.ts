@@ -1,9 +1,11 @@
 /** What is wrong with a server or the cluster, judged by what runs. Pure: gates, status and the refusal of drills share it. */
 import type { ObservedInstance } from '../state/instance.ts'
 import type { ObservedNode } from '../state/observed.ts'
+import { isHeld } from './addresses.ts'
 import type { Cluster } from './cluster-types.ts'
+import { handOverUnitOf } from './hand-over-unit.ts'
 import { contextOf } from './keepalived/lint-context.ts'
-import { CHECK_SCRIPT, HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, TRACK_DIR, SERVICE_HOOKS } from './paths.ts'
+import { CHECK_SCRIPT, HAND_OVER_UNIT, HAPROXY_DROPIN, KEEPALIVED_CONF, KEEPALIVED_DROPIN, TRACK_DIR, SERVICE_HOOKS } from './paths.ts'
 import { isDrained, TRACKER_FILES, tracksDrain } from './trackers.ts'
 
 /**
@@ -186,9 +188,9 @@ export function severalHoldersProblems(cluster: Cluster, nodes: readonly Observe
     .map(({ address, holders }) => severalHold(holders, address))
 }
 
-/** Those of the servers that have the address on an interface. */
+/** Those of the servers that hold the address. */
 function carriersOf(nodes: readonly ObservedNode[], address: string): readonly string[] {
-  return nodes.filter(node => node.facts.addresses.some(own => own.address === address)).map(node => node.server)
+  return nodes.filter(node => isHeld(node.facts.addresses, address)).map(node => node.server)
 }
 
 function severalHold(holders: readonly string[], address: string): string {
@@ -275,13 +277,13 @@ export function bootProblems(node: ObservedNode): readonly string[] {
   })
 }
 
-/** Drop-ins, or the scripts that they call, that are missing on a server whose keepalived relies on them: a stop then hands nothing over. */
+/** Drop-ins, or what they start or call, that are missing on a server whose keepalived relies on them: a stop then hands nothing over. */
 export function dropinProblems(node: ObservedNode): readonly string[] {
   if (!tracksDrain(node)) return []
   const dropins = [HAPROXY_DROPIN, KEEPALIVED_DROPIN]
-  // The drop-ins of an older version of hactl call no script.
-  const isCalled = dropins.some(path => node.files[path]?.content?.includes(SERVICE_HOOKS) === true)
-  return [...dropins, ...(isCalled ? [SERVICE_HOOKS] : [])]
+  // The drop-ins of older versions of hactl call no script, or start no unit.
+  const names = (name: string) => dropins.some(path => node.files[path]?.content?.includes(name) === true)
+  return [...dropins, ...(names(handOverUnitOf('haproxy')) ? [HAND_OVER_UNIT] : []), ...(names(SERVICE_HOOKS) ? [SERVICE_HOOKS] : [])]
     .filter(path => node.files[path] === undefined)
     .map(path => `${path} is missing: a stop hands no address over, and keepalived does not learn of a crash`)
 }

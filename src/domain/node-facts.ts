@@ -2,9 +2,11 @@
 import { HactlError } from '../errors.ts'
 import type { Facts, InterfaceAddress } from '../state/machine.ts'
 import type { ObservedFirewall } from '../state/network.ts'
+import type { ObservedOpenConnections } from '../state/open-connections.ts'
 import type { ObservedNode } from '../state/observed.ts'
 import { canonicalAddress, isInNetwork, isLinkLocal } from './addresses.ts'
 import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
+import { type Mode, modeOf } from './open-connections/mode.ts'
 import { expectedVersion } from './packages.ts'
 import { NEWEST_KEEPALIVED, packageVersionsFor, upstreamVersion } from './version.ts'
 
@@ -18,6 +20,13 @@ export interface NodeFacts {
   readonly srcIp: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** The server's present packet filter. */
   readonly firewall?: ObservedFirewall
+  readonly openConnections: {
+    /** What becomes of open connections on this server. */
+    readonly mode: Mode
+    /** The servers that keep theirs. */
+    readonly keepers: readonly string[]
+    readonly observed?: ObservedOpenConnections
+  }
 }
 
 /** The part of an observation that is needed here. */
@@ -25,6 +34,7 @@ export interface ObservedForFacts {
   readonly facts: Pick<Facts, 'addresses' | 'os'>
   readonly packages: ObservedNode['packages']
   readonly firewall?: ObservedFirewall
+  readonly openConnections?: ObservedOpenConnections
 }
 
 interface Place {
@@ -184,6 +194,7 @@ export function nodeFactsFor(
         .map(s => [s.name, here[s.name]?.address ?? addressUnobserved(instance, s, networks)]),
     )
   }
+  const keepers = cluster.servers.map(({ name }) => name).filter(name => modeOf(cluster, observed[name]).kind === 'keep')
   const facts: Record<string, NodeFacts> = {}
   for (const server of cluster.servers) {
     const node = observed[server.name]
@@ -193,6 +204,11 @@ export function nodeFactsFor(
       interface: Object.fromEntries(cluster.instances.map(i => [i.name, places[i.name]?.[server.name]?.interface ?? ''])),
       srcIp,
       ...(node.firewall === undefined ? {} : { firewall: node.firewall }),
+      openConnections: {
+        mode: modeOf(cluster, node),
+        keepers,
+        ...(node.openConnections === undefined ? {} : { observed: node.openConnections }),
+      },
     }
   }
   return facts

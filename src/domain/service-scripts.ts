@@ -3,6 +3,7 @@ import { sourceText } from '../shell/library.ts'
 import { sh, shWith } from '../shell/sh.ts'
 import type { ServiceTable } from '../state/services.ts'
 import type { Cluster } from './cluster-types.ts'
+import { handOverUnitOf } from './hand-over-unit.ts'
 import { CHECK_SCRIPT, HAPROXY_CFG, KEEPALIVED_CONF } from './paths.ts'
 import { SAY_HAPROXY_RUNS_TO_KEEPALIVED } from './trackers.ts'
 
@@ -30,6 +31,7 @@ export function serviceTableFor(cluster: Cluster, server: string): ServiceTable 
       config: HAPROXY_CFG,
       shipsConfig: true,
       comparedId: undefined,
+      companion: handOverUnitOf('haproxy'),
       beforeReload: services`note_workers`,
       loaded: services`haproxy_loaded`,
       started: answers,
@@ -41,6 +43,7 @@ export function serviceTableFor(cluster: Cluster, server: string): ServiceTable 
       config: KEEPALIVED_CONF,
       shipsConfig: false,
       comparedId: 'file/keepalived.conf',
+      companion: handOverUnitOf('keepalived'),
       // Before keepalived reads the file: where no track file says that haproxy runs, the holder would give the address up.
       beforeReload: cluster.profile === 'fast' ? SAY_HAPROXY_RUNS_TO_KEEPALIVED : sh`:`,
       loaded: shows,

@@ -4,7 +4,7 @@ import type {
   AbsentFileResource,
   DesiredNode,
   FileResource,
-  FirewallResource,
+  OwnToolResource,
   PackageResource,
   ServiceResource,
   SysctlResource,
@@ -66,8 +66,8 @@ export function diffNode(desired: DesiredNode, observed: ObservedNode, options: 
       case 'sysctl':
         take(diffSysctl(resource, observed))
         break
-      case 'firewall':
-        take(diffFirewall(resource, actions))
+      case 'own-tool':
+        take(diffOwnTool(resource, actions))
         break
       case 'service':
         take(diffService(resource, observed, actions, options))
@@ -132,7 +132,7 @@ function diffAbsentFile(resource: AbsentFileResource, observed: ObservedNode): O
       kind: 'remove-file',
       id: resource.id,
       path: resource.path,
-      reason: 'not part of this profile',
+      reason: 'no longer wanted',
       before: present.content,
       beforeSha256: present.sha256,
       masks: [],
@@ -155,12 +155,11 @@ function diffSysctl(resource: SysctlResource, observed: ObservedNode): Outcome {
   }
 }
 
-function diffFirewall(resource: FirewallResource, before: readonly Action[]): Outcome {
-  const { id, titles, script } = resource
+function diffOwnTool(resource: OwnToolResource, before: readonly Action[]): Outcome {
+  const { id, title, script, isOpen, found } = resource
   const isNew = before.some(action => action.kind === 'write-file' && action.path === script)
-  if (resource.isOpen && !isNew) return { unchanged: { id, reason: `the firewall lets ${titles.join(', ')} through` } }
-  const reason = isNew ? 'the rules change' : 'rules are missing'
-  return { action: { kind: 'open-firewall', id, titles, script, reason } }
+  if (isOpen && !isNew) return { unchanged: { id, reason: found } }
+  return { action: { kind: 'open-tool', id, title, script, reason: isOpen ? `${script} changes` : found } }
 }
 
 function diffService(resource: ServiceResource, observed: ObservedNode, before: readonly Action[], options: DiffOptions): Outcome {
@@ -178,9 +177,10 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
   const dropInChanges = before.some(
     action =>
       (action.kind === 'write-file' || action.kind === 'remove-file') &&
-      action.path.startsWith(`/etc/systemd/system/${resource.unit}.service.d/`),
+      (action.path.startsWith(`/etc/systemd/system/${resource.unit}.service.d/`) || action.path === resource.companion?.file),
   )
-  if (dropInChanges || service.needsDaemonReload) {
+  const companion = resource.companion === undefined ? undefined : observed.ownUnits[resource.companion.unit]
+  if (dropInChanges || service.needsDaemonReload || companion?.needsDaemonReload === true) {
     steps.push('daemon-reload')
     reasons.push('its unit files change')
   }
@@ -214,6 +214,12 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
       reasons.push('asked for')
     }
   }
+  if (resource.companion !== undefined && service.active === 'active' && companion?.active !== 'active') {
+    // A unit that systemd does not have in memory may be one whose file it has not read.
+    if (companion === undefined && !steps.includes('daemon-reload')) steps.unshift('daemon-reload')
+    steps.push('start-companion')
+    reasons.push(`${resource.companion.unit} does not run`)
+  }
   if (steps.length === 0) return { unchanged: { id: resource.id, reason: `${resource.unit} runs the wanted configuration` } }
   return {
     action: {
@@ -222,6 +228,7 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
       unit: resource.unit,
       steps,
       loadedHash: resource.loadedHash,
+      ...(resource.companion === undefined ? {} : { companion: resource.companion.unit }),
       whenActive: resource.whenActive,
       reason: reasons.join(', '),
     },

@@ -24,6 +24,7 @@ export const RULES: readonly Rule[] = [
   proxyNamesAreUnique,
   certificatesAreApart,
   mirrorsAreAskedByTheController,
+  connectionsAreKeptByProfileFast,
 ]
 
 function serverNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
@@ -216,4 +217,10 @@ function mirrorsAreAskedByTheController({ packages }: InventoryDraft): readonly 
   if (packages?.mirrors === undefined || packages.from === 'controller') return []
   const message = 'sets where hactl fetches packages, but the servers fetch for themselves'
   return [{ path: ['packages', 'mirrors'], part: 'key', message, fix: 'add from: controller, or leave mirrors out' }]
+}
+
+function connectionsAreKeptByProfileFast({ profile, open_connections: openConnections }: InventoryDraft): readonly Finding[] {
+  if (profile !== 'classic' || openConnections !== 'keep') return []
+  const message = 'profile classic cannot keep open connections: a planned move ends them'
+  return [{ path: ['open_connections'], message, fix: 'set profile: fast, or leave open_connections out' }]
 }

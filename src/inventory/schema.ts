@@ -299,6 +299,21 @@ export const inventorySchema = section({
       comment: 'classic: the timings of the article; fast: failover that users do not notice.',
     }),
   ),
+  open_connections: optional(
+    word('keep', 'reset').meta({
+      ...doc(
+        'What a planned move of an address does to open TCP connections. keep: the server that has them still gets their packets until they end. reset: clients get a reset. Profile classic has only reset.',
+        'classic: reset; fast: keep',
+      ),
+      comment: 'keep: open connections survive a planned move of the address; reset: clients get a reset.',
+    }),
+  ),
+  stop_timeout: optional(
+    seconds(0, 3600).meta({
+      ...doc('With open_connections: keep, how many seconds a stop of haproxy waits for open connections before it ends them.', '20'),
+      comment: 'Seconds that a stop of haproxy waits for open connections.',
+    }),
+  ),
   ssh: optional(
     ssh().meta({
       ...doc('How to reach the servers; each may override it under its own ssh.'),

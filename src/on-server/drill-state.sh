@@ -19,7 +19,8 @@ firewall() {
 
 drill_state() {
   for unit in $UNITS; do echo "unit $unit $(systemctl show -p ActiveState --value "$unit.service")"; done
-  ip -o addr show | while read -r _ _ family address _; do echo "address $family ${address%/*}"; done
+  # On lo a server keeps an address that it has given away, while it has open connections of it.
+  ip -o addr show | while read -r _ dev family address _; do [ "$dev" = lo ] || echo "address $family ${address%/*}"; done
   systemctl list-units --all --plain --no-legend 'hactl-undo-*' 'hactl-drill-*' | while read -r unit _; do echo "residue $unit"; done
   for path in $TRACKERS; do [ -r "$path" ] && read -r value <"$path" && echo "tracker $path $value"; done
   # shellcheck disable=SC2086 # A list of paths.

@@ -11,7 +11,7 @@ ask_neighbours() {
   asked4='' asked6=''
   for v; do
     looks_after "$v" && continue
-    ip -o addr show to "$v" 2>/dev/null | grep -q . && continue
+    ip -o addr show to "$v" 2>/dev/null | grep -qv '^1: lo ' && continue
     case $v in
       *:*)
         # shellcheck disable=SC2016 # bash's own variable: only bash has /dev/udp.
@@ -173,7 +173,8 @@ services() {
   set --
   for u in $UNITS; do set -- "$@" "$u.service"; done
   b services
-  systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID "$@" 2>/dev/null
+  # A pattern finds the units that systemd has in memory.
+  systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID "$@" 'hactl-*.service' 2>/dev/null
   e services
 
   b loaded

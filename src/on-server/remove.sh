@@ -1,5 +1,5 @@
 # Removes from one server what hactl put there, and gives back what was there before. A removal that was cut off is done again.
-# needs: report.sh alone.sh hold.sh links.sh state.sh
+# needs: report.sh alone.sh hold.sh links.sh state.sh companion.sh
 # given: STATE_DIR FORMAT LOCK_DIR LOCK_MUTEX INSTALLED ORIGINAL_UNITS ORIGINAL_SYSCTLS GIVEN_BACK THEIRS THEIR_LINKS REMOVE_LOG DOWNLOADS OWN_TOOLS PROGRAM_DIR
 # given: UNITS SHIPPED_CONFIGS
 
@@ -66,7 +66,7 @@ give_sysctls_back() {
   done_ sysctl
 }
 
-# give_services_back TITLE FOLDER [UNIT CONFIG]...: makes the services run the present files. FOLDER is the one that a service watched.
+# give_services_back TITLE FOLDER [UNIT CONFIG COMPANION]...: makes the services run the present files. FOLDER is the one that a service watched.
 give_services_back() {
   folder=$2
   step services "$1"
@@ -77,7 +77,8 @@ give_services_back() {
   systemctl daemon-reload
   while [ $# -gt 0 ]; do
     by_hactl "$1" || give_service_back "$1" "$2"
-    shift 2
+    settle_companion "$1" "$3"
+    shift 3
   done
   rm -rf "$folder" "$DOWNLOADS"
   done_ services

@@ -1,6 +1,6 @@
 # Restores, from the record of a run, what its switch replaced on this server. It is safe to run twice, and on a full disk: files that did not
 # change need no room.
-# needs: report.sh alone.sh links.sh state.sh
+# needs: report.sh alone.sh links.sh state.sh companion.sh
 # given: THIS_RUN RECORD_IN_RUN OWNED_IN_RUN STAGED_IN_RUN UNDONE_IN_RUN LOADED_DIR OWN_TOOLS PROGRAM_DIR
 
 trap '' PIPE HUP
@@ -69,12 +69,12 @@ put_files_back() {
   done_ files
 }
 
-# put_unit_back UNIT: a unit that ran reloads its old file, one that did not run is stopped, one that was not enabled is disabled again. The
+# put_unit_back UNIT COMPANION: a unit that ran reloads its old file, one that did not run is stopped, one that was not enabled is disabled again. The
 # caller defines answers_again: whether the daemon works.
 put_unit_back() {
   has_line "$record" "unit $1" || return 0
   step "service/$1" "restore $1"
-  unit=$1
+  unit=$1 companion=$2
   # shellcheck disable=SC2046 # Words of one line of the record.
   set -- $(line_with "$record" "unit $1")
   was=$3 at_boot=$4 loaded=${5:-}
@@ -83,6 +83,7 @@ put_unit_back() {
     systemctl stop "$unit"
     systemctl reset-failed "$unit" 2>/dev/null
     [ "$at_boot" != disabled ] || systemctl disable --quiet "$unit"
+    settle_companion "$unit" "$companion"
     done_ "service/$unit"
     return
   fi
@@ -92,6 +93,10 @@ put_unit_back() {
     systemctl reset-failed "$unit" 2>/dev/null
     systemctl start "$unit"
   fi
+  settle_companion "$unit" "$companion" || {
+    failed=1
+    echo "$companion does not start"
+  }
   # Where hactl did not manage the unit before, its check may have just been removed: then it only has to run.
   if { [ -z "$loaded" ] || answers_again; } && systemctl is-active --quiet "$unit"; then
     [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$LOADED_DIR/$unit"

@@ -39,11 +39,23 @@ look_at_trackers() {
   done
 }
 
-# held ADDRESSES: those of VIPS that ip prints as whole addresses, and not as the peer of a link, separated by commas.
+# held ADDRESSES: those of VIPS that ip prints as whole addresses, and not as the peer of a link, separated by commas. Lines of lo, which ip prints
+# first, do not count: a server that has given an address away keeps it there while it has open connections of it.
 held() {
-  found=
+  found='' here=$1
+  while :; do
+    case $here in
+      "1: lo "*"
+"*)
+        here=${here#*"
+"}
+        ;;
+      "1: lo "*) here= ;;
+      *) break ;;
+    esac
+  done
   for vip in $VIPS; do
-    case $1 in *" inet $vip/"* | *" inet $vip peer "* | *" inet6 $vip/"*) found=$found,$vip ;; esac
+    case $here in *" inet $vip/"* | *" inet $vip peer "* | *" inet6 $vip/"*) found=$found,$vip ;; esac
   done
   found=${found#,}
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The drop-ins of haproxy.service and keepalived.service run this around each start and stop (systemctl cat haproxy keepalived). It tells
-# keepalived the state of haproxy through track files, and hands the addresses over before a planned stop.
+# The drop-ins of haproxy.service and keepalived.service, and hactl-hand-over@.service for each of them, run this around each start and stop
+# (systemctl cat haproxy keepalived hactl-hand-over@haproxy). It tells keepalived the state of haproxy through track files, and hands the
+# addresses over before a planned stop.
 # usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-stopping|haproxy-stopped|keepalived-starting|keepalived-stopping|keepalived-stopped
 # needs: trackers.sh hand-over.sh
 # given: HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
@@ -37,9 +38,13 @@ haproxy_started() {
 
 haproxy_stable() { write_tracker haproxy_offset 0; }
 
-# systemd runs this before it signals haproxy. MAINPID is unset where haproxy has ended by itself: then there is nothing to hand over.
+# runs UNIT: whether it is active or reloading. systemd stops the hand-over also before it starts a service again that has ended by itself: then
+# there is nothing to hand over.
+runs() { systemctl --quiet is-active "$1.service"; }
+
+# systemd waits for this before it stops haproxy.
 haproxy_stopping() {
-  kill -0 "$MAINPID" 2>/dev/null && systemctl --quiet is-active keepalived.service && holds || return
+  runs haproxy && runs keepalived && holds || return
   hand_over haproxy_offset
 }
 
@@ -67,7 +72,7 @@ keepalived_starting() {
 }
 
 keepalived_stopping() {
-  kill -0 "$MAINPID" 2>/dev/null && holds || return
+  runs keepalived && holds || return
   hand_over keepalived_offset
 }
 

@@ -1,5 +1,5 @@
 # Makes prepared changes live on one server: files by rename, then the services. Each daemon must itself show that it runs the new file.
-# needs: report.sh alone.sh hold.sh record.sh
+# needs: report.sh alone.sh hold.sh record.sh companion.sh
 # given: THIS_RUN PREVIOUS_IN_RUN UNDONE_IN_RUN ORIGINAL_SYSCTLS FILE_CHANGED_STATUS OWN_TOOLS PROGRAM_DIR
 
 # A lost connection must not stop a switch half way: it goes on here to its end.
@@ -72,11 +72,11 @@ read_units() {
   units_read=yes
 }
 
-# open_firewall ID TITLE SCRIPT
-open_firewall() {
+# open_tool ID TITLE SCRIPT
+open_tool() {
   step "$1" "$2"
   read_units
-  "$3" open 2>&1 || fail "$1" 'the rules could not be added'
+  "$3" open 2>&1 || fail "$1" "$3 open failed"
   units_read=yes
   done_ "$1"
 }

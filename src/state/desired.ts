@@ -51,6 +51,14 @@ export interface SysctlResource {
   readonly value: string
 }
 
+/** A unit of hactl's own that must be active whenever the service is. */
+export interface Companion {
+  /** Its full name. */
+  readonly unit: string
+  /** Absolute path of its unit file, a file resource of its own. */
+  readonly file: string
+}
+
 export interface ServiceResource {
   readonly kind: 'service'
   readonly id: string
@@ -61,23 +69,27 @@ export interface ServiceResource {
   readonly whenActive: readonly Script[]
   /** The files that loadedHash is made of: once one of them is written again, what is loaded is no longer known. */
   readonly loads?: readonly string[]
+  /** systemd starts it together with the service, by the service's drop-in. */
+  readonly companion?: Companion
   /** Track files of the unit; it is reloaded when one is missing or they are not watched (a lost watch stays lost). */
   readonly runtimeFiles?: readonly string[]
 }
 
-/** Rules of the packet filter that a script of hactl's own adds (open) and takes away (close). */
-export interface FirewallResource {
-  readonly kind: 'firewall'
+/** Something of hactl's own that a script of hactl's opens and closes: rules of a packet filter, a service that the packages do not bring. */
+export interface OwnToolResource {
+  readonly kind: 'own-tool'
   readonly id: string
-  /** What is let through: "VRRP from 192.0.2.12". */
-  readonly titles: readonly string[]
-  /** Absolute path of the script, a file resource of its own. */
+  /** What opening it does: "open the firewall for VRRP from 192.0.2.12". */
+  readonly title: string
+  /** Absolute path of the script, a file resource of its own. It changes whenever it must be opened again. */
   readonly script: string
-  /** Whether the rules are in force. */
+  /** Whether it is open as wanted. */
   readonly isOpen: boolean
+  /** Where it is open: what that means. Where it is not: why. */
+  readonly found: string
 }
 
-export type Resource = PackageResource | FileResource | AbsentFileResource | SysctlResource | FirewallResource | ServiceResource
+export type Resource = PackageResource | FileResource | AbsentFileResource | SysctlResource | OwnToolResource | ServiceResource
 
 export interface DesiredNode {
   readonly server: string

@@ -3,6 +3,7 @@ import type { ObservedInstance } from './instance.ts'
 import type { LockInfo } from './lock.ts'
 import type { Facts } from './machine.ts'
 import type { Listener, Neighbour, ObservedFirewall } from './network.ts'
+import type { ObservedOpenConnections } from './open-connections.ts'
 import type { Unit } from './units.ts'
 
 export interface ObservedFile {
@@ -34,6 +35,13 @@ export interface ObservedService {
   readonly loadedHash: string | undefined
 }
 
+/** A unit of hactl's own that systemd has in memory. */
+export interface ObservedOwnUnit {
+  /** systemd's ActiveState. */
+  readonly active: string
+  readonly needsDaemonReload: boolean
+}
+
 export interface ObservedPackage {
   readonly installed: string | undefined
   /** apt's candidate. apt is asked only where a package is missing. */
@@ -56,6 +64,8 @@ export interface ObservedNode {
   /** Files that hactl's record on this server names, whether they exist or not; undefined where hactl keeps no record there. */
   readonly ownedPaths?: readonly string[]
   readonly services: Readonly<Record<Unit, ObservedService>>
+  /** By full name: services of hactl's own that systemd has in memory. */
+  readonly ownUnits: Readonly<Record<string, ObservedOwnUnit | undefined>>
   readonly sysctls: Readonly<Record<string, string | undefined>>
   readonly instances: readonly ObservedInstance[]
   /** Paths of answers that were not read, because another user than root may have made what is there. */
@@ -75,6 +85,8 @@ export interface ObservedNode {
   readonly trackersChanging?: readonly string[]
   /** haproxy crashed and has not been stable for long: a timer will give the server its priority back. */
   readonly isDamped?: boolean
+  /** Whether the server can keep open connections over a move, and the service that does; undefined where it was not asked. */
+  readonly openConnections?: ObservedOpenConnections
   /** The holder of the cluster lock on this server, if there is one. */
   readonly lock: LockInfo | undefined
   /** Names of hactl's own transient units that still exist (undo timers, drills). */

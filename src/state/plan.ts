@@ -60,9 +60,10 @@ export type Action =
       readonly reason: string
     }
   | {
-      readonly kind: 'open-firewall'
+      readonly kind: 'open-tool'
       readonly id: string
-      readonly titles: readonly string[]
+      /** "open the firewall for VRRP from 192.0.2.12". */
+      readonly title: string
       readonly script: string
       readonly reason: string
     }
@@ -71,8 +72,10 @@ export type Action =
       readonly id: string
       readonly unit: Unit
       /** What must be done, in this order. stamp-only: the service runs what is wanted, and only hactl's record of it is missing. */
-      readonly steps: readonly ('daemon-reload' | 'enable' | 'start' | 'reload' | 'stamp')[]
+      readonly steps: readonly ('daemon-reload' | 'enable' | 'start' | 'reload' | 'start-companion' | 'stamp')[]
       readonly loadedHash: string
+      /** The full name of the unit that start-companion starts. */
+      readonly companion?: string
       readonly whenActive: readonly Script[]
       readonly reason: string
     }

@@ -14,6 +14,8 @@ export interface ManagedService {
   readonly shipsConfig: boolean
   /** The resource that peers must have alike: they refuse each other while it differs. Its file is put last, and all servers load it at once. */
   readonly comparedId: string | undefined
+  /** A unit of hactl's own that runs beside it wherever the unit's file is there. Its full name. */
+  readonly companion: string
   /** Before a reload; may leave variables for `loaded`. */
   readonly beforeReload: Script
   /** Ends with 0 once the daemon itself (not systemctl) says that it runs the new file, else prints why. Bounded in time. */
@@ -39,5 +41,5 @@ export interface ServiceLook {
 
 type ServiceAnswers = Pick<
   ObservedNode,
-  'instances' | 'answersRefused' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging' | 'isDamped'
+  'instances' | 'answersRefused' | 'trackers' | 'trackersWatched' | 'trackersHeld' | 'trackersChanging' | 'isDamped' | 'openConnections'
 >

@@ -19,11 +19,16 @@ type Hand = { readonly server: string } & (
   | { readonly disown: string }
   | { readonly install: string }
   | { readonly stop: Unit }
+  | { readonly 'stop-companion': Unit }
   | { readonly mask: Unit; readonly how: 'masked' | 'masked-runtime' }
   | { readonly 'forget-loaded': Unit }
   | { readonly 'forget-drop-in': Unit }
   | { readonly 'remove-tracker': string }
   | { readonly sysctl: string; readonly value: string }
+  /** The path of one of hactl's own scripts: what it has opened has ended. */
+  | { readonly close: string }
+  /** Why the server cannot keep open connections. */
+  | { readonly unable: string }
 )
 
 interface PlanCase {
@@ -83,11 +88,14 @@ function lay(hand: Hand, server: ModelServer): void {
   else if ('install' in hand) {
     const install = { kind: 'install-package', id: `package/${hand.install}`, name: hand.install, version: undefined, reason: '' } as const
     for (const step of stepsOf(server, [install])) step()
-  } else if ('stop' in hand) Object.assign(server.services[hand.stop], { isActive: false, loaded: undefined })
+  } else if ('stop' in hand) Object.assign(server.services[hand.stop], { isActive: false, hasCompanion: false, loaded: undefined })
+  else if ('stop-companion' in hand) server.services[hand['stop-companion']].hasCompanion = false
   else if ('mask' in hand) server.services[hand.mask].mask = hand.how
   else if ('forget-loaded' in hand) server.services[hand['forget-loaded']].stamp = undefined
   else if ('forget-drop-in' in hand) server.services[hand['forget-drop-in']].dropIn = undefined
   else if ('remove-tracker' in hand) server.trackers.delete(hand['remove-tracker'])
+  else if ('close' in hand) server.opened.delete(hand.close)
+  else if ('unable' in hand) server.lacks.add(hand.unable)
   else server.sysctls.set(hand.sysctl, hand.value)
 }
 

@@ -83,6 +83,7 @@ export const HEALTHY: StatusReport = {
       healthy: true,
       effectivePriority: 254,
       problems: [],
+      notes: [],
     },
     {
       name: 'srv-2',
@@ -96,6 +97,7 @@ export const HEALTHY: StatusReport = {
       drainsAtBoot: false,
       healthy: true,
       problems: [],
+      notes: [],
     },
   ],
   vips: [{ address: '192.0.2.200', holders: ['srv-1'] }],

@@ -28,6 +28,15 @@ describe('what the inventory leaves out', () => {
     })
   })
 
+  test('fast keeps open connections and gives them 20 s at a stop; classic resets them', () => {
+    expect(clusterWith()).toMatchObject({ openConnections: 'keep', stopTimeoutMs: 20_000 })
+    expect(clusterWith({}, { open_connections: 'reset', stop_timeout: 0.5 })).toMatchObject({
+      openConnections: 'reset',
+      stopTimeoutMs: 500,
+    })
+    expect(classicWith()).toMatchObject({ openConnections: 'reset' })
+  })
+
   test('any single value overrides the profile', () => {
     const cluster = clusterWith(
       { advert_int: 0.5, unicast_peer: false, garp_master_delay: 7 },

@@ -24,11 +24,17 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const IDS = [
   'file/check-program',
   'file/check-script',
+  'file/hand-over-unit',
   'file/haproxy-dropin',
   'file/haproxy.cfg',
   'file/keepalived-dropin',
   'file/keepalived.conf',
   'file/members',
+  'file/open-connections',
+  'file/open-connections-program',
+  'file/open-connections-rules',
+  'file/open-connections-settings',
+  'file/open-connections-unit',
   'file/service-hooks',
   'file/sysctl',
   'file/tmpfiles',
@@ -47,6 +53,7 @@ describe('what hactl wants on a server', () => {
   ] as const)('has the same names in %s', ([, cluster]) => {
     expect(
       desired(cluster)
+        .filter(r => r.kind !== 'own-tool')
         // Programs that other files call have a task of their own where they must be absent.
         .map(r => r.id.replace(/^absent\//, 'file/'))
         .toSorted(),
@@ -58,7 +65,19 @@ describe('what hactl wants on a server', () => {
       desired(classicWith())
         .filter(r => r.kind === 'absent-file')
         .map(r => r.id),
-    ).toEqual(['file/tmpfiles', 'absent/check-program', 'absent/service-hooks', 'file/haproxy-dropin', 'file/keepalived-dropin'])
+    ).toEqual([
+      'file/tmpfiles',
+      'absent/check-program',
+      'absent/service-hooks',
+      'file/hand-over-unit',
+      'file/haproxy-dropin',
+      'file/keepalived-dropin',
+      'absent/open-connections-program',
+      'absent/open-connections-rules',
+      'absent/open-connections-settings',
+      'file/open-connections-unit',
+      'file/open-connections',
+    ])
     expect(desired().filter(r => r.kind === 'absent-file')).toEqual([])
   })
 
@@ -87,11 +106,17 @@ describe('what hactl wants on a server', () => {
     expect(paths.filter(path => !MANAGED_PATHS.includes(path))).toEqual([])
   })
 
-  test('is the same for the same cluster and facts, and differs between servers in keepalived.conf alone', () => {
+  test('is the same for the same cluster and facts, and differs between servers only in what names their own addresses', () => {
     expect(desired()).toEqual(desired())
     const other = desired(clusterWith(), 'srv-2')
     const differing = desired().filter((r, i) => JSON.stringify(r) !== JSON.stringify(other[i]))
-    expect(differing.map(r => r.id)).toEqual(['file/keepalived.conf', 'service/keepalived'])
+    expect(differing.map(r => r.id)).toEqual([
+      'file/open-connections-rules',
+      'file/open-connections-settings',
+      'file/open-connections',
+      'file/keepalived.conf',
+      'service/keepalived',
+    ])
   })
 
   test("says in the first line of every rendered file, below a script's first, where it comes from", () => {

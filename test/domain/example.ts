@@ -47,6 +47,7 @@ export function observed(own: readonly InterfaceAddress[], keepalived = '1:2.2.7
       addresses: [...addresses('lo 127.0.0.1/8', 'lo ::1/128'), ...own],
     },
     packages: { keepalived: { installed: keepalived, candidate: keepalived } },
+    openConnections: { ability: { kind: 'able' }, savedIn: [] },
   }
 }
 

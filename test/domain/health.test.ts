@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { addressesOn } from '../../src/domain/drain.ts'
 import { drillRefusals } from '../../src/domain/failover/drill.ts'
 import { dropinProblems, holderProblems, nodeProblems, severalHoldersProblems } from '../../src/domain/health.ts'
 import { CHECK_NAME, renderKeepalivedConf } from '../../src/domain/keepalived/config.ts'
@@ -88,6 +89,17 @@ test('two holders are reported although a third server is out of sight; that nob
   expect(holderProblems(cluster, none)).toContain('nobody holds 198.18.200.200')
 })
 
+test('a server that has given the address away and keeps it on lo for its open connections is no holder', () => {
+  const cluster = clusterWith({ virtual_ipaddress: ['198.18.200.200/24'] })
+  const holder = parseProbe('srv-1', recorded('fast-holder'), PROBE_REQUEST)
+  const backup = parseProbe('srv-2', recorded('fast-backup'), PROBE_REQUEST)
+  const kept = { interface: 'lo', family: 4, address: '198.18.200.200', prefix: 32 } as const
+  const old = { ...backup, facts: { ...backup.facts, addresses: [kept, ...backup.facts.addresses] } }
+  expect(severalHoldersProblems(cluster, [holder, old])).toEqual([])
+  expect(addressesOn(cluster, holder)).toEqual(['198.18.200.200'])
+  expect(addressesOn(cluster, old)).toEqual([])
+})
+
 describe('drop-ins', () => {
   const paths = ['/etc/systemd/system/haproxy.service.d/hactl.conf', '/etc/systemd/system/keepalived.service.d/hactl.conf']
   const probed = parseProbe('srv-1', recorded('fast-holder'), PROBE_REQUEST)
@@ -103,6 +115,15 @@ describe('drop-ins', () => {
       expect.stringContaining('service-hooks.sh is missing: a stop hands no address over'),
     ])
     expect(dropinProblems(withDropins(calling, { '/usr/local/lib/hactl/service-hooks.sh': dropin('#!/bin/sh\n') }))).toEqual([])
+  })
+
+  test('that start a missing unit hand nothing over', () => {
+    const starting = 'Wants=hactl-hand-over@haproxy.service\n'
+    expect(dropinProblems(withDropins(starting))).toEqual([
+      expect.stringContaining('hactl-hand-over@.service is missing: a stop hands no address over'),
+    ])
+    const unit = { '/etc/systemd/system/hactl-hand-over@.service': dropin('[Unit]\n') }
+    expect(dropinProblems(withDropins(starting, unit))).toEqual([])
   })
 
   test('of an older version of hactl need no script', () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Cluster } from '../../src/domain/cluster-types.ts'
 import { renderServiceHooks } from '../../src/domain/hand-over.ts'
+import { handOverUnitOf, renderHandOverUnit } from '../../src/domain/hand-over-unit.ts'
 import { renderHaproxyDropin } from '../../src/domain/haproxy/hooks.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from '../../src/domain/keepalived/hooks.ts'
 import { CHECK_SCRIPT, SERVICE_HOOKS } from '../../src/domain/paths.ts'
@@ -47,14 +48,16 @@ function holdsAddress(looks: number): void {
   play('ip', `${route}; n=$(cat "$LOG.looks" 2>/dev/null || echo 0); echo $((n+1)) > "$LOG.looks"; [ $n -ge ${looks} ] || ${line}`)
 }
 
+const HAND_OVER = renderHandOverUnit()
+
 const UNITS = { haproxy: renderHaproxyDropin(), keepalived: renderKeepalivedDropin() }
 
-/** Runs one hook of a drop-in; what it called, in order. */
+/** Runs one hook of a drop-in, ExecStop of the unit that hands over for it; what it called, in order. */
 function run(unit: keyof typeof UNITS, key: string, env: Record<string, string> = {}, cluster: Cluster = clusterWith()): readonly string[] {
   const log = join(folder, 'log')
   rmSync(log, { force: true })
   writeFileSync(log, '')
-  const [program, ...words] = hookCall(UNITS[unit], key)
+  const [program, ...words] = hookCall(key === 'ExecStop' ? HAND_OVER.replaceAll('%i', unit) : UNITS[unit], key)
   expect(program).toBe(SERVICE_HOOKS)
   const path = join(folder, 'service-hooks.sh')
   const text = renderServiceHooks(cluster)
@@ -71,8 +74,13 @@ function tracker(name: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined
 }
 
-const mainPid = { MAINPID: String(process.pid) }
-const stop = (cluster: Cluster = clusterWith(), env: Record<string, string> = mainPid) => run('haproxy', 'ExecStop', env, cluster)
+const stop = (cluster: Cluster = clusterWith()) => run('haproxy', 'ExecStop', {}, cluster)
+
+/** Only these services run. */
+function running(...units: readonly string[]): void {
+  const says = units.map(unit => `*"is-active ${unit}.service") exit 0;;`).join(' ')
+  play('systemctl', `case "$*" in ${says} *is-active*) exit 3;; esac`)
+}
 
 describe('before haproxy stops', () => {
   test('a server without the address hands nothing over and does not wait', () => {
@@ -90,6 +98,7 @@ describe('before haproxy stops', () => {
     holdsAddress(3)
     const route = 'local 192.0.2.200 dev lo metric 9 table local'
     expect(stop()).toEqual([
+      'systemctl --quiet is-active haproxy.service',
       'systemctl --quiet is-active keepalived.service',
       `ip route replace ${route}`,
       'sleep 0.02',
@@ -131,10 +140,11 @@ describe('before haproxy stops', () => {
 
   test('a haproxy that has ended by itself, or a keepalived that does not run, hands nothing over', () => {
     holdsAddress(1_000_000)
-    expect(stop(clusterWith(), {})).toEqual([])
-    play('systemctl', 'exit 3')
+    running('keepalived')
     expect(stop()).toEqual([])
-    expect(tracker('haproxy_offset')).toBeUndefined()
+    running('haproxy')
+    expect([...stop(), ...run('keepalived', 'ExecStop')]).toEqual([])
+    expect([tracker('haproxy_offset'), tracker('keepalived_offset')]).toEqual([undefined, undefined])
   })
 
   test('an address is compared as a whole', () => {
@@ -198,14 +208,14 @@ describe('around a start and a stop of haproxy', () => {
   })
 
   test('haproxy stops before keepalived at a shutdown', () => {
-    expect(UNITS.haproxy).toMatch(/^After=keepalived.service$/m)
+    expect(wordsOf(UNITS.haproxy, 'After')).toEqual(['keepalived.service', handOverUnitOf('keepalived')])
   })
 })
 
 describe('around keepalived', () => {
   test('the holder hands over before keepalived stops, and takes its priority back at the next start', () => {
     holdsAddress(2)
-    run('keepalived', 'ExecStop', mainPid)
+    run('keepalived', 'ExecStop')
     expect([tracker('keepalived_offset'), tracker('haproxy_offset')]).toEqual(['-253', undefined])
     run('keepalived', 'ExecStartPre')
     expect(tracker('keepalived_offset')).toBe('0')
@@ -267,10 +277,33 @@ describe('around keepalived', () => {
   })
 })
 
+/** The words of a key that stands once in a unit file. */
+function wordsOf(unitText: string, key: string): readonly string[] {
+  return new RegExp(`^${key}=(.*)$`, 'm').exec(unitText)?.[1]?.split(' ') ?? []
+}
+
+describe('the unit that hands over', () => {
+  // systemd passes over ExecStop of a service that is reloading (evidence T10).
+  test.each(['haproxy', 'keepalived'] as const)(
+    'starts with %s, stops before it, and is what hands over: no ExecStop of the service',
+    unit => {
+      expect(wordsOf(UNITS[unit], 'Wants')).toEqual([handOverUnitOf(unit)])
+      expect(UNITS[unit]).not.toMatch(/^ExecStop=/m)
+      const text = HAND_OVER.replaceAll('%i', unit)
+      expect([wordsOf(text, 'After'), wordsOf(text, 'PartOf')]).toEqual([[`${unit}.service`], [`${unit}.service`]])
+      expect(wordsOf(text, 'RemainAfterExit')).toEqual(['yes'])
+    },
+  )
+
+  test('needs no enabling, so that nothing of it is left when its file goes', () => {
+    expect(HAND_OVER).not.toContain('[Install]')
+  })
+})
+
 test.each([
   ['haproxy', [SERVICE_HOOKS]],
   ['keepalived', [SERVICE_HOOKS, CHECK_SCRIPT]],
 ] as const)('%s waits at boot for the file systems that hold what it runs', (unit, programs) => {
-  const waits = /^RequiresMountsFor=(.*)$/m.exec(UNITS[unit])?.[1]?.split(' ') ?? []
+  const waits = wordsOf(UNITS[unit], 'RequiresMountsFor')
   expect(programs.filter(program => !waits.some(path => program === path || program.startsWith(`${path}/`)))).toEqual([])
 })

@@ -145,17 +145,28 @@ test('the attempts to reach a lost server end with the bound', async () => {
 
 test('the script is valid shell, matches whole addresses only, asks systemd at once when a process is gone, and ends by itself', async () => {
   const bin = await mkdtemp(join(tmpdir(), 'hactl-sampler-'))
-  // 198.51.100.20 must not be found in 198.51.100.200, nor a broadcast or peer address be taken for one's own.
+  // 198.51.100.20 must not be found in 198.51.100.200, nor a broadcast or peer address be taken for one's own, nor one that was given away.
   await command(
     join(bin, 'ip'),
-    `echo '2: eth0    inet 198.51.100.200/24 brd 198.51.100.255 scope global eth0\\       valid_lft forever'
+    `echo '1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever'
+echo '1: lo    inet 198.51.100.201/32 scope host lo\\       valid_lft forever'
+echo '2: eth0    inet 198.51.100.200/24 brd 198.51.100.255 scope global eth0\\       valid_lft forever'
 echo '3: ppp0    inet 192.0.2.1 peer 192.0.2.2/32 scope global ppp0'
 echo '2: eth0    inet6 2001:db8::200/64 scope global nodad'`,
   )
   await command(join(bin, 'systemctl'), `echo asked >>"$0.log"; echo MainPID=999999999; echo ActiveState=deactivating`)
   await writeFile(join(bin, 'drain'), '-200\n')
   await writeFile(join(bin, 'odd'), 'x y\n')
-  const vips = ['198.51.100.20', '198.51.100.255', '198.51.100.200', '192.0.2.1', '192.0.2.2', '2001:db8::200', '2001:db8::20']
+  const vips = [
+    '198.51.100.20',
+    '198.51.100.255',
+    '198.51.100.200',
+    '198.51.100.201',
+    '192.0.2.1',
+    '192.0.2.2',
+    '2001:db8::200',
+    '2001:db8::20',
+  ]
   const trackers = [join(bin, 'drain'), join(bin, 'odd'), join(bin, 'none')]
   const script = samplerScript({ vips, units: ['haproxy'], trackers, boundMs: 1000 })
   const stdout = await new Promise<string>((resolve, reject) => {

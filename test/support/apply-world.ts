@@ -157,6 +157,7 @@ const SERVICES: ServiceTable = {
     config: '/etc/haproxy/haproxy.cfg',
     shipsConfig: true,
     comparedId: undefined,
+    companion: 'hactl-hand-over@haproxy.service',
     ...NO_SCRIPTS,
   },
   keepalived: {
@@ -165,6 +166,7 @@ const SERVICES: ServiceTable = {
     config: '/etc/keepalived/keepalived.conf',
     shipsConfig: false,
     comparedId: 'file/keepalived.conf',
+    companion: 'hactl-hand-over@keepalived.service',
     ...NO_SCRIPTS,
   },
 }

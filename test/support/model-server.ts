@@ -4,9 +4,11 @@
  */
 import { createHash } from 'node:crypto'
 import { MANAGED_PATHS, TRACKER_FILES } from '../../src/domain/desired.ts'
-import { HAPROXY_CFG, KEEPALIVED_CONF } from '../../src/domain/paths.ts'
+import { handOverUnitOf } from '../../src/domain/hand-over-unit.ts'
+import { HAND_OVER_UNIT, HAPROXY_CFG, KEEPALIVED_CONF, OPEN_CONNECTIONS_SCRIPT } from '../../src/domain/paths.ts'
 import type { InterfaceAddress } from '../../src/state/machine.ts'
 import type { ObservedFile, ObservedNode, ObservedService } from '../../src/state/observed.ts'
+import type { ObservedOpenConnections } from '../../src/state/open-connections.ts'
 import type { Action } from '../../src/state/plan.ts'
 import type { Unit } from '../../src/state/units.ts'
 
@@ -24,6 +26,9 @@ interface ModelService {
   loaded: string | undefined
   /** The drop-in that systemd has read. */
   dropIn: string | undefined
+  /** The unit file of its companion that systemd has read. */
+  companionFile: string | undefined
+  hasCompanion: boolean
   stamp: string | undefined
 }
 
@@ -36,6 +41,10 @@ export interface ModelServer {
   readonly sysctls: Map<string, string>
   readonly trackers: Map<string, string>
   readonly services: Record<Unit, ModelService>
+  /** hactl's own scripts that were opened, with their text at that time. */
+  readonly opened: Map<string, string | undefined>
+  /** Why it cannot keep open connections; empty where it can. */
+  readonly lacks: Set<string>
 }
 
 const VERSIONS: Readonly<Record<string, string>> = { haproxy: '2.6.12-1', keepalived: '1:2.2.7-1' }
@@ -52,6 +61,8 @@ export function modelServer(name: string, number: number): ModelServer {
     mask: '',
     loaded: undefined,
     dropIn: undefined,
+    companionFile: undefined,
+    hasCompanion: false,
     stamp: undefined,
   })
   return {
@@ -66,6 +77,8 @@ export function modelServer(name: string, number: number): ModelServer {
     sysctls: new Map([['net.ipv4.ip_nonlocal_bind', '0']]),
     trackers: new Map(),
     services: { haproxy: service(), keepalived: service() },
+    opened: new Map(),
+    lacks: new Set(),
   }
 }
 
@@ -112,11 +125,11 @@ function actionSteps(server: ModelServer, action: Action): readonly (() => void)
         () => server.owned.set(action.path, action.sha256),
       ]
     case 'remove-file':
-      return [() => server.files.delete(action.path), () => server.owned.delete(action.path)]
+      return [() => server.opened.delete(action.path), () => server.files.delete(action.path), () => server.owned.delete(action.path)]
     case 'set-sysctl':
       return [() => server.sysctls.set(action.key, action.value)]
-    case 'open-firewall':
-      return []
+    case 'open-tool':
+      return [() => server.opened.set(action.script, server.files.get(action.script)?.content)]
     case 'service':
       return action.steps.map(step => () => serviceStep(server, action.unit, step, action.loadedHash, action.whenActive.length > 0))
   }
@@ -132,7 +145,12 @@ function serviceStep(
   const service = server.services[unit]
   switch (step) {
     case 'daemon-reload':
-      for (const each of UNITS) server.services[each].dropIn = server.files.get(dropInOf(each))?.content
+      for (const each of UNITS) {
+        const read = server.services[each]
+        read.dropIn = server.files.get(dropInOf(each))?.content
+        read.companionFile = server.files.get(HAND_OVER_UNIT)?.content
+        read.hasCompanion &&= read.companionFile !== undefined
+      }
       return
     case 'enable':
       service.isEnabled = true
@@ -140,8 +158,12 @@ function serviceStep(
     case 'start':
     case 'reload':
       service.isActive = true
+      if (step === 'start') service.hasCompanion ||= service.dropIn?.includes(`Wants=${handOverUnitOf(unit)}`) === true
       service.loaded = server.files.get(CONFIG[unit])?.content
       if (unit === 'keepalived' && makesTrackers) for (const path of Object.values(TRACKER_FILES)) server.trackers.set(path, '0')
+      return
+    case 'start-companion':
+      service.hasCompanion = service.companionFile !== undefined
       return
     case 'stamp':
       service.stamp = loadedHash
@@ -177,6 +199,12 @@ export function observeModel(server: ModelServer, holds: readonly string[] = [])
     aptListsStale: false,
     files: Object.fromEntries(MANAGED_PATHS.map(path => [path, observedFile(server, path)])),
     services: { haproxy: observedService(server, 'haproxy'), keepalived: observedService(server, 'keepalived') },
+    ownUnits: Object.fromEntries(
+      UNITS.filter(unit => server.services[unit].hasCompanion).map(unit => [
+        handOverUnitOf(unit),
+        { active: 'active', needsDaemonReload: server.services[unit].companionFile !== server.files.get(HAND_OVER_UNIT)?.content },
+      ]),
+    ),
     sysctls: Object.fromEntries(server.sysctls),
     instances: [],
     checkStatus: undefined,
@@ -187,7 +215,18 @@ export function observeModel(server: ModelServer, holds: readonly string[] = [])
     certificates: [],
     leftRuns: [],
     neighbours: [],
+    openConnections: observedOpenConnections(server),
   }
+}
+
+function observedOpenConnections({ opened, files, lacks }: ModelServer): ObservedOpenConnections {
+  const [why] = lacks
+  const able = { ability: why === undefined ? ({ kind: 'able' } as const) : ({ kind: 'unable', why } as const), savedIn: [] }
+  const text = files.get(OPEN_CONNECTIONS_SCRIPT)?.content
+  if (text === undefined) return able
+  const isRunning = opened.has(OPEN_CONNECTIONS_SCRIPT)
+  const isOutdated = opened.get(OPEN_CONNECTIONS_SCRIPT) !== text
+  return { ...able, service: { isRunning, isOutdated, hasRules: isRunning, windows: [], unproven: [] } }
 }
 
 function observedFile(server: ModelServer, path: string): ObservedFile | undefined {
@@ -230,15 +269,24 @@ export function copyOfModel(server: ModelServer): ModelServer {
     sysctls: new Map(server.sysctls),
     trackers: new Map(server.trackers),
     services: { haproxy: { ...server.services.haproxy }, keepalived: { ...server.services.keepalived } },
+    opened: new Map(server.opened),
+    lacks: new Set(server.lacks),
   }
 }
 
 /** Where a service does not run what its file says, or systemd has not read a drop-in; empty where there is no such place. */
 export function lies(server: ModelServer): readonly string[] {
+  const opened = [...server.opened].flatMap(([path, text]) =>
+    server.files.get(path)?.content === text ? [] : [`${path} is not opened as it is now`],
+  )
   return UNITS.flatMap(unit => {
     const service = server.services[unit]
     return [
+      ...opened,
       ...(service.loaded === server.files.get(CONFIG[unit])?.content ? [] : [`${unit} runs another configuration than ${CONFIG[unit]}`]),
+      ...(service.hasCompanion === server.files.has(HAND_OVER_UNIT)
+        ? []
+        : [`${handOverUnitOf(unit)} runs without its file, or its file without it`]),
       ...(service.dropIn === server.files.get(dropInOf(unit))?.content ? [] : [`systemd has not read the drop-in of ${unit}`]),
     ]
   })

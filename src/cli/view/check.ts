@@ -16,8 +16,14 @@ export function renderCheck(report: CheckReport, file: string, style: Style, col
     lines.push('', ...emphasizeHead(table([['failed', ...instances.map(name => `master of ${name}`), ''], ...rows], '  ', columns), style))
   }
   if (report.outages.length > 0) {
-    const rows = report.outages.map(outage => [outage.event, bound(outage.expectedMs), bound(outage.worstMs), printable(outage.how)])
-    lines.push('', ...emphasizeHead(table([['event', 'expected', 'worst', 'how'], ...rows], '  ', columns), style))
+    const rows = report.outages.map(outage => [
+      outage.event,
+      bound(outage.expectedMs),
+      bound(outage.worstMs),
+      outage.openConnections,
+      printable(outage.how),
+    ])
+    lines.push('', ...emphasizeHead(table([['event', 'expected', 'worst', 'open connections', 'how'], ...rows], '  ', columns), style))
   }
   const problems = [...renderIssues('error', report.errors, file, style), ...renderIssues('warning', report.warnings, file, style)]
   if (problems.length > 0) lines.push('', ...problems)

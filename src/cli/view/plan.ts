@@ -64,7 +64,7 @@ function signOf(action: Action): '+' | '~' | '-' {
     case 'set-sysctl':
     case 'service':
       return '~'
-    case 'open-firewall':
+    case 'open-tool':
       return '+'
   }
 }
@@ -83,8 +83,8 @@ function actionTitle(action: Action): string {
       return `remove ${action.path}`
     case 'set-sysctl':
       return `set ${action.key} to ${action.value}${action.before === undefined ? '' : ` (now ${action.before})`}`
-    case 'open-firewall':
-      return `open the firewall for ${action.titles.join(', ')}`
+    case 'open-tool':
+      return action.title
     case 'service':
       return `${action.steps.map(step => (step === 'stamp' ? 'record' : step)).join(', ')} ${action.unit}`
   }
@@ -106,7 +106,7 @@ export function renderDiff(action: Action): string[] {
     case 'install-package':
     case 'own-file':
     case 'set-sysctl':
-    case 'open-firewall':
+    case 'open-tool':
     case 'service':
       return []
   }

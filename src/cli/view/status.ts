@@ -27,6 +27,8 @@ export function renderStatus(report: StatusReport, style: Style): string {
   for (const { address, holders } of report.vips) lines.push(renderVip(address, holders, report, style))
   const problems = renderStatusProblems(report, style)
   if (problems.length > 0) lines.push('', ...problems)
+  const notes = report.servers.flatMap(server => server.notes.map(note => printable(`${server.name}: ${note}`)))
+  if (notes.length > 0) lines.push('', ...notes)
   return `${lines.join('\n')}\n`
 }
 

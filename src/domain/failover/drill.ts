@@ -3,6 +3,7 @@ import type { ObservedInstance } from '../../state/instance.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import type { DrillExpectation, DrillFile } from '../../state/drill.ts'
 import { UNITS } from '../../state/units.ts'
+import { isHeld } from '../addresses.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
 import { holderProblems, nodeProblems } from '../health.ts'
 import { isDrained, TRACKER_FILES } from '../trackers.ts'
@@ -49,7 +50,7 @@ export function splitBrains(cluster: Cluster, nodes: readonly ObservedNode[]): r
   return cluster.instances.flatMap(({ name, virtualAddresses }) =>
     virtualAddresses.flatMap(({ address }) => {
       const servers = nodes
-        .filter(node => instanceOf(node, name)?.state === 'MASTER' && node.facts.addresses.some(own => own.address === address))
+        .filter(node => instanceOf(node, name)?.state === 'MASTER' && isHeld(node.facts.addresses, address))
         .map(node => node.server)
       return servers.length > 1 ? [{ instance: name, vip: address, servers }] : []
     }),

@@ -1,4 +1,5 @@
-/** haproxy.service's drop-in of the fast profile: it tells keepalived about every start, stop and crash, and hands over before a planned stop. */
+/** haproxy.service's drop-in of the fast profile: it tells keepalived about every start, stop and crash, and starts the unit that hands over before a stop. */
+import { handOverUnitOf } from '../hand-over-unit.ts'
 import { GENERATED_LINE, PROGRAM_DIR, SERVICE_HOOKS } from '../paths.ts'
 
 /** The wait before a haproxy that crashed again before it was stable is started once more, in seconds. */
@@ -19,17 +20,18 @@ export function renderHaproxyDropin(): string {
   return `${GENERATED_LINE}
 [Unit]
 # At a shutdown haproxy stops first, while keepalived can still hand the addresses over.
-After=keepalived.service
+After=keepalived.service ${handOverUnitOf('keepalived')}
+# It hands the addresses over before a stop, also before one that comes in the middle of a reload.
+Wants=${handOverUnitOf('haproxy')}
 # The hooks below are there.
 RequiresMountsFor=${PROGRAM_DIR}
 # After crashes in a row systemd starts haproxy all the same: no operator is there at night to reset the count.
 StartLimitIntervalSec=0
 
 [Service]
-# The hooks tell keepalived, by its track files, that haproxy runs, stops or has crashed. A stop waits a moment for another server to take the addresses.
+# The hooks tell keepalived, by its track files, that haproxy runs, has stopped or has crashed.
 # "-": a hook that fails keeps haproxy neither from starting nor from stopping.
 ExecStartPost=-${SERVICE_HOOKS} haproxy-started
-ExecStop=-${SERVICE_HOOKS} haproxy-stopping
 ExecStopPost=-${SERVICE_HOOKS} haproxy-stopped
 `
 }

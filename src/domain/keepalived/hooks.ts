@@ -1,4 +1,5 @@
 /** keepalived.service's drop-in of the fast profile, and the folder of the track files. */
+import { handOverUnitOf } from '../hand-over-unit.ts'
 import { CHECK_SCRIPT, GENERATED_LINE, PROGRAM_DIR, TRACK_DIR, SERVICE_HOOKS } from '../paths.ts'
 import { TRACKER_FILES } from '../trackers.ts'
 
@@ -13,6 +14,8 @@ export function renderKeepalivedDropin(): string {
 [Unit]
 # After crashes in a row systemd starts keepalived all the same: no operator is there at night to reset the count.
 StartLimitIntervalSec=0
+# It hands the addresses over before a stop, also before one that comes in the middle of a reload.
+Wants=${handOverUnitOf('keepalived')}
 # The hooks below and the check of haproxy are there.
 RequiresMountsFor=${PROGRAM_DIR} ${CHECK_SCRIPT}
 
@@ -20,10 +23,9 @@ RequiresMountsFor=${PROGRAM_DIR} ${CHECK_SCRIPT}
 # Without keepalived the server could not take over, and one that was killed may have left its addresses behind.
 Restart=always
 RestartSec=1
-# The hooks set keepalived's track files before a start. Before a stop they hand the addresses over; after it they remove any that are left.
+# The hooks set keepalived's track files before a start. After a stop they remove addresses that are left.
 # "-": a hook that fails keeps keepalived neither from starting nor from stopping.
 ExecStartPre=-${SERVICE_HOOKS} keepalived-starting
-ExecStop=-${SERVICE_HOOKS} keepalived-stopping
 ExecStopPost=-${SERVICE_HOOKS} keepalived-stopped
 `
 }

@@ -5,7 +5,7 @@ import { readBinds } from '../haproxy/read.ts'
 import type { NodeFacts } from '../node-facts.ts'
 
 interface Peer {
-  /** Part of the names of sets and chains: the server's name, or the address of a peer outside of the cluster. */
+  /** Part of the names of sets and chains: the server's name. */
   readonly name: string
   readonly address: string
   /** How `nft dup` reaches it. */
@@ -51,17 +51,13 @@ export function placesOf(cluster: Cluster, serverName: string, facts: NodeFacts)
 
 function peersOf(cluster: Cluster, instance: Instance, serverName: string, own: string, link: string, facts: NodeFacts): readonly Peer[] {
   const known = facts.srcIp[instance.name] ?? {}
-  const others = cluster.servers.flatMap(({ name }) => {
+  // Only a server that keeps its connections can be asked about them.
+  const others = facts.openConnections.keepers.flatMap(name => {
     const address = known[name]
     return name === serverName || address === undefined ? [] : [{ name, address }]
   })
   const listed = Array.isArray(instance.unicastPeers) ? (instance.unicastPeers as readonly string[]) : undefined
-  const peers =
-    listed === undefined
-      ? others
-      : listed
-          .filter(address => address !== own)
-          .map(address => ({ name: others.find(other => other.address === address)?.name ?? address, address }))
+  const peers = listed === undefined ? others : others.filter(({ address }) => listed.includes(address))
   const ring = peers.toSorted((a, b) => compareAddresses(a.address, b.address))
   const next = [
     ...ring.filter(peer => compareAddresses(peer.address, own) > 0),

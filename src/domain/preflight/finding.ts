@@ -15,6 +15,7 @@ export const CHECKS = [
   'ports',
   'address',
   'firewall',
+  'connections',
   'vrrp',
   'router id',
   'lock',

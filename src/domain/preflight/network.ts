@@ -1,6 +1,7 @@
 /** Interfaces, ports and virtual addresses before a deploy. Pure. */
 import type { Listener } from '../../state/network.ts'
 import type { ObservedNode } from '../../state/observed.ts'
+import { isHeld } from '../addresses.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { type Bind, readBinds } from '../haproxy/read.ts'
 import { interfaceErrors } from '../node-facts.ts'
@@ -57,7 +58,7 @@ export function addressFindings(cluster: Cluster, nodes: readonly ObservedNode[]
   const strangers = cluster.instances
     .flatMap(instance => instance.virtualAddresses)
     .flatMap(vip => {
-      if (nodes.some(node => node.facts.addresses.some(own => own.address === vip.address))) return []
+      if (nodes.some(node => isHeld(node.facts.addresses, vip.address))) return []
       const seen = nodes.flatMap(node =>
         node.neighbours
           .filter(neighbour => neighbour.address === vip.address && !ours.has(neighbour.linkAddress))

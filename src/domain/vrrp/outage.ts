@@ -3,6 +3,7 @@ import { CHECK_ASKS, checkPace } from '../haproxy/check-script.ts'
 import { handOverLimitMs } from '../hand-over.ts'
 import { handOverOffset } from '../trackers.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
+import { fateOf, fateWords } from '../open-connections/fate.ts'
 import { checkFailureKind, effectivePriorityOf, electionOf, homeOf, stopFailureKind } from './failover-table.ts'
 import type { FailureKind } from './failover-table.ts'
 import type { SpanMs } from './timing.ts'
@@ -17,6 +18,8 @@ export interface OutageBound {
   readonly worstMs: number | undefined
   /** How the figures are calculated, in the operator's words. */
   readonly how: string
+  /** What becomes of open connections, on servers that can keep them: "kept". */
+  readonly openConnections: string
 }
 
 /** The time from the takeover until clients reach the new master: gratuitous ARP, and a probe's own spacing. */
@@ -181,10 +184,11 @@ export function worstCaseOutage(cluster: Cluster): readonly OutageBound[] {
   return EVENTS.map(event => {
     const bounds = cluster.instances.map(i => (cluster.profile === 'fast' ? fastBound(cluster, i, event) : classicBound(cluster, i, event)))
     const never = bounds.find(b => typeof b === 'string')
-    if (never !== undefined) return { event, expectedMs: undefined, worstMs: undefined, how: never }
+    const openConnections = fateWords(fateOf(cluster, event, never === undefined))
+    if (never !== undefined) return { event, expectedMs: undefined, worstMs: undefined, how: never, openConnections }
     const found = bounds.filter(b => typeof b !== 'string')
     const worst = found.reduce((a, b) => (b.worstMs > a.worstMs ? b : a))
     const expectedMs = Math.round(Math.max(...found.map(b => b.expectedMs)))
-    return { event, expectedMs, worstMs: Math.ceil(worst.worstMs), how: worst.how }
+    return { event, expectedMs, worstMs: Math.ceil(worst.worstMs), how: worst.how, openConnections }
   })
 }

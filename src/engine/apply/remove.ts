@@ -32,7 +32,7 @@ export function removeScript(lockId: string, services: ServiceTable, watchedFold
     ...all.filter(({ holdsAddresses }) => holdsAddresses).map(({ unit, config }) => call`stop_first ${unit} ${config}`),
     call`give_files_back`,
     sh`give_sysctls_back`,
-    sh`give_services_back ${title} ${watchedFolder} ${all.flatMap(({ unit, config }) => [unit, config])}`,
+    sh`give_services_back ${title} ${watchedFolder} ${all.flatMap(({ unit, config, companion }) => [unit, config, companion])}`,
     sh`purge_packages`,
     sh`give_theirs_back`,
     sh`forget_server`,

@@ -91,14 +91,15 @@ function actionScript(runId: string, action: Action, services: ServiceTable): Sc
       return sh`remove_file ${what} ${action.path} ${previousPath(runId, action.path)}`
     case 'set-sysctl':
       return sh`put_sysctl ${what} ${action.key} ${action.value} ${action.before ?? ''}`
-    case 'open-firewall':
-      return sh`open_firewall ${what} ${action.script}`
+    case 'open-tool':
+      return sh`open_tool ${what} ${action.script}`
     case 'service':
       return serviceScript(action, services[action.unit])
   }
 }
 
 function serviceScript(action: ServiceAction, scripts: ManagedService): Script {
+  const { companion } = scripts
   const { id, unit, steps } = action
   const has = (step: ServiceAction['steps'][number]) => steps.includes(step)
   const lines: Script[] = [sh`step ${id} ${actionTitle(action)}`]
@@ -111,7 +112,7 @@ function serviceScript(action: ServiceAction, scripts: ManagedService): Script {
   if (has('reload')) lines.push(sh`reload_unit ${id} ${unit}`)
   lines.push(...action.whenActive)
   if (has('stamp')) lines.push(sh`stamp ${id} ${unit} ${action.loadedHash}`)
-  lines.push(sh`done_ ${id}`)
+  lines.push(sh`settle_companion ${unit} ${companion} || fail ${id} ${`${companion} does not start`}`, sh`done_ ${id}`)
   return joinScripts(lines)
 }
 
@@ -127,7 +128,10 @@ export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner
     lockGuardForUndo(lock, recordPath(runId)),
     call`begin_restore`,
     sh`put_files_back`,
-    ...Object.values(services).flatMap(({ unit, putBack }) => [sh`answers_again() { ${putBack}; }`, sh`put_unit_back ${unit}`]),
+    ...Object.values(services).flatMap(({ unit, companion, putBack }) => [
+      sh`answers_again() { ${putBack}; }`,
+      sh`put_unit_back ${unit} ${companion}`,
+    ]),
     sh`end_restore`,
   ])
 }

@@ -14,11 +14,15 @@ export function actionTitle(action: Action): string {
       return `remove ${action.path}`
     case 'set-sysctl':
       return `set ${action.key} = ${action.value}`
-    case 'open-firewall':
-      return `open the firewall for ${action.titles.join(', ')}`
+    case 'open-tool':
+      return action.title
     case 'service': {
-      const verbs = action.steps.filter(step => step !== 'stamp' && step !== 'daemon-reload')
-      return verbs.length === 0 ? `record what ${action.unit} runs` : `${verbs.join(' and ')} ${action.unit}`
+      const verbs = action.steps.filter(step => step !== 'stamp' && step !== 'daemon-reload' && step !== 'start-companion')
+      const parts = [
+        ...(verbs.length === 0 ? [] : [`${verbs.join(' and ')} ${action.unit}`]),
+        ...(action.steps.includes('start-companion') ? [`start ${action.companion ?? ''}`] : []),
+      ]
+      return parts.length === 0 ? `record what ${action.unit} runs` : parts.join(' and ')
     }
   }
 }

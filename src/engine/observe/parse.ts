@@ -10,7 +10,7 @@ import { parsePackages } from './packages.ts'
 import { parseWhole } from './said.ts'
 import type { ProbeRequest } from './script.ts'
 import { linesOf, parseSections, splitOnce } from './sections.ts'
-import { parseServices } from './services.ts'
+import { parseOwnUnits, parseServices } from './services.ts'
 
 /**
  * Reads a probe's answer. Throws E_PROBE_CUT when the closing mark is missing: a cut answer says nothing about what is absent; and
@@ -31,6 +31,7 @@ export function parseProbe(server: string, stdout: string, request: ProbeRequest
     files: parseFiles(sections, request.paths, owned),
     ...(text('record').trim() === '' ? {} : { ownedPaths: [...owned.keys()] }),
     services: parseServices(request.units, text('services'), text('loaded')),
+    ownUnits: parseOwnUnits(text('services')),
     sysctls: Object.fromEntries(linesOf(text('sysctls')).map(line => splitOnce(line, ' '))),
     checkStatus: parseWhole(text('check').trim(), 0, 255),
     ...request.look.parse(name => sections.get(name)),

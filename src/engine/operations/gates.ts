@@ -1,5 +1,7 @@
+import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { holderProblems, movingProblems, nodeProblems } from '../../domain/health.ts'
+import { openConnectionsProblems } from '../../domain/open-connections/report.ts'
 import { checkPace } from '../../domain/haproxy/check-script.ts'
 import { SERVICE_JOURNAL } from '../../domain/journal.ts'
 import { masterDownMs, recoveryMs } from '../../domain/vrrp/timing.ts'
@@ -115,7 +117,9 @@ async function problemsOf(scene: Scene, gate: GateName, servers: readonly string
   const { cluster, links } = scene
   switch (gate) {
     case 'services-healthy':
-      return (await look(scene, servers)).flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
+      return (await look(scene, servers)).flatMap(node =>
+        [...nodeProblems(cluster, node), ...openConnectionsProblems(cluster, node)].map(problem => `${node.server}: ${problem}`),
+      )
     case 'one-holder': {
       // A server that --limit leaves out may hold it, so only a look at all servers can decide.
       if (!scene.complete) return []
@@ -148,7 +152,7 @@ async function silence(scene: Scene, target: ProbeTarget): Promise<readonly stri
 
 /** A server that gets an answer. It counts where the controller cannot reach the network of the address. */
 async function answeredServer({ links, seen, ports }: Scene, target: ProbeTarget): Promise<string | undefined> {
-  const asked = links.servers.find(server => !(seen.get(server)?.facts.addresses ?? []).some(own => own.address === target.address))
+  const asked = links.servers.find(server => !isHeld(seen.get(server)?.facts.addresses ?? [], target.address))
   if (asked === undefined) return undefined
   return (await probeFromServer(links.current(asked), target, ports.signal)).ok ? asked : undefined
 }

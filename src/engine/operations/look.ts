@@ -1,7 +1,10 @@
+import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { CHECK_SCRIPT, DRAIN_TMPFILES_CONF, FIREWALL_SCRIPT, SERVICE_HOOKS } from '../../domain/paths.ts'
 import { kernelParameters, MANAGED_PATHS, TRACKER_FILES } from '../../domain/desired.ts'
 import { keepalivedLook } from '../../domain/keepalived/look.ts'
+import { openConnectionsLook } from '../../domain/open-connections/look.ts'
+import { joinScripts } from '../../shell/sh.ts'
 import { observeNode } from '../observe.ts'
 import type { ProbeRequest } from '../observe/script.ts'
 import type { Ports, Session } from '../../ports.ts'
@@ -24,10 +27,21 @@ export function probeRequestFor(cluster: Cluster): ProbeRequest {
     paths: [...MANAGED_PATHS, DRAIN_TMPFILES_CONF, ...cluster.certificates.map(({ path }) => path)],
     units: ['haproxy', 'keepalived'],
     sysctls: kernelParameters(cluster),
-    look: keepalivedLook(Object.values(TRACKER_FILES)),
+    look: serviceLook(cluster),
     checkScript: CHECK_SCRIPT,
     programs: programsOf(cluster),
     virtualAddresses: cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address)),
+  }
+}
+
+/** What the services of this cluster are asked, one after the other, in one look. */
+function serviceLook(cluster: Cluster): ProbeRequest['look'] {
+  const keepalived = keepalivedLook(Object.values(TRACKER_FILES))
+  const connections = openConnectionsLook(cluster)
+  return {
+    ask: keepalived.ask,
+    said: joinScripts([keepalived.said, connections.said]),
+    parse: section => ({ ...keepalived.parse(section), ...connections.parse(section) }),
   }
 }
 
@@ -63,7 +77,7 @@ function summaryOf(node: ObservedNode): string {
   return [node.facts.os.pretty, ...versions].join(', ')
 }
 
-/** The servers that have the address on an interface, as each of them says of itself. */
+/** The servers that hold the address, as each of them says of itself. */
 export function holdersOf(nodes: Iterable<ObservedNode>, address: string): string[] {
-  return [...nodes].filter(node => node.facts.addresses.some(own => own.address === address)).map(node => node.server)
+  return [...nodes].filter(node => isHeld(node.facts.addresses, address)).map(node => node.server)
 }

@@ -1,6 +1,7 @@
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { nodeFactsFor } from '../../domain/node-facts.ts'
 import { CHECKS, failed, type Finding, passed, unknown } from '../../domain/preflight/finding.ts'
+import { connectionsFindings } from '../../domain/preflight/connections.ts'
 import { firewallFinding, WILL_BE_OPENED } from '../../domain/preflight/firewall.ts'
 import { programsFinding, machineFinding, machineFindings, systemFindings } from '../../domain/preflight/machine.ts'
 import { addressFindings, interfaceFindings, portFindings } from '../../domain/preflight/network.ts'
@@ -54,6 +55,7 @@ export function preflightFindings(cluster: Cluster, nodes: readonly ObservedNode
       const own = facts[node.server]
       return own === undefined ? unknown('firewall', node.server, 'not judged') : firewallFinding(cluster, node, own)
     }),
+    ...nodes.flatMap(node => connectionsFindings(cluster, node)),
     ...lockFindings(nodes, options),
   ]
   return findings.filter(one => !isUnfit(one.server) || ['root', 'system', 'systemd'].includes(one.check))

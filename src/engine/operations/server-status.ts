@@ -1,6 +1,8 @@
 /** What status reports of each server. Pure. */
+import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { advertNotices, bootProblems, certificateProblems, dropinProblems, nodeProblems, unsafeFolders } from '../../domain/health.ts'
+import { openConnectionsNotes, openConnectionsNotices, openConnectionsProblems } from '../../domain/open-connections/report.ts'
 import { drainsAtBoot, isDrained } from '../../domain/trackers.ts'
 import { mayBeDead } from '../lock.ts'
 import type { PlanResult } from '../plan.ts'
@@ -26,6 +28,8 @@ export interface ServerStatus {
   readonly healthy: boolean
   /** First what is wrong, then what the operator should know. */
   readonly problems: readonly string[]
+  /** How it is, and may well be. --quiet leaves it out. */
+  readonly notes: readonly string[]
 }
 
 /** What differs from the inventory, by server. What cannot be compared (an interface is gone) is a problem, and does not hide the rest. */
@@ -69,16 +73,17 @@ export function serverStatus(
           ? 'the server could not be reached'
           : `${failure.message}${failure.fix === undefined ? '' : ` (${failure.fix})`}`,
       ],
+      notes: [],
     }
   }
   const states = node.instances.map(instance => instance.state)
   const worst = (['FAULT', 'INIT', 'UNKNOWN', 'MASTER', 'BACKUP'] as const).find(state => states.includes(state))
-  const own = node.facts.addresses.map(entry => entry.address)
   const first = node.instances[0]
   const { haproxy, keepalived } = node.services
   const lock = lockNotice(node)
   const problems = [
     ...nodeProblems(cluster, node),
+    ...openConnectionsProblems(cluster, node),
     ...dropinProblems(node),
     ...bootProblems(node),
     ...unsafeFolders(node).map(({ what, why, fix }) => `${what}: ${why} (${fix} on ${name})`),
@@ -92,7 +97,7 @@ export function serverStatus(
     state: worst ?? 'unknown',
     holds: cluster.instances
       .flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
-      .filter(address => own.includes(address)),
+      .filter(address => isHeld(node.facts.addresses, address)),
     haproxy: haproxy.active !== 'active' ? haproxy.active : node.checkStatus === 0 ? 'healthy' : 'running, but it fails its check',
     keepalived: keepalived.active,
     drift,
@@ -103,9 +108,11 @@ export function serverStatus(
     problems: [
       ...problems,
       ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: run hactl undrain ${name}`] : []),
+      ...openConnectionsNotices(cluster, node),
       ...advertNotices(node),
       ...(lock?.isDead === false ? [lock.text] : []),
     ],
+    notes: openConnectionsNotes(cluster, node),
   }
 }
 

@@ -226,6 +226,7 @@ describe('status', () => {
         keepalived: 'active',
         drift: [],
         problems: [],
+        notes: [],
         effective_priority: 254,
         drained: false,
         drains_at_boot: false,
@@ -425,7 +426,7 @@ describe('check', () => {
       { failed: ['srv-1'], master: { VRRP1: 'srv-2' } },
       { failed: ['srv-1', 'srv-2'], master: { VRRP1: undefined } },
     ],
-    outages: [{ event: 'haproxy-stop', expectedMs: 4600, worstMs: undefined, how: 'the script fails twice' }],
+    outages: [{ event: 'haproxy-stop', expectedMs: 4600, worstMs: undefined, openConnections: 'cut', how: 'the script fails twice' }],
   }
 
   test('shows who becomes master, how long it takes, and warnings with their line', async () => {
@@ -433,7 +434,7 @@ describe('check', () => {
     expect(exit).toBe(0)
     expect(out).toMatch(/none +srv-1\n/)
     expect(out).toMatch(/srv-1, srv-2 +NOBODY\n/)
-    expect(out).toMatch(/haproxy-stop +4\.6 s +forever +the script fails twice/)
+    expect(out).toMatch(/haproxy-stop +4\.6 s +forever +cut +the script fails twice/)
     expect(out).toContain('inventory.yml:12:3: warning: vrrp_instances[0].authentication: travels in plain text')
     expect(out).toContain('0 errors, 1 warning')
   })

@@ -69,6 +69,7 @@ function node(server: string, change: NodeChange): ObservedNode {
     aptListsStale: false,
     files: {},
     services: { haproxy: service('haproxy', haproxy), keepalived: service('keepalived', keepalived) },
+    ownUnits: {},
     sysctls: {},
     instances: [
       {

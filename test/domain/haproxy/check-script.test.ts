@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { CHECK_ASKS, checkPace, renderCheckProgram, renderCheckScript } from '../../../src/domain/haproxy/check-script.ts'
 import { classicWith, clusterWith } from '../example.ts'
 
@@ -170,6 +170,45 @@ describe('the check of fast', () => {
   test('passes while systemd says that HAProxy reloads: the master reads its configuration, and the workers serve', async () => {
     await listen(() => undefined)
     play('systemctl', 'echo reloading')
+    expect((await run(fast)).code).toBe(0)
+  })
+
+  test('asks again where a reload has ended before systemd is asked: the master has bound another socket', async () => {
+    const masters: { readonly asked: () => number }[] = []
+    const former: (Server | undefined)[] = []
+    const lost = await listen(() => {
+      rmSync(join(folder, 'master.sock'))
+      former.push(master)
+      void listen(answer).then(next => masters.push(next))
+    })
+    masters.push(lost)
+    try {
+      expect((await run(fast, 'once')).code).toBe(0)
+      expect(masters.map(each => each.asked())).toEqual([1, 1])
+    } finally {
+      for (const server of former) server?.close()
+    }
+  })
+
+  test.each([
+    ['reloading', 0],
+    ['active', 1],
+  ])('hears systemd out where keepalived cuts the run off meanwhile: %s', async (state, code) => {
+    await listen(() => undefined)
+    const [asked, cutOff] = [join(folder, 'asked'), join(folder, 'cut-off')]
+    play('systemctl', `: >${asked}; for i in $(seq 80); do [ ! -e ${cutOff} ] || break; sleep 0.01; done; echo ${state}`)
+    const ended = run(fast)
+    await vi.waitUntil(() => existsSync(asked), { timeout: 10_000, interval: 5 })
+    running?.kill('SIGTERM')
+    writeFileSync(cutOff, '')
+    expect((await ended).code).toBe(code)
+    // A reload leaves no failure behind that a later run could repeat.
+    expect(existsSync(join(folder, '.check_failed'))).toBe(code === 1)
+  })
+
+  test('fails nobody for a systemd that does not answer', async () => {
+    await listen(() => undefined)
+    play('systemctl', 'exec sleep 30')
     expect((await run(fast)).code).toBe(0)
   })
 

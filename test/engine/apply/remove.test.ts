@@ -125,6 +125,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
         expect(server.read('/world/packages/haproxy')).toBe('2.6.12-1\n')
       }
       expect([states(running), states(idle)]).toEqual([Array(2).fill('active enabled'), Array(2).fill('')])
+      for (const name of ['haproxy', 'keepalived']) expect(running.read(`/world/units/${name}/companion`)).toBeUndefined()
       expect(running.read('/world/units/keepalived/loaded')).toBe('! mine\n')
     } finally {
       cluster.remove()

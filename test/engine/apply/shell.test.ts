@@ -7,6 +7,7 @@ import { finishDeadRunScript, finishScript } from '../../../src/engine/apply/swi
 import type { Action } from '../../../src/state/plan.ts'
 import { haproxyCfg, INVENTORY, LOCK_ID, RUN_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
+import { sh } from '../../../src/shell/sh.ts'
 import { unlessLacking } from '../../support/lacking.ts'
 
 const HOLD = '/run/systemd/system/keepalived.service.d/hactl-hold.conf'
@@ -319,6 +320,60 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     expect(existsSync(join(server.root, '/usr/local/lib/hactl'))).toBe(false)
     expect(await cluster.restore(server)).toMatchObject({ code: 0 })
     expect(fingerprint(server.root)).toBe(fingerprint(deployed.root))
+  })
+
+  describe('and the unit that hands over before a stop', () => {
+    const companions = (on: ShellServer = server) =>
+      ['haproxy', 'keepalived'].filter(unit => on.read(`/world/units/${unit}/companion`) !== undefined)
+    const TEMPLATE = '/etc/systemd/system/hactl-hand-over@.service'
+
+    beforeEach(() => {
+      cluster.files.set('haproxy.cfg', haproxyCfg('one'))
+    })
+
+    test('run after a first deploy, and not where the services have stopped', async () => {
+      expect(companions(deployed)).toEqual(['haproxy', 'keepalived'])
+      await server.session.run(sh`systemctl stop haproxy`, { effect: 'none', label: 'stop', deadlineMs: 10_000 })
+      expect(companions()).toEqual(['keepalived'])
+      expect(await actionsFor(server)).toMatchObject([{ steps: ['start', 'stamp'] }])
+      expect(await cluster.settle(server)).toMatchObject({ code: 0 })
+      expect(companions()).toEqual(['haproxy', 'keepalived'])
+    })
+
+    test('are started beside services that run, where a version before had none, and stopped where that deploy is put back', async () => {
+      for (const unit of ['haproxy', 'keepalived']) {
+        const dropin = `/etc/systemd/system/${unit}.service.d/hactl.conf`
+        server.write(dropin, (server.read(dropin) ?? '').replaceAll(/^Wants=.*\n/gm, 'ExecStop=-/bin/true\n'))
+        server.write(`/world/units/${unit}/drop-in`, server.read(dropin) ?? '')
+        server.remove(`/world/units/${unit}/companion`)
+      }
+      for (const path of [TEMPLATE, '/world/units/template']) server.remove(path)
+      const before = fingerprint(server.root)
+      const actions = await actionsFor(server)
+      await cluster.prepare(server, actions)
+      expect(await cluster.switch(server, actions)).toMatchObject({ code: 0 })
+      expect(companions()).toEqual(['haproxy', 'keepalived'])
+      expect(systemctl()).not.toMatch(/^(?:reload|restart) /m)
+      expect(await actionsFor(server)).toEqual([])
+      expect(await cluster.restore(server)).toMatchObject({ code: 0 })
+      expect(companions()).toEqual([])
+      expect(fingerprint(server.root)).toBe(before)
+    })
+
+    test('are started again where somebody stopped one', async () => {
+      server.remove('/world/units/keepalived/companion')
+      expect(await actionsFor(server)).toMatchObject([{ id: 'service/keepalived', steps: ['start-companion'] }])
+      expect(await cluster.settle(server)).toMatchObject({ code: 0 })
+      expect(companions()).toEqual(['haproxy', 'keepalived'])
+    })
+
+    test('are gone in a profile without them, and are not stopped while they would still move the addresses', async () => {
+      cluster.files.set('inventory.yml', `${INVENTORY}profile: classic\n`)
+      expect(await cluster.settle(server)).toMatchObject({ code: 0 })
+      expect(companions()).toEqual([])
+      const calls = systemctl().split('\n')
+      expect(calls.indexOf('daemon-reload')).toBeLessThan(calls.indexOf('stop hactl-hand-over@haproxy.service'))
+    })
   })
 
   test('put a link back where there was one', async () => {

@@ -1,0 +1,36 @@
+/** The unit that hands the addresses over before haproxy or keepalived stops: a template, with one instance for each of the two. */
+import type { Companion } from '../state/desired.ts'
+import type { Unit } from '../state/units.ts'
+import { GENERATED_LINE, HAND_OVER_UNIT, PROGRAM_DIR, SERVICE_HOOKS } from './paths.ts'
+
+/** The name of the instance for this service. */
+export function handOverUnitOf(unit: Unit): string {
+  return `hactl-hand-over@${unit}.service`
+}
+
+/** The instance for this service, as its companion. */
+export function handOverCompanion(unit: Unit): Companion {
+  return { unit: handOverUnitOf(unit), file: HAND_OVER_UNIT }
+}
+
+/**
+ * systemd passes over ExecStop= of a service that is reloading (evidence T10). This unit is never in that state. Nothing enables it:
+ * the drop-ins let systemd start it together with the service (Wants=).
+ */
+export function renderHandOverUnit(): string {
+  return `${GENERATED_LINE}
+[Unit]
+Description=Hand the virtual addresses over before %i stops
+# What starts after %i stops before it. A stop or restart of %i stops this too.
+After=%i.service
+PartOf=%i.service
+# The hook below is there.
+RequiresMountsFor=${PROGRAM_DIR}
+
+[Service]
+# Active from the start of %i to its stop, and nothing runs. "-": a hook that fails keeps %i from nothing.
+Type=oneshot
+RemainAfterExit=yes
+ExecStop=-${SERVICE_HOOKS} %i-stopping
+`
+}

@@ -1,0 +1,93 @@
+/** What a look at a server asks about open connections, and how the answer is read (src/on-server/open-connections-look.sh). */
+import { sh, shWith } from '../../shell/sh.ts'
+import type { ObservedOpenConnections, OpenConnectionsService } from '../../state/open-connections.ts'
+import type { ServiceLook } from '../../state/services.ts'
+import type { Cluster } from '../cluster-types.ts'
+import { OPEN_CONNECTIONS_LOADED, OPEN_CONNECTIONS_PROGRAM, OPEN_CONNECTIONS_SERVICE } from '../paths.ts'
+
+/** Files that the packet filter is loaded from at boot. */
+const SAVED_RULES = ['/etc/nftables.conf']
+
+/** nft -c answers in some 20 ms, and so does the service where few connections are open. */
+const ASK_SECONDS = 2
+
+/** The service says a line for each port and each peer. */
+const SAID_BYTES = 16_384
+
+/** An error of nft's is shown up to this length. */
+const WHY_CHARACTERS = 160
+
+const PORT = /^\d{1,5}$/
+const COUNT = /^\d{1,9}$/
+
+type Look = Pick<ServiceLook, 'said'> & { readonly parse: (section: (name: string) => string | undefined) => OpenConnectionsAnswer }
+type OpenConnectionsAnswer = { readonly openConnections?: ObservedOpenConnections }
+
+/** Nothing is asked where the cluster does not keep open connections. */
+export function openConnectionsLook(cluster: Pick<Cluster, 'openConnections' | 'instances'>): Look {
+  if (cluster.openConnections === 'reset') return { said: sh`:`, parse: () => ({}) }
+  const families = new Set(cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.family)))
+  const look = shWith('open-connections-look.sh', {
+    OPEN_CONNECTIONS_PROGRAM,
+    OPEN_CONNECTIONS_SERVICE,
+    OPEN_CONNECTIONS_LOADED,
+    OPEN_CONNECTIONS_FAMILIES: [...families].join(' '),
+    ASK_SECONDS,
+    SAID_BYTES,
+    SAVED_RULES: SAVED_RULES.join(' '),
+  })
+  return {
+    said: look`open_connections_said`,
+    parse: section => {
+      const text = section('open-connections')
+      return text === undefined ? {} : { openConnections: parseOpenConnections(text) }
+    },
+  }
+}
+
+/** What cannot be read counts as a server that cannot keep them: a deploy then leaves it as it is. */
+function parseOpenConnections(text: string): ObservedOpenConnections {
+  const lines = text.split('\n').map(line => line.trim())
+  const service = parseService(lines)
+  const ability = lines.map(parseAbility).find(found => found !== undefined) ?? SILENT
+  return {
+    ...(service === undefined ? {} : { service }),
+    // A server that is too busy to answer can still do what it could when the service was deployed.
+    ability: ability === SILENT && service !== undefined ? { kind: 'able' } : ability,
+    savedIn: SAVED_RULES.filter(path => lines.includes(`saved ${path}`)),
+  }
+}
+
+const SILENT: ObservedOpenConnections['ability'] = { kind: 'unable', why: 'it did not say whether it can' }
+
+function parseAbility(line: string): ObservedOpenConnections['ability'] | undefined {
+  if (line === 'able' || line === 'installable') return { kind: line }
+  if (line === 'unable silent') return SILENT
+  if (line === 'unable nft-missing') return { kind: 'unable', why: 'nftables is not installed' }
+  const refused = /^unable refused ?(.*)$/.exec(line)?.[1]
+  if (refused === undefined) return undefined
+  const said = refused === '' ? 'without a word' : refused.slice(0, WHY_CHARACTERS)
+  return { kind: 'unable', why: `its nft or its kernel refuses the rules: ${said}` }
+}
+
+/** What `open-connections.pl status` prints. */
+function parseService(lines: readonly string[]): OpenConnectionsService | undefined {
+  const isRunning = lines.includes('running')
+  if (!isRunning && !lines.includes('stopped')) return undefined
+  const words = lines.map(line => line.split(' '))
+  const rules = words.find(([word]) => word === 'rules')?.[1]
+  const kept = new Set(words.flatMap(([word, name = '', state]) => (word === 'instance' && state === 'kept' ? [name] : [])))
+  return {
+    isRunning,
+    isOutdated: lines.includes('outdated'),
+    ...(rules === undefined ? {} : { hasRules: rules !== 'missing' }),
+    windows: words.flatMap(([word, instance = '', port = '', connections = '']) =>
+      word === 'open' && kept.has(instance) && PORT.test(port) && COUNT.test(connections)
+        ? [{ instance, port: Number(port), connections: Number(connections) }]
+        : [],
+    ),
+    unproven: words.flatMap(([word, instance = '', peer = '', answer]) =>
+      word === 'proven' && answer === 'no' ? [{ instance, peer }] : [],
+    ),
+  }
+}

@@ -1,0 +1,28 @@
+/** Whether a server keeps open connections: what the inventory wants, where the server can do it. */
+import type { ObservedNode } from '../../state/observed.ts'
+import type { ObservedOpenConnections } from '../../state/open-connections.ts'
+import type { Cluster } from '../cluster-types.ts'
+import { OPEN_CONNECTIONS_SERVICE } from '../paths.ts'
+
+export type Mode =
+  | { readonly kind: 'keep' }
+  /** `why`: where the inventory wants keep, what this server lacks, in an operator's words. */
+  | { readonly kind: 'reset'; readonly why?: string }
+
+/** `node`: what was seen of the server; undefined where it was not looked at: then it is taken for one that can. */
+export function modeOf(cluster: Pick<Cluster, 'openConnections'>, node: Pick<ObservedNode, 'openConnections'> | undefined): Mode {
+  if (cluster.openConnections === 'reset') return { kind: 'reset' }
+  if (node === undefined) return { kind: 'keep' }
+  const ability = node.openConnections?.ability
+  if (ability === undefined) return { kind: 'reset', why: 'it was not asked whether it can' }
+  return ability.kind === 'unable' ? { kind: 'reset', why: ability.why } : { kind: 'keep' }
+}
+
+/** Why the service does not keep open connections as deployed; undefined where it does. */
+export function serviceProblem(observed: ObservedOpenConnections | undefined): string | undefined {
+  const service = observed?.service
+  if (service === undefined) return `${OPEN_CONNECTIONS_SERVICE} is not there yet`
+  if (!service.isRunning) return `${OPEN_CONNECTIONS_SERVICE} does not run`
+  if (service.hasRules === false) return `${OPEN_CONNECTIONS_SERVICE} has not loaded its rules`
+  return service.isOutdated ? `${OPEN_CONNECTIONS_SERVICE} has not loaded its present files` : undefined
+}

@@ -1,0 +1,55 @@
+# Asks whether this server can keep open connections when an address moves, and what the service that does so says of itself.
+# needs: sections.sh open-connections-loaded.sh
+# given: OPEN_CONNECTIONS_PROGRAM OPEN_CONNECTIONS_FAMILIES ASK_SECONDS SAID_BYTES SAVED_RULES
+
+# rules_like_ours FAMILY HOP-LIMIT PEER: one rule for each ability that the service needs.
+rules_like_ours() {
+  cat <<RULES
+table $1 hactl-probe {
+  set seen { type ether_type; size 4; flags dynamic,timeout; timeout 1s; }
+  chain paint { type filter hook input priority 1000; policy accept; socket mark 1 meta mark set meta mark | 1; }
+  chain arrive {
+    type filter hook prerouting priority -350; policy accept;
+    meta protocol @seen socket wildcard 0 accept
+    update @seen { meta protocol timeout 1s } $2 set 9 dup to $3 drop
+  }
+}
+RULES
+}
+
+# nft -c changes nothing, but the kernel loads the modules that the rules need.
+ability() {
+  if ! command -v nft >/dev/null; then
+    if modprobe -nqa nft_socket nft_dup_ipv4 nft_dup_ipv6 2>/dev/null; then echo installable; else echo 'unable nft-missing'; fi
+    return
+  fi
+  refused=$(for f in $OPEN_CONNECTIONS_FAMILIES; do
+    case $f in
+      4) rules_like_ours ip 'ip ttl' 192.0.2.1 ;;
+      6) rules_like_ours ip6 'ip6 hoplimit' 2001:db8::1 ;;
+    esac
+  done | timeout -k 1 "$ASK_SECONDS" nft -c -f - 2>&1)
+  case $? in
+    0) echo able ;;
+    124 | 137) echo 'unable silent' ;;
+    *) printf 'unable refused %s\n' "$(printf '%s\n' "$refused" | head -n 1)" ;;
+  esac
+}
+
+open_connections_said() {
+  b open-connections
+  said=
+  if is_started; then
+    echo running
+    newer_than_loaded "$OPEN_CONNECTIONS_PROGRAM" "${OPEN_CONNECTIONS_PROGRAM%.pl}.nft" "${OPEN_CONNECTIONS_PROGRAM%.pl}.conf" | grep -q . && echo outdated
+    said=$(timeout -k 1 "$ASK_SECONDS" "$OPEN_CONNECTIONS_PROGRAM" status 2>/dev/null | head -c "$SAID_BYTES")
+    printf '%s\n' "$said"
+  elif [ -e "$OPEN_CONNECTIONS_PROGRAM" ]; then
+    echo stopped
+  fi
+  # Rules that are loaded need no other proof.
+  case $said in '' | 'rules missing'*) ability ;; *) echo able ;; esac
+  # shellcheck disable=SC2086 # A list of paths.
+  grep -lE '^[[:space:]]*table[[:space:]]+ip6?[[:space:]]+hactl[[:space:]]' $SAVED_RULES 2>/dev/null | while read -r f; do echo "saved $f"; done
+  e open-connections
+}
