@@ -23,7 +23,7 @@ my $TURN = 0.25;     # between two announcements of a server that may know conne
 my $IDLE = 1;        # between two of any other, and between two probes
 my $LAST = 1;        # from the last sight of an open connection until this server stops announcing
 my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
-my $HUNG = 3.5;      # from the first failed check until a haproxy counts as hung: a reload of a starved server has taken 3.3
+my $HUNG = 3;        # from the first failed check, which takes up to 2, until a haproxy counts as hung
 
 sub now { open(my $file, '<', '/proc/uptime') or return time; return (split ' ', <$file>)[0] }
 sub cpu { my ($user, $system) = times; return $user + $system }
@@ -162,26 +162,31 @@ sub put_sysctls_back {
 
 # ---- Connections.
 
-# Calls $do with (family, identity, port, peer address) of each connection of an address until it returns true. TIME-WAIT does not count:
-# nothing is lost with it.
+# Calls $do with (family, identity, port, peer address) of each connection that has these ends until it returns true: [address, port], packed, and
+# undef or a port of -1 for any. TIME-WAIT does not count: nothing is lost with it.
 sub each_connection {
-    my ($i, $do) = @_;
-    my $n = $i->{family} == 6 ? 16 : 4;
-    for my $address (keys %{$i->{packed}}) {
-        # A socket that listens on all addresses of both families has connections of IPv4, too.
-        for my $af ($i->{family} == 6 ? AF_INET6 : (AF_INET, AF_INET6)) {
-            my $size = 12 + $n;
-            my $filter = pack('CCSCCSl', 7, $size, $size + 4, $i->{af}, 8 * $n, 0, -1) . $address;
-            my $stopped;
-            netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, 0x1b3e) . "\0" x 48 . attribute(1, $filter), sub {
-                my $peer = substr $_[0], $i->{family} == 4 && $af == AF_INET6 ? 36 : 24, $n;
-                return $stopped = $do->($af, substr($_[0], 4, 48), unpack('x4n', $_[0]), $peer);
-            });
-            return if $stopped;
-        }
+    my ($own, $client, $do) = @_;
+    my $n = length $own->[0];
+    my @ends = map { [$_ ? 8 : 7, $_ ? $client : $own] } 0 .. ($client ? 1 : 0);
+    my $filter = '';
+    for (reverse @ends) {
+        my ($code, $end) = @$_;
+        my $size = 12 + $n;
+        $filter = pack('CCSCCSl', $code, $size, length($filter) + $size + 4, $n == 16 ? AF_INET6 : AF_INET, 8 * $n, 0, $end->[1]) . $end->[0] . $filter;
+    }
+    # A socket that listens on all addresses of both families has connections of IPv4, too.
+    for my $af ($n == 16 ? AF_INET6 : (AF_INET, AF_INET6)) {
+        my $stopped;
+        netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, 0x1b3e) . "\0" x 48 . attribute(1, $filter), sub {
+            my $peer = substr $_[0], $n == 4 && $af == AF_INET6 ? 36 : 24, $n;
+            return $stopped = $do->($af, substr($_[0], 4, 48), unpack('x4n', $_[0]), $peer);
+        });
+        return if $stopped;
     }
 }
+sub each_of { my ($i, $do) = @_; each_connection([$_, -1], undef, $do) for keys %{$i->{packed}} }
 
+# With the cookie of its identity: a connection that has ended meanwhile must not be taken for the socket that listens there.
 sub destroy { my ($af, $identity) = @_; return netlink($SOCKETS, 21, $ACK, pack('CCCCL', $af, 6, 0, 0, 0) . $identity) }
 
 # A program of this server whose connection went to the address reaches nobody any more, and is told so.
@@ -189,12 +194,12 @@ sub any_open {
     my ($i, $addresses) = @_;
     my %own = map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses;
     my ($open, @own);
-    each_connection($i, sub { my ($af, $identity, $port, $peer) = @_; if ($own{$peer}) { push @own, [$af, $identity] } else { $open = 1 } return $open });
+    each_of($i, sub { my ($af, $identity, $port, $peer) = @_; if ($own{$peer}) { push @own, [$af, $identity] } else { $open = 1 } return $open });
     destroy(@$_) for @own;
     return $open;
 }
 
-sub end_all { my ($i) = @_; my @all; each_connection($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
+sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
 
 # Clients that have begun a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it.
 sub end_superseded {
@@ -202,7 +207,9 @@ sub end_superseded {
         my @over = `nft list set $table hactl superseded 2>/dev/null` =~ /([\da-f.:]+ \. \d+ \. [\da-f.:]+ \. \d+) expires/g or next;
         for (@over) {
             my ($client, $port, $address, $own_port) = split / \. /;
-            destroy($client =~ /:/ ? AF_INET6 : AF_INET, pack('nna16a16LLL', $own_port, $port, packed($address), packed($client), 0, ~0 & 0xffffffff, ~0 & 0xffffffff));
+            my @found;
+            each_connection([packed($address), $own_port], [packed($client), $port], sub { push @found, [@_[0, 1]]; return 0 });
+            destroy(@$_) for @found;
         }
         tell_rules("delete element $table hactl superseded { " . join(', ', @over) . ' }');
     }
@@ -333,7 +340,7 @@ sub turn {
         # At the start nothing is known: connections of an earlier run of this program may be open.
         if (!$held && !exists $i->{seen}) { $i->{open} = any_open($i, $addresses); $i->{seen} = $i->{open} ? $now : undef; $i->{look} = $now; disarm($i) if !$i->{open} }
         if ($held) { @$i{qw(seen open look)} = ($now, 1, $now) }
-        elsif (defined $i->{seen} && $now >= $i->{look}) {
+        elsif (defined $i->{seen} && ($is_hung || $now >= $i->{look})) {
             my $used = cpu();
             if ($is_hung) { my $ended = end_all($i); $i->{open} = 0; print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended }
             else { $i->{open} = any_open($i, $addresses); $i->{seen} = $now if $i->{open} }
@@ -426,7 +433,7 @@ sub status {
     my $addresses = addresses();
     for my $i (@instances) {
         my (%open, $total);
-        each_connection($i, sub { $open{$_[2]}++; $total++; return 0 });
+        each_of($i, sub { $open{$_[2]}++; $total++; return 0 });
         print "instance $i->{name} ", held($i, $addresses) ? 'held' : $total ? 'kept' : 'none', "\n";
         print "open $i->{name} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
         for (map { $_->[0] } @{$i->{peers}}) { print "proven $i->{name} $_ ", `nft list set $i->{table} hactl proven.$i->{name}.$_ 2>/dev/null` =~ /elements/ ? 'yes' : 'no', "\n" }
