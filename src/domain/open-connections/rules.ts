@@ -13,13 +13,13 @@ export const OPEN_CONNECTIONS_PORT = 8945
 /** One bit, which no other program is known to use (Kubernetes: 0x4000 and 0x8000; Tailscale: 0xff0000). */
 const MARK = '0x40000000'
 
-/** Announced every 0.25 s: five may be lost or late. A dead server is asked for no longer than this. */
+/** Announced every 0.25 s: five may be lost or late. A dead server is asked for no longer than this (evidence O9). */
 const MAY_KNOW = '1500ms'
 
-/** Probed every second. */
+/** Probed every second. Who does not receive such packets must not be sent any (evidence O8). */
 const PROVEN = '5s'
 
-/** From a client's SYN until there is a socket that `nft socket` finds: a lost answer is sent again after 1 s, and after 3 s. */
+/** From a client's SYN until there is a socket that `nft socket` finds (evidence O2): a lost answer is sent again after 1 s, and after 3 s. */
 const OPENING = '5s'
 
 /** The program ends these connections once a second. */
