@@ -215,6 +215,8 @@ function diffService(resource: ServiceResource, observed: ObservedNode, before: 
     }
   }
   if (resource.companion !== undefined && service.active === 'active' && companion?.active !== 'active') {
+    // A unit that systemd does not have in memory may be one whose file it has not read.
+    if (companion === undefined && !steps.includes('daemon-reload')) steps.unshift('daemon-reload')
     steps.push('start-companion')
     reasons.push(`${resource.companion.unit} does not run`)
   }

@@ -26,6 +26,7 @@ my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
 my $HUNG = 3.5;      # from the first failed check until a haproxy counts as hung: a reload of a starved server has taken 3.3
 
 sub now { open(my $file, '<', '/proc/uptime') or return time; return (split ' ', <$file>)[0] }
+sub cpu { my ($user, $system) = times; return $user + $system }
 sub pause { select(undef, undef, undef, $_[0]) }
 sub slurp { my ($path) = @_; open(my $file, '<', $path) or return ''; local $/; return <$file> // '' }
 sub line { return (split /\n/, slurp($_[0]))[0] // '' }
@@ -310,20 +311,22 @@ sub turn {
         my $now = now();
         my $held = held($i, $addresses);
         # At the start nothing is known: connections of an earlier run of this program may be open.
-        if (!$held && !exists $i->{seen}) { $i->{seen} = any_open($i, $addresses) ? $now : undef; disarm($i) if !defined $i->{seen} }
-        if ($held) { $i->{seen} = $now; delete $i->{look} }
-        elsif (defined $i->{seen} && $now >= ($i->{look} // 0)) {
-            if ($is_hung) { my $ended = end_all($i); print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended; $i->{seen} = $now - $LAST - 0.01 if $now - $i->{seen} <= $LAST }
-            elsif (any_open($i, $addresses)) { $i->{seen} = $now }
+        if (!$held && !exists $i->{seen}) { $i->{open} = any_open($i, $addresses); $i->{seen} = $i->{open} ? $now : undef; $i->{look} = $now; disarm($i) if !$i->{open} }
+        if ($held) { @$i{qw(seen open look)} = ($now, 1, $now) }
+        elsif (defined $i->{seen} && $now >= $i->{look}) {
+            my $used = cpu();
+            if ($is_hung) { my $ended = end_all($i); $i->{open} = 0; print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended }
+            else { $i->{open} = any_open($i, $addresses); $i->{seen} = $now if $i->{open} }
             # Where a look is long, because there are others by the 100,000, the next one waits.
-            $i->{look} = now() + 50 * (now() - $now);
+            $i->{look} = $now + 50 * (cpu() - $used);
         }
         next if !defined $i->{seen};
-        if ($now - $i->{seen} > $LAST + $LINGER) { disarm($i); $i->{seen} = undef; next }
+        my $ago = $i->{open} ? 0 : $now - $i->{seen};
+        if ($ago > $LAST + $LINGER) { disarm($i); $i->{seen} = undef; next }
         $busy = 1;
         # Others take such rules away: systemd-networkd does where it is not told otherwise.
         arm($i) if $now - ($i->{armed} // 0) > 2;
-        announce($i, $MAY_KNOW) if $now - $i->{seen} <= $LAST;
+        announce($i, $MAY_KNOW) if $ago <= $LAST;
     }
     if (now() - $told >= $IDLE) {
         $told = now();

@@ -5,7 +5,7 @@ import { readBinds } from '../haproxy/read.ts'
 import type { NodeFacts } from '../node-facts.ts'
 
 interface Peer {
-  /** Part of the names of sets and chains: the server's name, or the address of a peer outside of the cluster. */
+  /** Part of the names of sets and chains: the server's name. */
   readonly name: string
   readonly address: string
   /** How `nft dup` reaches it. */

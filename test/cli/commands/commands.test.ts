@@ -226,6 +226,7 @@ describe('status', () => {
         keepalived: 'active',
         drift: [],
         problems: [],
+        notes: [],
         effective_priority: 254,
         drained: false,
         drains_at_boot: false,
