@@ -194,6 +194,22 @@ describe('haproxy', () => {
   })
 })
 
+describe('a stop in the middle of a reload', () => {
+  test.each(['haproxy', 'keepalived'])('of %s hands the address over first', async unit => {
+    const { refused } = await seenDuring(async () => {
+      for (let i = 0; i < 3; i++) {
+        await home(`systemctl reload --no-block ${unit}; systemctl stop ${unit}`)
+        // haproxy's hooks have taken theirs back by now.
+        if (unit === 'keepalived') expect(await home('cat /run/hactl/keepalived_offset')).toBe('-253\n')
+        expect(await lab.holders()).not.toContain(HOME)
+        await home(`systemctl start ${unit}`)
+        await untilHeldBy(lab, HOME, 20_000)
+      }
+    })
+    expect(refused).toEqual([])
+  })
+})
+
 describe('keepalived', () => {
   test('killed with all its processes leaves no address behind for long, and comes back', async () => {
     const { refused, twoHoldersMs } = await seenDuring(() => home('kill -9 $(pidof keepalived)'))
