@@ -43,16 +43,19 @@ now() {
   now=${uptime%.*}${uptime#*.}
 }
 
-# wait_until_gone HUNDREDTHS: waits until the addresses have left, for HUNDREDTHS at the most. The clock decides and not the number of looks,
-# because on a busy server each look takes longer.
-wait_until_gone() {
+# wait_while HUNDREDTHS PAUSE CONDITION: waits while CONDITION holds, for HUNDREDTHS at the most, with a look after each PAUSE in seconds. The clock
+# decides and not the number of looks, because on a busy server each look takes longer.
+wait_while() {
   now
   end=$((now + $1))
-  while holds && [ "$now" -lt "$end" ]; do
-    sleep "$POLL_SECONDS"
+  while "$3" && [ "$now" -lt "$end" ]; do
+    sleep "$2"
     now
   done
 }
+
+# wait_until_gone HUNDREDTHS: waits until the addresses have left, for HUNDREDTHS at the most.
+wait_until_gone() { wait_while "$1" "$POLL_SECONDS" holds; }
 
 # Ends connections to addresses that have left. The connections failed at that moment, but this server would keep them for a quarter of an hour
 # (tcp_retries2, tcp(7)). If the address returned meanwhile, a client that reused the port of such a connection would get no answer, not even a
