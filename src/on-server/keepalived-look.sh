@@ -1,6 +1,6 @@
 # Asks keepalived for its state: its dumps, and whether it still watches its track files. Changes nothing except the dumps in /tmp.
-# needs: sections.sh keepalived-answer.sh
-# given: TRACKERS KEEPALIVED_CONF DAMPING_UNIT
+# needs: sections.sh
+# given: TRACKERS KEEPALIVED_CONF DAMPING_UNIT SAID_PROGRAM
 
 trackers() {
   for f in $TRACKERS; do
@@ -53,21 +53,7 @@ watched() {
 keepalived_said() {
   watched
 
-  if [ -n "$ka_pid" ]; then
-    refused=
-    b instances
-    answer_in /tmp/keepalived.json 50 || [ $? -ne 2 ] || refused=/tmp/keepalived.json
-    e instances
-    # The dump contains passwords too: only the track files are printed, up to the next heading, and the dump is removed.
-    data=$(answer_in /tmp/keepalived.data 1) || [ $? -ne 2 ] || refused="$refused /tmp/keepalived.data"
-    b held
-    printf '%s\n' "$data" | sed -n '/^-----.* Track files >-/,/^------</p'
-    e held
-    rm -f /tmp/keepalived.data /tmp/keepalived_parent.data 2>/dev/null
-    b refused
-    for f in $refused; do echo "$f"; done
-    e refused
-  fi
+  [ -z "$ka_pid" ] || perl -e "$SAID_PROGRAM" -- /tmp/keepalived.json /tmp/keepalived.data /tmp/keepalived_parent.data
   # Before the track files: once the timer is gone, the priority is back.
   is_damped && damped=yes
   if [ -n "$damped" ]; then

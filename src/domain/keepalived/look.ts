@@ -12,7 +12,7 @@ export function keepalivedLook(trackers: readonly string[]): ServiceLook {
     TRACKERS: trackers.join(' '),
     KEEPALIVED_CONF,
     DAMPING_UNIT,
-    ANSWER_PROGRAM: sourceText('keepalived-answer.pl'),
+    SAID_PROGRAM: sourceText('keepalived-said.pl'),
   })
   return {
     ask: look`ask_keepalived`,
