@@ -10,6 +10,7 @@ import { parseHeld, parseInstances } from './dump.ts'
 export function keepalivedLook(trackers: readonly string[]): ServiceLook {
   const look = shWith('keepalived-look.sh', {
     TRACKERS: trackers.join(' '),
+    TRACKER_FOLDERS: [...new Set(trackers.map(path => path.slice(0, path.lastIndexOf('/'))))].join(' '),
     KEEPALIVED_CONF,
     DAMPING_UNIT,
     SAID_PROGRAM: sourceText('keepalived-said.pl'),
