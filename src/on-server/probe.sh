@@ -142,8 +142,9 @@ files() {
     [ -f "$f" ] && set -- "$@" "$f"
   done
   [ $# -gt 0 ] || return 0
+  stats=$(stat -L -c '%a %U %G %s %n' -- "$@")
   b stats
-  stat -L -c '%a %U %G %s %n' -- "$@"
+  printf '%s\n' "$stats"
   e stats
   b symlinks
   for f; do [ ! -L "$f" ] || echo "$f $(readlink -- "$f")"; done
@@ -154,13 +155,14 @@ files() {
   b md5
   md5sum -- "$@"
   e md5
-  for f; do
-    size=$(stat -L -c %s -- "$f")
-    [ "$size" -le "$CONTENT_LIMIT_BYTES" ] || continue
+  while read -r _ _ _ size f; do
+    [ -n "$f" ] && [ "$size" -le "$CONTENT_LIMIT_BYTES" ] || continue
     b "content $f"
     base64 -w 0 -- "$f"
     e "content $f"
-  done
+  done <<STATS
+$stats
+STATS
 }
 
 # services CHECK: CHECK is the check script.
@@ -181,7 +183,12 @@ services() {
   e loaded
 
   b sysctls
-  for k in $SYSCTLS; do v=$(cat "/proc/sys/$(echo "$k" | tr . /)" 2>/dev/null) && echo "$k $v"; done
+  for k in $SYSCTLS; do
+    # Each dot is a slash there.
+    path=$k
+    while [ "$path" != "${path#*.}" ]; do path=${path%%.*}/${path#*.}; done
+    v=$(cat "/proc/sys/$path" 2>/dev/null) && echo "$k $v"
+  done
   e sysctls
 
   if [ -x "$check" ]; then
@@ -315,7 +322,7 @@ hactl_itself() {
 # The output of who_answers comes on descriptor 3.
 neighbours() {
   b neighbours
-  cat <&3
+  [ -z "$asked4" ] || cat <&3
   for v in $asked6; do ip -o neigh show to "$v" nud reachable 2>/dev/null; done
   e neighbours
 }
