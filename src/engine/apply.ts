@@ -171,18 +171,28 @@ async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
     } catch (error) {
       // A failed gate speaks against the change itself, not against one server: no server keeps it.
       const isRefused = error instanceof HactlError && error.code === 'E_GATE'
-      await restoreWaves(input, isRefused ? waves.slice(0, index + 1) : [wave], interruptedWithin(input.ports.signal, wave, error))
+      await restoreWaves(input, isRefused ? waves.slice(0, index + 1) : [wave], error)
     }
   }
 }
 
-/** Whatever an interrupt met, the operator needs to know what becomes of the wave. */
-function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown: unknown): unknown {
+/** Whatever an interrupt met, the operator needs to know what became of these servers. `failures`: of those that were not restored. */
+function interruptedWithin(
+  { plan, ports }: ApplyInput,
+  servers: readonly string[],
+  thrown: unknown,
+  failures: readonly HactlError[],
+): unknown {
   const errors = thrown instanceof HactlErrors ? thrown.errors : [thrown]
-  if (!signal.aborted || !errors.every(error => error instanceof HactlError && error.code === 'E_INTERRUPTED')) return thrown
+  if (!ports.signal.aborted || !errors.every(error => error instanceof HactlError && error.code === 'E_INTERRUPTED')) return thrown
+  const restored = servers.filter(server => failures.every(failure => failure.server !== server))
+  const hasOthers = plan.waves.flat().length > servers.length
   return interruptedError({
-    what: `interrupted while ${wave.join(', ')} changed`,
-    why: [`${wave.join(', ')}: restored; servers before keep the new configuration, later ones were not changed`],
+    what: `interrupted while ${servers.join(', ')} changed`,
+    why: [
+      ...(restored.length === 0 ? [] : [`${restored.join(', ')}: restored`]),
+      ...(hasOthers ? ['servers before keep the new configuration, later ones were not changed'] : []),
+    ],
     fix: 'run hactl deploy again to finish',
     cause: thrown,
   })
@@ -226,7 +236,7 @@ async function restoreWaves(input: ApplyInput, waves: readonly (readonly string[
     input.onEvent({ kind: 'warning', text: 'a check failed: every changed server goes back to its previous configuration' })
   const failures: HactlError[] = []
   for (const wave of waves.toReversed()) failures.push(...(await restoreServers(input, wave)))
-  throw withRestoreErrors(thrown, failures)
+  throw withRestoreErrors(interruptedWithin(input, waves.flat(), thrown, failures), failures)
 }
 
 async function restoreServers(input: ApplyInput, wave: readonly string[]): Promise<HactlError[]> {
