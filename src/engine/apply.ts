@@ -3,12 +3,13 @@ import type { ObservedNode } from '../state/observed.ts'
 import type { Action, Plan } from '../state/plan.ts'
 import type { ManagedService, ServiceTable } from '../state/services.ts'
 import type { Unit } from '../state/units.ts'
-import { actionsOf, type ChangeRun, fetchPackages, installsOf, prepareServer, SWITCH_DEADLINE_MS, switchServer } from './apply/change.ts'
+import { actionsOf, type ChangeRun, fetchPackages, installsOf, prepareServer, switchServer } from './apply/change.ts'
 import type { PackageSource } from './apply/package-source.ts'
 import { runSteps } from './apply/steps.ts'
 import { finishDeadRunScript, finishScript, restoreScript } from './apply/switch.ts'
 import { announceScript, type HistoryEntry } from './history.ts'
 import { assertNotInterrupted, interruptedError, uninterrupted } from './interrupt.ts'
+import { SWITCH_DEADLINE_MS } from './limits.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
 import { previousFolder } from './server-state/run-folder.ts'
 
@@ -56,7 +57,7 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
 export async function finishDeadRuns(run: ChangeRun & Pick<ApplyInput, 'observed'>, servers: readonly string[]): Promise<void> {
   const left = servers.filter(server => (run.observed.get(server)?.leftRuns.length ?? 0) > 0)
   await onAll(left, async server => {
-    await runSteps(uninterrupted(run), server, finishDeadRunScript(run.lock.id), {
+    await runSteps(uninterrupted(run), server, finishDeadRunScript(run.lock.id, run.links.current(server).patience), {
       effect: 'change',
       label: 'remove what a dead run left',
       deadlineMs: SWITCH_DEADLINE_MS,
@@ -259,7 +260,8 @@ function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): un
 
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {
   const { links, lock } = input
-  const script = restoreScript(lock.id, lock, input.services(server))
+  const { patience } = links.current(server)
+  const script = restoreScript(lock.id, lock, { services: input.services(server), patience })
   const restore = () =>
     runSteps(uninterrupted(input), server, script, { effect: 'undo', label: 'restore the previous files', deadlineMs: SWITCH_DEADLINE_MS })
   const session = links.current(server)

@@ -137,8 +137,14 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
       return run(server, prepareScript(RUN_ID, LOCK_ID, actions, false), 'prepare')
     },
     services,
-    switch: async (server, actions) => run(server, switchScript(RUN_ID, LOCK_ID, actions, await services(server)), 'switch'),
-    restore: async server => run(server, restoreScript(RUN_ID, { id: LOCK_ID, owner: 'ops@laptop' }, await services(server)), 'restore'),
+    switch: async (server, actions) =>
+      run(server, switchScript(RUN_ID, LOCK_ID, actions, { services: await services(server), patience: 1 }), 'switch'),
+    restore: async server =>
+      run(
+        server,
+        restoreScript(RUN_ID, { id: LOCK_ID, owner: 'ops@laptop' }, { services: await services(server), patience: 1 }),
+        'restore',
+      ),
     async settle(server) {
       const actions = (await self.plan([server])).plan.servers[0]?.actions ?? []
       const prepared = await self.prepare(server, actions)
