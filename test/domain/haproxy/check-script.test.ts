@@ -260,6 +260,45 @@ describe('the check of fast', () => {
     expect(existsSync(mark)).toBe(false)
   })
 
+  /** The run gets no CPU from its first question on, for longer than its time; HAProxy answers meanwhile, or does not. */
+  function starve(socket: Socket, hasAnswer: boolean): void {
+    running?.kill('SIGSTOP')
+    if (hasAnswer) answer(socket)
+    setTimeout(() => running?.kill('SIGCONT'), 1000)
+  }
+
+  test('a run that is merely late fails none of its kind, however many follow: the address stays', async () => {
+    const { asked } = await listen((socket, number) => starve(socket, number % 2 === 0))
+    const codes: (number | null)[] = []
+    for (let runs = 0; runs < 4; runs++) codes.push((await run(fast)).code)
+    expect(codes).toEqual([0, 0, 0, 0])
+    expect(asked()).toBe(4)
+    expect(existsSync(join(folder, '.check_failed'))).toBe(false)
+  })
+
+  test('a late run repeats a failure only until one has heard HAProxy, however late: then none counts any more', async () => {
+    const verdicts = ['hung', 'late', 'late and answered', 'late', 'hung', 'answered', 'late'] as const
+    let now: (typeof verdicts)[number] = 'hung'
+    await listen(socket => {
+      if (now === 'answered') answer(socket)
+      else if (now !== 'hung') starve(socket, now === 'late and answered')
+    })
+    const seen: [string, number | null][] = []
+    for (const verdict of verdicts) {
+      now = verdict
+      seen.push([verdict, (await run(fast)).code])
+    }
+    expect(seen).toEqual([
+      ['hung', 1],
+      ['late', 1],
+      ['late and answered', 0],
+      ['late', 0],
+      ['hung', 1],
+      ['answered', 0],
+      ['late', 0],
+    ])
+  })
+
   test('has the time that keepalived gives a run, and a look of hactl all the time that the look has', async () => {
     await listen(answer)
     // What the program is asked for: questions, end, spacing, waits, and how long each is.
