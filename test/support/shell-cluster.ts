@@ -75,6 +75,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
   // Thousands of small files are copied: in memory where there is such a place.
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'hactl-test-'))
   const servers = names.map((name, index) => bareServer(folder, name, index + 1))
+  for (const server of servers) server.remembersLooks = true
   const abort = new AbortController()
   const events: EngineEvent[] = []
   const files = new Map([

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { copyName } from '../../src/engine/server-state/copy-name.ts'
 import { HactlError } from '../../src/errors.ts'
 import type { CommandResult, RunOptions, Script, Session } from '../../src/ports.ts'
+import { isLook, rememberedLook } from './remembered-looks.ts'
 import { connectionLost } from './remote.ts'
 
 const STAND_INS = join(import.meta.dirname, 'stand-ins')
@@ -32,6 +33,8 @@ export interface ShellServer {
   after: (options: RunOptions) => void
   /** Text put before each script and run by bash: how crashes are made. Empty: plain sh. */
   prelude: string
+  /** Whether a look may be answered from memory: see remembered-looks.ts. */
+  remembersLooks: boolean
   read(path: string): string | undefined
   write(path: string, text: string): void
   remove(path: string): void
@@ -73,7 +76,9 @@ export function serverAt(root: string, name: string): ShellServer {
         const answer = await server.before(options, script)
         if (answer !== undefined) return { code: 0, stdout: '', stderr: '', durationMs: 1, ...answer }
         server.ran.push(options.label)
-        const result = await runScript(server, script, options)
+        const real = () => runScript(server, script, options)
+        const mayRemember = server.remembersLooks && isLook(options) && server.prelude === '' && options.signal?.aborted !== true
+        const result = await (mayRemember ? rememberedLook(root, script, real) : real())
         server.after(options)
         return result
       },
@@ -82,6 +87,7 @@ export function serverAt(root: string, name: string): ShellServer {
     before: () => undefined,
     after: () => {},
     prelude: '',
+    remembersLooks: false,
     read: path => (existsSync(place(path)) ? readFileSync(place(path), 'utf8') : undefined),
     write(path, text) {
       mkdirSync(dirname(place(path)), { recursive: true })
@@ -96,7 +102,9 @@ export function serverAt(root: string, name: string): ShellServer {
 export function copyOf(server: ShellServer, folder: string): ShellServer {
   const root = join(folder, server.name)
   cpSync(server.root, root, { recursive: true, preserveTimestamps: true })
-  return movedFrom(server.root, serverAt(root, server.name))
+  const copy = movedFrom(server.root, serverAt(root, server.name))
+  copy.remembersLooks = server.remembersLooks
+  return copy
 }
 
 /** A server whose folder was copied from another: its records name paths, and its copies are named after them, all in the new folder now. */
