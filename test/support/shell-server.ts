@@ -1,6 +1,7 @@
 /**
  * A server that is a folder: hactl's real scripts run in a real /bin/sh, with their absolute paths redirected into the folder, and with
- * stand-ins (test/support/stand-ins) for systemd, dpkg and the daemons. So the shell itself is tested, without root and without a container.
+ * stand-ins (test/support/stand-ins, and stand-ins.sh beside it) for systemd, dpkg and the daemons. So the shell itself is tested, without root
+ * and without a container.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -12,6 +13,7 @@ import { isLook, rememberedLook } from './remembered-looks.ts'
 import { connectionLost } from './remote.ts'
 
 const STAND_INS = join(import.meta.dirname, 'stand-ins')
+const STAND_IN_FUNCTIONS = readFileSync(join(import.meta.dirname, 'stand-ins.sh'), 'utf8')
 const NEEDED = ['flock', 'setsid', 'sha256sum', 'md5sum', 'base64', 'awk', 'stat', 'bash']
 
 /** Why these tests cannot run here; undefined where they can. */
@@ -166,7 +168,7 @@ function runScript(server: ShellServer, script: Script, options: RunOptions): Pr
     .replaceAll(PATHS, `${root}/`)
     .replaceAll('kill -36', 'keepalived-dump')
     .replaceAll('kill -USR1', 'keepalived-data')
-  writeFileSync(file, `echo $$ >${root}/world/script.pid\n${server.prelude}\n${body}`)
+  writeFileSync(file, `echo $$ >${root}/world/script.pid\n${STAND_IN_FUNCTIONS}\n${server.prelude}\n${body}`)
   const [shell, ...args] = server.prelude === '' ? ['/bin/sh', file] : ['bash', '--posix', file]
   return new Promise((resolve, reject) => {
     const child = spawn(shell ?? '/bin/sh', args, {
