@@ -1,4 +1,5 @@
-# The stand-ins that are called most, as functions: put before a script, they cost no process. The others are in stand-ins/.
+# The stand-ins that are called most, as functions: put before a script, they cost no process. The others, and what find -exec calls, are in
+# stand-ins/.
 
 # Everything belongs to root, whoever runs the tests.
 stat() {
@@ -12,9 +13,6 @@ stat() {
 
 # Everything belongs to root already.
 chown() { :; }
-
-# What is written is safe at once. Which files were asked for is kept.
-sync() { [ $# -eq 0 ] || printf 'sync %s\n' "$@" >>"$ROOT/world/sync.log"; }
 
 # The check script answers as haproxy runs. The perl script asks haproxy's master for its workers, and whether a reload failed.
 # Everything else that hactl bounds with timeout finds nobody there.
