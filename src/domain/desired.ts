@@ -12,6 +12,7 @@ import { renderKeepalivedConf } from './keepalived/config.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.ts'
 import { renderMembers } from './members.ts'
 import type { NodeFacts } from './node-facts.ts'
+import { NFTABLES } from './open-connections/mode.ts'
 import { openConnectionsFiles, openConnectionsTool } from './open-connections/resources.ts'
 import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
@@ -170,6 +171,9 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       const pin = cluster.packages.pins[name]
       return { kind: 'package', id: `package/${name}`, name, ...(pin === undefined ? {} : { pin }) } as const
     }),
+    ...(facts.openConnections.mode.kind === 'keep' && facts.openConnections.observed?.ability.kind === 'installable'
+      ? [{ kind: 'package', id: `package/${NFTABLES}`, name: NFTABLES } as const]
+      : []),
     cluster.packages.unattendedUpgrades
       ? { kind: 'absent-file', id: 'file/unattended-upgrades', path: UNATTENDED_CONF }
       : file('file/unattended-upgrades', UNATTENDED_CONF, renderUnattendedConf()),

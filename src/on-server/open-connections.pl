@@ -23,7 +23,7 @@ my $TURN = 0.25;     # between two announcements of a server that may know conne
 my $IDLE = 1;        # between two of any other, and between two probes
 my $LAST = 1;        # from the last sight of an open connection until this server stops announcing
 my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
-my $HUNG = 3.5;      # from the first failed check until a haproxy counts as hung: a reload of a starved server has taken 3.3
+my $HUNG = 3;        # from the first failed check, which takes up to 2, until a haproxy counts as hung
 
 sub now { open(my $file, '<', '/proc/uptime') or return time; return (split ' ', <$file>)[0] }
 sub cpu { my ($user, $system) = times; return $user + $system }
@@ -94,7 +94,7 @@ sub index_of { return line("/sys/class/net/$_[0]/ifindex") || 0 }
 # This server's addresses: {"INDEX ADDRESS" => 1}, packed.
 sub addresses {
     my %all;
-    for my $af (map { $_->{af} } @instances) {
+    for my $af (keys %{{ map { $_->{af} => 1 } @instances }}) {
         netlink($ROUTE, 22, $DUMP, pack('Cx7', $af), sub {
             my $has = attributes(substr $_[0], 8);
             my $address = $has->{2} // $has->{1} // return 0;
@@ -110,19 +110,39 @@ sub held { my ($i, $addresses) = @_; my $index = index_of($i->{interface}); retu
 
 # ---- Packets for an address that has gone: accepted from its own segment, and answered from it.
 
-sub route { my ($i, $address, $table, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C8L', $i->{af}, 8 * length $address, 0, 0, $table > 255 ? 0 : $table, $type == 24 ? 3 : 0, 254, 2, 0) . attribute(1, $address) . attribute(4, pack 'L', index_of('lo')) . attribute(15, pack 'L', $table)) }
-sub rule { my ($i, $address, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C8L', $i->{af}, 8 * length $address, 0, 0, 0, 0, 0, 1, 0) . attribute(1, $address) . attribute(3, "$i->{interface}\0") . attribute(6, pack 'L', $PORT) . attribute(15, pack 'L', $PORT)) }
-sub on_lo { my ($i, $address, $type, $flags) = @_; return netlink($ROUTE, $type, $flags | $ACK, pack('C4L', $i->{af}, 32, 0, 254, index_of('lo')) . attribute(2, $address) . attribute(1, $address)) }
+# struct rtmsg with RTA_DST, RTA_OIF and RTA_TABLE: a local route (RTN_LOCAL) on lo. What is deleted may have been made by anybody.
+my ($NEW_ROUTE, $DELETE_ROUTE, $LOCAL) = (24, 25, 255);
+sub route {
+    my ($i, $address, $table, $type, $flags) = @_;
+    my @header = ($i->{af}, 8 * length $address, 0, 0, $table > 255 ? 0 : $table, $type == $NEW_ROUTE ? 3 : 0, 254, 2, 0);
+    my $body = pack('C8L', @header) . attribute(1, $address) . attribute(4, pack 'L', index_of('lo')) . attribute(15, pack 'L', $table);
+    return netlink($ROUTE, $type, $flags | $ACK, $body);
+}
+# struct fib_rule_hdr with FRA_DST, FRA_IIFNAME, FRA_PRIORITY and FRA_TABLE: from its own segment only.
+my ($NEW_RULE, $DELETE_RULE) = (32, 33);
+sub rule {
+    my ($i, $address, $type, $flags) = @_;
+    my $body = pack('C8L', $i->{af}, 8 * length $address, 0, 0, 0, 0, 0, 1, 0) . attribute(1, $address) . attribute(3, "$i->{interface}\0");
+    return netlink($ROUTE, $type, $flags | $ACK, $body . attribute(6, pack 'L', $PORT) . attribute(15, pack 'L', $PORT));
+}
+# struct ifaddrmsg with IFA_LOCAL and IFA_ADDRESS, scope host.
+my ($NEW_ADDRESS, $DELETE_ADDRESS) = (20, 21);
+sub on_lo {
+    my ($i, $address, $type, $flags) = @_;
+    return netlink($ROUTE, $type, $flags | $ACK, pack('C4L', $i->{af}, 32, 0, 254, index_of('lo')) . attribute(2, $address) . attribute(1, $address));
+}
 
 sub arm {
     my ($i) = @_;
     for my $address (keys %{$i->{packed}}) {
-        my @errors = (route($i, $address, $PORT, 24, $CREATE | $REPLACE), rule($i, $address, 32, $CREATE | $EXCL));
+        my @errors = (route($i, $address, $PORT, $NEW_ROUTE, $CREATE | $REPLACE), rule($i, $address, $NEW_RULE, $CREATE | $EXCL));
         if ($i->{family} == 4) {
-            # IPv4 sends only from addresses that the server has. Without its local route, programs of this server reach whoever holds it.
-            push @errors, on_lo($i, $address, 20, $CREATE | $EXCL), route($i, $address, 255, 25, 0);
+            # IPv4 sends only from addresses that the server has (evidence O3). Without its local route, programs of this server reach the holder.
+            push @errors, on_lo($i, $address, $NEW_ADDRESS, $CREATE | $EXCL), route($i, $address, $LOCAL, $DELETE_ROUTE, 0);
         }
         my ($error) = grep { $_ && $_ != 17 && $_ != 3 } @errors;    # it is there already; it is not there
+        next if ($error // 0) == ($i->{error} // 0);
+        $i->{error} = $error;
         warn "$i->{name}: its addresses cannot be kept: ", $! = $error, "\n" if $error;
     }
     $i->{armed} = now();
@@ -131,16 +151,20 @@ sub arm {
 sub disarm {
     my ($i) = @_;
     for my $address (keys %{$i->{packed}}) {
-        rule($i, $address, 33, 0);
-        route($i, $address, $PORT, 25, 0);
-        on_lo($i, $address, 21, 0) if $i->{family} == 4;
+        rule($i, $address, $DELETE_RULE, 0);
+        route($i, $address, $PORT, $DELETE_ROUTE, 0);
+        on_lo($i, $address, $DELETE_ADDRESS, 0) if $i->{family} == 4;
     }
     delete $i->{armed};
 }
 
 # An old holder must not answer for the address by ARP, nor ask from it. Ports that are bound to an address by name need marks that last.
 sub sysctls {
-    my %least = map { ("net/ipv4/conf/$_->{interface}/arp_ignore" => 1, "net/ipv4/conf/$_->{interface}/arp_announce" => 2) } grep { $_->{family} == 4 } @instances;
+    my %least;
+    for my $folder (map { "net/ipv4/conf/$_->{interface}" } grep { $_->{family} == 4 } @instances) {
+        $least{"$folder/arp_ignore"} = 1;
+        $least{"$folder/arp_announce"} = 2;
+    }
     $least{'net/ipv4/tcp_fwmark_accept'} = 1 if $marks;
     my $saved = slurp($before);
     for my $key (sort keys %least) {
@@ -162,26 +186,32 @@ sub put_sysctls_back {
 
 # ---- Connections.
 
-# Calls $do with (family, identity, port, peer address) of each connection of an address until it returns true. TIME-WAIT does not count:
-# nothing is lost with it.
+# Calls $do with (family, identity, port, peer address) of each connection that has these ends until it returns true: [address, port], packed, and
+# undef or a port of -1 for any. TIME-WAIT does not count: nothing is lost with it.
 sub each_connection {
-    my ($i, $do) = @_;
-    my $n = $i->{family} == 6 ? 16 : 4;
-    for my $address (keys %{$i->{packed}}) {
-        # A socket that listens on all addresses of both families has connections of IPv4, too.
-        for my $af ($i->{family} == 6 ? AF_INET6 : (AF_INET, AF_INET6)) {
-            my $size = 12 + $n;
-            my $filter = pack('CCSCCSl', 7, $size, $size + 4, $i->{af}, 8 * $n, 0, -1) . $address;
-            my $stopped;
-            netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, 0x1b3e) . "\0" x 48 . attribute(1, $filter), sub {
-                my $peer = substr $_[0], $i->{family} == 4 && $af == AF_INET6 ? 36 : 24, $n;
-                return $stopped = $do->($af, substr($_[0], 4, 48), unpack('x4n', $_[0]), $peer);
-            });
-            return if $stopped;
-        }
+    my ($own, $client, $do) = @_;
+    my $n = length $own->[0];
+    my @ends = map { [$_ ? 8 : 7, $_ ? $client : $own] } 0 .. ($client ? 1 : 0);
+    my $filter = '';
+    for (reverse @ends) {
+        my ($code, $end) = @$_;
+        my $size = 12 + $n;
+        $filter = pack('CCSCCSl', $code, $size, length($filter) + $size + 4, $n == 16 ? AF_INET6 : AF_INET, 8 * $n, 0, $end->[1]) . $end->[0] . $filter;
+    }
+    # A socket that listens on all addresses of both families has connections of IPv4, too.
+    for my $af ($n == 16 ? AF_INET6 : (AF_INET, AF_INET6)) {
+        my $stopped;
+        netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, 0x1b3e) . "\0" x 48 . attribute(1, $filter), sub {
+            my $peer = substr $_[0], $n == 4 && $af == AF_INET6 ? 36 : 24, $n;
+            return $stopped = $do->($af, substr($_[0], 4, 48), unpack('x4n', $_[0]), $peer);
+        });
+        return if $stopped;
     }
 }
+sub each_of { my ($i, $do) = @_; each_connection([$_, -1], undef, $do) for keys %{$i->{packed}} }
 
+# With the cookie of its identity: a connection that has ended meanwhile must not be taken for the socket that
+# listens there (evidence O6).
 sub destroy { my ($af, $identity) = @_; return netlink($SOCKETS, 21, $ACK, pack('CCCCL', $af, 6, 0, 0, 0) . $identity) }
 
 # A program of this server whose connection went to the address reaches nobody any more, and is told so.
@@ -189,14 +219,33 @@ sub any_open {
     my ($i, $addresses) = @_;
     my %own = map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses;
     my ($open, @own);
-    each_connection($i, sub { my ($af, $identity, $port, $peer) = @_; if ($own{$peer}) { push @own, [$af, $identity] } else { $open = 1 } return $open });
+    each_of($i, sub {
+        my ($af, $identity, $port, $peer) = @_;
+        if ($own{$peer}) { push @own, [$af, $identity] } else { $open = 1 }
+        return $open;
+    });
     destroy(@$_) for @own;
     return $open;
 }
 
-sub end_all { my ($i) = @_; my @all; each_connection($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
+sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
 
-# haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset.
+# Clients that have begun a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
+# (evidence O4).
+sub end_superseded {
+    for my $table (tables()) {
+        my @over = `nft list set $table hactl superseded 2>/dev/null` =~ /([\da-f.:]+ \. \d+ \. [\da-f.:]+ \. \d+) expires/g or next;
+        for (@over) {
+            my ($client, $port, $address, $own_port) = split / \. /;
+            my @found;
+            each_connection([packed($address), $own_port], [packed($client), $port], sub { push @found, [@_[0, 1]]; return 0 });
+            destroy(@$_) for @found;
+        }
+        tell_rules("delete element $table hactl superseded { " . join(', ', @over) . ' }');
+    }
+}
+
+# haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset (evidence O5).
 my $failing;
 sub hung {
     if (!-e "$RUN/.check_failed" || line("$RUN/haproxy_down") eq '1' || line("$RUN/haproxy_offset") =~ /^-25[34]$/) { undef $failing; return 0 }
@@ -213,7 +262,11 @@ my %socket;
 sub announce {
     my ($i, $kind) = @_;
     my $v6 = $i->{family} == 6;
-    my $to = sub { $v6 ? pack_sockaddr_in6($_[1], packed($_[0]), $_[0] =~ /^fe[89ab]/i ? index_of($i->{interface}) : 0) : pack_sockaddr_in($_[1], packed($_[0])) };
+    my $to = sub {
+        my ($address, $port) = @_;
+        return pack_sockaddr_in($port, packed($address)) if !$v6;
+        return pack_sockaddr_in6($port, packed($address), $address =~ /^fe[89ab]/i ? index_of($i->{interface}) : 0);
+    };
     my $send = sub {
         my ($from, @peers) = @_;
         if (!$socket{$from}) {
@@ -231,12 +284,17 @@ sub announce {
 }
 
 # ---- The rules. nft gives a table with "flags owner" to the process that makes it: nobody else's "flush ruleset" takes it away, and it goes with
-# its owner. So an nft stays for as long as this runs. "persist" lets the table outlive it. Where neither can be had, the table is an ordinary
+# its owner. So an nft stays for as long as this runs (evidence O7). "persist" lets the table outlive it. Where neither can be had, the table is an ordinary
 # one, and is put back when somebody has flushed it.
 
 my ($flags, $nft, $answers, $pid) = ('');
 
-sub nft_takes { my ($wanted) = @_; open(my $pipe, '|-', 'nft -c -f - >/dev/null 2>&1') or return 0; print $pipe "table ip hactl_try {\n flags $wanted;\n}\n"; return close $pipe }
+sub nft_takes {
+    my ($wanted) = @_;
+    open(my $pipe, '|-', 'nft -c -f - >/dev/null 2>&1') or return 0;
+    print $pipe "table ip hactl_try {\n flags $wanted;\n}\n";
+    return close $pipe;
+}
 sub is_loaded { for my $table (tables()) { system("nft list chain $table hactl arrive >/dev/null 2>&1") == 0 or return 0 } return 1 }
 sub tables { my %seen = map { $_->{table} => 1 } @instances; return sort keys %seen }
 
@@ -252,7 +310,7 @@ sub start_nft {
 }
 sub nft_runs { return $pid && waitpid($pid, 1) == 0 && kill(0, $pid) }
 
-# Returns what nft says against it. The question for a chain that is not there marks the end of the answer.
+# The question for a chain that is not there marks the end of the answer.
 sub tell_nft {
     my ($command) = @_;
     syswrite($nft, "$command\nlist chain ip hactl end_of_answer\n") or return "nft: $!\n";
@@ -266,26 +324,41 @@ sub tell_nft {
     return $said;
 }
 
-sub own_macs { return join "\n", map { my $mac = line("/sys/class/net/$_->{interface}/address"); $mac =~ /^[\da-f]{2}(?::[\da-f]{2}){5}$/ && $mac ne '00:00:00:00:00:00' ? "$_->{table} hactl own_mac.$_->{name} { $mac }" : () } @instances }
+# Returns what nft says against it.
+sub tell_rules {
+    my ($command) = @_;
+    return tell_nft($command) if $flags;
+    put("$RUN/open-connections.change", "$command\n");
+    return `nft -f $RUN/open-connections.change 2>&1`;
+}
+
+# "TABLE hactl own_mac.NAME { MAC }" for each interface that is there.
+sub own_macs {
+    return map {
+        my $mac = line("/sys/class/net/$_->{interface}/address");
+        $mac =~ /^[\da-f]{2}(?::[\da-f]{2}){5}$/ && $mac ne '00:00:00:00:00:00' ? "$_->{table} hactl own_mac.$_->{name} { $mac }" : ();
+    } @instances;
+}
 
 my ($macs, $problem) = ('', 'not loaded yet');
 sub load {
     my $text = slurp($rules);
     my $lost = !is_loaded();
-    $macs = own_macs();
+    my @macs = own_macs();
+    $macs = "@macs";
     $text =~ s/^(table \S+ hactl \{)$/$1\n  flags $flags;/mg if $flags;
     $text .= join '', map { "flush set $_->{table} hactl own_mac.$_->{name}\n" } @instances;
-    $text .= join '', map { "add element $_\n" } split /\n/, $macs;
+    $text .= join '', map { "add element $_\n" } @macs;
     # Who has lost the rules does not know who has announced: for as long as that holds, everybody may know connections.
     if ($lost) {
         for my $i (@instances) {
-            $text .= "add element $i->{table} hactl window.$i->{name} { $i->{table} timeout 1500ms }\n";
-            $text .= "add element $i->{table} hactl $_->[0].$i->{name}.$_->[1][0] { $i->{table} timeout 1500ms }\n" for map { my $peer = $_; map { [$_, $peer] } qw(may_know proven) } @{$i->{peers}};
+            my @sets = ("window.$i->{name}", map { ("may_know.$i->{name}.$_->[0]", "proven.$i->{name}.$_->[0]") } @{$i->{peers}});
+            $text .= "add element $i->{table} hactl $_ { $i->{table} timeout 1500ms }\n" for @sets;
         }
     }
     put($loaded, $text);
     start_nft() if $flags && !nft_runs();
-    my $error = $flags ? tell_nft("include \"$loaded\"") : `nft -f $loaded 2>&1`;
+    my $error = tell_rules("include \"$loaded\"");
     ($problem) = $error eq '' ? ('') : $error =~ /(\S[^\n]*)/;
     print STDERR $error;
     put($state, $problem eq '' ? 'loaded ' . ($flags || 'ordinary') . "\n" : "refused $problem\n");
@@ -309,14 +382,20 @@ sub turn {
     my $busy = 0;
     for my $i (@instances) {
         my $now = now();
-        my $held = held($i, $addresses);
+        my $held = $i->{held} = held($i, $addresses);
         # At the start nothing is known: connections of an earlier run of this program may be open.
-        if (!$held && !exists $i->{seen}) { $i->{open} = any_open($i, $addresses); $i->{seen} = $i->{open} ? $now : undef; $i->{look} = $now; disarm($i) if !$i->{open} }
+        if (!$held && !exists $i->{seen}) {
+            @$i{qw(open look)} = (any_open($i, $addresses), $now);
+            $i->{seen} = $i->{open} ? $now : undef;
+            disarm($i) if !$i->{open};
+        }
         if ($held) { @$i{qw(seen open look)} = ($now, 1, $now) }
-        elsif (defined $i->{seen} && $now >= $i->{look}) {
+        elsif (defined $i->{seen} && ($is_hung || $now >= $i->{look})) {
             my $used = cpu();
-            if ($is_hung) { my $ended = end_all($i); $i->{open} = 0; print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended }
-            else { $i->{open} = any_open($i, $addresses); $i->{seen} = $now if $i->{open} }
+            $i->{open} = $is_hung ? 0 : any_open($i, $addresses);
+            $i->{seen} = $now if $i->{open};
+            my $ended = $is_hung ? end_all($i) : 0;
+            print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended;
             # Where a look is long, because there are others by the 100,000, the next one waits.
             $i->{look} = $now + 50 * (cpu() - $used);
         }
@@ -331,6 +410,7 @@ sub turn {
     if (now() - $told >= $IDLE) {
         $told = now();
         for my $i (@instances) { announce($i, $HERE); announce($i, $PROBE) }
+        end_superseded() if grep { defined $_->{seen} && !$_->{held} } @instances;
     }
     return $busy;
 }
@@ -353,7 +433,7 @@ sub run {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
         # An ordinary table cannot be given an owner.
-        if ($flags) { `nft list table $_ hactl 2>/dev/null` =~ /flags .*owner/ || system("nft delete table $_ hactl 2>/dev/null") for tables() }
+        for (tables()) { system("nft delete table $_ hactl 2>/dev/null") if $flags && `nft list table $_ hactl 2>/dev/null` !~ /flags .*owner/ }
     }
     if (!$flags) {
         socket($changes, 16, SOCK_RAW, $FILTER) && bind($changes, pack 'SSLL', 16, 0, 0, 1 << 6) or die "netlink: $!\n";
@@ -384,7 +464,7 @@ sub run {
         }
         if ($problem eq '') {
             if ($flags ? !nft_runs() : $changed && !is_loaded()) { print STDERR "the rules were gone: they are loaded again\n"; load() }
-            elsif (own_macs() ne $macs) { load() }
+            elsif (join(' ', own_macs()) ne $macs) { load() }
         }
     }
     close $nft if $nft;
@@ -405,10 +485,13 @@ sub status {
     my $addresses = addresses();
     for my $i (@instances) {
         my (%open, $total);
-        each_connection($i, sub { $open{$_[2]}++; $total++; return 0 });
+        each_of($i, sub { $open{$_[2]}++; $total++; return 0 });
         print "instance $i->{name} ", held($i, $addresses) ? 'held' : $total ? 'kept' : 'none', "\n";
         print "open $i->{name} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
-        for (map { $_->[0] } @{$i->{peers}}) { print "proven $i->{name} $_ ", `nft list set $i->{table} hactl proven.$i->{name}.$_ 2>/dev/null` =~ /elements/ ? 'yes' : 'no', "\n" }
+        for (map { $_->[0] } @{$i->{peers}}) {
+            my $set = `nft list set $i->{table} hactl proven.$i->{name}.$_ 2>/dev/null`;
+            print "proven $i->{name} $_ ", $set =~ /elements/ ? 'yes' : 'no', "\n";
+        }
     }
 }
 
@@ -422,5 +505,5 @@ else {
     disarm($_) for @instances;
     put_sysctls_back();
     system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
-    unlink $loaded, $state;
+    unlink $loaded, $state, "$RUN/open-connections.change";
 }

@@ -13,14 +13,17 @@ export const OPEN_CONNECTIONS_PORT = 8945
 /** One bit, which no other program is known to use (Kubernetes: 0x4000 and 0x8000; Tailscale: 0xff0000). */
 const MARK = '0x40000000'
 
-/** Announced every 0.25 s: five may be lost or late. A dead server is asked for no longer than this. */
+/** Announced every 0.25 s: five may be lost or late. A dead server is asked for no longer than this (evidence O9). */
 const MAY_KNOW = '1500ms'
 
-/** Probed every second. */
+/** Probed every second. Who does not receive such packets must not be sent any (evidence O8). */
 const PROVEN = '5s'
 
-/** From a client's SYN until there is a socket that `nft socket` finds: a lost answer is sent again after 1 s, and after 3 s. */
+/** From a client's SYN until there is a socket that `nft socket` finds (evidence O2): a lost answer is sent again after 1 s, and after 3 s. */
 const OPENING = '5s'
+
+/** The program ends these connections once a second. */
+const SUPERSEDED = '10s'
 
 /** Each stop of a probe takes one off: it leaves with this, arrives with one less, and is back with two less. */
 const PROBE_TTL = 9
@@ -80,6 +83,7 @@ function renderTable(family: 4 | 6, places: readonly Place[], ports: readonly st
         `counter sent_on.${name}.${peer.name} { }`,
       ]),
     ]),
+    `set superseded { type ${address} . inet_service . ${address} . inet_service; size 1024; flags dynamic,timeout; timeout ${SUPERSEDED}; }`,
     `set opening { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
   ]
   const chains = chainsOf(family, places, ports)
@@ -117,7 +121,7 @@ function chainsOf(family: 4 | 6, places: readonly Place[], ports: readonly strin
           },
         ]),
     knownChain(family, ports),
-    { name: 'new', rules: [`update @opening { ${flowOf(word)} timeout ${OPENING} } accept`, 'accept'] },
+    supersededChain(family, ports),
     ...places.flatMap(place => placeChains(family, place)),
     {
       name: 'announcement',
@@ -157,11 +161,26 @@ function knownChain(family: 4 | 6, ports: readonly string[]): Chain {
   }
 }
 
+/** A client has begun a new connection with the ports of this one, at another server. What it sends must not be taken for this one. */
+function supersededChain(family: 4 | 6, ports: readonly string[]): Chain {
+  const { word } = FAMILIES[family]
+  const noted = `update @superseded { ${flowOf(word)} timeout ${SUPERSEDED} } drop`
+  return {
+    name: 'superseded',
+    rules: [
+      ...(ports.length === 0
+        ? [`socket wildcard 0 ${noted}`]
+        : [`socket mark & ${MARK} == ${MARK} ${noted}`, `tcp dport != ${listOf(ports)} socket wildcard 0 ${noted}`]),
+      'drop',
+    ],
+  }
+}
+
 function placeChains(family: 4 | 6, place: Place): readonly Chain[] {
   const { word, ttl, icmp, errors, stranger } = FAMILIES[family]
   const { name, peers, virtualRouterId, virtualAddresses } = place
-  // A packet visits each server once: the first may send it on to all others but the one that it came from.
-  const hops = peers.length + 1
+  // A packet visits each server once: it arrives at the last of them with a TTL of 2. With 1 arrives what a new connection supersedes.
+  const hops = peers.length + 2
   const may = (peer: string) => `meta protocol @may_know.${name}.${peer} meta protocol @proven.${name}.${peer}`
   const sentBy = (peer: string) => `${ttl} < ${hops} ether saddr @mac.${name}.${peer}`
   const probe = `${word} saddr ${stranger} @th,72,8 ${KINDS.probe}`
@@ -185,10 +204,24 @@ function placeChains(family: 4 | 6, place: Place): readonly Chain[] {
       ],
     },
     {
+      // A new connection is always the holder's. Who may have an older one with its ports hears of it by a reset, which begins nothing anywhere.
+      name: `new.${name}`,
+      rules: [
+        `update @opening { ${flowOf(word)} timeout ${OPENING} }`,
+        ...peers.flatMap(peer =>
+          ['syn', 'syn|ecn|cwr'].map(
+            flags => `tcp flags == ${flags} ${may(peer.name)} ${ttl} set 2 tcp flags set rst dup to ${peer.target} tcp flags set ${flags}`,
+          ),
+        ),
+        'accept',
+      ],
+    },
+    {
       name: `sent_on.${name}`,
       rules: [
+        `${ttl} 1 tcp flags == rst goto superseded`,
         'jump known',
-        `${ttl} 1 accept`,
+        `${ttl} <= 2 accept`,
         ...peers.map(peer => `ether saddr != @mac.${name}.${peer.name} ${may(peer.name)} goto ask.${name}.${peer.name}`),
         'accept',
       ],
@@ -199,7 +232,7 @@ function placeChains(family: 4 | 6, place: Place): readonly Chain[] {
         `meta protocol != @window.${name} accept`,
         `meta l4proto != 6 goto other.${name}`,
         ...peers.map(peer => `${sentBy(peer.name)} goto sent_on.${name}`),
-        'tcp flags & (syn|ack) == syn goto new',
+        `tcp flags & (syn|ack) == syn goto new.${name}`,
         'jump known',
         ...peers.map(peer => `${may(peer.name)} goto ask.${name}.${peer.name}`),
         // Nobody knows it: this server's own kernel tells the client so.

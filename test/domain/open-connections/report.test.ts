@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest'
+import { buildCluster } from '../../../src/domain/cluster.ts'
+import { desiredNode } from '../../../src/domain/desired.ts'
+import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
 import { openConnectionsNotes, openConnectionsNotices, openConnectionsProblems } from '../../../src/domain/open-connections/report.ts'
 import { OPEN_CONNECTIONS_SCRIPT } from '../../../src/domain/paths.ts'
 import { connectionsFindings } from '../../../src/domain/preflight/connections.ts'
 import type { ObservedNode } from '../../../src/state/observed.ts'
 import type { ObservedOpenConnections, OpenConnectionsService } from '../../../src/state/open-connections.ts'
 import { modelServer, observeModel } from '../../support/model-server.ts'
-import { classicWith, clusterWith } from '../example.ts'
+import { classicWith, clusterWith, inventoryWith } from '../example.ts'
 
 const RUNS: OpenConnectionsService = { isRunning: true, isOutdated: false, hasRules: true, windows: [], unproven: [] }
 
@@ -64,4 +67,22 @@ test('a peer that gets no packets with the address of a client, and a saved tabl
     { verdict: 'warning', found: saved, fix: expect.stringContaining('delete the blocks') as unknown },
   ])
   expect(connectionsFindings(clusterWith(), seen(RUNS))).toMatchObject([{ verdict: 'passed', found: 'kept over a move' }])
+})
+
+test('a server that only lacks nftables gets the package, but not from a folder that does not have it', () => {
+  const node = { ...seen(undefined), openConnections: { ability: { kind: 'installable' }, savedIn: [] } as const }
+  const idsOf = (cluster: ReturnType<typeof clusterWith>) => {
+    const facts = nodeFactsFor(cluster, { 'srv-1': node })['srv-1']
+    return facts === undefined ? [] : desiredNode(cluster, 'srv-1', facts).resources.map(({ id }) => id)
+  }
+  expect(idsOf(clusterWith())).toEqual(expect.arrayContaining(['package/nftables', 'open-connections/service']))
+  expect(connectionsFindings(clusterWith(), node)).toMatchObject([
+    { verdict: 'passed', found: 'kept over a move; nftables will be installed' },
+  ])
+  const files = ['haproxy_2.6.12-1_amd64.deb', 'keepalived_1%3a2.2.7-1_amd64.deb']
+  const cluster = buildCluster(inventoryWith(), { authPass: () => undefined, packageFolder: { folder: '/srv/debs', files } })
+  expect(idsOf(cluster)).not.toContain('package/nftables')
+  expect(openConnectionsNotes(cluster, node)).toEqual([
+    'a planned move cuts the open connections of this server: nftables is not installed, and /srv/debs has no nftables_*.deb',
+  ])
 })

@@ -90,8 +90,8 @@ describe('rules', () => {
 
   test('let a packet go through as many servers as there are', () => {
     const { rules } = rendered(clusterOf([V4]))
-    expect(chain(rules, 'ask.web.srv-3')[0]).toBe('ip ttl > 3 ip ttl set 3')
-    expect(chain(rules, 'sent_on.web')).toContain('ip ttl 1 accept')
+    expect(chain(rules, 'ask.web.srv-3')[0]).toBe('ip ttl > 4 ip ttl set 4')
+    expect(chain(rules, 'sent_on.web')).toContain('ip ttl <= 2 accept')
   })
 
   test('know a connection by its socket where haproxy listens on all addresses', () => {
