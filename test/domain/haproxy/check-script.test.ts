@@ -163,6 +163,16 @@ describe('the check of fast', () => {
     expect(asked()).toBe(2)
   })
 
+  test('goes on where the master hangs up between its greeting and the question', async () => {
+    let greetings = 0
+    const { asked } = await listen(answer, socket => {
+      socket.write('\nmaster> ')
+      if (++greetings < 16) socket.destroy()
+    })
+    expect(await run(fast, 'once')).toMatchObject({ code: 0, signal: null })
+    expect(asked()).toBe(1)
+  })
+
   test('passes while systemd says that HAProxy reloads: the master reads its configuration, and the workers serve', async () => {
     await listen(() => undefined)
     play('systemctl', 'echo reloading')

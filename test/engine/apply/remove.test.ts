@@ -111,7 +111,9 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
       const services = serviceTableFor(clusterWith(), 'srv-1')
       const options = { effect: 'none', label: 'remove', deadlineMs: 10_000 } as const
-      expect(await server.session.run(removeScript(LOCK_ID, services, '/run/hactl'), options)).toMatchObject({ code: 0 })
+      expect(
+        await server.session.run(removeScript(LOCK_ID, { services, watchedFolder: '/run/hactl', patience: 1 }), options),
+      ).toMatchObject({ code: 0 })
       expect(server.read('/world/closed')).toBe('close\n')
       expect([server.read(program), server.read(tool)]).toEqual([undefined, undefined])
     } finally {
