@@ -44,6 +44,13 @@ export function unprovenPeers(cluster: Wanted, node: ObservedNode): readonly { r
 export const unprovenWords = ({ instance, peer }: { readonly instance: string; readonly peer: string }) =>
   `packets with a client's address do not reach ${peer} from here (${instance}): a move between the two cuts open connections`
 
+/** What to know before a plan takes the service away from servers that still have connections open. */
+export function removalWarnings(nodes: readonly ObservedNode[], removesFrom: (server: string, path: string) => boolean): readonly string[] {
+  return nodes
+    .filter(({ server }) => removesFrom(server, OPEN_CONNECTIONS_SCRIPT))
+    .flatMap(node => openWords(node).map(words => `${node.server}: ${words}, and end when this is applied`))
+}
+
 /** "VRRP1: 15 connections are still open here (port 443: 12, port 80: 3)", for each address that has moved away. */
 function openWords(node: ObservedNode): readonly string[] {
   const windows = node.openConnections?.service?.windows ?? []

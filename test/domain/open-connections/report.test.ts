@@ -2,7 +2,12 @@ import { expect, test } from 'vitest'
 import { buildCluster } from '../../../src/domain/cluster.ts'
 import { desiredNode } from '../../../src/domain/desired.ts'
 import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
-import { openConnectionsNotes, openConnectionsNotices, openConnectionsProblems } from '../../../src/domain/open-connections/report.ts'
+import {
+  openConnectionsNotes,
+  openConnectionsNotices,
+  openConnectionsProblems,
+  removalWarnings,
+} from '../../../src/domain/open-connections/report.ts'
 import { OPEN_CONNECTIONS_SCRIPT } from '../../../src/domain/paths.ts'
 import { connectionsFindings } from '../../../src/domain/preflight/connections.ts'
 import type { ObservedNode } from '../../../src/state/observed.ts'
@@ -46,6 +51,13 @@ test('connections that have not moved with their address are counted by port', (
     'WEB: 15 connections are still open here (port 80: 3, port 443: 12)',
     'MAIL: 1 connection is still open here (port 25: 1)',
   ])
+})
+
+test('a plan that takes the service away says which connections end with it', () => {
+  const node = seen({ ...RUNS, windows: [{ instance: 'WEB', port: 80, connections: 3 }] })
+  const warned = 'srv-1: WEB: 3 connections are still open here (port 80: 3), and end when this is applied'
+  expect(removalWarnings([node], (_, path) => path === OPEN_CONNECTIONS_SCRIPT)).toEqual([warned])
+  expect(removalWarnings([node], () => false)).toEqual([])
 })
 
 test('a server that cannot keep them says so, and why; in the preflight it is a doubt and no failure', () => {
