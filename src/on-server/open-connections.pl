@@ -375,30 +375,41 @@ sub notify {
 
 # ---- One turn: what each instance is, and what is said about it.
 
+# Sets of an instance: held; open: it has connections, or may get some; seen: when that was so last, undef for long ago; away: when it had
+# connections and not the address.
+sub look {
+    my ($i, $addresses, $is_hung) = @_;
+    my $now = now();
+    $i->{held} = held($i, $addresses);
+    if ($i->{held}) { @$i{qw(open seen look)} = (1, $now, $now); return }
+    # At the start nothing is known: connections of an earlier run of this program may be open.
+    my $is_first = !exists $i->{seen};
+    return if !$is_first && !defined $i->{seen};
+    $i->{away} = $now;
+    return if !$is_first && !$is_hung && $now < $i->{look};
+    my $used = cpu();
+    my $ended = $is_hung ? end_all($i) : 0;
+    print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended;
+    $i->{open} = !$is_hung && any_open($i, $addresses);
+    $i->{seen} = $i->{open} ? $now : $i->{seen};
+    disarm($i) if $is_first && !$i->{open};
+    # Where a look is long, because there are others by the 100,000, the next one waits.
+    $i->{look} = $now + 50 * (cpu() - $used);
+}
+
 my $told = 0;
 sub turn {
     my $addresses = addresses();
     my $is_hung = hung();
-    my $busy = 0;
+    my $is_time = now() - $told >= $IDLE;
+    my ($busy, $end_superseded) = (0, 0);
     for my $i (@instances) {
+        my $had = $i->{held};
+        look($i, $addresses, $is_hung);
         my $now = now();
-        my $held = $i->{held} = held($i, $addresses);
-        # At the start nothing is known: connections of an earlier run of this program may be open.
-        if (!$held && !exists $i->{seen}) {
-            @$i{qw(open look)} = (any_open($i, $addresses), $now);
-            $i->{seen} = $i->{open} ? $now : undef;
-            disarm($i) if !$i->{open};
-        }
-        if ($held) { @$i{qw(seen open look)} = ($now, 1, $now) }
-        elsif (defined $i->{seen} && ($is_hung || $now >= $i->{look})) {
-            my $used = cpu();
-            $i->{open} = $is_hung ? 0 : any_open($i, $addresses);
-            $i->{seen} = $now if $i->{open};
-            my $ended = $is_hung ? end_all($i) : 0;
-            print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended;
-            # Where a look is long, because there are others by the 100,000, the next one waits.
-            $i->{look} = $now + 50 * (cpu() - $used);
-        }
+        if ($is_time) { announce($i, $HERE); announce($i, $PROBE) }
+        # What peers have said of superseded connections holds for 10 s, and most of all for a server that has just got the address back.
+        $end_superseded = 1 if $now - ($i->{away} // -12) < 12 && ($is_time || $i->{held} && !$had);
         next if !defined $i->{seen};
         my $ago = $i->{open} ? 0 : $now - $i->{seen};
         if ($ago > $LAST + $LINGER) { disarm($i); $i->{seen} = undef; next }
@@ -407,11 +418,8 @@ sub turn {
         arm($i) if $now - ($i->{armed} // 0) > 2;
         announce($i, $MAY_KNOW) if $ago <= $LAST;
     }
-    if (now() - $told >= $IDLE) {
-        $told = now();
-        for my $i (@instances) { announce($i, $HERE); announce($i, $PROBE) }
-        end_superseded() if grep { defined $_->{seen} && !$_->{held} } @instances;
-    }
+    $told = now() if $is_time;
+    end_superseded() if $end_superseded;
     return $busy;
 }
 

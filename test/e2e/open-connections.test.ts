@@ -2,6 +2,7 @@
  * Open connections while addresses move, as clients see them: on a port of all addresses and on one that is bound to the address by name. The
  * events of an operator keep them; a crash and a network that cannot carry them are told to clients. Needs: any lab. Leaves: the lab's cluster.
  */
+import { connect, type Socket } from 'node:net'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { expectExit, labHaproxy, labInventory, resultOf } from './support/hactl.ts'
 import { openLab, pause, SERVERS, until } from './support/lab.ts'
@@ -111,6 +112,43 @@ test('while connections are kept, status says where, and others may flush their 
       (text, index) => index === 0 || text === '',
     ),
   )
+})
+
+const LOCAL_PORT = 41_000
+
+/** A connection from a port of its own choice, once it is open. */
+function dial(): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: lab.vip, port: 8090, localPort: LOCAL_PORT })
+    socket.once('connect', () => resolve(socket)).once('error', reject)
+  })
+}
+
+function answerOn(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    socket.once('data', chunk => resolve(chunk.toString('latin1').slice(0, 12)))
+    socket.once('error', reject)
+    socket.setTimeout(5000, () => reject(new Error('no answer in 5 s')))
+    socket.write('GET /health HTTP/1.1\r\nHost: open\r\n\r\n')
+  })
+}
+
+test('a client that uses its ports again is not taken for the one that the first server still has', async () => {
+  const gone = await dial()
+  expect(await answerOn(gone)).toBe('HTTP/1.1 200')
+  // It is gone without a word: the server goes on keeping its connection.
+  await lab.sh('srv-1', `nft 'table ip gag { chain in { type filter hook prerouting priority -400; tcp sport ${LOCAL_PORT} drop; }; }'`)
+  gone.resetAndDestroy()
+  await pause(300)
+  await lab.sh('srv-1', 'nft delete table ip gag')
+  await moved('drain', 'srv-1')
+  expect(await status('srv-1')).toContain('8090 1')
+  const socket = await dial()
+  expect(await answerOn(socket)).toBe('HTTP/1.1 200')
+  await moved('undrain', 'srv-1')
+  await untilHeldBy(lab, 'srv-1')
+  expect(await answerOn(socket)).toBe('HTTP/1.1 200')
+  socket.destroy()
 })
 
 test('an old holder that dies: its clients are told', async () => {
