@@ -321,7 +321,8 @@ sub tell_nft {
         sysread($answers, $said, 8192, length $said) or return "nft has ended: $said\n";
     }
     $said =~ s/\A(.*?)^[^\n]*\n?list chain ip hactl end_of_answer.*\z/$1/ms or return "nft does not answer\n";
-    return $said;
+    # The line of ^ that nft prints under what it did not find may arrive with the next answer.
+    return $said =~ s/\A\s*\^+\s*\n//r;
 }
 
 # Returns what nft says against it.
