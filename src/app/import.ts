@@ -1,7 +1,7 @@
 /** What runs on servers, as an inventory: the first step for an operator who already has a cluster. Changes nothing on them. */
 import { dirname, isAbsolute, relative } from 'node:path'
 import { keepalivedLook } from '../domain/keepalived/look.ts'
-import { CHECK_SCRIPT, HAPROXY_CFG, KEEPALIVED_CONF } from '../domain/paths.ts'
+import { CHECK_SCRIPT, HAPROXY_CFG, KEEPALIVED_CONF, OPEN_CONNECTIONS_SCRIPT, SERVICE_HOOKS } from '../domain/paths.ts'
 import type { ProbeRequest } from '../engine/observe/script.ts'
 import { observeAndTell } from '../engine/operations/look.ts'
 import type { OnEvent } from '../engine/operations/run.ts'
@@ -25,7 +25,7 @@ export interface ImportInput extends ConnectOptions {
 
 const REQUEST: ProbeRequest = {
   packages: ['haproxy', 'keepalived'],
-  paths: [HAPROXY_CFG, KEEPALIVED_CONF],
+  paths: [HAPROXY_CFG, KEEPALIVED_CONF, OPEN_CONNECTIONS_SCRIPT, SERVICE_HOOKS],
   units: ['haproxy', 'keepalived'],
   sysctls: [],
   look: keepalivedLook([]),

@@ -2,7 +2,7 @@
 import { basename, dirname, join } from 'node:path'
 import { holdsPassword } from '../domain/desired.ts'
 import { type ImportedConf, importKeepalivedConfs } from '../domain/keepalived/import.ts'
-import { HAPROXY_CFG, KEEPALIVED_CONF } from '../domain/paths.ts'
+import { HAPROXY_CFG, KEEPALIVED_CONF, OPEN_CONNECTIONS_SCRIPT, SERVICE_HOOKS } from '../domain/paths.ts'
 import { HactlError } from '../errors.ts'
 import { authPassIssue } from '../inventory/grammar.ts'
 import type { Inventory, InventoryServer, Issue, SshSettings } from '../inventory/inventory.ts'
@@ -45,6 +45,7 @@ export function buildImport(
     text: `${pass.reveal()}\n`,
     isRefused: authPassIssue(pass.reveal()) !== undefined,
   }))
+  const keeping = imported.profile === 'fast' ? keepingOf([...observed.values()]) : {}
   const notes = [
     ...confs.missing.map(name => `${name} has no ${KEEPALIVED_CONF}: it gets what the others have`),
     ...configs.missing.map(name => `${name} has no ${HAPROXY_CFG}: it gets what the others have`),
@@ -55,9 +56,13 @@ export function buildImport(
       isRefused ? [`the password of ${instance} has characters that hactl does not write into keepalived.conf: choose another`] : [],
     ),
     ...imported.notes,
+    ...(keeping.open_connections === undefined
+      ? []
+      : ['a planned move cuts open connections, as today: open_connections: keep changes that']),
   ]
   const inventory: Inventory = {
     profile: imported.profile,
+    ...keeping,
     ...(ssh === undefined ? {} : { ssh }),
     servers,
     ...(Object.keys(imported.globalDefs).length === 0 ? {} : { global_defs: imported.globalDefs }),
@@ -82,6 +87,14 @@ export function buildImport(
     issues,
     warnings,
   }
+}
+
+/** What servers that hactl set up do with open connections, where it is not what hactl does unasked. */
+function keepingOf(nodes: readonly ObservedNode[]): Pick<Inventory, 'open_connections' | 'stop_timeout'> {
+  const keeping = nodes.filter(node => node.files[OPEN_CONNECTIONS_SCRIPT] !== undefined)
+  if (keeping.length === 0) return { open_connections: 'reset' }
+  const [hundredths] = keeping.flatMap(node => /^STOP_HUNDREDTHS=(\d{1,6})$/m.exec(node.files[SERVICE_HOOKS]?.content ?? '')?.[1] ?? [])
+  return hundredths === undefined || Number(hundredths) === 2000 ? {} : { stop_timeout: Number(hundredths) / 100 }
 }
 
 /** A file name for each instance's password. No two are alike, even on a disk where upper and lower case are the same. */

@@ -4,7 +4,7 @@ import type { AbsentFileResource, DesiredNode, FileResource, Resource } from '..
 import type { Cluster } from './cluster-types.ts'
 import { firewallNeeds } from './firewall/needs.ts'
 import { openingFor } from './firewall/open.ts'
-import { renderServiceHooks } from './hand-over.ts'
+import { renderServiceHooks, stopLimitSeconds } from './hand-over.ts'
 import { handOverCompanion, renderHandOverUnit } from './hand-over-unit.ts'
 import { renderCheckProgram, renderCheckScript } from './haproxy/check-script.ts'
 import { renderHaproxyDropin } from './haproxy/hooks.ts'
@@ -12,6 +12,7 @@ import { renderKeepalivedConf } from './keepalived/config.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.ts'
 import { renderMembers } from './members.ts'
 import type { NodeFacts } from './node-facts.ts'
+import { NFTABLES } from './open-connections/mode.ts'
 import { openConnectionsFiles, openConnectionsTool } from './open-connections/resources.ts'
 import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
@@ -82,7 +83,9 @@ function file(id: string, path: string, content: string, more: Partial<FileResou
 }
 
 /** The fast profile's own files. In classic they must be absent. */
-function fastFiles(cluster: Cluster): readonly FileResource[] {
+function fastFiles(cluster: Cluster, facts: NodeFacts): readonly FileResource[] {
+  const mode = facts.openConnections.mode.kind
+  const limit = stopLimitSeconds(cluster, mode)
   return [
     // It makes the folder as well: keepalived 2.2.8 and later refuse, in -t, a track file whose folder does not exist (evidence T4).
     file('file/tmpfiles', TMPFILES_CONF, renderTmpfilesConf(), {
@@ -92,12 +95,12 @@ function fastFiles(cluster: Cluster): readonly FileResource[] {
       mode: '0755',
       validation: { argv: ['perl', '-c', '{}'], mustBeSilent: false, alsoStaged: [] },
     }),
-    file('file/service-hooks', SERVICE_HOOKS, renderServiceHooks(cluster), {
+    file('file/service-hooks', SERVICE_HOOKS, renderServiceHooks(cluster, mode), {
       mode: '0755',
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },
     }),
-    file('file/hand-over-unit', HAND_OVER_UNIT, renderHandOverUnit()),
-    file('file/haproxy-dropin', HAPROXY_DROPIN, renderHaproxyDropin()),
+    file('file/hand-over-unit', HAND_OVER_UNIT, renderHandOverUnit(limit)),
+    file('file/haproxy-dropin', HAPROXY_DROPIN, renderHaproxyDropin(limit)),
     file('file/keepalived-dropin', KEEPALIVED_DROPIN, renderKeepalivedDropin()),
   ]
 }
@@ -155,7 +158,7 @@ function openConnectionsResources(cluster: Cluster, server: string, facts: NodeF
 export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFacts): DesiredNode {
   const fast = cluster.profile === 'fast'
   const keepalivedConf = renderKeepalivedConf(cluster, serverName, facts)
-  const extra = fastFiles(cluster)
+  const extra = fastFiles(cluster, facts)
   const certificates = cluster.certificates.map(({ path, text }) =>
     file(certificateId(path), path, text, {
       mode: '0600',
@@ -168,6 +171,9 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
       const pin = cluster.packages.pins[name]
       return { kind: 'package', id: `package/${name}`, name, ...(pin === undefined ? {} : { pin }) } as const
     }),
+    ...(facts.openConnections.mode.kind === 'keep' && facts.openConnections.observed?.ability.kind === 'installable'
+      ? [{ kind: 'package', id: `package/${NFTABLES}`, name: NFTABLES } as const]
+      : []),
     cluster.packages.unattendedUpgrades
       ? { kind: 'absent-file', id: 'file/unattended-upgrades', path: UNATTENDED_CONF }
       : file('file/unattended-upgrades', UNATTENDED_CONF, renderUnattendedConf()),

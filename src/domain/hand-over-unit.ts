@@ -14,10 +14,10 @@ export function handOverCompanion(unit: Unit): Companion {
 }
 
 /**
- * systemd passes over ExecStop= of a service that is reloading (evidence T10). This unit is never in that state. Nothing enables it:
- * the drop-ins let systemd start it together with the service (Wants=).
+ * systemd passes over ExecStop= of a service that is reloading (evidence T10, T17). This unit is never in that state. Nothing enables it:
+ * the drop-ins let systemd start it together with the service (Wants=). `stopLimitSeconds`: undefined leaves it to systemd.
  */
-export function renderHandOverUnit(): string {
+export function renderHandOverUnit(stopLimitSeconds: number | undefined): string {
   return `${GENERATED_LINE}
 [Unit]
 Description=Hand the virtual addresses over before %i stops
@@ -32,5 +32,10 @@ RequiresMountsFor=${PROGRAM_DIR}
 Type=oneshot
 RemainAfterExit=yes
 ExecStop=-${SERVICE_HOOKS} %i-stopping
-`
+${stopLimit(stopLimitSeconds)}`
+}
+
+/** A line for a unit whose stop waits for open connections; empty where `seconds` is undefined. */
+export function stopLimit(seconds: number | undefined): string {
+  return seconds === undefined ? '' : `# A stop waits for connections that are open.\nTimeoutStopSec=${seconds}\n`
 }

@@ -4,6 +4,7 @@ import { programText } from '../shell/library.ts'
 import { shWith, systemdWord } from '../shell/sh.ts'
 import type { Cluster } from './cluster-types.ts'
 import { CRASH_DAMPING_SECONDS, CRASH_PAUSE_SECONDS, DAMPING_UNIT } from './haproxy/hooks.ts'
+import type { Mode } from './open-connections/mode.ts'
 import { GENERATED_LINE } from './paths.ts'
 import { handOverOffset, TRACKER_VARIABLES } from './trackers.ts'
 import { masterDownMs } from './vrrp/timing.ts'
@@ -29,13 +30,28 @@ function handOverVariables(addresses: readonly string[]) {
   return { ADDRESSES: addresses.join(' '), POLL_SECONDS, GRACE_SECONDS }
 }
 
-/** The program that both drop-ins call around each start and stop. */
-export function renderServiceHooks(cluster: Cluster): string {
+/** The pause between two looks at the connections that are open, while haproxy stops. */
+const STOP_POLL_SECONDS = 0.25
+
+/** What systemd and a busy server need beside what hactl itself waits for, in seconds. */
+const STOP_MARGIN_SECONDS = 30
+
+/** How long systemd lets a stop of haproxy take before it kills what is left, in seconds; undefined where it needs no more than today. */
+export function stopLimitSeconds(cluster: Cluster, mode: Mode['kind']): number | undefined {
+  if (mode === 'reset') return undefined
+  return Math.ceil((handOverLimitMs(cluster) + cluster.stopTimeoutMs) / 1000) + STOP_MARGIN_SECONDS
+}
+
+/** The program that both drop-ins and the unit that hands over call around each start and stop. `mode`: of this server. */
+export function renderServiceHooks(cluster: Cluster, mode: Mode['kind']): string {
   const addresses = cluster.instances.flatMap(i => i.virtualAddresses.map(v => v.address))
   const takenMs = Math.max(0, ...cluster.instances.map(i => masterDownMs(i.advertIntMs, 1, i.version)))
   return programText('service-hooks.sh', `${GENERATED_LINE}\n`, {
     ...TRACKER_VARIABLES,
     ...handOverVariables(addresses),
+    KEEPS_OPEN: mode === 'keep' ? 'yes' : 'no',
+    STOP_HUNDREDTHS: hundredths(cluster.stopTimeoutMs),
+    STOP_POLL_SECONDS,
     HAND_OVER_OFFSET: handOverOffset(cluster),
     HAND_OVER_HUNDREDTHS: hundredths(handOverLimitMs(cluster)),
     TAKEN_HUNDREDTHS: hundredths(takenMs),

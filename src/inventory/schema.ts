@@ -302,7 +302,7 @@ export const inventorySchema = section({
   open_connections: optional(
     word('keep', 'reset').meta({
       ...doc(
-        'What a planned move of an address does to open TCP connections. keep: the server that has them still gets their packets until they end. reset: clients get a reset. Profile classic has only reset.',
+        'What a planned move of an address does to open TCP connections. keep: the server that has them still gets their packets until they end (docs/open-connections.md). reset: clients get a reset. Profile classic has only reset.',
         'classic: reset; fast: keep',
       ),
       comment: 'keep: open connections survive a planned move of the address; reset: clients get a reset.',

@@ -1,9 +1,16 @@
 # Make before break: what a server does while its addresses move to another.
 # given: ADDRESSES POLL_SECONDS GRACE_SECONDS
 
+# Prints the addresses of this server. One that has left may be on lo, for connections that are still open to it.
+own_addresses() {
+  ip -o addr show | while read -r _ device rest; do
+    [ "$device" = lo ] || printf '%s\n' "$rest"
+  done
+}
+
 # Whether this server holds one of the addresses.
 holds() {
-  here=$(ip -o addr show)
+  here=$(own_addresses)
   for address in $ADDRESSES; do
     case $here in *" $address/"*) return 0 ;; esac
   done
@@ -22,7 +29,7 @@ route() {
 
 # Routes for the addresses that this server has. It must not answer for an address of another server: it would also do so by ARP.
 answer() {
-  here=$(ip -o addr show)
+  here=$(own_addresses)
   for address in $ADDRESSES; do
     case $here in *" $address/"*) route replace "$address" ;; esac
   done
@@ -36,22 +43,25 @@ now() {
   now=${uptime%.*}${uptime#*.}
 }
 
-# wait_until_gone HUNDREDTHS: waits until the addresses have left, for HUNDREDTHS at the most. The clock decides and not the number of looks,
-# because on a busy server each look takes longer.
-wait_until_gone() {
+# wait_while HUNDREDTHS PAUSE CONDITION: waits while CONDITION holds, for HUNDREDTHS at the most, with a look after each PAUSE in seconds. The clock
+# decides and not the number of looks, because on a busy server each look takes longer.
+wait_while() {
   now
   end=$((now + $1))
-  while holds && [ "$now" -lt "$end" ]; do
-    sleep "$POLL_SECONDS"
+  while "$3" && [ "$now" -lt "$end" ]; do
+    sleep "$2"
     now
   done
 }
+
+# wait_until_gone HUNDREDTHS: waits until the addresses have left, for HUNDREDTHS at the most.
+wait_until_gone() { wait_while "$1" "$POLL_SECONDS" holds; }
 
 # Ends connections to addresses that have left. The connections failed at that moment, but this server would keep them for a quarter of an hour
 # (tcp_retries2, tcp(7)). If the address returned meanwhile, a client that reused the port of such a connection would get no answer, not even a
 # refusal (evidence T8). Where the kernel cannot end connections (CONFIG_INET_DIAG_DESTROY, ss(8)), they stay.
 close_connections() {
-  here=$(ip -o addr show)
+  here=$(own_addresses)
   for address in $ADDRESSES; do
     case $here in *" $address/"*) continue ;; esac
     case $address in *:*) source="[$address]" ;; *) source=$address ;; esac

@@ -32,16 +32,23 @@ give_back() {
   cp -p -- "$original" "$1.hactl-new" && linked "$original" "$1.hactl-new" && mv -f "$1.hactl-new" "$1" || fail "$2" "$1 could not be restored"
 }
 
+# What scripts of hactl's own have opened is closed while the files that they use are there.
+close_own_tools() {
+  [ ! -e "$OWNED" ] || while read -r _ path; do
+    case "$path" in "$OWN_TOOLS"*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac
+  done <"$OWNED"
+}
+
 # Files of hactl's record are removed or become what they were. One that was edited by hand since is kept beside it as .edited.
 give_files_back() {
   step files 'remove files, and restore what was there before'
+  close_own_tools
   [ -e "$OWNED" ] && while read -r sum path; do
     original=$(original_of "$path")
     if [ -e "$path" ] && [ "$(sha256sum -- "$path" | cut -c1-64)" != "$sum" ] && ! cmp -s -- "$path" "$original"; then
       cp -p -- "$path" "$path.edited"
       echo "$path was edited by hand: kept as $path.edited"
     fi
-    case "$path" in "$OWN_TOOLS"*) [ ! -x "$path" ] || "$path" close >/dev/null 2>&1 </dev/null ;; esac
     if [ -e "$original" ]; then
       [ -d "${path%/*}" ] || mkdir -p -- "${path%/*}"
       give_back "$path" files

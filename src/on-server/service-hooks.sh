@@ -3,16 +3,17 @@
 # (systemctl cat haproxy keepalived hactl-hand-over@haproxy). It tells keepalived the state of haproxy through track files, and hands the
 # addresses over before a planned stop.
 # usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-stopping|haproxy-stopped|keepalived-starting|keepalived-stopping|keepalived-stopped
-# needs: trackers.sh hand-over.sh
-# given: HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
+# needs: trackers.sh hand-over.sh soft-stop.sh
+# given: KEEPS_OPEN HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
 
 # A crash leaves this file, so that the next start knows of it.
 crashed="$TRACK_DIR/.haproxy_crashed"
 
 # hand_over TRACKER: lowers this server's priority, waits until a backup has taken the addresses over, and goes on answering for a moment. That
-# moment is long enough for the new holder's first announcement, and ends before its second one (garp_master_delay 1).
+# moment is long enough for the new holder's first announcement, and ends before its second one (garp_master_delay 1). Where KEEPS_OPEN is yes,
+# hactl-open-connections.service answers for the addresses that have left, and open connections stay.
 hand_over() {
-  answer
+  [ "$KEEPS_OPEN" = yes ] || answer
   write_tracker "$1" "$HAND_OVER_OFFSET"
   wait_until_gone "$HAND_OVER_HUNDREDTHS"
   if holds; then
@@ -20,6 +21,7 @@ hand_over() {
   else
     sleep "$GRACE_SECONDS"
   fi
+  [ "$KEEPS_OPEN" = yes ] && return
   close_connections
   stop_answering
 }
@@ -44,8 +46,10 @@ runs() { systemctl --quiet is-active "$1.service"; }
 
 # systemd waits for this before it stops haproxy.
 haproxy_stopping() {
-  runs haproxy && runs keepalived && holds || return
-  hand_over haproxy_offset
+  runs haproxy || return
+  ! runs keepalived || ! holds || hand_over haproxy_offset
+  # Where no other server has taken the addresses over, nobody would send packets of these connections here.
+  [ "$KEEPS_OPEN" != yes ] || holds || soft_stop
 }
 
 # systemd's own limit, no more starts after five in ten seconds, would take the server out for good. It is replaced by a pause before the next
@@ -82,9 +86,11 @@ keepalived_stopped() {
   stop_answering
   wait_until_gone "$TAKEN_HUNDREDTHS"
   for address in $ADDRESSES; do
-    ip -o addr show to "$address" | while read -r _ dev _ cidr _; do ip addr del "$cidr" dev "${dev%%@*}"; done
+    ip -o addr show to "$address" | while read -r _ dev _ cidr _; do
+      [ "$dev" = lo ] || ip addr del "$cidr" dev "${dev%%@*}"
+    done
   done
-  close_connections
+  [ "$KEEPS_OPEN" = yes ] || close_connections
 }
 
 case $1 in

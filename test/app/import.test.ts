@@ -6,6 +6,7 @@ import type { ImportReport } from '../../src/app/imported-inventory.ts'
 import { HactlError } from '../../src/errors.ts'
 import type { Ports } from '../../src/ports.ts'
 import { INVENTORY_PATH, memoryPorts } from '../support/memory-ports.ts'
+import { serverOf } from '../support/deployed.ts'
 import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
 import { unlessLacking } from '../support/lacking.ts'
@@ -38,10 +39,26 @@ describe('servers that hactl set up', unlessLacking(lacks), () => {
   })
   const imported = (over?: Partial<ImportInput>): Promise<ImportReport> => importServers(input(over), cluster.ports, () => {})
 
+  test('go on keeping open connections, for as long as they wait for them now', async () => {
+    const server = serverOf(cluster, 'srv-2')
+    const [script, hooks] = ['/usr/local/sbin/hactl-open-connections', '/usr/local/lib/hactl/service-hooks.sh']
+    const then = server.read(hooks) ?? ''
+    server.write(script, '')
+    server.write(hooks, then.replace(/^STOP_HUNDREDTHS=.*$/m, 'STOP_HUNDREDTHS=9000'))
+    const [inventory] = (await imported()).files
+    server.remove(script)
+    server.write(hooks, then)
+    expect(inventory?.text).toContain('\nstop_timeout: 90\n')
+    expect(inventory?.text).not.toContain('open_connections')
+  })
+
   test('are imported, and the imported inventory gives an empty plan', async () => {
     const before = new Map(cluster.files)
     const report = await imported()
-    expect(report).toMatchObject({ notes: [], issues: [], warnings: [] })
+    // These servers cannot keep open connections.
+    const cuts = 'a planned move cuts open connections, as today: open_connections: keep changes that'
+    expect(report).toMatchObject({ notes: [cuts], issues: [], warnings: [] })
+    expect(report.files[0]?.text).toContain('\nopen_connections: reset\n')
     expect(report.files.map(file => [basename(file.path), file.mode])).toEqual([
       ['inventory.yml', 0o644],
       ['haproxy.cfg', 0o600],

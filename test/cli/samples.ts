@@ -83,6 +83,7 @@ export const HEALTHY: StatusReport = {
       healthy: true,
       effectivePriority: 254,
       problems: [],
+      openConnections: { mode: 'keep', open: [] },
       notes: [],
     },
     {
@@ -97,6 +98,7 @@ export const HEALTHY: StatusReport = {
       drainsAtBoot: false,
       healthy: true,
       problems: [],
+      openConnections: { mode: 'keep', open: [] },
       notes: [],
     },
   ],

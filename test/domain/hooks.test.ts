@@ -1,11 +1,11 @@
 /** The hooks as they run: real sh, in a folder instead of /run/hactl, with ip, systemctl and sleep that a test plays. */
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Cluster } from '../../src/domain/cluster-types.ts'
-import { renderServiceHooks } from '../../src/domain/hand-over.ts'
+import { handOverLimitMs, renderServiceHooks, stopLimitSeconds } from '../../src/domain/hand-over.ts'
 import { handOverUnitOf, renderHandOverUnit } from '../../src/domain/hand-over-unit.ts'
 import { renderHaproxyDropin } from '../../src/domain/haproxy/hooks.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from '../../src/domain/keepalived/hooks.ts'
@@ -48,19 +48,25 @@ function holdsAddress(looks: number): void {
   play('ip', `${route}; n=$(cat "$LOG.looks" 2>/dev/null || echo 0); echo $((n+1)) > "$LOG.looks"; [ $n -ge ${looks} ] || ${line}`)
 }
 
-const HAND_OVER = renderHandOverUnit()
+const HAND_OVER = renderHandOverUnit(undefined)
 
-const UNITS = { haproxy: renderHaproxyDropin(), keepalived: renderKeepalivedDropin() }
+const UNITS = { haproxy: renderHaproxyDropin(undefined), keepalived: renderKeepalivedDropin() }
 
 /** Runs one hook of a drop-in, ExecStop of the unit that hands over for it; what it called, in order. */
-function run(unit: keyof typeof UNITS, key: string, env: Record<string, string> = {}, cluster: Cluster = clusterWith()): readonly string[] {
+function run(
+  unit: keyof typeof UNITS,
+  key: string,
+  env: Record<string, string> = {},
+  cluster: Cluster = clusterWith(),
+  mode: 'keep' | 'reset' = 'reset',
+): readonly string[] {
   const log = join(folder, 'log')
   rmSync(log, { force: true })
   writeFileSync(log, '')
   const [program, ...words] = hookCall(key === 'ExecStop' ? HAND_OVER.replaceAll('%i', unit) : UNITS[unit], key)
   expect(program).toBe(SERVICE_HOOKS)
   const path = join(folder, 'service-hooks.sh')
-  const text = renderServiceHooks(cluster)
+  const text = renderServiceHooks(cluster, mode)
   writeFileSync(path, text.replaceAll('/run/hactl', join(folder, 'run')).replaceAll('/proc/uptime', join(folder, 'uptime')))
   execFileSync('/bin/sh', [path, ...words], {
     env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LOG: log, ...env },
@@ -151,6 +157,98 @@ describe('before haproxy stops', () => {
     play('ip', 'echo "1: eth0 inet 192.0.2.200 peer 10.0.0.1/24"; echo "1: eth0 inet 1192.0.2.200/24"; echo "1: eth0 inet 192.0.2.20/24"')
     stop()
     expect(tracker('haproxy_offset')).toBeUndefined()
+  })
+})
+
+describe('where open connections are kept', () => {
+  const stopKeeping = (cluster: Cluster = clusterWith()) => run('haproxy', 'ExecStop', {}, cluster, 'keep')
+  /** An address that has left is on lo, for as long as connections are open to it. */
+  const ON_LO = 'echo "1: lo inet 192.0.2.200/32 scope host lo"'
+  let master: ChildProcess | undefined
+
+  afterEach(() => {
+    master?.kill('SIGKILL')
+    master = undefined
+  })
+
+  /** A master that goes on until its worker ends, and notes SIGUSR1. */
+  async function runningHaproxy(): Promise<ChildProcess> {
+    const script = `trap 'echo usr1 >>${folder}/signals' USR1; sh -c 'trap "echo term >>${folder}/signals; exit" TERM; while :; do /bin/sleep 0.01; done' & while kill -0 $!; do wait $!; done`
+    const child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' })
+    master = child
+    await vi.waitUntil(() => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim() !== '', { timeout: 10_000 })
+    play('systemctl', `case "$*" in *MainPID*) echo ${child.pid};; esac`)
+    return child
+  }
+
+  /** `looks` times a connection is open, then none. */
+  function open(looks: number): void {
+    play(
+      'ss',
+      `echo "ss $*" >>"$LOG"; n=$(cat ${folder}/opens 2>/dev/null || echo 0); echo $((n+1)) >${folder}/opens; [ $n -ge ${looks} ] || echo ESTAB`,
+    )
+  }
+  const signals = () =>
+    existsSync(join(folder, 'signals')) ? readFileSync(join(folder, 'signals'), 'utf8').split('\n').filter(Boolean) : []
+
+  test('a move adds no route, and ends no connection', () => {
+    holdsAddress(2)
+    play('ss', 'echo "ss $*" >>"$LOG"')
+    for (const key of ['ExecStop', 'ExecStopPost']) {
+      const called = run('keepalived', key, {}, clusterWith(), 'keep')
+      expect(called.filter(line => /route replace|ss -K/.test(line))).toEqual([])
+    }
+    expect(tracker('keepalived_offset')).toBe('-253')
+  })
+
+  test('an address on lo is neither held nor taken away', () => {
+    play('ip', `echo "ip $*" >>"$LOG"; ${ON_LO}`)
+    stopKeeping()
+    expect(tracker('haproxy_offset')).toBeUndefined()
+    expect(run('keepalived', 'ExecStopPost', {}, clusterWith(), 'keep').filter(line => /addr del|sleep/.test(line))).toEqual([])
+  })
+
+  test('haproxy takes no new connections once the addresses have left, and stops when the open ones have ended', async () => {
+    const haproxy = await runningHaproxy()
+    holdsAddress(2)
+    open(3)
+    const called = stopKeeping()
+    expect(called.filter(line => line === 'sleep 0.25')).toHaveLength(2)
+    expect(called.indexOf('sleep 0.3')).toBeLessThan(called.findIndex(line => line.startsWith('ss ')))
+    await vi.waitUntil(() => haproxy.exitCode !== null, { timeout: 10_000 })
+    expect(signals()).toEqual(['usr1', 'term'])
+  })
+
+  test('what is open after stop_timeout is ended at the workers: a master that waits for them may not hand a SIGTERM on', async () => {
+    const haproxy = await runningHaproxy()
+    play('ip', ON_LO)
+    open(1_000_000)
+    // The clock moves by 20 ms with each sleep.
+    const sleeps = stopKeeping(clusterWith({}, { stop_timeout: 1 })).filter(line => line === 'sleep 0.25')
+    expect(sleeps).toHaveLength(50)
+    await vi.waitUntil(() => haproxy.exitCode !== null, { timeout: 10_000 })
+    expect(signals()).toEqual(['usr1', 'term'])
+  })
+
+  test.each([
+    ['no connection is open', () => open(0), clusterWith()],
+    ['stop_timeout is 0', () => open(1_000_000), clusterWith({}, { stop_timeout: 0 })],
+    ['no other server has taken the addresses over', () => (open(1_000_000), holdsAddress(1_000_000)), clusterWith()],
+  ] as const)('haproxy is left to systemd at once where %s', async (_, given, cluster) => {
+    await runningHaproxy()
+    given()
+    expect(stopKeeping(cluster)).not.toContain('sleep 0.25')
+    expect(signals()).toEqual([])
+  })
+
+  test('systemd waits longer than the hooks do', () => {
+    const cluster = clusterWith({}, { stop_timeout: 600 })
+    const limit = stopLimitSeconds(cluster, 'keep') ?? 0
+    expect(limit * 1000).toBeGreaterThan(handOverLimitMs(cluster) + 600_000)
+    for (const text of [renderHandOverUnit(limit), renderHaproxyDropin(limit)])
+      expect(wordsOf(text, 'TimeoutStopSec')).toEqual([String(limit)])
+    expect(stopLimitSeconds(cluster, 'reset')).toBeUndefined()
+    expect(`${HAND_OVER}${UNITS.haproxy}`).not.toContain('TimeoutStopSec')
   })
 })
 

@@ -194,6 +194,25 @@ describe('haproxy', () => {
   })
 })
 
+describe('a stop in the middle of a reload', () => {
+  // haproxy's own hook takes the offset back once it has stopped, keepalived's before its next start.
+  test.each([
+    ['haproxy', '0\n'],
+    ['keepalived', '-253\n'],
+  ])('of %s hands the address over first', async (unit, offset) => {
+    const { refused } = await seenDuring(async () => {
+      for (let i = 0; i < 3; i++) {
+        await home(`systemctl reload --no-block ${unit}; systemctl stop ${unit}`)
+        expect(await home(`cat /run/hactl/${unit}_offset`)).toBe(offset)
+        expect(await lab.holders()).not.toContain(HOME)
+        await home(`systemctl start ${unit}`)
+        await untilHeldBy(lab, HOME, 20_000)
+      }
+    })
+    expect(refused).toEqual([])
+  })
+})
+
 describe('keepalived', () => {
   test('killed with all its processes leaves no address behind for long, and comes back', async () => {
     const { refused, twoHoldersMs } = await seenDuring(() => home('kill -9 $(pidof keepalived)'))

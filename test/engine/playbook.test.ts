@@ -84,7 +84,7 @@ describe('the playbook that hactl ships', () => {
     // Of certificates there are as many as an inventory lists, and one task settles them all; without `firewall: open` nothing of it is
     // wanted, nor IPv6's parameter without such an address.
     const fastOnly = profile === 'classic' ? ['open-connections/service'] : []
-    const others = ['file/certificates', 'sysctl/net.ipv6.ip_nonlocal_bind', ...fastOnly]
+    const others = ['package/nftables', 'file/certificates', 'sysctl/net.ipv6.ip_nonlocal_bind', ...fastOnly]
     const tasks = tasksOf.filter(task => !others.includes(task) && !/firewall|^absent\//.test(task))
     expect(tasksOf.filter(task => task.startsWith('absent/') && !tasks.includes(task.replace(/^absent\//, 'file/')))).toEqual([])
     expect(tasks.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(ids.toSorted((a, b) => (a < b ? -1 : 1)))

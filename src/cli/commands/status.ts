@@ -38,10 +38,11 @@ function show({ output }: CommandContext, report: StatusReport): void {
 }
 
 function outcome(report: StatusReport): Outcome {
-  const servers = report.servers.map(({ effectivePriority, drainsAtBoot, ...server }) => ({
+  const servers = report.servers.map(({ effectivePriority, drainsAtBoot, openConnections, ...server }) => ({
     ...server,
     effective_priority: effectivePriority,
     drains_at_boot: drainsAtBoot,
+    open_connections: openConnections,
   }))
   const { vips, unseen, problems } = report
   return { exit: report.exit, result: { healthy: report.exit === 0, servers, vips, unseen, problems } }

@@ -86,8 +86,16 @@ function actionTitle(action: Action): string {
     case 'open-tool':
       return action.title
     case 'service':
-      return `${action.steps.map(step => (step === 'stamp' ? 'record' : step)).join(', ')} ${action.unit}`
+      return serviceTitle(action)
   }
+}
+
+function serviceTitle({ steps, unit, companion = '' }: Extract<Action, { kind: 'service' }>): string {
+  const verbs = steps.filter(step => step !== 'start-companion').map(step => (step === 'stamp' ? 'record' : step))
+  return [
+    ...(verbs.length === 0 ? [] : [`${verbs.join(', ')} ${unit}`]),
+    ...(steps.includes('start-companion') ? [`start ${companion}`] : []),
+  ].join(', ')
 }
 
 /** A unified diff without secrets, line by line; empty where nothing is to be shown. */

@@ -1,5 +1,5 @@
 /** haproxy.service's drop-in of the fast profile: it tells keepalived about every start, stop and crash, and starts the unit that hands over before a stop. */
-import { handOverUnitOf } from '../hand-over-unit.ts'
+import { handOverUnitOf, stopLimit } from '../hand-over-unit.ts'
 import { GENERATED_LINE, PROGRAM_DIR, SERVICE_HOOKS } from '../paths.ts'
 
 /** The wait before a haproxy that crashed again before it was stable is started once more, in seconds. */
@@ -14,9 +14,10 @@ export const DAMPING_UNIT = 'haproxy-hactl-damping'
 /**
  * After= makes haproxy stop before keepalived at a shutdown; keepalived starting first is right only because haproxy_down begins with 1
  * (evidence T3, T12). RequiresMountsFor=: a /usr/local of its own may come after haproxy at boot (nofail, _netdev), and the hooks would fail
- * without a word (evidence T16).
+ * without a word (evidence T16). systemd counts from the moment at which haproxy says that it stops. `stopLimitSeconds`: undefined leaves it to
+ * systemd.
  */
-export function renderHaproxyDropin(): string {
+export function renderHaproxyDropin(stopLimitSeconds: number | undefined): string {
   return `${GENERATED_LINE}
 [Unit]
 # At a shutdown haproxy stops first, while keepalived can still hand the addresses over.
@@ -33,5 +34,5 @@ StartLimitIntervalSec=0
 # "-": a hook that fails keeps haproxy neither from starting nor from stopping.
 ExecStartPost=-${SERVICE_HOOKS} haproxy-started
 ExecStopPost=-${SERVICE_HOOKS} haproxy-stopped
-`
+${stopLimit(stopLimitSeconds)}`
 }

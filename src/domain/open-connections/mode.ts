@@ -9,13 +9,22 @@ export type Mode =
   /** `why`: where the inventory wants keep, what this server lacks, in an operator's words. */
   | { readonly kind: 'reset'; readonly why?: string }
 
+/** The package that hactl installs on a server that only lacks it. */
+export const NFTABLES = 'nftables'
+
+type Wanted = Pick<Cluster, 'openConnections'> & { readonly packages: Pick<Cluster['packages'], 'carried'> }
+
 /** `node`: what was seen of the server; undefined where it was not looked at: then it is taken for one that can. */
-export function modeOf(cluster: Pick<Cluster, 'openConnections'>, node: Pick<ObservedNode, 'openConnections'> | undefined): Mode {
+export function modeOf(cluster: Wanted, node: Pick<ObservedNode, 'openConnections'> | undefined): Mode {
   if (cluster.openConnections === 'reset') return { kind: 'reset' }
   if (node === undefined) return { kind: 'keep' }
   const ability = node.openConnections?.ability
   if (ability === undefined) return { kind: 'reset', why: 'it was not asked whether it can' }
-  return ability.kind === 'unable' ? { kind: 'reset', why: ability.why } : { kind: 'keep' }
+  if (ability.kind === 'unable') return { kind: 'reset', why: ability.why }
+  const { carried } = cluster.packages
+  const isBrought = carried?.files?.some(file => file.startsWith(`${NFTABLES}_`)) ?? true
+  if (ability.kind === 'able' || isBrought) return { kind: 'keep' }
+  return { kind: 'reset', why: `${NFTABLES} is not installed, and ${carried?.folder ?? 'packages.from'} has no ${NFTABLES}_*.deb` }
 }
 
 /** Why the service does not keep open connections as deployed; undefined where it does. */

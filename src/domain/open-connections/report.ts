@@ -1,10 +1,9 @@
 /** What is said of open connections on one server: faults of the service, what it cannot do, and what is still open. Pure. */
 import type { ObservedNode } from '../../state/observed.ts'
-import type { Cluster } from '../cluster-types.ts'
 import { OPEN_CONNECTIONS_SCRIPT } from '../paths.ts'
 import { type Mode, modeOf, serviceProblem } from './mode.ts'
 
-type Wanted = Pick<Cluster, 'openConnections'>
+type Wanted = Parameters<typeof modeOf>[0]
 
 /** Why the next planned move would cut what the deployed service should keep; empty where it keeps it, or where none is deployed. */
 export function openConnectionsProblems(cluster: Wanted, node: ObservedNode): readonly string[] {

@@ -71,16 +71,17 @@ export function fetchScript(
 }
 
 /**
- * One apt-get for all packages. The units are held back meanwhile (decision 8): a half-configured service must not start, and a server must
- * not take part in VRRP before its peers know it.
+ * One apt-get for all packages. The units that hactl manages are held back meanwhile (decision 8): a half-configured service must not
+ * start, and a server must not take part in VRRP before its peers know it.
  */
 export function installLines(runId: string, installs: readonly Install[], finishDpkg: boolean): Script {
   const names = installs.map(install => install.name)
+  const units = UNITS.filter(unit => names.includes(unit))
   const fresh = installs.filter(install => install.from === undefined).map(install => install.name)
   return joinScripts([
     beginApt(scratchPath(runId, 'apt.log')),
     sh`begin_installation ${fresh}`,
-    sh`hold ${names}`,
+    sh`hold ${units}`,
     ...(finishDpkg || fresh.length < names.length ? [sh`systemctl daemon-reload`] : []),
     ...(finishDpkg ? [sh`finish_dpkg`] : []),
     sh`downloads`,

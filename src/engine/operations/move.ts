@@ -3,6 +3,7 @@ import { addressesOn, drainLimitMs } from '../../domain/drain.ts'
 import { answersSteadily, baselineProblems, isHeldSteadily } from '../../domain/failover/settled.ts'
 import { endOf, holdersAt, outageOf, probesOf } from '../../domain/failover/timeline.ts'
 import { keepAnsweringScript } from '../../domain/hand-over.ts'
+import { modeOf, serviceProblem } from '../../domain/open-connections/mode.ts'
 import { trackerProblems } from '../../domain/health.ts'
 import type { ProbeTarget } from '../../ports.ts'
 import { type MeasuredAddress, type MoveOutcome, type MoveRun, runMove, type SamplesOf } from '../move.ts'
@@ -90,13 +91,13 @@ export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
 
 /**
  * Has every server that gives an address away go on answering there until the next holder surely does. It ends by itself, and has no effect
- * where the address stays.
+ * where the address stays. Where open connections are kept, their service answers for the addresses that have left.
  */
 async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: readonly string[]): Promise<void> {
   await Promise.all(
     nodes.map(async node => {
       const given = addressesOn(cluster, node).filter(address => vips.includes(address))
-      if (given.length === 0) return
+      if (given.length === 0 || keepsOpen(cluster, node)) return
       await links.current(node.server).run(keepAnsweringScript(given, drainLimitMs(cluster, links.patience)), {
         effect: 'none',
         label: 'keep answering while the address moves',
@@ -105,6 +106,11 @@ async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: read
       })
     }),
   )
+}
+
+/** Whether the server keeps connections open when an address leaves it, as it is now. */
+function keepsOpen(cluster: Scene['cluster'], node: Scene['node']): boolean {
+  return modeOf(cluster, node).kind === 'keep' && serviceProblem(node.openConnections) === undefined
 }
 
 /** Compares keepalived's priority with the track files until they agree or the time is over. A keepalived that does not run has none. */

@@ -2,12 +2,20 @@
 import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { advertNotices, bootProblems, certificateProblems, dropinProblems, nodeProblems, unsafeFolders } from '../../domain/health.ts'
+import { type Mode, modeOf } from '../../domain/open-connections/mode.ts'
 import { openConnectionsNotes, openConnectionsNotices, openConnectionsProblems } from '../../domain/open-connections/report.ts'
 import { drainsAtBoot, isDrained } from '../../domain/trackers.ts'
 import { mayBeDead } from '../lock.ts'
 import type { PlanResult } from '../plan.ts'
 import type { HactlError } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
+import type { OpenConnectionsService } from '../../state/open-connections.ts'
+
+interface OpenConnectionsStatus {
+  readonly mode: Mode['kind']
+  /** To addresses that have moved away, by the port that clients connected to. */
+  readonly open: OpenConnectionsService['windows']
+}
 
 export interface ServerStatus {
   readonly name: string
@@ -28,6 +36,8 @@ export interface ServerStatus {
   readonly healthy: boolean
   /** First what is wrong, then what the operator should know. */
   readonly problems: readonly string[]
+  /** Whether a planned move of its addresses keeps open connections, and which are still open here; undefined where it is not known. */
+  readonly openConnections: OpenConnectionsStatus | undefined
   /** How it is, and may well be. --quiet leaves it out. */
   readonly notes: readonly string[]
 }
@@ -73,6 +83,7 @@ export function serverStatus(
           ? 'the server could not be reached'
           : `${failure.message}${failure.fix === undefined ? '' : ` (${failure.fix})`}`,
       ],
+      openConnections: undefined,
       notes: [],
     }
   }
@@ -112,6 +123,7 @@ export function serverStatus(
       ...advertNotices(node),
       ...(lock?.isDead === false ? [lock.text] : []),
     ],
+    openConnections: { mode: modeOf(cluster, node).kind, open: node.openConnections?.service?.windows ?? [] },
     notes: openConnectionsNotes(cluster, node),
   }
 }

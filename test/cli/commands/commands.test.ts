@@ -227,6 +227,7 @@ describe('status', () => {
         drift: [],
         problems: [],
         notes: [],
+        open_connections: { mode: 'keep', open: [] },
         effective_priority: 254,
         drained: false,
         drains_at_boot: false,

@@ -17,6 +17,7 @@ const away = {
   drained: false,
   drainsAtBoot: false,
   problems: [],
+  openConnections: undefined,
   notes: [],
 }
 const nobody = [{ address: '192.0.2.200', holders: [] }]

@@ -214,3 +214,8 @@ describe('IPv6', () => {
     expect(openingFor(open, needs)).toMatchObject({ kind: 'open', isOpen: true, script: opening.script })
   })
 })
+
+test("the rules that keep open connections can be read, and stop nothing of hactl's own", () => {
+  const firewall = { ...NO_FIREWALL, nft: fixture('open-connections.json') }
+  expect(openingFor(firewall, NEEDS)).toEqual({ kind: 'none' })
+})

@@ -1,8 +1,10 @@
 /** Whole removals on a folder that is the server: what was there before comes back, and nothing else stays. */
-import { readlinkSync, symlinkSync } from 'node:fs'
+import { chmodSync, readlinkSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
+import { serviceTableFor } from '../../../src/domain/service-scripts.ts'
 import { removeScript } from '../../../src/engine/apply/remove.ts'
+import { clusterWith } from '../../domain/example.ts'
 import { LOCK_ID, shellCluster } from '../../support/shell-cluster.ts'
 import { shellServerLacks } from '../../support/shell-server.ts'
 import { unlessLacking } from '../../support/lacking.ts'
@@ -81,6 +83,28 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       expect(done).toMatchObject({ code: 0 })
       expect(readlinkSync(join(server.root, 'etc/haproxy/haproxy.cfg'))).toBe('../../srv/lb/haproxy.cfg')
       expect(server.read('/etc/haproxy/haproxy.cfg')).toBe('# mine, newer\n')
+    } finally {
+      cluster.remove()
+    }
+  })
+
+  test('closes what its scripts have opened before it removes the programs that they call, although these come first in the record', async () => {
+    const cluster = shellCluster(['srv-1'])
+    try {
+      const [server] = cluster.servers
+      if (server === undefined) throw new Error('one server')
+      const [program, tool] = ['/usr/local/lib/hactl/some.pl', '/usr/local/sbin/hactl-some']
+      server.write(program, '')
+      server.write(tool, `#!/bin/sh\n[ -e "$ROOT${program}" ] && echo "$1" >"$ROOT/world/closed"\n`)
+      chmodSync(join(server.root, tool), 0o755)
+      const sum = '0'.repeat(64)
+      server.write('/var/lib/hactl/owned', `${sum}  ${server.root}${program}\n${sum}  ${server.root}${tool}\n`)
+      server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
+      const services = serviceTableFor(clusterWith(), 'srv-1')
+      const options = { effect: 'none', label: 'remove', deadlineMs: 10_000 } as const
+      expect(await server.session.run(removeScript(LOCK_ID, services, '/run/hactl'), options)).toMatchObject({ code: 0 })
+      expect(server.read('/world/closed')).toBe('close\n')
+      expect([server.read(program), server.read(tool)]).toEqual([undefined, undefined])
     } finally {
       cluster.remove()
     }

@@ -362,7 +362,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
 
     test('are started again where somebody stopped one', async () => {
       server.remove('/world/units/keepalived/companion')
-      expect(await actionsFor(server)).toMatchObject([{ id: 'service/keepalived', steps: ['start-companion'] }])
+      expect(await actionsFor(server)).toMatchObject([{ id: 'service/keepalived', steps: ['daemon-reload', 'start-companion'] }])
       expect(await cluster.settle(server)).toMatchObject({ code: 0 })
       expect(companions()).toEqual(['haproxy', 'keepalived'])
     })
