@@ -29,7 +29,7 @@ const PROFILES = ['classic', 'fast'] as const
 type Profile = (typeof PROFILES)[number]
 /** Before the disturbance, and after everything has come to rest: probes of a healthy cluster. */
 const QUIET_MS = 500
-/** How long a fault is looked at before it is mended; longer than any takeover of the profile. */
+/** How long a fault is looked at before it is undone; longer than any takeover of the profile. */
 const HOLD_MS = { fast: 2500, classic: 11_000 }
 
 interface Settings {
@@ -166,8 +166,8 @@ async function runCase(lab: LabFile, watch: HolderWatch, test: FailoverCase, pro
   const home = server.name
   const rest = () => settled(lab.servers, watch, home)
   await rest()
-  const { mend } = test
-  if (mend === undefined) {
+  const { undo } = test
+  if (undo === undefined) {
     const act = async () => {
       await test.disturb(server, hactl)
       if (test.awayMs !== undefined) await sleep(test.awayMs)
@@ -180,8 +180,8 @@ async function runCase(lab: LabFile, watch: HolderWatch, test: FailoverCase, pro
     const seen = await measure(lab, watch, () => test.disturb(server, hactl), away)
     if (test.bar !== undefined) rows.push({ name: test.name, bar: test.bar, ...seen })
   } finally {
-    const seen = await measure(lab, watch, () => mend(server, hactl), rest)
-    if (test.mendName !== undefined) rows.push({ name: test.mendName, bar: test.mendBar, ...seen })
+    const seen = await measure(lab, watch, () => undo(server, hactl), rest)
+    if (test.undoName !== undefined) rows.push({ name: test.undoName, bar: test.undoBar, ...seen })
   }
   return rows
 }

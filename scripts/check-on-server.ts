@@ -1,13 +1,16 @@
-// What checks the programs of src/on-server: shellcheck for sh, perl -wc for Perl. `--strict`: a checker that is not here is a failure, too.
+// What checks the programs of src/on-server, of the labs and of CI: shellcheck for shells, perl -wc for Perl. `--strict`: a checker that is not
+// here is a failure, too.
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { sourceText } from '../src/shell/library.ts'
+import { root } from './support/places.ts'
+import { programsIn } from './support/programs.ts'
 
 const FOLDER = join(import.meta.dirname, '../src/on-server')
 const CHECKERS = [
-  { program: 'shellcheck', files: '*.sh', get: 'apt-get install shellcheck' },
-  { program: 'perl', files: '*.pl', get: 'apt-get install perl-base' },
+  { program: 'shellcheck', files: 'shell', get: 'apt-get install shellcheck' },
+  { program: 'perl', files: 'Perl', get: 'apt-get install perl-base' },
 ]
 
 const isStrict = process.argv.includes('--strict') || process.env['CI'] === 'true'
@@ -16,24 +19,32 @@ const has = (program: string) => spawnSync(program, ['--version'], { stdio: 'ign
 const missing = CHECKERS.filter(({ program }) => !has(program))
 for (const { program, files, get } of missing)
   console.error(
-    `${program} is not installed on this machine: src/on-server/${files} ${isStrict ? 'cannot be checked' : 'was not checked'}; fix: ${get}`,
+    `${program} is not installed on this machine: programs in ${files} ${isStrict ? 'cannot be checked' : 'were not checked'}; fix: ${get}`,
   )
 
 const isMissing = (name: string) => missing.some(({ program }) => program === name)
+const others = programsIn(['.ci', 'test'].map(folder => join(root, folder)))
 const outcomes: boolean[] = isStrict ? missing.map(() => false) : []
 
 if (!isMissing('shellcheck')) {
   const files = names.filter(name => name.endsWith('.sh')).map(name => join(FOLDER, name))
-  outcomes.push(
-    files.length === 0 || spawnSync('shellcheck', ['--shell=sh', '--severity=style', ...files], { stdio: 'inherit' }).status === 0,
-  )
+  const shellcheck = (argv: readonly string[]) => spawnSync('shellcheck', ['--severity=style', ...argv], { cwd: root, stdio: 'inherit' })
+  // A file of src/on-server is checked alone: what it needs is named in its first comment. A lab's program sources its other files.
+  for (const argv of [
+    ['--shell=sh', ...files],
+    ['--external-sources', ...others.shell],
+  ])
+    outcomes.push(shellcheck(argv).status === 0)
 }
 if (!isMissing('perl')) {
-  for (const name of names.filter(file => file.endsWith('.pl'))) {
-    const { status, stderr } = spawnSync('perl', ['-wc', '-'], { input: sourceText(name), encoding: 'utf8' })
+  const check = (what: string, text: string) => {
+    const { status, stderr } = spawnSync('perl', ['-wc', '-'], { input: text, encoding: 'utf8' })
     const isFine = status === 0 && stderr === '- syntax OK\n'
-    if (!isFine) console.error(`src/on-server/${name}, with the files that it needs before it:\n${stderr}`)
+    if (!isFine) console.error(`${what}:\n${stderr}`)
     outcomes.push(isFine)
   }
+  for (const name of names.filter(file => file.endsWith('.pl')))
+    check(`src/on-server/${name}, with the files that it needs before it`, sourceText(name))
+  for (const path of others.perl) check(relative(root, path), readFileSync(path, 'utf8'))
 }
 process.exitCode = outcomes.every(Boolean) ? 0 : 1

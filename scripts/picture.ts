@@ -29,10 +29,10 @@ function linesWorthSeeing(text: string): readonly string[] {
   let section: Section | undefined
   const start = text.split('\n').findIndex(line => line.startsWith('== 1 of 4'))
   for (const line of text.split('\n').slice(start)) {
-    const begun = WORTH.find(({ begins }) => begins.test(line))
-    if (begun !== undefined) section = begun
+    const opened = WORTH.find(({ begins }) => begins.test(line))
+    if (opened !== undefined) section = opened
     if (line === '' || section?.keep === undefined) continue
-    if (begun !== undefined) shown.push(...(shown.length === 0 ? [] : ['']), line)
+    if (opened !== undefined) shown.push(...(shown.length === 0 ? [] : ['']), line)
     else if (section.keep.test(line)) shown.push(line)
     else if (shown.at(-1) !== LEFT_OUT) shown.push(LEFT_OUT)
     if (line.startsWith('The demo took')) break

@@ -10,7 +10,7 @@ import { COMMANDS, GLOBAL_FLAGS } from '../src/cli/program.ts'
 import { EXIT_OF } from '../src/errors.ts'
 import { inventoryFields } from '../src/inventory/json-schema.ts'
 
-/** Between <!-- hactl:NAME --> and <!-- /hactl:NAME --> stands the block of that name. */
+/** Between <!-- hactl:NAME --> and <!-- /hactl:NAME --> is the block of that name. */
 export const BLOCKS: Readonly<Record<string, () => string>> = {
   'exit-codes': () =>
     markdownTable(

@@ -7,7 +7,7 @@ import { MINUTE_MS, run } from './support/process.ts'
 
 interface Group {
   readonly name: string
-  /** Where each program stands in the packages. */
+  /** Where each program is in the packages. */
   readonly programs: Readonly<Record<string, string>>
   readonly packages: readonly string[]
   readonly tryWith: readonly string[] | undefined
@@ -32,7 +32,7 @@ const GROUPS: readonly Group[] = [
 
 const quiet = { capture: true, timeoutMs: 5 * MINUTE_MS }
 
-/** Environment that tells the tests where the programs stand; without those that this machine has, or cannot get: then the tests say so. */
+/** Environment that names the programs for the tests. It lacks those that this machine has, or cannot get: the tests then say so. */
 export async function realPrograms(): Promise<Readonly<Record<string, string>>> {
   const found: Record<string, string> = {}
   for (const group of GROUPS) Object.assign(found, await programsOf(group))

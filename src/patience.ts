@@ -2,6 +2,8 @@
 
 /** What getting into one server may take unless --timeout says otherwise, in ms. */
 export const TIMEOUT_MS = 20_000
+/** The longest --timeout, in ms. */
+export const LONGEST_TIMEOUT_MS = 3_600_000
 
 /**
  * How many times its own limit everything gets that waits for a server: --timeout over its default, never less than 1. One factor for all,

@@ -11,7 +11,7 @@ const USER = 'ops'
 const APT = 'DEBIAN_FRONTEND=noninteractive apt-get -q'
 const install = (packages: string) => `${APT} update && ${APT} install -y --no-install-recommends ${packages}`
 
-/** Where each file of hactl's stands on a server, and what the playbook calls it. */
+/** Where each file of hactl's is on a server, and what the playbook calls it. */
 const FILES = {
   'haproxy.cfg': '/etc/haproxy/haproxy.cfg',
   'keepalived.conf': '/etc/keepalived/keepalived.conf',

@@ -15,18 +15,18 @@ export interface Bar {
 }
 
 /**
- * `away`: the disturbance ends by itself or by `mend`; the address then goes home.
- * `profiles`: where it can be done at all. The mending is a row of its own where it has a `mendName`.
+ * `away`: the disturbance ends by itself or by `undo`; the address then goes home.
+ * `profiles`: where it can be done at all. The undo is a row of its own where it has a `undoName`.
  */
 export interface FailoverCase {
   readonly name: string
   readonly profiles?: readonly string[]
   readonly disturb: Act
-  readonly mend?: Act
+  readonly undo?: Act
   readonly awayMs?: number
   readonly bar?: Bar
-  readonly mendName?: string
-  readonly mendBar?: Bar
+  readonly undoName?: string
+  readonly undoBar?: Bar
 }
 
 const start = (unit: string) => (server: Server) => inside(server, `systemctl reset-failed ${unit} 2>/dev/null; systemctl start ${unit}`)
@@ -36,10 +36,10 @@ export const CASES: readonly FailoverCase[] = [
   {
     name: 'haproxy-stop',
     disturb: server => inside(server, 'systemctl stop haproxy'),
-    mend: start('haproxy'),
+    undo: start('haproxy'),
     bar: { lost: 0 },
-    mendName: 'failback',
-    mendBar: { lost: 0 },
+    undoName: 'failback',
+    undoBar: { lost: 0 },
   },
   { name: 'haproxy restart', disturb: server => inside(server, 'systemctl restart haproxy'), bar: { lost: 0 } },
   {
@@ -47,43 +47,43 @@ export const CASES: readonly FailoverCase[] = [
     // Only the fast profile has a track file for it.
     profiles: ['fast'],
     disturb: (server, hactl) => hactl('drain', server.name),
-    mend: (server, hactl) => hactl('undrain', server.name),
+    undo: (server, hactl) => hactl('undrain', server.name),
     bar: { lost: 0 },
-    mendName: 'undrain',
-    mendBar: { lost: 0 },
+    undoName: 'undrain',
+    undoBar: { lost: 0 },
   },
   { name: 'planned reboot', disturb: server => inside(server, 'systemctl reboot'), bar: { lost: 0 }, awayMs: 4000 },
   {
     name: 'keepalived-stop',
     disturb: server => inside(server, 'systemctl stop keepalived'),
-    mend: start('keepalived'),
+    undo: start('keepalived'),
     bar: { lost: 0 },
-    mendName: 'keepalived start',
-    mendBar: { lost: 0 },
+    undoName: 'keepalived start',
+    undoBar: { lost: 0 },
   },
   { name: 'keepalived restart', disturb: server => inside(server, 'systemctl restart keepalived'), bar: { lost: 0 } },
   { name: 'haproxy-kill', disturb: killAll('haproxy'), bar: { outageMs: 200 } },
   {
     name: 'haproxy-hang',
     disturb: server => inside(server, 'kill -STOP $(pidof haproxy)'),
-    mend: server => inside(server, 'kill -CONT $(pidof haproxy)'),
+    undo: server => inside(server, 'kill -CONT $(pidof haproxy)'),
     bar: { outageMs: 400 },
   },
   {
     name: 'server-dead',
     disturb: server => docker('pause', server.container),
-    mend: server => docker('unpause', server.container),
+    undo: server => docker('unpause', server.container),
     bar: { outageMs: 600 },
   },
-  { name: 'link-down', disturb: server => labDo('cut', server.name), mend: server => labDo('mend', server.name), bar: { outageMs: 600 } },
+  { name: 'link-down', disturb: server => labDo('cut', server.name), undo: server => labDo('mend', server.name), bar: { outageMs: 600 } },
   // By the article nobody starts it again, and its server keeps the address beside the next holder.
-  { name: 'keepalived-kill', disturb: killAll('keepalived'), mend: start('keepalived'), bar: { oneHolderMs: 2000 } },
+  { name: 'keepalived-kill', disturb: killAll('keepalived'), undo: start('keepalived'), bar: { oneHolderMs: 2000 } },
   {
     name: 'partition',
     disturb: server => firewallVrrp(server, true),
-    mend: server => firewallVrrp(server, false),
-    mendName: 'partition healed',
-    mendBar: { oneHolderMs: 1000 },
+    undo: server => firewallVrrp(server, false),
+    undoName: 'partition healed',
+    undoBar: { oneHolderMs: 1000 },
   },
   {
     name: '8 kills, 1.2 s apart',

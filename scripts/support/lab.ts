@@ -60,7 +60,7 @@ export async function withLab<T>(work: (lab: LabFile) => Promise<T>, options: La
   heading(wasUp ? `the lab is already up, and stays up${fresh ? '; its servers are reset' : meanwhile}` : `starting the lab: ${place.what}`)
   try {
     await must('the lab does not start', place.script, ['up'], { timeoutMs: 10 * MINUTE_MS, env: suite ?? {} })
-    // The lab's commands finish what they do before they heed a signal, and then end as if there had been none.
+    // The signal may have come when the lab's command had done everything.
     stopIfInterrupted('the lab was still starting', 'run it again')
     if (wasUp && fresh) await resetLab(place)
     return await work(labFile(place))

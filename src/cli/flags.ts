@@ -1,4 +1,5 @@
 import { HactlError } from '../errors.ts'
+import { LONGEST_TIMEOUT_MS } from '../patience.ts'
 
 /** The flags of one run, read by their long name in camelCase. A flag that was not given is undefined, false or empty. */
 export interface Flags {
@@ -60,7 +61,7 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
 export function durationMs(value: string, flag: string): number {
   const match = /^(\d{1,7}(?:\.\d{1,3})?)(ms|s|m)?$/.exec(value)
   const ms = match === null ? Number.NaN : Number(match[1]) * (UNIT_MS[match[2] ?? 's'] ?? 1000)
-  if (!(ms > 0 && ms <= 3_600_000)) {
+  if (!(ms > 0 && ms <= LONGEST_TIMEOUT_MS)) {
     throw usageError(
       `${flag} takes a duration such as 3s, 800ms or 2m (at most an hour), not ${JSON.stringify(value)}`,
       `for example: ${flag} 3s`,

@@ -3,12 +3,13 @@ import type { ObservedNode } from '../state/observed.ts'
 import type { Action, Plan } from '../state/plan.ts'
 import type { ManagedService, ServiceTable } from '../state/services.ts'
 import type { Unit } from '../state/units.ts'
-import { actionsOf, type ChangeRun, fetchPackages, installsOf, prepareServer, SWITCH_DEADLINE_MS, switchServer } from './apply/change.ts'
+import { actionsOf, type ChangeRun, fetchPackages, installsOf, prepareServer, switchServer } from './apply/change.ts'
 import type { PackageSource } from './apply/package-source.ts'
 import { runSteps } from './apply/steps.ts'
 import { finishDeadRunScript, finishScript, restoreScript } from './apply/switch.ts'
 import { announceScript, type HistoryEntry } from './history.ts'
 import { assertNotInterrupted, interruptedError, uninterrupted } from './interrupt.ts'
+import { SWITCH_DEADLINE_MS } from './limits.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
 import { previousFolder } from './server-state/run-folder.ts'
 
@@ -56,7 +57,7 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
 export async function finishDeadRuns(run: ChangeRun & Pick<ApplyInput, 'observed'>, servers: readonly string[]): Promise<void> {
   const left = servers.filter(server => (run.observed.get(server)?.leftRuns.length ?? 0) > 0)
   await onAll(left, async server => {
-    await runSteps(uninterrupted(run), server, finishDeadRunScript(run.lock.id), {
+    await runSteps(uninterrupted(run), server, finishDeadRunScript(run.lock.id, run.links.current(server).patience), {
       effect: 'change',
       label: 'remove what a dead run left',
       deadlineMs: SWITCH_DEADLINE_MS,
@@ -171,18 +172,28 @@ async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
     } catch (error) {
       // A failed gate speaks against the change itself, not against one server: no server keeps it.
       const isRefused = error instanceof HactlError && error.code === 'E_GATE'
-      await restoreWaves(input, isRefused ? waves.slice(0, index + 1) : [wave], interruptedWithin(input.ports.signal, wave, error))
+      await restoreWaves(input, isRefused ? waves.slice(0, index + 1) : [wave], error)
     }
   }
 }
 
-/** Whatever an interrupt met, the operator needs to know what becomes of the wave. */
-function interruptedWithin(signal: AbortSignal, wave: readonly string[], thrown: unknown): unknown {
+/** Whatever an interrupt met, the operator needs to know what became of these servers. `failures`: of those that were not restored. */
+function interruptedWithin(
+  { plan, ports }: ApplyInput,
+  servers: readonly string[],
+  thrown: unknown,
+  failures: readonly HactlError[],
+): unknown {
   const errors = thrown instanceof HactlErrors ? thrown.errors : [thrown]
-  if (!signal.aborted || !errors.every(error => error instanceof HactlError && error.code === 'E_INTERRUPTED')) return thrown
+  if (!ports.signal.aborted || !errors.every(error => error instanceof HactlError && error.code === 'E_INTERRUPTED')) return thrown
+  const restored = servers.filter(server => failures.every(failure => failure.server !== server))
+  const hasOthers = plan.waves.flat().length > servers.length
   return interruptedError({
-    what: `interrupted while ${wave.join(', ')} changed`,
-    why: [`${wave.join(', ')}: restored; servers before keep the new configuration, later ones were not changed`],
+    what: `interrupted while ${servers.join(', ')} changed`,
+    why: [
+      ...(restored.length === 0 ? [] : [`${restored.join(', ')}: restored`]),
+      ...(hasOthers ? ['servers before keep the new configuration, later ones were not changed'] : []),
+    ],
     fix: 'run hactl deploy again to finish',
     cause: thrown,
   })
@@ -226,7 +237,7 @@ async function restoreWaves(input: ApplyInput, waves: readonly (readonly string[
     input.onEvent({ kind: 'warning', text: 'a check failed: every changed server goes back to its previous configuration' })
   const failures: HactlError[] = []
   for (const wave of waves.toReversed()) failures.push(...(await restoreServers(input, wave)))
-  throw withRestoreErrors(thrown, failures)
+  throw withRestoreErrors(interruptedWithin(input, waves.flat(), thrown, failures), failures)
 }
 
 async function restoreServers(input: ApplyInput, wave: readonly string[]): Promise<HactlError[]> {
@@ -249,7 +260,8 @@ function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): un
 
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {
   const { links, lock } = input
-  const script = restoreScript(lock.id, lock, input.services(server))
+  const { patience } = links.current(server)
+  const script = restoreScript(lock.id, lock, { services: input.services(server), patience })
   const restore = () =>
     runSteps(uninterrupted(input), server, script, { effect: 'undo', label: 'restore the previous files', deadlineMs: SWITCH_DEADLINE_MS })
   const session = links.current(server)

@@ -21,6 +21,11 @@ export const LOOK_DEADLINE_MS = 20_000
 /** A program that is asked meanwhile (nft, the check) and does not answer within this costs its answer, and not the whole look. */
 export const ANSWER_SECONDS = 3
 
+/** A change that is made live or restored on one server, with the proofs of its services. */
+export const SWITCH_DEADLINE_MS = 120_000
+/** How long a later change waits for one that outlived its connection: longer than the proofs of both services take. */
+export const ALONE_WITHIN_SECONDS = 90
+
 /** systemd-run and systemctl answer within a second; a server that needs longer is busy, slow or far away. */
 export const SYSTEMCTL_DEADLINE_MS = 15_000
 /** One attempt to undo a disturbance: it may have to wait for a service to start. */

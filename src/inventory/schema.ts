@@ -309,7 +309,7 @@ export const inventorySchema = section({
     }),
   ),
   stop_timeout: optional(
-    seconds(0, 3600).meta({
+    seconds(0, 600).meta({
       ...doc('With open_connections: keep, how many seconds a stop of haproxy waits for open connections before it ends them.', '20'),
       comment: 'Seconds that a stop of haproxy waits for open connections.',
     }),

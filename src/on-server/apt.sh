@@ -129,7 +129,7 @@ download_packages() {
 # is then still hactl's, and a package that somebody else left half installed never becomes hactl's.
 begin_installation() {
   fresh=$*
-  for name; do absent "$name" && ! grep -qxF "$name" "$INSTALLED" 2>/dev/null && echo "$name" >>"$INSTALLED"; done
+  for name; do absent "$name" && ! grep -qxF "$name" "$INSTALLED" 2>/dev/null && echo "$name" >>"$INSTALLED" && sync "$INSTALLED"; done
 }
 
 absent() {
@@ -144,7 +144,7 @@ disown_absent() {
   for name in $fresh; do
     absent "$name" && {
       grep -vxF "$name" "$INSTALLED" >"$INSTALLED.new"
-      mv -f "$INSTALLED.new" "$INSTALLED"
+      sync "$INSTALLED.new" && mv -f "$INSTALLED.new" "$INSTALLED"
     }
   done
 }

@@ -31,6 +31,9 @@ sub passed { unlink $failed if $asks > 1; exit 0 }
 sub undecided { passed() if $answered; exit($asks > 1 && !down() && !-e $failed ? 0 : 1) }
 $SIG{TERM} = \&undecided;
 
+# The master closes its connections when it executes itself, also between an answer and the next question. That is no end of this run.
+$SIG{PIPE} = "IGNORE";
+
 sub now { open(my $uptime, "<", "/proc/uptime") or return 0; return (split " ", <$uptime>)[0] }
 
 # When keepalived started this run, as far as the two clocks agree (in some containers they do not).

@@ -8,7 +8,8 @@ history_full() {
   exit 1
 }
 
-# record_entry ID META: copies every file that hactl owns. A half-written entry is never seen, because the last step is a rename.
+# record_entry ID META: copies every file that hactl owns. A half-written entry is never seen, because the last step is a rename, and all of it
+# is written out before.
 record_entry() {
   new="$HISTORY_DIR/.new"
   umask 077
@@ -21,6 +22,7 @@ record_entry() {
   done <"$OWNED"
   cp -- "$OWNED" "$new/sums" || history_full
   printf '%s\n' "$2" >"$new/meta.json" || history_full
+  find "$new" -type f -exec sync {} + || history_full
   rm -rf "${HISTORY_DIR:?}/$1"
   mv "$new" "$HISTORY_DIR/$1" || history_full
   # shellcheck disable=SC2012 # Ids of runs: letters, digits and dashes.
@@ -28,7 +30,7 @@ record_entry() {
 }
 
 # announce FOLDER META: writes META into the run's own folder before the run changes anything, so that the next run can record it.
-announce() { printf '%s\n' "$2" >"$1/$ENTRY_IN_RUN.new" && mv -f "$1/$ENTRY_IN_RUN.new" "$1/$ENTRY_IN_RUN"; }
+announce() { printf '%s\n' "$2" >"$1/$ENTRY_IN_RUN.new" && sync "$1/$ENTRY_IN_RUN.new" && mv -f "$1/$ENTRY_IN_RUN.new" "$1/$ENTRY_IN_RUN"; }
 
 # settle_runs: removes what dead runs left. The last of them that changed this server and was not undone is recorded in the history under its
 # own id: its changes are in force, and this run has just seen that they are complete.

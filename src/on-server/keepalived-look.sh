@@ -1,6 +1,6 @@
 # Asks keepalived for its state: its dumps, and whether it still watches its track files. Changes nothing except the dumps in /tmp.
-# needs: sections.sh keepalived-answer.sh
-# given: TRACKERS KEEPALIVED_CONF DAMPING_UNIT
+# needs: sections.sh
+# given: TRACKERS TRACKER_FOLDERS KEEPALIVED_CONF DAMPING_UNIT SAID_PROGRAM
 
 trackers() {
   for f in $TRACKERS; do
@@ -36,15 +36,15 @@ looks_after() { [ -n "$ka_pid" ] && grep -qwF -- "$1" "$KEEPALIVED_CONF" 2>/dev/
 # The kernel identifies what a process watches by inode: a folder that was deleted and made again is a different one (proc(5), fdinfo).
 watched() {
   [ -n "$ka_pid" ] || return 0
+  set --
+  for p in $ka_pid $(cat "/proc/$ka_pid/task/$ka_pid/children" 2>/dev/null); do
+    [ ! -r "/proc/$p/fdinfo/0" ] || set -- "$@" "/proc/$p"/fdinfo/*
+  done
+  [ $# -gt 0 ] || return 0
   b watched
-  for f in $TRACKERS; do echo "${f%/*}"; done | sort -u | while read -r d; do
+  for d in $TRACKER_FOLDERS; do
     i=$(printf %x "$(stat -c %i "$d" 2>/dev/null || echo 0)")
-    w=
-    for p in $ka_pid $(cat "/proc/$ka_pid/task/$ka_pid/children" 2>/dev/null); do
-      [ -r "/proc/$p/fdinfo/0" ] || continue
-      if grep -qs "^inotify wd:[0-9a-f]* ino:$i " "/proc/$p"/fdinfo/*; then w=yes; else w=${w:-no}; fi
-    done
-    echo "$w"
+    if grep -qs "^inotify wd:[0-9a-f]* ino:$i " "$@"; then echo yes; else echo no; fi
   done
   e watched
 }
@@ -53,21 +53,7 @@ watched() {
 keepalived_said() {
   watched
 
-  if [ -n "$ka_pid" ]; then
-    refused=
-    b instances
-    answer_in /tmp/keepalived.json 50 || [ $? -ne 2 ] || refused=/tmp/keepalived.json
-    e instances
-    # The dump contains passwords too: only the track files are printed, up to the next heading, and the dump is removed.
-    data=$(answer_in /tmp/keepalived.data 1) || [ $? -ne 2 ] || refused="$refused /tmp/keepalived.data"
-    b held
-    printf '%s\n' "$data" | sed -n '/^-----.* Track files >-/,/^------</p'
-    e held
-    rm -f /tmp/keepalived.data /tmp/keepalived_parent.data 2>/dev/null
-    b refused
-    for f in $refused; do echo "$f"; done
-    e refused
-  fi
+  [ -z "$ka_pid" ] || perl -e "$SAID_PROGRAM" -- /tmp/keepalived.json /tmp/keepalived.data /tmp/keepalived_parent.data
   # Before the track files: once the timer is gone, the priority is back.
   is_damped && damped=yes
   if [ -n "$damped" ]; then

@@ -2,7 +2,7 @@
 # The target itself is never changed.
 
 # link PATH COPY: notes the target of a link at PATH.
-link() { [ ! -L "$1" ] || readlink -- "$1" >"$2.link"; }
+link() { [ ! -L "$1" ] || { readlink -- "$1" >"$2.link" && sync "$2.link"; }; }
 
 # linked COPY PATH: makes PATH the link that was noted beside COPY, if there was one.
 linked() { [ ! -e "$1.link" ] || ln -sfT -- "$(cat "$1.link")" "$2"; }

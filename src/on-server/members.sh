@@ -14,5 +14,5 @@ forget_members() {
   {
     lines_but_of "$MEMBERS" &&
       printf '%s  %s\n' "$sum" "$MEMBERS"
-  } >"$OWNED.new" && mv -f "$OWNED.new" "$OWNED" && mv -f "$MEMBERS.hactl-new" "$MEMBERS"
+  } >"$OWNED.new" && sync "$MEMBERS.hactl-new" "$OWNED.new" && mv -f "$OWNED.new" "$OWNED" && mv -f "$MEMBERS.hactl-new" "$MEMBERS"
 }

@@ -91,19 +91,19 @@ static_addresses() {
 # Whether an installation runs now: what looks half done is then not broken, and apt waits for its lock (proc_locks(5)).
 dpkg_works() { grep -qs ":$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none) " /proc/locks; }
 
-# dpkg_says FORMAT: dpkg's answer about all packages.
-dpkg_says() {
-  # shellcheck disable=SC2086 # A list of names.
-  dpkg-query -W -f="$1\n" $PACKAGES 2>/dev/null
-}
-
-# shellcheck disable=SC2016 # dpkg-query's own variables.
+# One question for all that is asked of dpkg: dpkg-query reads its whole database for each. Lines that begin with a blank have the conffiles of
+# the package before them.
 packages() {
+  # shellcheck disable=SC2016,SC2086 # dpkg-query's own variables; a list of names.
+  known=$(dpkg-query -W -f='${Package} ${db:Status-Status} ${Version}\n${Conffiles}\n' $PACKAGES 2>/dev/null)
   b packages
-  dpkg_says '${Package} ${db:Status-Status} ${Version}'
+  printf '%s\n' "$known"
   e packages
 
-  installed=$(dpkg_says '${db:Status-Status}' | grep -cx installed)
+  installed=0
+  while read -r _ status _; do [ "$status" != installed ] || installed=$((installed + 1)); done <<KNOWN
+$known
+KNOWN
   # shellcheck disable=SC2086 # A list of names.
   set -- $PACKAGES
   if [ "$installed" -lt $# ]; then
@@ -133,10 +133,6 @@ packages() {
   # shellcheck disable=SC2010 # Names that hactl chose.
   ls -1A "$STATE_DIR" 2>/dev/null | grep -v -e '^lock' -e '^format$'
   e record
-
-  b conffiles
-  dpkg_says '${Conffiles}'
-  e conffiles
 }
 
 # files PATH...: reports the files that exist.
@@ -146,8 +142,9 @@ files() {
     [ -f "$f" ] && set -- "$@" "$f"
   done
   [ $# -gt 0 ] || return 0
+  stats=$(stat -L -c '%a %U %G %s %n' -- "$@")
   b stats
-  stat -L -c '%a %U %G %s %n' -- "$@"
+  printf '%s\n' "$stats"
   e stats
   b symlinks
   for f; do [ ! -L "$f" ] || echo "$f $(readlink -- "$f")"; done
@@ -158,13 +155,14 @@ files() {
   b md5
   md5sum -- "$@"
   e md5
-  for f; do
-    size=$(stat -L -c %s -- "$f")
-    [ "$size" -le "$CONTENT_LIMIT_BYTES" ] || continue
+  while read -r _ _ _ size f; do
+    [ -n "$f" ] && [ "$size" -le "$CONTENT_LIMIT_BYTES" ] || continue
     b "content $f"
     base64 -w 0 -- "$f"
     e "content $f"
-  done
+  done <<STATS
+$stats
+STATS
 }
 
 # services CHECK: CHECK is the check script.
@@ -186,7 +184,12 @@ services() {
   e loaded
 
   b sysctls
-  for k in $SYSCTLS; do v=$(cat "/proc/sys/$(echo "$k" | tr . /)" 2>/dev/null) && echo "$k $v"; done
+  for k in $SYSCTLS; do
+    # Each dot is a slash there.
+    path=$k
+    while [ "$path" != "${path#*.}" ]; do path=${path%%.*}/${path#*.}; done
+    v=$(cat "/proc/sys/$path" 2>/dev/null) && echo "$k $v"
+  done
   e sysctls
 
   if [ -x "$check" ]; then
@@ -320,7 +323,7 @@ hactl_itself() {
 # The output of who_answers comes on descriptor 3.
 neighbours() {
   b neighbours
-  cat <&3
+  [ -z "$asked4" ] || cat <&3
   for v in $asked6; do ip -o neigh show to "$v" nud reachable 2>/dev/null; done
   e neighbours
 }

@@ -1,5 +1,6 @@
 # Keeps what this run replaces on a server in the run's own folder, with a record from which restore.sh restores everything. Also keeps what was
-# there before hactl's first change, which remove.sh gives back.
+# there before hactl's first change, which remove.sh gives back. All of it is written out before the change itself: a power cut must leave no
+# change whose record, or whose copy of the file before, is empty.
 # needs: report.sh links.sh state.sh
 # given: UNITS THIS_RUN RECORD_IN_RUN OWNED_IN_RUN ORIGINAL_UNITS LOADED_DIR
 
@@ -16,7 +17,7 @@ pristine() {
 own() {
   {
     lines_but_of "$1" && { [ -z "$2" ] || printf '%s  %s\n' "$2" "$1"; }
-  } >"$OWNED.new" && mv -f "$OWNED.new" "$OWNED"
+  } >"$OWNED.new" && sync "$OWNED.new" && mv -f "$OWNED.new" "$OWNED"
 }
 
 # original PATH: keeps what was there before hactl's first change until hactl remove gives it back.
@@ -33,13 +34,14 @@ keep() {
   record="$THIS_RUN/$RECORD_IN_RUN" owned_then="$THIS_RUN/$OWNED_IN_RUN"
   if has_line "$record" "file + $1" || has_line "$record" "file - $1"; then return; fi
   if [ -e "$1" ]; then
-    link "$1" "$2" && cp -p -- "$1" "$2" || return 1
+    link "$1" "$2" && cp -p -- "$1" "$2" && sync "$2" || return 1
     printf 'file + %s %s\n' "$1" "$2"
   else
     printf 'file - %s -\n' "$1"
-  fi >>"$record" || return 1
+  fi >>"$record" && sync "$record" || return 1
   original "$1" || return 1
-  [ -e "$owned_then" ] || { [ ! -e "$OWNED" ] && : >"$owned_then"; } || cp -p "$OWNED" "$owned_then"
+  [ -e "$owned_then" ] || { [ ! -e "$OWNED" ] && : >"$owned_then"; } ||
+    { cp -p "$OWNED" "$owned_then.new" && sync "$owned_then.new" && mv -f "$owned_then.new" "$owned_then"; }
 }
 
 # remember_unit UNIT: records the unit's present state, for this run's own undo and for hactl remove.
@@ -48,9 +50,9 @@ remember_unit() {
   at_boot=$(systemctl is-enabled "$1" 2>/dev/null | grep . || echo unknown)
   # The state before hactl's first change is kept for hactl remove. Once there are files of hactl's, it can no longer be seen.
   [ -e "$OWNED" ] || has_line "$ORIGINAL_UNITS" "$1" || {
-    originals && echo "$1 $active $at_boot" >>"$ORIGINAL_UNITS"
+    originals && echo "$1 $active $at_boot" >>"$ORIGINAL_UNITS" && sync "$ORIGINAL_UNITS"
   } || fail "service/$1" 'its previous state could not be recorded (disk full?)'
   has_line "$THIS_RUN/$RECORD_IN_RUN" "unit $1" ||
-    echo "unit $1 $active $at_boot $(cat "$LOADED_DIR/$1" 2>/dev/null)" >>"$THIS_RUN/$RECORD_IN_RUN" ||
+    { echo "unit $1 $active $at_boot $(cat "$LOADED_DIR/$1" 2>/dev/null)" >>"$THIS_RUN/$RECORD_IN_RUN" && sync "$THIS_RUN/$RECORD_IN_RUN"; } ||
     fail "service/$1" 'its previous state could not be recorded (disk full?)'
 }

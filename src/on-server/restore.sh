@@ -25,7 +25,7 @@ put_back() {
   elif [ "$1" = + ]; then
     # The folder of programs was removed with the last program.
     [ -d "${2%/*}" ] || mkdir -p -- "${2%/*}"
-    cp -p -- "$3" "$2.hactl-new" && linked "$3" "$2.hactl-new" && mv -f "$2.hactl-new" "$2" || {
+    cp -p -- "$3" "$2.hactl-new" && linked "$3" "$2.hactl-new" && { [ -h "$2.hactl-new" ] || sync "$2.hactl-new"; } && mv -f "$2.hactl-new" "$2" || {
       failed=1
       echo "$2 could not be restored; its copy is $3"
     }
@@ -55,7 +55,7 @@ put_files_back() {
   done <"$record"
   owned_then="$THIS_RUN/$OWNED_IN_RUN"
   if [ -e "$owned_then" ] && ! cmp -s "$owned_then" "$OWNED"; then
-    cp -p "$owned_then" "$OWNED.new" && mv -f "$OWNED.new" "$OWNED" || {
+    cp -p "$owned_then" "$OWNED.new" && sync "$OWNED.new" && mv -f "$OWNED.new" "$OWNED" || {
       rm -f "$OWNED.new"
       failed=1
       echo "$OWNED could not be restored; its copy is $owned_then"

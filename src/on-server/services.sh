@@ -1,6 +1,5 @@
 # How haproxy and keepalived themselves show that they run what is on disk: systemctl reload exits 0 even where they do not.
-# needs: keepalived-answer.sh
-# given: CHECK_SCRIPT WORKERS_PROGRAM
+# given: CHECK_SCRIPT WORKERS_PROGRAM ANSWER_PROGRAM
 
 # Prints the process ids of haproxy's current workers, and "failed" where it could not load its last configuration.
 workers() {
@@ -61,7 +60,7 @@ keepalived_shows() {
       rm -f /tmp/keepalived.json 2>/dev/null
       kill -36 "$pid"
       missing='' refused=''
-      said=$(answer_in /tmp/keepalived.json 10) || [ $? -ne 2 ] || refused=yes
+      said=$(perl -e "$ANSWER_PROGRAM" -- /tmp/keepalived.json 10) || [ $? -ne 2 ] || refused=yes
       for x; do printf '%s\n' "$said" | grep -qE -- "$x" || missing=$x; done
       [ -n "$missing" ] || return 0
     fi

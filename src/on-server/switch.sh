@@ -59,8 +59,8 @@ remove_file() {
 put_sysctl() {
   step "$1" "$2"
   originals
-  has_line "$ORIGINAL_SYSCTLS" "$3" || echo "$3 $5" >>"$ORIGINAL_SYSCTLS"
-  has_line "$THIS_RUN/$RECORD_IN_RUN" "sysctl $3" || echo "sysctl $3 $5" >>"$THIS_RUN/$RECORD_IN_RUN" ||
+  has_line "$ORIGINAL_SYSCTLS" "$3" || { echo "$3 $5" >>"$ORIGINAL_SYSCTLS" && sync "$ORIGINAL_SYSCTLS"; }
+  has_line "$THIS_RUN/$RECORD_IN_RUN" "sysctl $3" || { echo "sysctl $3 $5" >>"$THIS_RUN/$RECORD_IN_RUN" && sync "$THIS_RUN/$RECORD_IN_RUN"; } ||
     fail "$1" 'its previous state could not be recorded (disk full?)'
   sysctl -q -w "$3=$4" || fail "$1" 'sysctl refused the value'
   done_ "$1"

@@ -59,7 +59,7 @@ unpack_trial() {
 }
 
 # put_mark WORD: writes a mark before anything is changed on this server, so that a later run knows what to finish.
-put_mark() { printf '%s\n' "$1" >"$UPGRADING.new" && mv -f "$UPGRADING.new" "$UPGRADING"; }
+put_mark() { printf '%s\n' "$1" >"$UPGRADING.new" && sync "$UPGRADING.new" && mv -f "$UPGRADING.new" "$UPGRADING"; }
 
 # stop_holder UNIT: stops the service that holds the addresses, so that a backup takes them over.
 stop_holder() {

@@ -3,13 +3,13 @@
  * events of an operator keep them; a crash and a network that cannot carry them are told to clients. Needs: any lab. Leaves: the lab's cluster.
  */
 import { connect, type Socket } from 'node:net'
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { expectExit, labHaproxy, labInventory, resultOf } from './support/hactl.ts'
 import { openLab, pause, SERVERS, until } from './support/lab.ts'
 import { startLoad } from './support/load.ts'
 import { openClients, type Opened } from './support/open.ts'
-import { deployedWorkspace } from './support/opening.ts'
-import { untilHeldBy } from './support/servers.ts'
+import { workspaceFor } from './support/opening.ts'
+import { ensureDeployed, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
 const CLIENTS = 60
@@ -33,7 +33,7 @@ const inventory = labInventory(lab, {
     ],
   }),
 })
-const work = deployedWorkspace(lab, { inventory, restores: true })
+const work = workspaceFor(lab, inventory)
 const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--json'])
 const status = (server: string) => lab.sh(server, `${PROGRAM} status`)
 
@@ -63,11 +63,20 @@ async function underLoad(
 const NOTHING = { open: { kept: 2 * CLIENTS, lost: [] }, failed: 0, cut: 0, errors: [] }
 
 beforeAll(async () => {
+  // The containers' kernel is the machine's: they have no modules by which a deploy could see that the package is all that is missing.
+  await lab.everywhere(
+    'command -v nft || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y nftables; } >/dev/null 2>&1',
+  )
+  await ensureDeployed(lab, work)
   for (const server of SERVERS) await moved('undrain', server)
 })
 beforeEach(async () => {
   await untilHeldBy(lab, 'srv-1')
   await untilProven()
+})
+afterAll(async () => {
+  work.writeInventory(labInventory(lab))
+  await ensureDeployed(lab, work)
 })
 afterEach(async () => {
   await lab.heal()

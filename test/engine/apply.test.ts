@@ -242,8 +242,33 @@ describe('an interrupt', () => {
       world.abort.abort('SIGINT')
       throw interrupted()
     }
-    expect(await outcome(world)).toMatchObject({ code: 'E_INTERRUPTED', exit: 130 })
+    expect(await outcome(world)).toMatchObject({
+      code: 'E_INTERRUPTED',
+      exit: 130,
+      message: 'interrupted while srv-2 changed',
+      why: ['srv-2: restored', 'servers before keep the new configuration, later ones were not changed'],
+    })
     expect(world.ended.filter(entry => entry.startsWith('restore'))).toEqual(['restore srv-2'])
+  })
+
+  test('names as restored only the servers that are', async () => {
+    const world = applyWorld()
+    world.before = (step, server) => {
+      if (`${step} ${server}` === 'restore srv-2') return failed
+      if (step !== 'gate') return undefined
+      world.abort.abort('SIGINT')
+      throw interrupted()
+    }
+    const error = await outcome(world, 'together')
+    expect(error).toMatchObject({ code: 'E_UNDO_FAILED', exit: 8 })
+    expect((error as HactlErrors).errors).toMatchObject([
+      {
+        code: 'E_INTERRUPTED',
+        message: 'interrupted while srv-1, srv-2, srv-3 changed',
+        why: ['srv-1, srv-3: restored'],
+      },
+      { code: 'E_UNDO_FAILED', server: 'srv-2' },
+    ])
   })
 
   test('during the preparation changes no live file', async () => {

@@ -6,6 +6,7 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -18,6 +19,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { nodeProblems } from '../../src/domain/health.ts'
 import { serviceTableFor } from '../../src/domain/service-scripts.ts'
 import { observeNode } from '../../src/engine/observe.ts'
+import { parseSections } from '../../src/engine/observe/sections.ts'
 import { sourceText } from '../../src/shell/library.ts'
 import { clusterWith } from '../domain/example.ts'
 import { PROBE_REQUEST } from '../support/probe-request.ts'
@@ -125,3 +127,25 @@ test.skipIf(lacks !== undefined)(
   },
   60_000,
 )
+
+test('a look prints of the data dump only the track files, removes the dumps with passwords, and is not kept waiting by what others put there', () => {
+  const [data, parent] = [join(folder, 'keepalived.data'), join(folder, 'keepalived_parent.data')]
+  const look = () => {
+    const { stdout } = spawnSync('perl', ['-e', sourceText('keepalived-said.pl'), '--', path, data, parent], { encoding: 'utf8' })
+    const sections = parseSections('srv-1', `${stdout}@@end all\n`)
+    return Object.fromEntries([...sections].map(([name, text]) => [name, text.trim()]))
+  }
+  const held = '------< VRRP Track files >------\n   File = /run/hactl/drain\n   Status = 0\n------< VRRP Track processes >------'
+  answer(path)
+  answer(data, `------< VRRP Topology >------\n   Password = secret-1\n${held}\n   Password = secret-2\n`)
+  answer(parent, 'secret-3')
+  expect(look()).toEqual({ instances: ANSWER.trim(), held, refused: '' })
+  expect(readdirSync(folder)).toEqual(['keepalived.json'])
+
+  rmSync(path)
+  execFileSync('mkfifo', ['-m', '600', path, parent])
+  answer(join(folder, 'ours'), held)
+  symlinkSync(join(folder, 'ours'), data)
+  expect(look()).toEqual({ instances: '', held: '', refused: `${path}\n${data}` })
+  expect(readFileSync(join(folder, 'ours'), 'utf8')).toBe(held)
+})

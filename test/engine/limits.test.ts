@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest'
 import { DISTURBANCES, disturbanceFor } from '../../src/domain/failover/disturbances.ts'
 import { drillLimits } from '../../src/domain/failover/drill.ts'
+import { alone } from '../../src/engine/apply/switch.ts'
 import {
   AFTER_TIMER_MS,
+  ALONE_WITHIN_SECONDS,
   ANSWER_SECONDS,
   BASELINE_LIMIT_MS,
   BEAT_MS,
@@ -13,6 +15,7 @@ import {
   LOCK_EXPIRES_SECONDS,
   LOOK_DEADLINE_MS,
   STOP_GRACE_MS,
+  SWITCH_DEADLINE_MS,
   SYSTEMCTL_DEADLINE_MS,
   UNDO_DEADLINE_MS,
   UNDO_RETRY_MS,
@@ -49,6 +52,15 @@ test('a look at a server outlives every program in it that does not answer', () 
     expect(hungMs).toBeLessThanOrEqual(LOOK_DEADLINE_MS * patience)
   }
 })
+
+test.each(PATIENCES)(
+  'a change waits as many times longer for one that outlived its connection, and still says itself that it waited: %s',
+  patience => {
+    const seconds = Number(/ALONE_WITHIN_SECONDS='?(\d+)/.exec(alone(patience).raw)?.[1])
+    expect(seconds).toBeGreaterThanOrEqual(ALONE_WITHIN_SECONDS * patience)
+    expect(seconds * 1000).toBeLessThan(SWITCH_DEADLINE_MS * patience)
+  },
+)
 
 describe.each(PATIENCES)('a drill at %s times the limits', patience => {
   const drills = [undefined, 0, 500, 8400, 600_000].flatMap(maxOutageMs =>

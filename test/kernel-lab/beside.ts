@@ -1,5 +1,5 @@
 /**
- * What stands beside the servers in the lab of real kernels, in the lab's own network namespace: two HTTP backends, and the repository that the
+ * What runs beside the servers in the lab of real kernels, in the lab's own network namespace: two HTTP backends, and the repository that the
  * servers install from. They reach nothing else.
  *   node beside.ts PREFIX PACKAGES
  */

@@ -1,7 +1,7 @@
-/** A virtual address on a VLAN over a bond of two cards, with ssh and VRRP there, too. Needs: any lab. Leaves: eth2 and eth3 unused, a lab to be reset. */
+/** A virtual address on a VLAN over a bond of two cards, with ssh and VRRP there, too; then a VLAN, a bond and a bridge alone. Needs: any lab. Leaves: eth2 and eth3 unused, a lab to be reset. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { expectExit, type Json } from '../e2e/support/hactl.ts'
-import { pause, SERVERS, until, watchHolders } from '../e2e/support/lab.ts'
+import { local, pause, SERVERS, until, watchHolders } from '../e2e/support/lab.ts'
 import { workspaceFor } from '../e2e/support/opening.ts'
 import { startPoller } from '../e2e/support/poller.ts'
 import {
@@ -83,4 +83,32 @@ test('the VLAN and its address are there again after a reboot, without hands', a
   expect(passedDrill(run)).toMatchObject({ from: 'srv-1', to: 'srv-2', failback: 'srv-1' })
   await lab.powerOn(...SERVERS)
   await expectConverged(lab, work, vip)
+})
+
+const VLAN_DEVICE = `eth2.${lab.vlan.id}`
+const WIRINGS = [
+  { how: 'vlan', wired: VLAN_DEVICE, reachesController: true },
+  { how: 'bond', wired: 'bond0', reachesController: false },
+  { how: 'bridge', wired: 'br0', reachesController: false },
+] as const
+
+// The lab's last part by itself: it takes the interface from under the cluster that the tests before have deployed.
+test.each(WIRINGS)('$how alone carries packets between two servers, and to the controller: $reachesController', async wiring => {
+  const { how, wired, reachesController } = wiring
+  const addressOf = (server: string) => `${lab.vlan.prefix}.1${server.replace('srv-', '')}`
+  // sshd greets whoever connects: the servers have no ping.
+  const greeting = (address: string) => `timeout 10 bash -c 'read -r line </dev/tcp/${address}/22 && echo "$line"'`
+  await Promise.all(['srv-1', 'srv-2'].map(server => lab.wire(server, how)))
+  for (const [from, to] of [
+    ['srv-1', 'srv-2'],
+    ['srv-2', 'srv-1'],
+  ] as const) {
+    const address = addressOf(to)
+    expect(await lab.sh(from, `ip -o route get ${address}`)).toContain(` dev ${wired} `)
+    await until(`${from} reaches ${to} through ${wired}`, 30_000, async () =>
+      (await lab.trySh(from, greeting(address))).stdout.startsWith('SSH-2.0-'),
+    )
+  }
+  const seen = await local('bash', ['-c', greeting(addressOf('srv-1'))])
+  expect(seen.stdout.startsWith('SSH-2.0-')).toBe(reachesController)
 })

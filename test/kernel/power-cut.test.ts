@@ -7,7 +7,7 @@ import { expectExit, labHaproxy, resultOf, type Run, type Running } from '../e2e
 import { pause, SERVERS } from '../e2e/support/lab.ts'
 import { workspaceFor } from '../e2e/support/opening.ts'
 import { type Random, seededRandom } from '../inventory/random.ts'
-import { halfWritten, PACKAGED, parseSums, type Sums, SUMS } from '../support/half-written.ts'
+import { halfWritten, halfWrittenState, KEPT, PACKAGED, parseSums, type Sums, SUMS } from '../support/half-written.ts'
 import {
   ensureDeployedSlowly,
   expectConverged,
@@ -82,6 +82,7 @@ async function cutDuring(server: string, isFirst: boolean, moment: (running: Run
   const [cut] = await Promise.all([running.ended, lab.powerOn(server)])
   const found = await sumsOn(server)
   const packaged = parseSums(await lab.sh(server, PACKAGED))
+  const tornState = halfWrittenState(await lab.sh(server, KEPT))
   const again = await deployAgain()
   expectExit(again, 0)
   await expectConverged(lab, work)
@@ -89,6 +90,7 @@ async function cutDuring(server: string, isFirst: boolean, moment: (running: Run
   const wrong = [
     ...([0, 4, 5, 6].includes(cut.exit) ? [] : [`the run whose server died ended with ${cut.exit}: ${cut.stderr.slice(-1000)}`]),
     ...halfWritten(found, before, await sumsOn(server), packaged).map(file => `half-written: ${file}`),
+    ...tornState.map(file => `half-written of hactl's own: ${file}`),
     ...litter.flatMap((text, index) => (text === '' ? [] : [`left on ${SERVERS[index]}: ${text}`])),
   ]
   const outcome = wrong.length === 0 ? 'then converged' : `then converged, but: ${wrong.join('; ')}`

@@ -1,7 +1,10 @@
 # shellcheck shell=bash
 # What the lab of containers and the lab of real kernels do alike. Sourced by both.
-# given: lab_command (how a person calls the lab), release (of mirror_lines)
+# given: root (the checkout), lab_command (how a person calls the lab), state and own_state (its folder, and the one where nothing else is said),
+# state_setting (what says it), release (of mirror_lines)
+# shellcheck disable=SC2154
 
+# shellcheck disable=SC2034
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hactl-lab
 range=198.18.0.0/15
 
@@ -25,22 +28,114 @@ json() { local s=${1//\\/\\\\}; printf '"%s"' "${s//\"/\\\"}"; }
 
 trap 'printf "lab: stopped at line %s: %s\n  fix: run it again with: bash -x %s\n" "$LINENO" "$BASH_COMMAND" "$lab_command" >&2' ERR
 
-# run SECONDS LOG COMMAND...: bounded, quiet, and shows the end of its output when it fails.
+# ---------------------------------------------------------------- signals
+
+# What undoes an `up` that is interrupted; empty while nothing has to be undone.
+undo=
+interrupted() {
+  # From here on a second signal changes nothing: what is undone would be left half done.
+  trap '' INT TERM HUP
+  trap - ERR
+  set +e
+  end_descendants
+  say "interrupted by SIG$1"
+  if [[ -n $undo ]]; then
+    say "ending what was started"
+    "$undo"
+  fi
+  exit $((128 + $(kill -l "$1")))
+}
+for signal in INT TERM HUP; do
+  # shellcheck disable=SC2064
+  trap "interrupted $signal" "$signal"
+done
+
+# The processes that this one started, and those that they started. What lives as long as the lab has a session of its own.
+descendants() {
+  cat /proc/[0-9]*/stat 2>/dev/null | awk -v top="$$" '
+    { pid = $1; sub(/.*\) /, ""); parent[pid] = $2; session[pid] = $4 }
+    END {
+      for (pid in parent) {
+        if (session[pid] != session[top]) continue
+        for (at = parent[pid]; at in parent && at != top;) at = parent[at]
+        if (at == top) print pid
+      }
+    }'
+}
+end_descendants() {
+  local pid pids i
+  read -r -d '' -a pids < <(descendants)
+  kill -s TERM "${pids[@]}" 2>/dev/null
+  for ((i = 0; i < 100; i++)); do
+    for pid in "${pids[@]}"; do
+      [[ -z $(proc_start "$pid") ]] || { sleep 0.1; continue 2; }
+    done
+    return
+  done
+  kill -s KILL "${pids[@]}" 2>/dev/null
+}
+
+# bounded SECONDS COMMAND...: Ctrl+C reaches the command, too. For one that starts no others.
+bounded() { timeout --foreground "$@"; }
+# interruptible LOG COMMAND...: a signal ends it at once. bash itself would heed the signal only when the command has ended.
+interruptible() {
+  # What is said of the interrupt must not go to the log: only the command's own output does.
+  "${@:2}" </dev/null >"$1" 2>&1 &
+  wait "$!"
+}
+
+# run [whole] SECONDS LOG COMMAND...: bounded, quiet, and shows the end of its output when it fails. A signal waits for the end of what is run "whole".
 run() {
-  local limit=$1 log=$2 rc=0
+  local whole='' limit log rc=0
+  if [[ $1 == whole ]]; then
+    whole=1
+    shift
+  fi
+  limit=$1 log=$2
   shift 2
-  timeout -k 5 "$limit" "$@" </dev/null >"$log" 2>&1 || rc=$?
+  if [[ -n $whole ]]; then timeout -k 5 "$limit" "$@" </dev/null >"$log" 2>&1 || rc=$?; else interruptible "$log" timeout -k 5 "$limit" "$@" || rc=$?; fi
   [[ $rc -eq 0 ]] && return 0
   tail -n 25 "$log" | sed 's/^/  | /' >&2
   [[ $rc -eq 124 ]] && say "the command did not end within ${limit} s: $*"
   return "$rc"
 }
 
+# One command at a time changes labs of this machine, whichever checkout it is from.
+lock_wait=600
 lock() {
   mkdir -p "$shared"
-  exec 9>"$shared/lock"
-  flock -w 600 9 || fail "another lab command holds the lock" "$shared/lock is still held after 10 minutes" \
-    "wait until that command ends, or find it with: fuser -v $shared/lock"
+  exec 9>>"$shared/lock"
+  if ! flock -n 9; then
+    say "waiting for another lab command: $(cat "$shared/lock")"
+    interruptible /dev/null flock -w "$lock_wait" 9 || fail "another lab command holds the lock: $(cat "$shared/lock")" "$shared/lock is still held after $lock_wait s" \
+      "wait until that command ends, or find it with: fuser -v $shared/lock"
+  fi
+  printf '%s %s of %s, process %s\n' "$lab_command" "$command" "$root" "$$" >"$shared/lock"
+}
+
+# ---------------------------------------------------------------- the folder of a lab
+
+# `down` removes the whole folder. It must be one that `up` found empty: the setting may name anything, such as a person's ~/.ssh.
+# In a folder that is not the checkout's own, a file says whose it is.
+owner() { cat "$state/.hactl-lab" 2>/dev/null || true; }
+is_own_state() { [[ $state == "$own_state" || $(owner) == "$project of $root" ]]; }
+claim_state() {
+  local whose
+  if ! is_own_state; then
+    whose=$(owner)
+    [[ -z $whose ]] || fail "$state is in use" "it is the folder of another lab: $whose" "set $state_setting to a folder of this lab's own, or leave it unset"
+    # Scripts keep hactl's log there before there is a lab.
+    [[ -z $(find "$state" -mindepth 1 -maxdepth 1 ! -name hactl 2>/dev/null) ]] ||
+      fail "$state is not this lab's folder" "it has files in it, and no lab has made them" "set $state_setting to a folder that is empty or does not exist"
+  fi
+  mkdir -p "$state"
+  echo "$project of $root" >"$state/.hactl-lab"
+  # Keys and a password: git must not see them even where .gitignore forgets to say so.
+  echo '*' >"$state/.gitignore"
+}
+remove_state() {
+  [[ -e $state/.hactl-lab || -e $state/sudo_password ]] || return 0
+  if is_own_state; then rm -rf -- "${state:?}"; else say "$state stays: this lab has not made it"; fi
 }
 
 # Only the first command pays for apt-get update, and only when something is missing.
@@ -57,7 +152,7 @@ install() {
       fail "apt-get update failed" "see above" "make apt-get update work on this machine, then run this again"
     apt_updated=1
   fi
-  run 300 "$shared/apt.log" "${apt[@]}" install -y --no-install-recommends "$@" ||
+  run whole 300 "$shared/apt.log" "${apt[@]}" install -y --no-install-recommends "$@" ||
     fail "apt-get cannot install $*" "see above" "install them by hand, then run this again"
 }
 
@@ -77,7 +172,7 @@ ensure_blackhole() {
 remove_blackhole() {
   [[ -e $shared/blackhole ]] || return 0
   if ip netns list 2>/dev/null | grep -q '^hactl-kernel-'; then return 0; fi
-  if have docker && [[ -n $(timeout 20 docker network ls -q --filter label=hactl.lab 2>/dev/null) ]]; then return 0; fi
+  if have docker && [[ -n $(bounded 20 docker network ls -q --filter label=hactl.lab 2>/dev/null) ]]; then return 0; fi
   as_root ip route del blackhole "$range" metric 9999 2>/dev/null || true
   rm -f "$shared/blackhole"
 }

@@ -141,7 +141,7 @@ export function drainWorld(): DrainWorld {
       },
     },
     { when: /^systemd-run .*hactl-undo-/s, reply: done(() => world.timers.set(server, clock.monotonic() + DRILL_UNDO_MS)) },
-    { when: /systemctl stop haproxy\.service'$/, reply: done(() => setHaproxy(server, 'halted')) },
+    { when: /systemctl stop --no-block haproxy\.service'$/, reply: done(() => setHaproxy(server, 'halted')) },
     { when: /^\/bin\/sh -c 'start_anew .*haproxy/, reply: done(() => setHaproxy(server, 'runs')) },
     { when: /^systemctl stop 'hactl-undo-/, reply: done(() => world.timers.delete(server)) },
   ]

@@ -108,7 +108,7 @@ export function drillWorld(): DrillWorld {
       },
       {
         // Not without the lock, and not where the undo has run already.
-        when: /^lock_guard 'lock1'\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop haproxy\.service'$/s,
+        when: /^lock_guard 'lock1'\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop --no-block haproxy\.service'$/s,
         reply: does('disturb', () => {
           setRunning(false)
           return undefined

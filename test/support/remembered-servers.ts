@@ -2,21 +2,10 @@
  * Servers that are folders, and on which no script runs twice: a script that was sent before, after the same scripts, is answered from memory,
  * and gives the server the same state. So a command can be run from the start hundreds of times, and only what differs needs a shell.
  */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { CommandResult, Remote, RunOptions, Script, Session } from '../../src/ports.ts'
+import { type Content, contentOf, replaceContent } from './folder-content.ts'
 import { unreachable } from './remote.ts'
 import { fingerprint, type ShellServer } from './shell-server.ts'
-
-interface Entry {
-  readonly kind: 'link' | 'folder' | 'file'
-  readonly mode: number
-  /** The target, for a link. */
-  readonly text: string
-}
-
-/** The content of a folder, by the path in it; each folder comes before its own content. */
-type Content = ReadonlyMap<string, Entry>
 
 /** A server after certain scripts. */
 interface Moment {
@@ -102,37 +91,5 @@ export function rememberedServers(
         stateOf: name => momentNow(find(name)).state,
       }
     },
-  }
-}
-
-// The script itself is no part of the state that it leaves.
-const IS_SCRIPT = /^world\/script-\d+$/
-
-function contentOf(root: string): Content {
-  const content = new Map<string, Entry>()
-  for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' }).toSorted()) {
-    if (IS_SCRIPT.test(name)) continue
-    const path = join(root, name)
-    const stat = lstatSync(path)
-    const kind = stat.isSymbolicLink() ? 'link' : stat.isDirectory() ? 'folder' : 'file'
-    const text = kind === 'link' ? readlinkSync(path) : kind === 'file' ? readFileSync(path, 'latin1') : ''
-    content.set(name, { kind, mode: stat.mode & 0o7777, text })
-  }
-  return content
-}
-
-/** Gives a folder with the content `before` the content `after`. */
-function replaceContent(root: string, before: Content, after: Content): void {
-  for (const [name, { kind }] of before) {
-    if (after.get(name)?.kind !== kind || kind === 'link') rmSync(join(root, name), { recursive: true, force: true })
-  }
-  for (const [name, { kind, mode, text }] of after) {
-    const path = join(root, name)
-    const old = before.get(name)
-    if (old?.kind === kind && old.mode === mode && old.text === text && kind !== 'link') continue
-    if (kind === 'link') symlinkSync(text, path)
-    else if (kind === 'file') writeFileSync(path, text, 'latin1')
-    else mkdirSync(path, { recursive: true })
-    if (kind !== 'link') chmodSync(path, mode)
   }
 }

@@ -75,6 +75,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
   // Thousands of small files are copied: in memory where there is such a place.
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'hactl-test-'))
   const servers = names.map((name, index) => bareServer(folder, name, index + 1))
+  for (const server of servers) server.remembersLooks = true
   const abort = new AbortController()
   const events: EngineEvent[] = []
   const files = new Map([
@@ -137,8 +138,14 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
       return run(server, prepareScript(RUN_ID, LOCK_ID, actions, false), 'prepare')
     },
     services,
-    switch: async (server, actions) => run(server, switchScript(RUN_ID, LOCK_ID, actions, await services(server)), 'switch'),
-    restore: async server => run(server, restoreScript(RUN_ID, { id: LOCK_ID, owner: 'ops@laptop' }, await services(server)), 'restore'),
+    switch: async (server, actions) =>
+      run(server, switchScript(RUN_ID, LOCK_ID, actions, { services: await services(server), patience: 1 }), 'switch'),
+    restore: async server =>
+      run(
+        server,
+        restoreScript(RUN_ID, { id: LOCK_ID, owner: 'ops@laptop' }, { services: await services(server), patience: 1 }),
+        'restore',
+      ),
     async settle(server) {
       const actions = (await self.plan([server])).plan.servers[0]?.actions ?? []
       const prepared = await self.prepare(server, actions)

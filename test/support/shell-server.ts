@@ -1,6 +1,7 @@
 /**
  * A server that is a folder: hactl's real scripts run in a real /bin/sh, with their absolute paths redirected into the folder, and with
- * stand-ins (test/support/stand-ins) for systemd, dpkg and the daemons. So the shell itself is tested, without root and without a container.
+ * stand-ins (test/support/stand-ins, and stand-ins.sh beside it) for systemd, dpkg and the daemons. So the shell itself is tested, without root
+ * and without a container.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -8,9 +9,11 @@ import { dirname, join } from 'node:path'
 import { copyName } from '../../src/engine/server-state/copy-name.ts'
 import { HactlError } from '../../src/errors.ts'
 import type { CommandResult, RunOptions, Script, Session } from '../../src/ports.ts'
+import { isLook, rememberedLook } from './remembered-looks.ts'
 import { connectionLost } from './remote.ts'
 
 const STAND_INS = join(import.meta.dirname, 'stand-ins')
+const STAND_IN_FUNCTIONS = readFileSync(join(import.meta.dirname, 'stand-ins.sh'), 'utf8')
 const NEEDED = ['flock', 'setsid', 'sha256sum', 'md5sum', 'base64', 'awk', 'stat', 'bash']
 
 /** Why these tests cannot run here; undefined where they can. */
@@ -32,6 +35,8 @@ export interface ShellServer {
   after: (options: RunOptions) => void
   /** Text put before each script and run by bash: how crashes are made. Empty: plain sh. */
   prelude: string
+  /** Whether a look may be answered from memory: see remembered-looks.ts. */
+  remembersLooks: boolean
   read(path: string): string | undefined
   write(path: string, text: string): void
   remove(path: string): void
@@ -73,7 +78,9 @@ export function serverAt(root: string, name: string): ShellServer {
         const answer = await server.before(options, script)
         if (answer !== undefined) return { code: 0, stdout: '', stderr: '', durationMs: 1, ...answer }
         server.ran.push(options.label)
-        const result = await runScript(server, script, options)
+        const real = () => runScript(server, script, options)
+        const mayRemember = server.remembersLooks && isLook(options) && server.prelude === '' && options.signal?.aborted !== true
+        const result = await (mayRemember ? rememberedLook(root, script, real) : real())
         server.after(options)
         return result
       },
@@ -82,6 +89,7 @@ export function serverAt(root: string, name: string): ShellServer {
     before: () => undefined,
     after: () => {},
     prelude: '',
+    remembersLooks: false,
     read: path => (existsSync(place(path)) ? readFileSync(place(path), 'utf8') : undefined),
     write(path, text) {
       mkdirSync(dirname(place(path)), { recursive: true })
@@ -96,7 +104,9 @@ export function serverAt(root: string, name: string): ShellServer {
 export function copyOf(server: ShellServer, folder: string): ShellServer {
   const root = join(folder, server.name)
   cpSync(server.root, root, { recursive: true, preserveTimestamps: true })
-  return movedFrom(server.root, serverAt(root, server.name))
+  const copy = movedFrom(server.root, serverAt(root, server.name))
+  copy.remembersLooks = server.remembersLooks
+  return copy
 }
 
 /** A server whose folder was copied from another: its records name paths, and its copies are named after them, all in the new folder now. */
@@ -158,7 +168,7 @@ function runScript(server: ShellServer, script: Script, options: RunOptions): Pr
     .replaceAll(PATHS, `${root}/`)
     .replaceAll('kill -36', 'keepalived-dump')
     .replaceAll('kill -USR1', 'keepalived-data')
-  writeFileSync(file, `echo $$ >${root}/world/script.pid\n${server.prelude}\n${body}`)
+  writeFileSync(file, `echo $$ >${root}/world/script.pid\n${STAND_IN_FUNCTIONS}\n${server.prelude}\n${body}`)
   const [shell, ...args] = server.prelude === '' ? ['/bin/sh', file] : ['bash', '--posix', file]
   return new Promise((resolve, reject) => {
     const child = spawn(shell ?? '/bin/sh', args, {

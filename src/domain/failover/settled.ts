@@ -1,5 +1,5 @@
 /** When a phase of a drill is over. It is judged while the samples arrive, so that no drill waits longer than it must. */
-import type { HolderSample, Sample } from '../../state/drill.ts'
+import type { HolderSample, ProbeSample, Sample } from '../../state/drill.ts'
 import { holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS } from './timeline.ts'
 import type { DrillCase } from './verdict.ts'
 
@@ -9,6 +9,11 @@ const SETTLE_MS = 1000
 const WATCH_MS = 5000
 /** An address that does not go home by itself is watched for this long after the undo. */
 const STAY_MS = 3000
+/**
+ * This many probes in a row must be good before a drill, from each place that probes: half a second of them. On a way that loses 1 % of the
+ * packets, one probe in 50 gets no answer in time, and such a run comes soon. Behind an address of which a part does not answer, none comes.
+ */
+const BASELINE_PROBES = 30
 
 /** Why the drill must not start, by what was seen before it; empty where it may start. */
 export function baselineProblems(
@@ -17,12 +22,12 @@ export function baselineProblems(
   nowMs: number,
 ): readonly string[] {
   const problems: string[] = []
-  const probes = probesOf(samples)
+  const probes = latestProbes(samples)
   const failed = probes.filter(probe => !probe.ok)
   if (probes.length === 0) problems.push(`no probe of ${about.vip} has come back yet`)
   if (failed.length > 0) {
     problems.push(
-      `${failed.length} of ${probes.length} probes of ${about.vip} failed before anything was disturbed: ${failed.at(-1)?.error ?? ''}`,
+      `${failed.length} of the last ${probes.length} probes of ${about.vip} failed before anything was disturbed: ${failed.at(-1)?.error ?? ''}`,
     )
   }
   const { holders, silent } = holdersAt(samples, about.vip, about.servers, nowMs)
@@ -31,6 +36,14 @@ export function baselineProblems(
     problems.push(`${about.vip} should be on ${about.from} alone, and is on ${holders.length === 0 ? 'no server' : holders.join(' and ')}`)
   }
   return problems
+}
+
+/** The last BASELINE_PROBES of each place that probes, in the order in which they ended: one that gets no answer ends long after it was sent. */
+function latestProbes(samples: readonly Sample[]): readonly ProbeSample[] {
+  const endMs = ({ sentMs, tookMs }: ProbeSample) => sentMs + tookMs
+  const probes = probesOf(samples).toSorted((a, b) => endMs(a) - endMs(b))
+  const places = [...new Set(probes.map(probe => probe.from))]
+  return places.flatMap(from => probes.filter(probe => probe.from === from).slice(-BASELINE_PROBES))
 }
 
 /** Another server alone holds the address, and it answers. Where the address may stay or have two holders: it was watched for long enough. */

@@ -10,9 +10,10 @@ import { parseHeld, parseInstances } from './dump.ts'
 export function keepalivedLook(trackers: readonly string[]): ServiceLook {
   const look = shWith('keepalived-look.sh', {
     TRACKERS: trackers.join(' '),
+    TRACKER_FOLDERS: [...new Set(trackers.map(path => path.slice(0, path.lastIndexOf('/'))))].join(' '),
     KEEPALIVED_CONF,
     DAMPING_UNIT,
-    ANSWER_PROGRAM: sourceText('keepalived-answer.pl'),
+    SAID_PROGRAM: sourceText('keepalived-said.pl'),
   })
   return {
     ask: look`ask_keepalived`,

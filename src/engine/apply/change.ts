@@ -5,6 +5,7 @@ import type { ServiceTable } from '../../state/services.ts'
 import type { Unit } from '../../state/units.ts'
 import type { LockClaim } from '../lock.ts'
 import { uninterrupted } from '../interrupt.ts'
+import { SWITCH_DEADLINE_MS } from '../limits.ts'
 import { joinScripts } from '../../shell/sh.ts'
 import { fetchScript, type Install } from './packages.ts'
 import { prepareEffect, prepareScript } from './prepare.ts'
@@ -13,7 +14,6 @@ import { switchScript } from './switch.ts'
 
 // apt may wait ten minutes for a lock and then download over a slow line.
 const PREPARE_DEADLINE_MS = 1_200_000
-export const SWITCH_DEADLINE_MS = 120_000
 
 /** A run that changes servers. The id of its lock names its folder on the servers and its entry in their history. */
 export interface ChangeRun extends StepsRun {
@@ -76,7 +76,8 @@ export function switchServer(
   services: ServiceTable,
   forget: readonly Unit[] = [],
 ): Promise<CommandResult> {
-  return runSteps(uninterrupted(run), server, switchScript(run.lock.id, run.lock.id, actions, services, forget), {
+  const { patience } = run.links.current(server)
+  return runSteps(uninterrupted(run), server, switchScript(run.lock.id, run.lock.id, actions, { services, patience, forget }), {
     effect: 'change',
     label: 'make the changes live',
     deadlineMs: SWITCH_DEADLINE_MS,

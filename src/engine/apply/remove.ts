@@ -4,20 +4,23 @@ import type { ServiceTable } from '../../state/services.ts'
 import { lockGuard } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
 import { DOWNLOADS } from './packages.ts'
-import { ALONE, ALONE_VARIABLES, OWN_TOOLS, PROGRAM_DIR } from './switch.ts'
+import { alone, aloneVariables, OWN_TOOLS, PROGRAM_DIR } from './switch.ts'
 
 /**
  * Takes away from one server what hactl put there, and restores what stood there before: files, the sysctl's old value, units. A file that
  * was edited by hand since is kept beside as .edited. Packages that hactl installed go; those that they depend on stay, and apt-get autoremove
  * takes them. The service that holds the addresses goes first, so that they have left before any other service stops. A removal that was cut
- * off can be run again. `watchedFolder`: what one of the services watched.
+ * off can be run again. `watchedFolder`: what one of the services watched. `patience`: the session's.
  */
-export function removeScript(lockId: string, services: ServiceTable, watchedFolder: string): Script {
+export function removeScript(
+  lockId: string,
+  { services, watchedFolder, patience }: { readonly services: ServiceTable; readonly watchedFolder: string; readonly patience: number },
+): Script {
   const all = Object.values(services)
   const shipped = all.filter(({ shipsConfig }) => shipsConfig).map(({ config }) => config)
   const title = `let ${all.map(({ unit }) => unit).join(' and ')} load what is there now`
   const call = onState('remove.sh', {
-    ...ALONE_VARIABLES,
+    ...aloneVariables(patience),
     DOWNLOADS,
     OWN_TOOLS,
     PROGRAM_DIR,
@@ -26,7 +29,7 @@ export function removeScript(lockId: string, services: ServiceTable, watchedFold
   })
   return joinScripts([
     lockGuard(lockId),
-    ALONE,
+    alone(patience),
     // It may have waited for a switch that outlived its run until its own lock was lost.
     lockGuard(lockId),
     ...all.filter(({ holdsAddresses }) => holdsAddresses).map(({ unit, config }) => call`stop_first ${unit} ${config}`),
@@ -44,14 +47,14 @@ export function forgetStateScript(): Script {
   return sh`rm -f ${STATE.LOCK_MUTEX}; rmdir ${STATE.STATE_DIR} 2>/dev/null; :`
 }
 
-const members = onState('members.sh', ALONE_VARIABLES)
+const members = (patience: number) => onState('members.sh', aloneVariables(patience))
 
 /** Ends with status 0 where this server's list of members has any of these lines. */
-export function hasMembersScript(lines: readonly string[]): Script {
-  return members`has_member ${lines}`
+export function hasMembersScript(lines: readonly string[], patience: number): Script {
+  return members(patience)`has_member ${lines}`
 }
 
 /** Takes these lines out of the list of members on a server that stays. hactl still owns the list. */
-export function forgetMembersScript(lockId: string, lines: readonly string[]): Script {
-  return joinScripts([lockGuard(lockId), ALONE, members`forget_members ${lines}`])
+export function forgetMembersScript(lockId: string, lines: readonly string[], patience: number): Script {
+  return joinScripts([lockGuard(lockId), alone(patience), members(patience)`forget_members ${lines}`])
 }

@@ -3,6 +3,7 @@ import type { Action } from '../../state/plan.ts'
 import type { ManagedService, ServiceTable } from '../../state/services.ts'
 import type { Unit } from '../../state/units.ts'
 import { type HistoryEntry, recordScript, settleScript } from '../history.ts'
+import { ALONE_WITHIN_SECONDS } from '../limits.ts'
 import { type LockClaim, lockGuard, lockGuardForUndo } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
 import { previousPath, recordPath, runFolder, stagedPath } from '../server-state/run-folder.ts'
@@ -14,32 +15,35 @@ type ServiceAction = Extract<Action, { kind: 'service' }>
 
 export const FILE_CHANGED_STATUS = 98
 
-// Longer than the proofs of both services take, shorter than the deadline of the script that waits.
-const ALONE_WITHIN_SECONDS = 90
-
 /** Scripts of hactl's own that do something when they are called with "open". They are called with "close" before they are removed. */
 export const OWN_TOOLS = '/usr/local/sbin/hactl-'
 
 /** Programs that other files of hactl call. They are removed after those files, and their folder with the last of them. */
 export const PROGRAM_DIR = '/usr/local/lib/hactl'
 
-/** The variables of every file of src/on-server that waits until no switch is at work. */
-export const ALONE_VARIABLES = { ...STEP_STATUSES, ALONE_WITHIN_SECONDS }
+/** The variables of every file of src/on-server that waits until no switch is at work. `patience`: the session's. */
+export const aloneVariables = (patience: number) => ({ ...STEP_STATUSES, ALONE_WITHIN_SECONDS: Math.ceil(ALONE_WITHIN_SECONDS * patience) })
 
-/** Waits until no switch is at work on the server, and keeps others out until the script ends. */
-export const ALONE = onState('alone.sh', ALONE_VARIABLES)`alone`
+/** Waits until no switch is at work on the server, and keeps others out until the script ends. `patience`: the session's. */
+export const alone = (patience: number): Script => onState('alone.sh', aloneVariables(patience))`alone`
+
+/** `patience`: the session's. `forget`: units that a later part of the same switch will load. */
+export interface SwitchOn {
+  readonly services: ServiceTable
+  readonly patience: number
+  readonly forget?: readonly Unit[]
+}
 
 /**
  * Makes the prepared changes live on one server: files by rename, then the services. A service counts as changed when the daemon itself says
  * so. What it replaces is kept, with a record from which restoreScript restores everything. A later part of the same switch adds to the
- * record. `forget`: units that a later part will load.
+ * record.
  */
 export function switchScript(
   runId: string,
   lockId: string,
   actions: readonly Action[],
-  services: ServiceTable,
-  forget: readonly Unit[] = [],
+  { services, patience, forget = [] }: SwitchOn,
 ): Script {
   const settled = actions.filter(action => action.kind !== 'install-package')
   const touchedUnits = settled.flatMap(action =>
@@ -49,7 +53,7 @@ export function switchScript(
     action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start') ? [action.unit] : [],
   )
   const call = onState('switch.sh', {
-    ...ALONE_VARIABLES,
+    ...aloneVariables(patience),
     THIS_RUN: runFolder(runId),
     FILE_CHANGED_STATUS,
     OWN_TOOLS,
@@ -57,7 +61,7 @@ export function switchScript(
     UNITS: Object.keys(services).join(' '),
   })
   return joinScripts([
-    ALONE,
+    alone(patience),
     // Another run may have taken the lock while this waited, and has seen a server without these changes.
     lockGuard(lockId),
     call`begin_switch`,
@@ -121,10 +125,14 @@ function serviceScript(action: ServiceAction, scripts: ManagedService): Script {
  * service that ran reloads the old file. One that did not run is stopped, and one that was not enabled is disabled. Does nothing where another
  * run has taken the lock: it builds on what it found, and may have changed it since.
  */
-export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner'>, services: ServiceTable): Script {
-  const call = onState('restore.sh', { ...ALONE_VARIABLES, THIS_RUN: runFolder(runId), OWN_TOOLS, PROGRAM_DIR })
+export function restoreScript(
+  runId: string,
+  lock: Pick<LockClaim, 'id' | 'owner'>,
+  { services, patience }: Omit<SwitchOn, 'forget'>,
+): Script {
+  const call = onState('restore.sh', { ...aloneVariables(patience), THIS_RUN: runFolder(runId), OWN_TOOLS, PROGRAM_DIR })
   return joinScripts([
-    ALONE,
+    alone(patience),
     lockGuardForUndo(lock, recordPath(runId)),
     call`begin_restore`,
     sh`put_files_back`,
@@ -142,6 +150,6 @@ export function finishScript(entry: HistoryEntry, lockId: string): Script {
 }
 
 /** The same on a server where this run had nothing to do and an earlier run died. */
-export function finishDeadRunScript(lockId: string): Script {
-  return joinScripts([ALONE, lockGuard(lockId), settleScript()])
+export function finishDeadRunScript(lockId: string, patience: number): Script {
+  return joinScripts([alone(patience), lockGuard(lockId), settleScript()])
 }

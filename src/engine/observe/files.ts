@@ -22,8 +22,8 @@ export function parseFiles(
   const md5 = checksumsOf(text('md5'))
   const links = new Map(linesOf(text('symlinks')).map(line => splitOnce(line, ' ')))
   const shipped = new Map(
-    linesOf(text('conffiles')).flatMap(line => {
-      const match = /^ ?(\/\S+) ([0-9a-f]{32})/.exec(line)
+    linesOf(text('packages')).flatMap(line => {
+      const match = /^ (\/\S+) ([0-9a-f]{32})/.exec(line)
       return match === null ? [] : [[match[1] ?? '', match[2] ?? ''] as const]
     }),
   )

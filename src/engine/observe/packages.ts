@@ -11,6 +11,7 @@ export function parsePackages(names: readonly string[], installedText: string, c
   )
 }
 
+/** Other lines have the conffiles of these packages (files.ts): they begin with a blank. */
 function parseInstalled(text: string): Map<string, string> {
   return new Map(
     linesOf(text).flatMap(line => {

@@ -46,7 +46,11 @@ async function removeEach(run: LockedRun, order: readonly string[]): Promise<voi
       fix: 'run hactl remove again to continue',
     })
     // A removal that is cut off leaves a server with half of everything, so an interrupt does not stop it.
-    const script = removeScript(run.lock.id, serviceTableFor(run.cluster, server), TRACK_DIR)
+    const script = removeScript(run.lock.id, {
+      services: serviceTableFor(run.cluster, server),
+      watchedFolder: TRACK_DIR,
+      patience: run.links.current(server).patience,
+    })
     const work = runSteps(uninterrupted(run), server, script, {
       effect: 'change',
       label: 'remove what hactl put there',
@@ -85,7 +89,7 @@ export async function forgetMembers({ claim, ports }: Run, session: Session, lef
   const { clock, signal } = ports
   const lines = left.map(memberLine)
   // A server without such a list needs no lock, which would leave its traces where hactl has none.
-  const look = await session.run(hasMembersScript(lines), {
+  const look = await session.run(hasMembersScript(lines, session.patience), {
     effect: 'none',
     label: 'look for a list of members',
     deadlineMs: SHORT_DEADLINE_MS,
@@ -94,7 +98,7 @@ export async function forgetMembers({ claim, ports }: Run, session: Session, lef
   if (look.code !== 0) return true
   const lock = claim()
   return withLock([session], lock, clock, async () => {
-    const { code } = await session.run(forgetMembersScript(lock.id, lines), {
+    const { code } = await session.run(forgetMembersScript(lock.id, lines, session.patience), {
       effect: 'change',
       label: 'forget the servers that left',
       deadlineMs: FORGET_DEADLINE_MS,

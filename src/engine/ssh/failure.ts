@@ -1,7 +1,7 @@
 /** What ssh2, the network and sudo say, as errors in the operator's words. They are classified here and nowhere else. */
 import type { ErrorCode } from '../../errors.ts'
 import { HactlError } from '../../errors.ts'
-import { TIMEOUT_MS } from '../../patience.ts'
+import { LONGEST_TIMEOUT_MS, TIMEOUT_MS } from '../../patience.ts'
 import type { ConnectTarget } from '../../ports.ts'
 import type { AuthPlan } from './auth.ts'
 import { judgeSudo, noiseOf } from './become.ts'
@@ -196,7 +196,7 @@ export function runError(
         'E_COMMAND_TIMEOUT',
         `${label}: not done after ${seconds(run.deadlineMs)}`,
         [isGone(outcome.isStopped), ...tailLines(outcome.stderr)],
-        `see what keeps the server busy, then run again${run.hasFixedLimit ? '' : `; ${moreTime(target.connectTimeoutMs)}`}`,
+        `see what keeps the server busy, then run again${run.hasFixedLimit ? '' : moreTime(target.connectTimeoutMs)}`,
       )
     case 'aborted':
       return make(
@@ -264,9 +264,12 @@ export function runError(
   }
 }
 
-/** What commands without a fixed limit may take grows with --timeout above its default (patienceFor). */
+/** What commands without a fixed limit may take grows with --timeout above its default (patienceFor). Empty where no --timeout allows more. */
 function moreTime(timeoutMs: number): string {
-  return `--timeout ${(2 * Math.max(timeoutMs, TIMEOUT_MS)) / 1000} allows it twice the time`
+  const now = Math.max(timeoutMs, TIMEOUT_MS)
+  if (now >= LONGEST_TIMEOUT_MS) return ''
+  const next = Math.min(2 * now, LONGEST_TIMEOUT_MS)
+  return `; --timeout ${next / 1000} allows it ${next === 2 * now ? 'twice the' : 'more'} time`
 }
 
 function noShellReadIt(outcome: Exclude<ExecOutcome, { kind: 'done' }>): boolean {

@@ -129,3 +129,7 @@ test('services of a server that boots are started only once it has gone down', (
   for (const text of [undo, confirm]) expect(text.masked.startsWith(`[ ! -e '${mark}' ] && `)).toBe(true)
   expect({ boots, severs }).toEqual({ boots: true, severs: true })
 })
+
+test('a drill that stops haproxy does not wait for connections that clients have open', () => {
+  expect(calls(known('stop-haproxy').script)).toBe('systemctl stop --no-block haproxy.service\n')
+})

@@ -48,7 +48,36 @@ describe('the baseline', () => {
 
   test('is bad with a single failed probe', () => {
     const problems = baselineProblems(about, seen(1000, { 'srv-1': [0, 9999] }, [500, 600]), 1000)
-    expect(problems).toEqual([`1 of 11 probes of ${VIP} failed before anything was disturbed: ECONNREFUSED`])
+    expect(problems).toEqual([`1 of the last 11 probes of ${VIP} failed before anything was disturbed: ECONNREFUSED`])
+  })
+
+  test('is good again once 30 probes after the failed one were answered, as after a lost packet', () => {
+    const lost = (untilMs: number) => seen(untilMs, { 'srv-1': [0, 9999] }, [500, 600])
+    expect(baselineProblems(about, lost(3400), 3400)).toEqual([
+      `1 of the last 30 probes of ${VIP} failed before anything was disturbed: ECONNREFUSED`,
+    ])
+    expect(baselineProblems(about, lost(3500), 3500)).toEqual([])
+  })
+
+  test('is never good where one probe in ten gets no answer, although each of those ends long after it was sent', () => {
+    const samples = seen(6000, { 'srv-1': [0, 9999] }).map(
+      (sample, index): Sample =>
+        sample.kind === 'probe' && sample.sentMs % 1000 === 0
+          ? { ...sample, ok: false, tookMs: 1000, error: `no answer, ${index}` }
+          : sample,
+    )
+    for (let nowMs = 1000; nowMs <= 6000; nowMs += 100) {
+      const ended = samples.filter(sample => sample.kind !== 'probe' || sample.sentMs + sample.tookMs <= nowMs)
+      expect(baselineProblems(about, ended, nowMs)).toHaveLength(1)
+    }
+  })
+
+  test('is bad where the probes of one place fail, however many of another place are answered', () => {
+    const good = seen(6000, { 'srv-1': [0, 9999] })
+    const failed: Sample = { kind: 'probe', from: 'srv-2', sentMs: 1000, tookMs: 1, ok: false, error: 'ECONNREFUSED' }
+    expect(baselineProblems(about, [...good, failed], 6000)).toEqual([
+      `1 of the last 31 probes of ${VIP} failed before anything was disturbed: ECONNREFUSED`,
+    ])
   })
 
   test('is bad without a holder, with two holders, and with another holder', () => {

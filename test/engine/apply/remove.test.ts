@@ -24,11 +24,14 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       await cluster.deploy({ adopt: true })
       expect(server.read('/etc/haproxy/haproxy.cfg')).toContain('# one')
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
-      const done = await server.session.run(removeScript(LOCK_ID, await cluster.services(server), '/run/hactl'), {
-        effect: 'none',
-        label: 'remove',
-        deadlineMs: 10_000,
-      })
+      const done = await server.session.run(
+        removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+        {
+          effect: 'none',
+          label: 'remove',
+          deadlineMs: 10_000,
+        },
+      )
       expect(done).toMatchObject({ code: 0 })
       expect(server.read('/etc/haproxy/haproxy.cfg')).toBe(text)
       expect(server.read('/etc/keepalived/keepalived.conf')).toBeUndefined()
@@ -49,11 +52,14 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       await expect(cluster.deploy({ adopt: true })).rejects.toMatchObject({ code: 'E_COMMAND_FAILED' })
       expect(server.read('/world/packages/haproxy')).toBeDefined()
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
-      const done = await server.session.run(removeScript(LOCK_ID, await cluster.services(server), '/run/hactl'), {
-        effect: 'none',
-        label: 'remove',
-        deadlineMs: 10_000,
-      })
+      const done = await server.session.run(
+        removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+        {
+          effect: 'none',
+          label: 'remove',
+          deadlineMs: 10_000,
+        },
+      )
       expect(done).toMatchObject({ code: 0 })
       expect(server.read('/world/packages/haproxy')).toBeUndefined()
       expect(server.read('/etc/haproxy/haproxy.cfg')).toBe('# mine\n')
@@ -75,11 +81,14 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       expect(server.read('/srv/lb/haproxy.cfg')).toBe('# mine\n')
       server.write('/srv/lb/haproxy.cfg', '# mine, newer\n')
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
-      const done = await server.session.run(removeScript(LOCK_ID, await cluster.services(server), '/run/hactl'), {
-        effect: 'none',
-        label: 'remove',
-        deadlineMs: 10_000,
-      })
+      const done = await server.session.run(
+        removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+        {
+          effect: 'none',
+          label: 'remove',
+          deadlineMs: 10_000,
+        },
+      )
       expect(done).toMatchObject({ code: 0 })
       expect(readlinkSync(join(server.root, 'etc/haproxy/haproxy.cfg'))).toBe('../../srv/lb/haproxy.cfg')
       expect(server.read('/etc/haproxy/haproxy.cfg')).toBe('# mine, newer\n')
@@ -102,7 +111,9 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
       const services = serviceTableFor(clusterWith(), 'srv-1')
       const options = { effect: 'none', label: 'remove', deadlineMs: 10_000 } as const
-      expect(await server.session.run(removeScript(LOCK_ID, services, '/run/hactl'), options)).toMatchObject({ code: 0 })
+      expect(
+        await server.session.run(removeScript(LOCK_ID, { services, watchedFolder: '/run/hactl', patience: 1 }), options),
+      ).toMatchObject({ code: 0 })
       expect(server.read('/world/closed')).toBe('close\n')
       expect([server.read(program), server.read(tool)]).toEqual([undefined, undefined])
     } finally {
@@ -138,11 +149,14 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
         server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
         // As after a removal that was cut off: what it put back is no edit by hand.
         server.write('/etc/haproxy/haproxy.cfg', '# mine\n')
-        const done = await server.session.run(removeScript(LOCK_ID, await cluster.services(server), '/run/hactl'), {
-          effect: 'none',
-          label: 'remove',
-          deadlineMs: 10_000,
-        })
+        const done = await server.session.run(
+          removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+          {
+            effect: 'none',
+            label: 'remove',
+            deadlineMs: 10_000,
+          },
+        )
         expect(done).toMatchObject({ code: 0 })
         expect(server.read('/etc/haproxy/haproxy.cfg')).toBe('# mine\n')
         expect(server.read('/etc/haproxy/haproxy.cfg.edited')).toBeUndefined()

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { prepareScript } from '../../../src/engine/apply/prepare.ts'
 import { finishDeadRunScript, finishScript } from '../../../src/engine/apply/switch.ts'
+import { copyName } from '../../../src/engine/server-state/copy-name.ts'
 import type { Action } from '../../../src/state/plan.ts'
 import { haproxyCfg, INVENTORY, LOCK_ID, RUN_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
@@ -194,11 +195,41 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     await cluster.switch(server, actions)
     server.write('/var/lib/hactl/lock/info', 'id lock2\nowner somebody\n')
     const entry = { id: RUN_ID, owner: 'ops@laptop', command: 'deploy', cluster: 'edge', source: 'inventory.yml', changed: [] } as const
-    for (const script of [finishScript(entry, LOCK_ID), finishDeadRunScript(LOCK_ID)]) {
+    for (const script of [finishScript(entry, LOCK_ID), finishDeadRunScript(LOCK_ID, 1)]) {
       expect(await server.session.run(script, { effect: 'none', label: 'finish', deadlineMs: 10_000 })).toMatchObject({ code: 97 })
     }
     expect(server.read(`/var/lib/hactl/runs/${RUN_ID}/previous/record`)).toContain(CFG)
     expect(server.read(`/var/lib/hactl/history/${RUN_ID}/meta.json`)).toBeUndefined()
+  })
+
+  test('write out all that a rename puts in its place, and all that the undo needs, before it: a power cut leaves no file empty', async () => {
+    server.remove('/world/sync.log')
+    server.prelude = 'mv() { command mv "$@" && echo "mv $*" >>"$ROOT/world/sync.log"; }'
+    const actions = await actionsFor(server)
+    await cluster.prepare(server, actions)
+    await cluster.switch(server, actions)
+    const entry = { id: RUN_ID, owner: 'ops@laptop', command: 'deploy', cluster: 'edge', source: 'inventory.yml', changed: [] } as const
+    const done = await server.session.run(finishScript(entry, LOCK_ID), { effect: 'none', label: 'finish', deadlineMs: 10_000 })
+    expect(done).toMatchObject({ code: 0 })
+    const log = (server.read('/world/sync.log') ?? '').replaceAll(server.root, '').trimEnd().split('\n')
+
+    // What is renamed was written out before: a file itself, an entry of the history with all that is in it.
+    const renames = log.flatMap((line, at) => {
+      const [, from = '', to = ''] = /^mv (?:-\S+ )*(\S+) (\S+)$/.exec(line) ?? []
+      return to === '' || to.startsWith('/run/') ? [] : [{ from, at }]
+    })
+    const unsafe = renames.filter(
+      ({ from, at }) => !log.slice(0, at).some(line => line === `sync ${from}` || line.startsWith(`sync ${from}/`)),
+    )
+    expect(unsafe).toEqual([])
+    expect(renames.length).toBeGreaterThan(2)
+    const inEntry = ['meta.json', 'sums', 'manifest', `files/${copyName(join(server.root, CFG))}`]
+    expect(log).toEqual(expect.arrayContaining(inEntry.map(name => `sync /var/lib/hactl/history/.new/${name}`)))
+
+    const live = log.findIndex(line => line.endsWith(` ${CFG}`))
+    const run = `/var/lib/hactl/runs/${RUN_ID}/previous`
+    const needed = [`${run}/${copyName(CFG)}`, `${run}/record`, `${run}/owned.new`, '/var/lib/hactl/owned.new']
+    expect(log.slice(0, live)).toEqual(expect.arrayContaining(needed.map(path => `sync ${path}`)))
   })
 
   test('load a restored file again: the file before it may have been loaded by hand', async () => {

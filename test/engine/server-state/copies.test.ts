@@ -131,11 +131,14 @@ describe.skipIf(shellServerLacks() !== undefined)('files whose paths are alike',
     await finish('20260101T000000Z-0002')
     expect(await snapshot('20260101T000000Z-0001')).toEqual(one)
     expect(await snapshot('20260101T000000Z-0002')).toEqual(two)
-    const done = await server.session.run(removeScript(LOCK_ID, await cluster.services(server), '/run/hactl'), {
-      effect: 'change',
-      label: 'remove',
-      deadlineMs: 20_000,
-    })
+    const done = await server.session.run(
+      removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+      {
+        effect: 'change',
+        label: 'remove',
+        deadlineMs: 20_000,
+      },
+    )
     expect(done).toMatchObject({ code: 0 })
     expect(there(paths)).toEqual(before)
     expect(server.read(`/var/lib/hactl/runs/${RUN_ID}/previous/record`)).toBeUndefined()

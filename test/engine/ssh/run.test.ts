@@ -226,6 +226,18 @@ describe('a deadline', () => {
     })
   })
 
+  test.for([
+    [1_800_000, '; --timeout 3600 allows it twice the time'],
+    [2_000_000, '; --timeout 3600 allows it more time'],
+    [3_600_000, ''],
+  ] as const)('that passed at a --timeout of %i ms names none that hactl does not take', async ([connectTimeoutMs, more]) => {
+    const { session } = await open({}, { connectTimeoutMs })
+    expect(await failureOf(session.run(sh`sleep 60`, { ...options, deadlineMs: 2 }))).toMatchObject({
+      code: 'E_COMMAND_TIMEOUT',
+      fix: `see what keeps the server busy, then run again${more}`,
+    })
+  })
+
   test('is enforced by the server too, a little later, in case the controller is gone', () => {
     expect(bootstrapFor('login', 0.2)).toContain('exec timeout -k 5 1 /bin/sh -s')
     const result = spawnSync('/bin/sh', ['-c', bootstrapFor('login', 0.2)], { input: wrapScript(sh`sleep 60`) })
