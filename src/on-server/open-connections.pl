@@ -245,13 +245,14 @@ sub end_superseded {
     }
 }
 
-# haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset (evidence O5).
+# haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset (evidence O5). While
+# it stops softly it does not answer either; then the unit that hands over is being stopped.
 my $failing;
 sub hung {
     if (!-e "$RUN/.check_failed" || line("$RUN/haproxy_down") eq '1' || line("$RUN/haproxy_offset") =~ /^-25[34]$/) { undef $failing; return 0 }
     $failing //= now();
     return 0 if now() - $failing < $HUNG;
-    return 1 if `systemctl is-active haproxy.service` ne "reloading\n";
+    return 1 if `systemctl is-active haproxy.service hactl-hand-over\@haproxy.service` !~ /ing$/m;
     undef $failing;
     return 0;
 }
