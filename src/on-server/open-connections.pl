@@ -395,8 +395,8 @@ sub look {
     $i->{open} = !$is_hung && any_open($i, $addresses);
     $i->{seen} = $i->{open} ? $now : $i->{seen};
     disarm($i) if $is_first && !$i->{open};
-    # Where a look is long, because there are others by the 100,000, the next one waits.
-    $i->{look} = $now + 50 * (cpu() - $used);
+    # Where a look is long, because there are others by the 100,000, the next one waits (evidence O10).
+    $i->{look} = $now + 100 * (cpu() - $used);
 }
 
 my $told = 0;
