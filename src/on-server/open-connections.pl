@@ -245,13 +245,14 @@ sub end_superseded {
     }
 }
 
-# haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset (evidence O5).
+# haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset (evidence O5). While
+# it stops softly it does not answer either; then the unit that hands over is being stopped.
 my $failing;
 sub hung {
     if (!-e "$RUN/.check_failed" || line("$RUN/haproxy_down") eq '1' || line("$RUN/haproxy_offset") =~ /^-25[34]$/) { undef $failing; return 0 }
     $failing //= now();
     return 0 if now() - $failing < $HUNG;
-    return 1 if `systemctl is-active haproxy.service` ne "reloading\n";
+    return 1 if `systemctl is-active haproxy.service hactl-hand-over\@haproxy.service` !~ /ing$/m;
     undef $failing;
     return 0;
 }
@@ -321,7 +322,8 @@ sub tell_nft {
         sysread($answers, $said, 8192, length $said) or return "nft has ended: $said\n";
     }
     $said =~ s/\A(.*?)^[^\n]*\n?list chain ip hactl end_of_answer.*\z/$1/ms or return "nft does not answer\n";
-    return $said;
+    # The line of ^ that nft prints under what it did not find may arrive with the next answer.
+    return $said =~ s/\A\s*\^+\s*\n//r;
 }
 
 # Returns what nft says against it.
@@ -375,30 +377,41 @@ sub notify {
 
 # ---- One turn: what each instance is, and what is said about it.
 
+# Sets of an instance: held; open: it has connections, or may get some; seen: when that was so last, undef for long ago; away: when it had
+# connections and not the address.
+sub look {
+    my ($i, $addresses, $is_hung) = @_;
+    my $now = now();
+    $i->{held} = held($i, $addresses);
+    if ($i->{held}) { @$i{qw(open seen look)} = (1, $now, $now); return }
+    # At the start nothing is known: connections of an earlier run of this program may be open.
+    my $is_first = !exists $i->{seen};
+    return if !$is_first && !defined $i->{seen};
+    $i->{away} = $now;
+    return if !$is_first && !$is_hung && $now < $i->{look};
+    my $used = cpu();
+    my $ended = $is_hung ? end_all($i) : 0;
+    print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended;
+    $i->{open} = !$is_hung && any_open($i, $addresses);
+    $i->{seen} = $i->{open} ? $now : $i->{seen};
+    disarm($i) if $is_first && !$i->{open};
+    # Where a look is long, because there are others by the 100,000, the next one waits (evidence O10).
+    $i->{look} = $now + 100 * (cpu() - $used);
+}
+
 my $told = 0;
 sub turn {
     my $addresses = addresses();
     my $is_hung = hung();
-    my $busy = 0;
+    my $is_time = now() - $told >= $IDLE;
+    my ($busy, $end_superseded) = (0, 0);
     for my $i (@instances) {
+        my $had = $i->{held};
+        look($i, $addresses, $is_hung);
         my $now = now();
-        my $held = $i->{held} = held($i, $addresses);
-        # At the start nothing is known: connections of an earlier run of this program may be open.
-        if (!$held && !exists $i->{seen}) {
-            @$i{qw(open look)} = (any_open($i, $addresses), $now);
-            $i->{seen} = $i->{open} ? $now : undef;
-            disarm($i) if !$i->{open};
-        }
-        if ($held) { @$i{qw(seen open look)} = ($now, 1, $now) }
-        elsif (defined $i->{seen} && ($is_hung || $now >= $i->{look})) {
-            my $used = cpu();
-            $i->{open} = $is_hung ? 0 : any_open($i, $addresses);
-            $i->{seen} = $now if $i->{open};
-            my $ended = $is_hung ? end_all($i) : 0;
-            print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended;
-            # Where a look is long, because there are others by the 100,000, the next one waits.
-            $i->{look} = $now + 50 * (cpu() - $used);
-        }
+        if ($is_time) { announce($i, $HERE); announce($i, $PROBE) }
+        # What peers have said of superseded connections holds for 10 s, and most of all for a server that has just got the address back.
+        $end_superseded = 1 if $now - ($i->{away} // -12) < 12 && ($is_time || $i->{held} && !$had);
         next if !defined $i->{seen};
         my $ago = $i->{open} ? 0 : $now - $i->{seen};
         if ($ago > $LAST + $LINGER) { disarm($i); $i->{seen} = undef; next }
@@ -407,11 +420,8 @@ sub turn {
         arm($i) if $now - ($i->{armed} // 0) > 2;
         announce($i, $MAY_KNOW) if $ago <= $LAST;
     }
-    if (now() - $told >= $IDLE) {
-        $told = now();
-        for my $i (@instances) { announce($i, $HERE); announce($i, $PROBE) }
-        end_superseded() if grep { defined $_->{seen} && !$_->{held} } @instances;
-    }
+    $told = now() if $is_time;
+    end_superseded() if $end_superseded;
     return $busy;
 }
 

@@ -1,14 +1,16 @@
 /**
  * Open connections while addresses move, as clients see them: on a port of all addresses and on one that is bound to the address by name. The
- * events of an operator keep them; a crash and a network that cannot carry them are told to clients. Needs: any lab. Leaves: the lab's cluster.
+ * events of an operator keep them; a crash and a network that cannot carry them are told to clients. Needs: any lab. Leaves: the lab's cluster,
+ * nftables.
  */
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { connect, type Socket } from 'node:net'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { expectExit, labHaproxy, labInventory, resultOf } from './support/hactl.ts'
 import { openLab, pause, SERVERS, until } from './support/lab.ts'
 import { startLoad } from './support/load.ts'
 import { openClients, type Opened } from './support/open.ts'
-import { deployedWorkspace } from './support/opening.ts'
-import { untilHeldBy } from './support/servers.ts'
+import { workspaceFor } from './support/opening.ts'
+import { ensureDeployed, installNft, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
 const CLIENTS = 60
@@ -32,7 +34,7 @@ const inventory = labInventory(lab, {
     ],
   }),
 })
-const work = deployedWorkspace(lab, { inventory, restores: true })
+const work = workspaceFor(lab, inventory)
 const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--json'])
 const status = (server: string) => lab.sh(server, `${PROGRAM} status`)
 
@@ -62,11 +64,18 @@ async function underLoad(
 const NOTHING = { open: { kept: 2 * CLIENTS, lost: [] }, failed: 0, cut: 0, errors: [] }
 
 beforeAll(async () => {
+  // The containers' kernel is the machine's: they have no modules by which a deploy could see that the package is all that is missing.
+  await installNft(lab)
+  await ensureDeployed(lab, work)
   for (const server of SERVERS) await moved('undrain', server)
 })
 beforeEach(async () => {
   await untilHeldBy(lab, 'srv-1')
   await untilProven()
+})
+afterAll(async () => {
+  work.writeInventory(labInventory(lab))
+  await ensureDeployed(lab, work)
 })
 afterEach(async () => {
   await lab.heal()
@@ -111,6 +120,43 @@ test('while connections are kept, status says where, and others may flush their 
       (text, index) => index === 0 || text === '',
     ),
   )
+})
+
+const LOCAL_PORT = 41_000
+
+/** A connection from a port of its own choice, once it is open. */
+function dial(): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: lab.vip, port: 8090, localPort: LOCAL_PORT })
+    socket.once('connect', () => resolve(socket)).once('error', reject)
+  })
+}
+
+function answerOn(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    socket.once('data', chunk => resolve(chunk.toString('latin1').slice(0, 12)))
+    socket.once('error', reject)
+    socket.setTimeout(5000, () => reject(new Error('no answer in 5 s')))
+    socket.write('GET /health HTTP/1.1\r\nHost: open\r\n\r\n')
+  })
+}
+
+test('a client that uses its ports again is not taken for the one that the first server still has', async () => {
+  const gone = await dial()
+  expect(await answerOn(gone)).toBe('HTTP/1.1 200')
+  // It is gone without a word: the server goes on keeping its connection.
+  await lab.sh('srv-1', `nft 'table ip gag { chain in { type filter hook prerouting priority -400; tcp sport ${LOCAL_PORT} drop; }; }'`)
+  gone.resetAndDestroy()
+  await pause(300)
+  await lab.sh('srv-1', 'nft delete table ip gag')
+  await moved('drain', 'srv-1')
+  expect(await status('srv-1')).toContain('8090 1')
+  const socket = await dial()
+  expect(await answerOn(socket)).toBe('HTTP/1.1 200')
+  await moved('undrain', 'srv-1')
+  await untilHeldBy(lab, 'srv-1')
+  expect(await answerOn(socket)).toBe('HTTP/1.1 200')
+  socket.destroy()
 })
 
 test('an old holder that dies: its clients are told', async () => {

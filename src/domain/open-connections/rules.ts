@@ -8,7 +8,7 @@ import { GENERATED_LINE } from '../paths.ts'
 import { type Place, placesOf, portsBoundByName } from './places.ts'
 
 /** UDP port of announcements and probes; also the priority of the program's routing rule and the number of its routing table. */
-export const OPEN_CONNECTIONS_PORT = 8945
+const OPEN_CONNECTIONS_PORT = 8945
 
 /** One bit, which no other program is known to use (Kubernetes: 0x4000 and 0x8000; Tailscale: 0xff0000). */
 const MARK = '0x40000000'
@@ -178,7 +178,7 @@ function supersededChain(family: 4 | 6, ports: readonly string[]): Chain {
 
 function placeChains(family: 4 | 6, place: Place): readonly Chain[] {
   const { word, ttl, icmp, errors, stranger } = FAMILIES[family]
-  const { name, peers, virtualRouterId, virtualAddresses } = place
+  const { name, peers, virtualAddresses } = place
   // A packet visits each server once: it arrives at the last of them with a TTL of 2. With 1 arrives what a new connection supersedes.
   const hops = peers.length + 2
   const may = (peer: string) => `meta protocol @may_know.${name}.${peer} meta protocol @proven.${name}.${peer}`
