@@ -29,7 +29,7 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     const report = await cluster.deploy({
       confirm: () => Promise.reject(new Error('there is nothing to confirm')),
     })
-    expect(report.servers).toEqual(['srv-1', 'srv-2', 'srv-3'].map(name => ({ name, changed: [], unchanged: 16 })))
+    expect(report.servers).toEqual(['srv-1', 'srv-2', 'srv-3'].map(name => ({ name, changed: [], unchanged: 22 })))
     expect(report.holder).toEqual({ '192.0.2.200': 'srv-1' })
     expect(new Set(ran().flat())).toEqual(new Set(['read the facts of this server']))
     expect(fingerprints()).toEqual(before)
