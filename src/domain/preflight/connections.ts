@@ -19,7 +19,7 @@ export function connectionsFindings(cluster: Cluster, node: ObservedNode): reado
         'connections',
         server,
         unprovenWords(one),
-        'let the network carry such packets (docs/open-connections.md), or open_connections: reset',
+        'let the network, and this server on its way out, carry such packets (docs/open-connections.md), or set open_connections: reset',
       ),
     ),
     ...(openConnections?.savedIn ?? []).map(path =>
