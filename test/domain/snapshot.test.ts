@@ -86,16 +86,15 @@ test('takes away the service that keeps open connections where there was none, a
   const kindsOf = (node: DesiredNode) =>
     node.resources.filter(({ id }) => id.includes('open-connections')).map(({ id, kind }) => `${kind} ${id}`)
   expect(kindsOf(desiredFromSnapshot(cluster, 'srv-1', facts, filesThen(today)))).toEqual(kindsOf(today))
-  const before = desiredFromSnapshot(cluster, 'srv-1', facts, [
-    // As an earlier version wrote it: what makes the track files is then today's.
-    ...filesThen(today)
-      .filter(({ path }) => !/open-connections|service-hooks/.test(path))
-      .map(file =>
-        file.path === KEEPALIVED_CONF
-          ? { ...file, content: file.content.replace(/(file "\/run.*\n\s+weight (.)\n)/g, '$1    init_file $2\n') }
-          : file,
-      ),
-  ])
+  // As an earlier version wrote it: what makes the track files is then today's.
+  const then = filesThen(today)
+    .filter(({ path }) => !/open-connections|service-hooks/.test(path))
+    .map(file =>
+      file.path === KEEPALIVED_CONF
+        ? { ...file, content: file.content.replace(/(file "\/run.*\n\s+weight (.)\n)/g, '$1    init_file $2\n') }
+        : file,
+    )
+  const before = desiredFromSnapshot(cluster, 'srv-1', facts, then)
   expect(kindsOf(before)).toEqual([
     'absent-file absent/open-connections-program',
     'absent-file absent/open-connections-rules',
