@@ -58,7 +58,7 @@ describe('a report', () => {
       html: ['<dd>1 of 3 cut</dd>', 'Errors of the long-lived connections that were cut', '<g class="kept">'],
       json: ['"connections":3,"connections_cut":1', '0,"cut","answered with Connection: close"]'],
       xml: ['reload-under-load.connections_cut" value="1"', '1 long-lived connections cut: '],
-      md: ['1 of 3 long-lived connections cut', 'long-lived of controller  '],
+      md: ['1 of 3 long-lived connections cut', 'connection 1 of controller  '],
     }
     for (const part of told[format]) expect(text).toContain(part)
   })

@@ -11,7 +11,7 @@ export interface End {
   readonly port: number
 }
 
-export interface Share {
+interface Share {
   readonly lost: number
   readonly of: number
 }

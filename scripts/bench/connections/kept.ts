@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { messageOf, Stop } from '../../support/process.ts'
 import { addFigures, type Figures } from './figures.ts'
 
-export interface Subject {
+interface Subject {
   readonly event: string
   readonly suite: string
   /** Of hactl. */

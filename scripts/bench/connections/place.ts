@@ -25,7 +25,7 @@ export interface TrafficPlace {
   close(): Promise<void>
 }
 
-export interface Traffic {
+interface Traffic {
   /** Lets transfers end and counts. Rejects where the traffic's program died. */
   stop(): Promise<Figures>
   abandon(): void

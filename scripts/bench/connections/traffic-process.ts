@@ -209,7 +209,10 @@ function keepAlive(): void {
   }
   function ask(): void {
     if (stopping) {
-      socket?.destroy()
+      const last = socket
+      // Nobody's cut: its events are not counted any more.
+      socket = undefined
+      last?.destroy()
       clearInterval(limit)
       alive -= 1
       return
