@@ -84,7 +84,7 @@ async function carryOut(run: LockedRun, errand: Errand): Promise<CarriedOut> {
     keepsConnections: keepsConnections(cluster, nodes, drill.disturb),
     foretold: errand.foretold,
   }
-  const expects = expectationText(expect, maxOutageMs, predicted, from)
+  const expects = expectationText(expect, maxOutageMs, predicted, from, about.keepsConnections)
   onEvent({ kind: 'drill-announced', drill: drill.name, server, vip, title: `${disturbance.title} on ${server}`, expects })
   const beganMs = ports.clock.monotonic()
   const samples: Sample[] = []
