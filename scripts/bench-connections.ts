@@ -167,9 +167,10 @@ async function round(lab: LabFile, place: TrafficPlace, watch: HolderWatch, even
     const traffic = await place.start(loadFor(lab, event))
     try {
       await sleep(QUIET_MS)
+      const eventMs = Date.now()
       await event.act(hands)
       await sleep(AFTER_MS)
-      return await traffic.stop()
+      return await traffic.stop(eventMs)
     } finally {
       traffic.abandon()
     }

@@ -23,6 +23,7 @@ describe('who cut a connection', () => {
   })
 })
 
+const EVENT = 9500
 const NONE = { of: 0, lost: 0, list: [] }
 const SEEN: TrafficSeen = {
   open: { of: 110, lost: 3, list: [lost(), lost({ how: 'silence' })] },
@@ -34,7 +35,7 @@ const SEEN: TrafficSeen = {
 }
 
 test('a round counts every loss, listed or not', () => {
-  expect(figuresOf(SEEN, [end()])).toMatchObject({
+  expect(figuresOf(SEEN, [end()], EVENT)).toMatchObject({
     rounds: 1,
     open: { lost: 3, of: 110 },
     by: { 'open: RST by srv-2': 1, 'open: silence': 1, 'open: not listed': 1, 'new: EOF before the end': 1 },
@@ -42,11 +43,18 @@ test('a round counts every loss, listed or not', () => {
 })
 
 test('rounds are added up, and the longest silence is the longest of all', () => {
-  const [one, two] = [figuresOf(SEEN, [end()]), figuresOf({ ...SEEN, silenceMs: 90 }, [])]
+  const [one, two] = [figuresOf(SEEN, [end()], EVENT), figuresOf({ ...SEEN, silenceMs: 90 }, [], EVENT - 20_000)]
   const sum = addFigures(addFigures(undefined, one), two)
-  expect(sum).toMatchObject({ rounds: 2, open: { lost: 6, of: 220 }, fresh: { lost: 2, of: 4000 }, closedBetween: 40, silenceMs: 120 })
+  expect(sum).toMatchObject({
+    rounds: 2,
+    open: { lost: 6, of: 220 },
+    fresh: { lost: 2, of: 4000 },
+    closedBetween: 40,
+    silenceMs: 120,
+    cutAfterMs: [500, 20_500],
+  })
   expect(sum.by).toMatchObject({ 'open: RST by srv-2': 1, 'open: ECONNRESET': 1, 'open: silence': 2 })
-  expect(renderFigures(sum)).toContain('open connections cut 6 of 220, new requests lost 2 of 4,000')
+  expect(renderFigures(sum)).toContain('open connections cut 6 of 220 (after 0.50 s to 20.50 s), new requests lost 2 of 4,000')
 })
 
 describe('the sums', () => {
@@ -59,10 +67,10 @@ describe('the sums', () => {
 
   test('go on in the next run, by event, suite and version', () => {
     const file = join(folder, 'state/figures.json')
-    keptIn(file).add(DRAIN, figuresOf(SEEN, []))
+    keptIn(file).add(DRAIN, figuresOf(SEEN, [], EVENT))
     const next = keptIn(file)
     expect(next.of({ ...DRAIN, version: 'def5678' })).toBeUndefined()
-    expect(next.add(DRAIN, figuresOf(SEEN, [])).rounds).toBe(2)
+    expect(next.add(DRAIN, figuresOf(SEEN, [], EVENT)).rounds).toBe(2)
     expect(keptIn(file).of(DRAIN)?.open.of).toBe(220)
   })
 

@@ -25,6 +25,8 @@ export interface Figures {
   readonly transfers: Share
   /** The longest of all rounds. */
   readonly silenceMs: number
+  /** From the event to the first open connection that was cut and to the last; undefined where none was. */
+  readonly cutAfterMs?: readonly [number, number] | undefined
   /** Who cut what, and how often: "open: RST by srv-2". */
   readonly by: Readonly<Record<string, number>>
 }
@@ -46,8 +48,8 @@ export function whoCut(lost: Lost, ends: readonly End[]): string {
 const KINDS = { open: 'open', fresh: 'new', keptAlive: 'kept alive', transfers: 'transfer' } as const
 type Kind = keyof typeof KINDS
 
-/** What one round showed. */
-export function figuresOf(seen: TrafficSeen, ends: readonly End[]): Figures {
+/** What one round showed, of an event that began at `eventMs`. */
+export function figuresOf(seen: TrafficSeen, ends: readonly End[], eventMs: number): Figures {
   const by: Record<string, number> = {}
   for (const kind of Object.keys(KINDS) as Kind[]) {
     const { lost, list } = seen[kind]
@@ -63,8 +65,13 @@ export function figuresOf(seen: TrafficSeen, ends: readonly End[]): Figures {
     closedBetween: seen.closedBetween,
     transfers: share(seen.transfers),
     silenceMs: seen.silenceMs,
+    cutAfterMs: spanOf(seen.open.list.map(({ atMs }) => atMs - eventMs)),
     by,
   }
+}
+
+function spanOf(times: readonly number[]): readonly [number, number] | undefined {
+  return times.length === 0 ? undefined : [Math.min(...times), Math.max(...times)]
 }
 
 function addTo(counts: Record<string, number>, key: string, count: number): void {
@@ -84,11 +91,13 @@ export function addFigures(a: Figures | undefined, b: Figures): Figures {
     closedBetween: a.closedBetween + b.closedBetween,
     transfers: sum(a.transfers, b.transfers),
     silenceMs: Math.max(a.silenceMs, b.silenceMs),
+    cutAfterMs: spanOf([...(a.cutAfterMs ?? []), ...(b.cutAfterMs ?? [])]),
     by,
   }
 }
 
 const grouped = (n: number) => n.toLocaleString('en-US')
+const inSeconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`
 const ofAll = ({ lost, of }: Share) => `${grouped(lost)} of ${grouped(of)}`
 
 /** One line for people. */
@@ -97,11 +106,11 @@ export function renderFigures(f: Figures): string {
     .toSorted(([, a], [, b]) => b - a)
     .map(([what, count]) => `${grouped(count)} ${what}`)
   return [
-    `open connections cut ${ofAll(f.open)}`,
+    `open connections cut ${ofAll(f.open)}${f.cutAfterMs === undefined ? '' : ` (after ${inSeconds(f.cutAfterMs[0])} to ${inSeconds(f.cutAfterMs[1])})`}`,
     `new requests lost ${ofAll(f.fresh)}`,
     `kept-alive requests lost ${ofAll(f.keptAlive)} (${grouped(f.closedBetween)} met a closed connection)`,
     `transfers cut ${ofAll(f.transfers)}`,
-    `longest silence ${(f.silenceMs / 1000).toFixed(2)} s`,
+    `longest silence ${inSeconds(f.silenceMs)}`,
     ...(by.length === 0 ? [] : [`by: ${by.join('; ')}`]),
   ].join(', ')
 }

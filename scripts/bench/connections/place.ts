@@ -26,8 +26,8 @@ export interface TrafficPlace {
 }
 
 interface Traffic {
-  /** Lets transfers end and counts. Rejects where the traffic's program died. */
-  stop(): Promise<Figures>
+  /** Lets transfers end and counts what the event that began at `eventMs` (since 1970) did. Rejects where the traffic's program died. */
+  stop(eventMs: number): Promise<Figures>
   abandon(): void
 }
 
@@ -123,14 +123,16 @@ export async function openPlace(lab: LabFile): Promise<TrafficPlace> {
         throw error
       }
       return {
-        async stop() {
+        async stop(eventMs) {
           await traffic.end(END_LIMIT_MS)
           await ends.end(5000)
           const last = traffic.lines.at(-1) ?? ''
           if (!last.startsWith('{')) throw new Stop('the traffic ended without figures', last, 'run the event again')
+          const seen = JSON.parse(last) as TrafficSeen
           return figuresOf(
-            JSON.parse(last) as TrafficSeen,
+            seen,
             ends.lines.flatMap(line => endIn(line, cards)),
+            eventMs,
           )
         },
         abandon() {
