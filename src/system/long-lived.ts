@@ -51,11 +51,10 @@ interface Answer {
 /** One request after the other over one connection. */
 async function keepAlive(target: ProbeTarget, { stop, everyMs, onOpen }: Options): Promise<ConnectionEnd> {
   const { request, agent } = await requests(target)
-  const limitMs = target.timeoutMs * PATIENT
   let quickestMs = Infinity
   let sentMs = 0
   let hasAnswered = false
-  const ask = () =>
+  const ask = (limitMs: number) =>
     new Promise<Answer>((resolve, reject) => {
       sentMs = performance.now()
       hasAnswered = false
@@ -77,7 +76,7 @@ async function keepAlive(target: ProbeTarget, { stop, everyMs, onOpen }: Options
       asking.end()
     })
   try {
-    const first = await ask()
+    const first = await ask(target.timeoutMs)
     if (!first.isKept) return { kind: 'not-kept' }
     onOpen()
     let idleEnd: ConnectionEnd | undefined
@@ -92,7 +91,7 @@ async function keepAlive(target: ProbeTarget, { stop, everyMs, onOpen }: Options
       if (idleEnd !== undefined) return idleEnd
       let next: Answer
       try {
-        next = await ask()
+        next = await ask(target.timeoutMs * PATIENT)
       } catch (error) {
         const waitedMs = performance.now() - sentMs
         // The drill has ended its own connection while the answer was on its way.
