@@ -23,6 +23,8 @@ my @filter = (
 socket my $fh, $AF_PACKET, SOCK_RAW, unpack('S', pack 'n', $ETH_P_ALL) or die "cannot open a packet socket: $!\n";
 my $program = join '', map { pack 'S C C L', @$_ } @filter;
 setsockopt $fh, SOL_SOCKET, $SO_ATTACH_FILTER, pack('S x6 P', scalar @filter, $program) or die "cannot attach the filter: $!\n";
+# SO_RCVBUFFORCE: what waits here while the machine is busy is not dropped.
+setsockopt $fh, SOL_SOCKET, 33, 4 << 20;
 open my $index, '<', "/sys/class/net/$device/ifindex" or die "no device $device: $!\n";
 bind $fh, pack 'S n i S C C a8', $AF_PACKET, $ETH_P_ALL, <$index>, 0, 0, 0, '' or die "cannot listen on $device: $!\n";
 

@@ -31,7 +31,7 @@ export interface Figures {
   readonly by: Readonly<Record<string, number>>
 }
 
-/** Between a packet on the wire and the moment in which the client's program learns of it. */
+/** Between a packet on the wire and the moments in which the client's program and the watch of the wire, both of them busy, learn of it. */
 const NOTICE_MS = 2000
 
 /** "RST by srv-2", "FIN by srv-1", "silence", "answer: HTTP/1.1 503". `ends`: in the order in which they came. */
@@ -39,9 +39,7 @@ export function whoCut(lost: Lost, ends: readonly End[]): string {
   const isReset = /ECONNRESET|EPIPE|ECONNREFUSED/.test(lost.how)
   if (!isReset && !lost.how.startsWith('EOF')) return lost.how
   const how = isReset ? 'RST' : 'FIN'
-  const end = ends.findLast(
-    one => one.how === how && one.port === lost.port && one.atMs <= lost.atMs + 5 && one.atMs >= lost.atMs - NOTICE_MS,
-  )
+  const end = ends.findLast(one => one.how === how && one.port === lost.port && Math.abs(one.atMs - lost.atMs) <= NOTICE_MS)
   return end === undefined ? lost.how : `${how} by ${end.from}`
 }
 
