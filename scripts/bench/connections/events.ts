@@ -73,6 +73,7 @@ const reload = (unit: string) => first(server => sh(server, `systemctl reload ${
 
 /** Traffic that a server with a seventh of a core can carry. */
 const LIGHT: Partial<Load> = { perSecond: 10, keptAlive: 2, downloads: 0, uploads: 0, openWild: 20, openNamed: 20, upgraded: 4 }
+/** For events that last. Where a service stops, transfers must end within its stop_timeout instead. */
 const LONG: Partial<Load> = { transferMs: 25_000 }
 
 const starved =
@@ -100,9 +101,9 @@ export const EVENTS: readonly ConnectionEvent[] = [
   { name: 'keepalived-stop', act: stop('keepalived'), after: first(start('keepalived')) },
   { name: 'keepalived-start', before: stop('keepalived'), act: first(start('keepalived')), startsAway: true },
   { name: 'keepalived-restart', act: restart('keepalived') },
-  { name: 'haproxy-stop', act: stop('haproxy'), after: first(start('haproxy')), load: LONG },
+  { name: 'haproxy-stop', act: stop('haproxy'), after: first(start('haproxy')) },
   { name: 'haproxy-start', before: stop('haproxy'), act: first(start('haproxy')), startsAway: true },
-  { name: 'haproxy-restart', act: restart('haproxy'), load: LONG },
+  { name: 'haproxy-restart', act: restart('haproxy') },
   { name: 'haproxy-reload', act: reload('haproxy') },
   {
     name: 'haproxy-reload-starved',
@@ -135,11 +136,10 @@ export const EVENTS: readonly ConnectionEvent[] = [
       sh(server, `systemctl reload --no-block haproxy; sleep 0.${Math.floor(Math.random() * 5)}; systemctl stop haproxy`),
     ),
     after: first(start('haproxy')),
-    load: LONG,
   },
   { name: 'nft-flush', before: withNftables, act: emptiedAfterDrain('nft flush ruleset'), after: undrain },
   { name: 'nftables-reload', before: withNftables, act: emptiedAfterDrain('systemctl reload nftables'), after: undrain },
-  { name: 'reboot', act: first(server => sh(server, 'systemctl reboot')), load: LONG },
+  { name: 'reboot', act: first(server => sh(server, 'systemctl reboot')) },
   { name: 'haproxy-kill', act: first(server => sh(server, 'kill -9 $(pidof haproxy)')) },
   {
     name: 'haproxy-hang',
