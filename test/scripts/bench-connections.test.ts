@@ -12,7 +12,8 @@ const end = (over: Partial<End> = {}): End => ({ atMs: 9999, from: 'srv-2', how:
 
 describe('who cut a connection', () => {
   test.for([
-    ['the server whose reset came last before it', lost(), [end({ from: 'srv-1', atMs: 9000 }), end()], 'RST by srv-2'],
+    ['the server whose reset came next to it', lost(), [end({ from: 'srv-1', atMs: 9000 }), end()], 'RST by srv-2'],
+    ['not the one that resets afterwards what is gone already', lost(), [end(), end({ from: 'srv-1', atMs: 10_300 })], 'RST by srv-2'],
     ['not one that reset another port', lost(), [end({ port: 40_001 })], 'ECONNRESET'],
     ['not one that reset the port long before', lost(), [end({ atMs: 1000 })], 'ECONNRESET'],
     ['the server that ended it', lost({ how: 'EOF' }), [end(), end({ how: 'FIN', from: 'srv-1' })], 'FIN by srv-1'],

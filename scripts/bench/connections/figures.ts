@@ -34,12 +34,16 @@ export interface Figures {
 /** Between a packet on the wire and the moments in which the client's program and the watch of the wire, both of them busy, learn of it. */
 const NOTICE_MS = 2000
 
-/** "RST by srv-2", "FIN by srv-1", "silence", "answer: HTTP/1.1 503". `ends`: in the order in which they came. */
+/** "RST by srv-2", "FIN by srv-1", "silence", "answer: HTTP/1.1 503". */
 export function whoCut(lost: Lost, ends: readonly End[]): string {
   const isReset = /ECONNRESET|EPIPE|ECONNREFUSED/.test(lost.how)
   if (!isReset && !lost.how.startsWith('EOF')) return lost.how
   const how = isReset ? 'RST' : 'FIN'
-  const end = ends.findLast(one => one.how === how && one.port === lost.port && Math.abs(one.atMs - lost.atMs) <= NOTICE_MS)
+  const away = (one: End) => Math.abs(one.atMs - lost.atMs)
+  // The nearest: the old holder may reset as well what the new one has reset already.
+  const [end] = ends
+    .filter(one => one.how === how && one.port === lost.port && away(one) <= NOTICE_MS)
+    .toSorted((a, b) => away(a) - away(b))
   return end === undefined ? lost.how : `${how} by ${end.from}`
 }
 
