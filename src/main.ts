@@ -12,8 +12,9 @@ import { createLedger } from './engine/ledger.ts'
 import { commandLogPath, createCommandLog } from './command-log.ts'
 import { HactlError } from './errors.ts'
 import type { LocalCommand, Ports, Remote, Terminal } from './ports.ts'
-import { runLocalCommand, systemClock, systemConnectionKeeper, systemProber } from './system.ts'
+import { runLocalCommand, systemClock, systemProber } from './system.ts'
 import { systemFiles } from './system/files.ts'
+import { systemConnectionKeeper } from './system/long-lived.ts'
 
 const ANOTHER_SIGNAL_MS = 10_000
 const LINGER_MS = 2000

@@ -180,14 +180,29 @@ export interface ProbeAnswer {
 
 export type Prober = (target: ProbeTarget, signal?: AbortSignal) => Promise<ProbeAnswer>
 
+/** What a long-lived connection is used for: one request after the other, nothing at all, or one answer that is read slowly. */
+export type LongLivedUse = 'kept-alive' | 'idle' | 'transfer'
+
+/** What ended a connection: a reset, the other side's end (FIN), or no answer in time. */
+export type CutBy = 'RST' | 'FIN' | 'silence'
+
+/** How a long-lived connection ended. */
+export type ConnectionEnd =
+  | { readonly kind: 'stopped' }
+  /** The service closes after each answer, or its answer is too short to be read slowly. */
+  | { readonly kind: 'not-kept' }
+  /** In order, between two requests. */
+  | { readonly kind: 'closed'; readonly why: string }
+  | { readonly kind: 'cut'; readonly by: CutBy; readonly why: string }
+
 /**
- * Opens one connection and keeps it until `stop` aborts: with more requests over it (HTTP), or just open (TCP). Resolves with undefined
- * after the abort, with 'not-kept' where the service keeps no connection, else with why it ended. Rejects where none could be opened.
+ * Opens one connection and uses it so until `stop` aborts. `everyMs`: from one request to the next. Rejects where none could be opened, or
+ * where the probe's kind has no such use.
  */
 export type ConnectionKeeper = (
   target: ProbeTarget,
-  options: { readonly stop: AbortSignal; readonly everyMs: number; readonly onOpen: () => void },
-) => Promise<string | undefined>
+  options: { readonly use: LongLivedUse; readonly stop: AbortSignal; readonly everyMs: number; readonly onOpen: () => void },
+) => Promise<ConnectionEnd>
 
 /** Runs a local command (secret sources, ssh -G): argv, never a shell string unless the caller asks for sh -c. */
 export interface LocalCommand {

@@ -1,12 +1,11 @@
 /** The real clock, prober and local commands, over node: built-ins. No decisions are made here. */
 import { spawn } from 'node:child_process'
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { kill } from 'node:process'
 import type { ConnectionOptions, SecureContext } from 'node:tls'
 import { HactlError } from './errors.ts'
-import type { Clock, ConnectionKeeper, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
+import type { Clock, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -175,95 +174,6 @@ function requestFor({ address, port, kind, path, host }: ProbeTarget): string {
   const isDefaultPort = port === (kind === 'https' ? 443 : 80)
   const authority = isDefaultPort || host?.includes(':') === true ? name : `${name}:${port}`
   return `GET ${path} HTTP/1.1\r\nHost: ${authority}\r\nUser-Agent: hactl\r\nAccept: */*\r\nConnection: close\r\n\r\n`
-}
-
-/** One request after the other over one connection; for TCP just the open connection. */
-export const systemConnectionKeeper: ConnectionKeeper = async (target, options) => {
-  if (target.kind === 'tcp') return keepTcp(target, options)
-  const http = await import(target.kind === 'https' ? 'node:https' : 'node:http')
-  const { address, port, path, host } = target
-  const name = host?.replace(/:\d+$/, '')
-  const agent: Agent = new http.Agent({
-    keepAlive: true,
-    maxSockets: 1,
-    rejectUnauthorized: false,
-    ...(name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
-  })
-  const headers = { 'user-agent': 'hactl', ...(host === undefined ? {} : { host }) }
-  const ask = () =>
-    new Promise<{ socket: Socket; isKept: boolean }>((resolve, reject) => {
-      const asking: ClientRequest = http.request(
-        { agent, host: address, port, path, headers, timeout: target.timeoutMs },
-        (answer: IncomingMessage) => {
-          const { socket } = answer
-          answer.resume()
-          answer.once('end', () => resolve({ socket, isKept: answer.headers.connection?.toLowerCase() !== 'close' }))
-          answer.once('error', reject)
-        },
-      )
-      asking.once('timeout', () => asking.destroy(new Error(`no answer in ${target.timeoutMs} ms`)))
-      asking.once('error', reject)
-      asking.end()
-    })
-  try {
-    const first = await ask().catch((error: unknown) => {
-      throw new NotOpened(reasonOf(error))
-    })
-    if (!first.isKept) return 'not-kept'
-    options.onOpen()
-    let ended: string | undefined
-    first.socket.once('close', () => (ended ??= 'closed by the other side'))
-    for (;;) {
-      try {
-        await systemClock.sleep(options.everyMs, options.stop)
-      } catch {
-        return undefined
-      }
-      if (ended !== undefined) return ended
-      const { socket, isKept } = await ask()
-      if (!isKept) return 'answered with Connection: close'
-      if (socket !== first.socket) return ended ?? 'closed by the other side'
-    }
-  } catch (error) {
-    if (error instanceof NotOpened) throw error
-    return reasonOf(error)
-  } finally {
-    agent.destroy()
-  }
-}
-
-class NotOpened extends Error {}
-
-function keepTcp(
-  { address, port, timeoutMs }: ProbeTarget,
-  { stop, onOpen }: Parameters<ConnectionKeeper>[1],
-): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: address, port, timeout: timeoutMs })
-    let isOpen = false
-    const onAbort = () => {
-      resolve(undefined)
-      socket.destroy()
-    }
-    stop.addEventListener('abort', onAbort, { once: true })
-    socket.once('connect', () => {
-      isOpen = true
-      socket.setTimeout(0)
-      onOpen()
-    })
-    socket.once('timeout', () => socket.destroy(new Error(`no answer in ${timeoutMs} ms`)))
-    socket.once('error', error => (isOpen ? resolve(reasonOf(error)) : reject(error)))
-    socket.once('close', () => {
-      stop.removeEventListener('abort', onAbort)
-      resolve('closed by the other side')
-    })
-    socket.resume()
-  })
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return 'code' in error ? String(error.code) : error.message
 }
 
 let sharedContext: SecureContext | undefined

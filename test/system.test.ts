@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { ProbeTarget } from '../src/ports.ts'
-import { runLocalCommand, systemClock, systemConnectionKeeper, systemProber } from '../src/system.ts'
+import { runLocalCommand, systemClock, systemProber } from '../src/system.ts'
 
 const open: Server[] = []
 
@@ -159,60 +159,4 @@ test('sleep ends at once when interrupted', async () => {
   controller.abort('SIGINT')
   await expect(sleeping).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
   await expect(systemClock.sleep(60_000, controller.signal)).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
-})
-
-describe('a connection that is kept', () => {
-  const kept = (port: number, stop: AbortSignal, over: Partial<ProbeTarget> = {}) => {
-    let opened = 0
-    const ended = systemConnectionKeeper(target(port, over), { stop, everyMs: 5, onOpen: () => opened++ })
-    return ended.then(why => ({ why, opened }))
-  }
-
-  test('carries one request after the other until it is stopped', async () => {
-    const stop = new AbortController()
-    const ports = new Set<number | undefined>()
-    let requests = 0
-    const port = await http((request, response) => {
-      ports.add(request.socket.remotePort)
-      response.end('fine')
-      if (++requests === 5) stop.abort()
-    })
-    expect(await kept(port, stop.signal)).toEqual({ why: undefined, opened: 1 })
-    expect(ports.size).toBe(1)
-  })
-
-  test.for([
-    ['cut between two requests', (socket: Socket) => socket.destroy()],
-    ['ended in order', (socket: Socket) => socket.end()],
-  ] as const)('is told when it is %s', async ([, end]) => {
-    let requests = 0
-    const port = await http((request, response) => {
-      response.end('fine')
-      if (++requests === 2) response.once('finish', () => end(request.socket))
-    })
-    const { why, opened } = await kept(port, new AbortController().signal)
-    expect(opened).toBe(1)
-    expect(why).toMatch(/\S/)
-  })
-
-  test('is not kept where the service closes after each answer', async () => {
-    const port = await http((_request, response) => void response.writeHead(200, { connection: 'close' }).end())
-    expect(await kept(port, new AbortController().signal)).toEqual({ why: 'not-kept', opened: 0 })
-  })
-
-  test('that cannot be opened is an error and does not count as cut', async () => {
-    const port = await listening(createServer())
-    await new Promise(resolve => open.pop()?.close(resolve))
-    await expect(kept(port, new AbortController().signal)).rejects.toThrow(/ECONNREFUSED/)
-    await expect(kept(port, new AbortController().signal, { kind: 'tcp' })).rejects.toThrow(/ECONNREFUSED/)
-  })
-
-  test('may be TCP alone', async () => {
-    const port = await tcp(socket => void socket.destroy())
-    expect(await kept(port, new AbortController().signal, { kind: 'tcp' })).toMatchObject({ why: expect.stringMatching(/\S/), opened: 1 })
-    const quiet = await tcp(() => undefined)
-    const stop = new AbortController()
-    const ended = systemConnectionKeeper(target(quiet, { kind: 'tcp' }), { stop: stop.signal, everyMs: 5, onOpen: () => stop.abort() })
-    expect(await ended).toBeUndefined()
-  })
 })

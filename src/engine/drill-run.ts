@@ -1,6 +1,7 @@
 /** What a drill needs in order to run. Types only. */
 import type { Clock } from '../ports.ts'
-import type { ConnectionSample, Disturbance, Sample } from '../state/drill.ts'
+import type { Disturbance, Sample } from '../state/drill.ts'
+import type { LongLived } from './connection-keeper.ts'
 import type { DrillStateWatch } from './drill-state.ts'
 import type { DrillEvent, RemarkEvent } from './events.ts'
 import type { DrillPhases } from './limits.ts'
@@ -28,11 +29,8 @@ export interface DrillRun {
   readonly samples: Sample[]
   readonly links: Links
   readonly sendProbes: SendProbes
-  /** Keeps connections open through the address until `stop` aborts. */
-  readonly holdConnections?: (watch: {
-    readonly stop: AbortSignal
-    readonly onSample: (sample: ConnectionSample) => void
-  }) => Promise<unknown>
+  /** Connections that are open through the address while it moves. */
+  readonly longLived?: LongLived
   /** Says why no server took over. Asked while the disturbance lasts. It has its own bound, and its errors do not end the drill. */
   readonly diagnose?: (server: string) => Promise<string | undefined>
   readonly clock: Clock
@@ -45,6 +43,8 @@ export interface DrillDecisions {
   /** Why the drill must not start; empty where it may. */
   baselineProblems(samples: readonly Sample[], nowMs: number): readonly string[]
   takeoverIsSettled(samples: readonly Sample[], nowMs: number): boolean
+  /** The move has been seen: the drill's own connections end, so that no service that stops waits for them. */
+  moveIsJudged(samples: readonly Sample[], nowMs: number): boolean
   failbackIsSettled(samples: readonly Sample[], nowMs: number): boolean
   /** The server of the next round; undefined ends the rounds. */
   nextToDisturb(samples: readonly Sample[], nowMs: number): string | undefined

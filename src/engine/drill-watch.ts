@@ -11,7 +11,7 @@ const RATE_OVER_MS = 1000
 
 /** Everything that is seen is added to the run's samples. */
 export function drillWatch(run: DrillRun): WatchersRun {
-  const { clock, samples, links, look, sendProbes, holdConnections } = run
+  const { clock, samples, links, look, sendProbes, longLived } = run
   const onSample = (sample: Sample) => samples.push(sample)
   return {
     links,
@@ -22,9 +22,9 @@ export function drillWatch(run: DrillRun): WatchersRun {
     others: [
       watch => sendProbes({ ...watch, onSample }),
       // The verdict says so where no connection could be opened; that stops no drill.
-      ...(holdConnections === undefined
+      ...(longLived === undefined
         ? []
-        : [(watch: { readonly stop: AbortSignal }) => holdConnections({ ...watch, onSample }).catch(() => undefined)]),
+        : [({ stop }: { readonly stop: AbortSignal }) => longLived.hold({ clock, stop, onSample }).catch(() => undefined)]),
     ],
   }
 }

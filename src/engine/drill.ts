@@ -105,6 +105,8 @@ function disturbanceOn(run: DrillRun, server: string, round: number, found: Foun
     },
     async make(until) {
       const isSettled = await disturb(run, plan, found, until)
+      // For the way back, or for the next round.
+      run.longLived?.begin()
       if (isStopped(run, found, run.clock.monotonic())) return false
       if (!isSettled) found.diagnosis = await run.diagnose?.(server).catch(() => undefined)
       return isSettled
@@ -148,6 +150,7 @@ async function disturb(run: DrillRun, plan: UndoPlan, found: Found, until: Until
   }
   return until(limits.takeoverMs, nowMs => {
     assertDisturbing()
+    if (run.longLived !== undefined && decide.moveIsJudged(samples, nowMs)) run.longLived.end()
     // A server that is cut off never says that the command has ended.
     const isDone = command !== undefined || disturbance.severs
     return isStopped(run, found, nowMs) || (isDone && decide.takeoverIsSettled(samples, nowMs))

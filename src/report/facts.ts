@@ -101,7 +101,7 @@ function drillFacts(account: DrillAccount, servers: readonly string[]): DrillFac
   }))
   const kept = keptLanes(samples, endMs).map(lane => ({
     ...lane,
-    connections: lane.connections.map(spans => spans.map(onAxis)),
+    spans: lane.spans.map(onAxis),
     cuts: lane.cuts.map(cut => ({ ...cut, atMs: since(cut.atMs), error: clean(cut.error) })),
   }))
   const maxOutageMs = about?.maxOutageMs
@@ -209,6 +209,13 @@ function gapsOf({ server, isCut, problem, lines }: ServerJournal): readonly stri
 /** "1 of 4 cut"; undefined where none were held. */
 export function keptText({ connections, connectionsCut }: Pick<Verdict, 'connections' | 'connectionsCut'>): string | undefined {
   return connections === undefined ? undefined : `${connectionsCut ?? 0} of ${connections} cut`
+}
+
+/** "1 RST, 2 silence"; empty where it is not known who cut them. */
+export function cutByText({ connectionsCutBy }: Pick<Verdict, 'connectionsCutBy'>): string {
+  return Object.entries(connectionsCutBy ?? {})
+    .flatMap(([by, cut]) => (by === 'unknown' ? [] : [`${cut} ${by}`]))
+    .join(', ')
 }
 
 /** The places that probes came from, one row each; empty where all came from one. */

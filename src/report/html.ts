@@ -1,5 +1,6 @@
 /** The report for people: one page that loads no other file and runs no code. */
 import {
+  cutByText,
   type DrillFacts,
   type ErrorGroup,
   factsOf,
@@ -110,7 +111,7 @@ function figures(drill: DrillFacts): string {
     ['Taken over by', `${drill.to ?? 'nobody'} (predicted: ${drill.predicted ?? 'not known'})`],
     ['Outage', `${outage(drill.outageMs, endlessOutage(drill.to))} (${bound})`],
     ['New connections lost', `${drill.failedProbes} of ${count(drill.probes, 'probe')}`],
-    ['Long-lived connections', keptText(drill) ?? 'none held'],
+    ['Long-lived connections', longLivedText(drill)],
     ['Most holders at once', String(drill.holdersMax)],
     ['Held at the end by', drill.failback ?? 'nobody, or more than one'],
     ['Outage on the way back', outage(drill.failbackOutageMs, 'the outage did not end')],
@@ -118,6 +119,12 @@ function figures(drill: DrillFacts): string {
     ['Asked', drill.asked],
     ['Asked from', drill.probeLanes.map(lane => lane.from).join(', ') || 'nowhere'],
   ])
+}
+
+function longLivedText(drill: DrillFacts): string {
+  const [kept, by] = [keptText(drill), cutByText(drill)]
+  const promise = drill.connectionsPromised === true ? '; promised to be kept' : ''
+  return kept === undefined ? 'none held' : `${kept}${by === '' ? '' : ` (${by})`}${promise}`
 }
 
 function timelines(drill: DrillFacts, whole: Frame): string {

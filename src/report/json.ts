@@ -49,6 +49,8 @@ function drillObject(drill: DrillFacts): object {
     })),
     connections: drill.connections,
     connections_cut: drill.connectionsCut,
+    connections_cut_by: drill.connectionsCutBy,
+    connections_promised: drill.connectionsPromised,
     holders_max: drill.holdersMax,
     failback: drill.failback,
     failback_outage_ms: drill.failbackOutageMs,
@@ -83,13 +85,13 @@ function drillObject(drill: DrillFacts): object {
         ),
       },
       connections: {
-        columns: ['from', 'at_ms', 'id', 'event', 'error'],
-        rows: drill.connectionEvents.map(({ from, atMs, id, event, error }) => [
+        columns: ['from', 'at_ms', 'id', 'event', 'error', 'use', 'by'],
+        rows: drill.connectionEvents.map(({ from, atMs, id, event, error, use, by }) => [
           from,
           atMs,
           id,
           event,
-          ...(error === undefined ? [] : [error]),
+          ...(use === undefined ? (error === undefined ? [] : [error]) : [error ?? null, use, ...(by === undefined ? [] : [by])]),
         ]),
       },
       holders: {

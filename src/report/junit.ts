@@ -64,6 +64,8 @@ function figuresOf(drill: DrillFacts): readonly (readonly [string, string])[] {
     ]),
     ['connections', drill.connections],
     ['connections_cut', drill.connectionsCut],
+    ...Object.entries(drill.connectionsCutBy ?? {}).map(([by, cut]) => [`connections_cut_by.${by}`, cut] as const),
+    ['connections_promised', drill.connectionsPromised],
     ['holders_max', drill.holdersMax],
     ['failback', drill.failback],
     ['failback_outage_ms', drill.failbackOutageMs],

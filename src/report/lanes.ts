@@ -33,18 +33,20 @@ export interface ProbeLane {
   readonly probes: readonly Probe[]
 }
 
-/** The long-lived connections of one place. */
+/** A long-lived connection, and those that were opened in its place. */
 export interface KeptLane {
   readonly from: string
-  /** From their opening to their cut, or to the last thing seen, by the number of the connection. */
-  readonly connections: readonly (readonly Span[])[]
-  readonly opened: number
+  readonly id: number
+  /** "kept-alive 1"; "connection 1" in a recording that does not say what it was used for. */
+  readonly name: string
+  /** From each opening to its end, or to the last thing seen. */
+  readonly spans: readonly Span[]
   readonly cuts: readonly Cut[]
 }
 
 interface Cut {
   readonly atMs: number
-  readonly id: number
+  /** Who cut it, and what the client met: "RST: ECONNRESET". */
   readonly error: string
 }
 
@@ -114,24 +116,27 @@ export function probeLanes(samples: readonly Sample[]): readonly ProbeLane[] {
   return [...lanes].map(([from, probes]) => ({ from, probes }))
 }
 
-/** The long-lived connections by the place that they came from. */
+/** One lane for each long-lived connection. */
 export function keptLanes(samples: readonly Sample[], endMs: number): readonly KeptLane[] {
   const kept = samples.filter(sample => sample.kind === 'connection')
-  return [...new Set(kept.map(sample => sample.from))].map(from => {
-    const own = kept.filter(sample => sample.from === from)
-    const ids = [...new Set(own.map(sample => sample.id))].toSorted((a, b) => a - b)
-    return {
-      from,
-      connections: ids.map(id =>
-        connectionSpans(
-          own.filter(sample => sample.id === id),
-          endMs,
-        ),
-      ),
-      opened: own.filter(sample => sample.event === 'opened').length,
-      cuts: own.flatMap(({ atMs, id, event, error }) => (event === 'cut' ? [{ atMs, id, error: error ?? 'unknown' }] : [])),
-    }
+  return [...new Set(kept.map(sample => sample.from))].flatMap(from => {
+    const ofPlace = kept.filter(sample => sample.from === from)
+    const ids = [...new Set(ofPlace.map(sample => sample.id))].toSorted((a, b) => a - b)
+    return ids.map(id => {
+      const own = ofPlace.filter(sample => sample.id === id)
+      return {
+        from,
+        id,
+        name: `${own[0]?.use ?? 'connection'} ${id + 1}`,
+        spans: connectionSpans(own, endMs),
+        cuts: own.flatMap(sample => (sample.event === 'cut' ? [{ atMs: sample.atMs, error: cutText(sample) }] : [])),
+      }
+    })
   })
+}
+
+function cutText({ by, error = 'unknown' }: ConnectionSample): string {
+  return by === undefined ? error : `${by}: ${error}`
 }
 
 function connectionSpans(samples: readonly ConnectionSample[], endMs: number): readonly Span[] {

@@ -75,10 +75,10 @@ function timeline(drill: DrillFacts): readonly string[] {
       }),
     })),
     ...drill.keptLanes.map(lane => ({
-      name: `long-lived of ${lane.from}`,
+      name: `${lane.name} of ${lane.from}`,
       line: draw((fromMs, toMs) => {
         const isCut = lane.cuts.some(cut => cut.atMs >= fromMs && cut.atMs < toMs)
-        return isCut ? 'x' : lane.connections.flat().some(touches(fromMs, toMs)) ? '=' : ' '
+        return isCut ? 'x' : lane.spans.some(touches(fromMs, toMs)) ? '=' : ' '
       }),
     })),
     {

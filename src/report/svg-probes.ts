@@ -4,7 +4,7 @@ import { bar, type Frame, nameOf, period, type Row, type Scale, visible } from '
 import { formatOffset } from './text.ts'
 
 const PROBES_PX = 26
-const KEPT_PX = 26
+const KEPT_PX = 13
 /** More probes than this in one frame are drawn as runs: single strokes would cover each other. */
 const SINGLE_PROBES = 150
 
@@ -44,24 +44,30 @@ function runsOf(probes: ProbeLane['probes']): readonly Run[] {
   return runs
 }
 
-/** A thin line for each connection from its opening to its end, a stroke across where it was cut. */
+const KEPT_HEAD_PX = 26
+
+/** Above the lanes of a place's long-lived connections. */
+export function keptHead(from: string): Row {
+  return {
+    height: KEPT_HEAD_PX,
+    label: y => nameOf('server', y + 13, 'long-lived') + nameOf('small', y + 24, from),
+    plot: y => `<line class="rule" x1="0" x2="100%" y1="${y + 0.5}" y2="${y + 0.5}"/>`,
+  }
+}
+
+/** A line from each opening to its end, a stroke across where it was cut. */
 export function keptRow(scale: Scale, lane: KeptLane): Row {
-  const room = KEPT_PX - 6
-  const step = room / Math.max(1, lane.connections.length)
   return {
     height: KEPT_PX,
-    label: y => nameOf('server', y + 13, 'long-lived') + nameOf('small', y + 24, lane.from),
+    label: y => nameOf('name', y + 10, lane.name),
     plot: y => {
-      const lines = lane.connections.flatMap((spans, index) =>
-        visible(scale, spans).map(span => bar(scale, span, y + 4 + index * step, Math.max(1, step - 2), 'kept', `open, ${period(span)}`)),
+      const lines = visible(scale, lane.spans).map(span =>
+        bar(scale, span, y + 5, 3, 'kept', `${lane.name} of ${lane.from}: open, ${period(span)}`),
       )
       const cuts = lane.cuts
         .filter(cut => scale.isInside(cut.atMs, cut.atMs))
-        .map(({ atMs, error }) => {
-          const tip = `cut: ${error}, ${formatOffset(atMs)}`
-          return bar(scale, { fromMs: atMs, toMs: atMs }, y + 3, room, 'cut', tip)
-        })
-      return `<g class="kept"><line class="rule" x1="0" x2="100%" y1="${y + 0.5}" y2="${y + 0.5}"/>${[...lines, ...cuts].join('')}</g>`
+        .map(({ atMs, error }) => bar(scale, { fromMs: atMs, toMs: atMs }, y + 1, 11, 'cut', `cut: ${error}, ${formatOffset(atMs)}`))
+      return `<g class="kept">${[...lines, ...cuts].join('')}</g>`
     },
   }
 }

@@ -6,7 +6,7 @@ import { formatMs } from '../words.ts'
 import type { DrillFacts } from './facts.ts'
 import type { Interruption, ServerLane, Span } from './lanes.ts'
 import { bar, beside, type Frame, LABELS_PX, LETTER_PX, nameOf, period, round, type Row, type Scale, text, visible } from './svg-parts.ts'
-import { keptRow, probesRow } from './svg-probes.ts'
+import { keptHead, keptRow, probesRow } from './svg-probes.ts'
 import { escapeMarkup, formatOffset } from './text.ts'
 
 /** Heights, in px. */
@@ -28,7 +28,10 @@ export function renderTimeline(drill: DrillFacts, frame: Frame, about: string): 
     ...bandRow(scale, drill.interruptions),
     ...drill.lanes.flatMap(lane => laneRows(scale, lane)),
     ...drill.probeLanes.map(lane => probesRow(scale, lane)),
-    ...drill.keptLanes.map(lane => keptRow(scale, lane)),
+    ...[...new Set(drill.keptLanes.map(lane => lane.from))].flatMap(from => [
+      keptHead(from),
+      ...drill.keptLanes.filter(lane => lane.from === from).map(lane => keptRow(scale, lane)),
+    ]),
   ]
   const rowsPx = rows.reduce((sum, row) => sum + row.height, 0)
   const height = rowsPx + HIGH.axis

@@ -2,7 +2,7 @@
  * Words of drills, shared by domain (what they mean) and engine (how they are carried out). Types only.
  * All times are ms on the controller's monotonic clock; only differences mean anything.
  */
-import type { Script } from '../ports.ts'
+import type { CutBy, LongLivedUse, Script } from '../ports.ts'
 
 /** One probe of the service through a virtual address. */
 export interface ProbeSample {
@@ -41,14 +41,18 @@ export interface Mark {
   readonly server: string
 }
 
-/** A long-lived connection through a virtual address: one that stays open between requests. */
+/** A long-lived connection through a virtual address. */
 export interface ConnectionSample {
   readonly kind: 'connection'
   readonly from: string
   readonly atMs: number
   readonly id: number
-  readonly event: 'opened' | 'cut'
-  /** Why it was cut. */
+  /** closed: in order, between two requests or by the drill itself; nobody lost anything. */
+  readonly event: 'opened' | 'cut' | 'closed'
+  readonly use?: LongLivedUse | undefined
+  /** Of one that was cut. */
+  readonly by?: CutBy | undefined
+  /** Why it was cut or closed. */
   readonly error?: string | undefined
 }
 

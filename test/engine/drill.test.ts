@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { judgeDrill } from '../../src/domain/failover/judge.ts'
 import { brokenOffVerdict } from '../../src/domain/failover/unjudged.ts'
+import { longLived } from '../../src/engine/connection-keeper.ts'
 import { runDrill } from '../../src/engine/drill.ts'
 import { UNDO_DEADLINE_MS } from '../../src/engine/limits.ts'
 import { HactlError } from '../../src/errors.ts'
@@ -31,6 +32,31 @@ test('the timer is armed before the disturbance and removed after the undo', asy
   const world = drillWorld()
   await world.clock.settle(runDrill(world.run))
   expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
+})
+
+test('its own long-lived connections end once the move is judged, so that a service that waits for them stops', async () => {
+  const world = drillWorld()
+  const { clock } = world
+  let open = 0
+  world.untilStopped = async () => {
+    while (open > 0) await clock.sleep(50)
+  }
+  const target = { address: '198.51.100.200', port: 80, kind: 'http', path: '/', timeoutMs: 1000 } as const
+  const connections = longLived(target, async (_, { stop, onOpen }) => {
+    onOpen()
+    open++
+    await clock.sleep(600_000, stop).catch(() => undefined)
+    open--
+    return { kind: 'stopped' }
+  })
+  const outcome = await clock.settle(runDrill({ ...world.run, longLived: connections }))
+  const verdict = judgeDrill({ ...world.about, keepsConnections: true }, outcome)
+  // Opened before the disturbance, and again for the way back.
+  expect(verdict).toMatchObject({ verdict: 'passed', connections: 18, connectionsCut: 0, connectionsPromised: true })
+  const undoneMs = outcome.samples.find(sample => sample.kind === 'mark' && sample.mark === 'undone')
+  const again = outcome.samples.filter(sample => sample.kind === 'connection' && sample.event === 'opened').at(-1)
+  expect(again?.kind === 'connection' && undoneMs?.kind === 'mark' && again.atMs <= undoneMs.atMs).toBe(true)
+  expect(open).toBe(0)
 })
 
 test('the verdict says who took over, for how long nobody answered, and that everything is as before', async () => {

@@ -13,12 +13,12 @@ function factsFor(...drills: Parameters<typeof runOf>[0]) {
 describe('the facts of a drill', () => {
   test('have every long-lived connection from its opening to its cut', () => {
     const { keptLanes, axis, cuts } = factsFor(accountOf('reload-cuts-a-kept-connection'))
-    const [lane, ...others] = keptLanes
+    const [cut, kept, ...others] = keptLanes
     expect(others).toEqual([])
-    expect(lane).toMatchObject({ from: 'controller', opened: 3, cuts: [{ id: 0, error: 'answered with Connection: close' }] })
-    expect(lane?.connections.map(spans => spans.length)).toEqual([2, 1])
-    expect(lane?.connections[1]?.[0]?.toMs).toBe(axis?.toMs)
-    expect(lane?.connections[0]?.[0]?.toMs).toBe(lane?.cuts[0]?.atMs)
+    expect(cut).toMatchObject({ from: 'controller', id: 0, cuts: [{ error: 'answered with Connection: close' }] })
+    expect(keptLanes.map(lane => lane.spans.length)).toEqual([2, 1])
+    expect(kept?.spans[0]?.toMs).toBe(axis?.toMs)
+    expect(cut?.spans[0]?.toMs).toBe(cut?.cuts[0]?.atMs)
     expect(cuts.map(group => group.count)).toEqual([1])
   })
 

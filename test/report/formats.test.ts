@@ -58,9 +58,24 @@ describe('a report', () => {
       html: ['<dd>1 of 3 cut</dd>', 'Errors of the long-lived connections that were cut', '<g class="kept">'],
       json: ['"connections":3,"connections_cut":1', '0,"cut","answered with Connection: close"]'],
       xml: ['reload-under-load.connections_cut" value="1"', '1 long-lived connections cut: '],
-      md: ['1 of 3 long-lived connections cut', 'long-lived of controller  '],
+      md: ['1 of 3 long-lived connections cut', 'connection 1 of controller  '],
     }
     for (const part of told[format]) expect(text).toContain(part)
+  })
+
+  test.for(REPORT_FORMATS)('as %s says who cut connections that the cluster promises to keep, with a lane for each', format => {
+    const text = renderReport(runOf([accountOf('keeps-connections-and-cuts-some')]), format)
+    const told = {
+      html: ['3 of 6 cut (1 FIN, 2 RST); promised to be kept', 'RST: ECONNRESET', '>kept-alive 1<', '>transfer 4<'],
+      json: [
+        '"connections_cut_by":{"FIN":1,"RST":2},"connections_promised":true',
+        '0,"cut","ECONNRESET","kept-alive","RST"]',
+        '3,"opened",null,"transfer"]',
+      ],
+      xml: ['connections_cut_by.RST" value="2"', 'connections_promised" value="true"', '2 long-lived connections cut: RST: ECONNRESET'],
+      md: ['kept-alive 1 of controller  ', 'transfer 4 of controller  ', 'RST: ECONNRESET'],
+    }
+    for (const part of [...told[format], '2 long-lived connections were cut by a reset (RST)']) expect(text).toContain(part)
   })
 
   test.for(REPORT_FORMATS)('as %s has what was seen of a drill that ended in a fault, and how to recover', format => {

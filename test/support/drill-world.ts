@@ -1,7 +1,14 @@
 /** A cluster of three that obeys a drill's commands: haproxy stops and starts, the address follows, the undo timer fires. Time is a ManualClock's. */
 import { disturbanceFor } from '../../src/domain/failover/disturbances.ts'
 import type { DrillCase } from '../../src/domain/failover/verdict.ts'
-import { baselineProblems, failbackIsSettled, nextToDisturb, secondFaults, takeoverIsSettled } from '../../src/domain/failover/settled.ts'
+import {
+  baselineProblems,
+  failbackIsSettled,
+  moveIsJudged,
+  nextToDisturb,
+  secondFaults,
+  takeoverIsSettled,
+} from '../../src/domain/failover/settled.ts'
 import type { DrillRun } from '../../src/engine/drill-run.ts'
 import type { DrillEvent, RemarkEvent } from '../../src/engine/events.ts'
 import { createLinks } from '../../src/engine/links.ts'
@@ -34,6 +41,8 @@ export interface DrillWorld {
   isReachable: boolean
   /** Called when a step reaches a server, before it takes effect; may throw, lose a connection or answer by itself. */
   before: (step: Step, server: string) => Promise<Partial<CommandResult> | undefined> | Partial<CommandResult> | undefined
+  /** What a service that stops waits for: its command ends after it. */
+  untilStopped: () => Promise<void>
 }
 
 export function drillWorld(): DrillWorld {
@@ -109,10 +118,14 @@ export function drillWorld(): DrillWorld {
       {
         // Not without the lock, and not where the undo has run already.
         when: /^lock_guard 'lock1'\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop --no-block haproxy\.service'$/s,
-        reply: does('disturb', () => {
-          setRunning(false)
-          return undefined
-        }),
+        async reply(call) {
+          const answer = await does('disturb', () => {
+            setRunning(false)
+            return undefined
+          })(call)
+          await world.untilStopped()
+          return answer
+        },
       },
       {
         when: /^\/bin\/sh -c 'start_anew .*haproxy.*'\n\/bin\/sh -c 'runs .*haproxy.*'$/,
@@ -146,6 +159,7 @@ export function drillWorld(): DrillWorld {
     takeoverMs: 6500,
     isReachable: true,
     before: () => undefined,
+    untilStopped: async () => {},
     run: {
       id: 'abcd',
       lockId: 'lock1',
@@ -159,6 +173,7 @@ export function drillWorld(): DrillWorld {
       decide: {
         baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
         takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),
+        moveIsJudged: (samples, nowMs) => moveIsJudged(about, samples, nowMs),
         failbackIsSettled: (samples, nowMs) => failbackIsSettled(about, samples, nowMs),
         nextToDisturb: (samples, nowMs) => nextToDisturb(about, samples, nowMs),
         secondFaults: (samples, nowMs) => secondFaults(samples, about.servers, nowMs, 1),

@@ -37,11 +37,13 @@ function paintFor(result: DrillResult, style: Style): (text: string) => string {
 }
 
 function remarks(result: DrillResult): readonly string[] {
-  const { connections, connectionsCut } = result
+  const { connections, connectionsCut, connectionsPromised: promised } = result
   const kept =
     connections === undefined || connectionsCut === undefined
       ? []
-      : [`${connectionsCut} of ${count(connections, 'long-lived connection')} cut (counted separately)`]
+      : [
+          `${connectionsCut} of ${count(connections, 'long-lived connection')} cut (${promised === true ? 'the cluster keeps them' : 'counted separately'})`,
+        ]
   const places = (result.origins ?? []).length > 1 ? (result.origins ?? []) : []
   const origins = places.map(
     ({ from, failedProbes, probes, outageMs }) =>

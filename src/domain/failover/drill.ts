@@ -181,6 +181,7 @@ export function expectationText(
   maxOutageMs: number | undefined,
   taker: string | undefined,
   from: string,
+  keepsConnections = false,
 ): string {
   const parts: string[] = []
   const bound = maxOutageMs === undefined ? '' : ` within ${maxOutageMs} ms`
@@ -200,6 +201,7 @@ export function expectationText(
   if (expect.twoHoldersMs !== undefined) parts.push(`two holders for at most ${expect.twoHoldersMs} ms`)
   if (expect.moves !== undefined) parts.push(expect.moves === 0 ? 'it never moves' : `at most ${expect.moves} moves`)
   if (expect.lost !== undefined) parts.push(`${expect.lost === 0 ? 'no' : `at most ${expect.lost}`} new connections lost`)
+  if (keepsConnections) parts.push('no open connection is cut')
   return parts.join('; ')
 }
 

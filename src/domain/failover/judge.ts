@@ -1,5 +1,6 @@
 /** From samples to a verdict: did the failover do what it promises, and is everything as it was? */
 import type { ProbeSample, Sample } from '../../state/drill.ts'
+import { peopleCounts, peopleFindings, peopleNotes } from './people.ts'
 import { firewallChanges, restorationFindings } from './restoration.ts'
 import { endOf, type HoldInterval, holdersAt, holdersOverlap, holdIntervals, markAt, marksOf, outageOf, probesOf } from './timeline.ts'
 import type { DrillCase, DrillRecord, Finding, OriginVerdict, Verdict } from './verdict.ts'
@@ -36,10 +37,10 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
           ...holderFindings(about, intervals, disturbedMs, undoneMs),
           ...movesFindings(about, intervals),
           ...lostFindings(about, failedProbes),
+          ...peopleFindings(about, samples),
           ...failbackFindings(about, failback, failbackOutageMs),
         ]
   const findings = [...seen, ...unrestored]
-  const connections = samples.filter(sample => sample.kind === 'connection')
   return {
     drill: about.drill,
     vip: about.vip,
@@ -52,8 +53,8 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
     failedProbes,
     probes: probes.length,
     origins: originVerdicts(probes),
-    connections: connections.length === 0 ? undefined : connections.filter(sample => sample.event === 'opened').length,
-    connectionsCut: connections.length === 0 ? undefined : connections.filter(sample => sample.event === 'cut').length,
+    ...peopleCounts(samples),
+    connectionsPromised: about.keepsConnections,
     holdersMax: holdersOverlap(intervals).most,
     failback,
     failbackOutageMs,
@@ -64,6 +65,7 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
       ...(other?.isWrong === false || (other !== undefined && stopped.length > 0) ? [other.text] : []),
       ...notesOn(about, record, takers, failback, intervals),
       ...errorNotes(about, probes),
+      ...peopleNotes(about, samples),
     ],
   }
 }

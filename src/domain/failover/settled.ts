@@ -65,6 +65,11 @@ export function takeoverIsSettled(about: DrillCase, samples: readonly Sample[], 
   }
 }
 
+/** What becomes of open connections is known: the address has moved away for good, whether or not the disturbance's own command has ended. */
+export function moveIsJudged(about: DrillCase, samples: readonly Sample[], nowMs: number): boolean {
+  return about.expect.taker === 'next' && takeoverIsSettled(about, samples, nowMs)
+}
+
 /** Who is disturbed next, where a drill goes from holder to holder: the one holder; undefined where it was disturbed already, or is not one. */
 export function nextToDisturb(about: DrillCase, samples: readonly Sample[], nowMs: number): string | undefined {
   const { holders } = holdersAt(samples, about.vip, about.servers, nowMs)

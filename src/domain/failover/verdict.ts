@@ -21,6 +21,8 @@ export interface DrillCase {
   readonly onEach?: boolean
   /** True: the server boots, and afterwards its packet filter has the rules that are loaded at boot. */
   readonly boots?: boolean
+  /** True: no open connection may be cut. False: nothing is promised, and what is cut is only told. undefined: it is not known. */
+  readonly keepsConnections?: boolean
   /** Why no bound can be predicted, in check's words. */
   readonly foretold?: string | undefined
 }
@@ -59,6 +61,10 @@ export interface Verdict {
   /** Long-lived connections that were opened through the address, and how many of them were cut; undefined where there were none. */
   readonly connections?: number | undefined
   readonly connectionsCut?: number | undefined
+  /** How many of these were cut by RST, by FIN and by silence; undefined where none was cut. */
+  readonly connectionsCutBy?: Readonly<Record<string, number>> | undefined
+  /** Whether the cluster promises to keep them in this drill. */
+  readonly connectionsPromised?: boolean | undefined
   readonly holdersMax: number
   /** Who has the address in the end; undefined where nobody or more than one does. */
   readonly failback: string | undefined

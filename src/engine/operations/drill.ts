@@ -3,8 +3,16 @@ import { randomBytes } from 'node:crypto'
 import { whyNobodyTook } from '../../domain/failover/diagnosis.ts'
 import { disturbanceFor } from '../../domain/failover/disturbances.ts'
 import { drillLimits, DRILL_UNITS, expectationText, goesHome, isTakerCertain } from '../../domain/failover/drill.ts'
+import { keepsConnections } from '../../domain/failover/promise.ts'
 import { judgeDrill } from '../../domain/failover/judge.ts'
-import { baselineProblems, failbackIsSettled, nextToDisturb, secondFaults, takeoverIsSettled } from '../../domain/failover/settled.ts'
+import {
+  baselineProblems,
+  failbackIsSettled,
+  moveIsJudged,
+  nextToDisturb,
+  secondFaults,
+  takeoverIsSettled,
+} from '../../domain/failover/settled.ts'
 import { markAt, outageSoFar, probesOf } from '../../domain/failover/timeline.ts'
 import { brokenOffVerdict } from '../../domain/failover/unjudged.ts'
 import type { DrillCase, Verdict } from '../../domain/failover/verdict.ts'
@@ -13,7 +21,7 @@ import { TRACKER_FILES } from '../../domain/trackers.ts'
 import { asHactlError } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import type { Disturbance, Sample } from '../../state/drill.ts'
-import { runConnectionKeeper } from '../connection-keeper.ts'
+import { longLived } from '../connection-keeper.ts'
 import { type DrillOutcome, runDrill } from '../drill.ts'
 import type { DrillDecisions, DrillRun } from '../drill-run.ts'
 import { runProber } from '../prober.ts'
@@ -73,9 +81,10 @@ async function carryOut(run: LockedRun, errand: Errand): Promise<CarriedOut> {
     servers: links.servers,
     onEach: drill.on === 'each-holder',
     boots: disturbance.boots === true,
+    keepsConnections: keepsConnections(cluster, nodes, drill.disturb),
     foretold: errand.foretold,
   }
-  const expects = expectationText(expect, maxOutageMs, predicted, from)
+  const expects = expectationText(expect, maxOutageMs, predicted, from, about.keepsConnections)
   onEvent({ kind: 'drill-announced', drill: drill.name, server, vip, title: `${disturbance.title} on ${server}`, expects })
   const beganMs = ports.clock.monotonic()
   const samples: Sample[] = []
@@ -127,7 +136,7 @@ function drillRun(run: LockedRun, errand: Errand, about: DrillCase, { nodes, ...
     sendProbes: watch => sendProbes(run, errand, about.from, watch),
     ...(keepConnection === undefined || !errand.origins.includes('controller')
       ? {}
-      : { holdConnections: watch => runConnectionKeeper({ target: errand.target, keep: keepConnection, clock, ...watch }) }),
+      : { longLived: longLived(errand.target, keepConnection) }),
     // A server that is cut off does not answer.
     ...(disturbance.severs ? {} : { diagnose: async at => whyNobodyTook(nodes, await lookAt(run), errand.instance.name, at) }),
     clock,
@@ -140,6 +149,7 @@ function decisionsFor(about: DrillCase, patience: number): DrillDecisions {
   return {
     baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
     takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),
+    moveIsJudged: (samples, nowMs) => moveIsJudged(about, samples, nowMs),
     failbackIsSettled: (samples, nowMs) => failbackIsSettled(about, samples, nowMs),
     nextToDisturb: (samples, nowMs) => nextToDisturb(about, samples, nowMs),
     secondFaults: (samples, nowMs) => secondFaults(samples, about.servers, nowMs, patience),

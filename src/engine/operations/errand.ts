@@ -1,5 +1,6 @@
 /** What verify-failover is sent to do: every drill on every virtual address, where each happens, and what is said of it beforehand. */
 import type { Cluster } from '../../domain/cluster-types.ts'
+import { keepsConnections } from '../../domain/failover/promise.ts'
 import { expectationFor, expectationOn, expectationText, predictLast } from '../../domain/failover/drill.ts'
 import { worstCaseOutage } from '../../domain/vrrp/outage.ts'
 import type { ProbeTarget } from '../../ports.ts'
@@ -104,7 +105,7 @@ interface AnnouncedDrill {
 
 /** What the operator is asked to confirm; `nodes`: the servers as they are now. Throws what counting the connections throws. */
 export async function announcementOf(
-  { links, ports }: Run,
+  { cluster, links, ports }: Run,
   errands: readonly Errand[],
   nodes: readonly ObservedNode[],
 ): Promise<DrillAnnouncement> {
@@ -115,7 +116,13 @@ export async function announcementOf(
     drills: errands.map(errand => {
       const from = holderOf(addressOf(errand))
       const { server, predicted } = placeOf(errand, nodes, from)
-      const expects = expectationText(errand.expect, errand.maxOutageMs, predicted, from)
+      const expects = expectationText(
+        errand.expect,
+        errand.maxOutageMs,
+        predicted,
+        from,
+        keepsConnections(cluster, nodes, errand.drill.disturb),
+      )
       return { drill: errand.drill.name, server: server ?? from, title: errand.drill.title, expects }
     }),
     vips: await Promise.all(

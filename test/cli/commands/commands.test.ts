@@ -295,6 +295,16 @@ describe('verify-failover', () => {
     expect(out).toContain('1 of 1 drill passed (longest outage allowed: 3 s)')
   })
 
+  test.for([
+    [true, '3 of 8 long-lived connections cut (the cluster keeps them)'],
+    [false, '3 of 8 long-lived connections cut (counted separately)'],
+  ] as const)('says how many long-lived connections were cut, promised: %s', async ([connectionsPromised, text]) => {
+    const drill = { ...PASSED, connections: 8, connectionsCut: 3, connectionsPromised }
+    const told = { verifyFailover: async () => ({ drills: [drill], maxOutageMs: 3000, exit: 0, problems: [] }) }
+    const { out } = await runLine(['verify-failover', '-y'], { app: told })
+    expect(out).toContain(text)
+  })
+
   test('shows several drills as one table, and beneath it why one of them failed', async () => {
     const both = { verifyFailover: async () => ({ drills: [PASSED, NOBODY_TOOK_OVER], maxOutageMs: 3000, exit: 7, problems: [] }) }
     const { out } = await runLine(['verify-failover', '-y'], { app: both })

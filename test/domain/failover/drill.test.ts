@@ -189,6 +189,7 @@ describe('what must be seen', () => {
 
   test('is said before it happens, with the bound', () => {
     expect(expectationText(expect1, 440, 'srv-2', 'srv-1')).toBe('srv-2 takes over within 440 ms')
+    expect(expectationText(expect1, 440, 'srv-2', 'srv-1', true)).toBe('srv-2 takes over within 440 ms; no open connection is cut')
     expect(expectationText({ ...expect1, holders: 2, healsMs: 1000 }, undefined, undefined, 'srv-1')).toBe(
       'another server takes over; two servers hold it until the undo; one holder again within 1000 ms of the undo',
     )

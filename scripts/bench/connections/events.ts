@@ -1,0 +1,154 @@
+// What is done to the servers while there is traffic.
+import type { LabFile } from '../../support/lab.ts'
+import { docker, inside, sleep } from '../failover-lab.ts'
+import type { Load } from './traffic-figures.ts'
+
+type Server = LabFile['servers'][number]
+
+/** one: an IPv4 address. two: a second one whose first server is srv-2. ipv6: an IPv6 address, which the traffic uses, beside the first. */
+export type Layout = 'one' | 'two' | 'ipv6'
+
+export interface Hands {
+  readonly servers: readonly [Server, Server, Server]
+  /** hactl with an inventory; it must exit 0. */
+  hactl(...words: readonly string[]): Promise<unknown>
+  /** Deploys haproxy.cfg with another header. */
+  rollOut(variant: number): Promise<unknown>
+}
+
+type Act = (hands: Hands) => Promise<unknown>
+
+export interface ConnectionEvent {
+  readonly name: string
+  readonly layout?: Layout
+  /** Before there is traffic: from where the event starts. */
+  readonly before?: Act
+  readonly act: Act
+  /** After the traffic has ended: everything as it was. */
+  readonly after?: Act
+  readonly load?: Partial<Load>
+  /** The first server is not the holder when `before` is done. */
+  readonly startsAway?: boolean
+}
+
+const sh = (server: Server, line: string) => inside(server, line)
+const start = (unit: string) => (server: Server) => sh(server, `systemctl reset-failed ${unit} 2>/dev/null; systemctl start ${unit}`)
+const everywhere = (servers: readonly Server[], line: string) => Promise.all(servers.map(server => sh(server, line)))
+/** As `hactl drain` does it, without its waiting. */
+const lower = (server: Server, offset: number) => sh(server, `cd /run/hactl && echo ${offset} >.drain && mv -f .drain drain`)
+
+const thereAndBack =
+  (times: number, apartMs: number): Act =>
+  async ({ servers: [first] }) => {
+    for (let i = 0; i < times; i++) {
+      await lower(first, -253)
+      await sleep(apartMs)
+      await lower(first, 0)
+      await sleep(apartMs)
+    }
+  }
+
+/** An address moves on through all three servers and home again. */
+const inTurn: Act = async ({ servers: [first, second] }) => {
+  for (const [server, offset] of [
+    [first, -253],
+    [second, -253],
+    [first, 0],
+    [second, 0],
+  ] as const) {
+    await lower(server, offset)
+    await sleep(2500)
+  }
+}
+
+const first =
+  (act: (server: Server) => Promise<unknown>): Act =>
+  hands =>
+    act(hands.servers[0])
+const drain: Act = hands => hands.hactl('drain', hands.servers[0].name)
+const undrain: Act = hands => hands.hactl('undrain', hands.servers[0].name)
+const stop = (unit: string) => first(server => sh(server, `systemctl stop ${unit}`))
+const restart = (unit: string) => first(server => sh(server, `systemctl restart ${unit}`))
+const reload = (unit: string) => first(server => sh(server, `systemctl reload ${unit}`))
+
+/** Traffic that a server with a seventh of a core can carry. */
+const LIGHT: Partial<Load> = { perSecond: 10, keptAlive: 2, downloads: 0, uploads: 0, openWild: 20, openNamed: 20, upgraded: 4 }
+/** For events that last. Where a service stops, transfers must end within its stop_timeout instead. */
+const LONG: Partial<Load> = { transferMs: 25_000 }
+
+const starved =
+  (cpus: string): Act =>
+  async ({ servers }) => {
+    for (const { container } of servers) await docker('update', '--cpus', cpus, container)
+  }
+
+const INSTALL_NFT = 'command -v nft >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nftables'
+const withNftables: Act = ({ servers }) => everywhere(servers, `${INSTALL_NFT}; systemctl start nftables`)
+
+/** The packet filter of all servers is emptied a second after the address has moved. */
+const emptiedAfterDrain =
+  (line: string): Act =>
+  async hands => {
+    await drain(hands)
+    await sleep(500)
+    await everywhere(hands.servers, line)
+    await sleep(2000)
+  }
+
+export const EVENTS: readonly ConnectionEvent[] = [
+  { name: 'drain', act: drain, after: undrain },
+  { name: 'undrain', before: drain, act: undrain, startsAway: true },
+  { name: 'keepalived-stop', act: stop('keepalived'), after: first(start('keepalived')) },
+  { name: 'keepalived-start', before: stop('keepalived'), act: first(start('keepalived')), startsAway: true },
+  { name: 'keepalived-restart', act: restart('keepalived') },
+  { name: 'haproxy-stop', act: stop('haproxy'), after: first(start('haproxy')) },
+  { name: 'haproxy-start', before: stop('haproxy'), act: first(start('haproxy')), startsAway: true },
+  { name: 'haproxy-restart', act: restart('haproxy') },
+  { name: 'haproxy-reload', act: reload('haproxy') },
+  {
+    name: 'haproxy-reload-starved',
+    before: starved('0.15'),
+    act: async hands => {
+      await reload('haproxy')(hands)
+      await sleep(5000)
+    },
+    after: starved('2'),
+    load: LIGHT,
+  },
+  { name: 'roll-out', act: hands => hands.rollOut(1), after: hands => hands.rollOut(0), load: LONG },
+  { name: 'three-in-turn', act: inTurn, load: LONG },
+  { name: 'there-and-back', act: thereAndBack(3, 2000), load: LONG },
+  { name: 'there-and-back-quickly', act: thereAndBack(3, 700), load: LONG },
+  { name: 'ipv6', layout: 'ipv6', act: thereAndBack(2, 2000) },
+  {
+    name: 'two-crossing',
+    layout: 'two',
+    act: async ({ servers: [one, two] }) => {
+      for (const offset of [-253, 0]) {
+        await Promise.all([lower(one, offset), lower(two, offset)])
+        await sleep(2500)
+      }
+    },
+  },
+  {
+    name: 'stop-in-reload',
+    act: first(server =>
+      sh(server, `systemctl reload --no-block haproxy; sleep 0.${Math.floor(Math.random() * 5)}; systemctl stop haproxy`),
+    ),
+    after: first(start('haproxy')),
+  },
+  { name: 'nft-flush', before: withNftables, act: emptiedAfterDrain('nft flush ruleset'), after: undrain },
+  { name: 'nftables-reload', before: withNftables, act: emptiedAfterDrain('systemctl reload nftables'), after: undrain },
+  { name: 'reboot', act: first(server => sh(server, 'systemctl reboot')) },
+  { name: 'haproxy-kill', act: first(server => sh(server, 'kill -9 $(pidof haproxy)')) },
+  {
+    name: 'haproxy-hang',
+    act: first(server => sh(server, 'kill -STOP $(pidof haproxy)')),
+    after: first(server => sh(server, 'kill -CONT $(pidof haproxy)')),
+  },
+  {
+    name: 'server-dead',
+    act: first(({ container }) => docker('pause', container)),
+    after: first(({ container }) => docker('unpause', container)),
+  },
+]
