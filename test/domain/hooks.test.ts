@@ -167,14 +167,19 @@ describe('where open connections are kept', () => {
   let master: ChildProcess | undefined
 
   afterEach(() => {
-    master?.kill('SIGKILL')
+    try {
+      // With its worker, which would run on.
+      if (master?.pid !== undefined) process.kill(-master.pid, 'SIGKILL')
+    } catch {
+      // Both have ended.
+    }
     master = undefined
   })
 
   /** A master that goes on until its worker ends, and notes SIGUSR1. */
   async function runningHaproxy(): Promise<ChildProcess> {
     const script = `trap 'echo usr1 >>${folder}/signals' USR1; sh -c 'trap "echo term >>${folder}/signals; exit" TERM; while :; do /bin/sleep 0.01; done' & while kill -0 $!; do wait $!; done`
-    const child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' })
+    const child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore', detached: true })
     master = child
     await vi.waitUntil(() => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim() !== '', { timeout: 10_000 })
     play('systemctl', `case "$*" in *MainPID*) echo ${child.pid};; esac`)

@@ -1,3 +1,4 @@
+#!/bin/sh
 # The stand-ins that are called most, as functions: put before a script, they cost no process. The others, and what find -exec calls, are in
 # stand-ins/.
 
