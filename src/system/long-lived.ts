@@ -13,11 +13,8 @@ const PATIENT = 5
 const TCP_KEEPALIVE_MS = 1000
 /** Time-outs of proxies in use begin at 30 s: an idle connection that is closed in order and is older than this met one. */
 const IDLE_TIMEOUT_MS = 25_000
-/**
- * A shorter answer fits into the buffers between the two ends, and would be there at once whoever holds the address. A slower reader frees
- * its buffer too rarely to send anything within a second of a move.
- */
-const LEAST_TRANSFER_BYTES = 2 * 1024 * 1024
+/** A shorter answer fits into the buffers between the two ends (Linux: up to 6 MiB and 4 MiB), and no move would be seen. */
+const LEAST_TRANSFER_BYTES = 16 * 1024 * 1024
 const TRANSFER_MS = 10_000
 const PACE_MS = 50
 

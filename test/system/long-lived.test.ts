@@ -121,7 +121,7 @@ describe('an idle connection', () => {
 })
 
 describe('a transfer', () => {
-  const MANY = 4 * 1024 * 1024
+  const MANY = 20 * 1024 * 1024
 
   test('needs an answer that does not fit into buffers', async () => {
     expect(await kept(await http((_, response) => void response.end('short')), 'transfer')).toEqual({
