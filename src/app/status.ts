@@ -41,7 +41,9 @@ export async function status(
       const nodes = [...observed.values()]
       const isComplete = nodes.length === cluster.servers.length
       const drift = driftOf(() => planFor(cluster, playbook, observed, { adopt: false, reload: false }))
-      const servers = [...targets.keys()].map(name => serverStatus(cluster, name, observed.get(name), failures, drift.byServer.get(name)))
+      const servers = [...targets.keys()].map(name =>
+        serverStatus(cluster, name, observed.get(name), failures, drift.byServer.get(name), nodes),
+      )
       const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
       // A server out of sight may be the holder.
       const holder = isComplete ? holderProblems(cluster, nodes) : severalHoldersProblems(cluster, nodes)

@@ -12,6 +12,7 @@ import {
   KEEPALIVED_CONF,
   KEEPALIVED_DROPIN,
   MANAGED_PATHS,
+  OPEN_CONNECTIONS_SCRIPT,
   SERVICE_HOOKS,
   TMPFILES_CONF,
 } from './paths.ts'
@@ -29,7 +30,10 @@ const MAKES_TRACK_FILES: readonly string[] = [HAND_OVER_UNIT, HAPROXY_DROPIN, KE
 export function desiredFromSnapshot(cluster: Cluster, server: string, facts: NodeFacts, then: readonly FileThen[]): DesiredNode {
   const { files, hadInitFile } = withoutInitFile(then)
   const byPath = new Map(files.map(file => [file.path, file]))
-  const now = desiredNode(cluster, server, facts)
+  // A server that did not keep open connections then does not do so again: the hooks of today must not rely on it.
+  const kept = byPath.has(OPEN_CONNECTIONS_SCRIPT)
+  const factsThen: NodeFacts = kept ? facts : { ...facts, openConnections: { ...facts.openConnections, mode: { kind: 'reset' } } }
+  const now = desiredNode(cluster, server, factsThen)
   const resources = now.resources.flatMap((resource): Resource | readonly Resource[] => {
     switch (resource.kind) {
       case 'file':

@@ -64,11 +64,9 @@ sub unsettled {
 # Which socket the master has bound: each time that it executes itself it binds another one in the same place.
 sub bound { return (stat "/run/haproxy-master.sock")[1] // 0 }
 
-# Whether systemd says that haproxy reloads. Its answer is the verdict, so a SIGTERM that comes before it is not heeded: keepalived waits 2 s more
-# (evidence K15). timeout(1) makes a process group of its own, which keepalived's signal does not reach.
+# Whether systemd says that haproxy reloads. keepalived may cut this run off before systemd answers: then there is no verdict.
 sub reloading {
-    local $SIG{TERM} = "IGNORE";
-    my $state = `timeout -s KILL 1 systemctl is-active haproxy.service`;
+    my $state = `systemctl is-active haproxy.service`;
     undecided() if $state eq "";
     return $state eq "reloading\n";
 }

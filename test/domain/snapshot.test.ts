@@ -79,6 +79,33 @@ test('opens no firewall by a script that did not exist yet', () => {
   ])
 })
 
+test('takes away the service that keeps open connections where there was none, and the hooks do not rely on it', () => {
+  const cluster = clusterWith()
+  const facts = known(factsOf(cluster)['srv-1'])
+  const today = desiredNode(cluster, 'srv-1', facts)
+  const kindsOf = (node: DesiredNode) =>
+    node.resources.filter(({ id }) => id.includes('open-connections')).map(({ id, kind }) => `${kind} ${id}`)
+  expect(kindsOf(desiredFromSnapshot(cluster, 'srv-1', facts, filesThen(today)))).toEqual(kindsOf(today))
+  // As an earlier version wrote it: what makes the track files is then today's.
+  const then = filesThen(today)
+    .filter(({ path }) => !/open-connections|service-hooks/.test(path))
+    .map(file =>
+      file.path === KEEPALIVED_CONF
+        ? { ...file, content: file.content.replace(/(file "\/run.*\n\s+weight (.)\n)/g, '$1    init_file $2\n') }
+        : file,
+    )
+  const before = desiredFromSnapshot(cluster, 'srv-1', facts, then)
+  expect(kindsOf(before)).toEqual([
+    'absent-file absent/open-connections-program',
+    'absent-file absent/open-connections-rules',
+    'absent-file absent/open-connections-settings',
+    'absent-file file/open-connections-unit',
+    'absent-file file/open-connections',
+  ])
+  const hooks = before.resources.find(({ id }) => id === 'file/service-hooks')
+  expect(hooks?.kind === 'file' ? hooks.content : '').toContain('\nKEEPS_OPEN=no\n')
+})
+
 test('restores a keepalived.conf without its init_file, with what makes the track files today', () => {
   const cluster = clusterWith()
   const facts = known(factsOf(cluster)['srv-1'])

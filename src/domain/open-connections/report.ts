@@ -15,8 +15,8 @@ export function openConnectionsProblems(cluster: Wanted, node: ObservedNode): re
 }
 
 /** What an operator should fix, although the server itself is healthy. */
-export function openConnectionsNotices(cluster: Wanted, node: ObservedNode): readonly string[] {
-  return [...unprovenPeers(cluster, node).map(unprovenWords), ...(node.openConnections?.savedIn ?? []).map(savedWords)]
+export function openConnectionsNotices(cluster: Wanted, node: ObservedNode, nodes: readonly ObservedNode[]): readonly string[] {
+  return [...unprovenPeers(cluster, node, nodes).map(unprovenWords), ...(node.openConnections?.savedIn ?? []).map(savedWords)]
 }
 
 /** How it is, and may well be: connections that have not moved with their address, and a server that cannot keep any. */
@@ -35,14 +35,26 @@ export const cutsWords = (why: string) => `a planned move cuts the open connecti
 export const savedWords = (path: string) =>
   `${path} contains the table hactl, which belongs to a running service: nftables.service cannot load the file again`
 
-/** Peers that do not get packets with a client's address from this server, as far as both run the service. */
-export function unprovenPeers(cluster: Wanted, node: ObservedNode): readonly { readonly instance: string; readonly peer: string }[] {
-  const service = node.openConnections?.service
-  return modeOf(cluster, node).kind === 'keep' && service?.isRunning === true && service.hasRules === true ? service.unproven : []
+/** Peers that do not get packets with a client's address from this server, although both run the service. `nodes`: all that were looked at. */
+export function unprovenPeers(
+  cluster: Wanted,
+  node: ObservedNode,
+  nodes: readonly ObservedNode[],
+): readonly { readonly instance: string; readonly peer: string }[] {
+  const runs = (one: ObservedNode) => modeOf(cluster, one).kind === 'keep' && one.openConnections?.service?.hasRules === true
+  if (!runs(node)) return []
+  return (node.openConnections?.service?.unproven ?? []).filter(({ peer }) => nodes.some(one => one.server === peer && runs(one)))
 }
 
 export const unprovenWords = ({ instance, peer }: { readonly instance: string; readonly peer: string }) =>
   `packets with a client's address do not reach ${peer} from here (${instance}): a move between the two cuts open connections`
+
+/** What to know before a plan takes the service away from servers that still have connections open. */
+export function removalWarnings(nodes: readonly ObservedNode[], removesFrom: (server: string, path: string) => boolean): readonly string[] {
+  return nodes
+    .filter(({ server }) => removesFrom(server, OPEN_CONNECTIONS_SCRIPT))
+    .flatMap(node => openWords(node).map(words => `${node.server}: ${words}, and end when this is applied`))
+}
 
 /** "VRRP1: 15 connections are still open here (port 443: 12, port 80: 3)", for each address that has moved away. */
 function openWords(node: ObservedNode): readonly string[] {

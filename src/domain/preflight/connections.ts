@@ -7,19 +7,19 @@ import { type Finding, passed, warning } from './finding.ts'
 
 const GIVE_UP = 'open_connections: reset in the inventory says so'
 
-export function connectionsFindings(cluster: Cluster, node: ObservedNode): readonly Finding[] {
+export function connectionsFindings(cluster: Cluster, node: ObservedNode, nodes: readonly ObservedNode[]): readonly Finding[] {
   if (cluster.openConnections === 'reset') return []
   const { server, openConnections } = node
   const mode = modeOf(cluster, node)
   const why = lackOf(mode)
   const doubts = [
     ...(why === undefined ? [] : [warning('connections', server, cutsWords(why), GIVE_UP)]),
-    ...unprovenPeers(cluster, node).map(one =>
+    ...unprovenPeers(cluster, node, nodes).map(one =>
       warning(
         'connections',
         server,
         unprovenWords(one),
-        'let the network carry such packets (docs/open-connections.md), or open_connections: reset',
+        'let the network, and this server on its way out, carry such packets (docs/open-connections.md), or set open_connections: reset',
       ),
     ),
     ...(openConnections?.savedIn ?? []).map(path =>

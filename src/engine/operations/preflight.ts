@@ -55,7 +55,7 @@ export function preflightFindings(cluster: Cluster, nodes: readonly ObservedNode
       const own = facts[node.server]
       return own === undefined ? unknown('firewall', node.server, 'not judged') : firewallFinding(cluster, node, own)
     }),
-    ...nodes.flatMap(node => connectionsFindings(cluster, node)),
+    ...nodes.flatMap(node => connectionsFindings(cluster, node, nodes)),
     ...lockFindings(nodes, options),
   ]
   return findings.filter(one => !isUnfit(one.server) || ['root', 'system', 'systemd'].includes(one.check))

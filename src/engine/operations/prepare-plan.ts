@@ -3,6 +3,7 @@ import type { Cluster } from '../../domain/cluster-types.ts'
 import { desiredNode } from '../../domain/desired.ts'
 import { classifyKeepalivedChange, outageMsOf } from '../../domain/keepalived/classify.ts'
 import { nodeFactsFor } from '../../domain/node-facts.ts'
+import { removalWarnings } from '../../domain/open-connections/report.ts'
 import { KEEPALIVED_CONF } from '../../domain/paths.ts'
 import { assertPinsServed, expectedVersion, pinWarnings } from '../../domain/packages.ts'
 import { type ChangeJudgement, type PlanResult, planCluster } from '../plan.ts'
@@ -58,7 +59,11 @@ export function planTowards(
     },
     judge: (server, actions) => judgeChange(cluster, observed, server, actions),
   })
-  const warnings = [...result.plan.warnings, ...pinWarnings(cluster, nodes)]
+  const removesFrom = (server: string, path: string) =>
+    result.plan.servers.some(
+      one => one.server === server && one.actions.some(action => action.kind === 'remove-file' && action.path === path),
+    )
+  const warnings = [...result.plan.warnings, ...pinWarnings(cluster, nodes), ...removalWarnings(nodes, removesFrom)]
   return { ...result, plan: { ...result.plan, warnings } }
 }
 

@@ -57,13 +57,14 @@ export function driftOf(plan: () => PlanResult): {
   }
 }
 
-/** `node`: what was seen of it; undefined where it could not be reached, for the reason among `failures`. */
+/** `node`: what was seen of it; undefined where it could not be reached, for the reason among `failures`. `nodes`: all that were seen. */
 export function serverStatus(
   cluster: Cluster,
   name: string,
   node: ObservedNode | undefined,
   failures: readonly HactlError[],
   drift: readonly string[] | undefined,
+  nodes: readonly ObservedNode[],
 ): ServerStatus {
   if (node === undefined) {
     const failure = failures.find(error => error.server === name)
@@ -119,7 +120,7 @@ export function serverStatus(
     problems: [
       ...problems,
       ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: run hactl undrain ${name}`] : []),
-      ...openConnectionsNotices(cluster, node),
+      ...openConnectionsNotices(cluster, node, nodes),
       ...advertNotices(node),
       ...(lock?.isDead === false ? [lock.text] : []),
     ],

@@ -2,7 +2,12 @@ import { expect, test } from 'vitest'
 import { buildCluster } from '../../../src/domain/cluster.ts'
 import { desiredNode } from '../../../src/domain/desired.ts'
 import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
-import { openConnectionsNotes, openConnectionsNotices, openConnectionsProblems } from '../../../src/domain/open-connections/report.ts'
+import {
+  openConnectionsNotes,
+  openConnectionsNotices,
+  openConnectionsProblems,
+  removalWarnings,
+} from '../../../src/domain/open-connections/report.ts'
 import { OPEN_CONNECTIONS_SCRIPT } from '../../../src/domain/paths.ts'
 import { connectionsFindings } from '../../../src/domain/preflight/connections.ts'
 import type { ObservedNode } from '../../../src/state/observed.ts'
@@ -48,25 +53,36 @@ test('connections that have not moved with their address are counted by port', (
   ])
 })
 
+test('a plan that takes the service away says which connections end with it', () => {
+  const node = seen({ ...RUNS, windows: [{ instance: 'WEB', port: 80, connections: 3 }] })
+  const warned = 'srv-1: WEB: 3 connections are still open here (port 80: 3), and end when this is applied'
+  expect(removalWarnings([node], (_, path) => path === OPEN_CONNECTIONS_SCRIPT)).toEqual([warned])
+  expect(removalWarnings([node], () => false)).toEqual([])
+})
+
 test('a server that cannot keep them says so, and why; in the preflight it is a doubt and no failure', () => {
   const node = seen(undefined, { ability: { kind: 'unable', why: 'nftables is not installed' } })
   const text = 'a planned move cuts the open connections of this server: nftables is not installed'
   expect(openConnectionsNotes(clusterWith(), node)).toEqual([text])
-  expect(connectionsFindings(clusterWith(), node)).toMatchObject([{ check: 'connections', verdict: 'warning', found: text }])
+  expect(connectionsFindings(clusterWith(), node, [node])).toMatchObject([{ check: 'connections', verdict: 'warning', found: text }])
   expect(openConnectionsNotes(clusterWith({}, { open_connections: 'reset' }), node)).toEqual([])
-  expect(connectionsFindings(classicWith(), node)).toEqual([])
+  expect(connectionsFindings(classicWith(), node, [node])).toEqual([])
 })
 
 test('a peer that gets no packets with the address of a client, and a saved table, are named with what fixes them', () => {
   const node = seen({ ...RUNS, unproven: [{ instance: 'WEB', peer: 'srv-2' }] }, { savedIn: ['/etc/nftables.conf'] })
-  const [unproven = '', saved = ''] = openConnectionsNotices(clusterWith(), node)
+  const peer = { ...seen(RUNS), server: 'srv-2' }
+  const [unproven = '', saved = ''] = openConnectionsNotices(clusterWith(), node, [node, peer])
   expect(unproven).toBe("packets with a client's address do not reach srv-2 from here (WEB): a move between the two cuts open connections")
   expect(saved).toContain('/etc/nftables.conf contains the table hactl')
-  expect(connectionsFindings(clusterWith(), node)).toMatchObject([
+  // A peer that does not run the service, or was not seen, cannot prove anything.
+  const stopped = { ...seen({ ...RUNS, hasRules: false }), server: 'srv-2' }
+  for (const others of [[], [stopped]]) expect(openConnectionsNotices(clusterWith(), node, [node, ...others])).toEqual([saved])
+  expect(connectionsFindings(clusterWith(), node, [node, peer])).toMatchObject([
     { verdict: 'warning', found: unproven },
     { verdict: 'warning', found: saved, fix: expect.stringContaining('delete the blocks') as unknown },
   ])
-  expect(connectionsFindings(clusterWith(), seen(RUNS))).toMatchObject([{ verdict: 'passed', found: 'kept over a move' }])
+  expect(connectionsFindings(clusterWith(), seen(RUNS), [])).toMatchObject([{ verdict: 'passed', found: 'kept over a move' }])
 })
 
 test('a server that only lacks nftables gets the package, but not from a folder that does not have it', () => {
@@ -76,7 +92,7 @@ test('a server that only lacks nftables gets the package, but not from a folder 
     return facts === undefined ? [] : desiredNode(cluster, 'srv-1', facts).resources.map(({ id }) => id)
   }
   expect(idsOf(clusterWith())).toEqual(expect.arrayContaining(['package/nftables', 'open-connections/service']))
-  expect(connectionsFindings(clusterWith(), node)).toMatchObject([
+  expect(connectionsFindings(clusterWith(), node, [node])).toMatchObject([
     { verdict: 'passed', found: 'kept over a move; nftables will be installed' },
   ])
   const files = ['haproxy_2.6.12-1_amd64.deb', 'keepalived_1%3a2.2.7-1_amd64.deb']

@@ -23,7 +23,9 @@ function server(isActive: boolean, rules = 'rules owner') {
     chmodSync(place(path), 0o755)
   }
   const cluster = clusterWith()
-  const script = openConnectionsFiles(cluster, 'srv-1', factsOfServer(cluster, 'srv-1')).find(({ path }) => path === OPEN_CONNECTIONS_SCRIPT)
+  const script = openConnectionsFiles(cluster, 'srv-1', factsOfServer(cluster, 'srv-1')).find(
+    ({ path }) => path === OPEN_CONNECTIONS_SCRIPT,
+  )
   if (script === undefined) throw new Error('no script')
   program('tool', script.content.replaceAll(/(?<![A-Za-z0-9._+/-])\/(?=(?:etc|run|usr\/local)\/)/g, `${root}/`))
   program('bin/systemctl', `#!/bin/sh\necho "systemctl $*" >>${root}/log\ncase "$*" in *is-active*) exit ${isActive ? 0 : 3} ;; esac\n`)
