@@ -77,7 +77,7 @@ export async function wounds(world: World, allowed: readonly number[], isFinishe
         server,
         'exec 8>/var/lib/hactl/switch.mutex; flock -w 60 8 || echo a switch that does not end; systemctl is-active haproxy keepalived | tr "\\n" " "; echo; ' +
           `haproxy -c -q -f /etc/haproxy/haproxy.cfg; keepalived -t -f /etc/keepalived/keepalived.conf 2>&1; ${isFinished ? LITTER : 'true'}; ` +
-          `ip -o addr show to ${lab.vip} | grep -q . && echo @@holds; true`,
+          `ip -o addr show scope global to ${lab.vip} | grep -q . && echo @@holds; true`,
       )
       const lines = `${look.stdout}${look.stderr}`.trim().split('\n')
       if (lines.includes('@@holds')) holders.push(server)

@@ -64,7 +64,9 @@ test("the holder's power is cut: another server takes over, and the address goes
   await lab.cutPower('srv-1')
   const others = async () => {
     const holding = await Promise.all(
-      ['srv-2', 'srv-3'].map(async server => ((await lab.sh(server, `ip -o addr show to ${lab.vip}`)).trim() === '' ? [] : [server])),
+      ['srv-2', 'srv-3'].map(async server =>
+        (await lab.sh(server, `ip -o addr show scope global to ${lab.vip}`)).trim() === '' ? [] : [server],
+      ),
     )
     return holding.flat().join()
   }

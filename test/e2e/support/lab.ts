@@ -103,7 +103,8 @@ export function openLab(): Lab {
   }
   const docker = (...argv: string[]) => local('docker', argv)
   const holders = async (address = file.vip) => {
-    const answers = await Promise.all(SERVERS.map(server => trySh(server, `ip -o addr show to ${address}`)))
+    // An address that a server has on lo is one whose connections it keeps, or may have to keep: it is not held.
+    const answers = await Promise.all(SERVERS.map(server => trySh(server, `ip -o addr show scope global to ${address}`)))
     return SERVERS.filter((_, index) => answers[index]?.stdout.includes(` ${address}/`))
   }
   return {
@@ -175,7 +176,7 @@ export async function watchHolders(lab: Lab, address = lab.vip): Promise<HolderL
       rest = lines.pop() ?? ''
       for (const line of lines) {
         const at = /^\[([^\]]+)\] /.exec(line)?.[1]
-        if (at === undefined || !line.includes(` ${address}/`)) continue
+        if (at === undefined || !line.includes(` ${address}/`) || / scope host lo\b/.test(line)) continue
         changes.push({ atMs: Date.parse(`${at}Z`), server, has: !/\] ?Deleted/.test(line) })
       }
     })
