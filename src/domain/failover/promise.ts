@@ -1,21 +1,28 @@
 /** Whether a cluster promises that a drill cuts no open connection. */
-import type { Cluster } from '../cluster-types.ts'
 import type { ObservedNode } from '../../state/observed.ts'
+import type { Cluster } from '../cluster-types.ts'
+import { modeOf, serviceProblem } from '../open-connections/mode.ts'
+import { unprovenPeers } from '../open-connections/report.ts'
 
 /** What an operator does on purpose too, and after which the old holder can go on serving whom it knows. */
 const PLANNED: readonly string[] = ['stop-haproxy', 'stop-keepalived', 'reload-haproxy-repeatedly', 'reboot']
 
-/** `open_connections: keep`; without the key nothing is promised. */
-type Keeping = Pick<Cluster, 'profile'> & { readonly openConnections?: 'keep' | 'reset' }
-/** Whether the server's kernel and packet filter can keep them; unknown counts as able. */
-type Able = Pick<ObservedNode, 'server'> & { readonly openConnections?: { readonly ability: { readonly kind: string } } }
-
-/** `disturb`: the word of the drill's file. A crash, profile classic and servers that cannot keep connections promise nothing. */
-export function keepsConnections(cluster: Keeping, nodes: readonly Able[], disturb: string): boolean {
+/**
+ * `disturb`: the word of the drill's file. `nodes`: every server of the cluster, as it is now. A crash promises nothing, nor does a server
+ * that does not keep connections, or whose packets do not reach another one.
+ */
+export function keepsConnections(
+  cluster: Pick<Cluster, 'openConnections' | 'packages'>,
+  nodes: readonly ObservedNode[],
+  disturb: string,
+): boolean {
   return (
-    cluster.profile === 'fast' &&
-    cluster.openConnections === 'keep' &&
     PLANNED.includes(disturb) &&
-    nodes.every(({ openConnections }) => openConnections === undefined || openConnections.ability.kind === 'able')
+    nodes.every(
+      node =>
+        modeOf(cluster, node).kind === 'keep' &&
+        serviceProblem(node.openConnections) === undefined &&
+        unprovenPeers(cluster, node, nodes).length === 0,
+    )
   )
 }
