@@ -1,11 +1,11 @@
-/** Every drill on the fast profile, and that nothing survives any of them. Needs: any lab. Leaves: the fast profile, converged, nftables. */
+/** Every drill on the fast profile, and that nothing survives any of them. Needs: any lab. Leaves: the fast profile, converged. */
 import { readdirSync } from 'node:fs'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { shippedDrills } from '../../src/app/drills.ts'
 import { type DrillLine, expectExit, expectRefusal, resultOf, type Run } from './support/hactl.ts'
 import { openLab, until } from './support/lab.ts'
 import { deployedWorkspace } from './support/opening.ts'
-import { installNft, liveFiles, residue, services, trackers, untilHeldBy } from './support/servers.ts'
+import { liveFiles, residue, services, trackers, untilHeldBy } from './support/servers.ts'
 
 /** These tests are about what happens. The benchmark measures how fast it is. */
 const PATIENT = ['--yes', '--json', '--max-outage', '8s']
@@ -16,8 +16,6 @@ const HARMLESS = SHIPPED.filter(name => !DESTRUCTIVE.includes(name))
 
 const lab = openLab()
 const work = deployedWorkspace(lab, { restores: true })
-
-beforeAll(() => installNft(lab))
 
 const verify = (...argv: string[]) => work.hactl(['verify-failover', ...PATIENT, ...argv], { limitMs: 400_000 })
 const drillsOf = (run: Run): readonly DrillLine[] => resultOf(run).drills ?? []

@@ -1,19 +1,18 @@
 /**
  * Clusters that look right and do not fail over, built by hand: hactl deployed none of their faults, and its drills must find them.
- * Needs: any lab. Leaves: the fast profile, converged, nftables.
+ * Needs: any lab. Leaves: the fast profile, converged.
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type DrillLine, expectExit, labInventory, resultOf, vrrpInstance } from './support/hactl.ts'
 import { type Lab, openLab, SERVERS } from './support/lab.ts'
 import { deployedWorkspace } from './support/opening.ts'
 import { startPoller } from './support/poller.ts'
-import { installNft, residue, services, untilHeldBy } from './support/servers.ts'
+import { residue, services, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
 const work = deployedWorkspace(lab, { restores: true })
 
 beforeAll(async () => {
-  await installNft(lab)
   work.writeInventory(
     labInventory(lab, { profile: 'classic', vrrp_instances: [vrrpInstance(lab, { virtual_ipaddress: [lab.vip], advert_int: 1 })] }),
   )

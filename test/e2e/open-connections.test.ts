@@ -1,7 +1,6 @@
 /**
  * Open connections while addresses move, as clients see them: on a port of all addresses and on one that is bound to the address by name. The
- * events of an operator keep them; a crash and a network that cannot carry them are told to clients. Needs: any lab. Leaves: the lab's cluster,
- * nftables.
+ * events of an operator keep them; a crash and a network that cannot carry them are told to clients. Needs: any lab. Leaves: the lab's cluster.
  */
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -10,7 +9,7 @@ import { openLab, pause, SERVERS, until } from './support/lab.ts'
 import { startLoad } from './support/load.ts'
 import { openClients, type Opened } from './support/open.ts'
 import { workspaceFor } from './support/opening.ts'
-import { ensureDeployed, installNft, untilHeldBy } from './support/servers.ts'
+import { ensureDeployed, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
 const CLIENTS = 60
@@ -64,8 +63,6 @@ async function underLoad(
 const NOTHING = { open: { kept: 2 * CLIENTS, lost: [] }, failed: 0, cut: 0, errors: [] }
 
 beforeAll(async () => {
-  // The containers' kernel is the machine's: they have no modules by which a deploy could see that the package is all that is missing.
-  await installNft(lab)
   await ensureDeployed(lab, work)
   for (const server of SERVERS) await moved('undrain', server)
 })

@@ -83,13 +83,6 @@ export async function ensureDeployed(lab: Lab, workspace: Workspace, env: Readon
   return second
 }
 
-/** Drills that cut traffic need a packet filter. */
-export async function installNft(lab: Lab): Promise<void> {
-  await lab.everywhere(
-    'command -v nft >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends nftables; }',
-  )
-}
-
 /** Waits until one server holds the address, and that it is this one. */
 export async function untilHeldBy(lab: Lab, server: string, limitMs = 20_000): Promise<void> {
   await until(`${server} alone holds ${lab.vip}`, limitMs, async () => (await lab.holders()).join() === server)
