@@ -22,7 +22,7 @@ const drillsOf = (run: Run): readonly DrillLine[] => resultOf(run).drills ?? []
 
 /** Everything that a drill must leave as it was, except the processes themselves. */
 async function standing(): Promise<unknown> {
-  const rules = await lab.everywhere('nft -s list ruleset 2>/dev/null')
+  const rules = await lab.everywhere('nft -s -t list ruleset 2>/dev/null')
   const stopped = await lab.everywhere("grep -l '^State:.T' /proc/[0-9]*/status 2>/dev/null || true")
   const active = await lab.everywhere('systemctl is-active haproxy keepalived')
   const locks = await lab.everywhere('ls -d /var/lib/hactl/lock /run/hactl-booting 2>/dev/null || true')
