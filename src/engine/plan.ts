@@ -2,7 +2,7 @@ import type { DesiredNode } from '../state/desired.ts'
 import type { ObservedNode } from '../state/observed.ts'
 import type { Action, ChangeClass, Plan, ServerPlan } from '../state/plan.ts'
 import { type DiffOptions, diffNode, type ForeignFile } from './diff.ts'
-import { placeOf, type Playbook } from './playbook.ts'
+import { inOrder, type Playbook } from './playbook.ts'
 
 /** What a change of one server's configuration means for its peers; judged by the domain, which knows the file's language. */
 export interface ChangeJudgement {
@@ -39,7 +39,7 @@ export function planCluster(input: PlanInput): PlanResult {
   for (const desired of input.desired) {
     const observed = observedOf.get(desired.server)
     if (observed === undefined) continue
-    const sorted = [...desired.resources].sort((a, b) => placeOf(input.playbook, a.id) - placeOf(input.playbook, b.id))
+    const sorted = inOrder(input.playbook, desired.resources)
     const diff = diffNode({ server: desired.server, resources: sorted }, observed, input.options)
     foreign.push(...diff.foreign.map(file => ({ server: desired.server, file })))
     servers.push({ server: diff.server, actions: diff.actions, unchanged: diff.unchanged })

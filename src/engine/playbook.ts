@@ -67,12 +67,21 @@ export function parsePlaybook(value: unknown, path: string): Playbook {
   return { playbook: String(root['playbook']), version: 1, stages: parsed }
 }
 
-/** Where a resource stands among all tasks of a playbook; "file/certificates" settles every "file/certificates/NAME". Throws E_PLAYBOOK_INVALID. */
-export function placeOf(playbook: Playbook, id: string): number {
-  const tasks = playbook.stages.flatMap(stage => stage.tasks)
-  const place = [id, id.slice(0, id.lastIndexOf('/'))].map(task => tasks.indexOf(task)).find(at => at >= 0)
-  if (place === undefined) throw invalid(`the playbook ${playbook.playbook}`, [`no stage settles ${id}`])
-  return place
+/**
+ * `items` in the order of the playbook's tasks; "file/certificates" settles every "file/certificates/NAME". Throws E_PLAYBOOK_INVALID where no
+ * stage settles one.
+ */
+export function inOrder<T extends { readonly id: string }>(playbook: Playbook, items: readonly T[]): readonly T[] {
+  const tasks = new Map(playbook.stages.flatMap(stage => stage.tasks).map((task, at) => [task, at]))
+  const placeOf = (id: string) => {
+    const place = tasks.get(id) ?? tasks.get(id.slice(0, id.lastIndexOf('/')))
+    if (place === undefined) throw invalid(`the playbook ${playbook.playbook}`, [`no stage settles ${id}`])
+    return place
+  }
+  return items
+    .map(item => ({ item, place: placeOf(item.id) }))
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ item }) => item)
 }
 
 function isGate(word: string): word is GateName {

@@ -10,20 +10,27 @@ export interface Library {
 
 export const NO_LIBRARY: Library = { files: [], given: {} }
 
+const declarations = new Map<string, readonly string[]>()
+
 /** The words behind "# needs:" or "# given:" in a file's first comment. */
-function declared(text: string, word: 'needs' | 'given'): readonly string[] {
-  const [head = ''] = text.split(/\n(?!#)/, 1)
-  return [...head.matchAll(new RegExp(`^# ${word}: (.+)$`, 'gm'))].flatMap(match => match[1]?.split(' ') ?? [])
+function declared(file: string, word: 'needs' | 'given'): readonly string[] {
+  const key = `${word} ${file}`
+  const known = declarations.get(key)
+  if (known !== undefined) return known
+  const [head = ''] = onServer(file).split(/\n(?!#)/, 1)
+  const words = [...head.matchAll(new RegExp(`^# ${word}: (.+)$`, 'gm'))].flatMap(match => match[1]?.split(' ') ?? [])
+  declarations.set(key, words)
+  return words
 }
 
 /** The file and all files that it needs, each after the files that it needs itself. */
 export function filesFor(file: string): readonly string[] {
-  return [...new Set([...declared(onServer(file), 'needs').flatMap(filesFor), file])]
+  return [...new Set([...declared(file, 'needs').flatMap(filesFor), file])]
 }
 
 /** The variables that the file, or a file that it needs, declares. */
 export function variablesOf(file: string): readonly string[] {
-  return [...new Set(filesFor(file).flatMap(name => declared(onServer(name), 'given')))]
+  return [...new Set(filesFor(file).flatMap(name => declared(name, 'given')))]
 }
 
 /** `given`: a value for each of variablesOf(file), and for no other. Throws HactlError E_INTERNAL. */

@@ -50,7 +50,13 @@ export interface ModelServer {
 const VERSIONS: Readonly<Record<string, string>> = { haproxy: '2.6.12-1', keepalived: '1:2.2.7-1' }
 const CONFIG: Readonly<Record<Unit, string>> = { haproxy: HAPROXY_CFG, keepalived: KEEPALIVED_CONF }
 const UNITS: readonly Unit[] = ['haproxy', 'keepalived']
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const sums = new Map<string, string>()
+/** Thousands of looks at the same few texts. */
+const sha256 = (text: string) => {
+  const sum = sums.get(text) ?? createHash('sha256').update(text).digest('hex')
+  sums.set(text, sum)
+  return sum
+}
 const dropInOf = (unit: Unit) => `/etc/systemd/system/${unit}.service.d/hactl.conf`
 
 /** After its installation: neither haproxy nor keepalived. `number` is the last part of its address: 192.0.2.11 for 11. */

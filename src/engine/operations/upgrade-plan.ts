@@ -9,7 +9,7 @@ import { HAPROXY_CFG, KEEPALIVED_CONF } from '../../domain/paths.ts'
 import { worstCaseOutage } from '../../domain/vrrp/outage.ts'
 import type { UpgradeOutlook } from '../apply/upgrade.ts'
 import { wavesFor } from '../plan.ts'
-import { placeOf, type Playbook } from '../playbook.ts'
+import { inOrder, type Playbook } from '../playbook.ts'
 import { HactlError, throwAll } from '../../errors.ts'
 import type { FileResource, ServiceResource } from '../../state/desired.ts'
 import type { ObservedNode } from '../../state/observed.ts'
@@ -49,7 +49,7 @@ export function planUpgrade(
     const { resources } = desiredNode(cluster, server.server, own)
     const replaced = resources.flatMap(resource => (resource.kind === 'service' ? startOf(cluster, resource, outlook, server.actions) : []))
     const kept = server.actions.filter(action => !replaced.some(({ id }) => id === action.id))
-    const actions = [...installsOf(outlook), ...kept, ...replaced].toSorted((a, b) => placeOf(playbook, a.id) - placeOf(playbook, b.id))
+    const actions = inOrder(playbook, [...installsOf(outlook), ...kept, ...replaced])
     const isDone = new Set(actions.map(action => action.id))
     trials.set(
       server.server,
