@@ -64,9 +64,11 @@ export async function residue(lab: Lab): Promise<string> {
   return left.join('').trim()
 }
 
-/** The files under /run/hactl with their contents. */
+/** The track files and marks under /run/hactl with their contents. */
 export function trackers(lab: Lab): Promise<readonly string[]> {
-  return lab.everywhere('cd /run/hactl && for f in * .[!.]*; do [ -e "$f" ] && echo "$f $(cat "$f")"; done; true')
+  return lab.everywhere(
+    'cd /run/hactl && for f in * .[!.]*; do case $f in open-connections.*) ;; *) [ -e "$f" ] && echo "$f $(cat "$f")" ;; esac; done; true',
+  )
 }
 
 /** Deploys the inventory, which is quick where it is deployed already. A lab that a deploy cannot fix is reset. */
