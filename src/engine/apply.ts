@@ -3,13 +3,13 @@ import type { ObservedNode } from '../state/observed.ts'
 import type { Action, Plan } from '../state/plan.ts'
 import type { ManagedService, ServiceTable } from '../state/services.ts'
 import type { Unit } from '../state/units.ts'
-import { actionsOf, type ChangeRun, fetchPackages, installsOf, prepareServer, switchServer } from './apply/change.ts'
+import { actionsOf, type ChangeRun, fetchPackages, installsOf, prepareServer, switchServer, waitsOf } from './apply/change.ts'
 import type { PackageSource } from './apply/package-source.ts'
 import { runSteps } from './apply/steps.ts'
 import { finishDeadRunScript, finishScript, restoreScript } from './apply/switch.ts'
 import { announceScript, type HistoryEntry } from './history.ts'
 import { assertNotInterrupted, interruptedError, uninterrupted } from './interrupt.ts'
-import { SWITCH_DEADLINE_MS } from './limits.ts'
+import { SWITCH_DEADLINE_MS, withStop } from './limits.ts'
 import type { GateName, Playbook, Stage } from './playbook.ts'
 import { previousFolder } from './server-state/run-folder.ts'
 
@@ -57,10 +57,10 @@ export async function applyPlan(input: ApplyInput): Promise<void> {
 export async function finishDeadRuns(run: ChangeRun & Pick<ApplyInput, 'observed'>, servers: readonly string[]): Promise<void> {
   const left = servers.filter(server => (run.observed.get(server)?.leftRuns.length ?? 0) > 0)
   await onAll(left, async server => {
-    await runSteps(uninterrupted(run), server, finishDeadRunScript(run.lock.id, run.links.current(server).patience), {
+    await runSteps(uninterrupted(run), server, finishDeadRunScript(run.lock.id, waitsOf(run, server)), {
       effect: 'change',
       label: 'remove what a dead run left',
-      deadlineMs: SWITCH_DEADLINE_MS,
+      deadlineMs: withStop(SWITCH_DEADLINE_MS, run.cluster.stopTimeoutMs),
       tell: false,
     })
   })
@@ -260,10 +260,14 @@ function withRestoreErrors(thrown: unknown, failures: readonly HactlError[]): un
 
 async function restoreServer(input: ApplyInput, server: string): Promise<void> {
   const { links, lock } = input
-  const { patience } = links.current(server)
-  const script = restoreScript(lock.id, lock, { services: input.services(server), patience })
+  const waits = waitsOf(input, server)
+  const script = restoreScript(lock.id, lock, { services: input.services(server), waits })
   const restore = () =>
-    runSteps(uninterrupted(input), server, script, { effect: 'undo', label: 'restore the previous files', deadlineMs: SWITCH_DEADLINE_MS })
+    runSteps(uninterrupted(input), server, script, {
+      effect: 'undo',
+      label: 'restore the previous files',
+      deadlineMs: withStop(SWITCH_DEADLINE_MS, waits.stopMs),
+    })
   const session = links.current(server)
   try {
     await restore()

@@ -3,7 +3,7 @@ import { HactlError } from '../errors.ts'
 import type { Clock, Script, Session } from '../ports.ts'
 import { joinScripts, scriptWord, sh, systemdWord } from '../shell/sh.ts'
 import type { Disturbance } from '../state/drill.ts'
-import { AFTER_TIMER_MS, SYSTEMCTL_DEADLINE_MS, UNDO_DEADLINE_MS } from './limits.ts'
+import { AFTER_TIMER_MS, SYSTEMCTL_DEADLINE_MS, UNDO_DEADLINE_MS, withStop } from './limits.ts'
 import type { Links } from './links.ts'
 import { undo } from './undo.ts'
 
@@ -19,6 +19,8 @@ export interface UndoPlan {
   readonly undoAfterMs: number
   /** How long the server may take to boot before it can be undone, in ms; 0 where it does not boot. */
   readonly bootMs: number
+  /** See withStop. */
+  readonly stopMs: number
 }
 
 /** Name of the timer and its service, without suffix. */
@@ -82,7 +84,7 @@ export interface UndoRun {
  */
 export async function undoDisturbance(run: UndoRun): Promise<void> {
   const { plan, links, clock } = run
-  const { server, disturbance, bootMs } = plan
+  const { server, disturbance, bootMs, stopMs } = plan
   const boots = bootMs > 0
   const healsMs = run.armedMs + plan.undoAfterMs
   const secondsToTimer = () => Math.ceil((healsMs - clock.monotonic()) / 1000)
@@ -90,14 +92,14 @@ export async function undoDisturbance(run: UndoRun): Promise<void> {
     server,
     links,
     clock,
-    endMs: Math.max(healsMs, clock.monotonic() + bootMs) + AFTER_TIMER_MS * links.patience,
+    endMs: Math.max(healsMs, clock.monotonic() + bootMs) + withStop(AFTER_TIMER_MS, stopMs) * links.patience,
     maxRefusals: boots ? Number.POSITIVE_INFINITY : MAX_REFUSALS,
     async attempt(session) {
       const result = await session.run(undoScript(disturbance), {
         effect: 'undo',
         label: disturbance.undoTitle,
         // A server that goes down in the middle of it will not answer: nothing is won by waiting longer.
-        deadlineMs: boots ? SYSTEMCTL_DEADLINE_MS : UNDO_DEADLINE_MS,
+        deadlineMs: boots ? SYSTEMCTL_DEADLINE_MS : withStop(UNDO_DEADLINE_MS, stopMs),
       })
       return result.code === 0 ? undefined : lastLines(result.stderr)
     },

@@ -95,7 +95,7 @@ function afterDisturbance(error: unknown): unknown {
 function disturbanceOn(run: DrillRun, server: string, round: number, found: Found): Change {
   const { disturbance, limits } = run
   const id = round === 0 ? run.id : `${run.id}${round}`
-  const plan: UndoPlan = { id, server, disturbance, undoAfterMs: limits.undoAfterMs, bootMs: limits.bootMs }
+  const plan: UndoPlan = { id, server, disturbance, undoAfterMs: limits.undoAfterMs, bootMs: limits.bootMs, stopMs: limits.stopMs }
   // Nothing is undone that was not armed.
   let armedMs = Number.NaN
   return {

@@ -4,6 +4,14 @@
  */
 import type { RunOptions } from '../ports.ts'
 
+/**
+ * A limit with `stopMs` in it: a stop of haproxy waits so long for open connections (stop_timeout, decision 36), and so does a start that comes
+ * before the stop has ended.
+ */
+export function withStop(limitMs: number, stopMs: number): number {
+  return limitMs + stopMs
+}
+
 /** How long after its deadline a command may take to be gone before it is reported as perhaps still running. */
 export const STOP_GRACE_MS = 1_000
 
@@ -26,6 +34,24 @@ export const SWITCH_DEADLINE_MS = 120_000
 /** How long a later change waits for one that outlived its connection: longer than the proofs of both services take. */
 export const ALONE_WITHIN_SECONDS = 90
 
+/** How long a server and the stops on it make hactl wait. `patience`: the session's; `stopMs`: see withStop. */
+export interface Waits {
+  readonly patience: number
+  readonly stopMs: number
+}
+
+/** In seconds. The change that is waited for may itself wait for a stop. */
+export function aloneWithinSeconds({ patience, stopMs }: Waits): number {
+  return Math.ceil(withStop(ALONE_WITHIN_SECONDS * 1000 * patience, stopMs) / 1000)
+}
+
+/** Packages are installed: apt may wait ten minutes for a lock and then download over a slow line. */
+export const PREPARE_DEADLINE_MS = 1_200_000
+/** A whole removal: apt may wait for its lock. */
+export const REMOVE_DEADLINE_MS = 900_000
+/** systemd waits for a start, and there are two. */
+export const START_DEADLINE_MS = 60_000
+
 /** systemd-run and systemctl answer within a second; a server that needs longer is busy, slow or far away. */
 export const SYSTEMCTL_DEADLINE_MS = 15_000
 /** One attempt to undo a disturbance: it may have to wait for a service to start. */
@@ -43,18 +69,23 @@ export const BASELINE_LIMIT_MS = 6000
 /** What comes around a move that is awaited: preparing it, the change itself, and a last look at the server. */
 const AROUND_A_MOVE_MS = 60_000
 
-/** In ms. takeoverMs: for each round; undoAfterMs: from arming; bootMs: how long a server may take to come back, 0 where none goes. */
+/**
+ * In ms. takeoverMs: for each round; undoAfterMs: from arming; bootMs: how long a server may take to come back, 0 where none goes; stopMs: see
+ * withStop.
+ */
 export interface DrillPhases {
   readonly takeoverMs: number
   readonly failbackMs: number
   readonly undoAfterMs: number
   readonly bootMs: number
+  readonly stopMs: number
 }
 
 /** After this no watcher of a drill goes on, whatever becomes of hactl: longer than all phases can last. */
-export function drillWatchMs({ takeoverMs, failbackMs, undoAfterMs, bootMs }: DrillPhases, rounds: number, patience: number): number {
+export function drillWatchMs(phases: DrillPhases, rounds: number, patience: number): number {
+  const { takeoverMs, failbackMs, undoAfterMs, bootMs, stopMs } = phases
   const disturbed = (takeoverMs + SYSTEMCTL_DEADLINE_MS * patience) * rounds
-  const undone = Math.max(undoAfterMs, bootMs) + (AFTER_TIMER_MS + UNDO_DEADLINE_MS) * patience
+  const undone = Math.max(undoAfterMs, bootMs) + (withStop(AFTER_TIMER_MS, stopMs) + withStop(UNDO_DEADLINE_MS, stopMs)) * patience
   return BASELINE_LIMIT_MS * patience + disturbed + undone + failbackMs
 }
 

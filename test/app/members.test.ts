@@ -90,7 +90,7 @@ describe('a cluster', unlessLacking(shellServerLacks()), () => {
     await cluster.deploy()
     for (const server of cluster.servers.slice(0, 2)) {
       server.write('/var/lib/hactl/lock/info', 'id lock-1\n')
-      const { code } = await server.session.run(forgetMembersScript('lock-1', ['srv-3 192.0.2.13'], 1), {
+      const { code } = await server.session.run(forgetMembersScript('lock-1', ['srv-3 192.0.2.13'], { patience: 1, stopMs: 0 }), {
         effect: 'none',
         label: 'forget',
         deadlineMs: 5000,

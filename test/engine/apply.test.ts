@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
 import { interrupted } from '../support/clock.ts'
-import { type ApplyWorld, applyWorld, SERVERS } from '../support/apply-world.ts'
+import { type ApplyWorld, applyWorld, SERVERS, STOP_TIMEOUT_MS } from '../support/apply-world.ts'
 import { failureOf } from '../support/failure.ts'
 import type { Action } from '../../src/state/plan.ts'
 import { connectionLost, unreachable } from '../support/remote.ts'
@@ -48,6 +48,20 @@ describe('applying a plan', () => {
     const world = applyWorld()
     await world.apply('together')
     expect(steps(world, 'switch')).toEqual([...SERVERS, ...SERVERS, ...SERVERS].map(server => `switch ${server}`))
+  })
+
+  test('every command in which haproxy may stop waits as long as the stop may, and so does whoever waits for such a command', async () => {
+    const world = applyWorld()
+    breakAt(world, 'gate one-holder srv-1,srv-2,srv-3', new HactlError({ code: 'E_GATE', what: 'not healthy' }))
+    await outcome(world)
+    const stopping = world.commands.filter(({ label }) =>
+      ['prepare', 'make the changes live', 'restore the previous files'].includes(label),
+    )
+    expect(new Set(stopping.map(({ label }) => label)).size).toBe(3)
+    for (const { deadlineMs } of stopping) expect(deadlineMs).toBeGreaterThan(STOP_TIMEOUT_MS)
+    const waits = world.commands.flatMap(({ script }) => /ALONE_WITHIN_SECONDS='?(\d+)/.exec(script)?.[1] ?? []).map(Number)
+    expect(waits.length).toBeGreaterThan(0)
+    for (const seconds of waits) expect(seconds * 1000).toBeGreaterThan(STOP_TIMEOUT_MS)
   })
 
   test('changes no live file on any server when one server refuses the new file', async () => {

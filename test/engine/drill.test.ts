@@ -3,7 +3,7 @@ import { judgeDrill } from '../../src/domain/failover/judge.ts'
 import { brokenOffVerdict } from '../../src/domain/failover/unjudged.ts'
 import { longLived } from '../../src/engine/connection-keeper.ts'
 import { runDrill } from '../../src/engine/drill.ts'
-import { UNDO_DEADLINE_MS } from '../../src/engine/limits.ts'
+import { UNDO_DEADLINE_MS, withStop } from '../../src/engine/limits.ts'
 import { HactlError } from '../../src/errors.ts'
 import { type DrillWorld, drillWorld, type Step } from '../support/drill-world.ts'
 
@@ -124,7 +124,7 @@ test('an undo that a busy server does not end in time is tried again after the t
   let attempts = 0
   world.before = async step => {
     if (step !== 'undo' || ++attempts > 1) return undefined
-    await world.clock.sleep(UNDO_DEADLINE_MS)
+    await world.clock.sleep(withStop(UNDO_DEADLINE_MS, world.run.limits.stopMs))
     throw new HactlError({ code: 'E_COMMAND_TIMEOUT', server: 'srv-1', what: 'start haproxy: not done' })
   }
   const outcome = await world.clock.settle(runDrill(world.run))
@@ -261,7 +261,7 @@ describe('a lost connection', () => {
     const fault = await faultOf(world)
     expect(fault).toMatchObject({ code: 'E_UNDO_FAILED', server: 'srv-1' })
     expect(fault instanceof HactlError && fault.fix).toContain('systemctl start haproxy')
-    expect(world.clock.monotonic() - 1_000_000).toBeLessThan(80_000)
+    expect(world.clock.monotonic() - 1_000_000).toBeLessThan(80_000 + world.run.limits.stopMs)
   })
 })
 

@@ -20,6 +20,7 @@ import {
   UNDO_DEADLINE_MS,
   UNDO_RETRY_MS,
   watcherLimit,
+  withStop,
 } from '../../src/engine/limits.ts'
 import { patienceFor, TIMEOUT_MS } from '../../src/patience.ts'
 import { sourceText } from '../../src/shell/library.ts'
@@ -53,22 +54,29 @@ test('a look at a server outlives every program in it that does not answer', () 
   }
 })
 
+/** stop_timeout: none, its default, and the longest. */
+const STOPS = [0, 20_000, 600_000]
+
 test.each(PATIENCES)(
   'a change waits as many times longer for one that outlived its connection, and still says itself that it waited: %s',
   patience => {
-    const seconds = Number(/ALONE_WITHIN_SECONDS='?(\d+)/.exec(alone(patience).raw)?.[1])
-    expect(seconds).toBeGreaterThanOrEqual(ALONE_WITHIN_SECONDS * patience)
-    expect(seconds * 1000).toBeLessThan(SWITCH_DEADLINE_MS * patience)
+    for (const stopMs of STOPS) {
+      const seconds = Number(/ALONE_WITHIN_SECONDS='?(\d+)/.exec(alone({ patience, stopMs }).raw)?.[1])
+      expect(seconds).toBeGreaterThanOrEqual(ALONE_WITHIN_SECONDS * patience + stopMs / 1000)
+      expect(seconds * 1000).toBeLessThan(withStop(SWITCH_DEADLINE_MS, stopMs) * patience)
+    }
   },
 )
 
 describe.each(PATIENCES)('a drill at %s times the limits', patience => {
   const drills = [undefined, 0, 500, 8400, 600_000].flatMap(maxOutageMs =>
-    [{}, { rounds: 2 }, { rounds: 9 }, { boots: true }, { lastsMs: 13_600 }].map(scope => ({
-      rounds: 1,
-      ...scope,
-      ...drillLimits(maxOutageMs, 20_000, { ...scope, patience }),
-    })),
+    [{}, { rounds: 2 }, { rounds: 9 }, { boots: true }, { lastsMs: 13_600 }].flatMap(scope =>
+      STOPS.map(stopMs => ({
+        rounds: 1,
+        ...scope,
+        ...drillLimits(maxOutageMs, 20_000, { ...scope, patience, stopMs }),
+      })),
+    ),
   )
 
   test('leaves room to arm the undo before what is watched may end it, and never arms one for more than a minute times the patience', () => {
@@ -80,8 +88,8 @@ describe.each(PATIENCES)('a drill at %s times the limits', patience => {
 
   test('is watched to its end: the baseline, each round, an undo at the last moment, and the way home', () => {
     for (const drill of drills) {
-      const { rounds, takeoverMs, undoAfterMs, failbackMs, bootMs } = drill
-      const lastUndoMs = Math.max(undoAfterMs, bootMs) + (AFTER_TIMER_MS + UNDO_DEADLINE_MS) * patience
+      const { rounds, takeoverMs, undoAfterMs, failbackMs, bootMs, stopMs } = drill
+      const lastUndoMs = Math.max(undoAfterMs, bootMs) + (AFTER_TIMER_MS + UNDO_DEADLINE_MS + 2 * stopMs) * patience
       const roundsMs = rounds * (SYSTEMCTL_DEADLINE_MS * patience + takeoverMs)
       expect(drillWatchMs(drill, rounds, patience)).toBeGreaterThanOrEqual(
         BASELINE_LIMIT_MS * patience + roundsMs + lastUndoMs + failbackMs,
@@ -95,7 +103,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 test('what watches the longest drill is stopped after its end, and by a limit that a timer can count, at every patience', () => {
   for (const patience of PATIENCES) {
-    const drill = drillLimits(600_000, 20_000, { rounds: 9, lastsMs: 13_600, boots: true, patience })
+    const drill = drillLimits(600_000, 20_000, { rounds: 9, lastsMs: 13_600, boots: true, patience, stopMs: 600_000 })
     const boundMs = drillWatchMs(drill, 9, patience)
     const { deadlineMs, hasFixedLimit } = watcherLimit(boundMs, patience)
     const limitMs = deadlineMs * (hasFixedLimit === true ? 1 : patience)
@@ -116,6 +124,14 @@ test('a loop of a drill may last for longer than it takes', () => {
 
 test('an undo that is cut off while the timer does its work is followed by another attempt', () => {
   for (const patience of PATIENCES) {
-    expect(AFTER_TIMER_MS * patience).toBeGreaterThanOrEqual(UNDO_DEADLINE_MS * patience + STOP_GRACE_MS + UNDO_RETRY_MS)
+    for (const stopMs of STOPS) {
+      const attemptMs = withStop(UNDO_DEADLINE_MS, stopMs) * patience + STOP_GRACE_MS + UNDO_RETRY_MS
+      expect(withStop(AFTER_TIMER_MS, stopMs) * patience).toBeGreaterThanOrEqual(attemptMs)
+    }
   }
+})
+
+test('a server that reboots may take as long as without open connections, and wait for them before', () => {
+  const limits = (stopMs: number) => drillLimits(500, 20_000, { boots: true, stopMs })
+  expect(limits(600_000).bootMs - limits(0).bootMs).toBe(600_000)
 })

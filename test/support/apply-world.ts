@@ -37,10 +37,14 @@ export interface ApplyWorld {
   /** Called when a step reaches a server; may throw, wait or answer by itself. */
   before: (step: Step, server: string) => Promise<Answer> | Answer
   /** Applies to all three; one by one unless the change is one for all together. `first`: what each server does before the rest. */
+  /** Everything that was run on the servers. */
+  readonly commands: { readonly label: string; readonly deadlineMs: number; readonly script: string }[]
   apply(changeClass?: ChangeClass, first?: readonly Action[]): Promise<void>
 }
 
 export const SERVERS = ['srv-1', 'srv-2', 'srv-3']
+
+export const STOP_TIMEOUT_MS = 600_000
 
 const PLAYBOOK = parsePlaybook(
   {
@@ -90,6 +94,7 @@ export function applyWorld(): ApplyWorld {
       patience: 1,
       async run(script, options) {
         const step = STEP_OF[options.label]
+        world.commands.push({ label: options.label, deadlineMs: options.deadlineMs, script: script.raw })
         if (step === undefined) throw new Error(`${server} did not expect: ${options.label}\n${script.raw}`)
         if (isLost) throw connectionLost(server)
         try {
@@ -120,6 +125,7 @@ export function applyWorld(): ApplyWorld {
     ended,
     events,
     before: () => undefined,
+    commands: [],
     apply: (changeClass = 'local', first = []) =>
       applyPlan({
         plan: planOf(changeClass, first),
@@ -127,6 +133,7 @@ export function applyWorld(): ApplyWorld {
         links,
         observed: new Map(),
         lock: { id: 'run1', owner: 'ops@laptop', reason: 'deploy' },
+        cluster: { stopTimeoutMs: STOP_TIMEOUT_MS },
         history: { command: 'deploy', source: 'inventory.yml' },
         services: () => SERVICES,
         ports: { clock, signal: abort.signal },

@@ -169,7 +169,7 @@ export function drillWorld(): DrillWorld {
       rounds: 1,
       vip: VIP,
       look: { vips: [VIP], units: ['haproxy', 'keepalived'], trackers: [], files: [] },
-      limits: { takeoverMs: 16_000, failbackMs: 25_000, undoAfterMs: 31_000, bootMs: 0 },
+      limits: { takeoverMs: 16_000, failbackMs: 25_000, undoAfterMs: 31_000, bootMs: 0, stopMs: 20_000 },
       decide: {
         baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
         takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),

@@ -139,11 +139,19 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     },
     services,
     switch: async (server, actions) =>
-      run(server, switchScript(RUN_ID, LOCK_ID, actions, { services: await services(server), patience: 1 }), 'switch'),
+      run(
+        server,
+        switchScript(RUN_ID, LOCK_ID, actions, { services: await services(server), waits: { patience: 1, stopMs: 0 } }),
+        'switch',
+      ),
     restore: async server =>
       run(
         server,
-        restoreScript(RUN_ID, { id: LOCK_ID, owner: 'ops@laptop' }, { services: await services(server), patience: 1 }),
+        restoreScript(
+          RUN_ID,
+          { id: LOCK_ID, owner: 'ops@laptop' },
+          { services: await services(server), waits: { patience: 1, stopMs: 0 } },
+        ),
         'restore',
       ),
     async settle(server) {

@@ -138,6 +138,8 @@ export interface DrillLimits {
   readonly undoAfterMs: number
   /** How long a server may take to boot; 0 where none does. */
   readonly bootMs: number
+  /** How long a stop of haproxy may wait for open connections. The undo, and a reboot, wait until it has ended. */
+  readonly stopMs: number
 }
 
 interface DrillScope {
@@ -145,6 +147,7 @@ interface DrillScope {
   readonly lastsMs?: number
   readonly boots?: boolean
   readonly patience?: number
+  readonly stopMs?: number
 }
 
 const UNDO_AFTER_MAX_MS = 60_000
@@ -165,14 +168,20 @@ const BOOT_MS = 300_000
 export function drillLimits(
   maxOutageMs: number | undefined,
   settleMs: number,
-  { rounds = 1, lastsMs = 0, boots = false, patience = 1 }: DrillScope = {},
+  { rounds = 1, lastsMs = 0, boots = false, patience = 1, stopMs = 0 }: DrillScope = {},
 ): DrillLimits {
   const leastMs = (maxOutageMs === undefined ? TAKEOVER_NEVER_MS : TAKEOVER_MIN_MS) * patience
   const wantedMs = Math.max(2 * (maxOutageMs ?? 0), leastMs) + lastsMs
   const marginMs = UNDO_MARGIN_MS * patience
   // All rounds have to end before the first server's timer fires.
   const takeoverMs = Math.min(wantedMs, Math.floor((UNDO_AFTER_MAX_MS * patience - marginMs) / rounds))
-  return { takeoverMs, failbackMs: settleMs, undoAfterMs: takeoverMs * rounds + marginMs, bootMs: boots ? BOOT_MS * patience : 0 }
+  return {
+    takeoverMs,
+    failbackMs: settleMs,
+    undoAfterMs: takeoverMs * rounds + marginMs,
+    bootMs: boots ? BOOT_MS * patience + stopMs : 0,
+    stopMs,
+  }
 }
 
 /** What must be seen for a drill to pass, in one line: for the operator, before it starts. */

@@ -5,19 +5,21 @@ import type { ServiceTable } from '../../state/services.ts'
 import type { Unit } from '../../state/units.ts'
 import type { LockClaim } from '../lock.ts'
 import { uninterrupted } from '../interrupt.ts'
-import { SWITCH_DEADLINE_MS } from '../limits.ts'
+import { PREPARE_DEADLINE_MS, SWITCH_DEADLINE_MS, type Waits, withStop } from '../limits.ts'
 import { joinScripts } from '../../shell/sh.ts'
 import { fetchScript, type Install } from './packages.ts'
 import { prepareEffect, prepareScript } from './prepare.ts'
 import { runSteps, type StepsOptions, type StepsRun } from './steps.ts'
 import { switchScript } from './switch.ts'
 
-// apt may wait ten minutes for a lock and then download over a slow line.
-const PREPARE_DEADLINE_MS = 1_200_000
-
 /** A run that changes servers. The id of its lock names its folder on the servers and its entry in their history. */
 export interface ChangeRun extends StepsRun {
   readonly lock: LockClaim
+  readonly cluster: { readonly stopTimeoutMs: number }
+}
+
+export function waitsOf({ links, cluster }: Pick<ChangeRun, 'links' | 'cluster'>, server: string): Waits {
+  return { patience: links.current(server).patience, stopMs: cluster.stopTimeoutMs }
 }
 
 export function actionsOf(plan: Plan, server: string): readonly Action[] {
@@ -60,7 +62,8 @@ export function prepareServer(
   return runSteps(run, server, how.andThen === undefined ? script : joinScripts([script, how.andThen]), {
     effect: prepareEffect(actions),
     label: 'prepare',
-    deadlineMs: PREPARE_DEADLINE_MS,
+    // An installation stops the version that runs.
+    deadlineMs: withStop(PREPARE_DEADLINE_MS, run.cluster.stopTimeoutMs),
     failure: how.failure,
   })
 }
@@ -76,10 +79,10 @@ export function switchServer(
   services: ServiceTable,
   forget: readonly Unit[] = [],
 ): Promise<CommandResult> {
-  const { patience } = run.links.current(server)
-  return runSteps(uninterrupted(run), server, switchScript(run.lock.id, run.lock.id, actions, { services, patience, forget }), {
+  const waits = waitsOf(run, server)
+  return runSteps(uninterrupted(run), server, switchScript(run.lock.id, run.lock.id, actions, { services, waits, forget }), {
     effect: 'change',
     label: 'make the changes live',
-    deadlineMs: SWITCH_DEADLINE_MS,
+    deadlineMs: withStop(SWITCH_DEADLINE_MS, waits.stopMs),
   })
 }

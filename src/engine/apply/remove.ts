@@ -1,6 +1,7 @@
 import type { Script } from '../../ports.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
 import type { ServiceTable } from '../../state/services.ts'
+import type { Waits } from '../limits.ts'
 import { lockGuard } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
 import { DOWNLOADS } from './packages.ts'
@@ -10,17 +11,17 @@ import { alone, aloneVariables, OWN_TOOLS, PROGRAM_DIR } from './switch.ts'
  * Takes away from one server what hactl put there, and restores what stood there before: files, the sysctl's old value, units. A file that
  * was edited by hand since is kept beside as .edited. Packages that hactl installed go; those that they depend on stay, and apt-get autoremove
  * takes them. The service that holds the addresses goes first, so that they have left before any other service stops. A removal that was cut
- * off can be run again. `watchedFolder`: what one of the services watched. `patience`: the session's.
+ * off can be run again. `watchedFolder`: what one of the services watched.
  */
 export function removeScript(
   lockId: string,
-  { services, watchedFolder, patience }: { readonly services: ServiceTable; readonly watchedFolder: string; readonly patience: number },
+  { services, watchedFolder, waits }: { readonly services: ServiceTable; readonly watchedFolder: string; readonly waits: Waits },
 ): Script {
   const all = Object.values(services)
   const shipped = all.filter(({ shipsConfig }) => shipsConfig).map(({ config }) => config)
   const title = `let ${all.map(({ unit }) => unit).join(' and ')} load what is there now`
   const call = onState('remove.sh', {
-    ...aloneVariables(patience),
+    ...aloneVariables(waits),
     DOWNLOADS,
     OWN_TOOLS,
     PROGRAM_DIR,
@@ -29,7 +30,7 @@ export function removeScript(
   })
   return joinScripts([
     lockGuard(lockId),
-    alone(patience),
+    alone(waits),
     // It may have waited for a switch that outlived its run until its own lock was lost.
     lockGuard(lockId),
     ...all.filter(({ holdsAddresses }) => holdsAddresses).map(({ unit, config }) => call`stop_first ${unit} ${config}`),
@@ -47,14 +48,14 @@ export function forgetStateScript(): Script {
   return sh`rm -f ${STATE.LOCK_MUTEX}; rmdir ${STATE.STATE_DIR} 2>/dev/null; :`
 }
 
-const members = (patience: number) => onState('members.sh', aloneVariables(patience))
+const members = (waits: Waits) => onState('members.sh', aloneVariables(waits))
 
 /** Ends with status 0 where this server's list of members has any of these lines. */
-export function hasMembersScript(lines: readonly string[], patience: number): Script {
-  return members(patience)`has_member ${lines}`
+export function hasMembersScript(lines: readonly string[], waits: Waits): Script {
+  return members(waits)`has_member ${lines}`
 }
 
 /** Takes these lines out of the list of members on a server that stays. hactl still owns the list. */
-export function forgetMembersScript(lockId: string, lines: readonly string[], patience: number): Script {
-  return joinScripts([lockGuard(lockId), alone(patience), members(patience)`forget_members ${lines}`])
+export function forgetMembersScript(lockId: string, lines: readonly string[], waits: Waits): Script {
+  return joinScripts([lockGuard(lockId), alone(waits), members(waits)`forget_members ${lines}`])
 }

@@ -3,7 +3,7 @@ import type { Action } from '../../state/plan.ts'
 import type { ManagedService, ServiceTable } from '../../state/services.ts'
 import type { Unit } from '../../state/units.ts'
 import { type HistoryEntry, recordScript, settleScript } from '../history.ts'
-import { ALONE_WITHIN_SECONDS } from '../limits.ts'
+import { aloneWithinSeconds, type Waits } from '../limits.ts'
 import { type LockClaim, lockGuard, lockGuardForUndo } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
 import { previousPath, recordPath, runFolder, stagedPath } from '../server-state/run-folder.ts'
@@ -21,16 +21,16 @@ export const OWN_TOOLS = '/usr/local/sbin/hactl-'
 /** Programs that other files of hactl call. They are removed after those files, and their folder with the last of them. */
 export const PROGRAM_DIR = '/usr/local/lib/hactl'
 
-/** The variables of every file of src/on-server that waits until no switch is at work. `patience`: the session's. */
-export const aloneVariables = (patience: number) => ({ ...STEP_STATUSES, ALONE_WITHIN_SECONDS: Math.ceil(ALONE_WITHIN_SECONDS * patience) })
+/** The variables of every file of src/on-server that waits until no switch is at work. */
+export const aloneVariables = (waits: Waits) => ({ ...STEP_STATUSES, ALONE_WITHIN_SECONDS: aloneWithinSeconds(waits) })
 
-/** Waits until no switch is at work on the server, and keeps others out until the script ends. `patience`: the session's. */
-export const alone = (patience: number): Script => onState('alone.sh', aloneVariables(patience))`alone`
+/** Waits until no switch is at work on the server, and keeps others out until the script ends. */
+export const alone = (waits: Waits): Script => onState('alone.sh', aloneVariables(waits))`alone`
 
-/** `patience`: the session's. `forget`: units that a later part of the same switch will load. */
+/** `forget`: units that a later part of the same switch will load. */
 export interface SwitchOn {
   readonly services: ServiceTable
-  readonly patience: number
+  readonly waits: Waits
   readonly forget?: readonly Unit[]
 }
 
@@ -43,7 +43,7 @@ export function switchScript(
   runId: string,
   lockId: string,
   actions: readonly Action[],
-  { services, patience, forget = [] }: SwitchOn,
+  { services, waits, forget = [] }: SwitchOn,
 ): Script {
   const settled = actions.filter(action => action.kind !== 'install-package')
   const touchedUnits = settled.flatMap(action =>
@@ -53,7 +53,7 @@ export function switchScript(
     action.kind === 'service' && action.steps.some(step => step === 'reload' || step === 'start') ? [action.unit] : [],
   )
   const call = onState('switch.sh', {
-    ...aloneVariables(patience),
+    ...aloneVariables(waits),
     THIS_RUN: runFolder(runId),
     FILE_CHANGED_STATUS,
     OWN_TOOLS,
@@ -61,7 +61,7 @@ export function switchScript(
     UNITS: Object.keys(services).join(' '),
   })
   return joinScripts([
-    alone(patience),
+    alone(waits),
     // Another run may have taken the lock while this waited, and has seen a server without these changes.
     lockGuard(lockId),
     call`begin_switch`,
@@ -125,14 +125,10 @@ function serviceScript(action: ServiceAction, scripts: ManagedService): Script {
  * service that ran reloads the old file. One that did not run is stopped, and one that was not enabled is disabled. Does nothing where another
  * run has taken the lock: it builds on what it found, and may have changed it since.
  */
-export function restoreScript(
-  runId: string,
-  lock: Pick<LockClaim, 'id' | 'owner'>,
-  { services, patience }: Omit<SwitchOn, 'forget'>,
-): Script {
-  const call = onState('restore.sh', { ...aloneVariables(patience), THIS_RUN: runFolder(runId), OWN_TOOLS, PROGRAM_DIR })
+export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner'>, { services, waits }: Omit<SwitchOn, 'forget'>): Script {
+  const call = onState('restore.sh', { ...aloneVariables(waits), THIS_RUN: runFolder(runId), OWN_TOOLS, PROGRAM_DIR })
   return joinScripts([
-    alone(patience),
+    alone(waits),
     lockGuardForUndo(lock, recordPath(runId)),
     call`begin_restore`,
     sh`put_files_back`,
@@ -150,6 +146,6 @@ export function finishScript(entry: HistoryEntry, lockId: string): Script {
 }
 
 /** The same on a server where this run had nothing to do and an earlier run died. */
-export function finishDeadRunScript(lockId: string, patience: number): Script {
-  return joinScripts([alone(patience), lockGuard(lockId), settleScript()])
+export function finishDeadRunScript(lockId: string, waits: Waits): Script {
+  return joinScripts([alone(waits), lockGuard(lockId), settleScript()])
 }

@@ -4,7 +4,9 @@ import { TRACK_DIR } from '../../domain/paths.ts'
 import { serviceTableFor } from '../../domain/service-scripts.ts'
 import { forgetMembersScript, forgetStateScript, hasMembersScript, removeScript } from '../apply/remove.ts'
 import { runSteps } from '../apply/steps.ts'
+import { waitsOf } from '../apply/change.ts'
 import { assertNotInterrupted, uninterrupted } from '../interrupt.ts'
+import { REMOVE_DEADLINE_MS, type Waits, withStop } from '../limits.ts'
 import { withLock } from '../lock.ts'
 import { asHactlError, HactlError } from '../../errors.ts'
 import type { RunOptions, Session } from '../../ports.ts'
@@ -12,8 +14,6 @@ import type { ObservedNode } from '../../state/observed.ts'
 import { holdersOf, type Looked } from './look.ts'
 import { type LockedRun, type Run, underLock } from './run.ts'
 
-// apt may wait for its lock.
-const REMOVE_DEADLINE_MS = 900_000
 const SHORT_DEADLINE_MS = 15_000
 // A change that outlived its connection is waited for.
 const FORGET_DEADLINE_MS = 120_000
@@ -49,12 +49,12 @@ async function removeEach(run: LockedRun, order: readonly string[]): Promise<voi
     const script = removeScript(run.lock.id, {
       services: serviceTableFor(run.cluster, server),
       watchedFolder: TRACK_DIR,
-      patience: run.links.current(server).patience,
+      waits: waitsOf(run, server),
     })
     const work = runSteps(uninterrupted(run), server, script, {
       effect: 'change',
       label: 'remove what hactl put there',
-      deadlineMs: REMOVE_DEADLINE_MS,
+      deadlineMs: withStop(REMOVE_DEADLINE_MS, run.cluster.stopTimeoutMs),
     })
     await work.catch((error: unknown) => {
       throw stoppedAt(server, progress, error)
@@ -85,11 +85,12 @@ function stoppedAt(server: string, progress: readonly string[], thrown: unknown)
  * Takes the members that left out of the list of one server that stays, under its own lock. Resolves to false where that failed, and to
  * true where it is done, or where they stand in no list. Throws what locking and Session.run throw.
  */
-export async function forgetMembers({ claim, ports }: Run, session: Session, left: readonly Member[]): Promise<boolean> {
+export async function forgetMembers({ claim, cluster, ports }: Run, session: Session, left: readonly Member[]): Promise<boolean> {
   const { clock, signal } = ports
+  const waits: Waits = { patience: session.patience, stopMs: cluster.stopTimeoutMs }
   const lines = left.map(memberLine)
   // A server without such a list needs no lock, which would leave its traces where hactl has none.
-  const look = await session.run(hasMembersScript(lines, session.patience), {
+  const look = await session.run(hasMembersScript(lines, waits), {
     effect: 'none',
     label: 'look for a list of members',
     deadlineMs: SHORT_DEADLINE_MS,
@@ -98,10 +99,10 @@ export async function forgetMembers({ claim, ports }: Run, session: Session, lef
   if (look.code !== 0) return true
   const lock = claim()
   return withLock([session], lock, clock, async () => {
-    const { code } = await session.run(forgetMembersScript(lock.id, lines, session.patience), {
+    const { code } = await session.run(forgetMembersScript(lock.id, lines, waits), {
       effect: 'change',
       label: 'forget the servers that left',
-      deadlineMs: FORGET_DEADLINE_MS,
+      deadlineMs: withStop(FORGET_DEADLINE_MS, waits.stopMs),
       signal,
     })
     return code === 0

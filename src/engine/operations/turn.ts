@@ -10,7 +10,7 @@ import { finishScript } from '../apply/switch.ts'
 import { markScript, startAgainScript, stopHolderScript, trialScript, unmarkScript, type UpgradeOutlook } from '../apply/upgrade.ts'
 import type { HistoryEntry } from '../history.ts'
 import { assertNotInterrupted, uninterrupted } from '../interrupt.ts'
-import { SWITCH_DEADLINE_MS } from '../limits.ts'
+import { START_DEADLINE_MS, SWITCH_DEADLINE_MS, withStop } from '../limits.ts'
 import { isLoss } from '../links.ts'
 import { succeed } from '../succeed.ts'
 import { asHactlError, HactlError, throwAll } from '../../errors.ts'
@@ -25,8 +25,6 @@ import type { LockedRun } from './run.ts'
 import { lookAgain, type LockedScene, type Scene } from './scene.ts'
 import type { UpgradePlan } from './upgrade-plan.ts'
 
-// systemd waits for a start, and there are two.
-const START_DEADLINE_MS = 60_000
 const SHORT_DEADLINE_MS = 15_000
 
 type Move = MovedAddress & { readonly server: string }
@@ -191,7 +189,9 @@ async function leftBehind(run: TurnRun, server: string, isStillDrained: boolean,
   // Without a connection nothing there could be started, and the lock could not be released.
   if (isLoss(error)) await run.links.renew(run.links.current(server)).catch(() => undefined)
   const script = startAgainScript(['haproxy', 'keepalived'])
-  const what = { effect: 'change', label: 'start what is installed', deadlineMs: START_DEADLINE_MS } as const
+  // The installation may have been cut off while haproxy stopped.
+  const deadlineMs = withStop(START_DEADLINE_MS, run.cluster.stopTimeoutMs)
+  const what = { effect: 'change', label: 'start what is installed', deadlineMs } as const
   const started = await quietly(run, server, script, what).then(
     () => [],
     (fault: unknown) => {

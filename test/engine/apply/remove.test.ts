@@ -25,7 +25,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       expect(server.read('/etc/haproxy/haproxy.cfg')).toContain('# one')
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
       const done = await server.session.run(
-        removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+        removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', waits: { patience: 1, stopMs: 0 } }),
         {
           effect: 'none',
           label: 'remove',
@@ -53,7 +53,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       expect(server.read('/world/packages/haproxy')).toBeDefined()
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
       const done = await server.session.run(
-        removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+        removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', waits: { patience: 1, stopMs: 0 } }),
         {
           effect: 'none',
           label: 'remove',
@@ -82,7 +82,7 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       server.write('/srv/lb/haproxy.cfg', '# mine, newer\n')
       server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
       const done = await server.session.run(
-        removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+        removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', waits: { patience: 1, stopMs: 0 } }),
         {
           effect: 'none',
           label: 'remove',
@@ -112,7 +112,10 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
       const services = serviceTableFor(clusterWith(), 'srv-1')
       const options = { effect: 'none', label: 'remove', deadlineMs: 10_000 } as const
       expect(
-        await server.session.run(removeScript(LOCK_ID, { services, watchedFolder: '/run/hactl', patience: 1 }), options),
+        await server.session.run(
+          removeScript(LOCK_ID, { services, watchedFolder: '/run/hactl', waits: { patience: 1, stopMs: 0 } }),
+          options,
+        ),
       ).toMatchObject({ code: 0 })
       expect(server.read('/world/closed')).toBe('close\n')
       expect([server.read(program), server.read(tool)]).toEqual([undefined, undefined])
@@ -150,7 +153,11 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
         // As after a removal that was cut off: what it put back is no edit by hand.
         server.write('/etc/haproxy/haproxy.cfg', '# mine\n')
         const done = await server.session.run(
-          removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+          removeScript(LOCK_ID, {
+            services: await cluster.services(server),
+            watchedFolder: '/run/hactl',
+            waits: { patience: 1, stopMs: 0 },
+          }),
           {
             effect: 'none',
             label: 'remove',

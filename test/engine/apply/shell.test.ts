@@ -195,7 +195,7 @@ describe('the scripts of a deploy', unlessLacking(shellServerLacks()), () => {
     await cluster.switch(server, actions)
     server.write('/var/lib/hactl/lock/info', 'id lock2\nowner somebody\n')
     const entry = { id: RUN_ID, owner: 'ops@laptop', command: 'deploy', cluster: 'edge', source: 'inventory.yml', changed: [] } as const
-    for (const script of [finishScript(entry, LOCK_ID), finishDeadRunScript(LOCK_ID, 1)]) {
+    for (const script of [finishScript(entry, LOCK_ID), finishDeadRunScript(LOCK_ID, { patience: 1, stopMs: 0 })]) {
       expect(await server.session.run(script, { effect: 'none', label: 'finish', deadlineMs: 10_000 })).toMatchObject({ code: 97 })
     }
     expect(server.read(`/var/lib/hactl/runs/${RUN_ID}/previous/record`)).toContain(CFG)

@@ -80,7 +80,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
 
   test('has its dead run recorded under its own id, with a copy for each file', async () => {
     server.write('/var/lib/hactl/lock/info', `id ${LOCK_ID}\n`)
-    for (const script of [READY_STATE, finishDeadRunScript(LOCK_ID, 1)])
+    for (const script of [READY_STATE, finishDeadRunScript(LOCK_ID, { patience: 1, stopMs: 0 })])
       expect(await server.session.run(script, { effect: 'change', label: 'finish', deadlineMs: 10_000 })).toMatchObject({ code: 0 })
     server.remove('/var/lib/hactl/lock')
     expect(await entries()).toEqual([DEAD, NEWEST, WITH_BOTH, BARE])

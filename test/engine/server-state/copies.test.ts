@@ -132,7 +132,7 @@ describe.skipIf(shellServerLacks() !== undefined)('files whose paths are alike',
     expect(await snapshot('20260101T000000Z-0001')).toEqual(one)
     expect(await snapshot('20260101T000000Z-0002')).toEqual(two)
     const done = await server.session.run(
-      removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', patience: 1 }),
+      removeScript(LOCK_ID, { services: await cluster.services(server), watchedFolder: '/run/hactl', waits: { patience: 1, stopMs: 0 } }),
       {
         effect: 'change',
         label: 'remove',
