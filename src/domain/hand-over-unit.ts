@@ -28,9 +28,10 @@ PartOf=%i.service
 RequiresMountsFor=${PROGRAM_DIR}
 
 [Service]
-# Active from the start of %i to its stop, and nothing runs. "-": a hook that fails keeps %i from nothing.
+# Active from the start of %i to its stop, and nothing runs meanwhile. "-": a hook that fails keeps %i from nothing.
 Type=oneshot
 RemainAfterExit=yes
+ExecStart=-${SERVICE_HOOKS} %i-runs
 ExecStop=-${SERVICE_HOOKS} %i-stopping
 ${stopLimit(stopLimitSeconds)}`
 }

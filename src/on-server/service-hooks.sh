@@ -2,7 +2,7 @@
 # The drop-ins of haproxy.service and keepalived.service, and hactl-hand-over@.service for each of them, run this around each start and stop
 # (systemctl cat haproxy keepalived hactl-hand-over@haproxy). It tells keepalived the state of haproxy through track files, and hands the
 # addresses over before a planned stop.
-# usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-stopping|haproxy-stopped|keepalived-starting|keepalived-stopping|keepalived-stopped
+# usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-runs|haproxy-stopping|haproxy-stopped|keepalived-starting|keepalived-runs|keepalived-stopping|keepalived-stopped
 # needs: trackers.sh hand-over.sh soft-stop.sh
 # given: KEEPS_OPEN HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
 
@@ -44,9 +44,14 @@ haproxy_stable() { write_tracker haproxy_offset 0; }
 # there is nothing to hand over.
 runs() { systemctl --quiet is-active "$1.service"; }
 
-# systemd waits for this before it stops haproxy.
+# The unit that hands over starts after haproxy. Where a start of haproxy takes the place of its stop, haproxy runs on, and its own hook does not
+# run: without this the priority would stay low.
+haproxy_runs() { ! runs haproxy || systemctl --quiet is-active "$DAMPING_UNIT.timer" || haproxy_stable; }
+
+# systemd waits for this before it stops haproxy. The timer of an earlier crash must not raise the priority meanwhile.
 haproxy_stopping() {
   runs haproxy || return
+  systemctl --quiet stop "$DAMPING_UNIT.timer" 2>/dev/null
   ! runs keepalived || ! holds || hand_over haproxy_offset
   # Where no other server has taken the addresses over, nobody would send packets of these connections here.
   [ "$KEEPS_OPEN" != yes ] || holds || soft_stop
@@ -75,6 +80,9 @@ keepalived_starting() {
   write_tracker keepalived_offset 0
 }
 
+# As haproxy_runs.
+keepalived_runs() { ! runs keepalived || write_tracker keepalived_offset 0; }
+
 keepalived_stopping() {
   runs keepalived && holds || return
   hand_over keepalived_offset
@@ -96,9 +104,11 @@ keepalived_stopped() {
 case $1 in
   haproxy-started) haproxy_started ;;
   haproxy-stable) haproxy_stable ;;
+  haproxy-runs) haproxy_runs ;;
   haproxy-stopping) haproxy_stopping ;;
   haproxy-stopped) haproxy_stopped ;;
   keepalived-starting) keepalived_starting ;;
+  keepalived-runs) keepalived_runs ;;
   keepalived-stopping) keepalived_stopping ;;
   keepalived-stopped) keepalived_stopped ;;
   *)

@@ -1,14 +1,27 @@
 # Ends haproxy without ending the connections that clients still have open here to an address that has left.
 # needs: hand-over.sh
-# given: ADDRESSES STOP_HUNDREDTHS STOP_POLL_SECONDS
+# given: ADDRESSES STOP_HUNDREDTHS STOP_POLL_SECONDS STOP_PORTS OPEN_CONNECTIONS_SERVICE OPEN_CONNECTIONS_PROGRAM
 
-# Whether a client has a connection open to one of the addresses. A worker of before a reload may have it.
+# Whether a client has a connection open to one of the addresses, at a port of haproxy's: an SSH session may stay for days. STOP_PORTS is empty
+# where the ports are not known. A worker of before a reload may have it.
 has_open() {
   for address in $ADDRESSES; do
     case $address in *:*) source="[$address]" ;; *) source=$address ;; esac
-    ss -H -t -n state established state close-wait src "$source" 2>/dev/null | grep -q . && return 0
+    ss -H -t -n state established state close-wait src "$source" ${STOP_PORTS:+"$STOP_PORTS"} 2>/dev/null | grep -q . && return 0
   done
   return 1
+}
+
+# Whether a peer sends packets of these connections here. No answer is no reason to cut them.
+is_reached() {
+  runs "${OPEN_CONNECTIONS_SERVICE%.service}" || return
+  case $(timeout 5 "$OPEN_CONNECTIONS_PROGRAM" status 2>/dev/null) in '' | *' yes'*) ;; *) return 1 ;; esac
+}
+
+# Whether haproxy itself is to stop. Whoever stops only the unit that hands over, or has started haproxy again meanwhile, keeps it.
+stop_is_wanted() {
+  jobs=$(systemctl list-jobs --no-legend --full haproxy.service 2>/dev/null) || return 0
+  case $jobs in *' stop '* | *' restart '*) ;; *) return 1 ;; esac
 }
 
 serves() { kill -0 "$master" 2>/dev/null && has_open; }
@@ -16,7 +29,7 @@ serves() { kill -0 "$master" 2>/dev/null && has_open; }
 # haproxy takes no new connections from here on. What is open when the time is over is ended by a SIGTERM to the workers, because a master of
 # HAProxy 3.0 that is waiting for its workers does not hand on the one that systemd sends it (evidence H11).
 soft_stop() {
-  [ "$STOP_HUNDREDTHS" -gt 0 ] && has_open || return 0
+  [ "$STOP_HUNDREDTHS" -gt 0 ] && stop_is_wanted && has_open && is_reached || return 0
   master=$(systemctl show -p MainPID --value haproxy.service)
   [ "${master:-0}" -gt 0 ] && kill -USR1 "$master" 2>/dev/null || return 0
   wait_while "$STOP_HUNDREDTHS" "$STOP_POLL_SECONDS" serves

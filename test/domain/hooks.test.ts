@@ -1,15 +1,16 @@
 /** The hooks as they run: real sh, in a folder instead of /run/hactl, with ip, systemctl and sleep that a test plays. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Cluster } from '../../src/domain/cluster-types.ts'
 import { handOverLimitMs, renderServiceHooks, stopLimitSeconds } from '../../src/domain/hand-over.ts'
 import { handOverUnitOf, renderHandOverUnit } from '../../src/domain/hand-over-unit.ts'
 import { renderHaproxyDropin } from '../../src/domain/haproxy/hooks.ts'
 import { renderKeepalivedDropin, renderTmpfilesConf } from '../../src/domain/keepalived/hooks.ts'
-import { CHECK_SCRIPT, SERVICE_HOOKS } from '../../src/domain/paths.ts'
+import { CHECK_SCRIPT, OPEN_CONNECTIONS_PROGRAM, SERVICE_HOOKS } from '../../src/domain/paths.ts'
 import { clusterWith } from './example.ts'
 import { hookCall } from './unit-file.ts'
 
@@ -52,7 +53,7 @@ const HAND_OVER = renderHandOverUnit(undefined)
 
 const UNITS = { haproxy: renderHaproxyDropin(undefined), keepalived: renderKeepalivedDropin() }
 
-/** Runs one hook of a drop-in, ExecStop of the unit that hands over for it; what it called, in order. */
+/** Runs one hook of a drop-in, ExecStart or ExecStop of the unit that hands over for it; what it called, in order. */
 function run(
   unit: keyof typeof UNITS,
   key: string,
@@ -60,19 +61,25 @@ function run(
   cluster: Cluster = clusterWith(),
   mode: 'keep' | 'reset' = 'reset',
 ): readonly string[] {
+  const { path, words, options } = hook(unit, key, env, cluster, mode)
+  execFileSync('/bin/sh', [path, ...words], { ...options, stdio: ['ignore', 'ignore', 'ignore'] })
+  return called()
+}
+
+const called = () => readFileSync(join(folder, 'log'), 'utf8').split('\n').filter(Boolean)
+
+/** The hook as a program to run. */
+function hook(unit: keyof typeof UNITS, key: string, env: Record<string, string>, cluster: Cluster, mode: 'keep' | 'reset') {
   const log = join(folder, 'log')
   rmSync(log, { force: true })
   writeFileSync(log, '')
-  const [program, ...words] = hookCall(key === 'ExecStop' ? HAND_OVER.replaceAll('%i', unit) : UNITS[unit], key)
+  const [program, ...words] = hookCall(key === 'ExecStop' || key === 'ExecStart' ? HAND_OVER.replaceAll('%i', unit) : UNITS[unit], key)
   expect(program).toBe(SERVICE_HOOKS)
   const path = join(folder, 'service-hooks.sh')
   const text = renderServiceHooks(cluster, mode)
-  writeFileSync(path, text.replaceAll('/run/hactl', join(folder, 'run')).replaceAll('/proc/uptime', join(folder, 'uptime')))
-  execFileSync('/bin/sh', [path, ...words], {
-    env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LOG: log, ...env },
-    stdio: ['ignore', 'ignore', 'ignore'],
-  })
-  return readFileSync(log, 'utf8').split('\n').filter(Boolean)
+  const here = text.replaceAll('/run/hactl', join(folder, 'run')).replaceAll('/proc/uptime', join(folder, 'uptime'))
+  writeFileSync(path, here.replaceAll(OPEN_CONNECTIONS_PROGRAM, join(folder, 'bin', 'open-connections.pl')))
+  return { path, words, options: { env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LOG: log, ...env } } }
 }
 
 function tracker(name: string): string | undefined {
@@ -105,6 +112,7 @@ describe('before haproxy stops', () => {
     const route = 'local 192.0.2.200 dev lo metric 9 table local'
     expect(stop()).toEqual([
       'systemctl --quiet is-active haproxy.service',
+      'systemctl --quiet stop haproxy-hactl-damping.timer',
       'systemctl --quiet is-active keepalived.service',
       `ip route replace ${route}`,
       'sleep 0.02',
@@ -182,9 +190,19 @@ describe('where open connections are kept', () => {
     const child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore', detached: true })
     master = child
     await vi.waitUntil(() => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim() !== '', { timeout: 10_000 })
-    play('systemctl', `case "$*" in *MainPID*) echo ${child.pid};; esac`)
+    systemd(child)
+    service('rules owner\nproven V srv-2 no\nproven V srv-3 yes\n')
     return child
   }
+
+  /** `job`: of haproxy. `inactive`: a unit that does not run. */
+  function systemd(haproxy: ChildProcess, { job = 'stop waiting', inactive = 'none' } = {}): void {
+    const jobs = job === '' ? '' : `echo '  123 haproxy.service ${job}'`
+    play('systemctl', `case "$*" in *MainPID*) echo ${haproxy.pid};; *list-jobs*) ${jobs || ':'};; *"is-active ${inactive}") exit 3;; esac`)
+  }
+
+  /** What the service that keeps open connections says of itself. */
+  const service = (says: string) => play('open-connections.pl', `[ "$*" = status ] && printf '${says.replaceAll('\n', '\\n')}'`)
 
   /** `looks` times a connection is open, then none. */
   function open(looks: number): void {
@@ -246,10 +264,75 @@ describe('where open connections are kept', () => {
     expect(signals()).toEqual([])
   })
 
-  test('systemd waits longer than the hooks do', () => {
+  test.each([
+    ['the service that keeps them is down', (haproxy: ChildProcess) => systemd(haproxy, { inactive: 'hactl-open-connections.service' })],
+    ['packets reach no peer', () => service('rules owner\nproven V srv-2 no\n')],
+    [
+      'only the unit that hands over is stopped, or haproxy is started again meanwhile',
+      (haproxy: ChildProcess) => systemd(haproxy, { job: '' }),
+    ],
+  ] as const)('a stop does not wait for connections that are open where %s', async (_, given) => {
+    const haproxy = await runningHaproxy()
+    holdsAddress(2)
+    open(1_000_000)
+    given(haproxy)
+    expect(stopKeeping()).not.toContain('sleep 0.25')
+    expect(signals()).toEqual([])
+  })
+
+  test.each([
+    ['a service that does not answer in time', () => service('')],
+    ['a restart', (haproxy: ChildProcess) => systemd(haproxy, { job: 'restart waiting' })],
+  ] as const)('%s waits for connections that are open', async (_, given) => {
+    const haproxy = await runningHaproxy()
+    holdsAddress(2)
+    open(3)
+    given(haproxy)
+    expect(stopKeeping().filter(line => line === 'sleep 0.25')).toHaveLength(2)
+    await vi.waitUntil(() => haproxy.exitCode !== null, { timeout: 10_000 })
+  })
+
+  test.each([
+    [
+      'bind :80\n bind 192.0.2.200:8000-8010,127.0.0.1:9000\n bind unix@/run/x.sock',
+      ' ( sport = :80 or ( sport >= :8000 and sport <= :8010 ) )',
+    ],
+    ['bind :80\n bind ":$PORT"', ''],
+  ])('only connections at ports of haproxy count, and any where one is not known: %s', async (binds, filter) => {
+    await runningHaproxy()
+    holdsAddress(2)
+    open(0)
+    const cluster = clusterWith()
+    const text = `frontend web\n ${binds}\n default_backend web\n`
+    const asked = stopKeeping({ ...cluster, haproxyConfig: { ...cluster.haproxyConfig, text } }).filter(line => line.startsWith('ss '))
+    expect(asked).toEqual([`ss -H -t -n state established state close-wait src 192.0.2.200${filter}`])
+  })
+
+  test('a crash while a stop waits ends the wait, and the next start gives the priority back', async () => {
+    const haproxy = await runningHaproxy()
+    holdsAddress(2)
+    // haproxy dies at the second look.
+    play(
+      'ss',
+      `n=$(cat ${folder}/opens 2>/dev/null || echo 0); echo $((n+1)) >${folder}/opens; [ $n -ne 1 ] || kill -9 -${haproxy.pid}; echo ESTAB`,
+    )
+    const { path, words, options } = hook('haproxy', 'ExecStop', {}, clusterWith(), 'keep')
+    // This process must go on, or it would not notice that haproxy has ended.
+    await promisify(execFile)('/bin/sh', [path, ...words], options)
+    expect(called().filter(line => line === 'sleep 0.25').length).toBeLessThan(1000)
+    run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'signal' }, clusterWith(), 'keep')
+    run('haproxy', 'ExecStartPost', {}, clusterWith(), 'keep')
+    expect(tracker('haproxy_down')).toBe('0')
+    execFileSync('/bin/sh', [join(folder, 'service-hooks.sh'), 'haproxy-stable'])
+    expect(tracker('haproxy_offset')).toBe('0')
+  })
+
+  test('systemd waits longer than the hooks do, and less long than for a reboot as a whole', () => {
     const cluster = clusterWith({}, { stop_timeout: 600 })
     const limit = stopLimitSeconds(cluster, 'keep') ?? 0
     expect(limit * 1000).toBeGreaterThan(handOverLimitMs(cluster) + 600_000)
+    // reboot.target and poweroff.target have JobTimeoutSec=30min: then systemd reboots without what has not stopped yet.
+    expect(2 * limit).toBeLessThan(30 * 60)
     for (const text of [renderHandOverUnit(limit), renderHaproxyDropin(limit)])
       expect(wordsOf(text, 'TimeoutStopSec')).toEqual([String(limit)])
     expect(stopLimitSeconds(cluster, 'reset')).toBeUndefined()
@@ -258,6 +341,37 @@ describe('where open connections are kept', () => {
 })
 
 describe('around a start and a stop of haproxy', () => {
+  test.each(['haproxy', 'keepalived'] as const)(
+    'where a start of %s takes the place of its stop, also one whose hook was killed, the priority comes back',
+    unit => {
+      holdsAddress(2)
+      run(unit, 'ExecStop')
+      expect(tracker(`${unit}_offset`)).toBe('-253')
+      play('systemctl', 'case "$*" in *timer) exit 3;; esac')
+      run(unit, 'ExecStart')
+      expect(tracker(`${unit}_offset`)).toBe('0')
+    },
+  )
+
+  test.each([
+    ['haproxy', 'has crashed and is damped', 'exit 0'],
+    ['haproxy', 'does not run', 'exit 3'],
+    ['keepalived', 'does not run', 'exit 3'],
+  ] as const)('the unit that hands over leaves the priority low where %s %s', (unit, _, systemctl) => {
+    writeFileSync(join(folder, 'run', `${unit}_offset`), '-253\n')
+    play('systemctl', systemctl)
+    run(unit, 'ExecStart')
+    expect(tracker(`${unit}_offset`)).toBe('-253')
+  })
+
+  test('the timer of an earlier crash does not raise the priority while haproxy stops', () => {
+    holdsAddress(2)
+    const called = stop()
+    const ended = called.indexOf('systemctl --quiet stop haproxy-hactl-damping.timer')
+    expect(ended).toBeGreaterThanOrEqual(0)
+    expect(ended).toBeLessThan(called.findIndex(line => line.startsWith('ip route replace')))
+  })
+
   test('a hand-over that was killed leaves no route behind', () => {
     play('ip', 'echo "ip $*" >> "$LOG"')
     const gone = 'ip route del local 192.0.2.200 dev lo metric 9 table local'

@@ -137,6 +137,17 @@ function isLoopback(address: string | undefined): boolean {
   return address !== undefined && (address === '::1' || address === 'localhost' || address.startsWith('127.'))
 }
 
+const NO_ADDRESS = /^(?:\/|(?:unix|uxst|uxdg|uxdgram|abns|abnsz|fd|sockpair)@)/
+
+/** The ports of all of the file's binds that clients reach over a network; undefined where the file does not say one of them ("bind :${PORT}"). */
+export function clientPorts(text: string): readonly Pick<Bind, 'port' | 'lastPort'>[] | undefined {
+  const words = parseHaproxySections(text)
+    .filter(({ kind }) => kind === 'frontend' || kind === 'listen')
+    .flatMap(({ lines }) => lines.filter(line => line.words[0] === 'bind').flatMap(line => (line.words[1] ?? '').split(',')))
+  const isUnknown = words.some(word => !NO_ADDRESS.test(word) && parseBindAddress(word) === undefined)
+  return isUnknown ? undefined : readBinds(text).filter(({ loopback }) => !loopback)
+}
+
 /** Every TCP bind of the file's frontend and listen sections, in order. Unix sockets and descriptors are left out. */
 export function readBinds(text: string): readonly Bind[] {
   const binds: Bind[] = []
