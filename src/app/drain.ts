@@ -1,7 +1,7 @@
 import { addressesOn, drainCost, drainProblems } from '../domain/drain.ts'
 import { drainsAtBoot, isDrained, TRACKER_FILES, tracksDrain } from '../domain/trackers.ts'
 import { lower, type MoveReport, persistDrain } from '../engine/operations/lower.ts'
-import { announced } from '../engine/operations/move.ts'
+import { announced, cutsBefore } from '../engine/operations/move.ts'
 import { type OnEvent, underLock } from '../engine/operations/run.ts'
 import { lookAgain, type Scene } from '../engine/operations/scene.ts'
 import { HactlError } from '../errors.ts'
@@ -29,8 +29,14 @@ export async function drain(input: DrainInput, ports: Ports, onEvent: OnEvent): 
     if (isDrained(node)) return keepDrained(input, scene)
     const overruled = problemsUnlessForced(input, scene)
     const costs = overruled.length === 0 ? [] : [...overruled, drainCost(cluster, nodes, node)]
-    const vips = await announced(scene, addressesOn(cluster, node))
-    await assertMoveConfirmed(input, { command: 'drain', server, vips, warnings: costs })
+    const held = addressesOn(cluster, node)
+    const vips = await announced(scene, held)
+    await assertMoveConfirmed(input, {
+      command: 'drain',
+      server,
+      vips,
+      warnings: [...costs, ...cutsBefore(scene, held, other => other !== server)],
+    })
     return underLock(scene, async locked => {
       const now = await lookAgain(locked, server)
       problemsUnlessForced(input, now)

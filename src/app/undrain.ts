@@ -1,7 +1,7 @@
 import { takesBack } from '../domain/drain.ts'
 import { drainsAtBoot, TRACKER_FILES } from '../domain/trackers.ts'
 import { type MoveReport, raise } from '../engine/operations/lower.ts'
-import { announced } from '../engine/operations/move.ts'
+import { announced, cutsBefore } from '../engine/operations/move.ts'
 import { type OnEvent, underLock } from '../engine/operations/run.ts'
 import { lookAgain } from '../engine/operations/scene.ts'
 import type { Ports } from '../ports.ts'
@@ -19,8 +19,9 @@ export async function undrain(input: MoveInput, ports: Ports, onEvent: OnEvent):
     if (!isLowered && !drainsAtBoot(node)) {
       return nothingToDo(server, { drained: false, survivesReboot: false }, `${server} is not drained`)
     }
-    const vips = await announced(scene, takesBack(cluster, nodes, server))
-    await assertMoveConfirmed(input, { command: 'undrain', server, vips, warnings: [] })
+    const back = takesBack(cluster, nodes, server)
+    const vips = await announced(scene, back)
+    await assertMoveConfirmed(input, { command: 'undrain', server, vips, warnings: cutsBefore(scene, back, other => other === server) })
     return underLock(scene, async locked => raise(await lookAgain(locked, server)))
   })
 }

@@ -64,6 +64,9 @@ export const UNDO_RETRY_MS = 2000
  */
 export const AFTER_TIMER_MS = 45_000
 
+/** A service that keeps open connections has shown by then that the network carries their packets: it forgets what it knew after 5 s. */
+export const PROVEN_LIMIT_MS = 6000
+
 /** The watchers need a moment to begin; a baseline that is not good by then ends the run. */
 export const BASELINE_LIMIT_MS = 6000
 /** What comes around a move that is awaited: preparing it, the change itself, and a last look at the server. */

@@ -17,6 +17,43 @@ describe('drain', () => {
     expect(report.vips[0]?.probes).toBeGreaterThan(120)
   })
 
+  test('waits until packets of open connections reach the server that has them', async () => {
+    const world = drainWorld()
+    const provenMs = world.clock.monotonic() + 3000
+    let movedMs = Number.NaN
+    world.beforeWrite = () => void (movedMs = world.clock.monotonic())
+    // The way to srv-3 does not matter: it neither has the address nor takes it next.
+    world.openConnections = () =>
+      `running\nrules owner\nproven VRRP1 srv-1 ${world.clock.monotonic() < provenMs ? 'no' : 'yes'}\nproven VRRP1 srv-3 no\n`
+    await world.drain('srv-1')
+    expect(movedMs).toBeGreaterThan(provenMs)
+    expect(world.events.filter(event => event.kind === 'warning')).toEqual([])
+  })
+
+  test('says that a move cuts open connections where packets of theirs do not reach the server that has them, and waits no longer', async () => {
+    const world = drainWorld()
+    world.openConnections = () => 'running\nrules owner\nproven VRRP1 srv-1 no\n'
+    expect(await world.drain('srv-1')).toMatchObject({ drained: true })
+    expect(world.events.filter(event => event.kind === 'warning')).toEqual([
+      {
+        kind: 'warning',
+        text: "srv-2: packets with a client's address do not reach srv-1 from here (VRRP1): a move between the two cuts open connections",
+      },
+    ])
+  })
+
+  test('says before the question, and before the move, that the service that keeps open connections is down', async () => {
+    const world = drainWorld()
+    world.openConnections = server => (server === 'srv-1' ? 'stopped\n' : 'running\nrules owner\n')
+    await world.drain('srv-1')
+    const text =
+      'srv-1: hactl-open-connections.service does not run: a planned move cuts the open connections of this server (hactl deploy fixes it)'
+    expect(world.announced.map(({ warnings }) => warnings)).toEqual([[text]])
+    expect(world.events.filter(event => event.kind === 'warning')).toEqual([{ kind: 'warning', text }])
+    await world.undrain('srv-1')
+    expect(world.announced.at(-1)?.warnings).toEqual([text])
+  })
+
   test('counts lost probes and their errors', async () => {
     const world = drainWorld()
     world.lostProbes = 3

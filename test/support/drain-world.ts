@@ -7,6 +7,7 @@ import type { MoveReport } from '../../src/engine/operations/lower.ts'
 import type { MoveAnnouncement } from '../../src/engine/operations/move.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import { parseProbe } from '../../src/engine/observe/parse.ts'
+import { OPEN_CONNECTIONS_SCRIPT } from '../../src/domain/paths.ts'
 import type { CommandResult, Ports } from '../../src/ports.ts'
 import type { ObservedNode } from '../../src/state/observed.ts'
 import { type ManualClock, manualClock } from './clock.ts'
@@ -61,6 +62,8 @@ export interface DrainWorld {
   /** When the timer of a server will undo its drill. */
   readonly timers: Map<string, number>
   readonly unreachable: Set<string>
+  /** What a server says of open connections, a fact a line; undefined: the service is not deployed. */
+  openConnections: (server: string) => string | undefined
   profile: 'fast' | 'classic'
   holder: string | undefined
   /** From a written offset to the move; undefined: nobody ever takes over. */
@@ -252,6 +255,7 @@ export function drainWorld(): DrainWorld {
     halted: new Set(),
     timers: new Map(),
     unreachable: new Set(),
+    openConnections: () => undefined,
     profile: 'fast',
     holder: 'srv-1',
     takeoverMs: 800,
@@ -308,6 +312,11 @@ function answerOf(world: DrainWorld, server: string, holder: string | undefined,
     parts['stats'] = '644 root root 10 /etc/tmpfiles.d/hactl-drain.conf\n'
     parts['sums'] = `${'a'.repeat(64)}  /etc/tmpfiles.d/hactl-drain.conf\n`
   }
+  const kept = world.openConnections(server)
+  if (kept !== undefined) {
+    parts['stats'] = `${parts['stats'] ?? ''}755 root root 10 ${OPEN_CONNECTIONS_SCRIPT}\n`
+    parts['sums'] = `${parts['sums'] ?? ''}${'a'.repeat(64)}  ${OPEN_CONNECTIONS_SCRIPT}\n`
+  }
   let text = world.profile === 'classic' ? CLASSIC : ANSWER
   for (const [name, body] of Object.entries(parts)) {
     const isAdded = name === 'stats' || name === 'sums'
@@ -316,6 +325,7 @@ function answerOf(world: DrainWorld, server: string, holder: string | undefined,
       (_all, begin: string, old: string, end: string) => (isAdded ? begin + body + old + end : `${begin}${body}${end}`),
     )
   }
+  if (kept !== undefined) text = text.replace(/(?=@@end all)/, `@@begin open-connections\nable\n${kept}@@end open-connections\n`)
   return isStopped ? text.replace('ActiveState=active', 'ActiveState=inactive') : text
 }
 

@@ -1,11 +1,14 @@
 /** Moves addresses from server to server on purpose, and measures what users notice. */
 import { addressesOn, drainLimitMs } from '../../domain/drain.ts'
 import { answersSteadily, baselineProblems, isHeldSteadily } from '../../domain/failover/settled.ts'
+import { predictTaker } from '../../domain/failover/drill.ts'
 import { endOf, holdersAt, outageOf, probesOf } from '../../domain/failover/timeline.ts'
 import { keepAnsweringScript } from '../../domain/hand-over.ts'
 import { modeOf, serviceProblem } from '../../domain/open-connections/mode.ts'
+import { brokenKeepers, type Handing, unprovenHandings } from '../../domain/open-connections/report.ts'
 import { trackerProblems } from '../../domain/health.ts'
 import type { ProbeTarget } from '../../ports.ts'
+import { PROVEN_LIMIT_MS } from '../limits.ts'
 import { type MeasuredAddress, type MoveOutcome, type MoveRun, runMove, type SamplesOf } from '../move.ts'
 import { observeNode } from '../observe.ts'
 import { probeFromServer } from '../probe-from-server.ts'
@@ -13,12 +16,14 @@ import { runProber } from '../prober.ts'
 import { runServerProber } from '../server-prober.ts'
 import { probeTargetsFor } from './gates.ts'
 import { probeRequestFor } from './look.ts'
+import { lookAt } from './at-rest.ts'
 import { connectionsOn } from './open-connections.ts'
 import { nodeOf, type Scene } from './scene.ts'
 
 const VERIFY_LIMIT_MS = 5000
 const VERIFY_EVERY_MS = 200
 const PREPARE_DEADLINE_MS = 15_000
+const PROVEN_EVERY_MS = 500
 
 /** What is about to move, for the confirmation. */
 export interface MoveAnnouncement {
@@ -51,7 +56,7 @@ export type Task = Pick<MoveRun, 'command' | 'addresses' | 'title' | 'change' | 
 }
 
 /** Throws what runMove throws. */
-export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
+export async function move(scene: Scene, task: Task): Promise<MoveOutcome> {
   const { cluster, links, node, nodes, ports, onEvent } = scene
   const { isForced, isRight, ...rest } = task
   const servers = links.servers
@@ -74,6 +79,7 @@ export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
       }
       return answered.has(vip) && !answersSteadily(samples, nowMs) ? [`${vip} does not answer every probe`] : []
     })
+  await tellCuts(scene, handingsOf(scene, vips, isRight))
   return runMove({
     ...rest,
     server: node.server,
@@ -87,6 +93,37 @@ export function move(scene: Scene, task: Task): Promise<MoveOutcome> {
     signal: ports.signal,
     onEvent,
   })
+}
+
+/** Who gives the addresses to whom: the likeliest of the servers that may take one, or each of them where none is. */
+function handingsOf({ cluster, nodes }: Scene, vips: readonly string[], isRight: Task['isRight']): readonly Handing[] {
+  return cluster.instances.flatMap(({ name, virtualAddresses }) => {
+    const moving = virtualAddresses.map(({ address }) => address).filter(address => vips.includes(address))
+    const from = nodes.find(node => addressesOn(cluster, node).some(address => moving.includes(address)))?.server
+    if (from === undefined) return []
+    const takers = nodes.map(({ server }) => server).filter(server => server !== from && isRight(server))
+    const likeliest = predictTaker(nodes, name, from)
+    return (likeliest !== undefined && takers.includes(likeliest) ? [likeliest] : takers).map(to => ({ from, to }))
+  })
+}
+
+/** Why a move of these addresses to a server that `isRight` accepts cuts open connections: "srv-1: hactl-open-connections.service does not run: ...". */
+export function cutsBefore(scene: Scene, vips: readonly string[], isRight: Task['isRight']): readonly string[] {
+  return brokenKeepers(scene.cluster, scene.nodes, handingsOf(scene, vips, isRight))
+}
+
+/** Waits until open connections can be kept, as they can some seconds after their service has started, and else says that the move cuts them. */
+async function tellCuts(scene: Scene, handings: readonly Handing[]): Promise<void> {
+  const { cluster, links, ports, onEvent } = scene
+  const endMs = ports.clock.monotonic() + PROVEN_LIMIT_MS * links.patience
+  let { nodes } = scene
+  while (unprovenHandings(cluster, nodes, handings).length > 0 && ports.clock.monotonic() < endMs) {
+    await ports.clock.sleep(PROVEN_EVERY_MS, ports.signal)
+    nodes = await lookAt(scene)
+  }
+  for (const text of [...brokenKeepers(cluster, nodes, handings), ...unprovenHandings(cluster, nodes, handings)]) {
+    onEvent({ kind: 'warning', text })
+  }
 }
 
 /**
