@@ -1,7 +1,7 @@
 /** Thousands of plans and their results on model servers, with crashes and edits in between. */
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import type { LoadedCluster } from '../../src/app/load.ts'
-import { HAPROXY_CFG, KEEPALIVED_CONF, MANAGED_PATHS } from '../../src/domain/paths.ts'
+import { HAND_OVER_UNIT, HAPROXY_CFG, HAPROXY_DROPIN, KEEPALIVED_CONF, MANAGED_PATHS, SERVICE_HOOKS } from '../../src/domain/paths.ts'
 import type { Playbook } from '../../src/engine/playbook.ts'
 import type { Action } from '../../src/state/plan.ts'
 import { clusterFor, deployPlaybook, NAMES, planModel, type Wish } from '../support/model-cluster.ts'
@@ -53,6 +53,29 @@ describe('a deploy that ends', () => {
   ])('%s leaves nothing to do', async ([, wish]) => {
     const loaded = await clusterFor(wish)
     const servers = bare().filter(({ name }) => loaded.cluster.servers.some(server => server.name === name))
+    deploy(loaded, servers)
+    expect(leftOver(loaded, servers)).toEqual([])
+  })
+})
+
+describe('a deploy that changes how long a stop of haproxy waits', () => {
+  test.for<[string, Wish, Wish]>([
+    ['stop_timeout', { stop_timeout: 20 }, { stop_timeout: 600 }],
+    ['reset to keep', { open_connections: 'reset' }, { open_connections: 'keep' }],
+    ['keep to reset', { open_connections: 'keep' }, { open_connections: 'reset' }],
+  ])('lets systemd read it, and neither restarts nor reloads haproxy or keepalived: %s', async ([, before, wanted]) => {
+    const servers = bare()
+    deploy(await clusterFor(before), servers)
+    const loaded = await clusterFor(wanted)
+    for (const [, actions] of plansFor(loaded, servers)) {
+      const units = actions.flatMap(action => (action.kind === 'service' ? [{ unit: action.unit, steps: action.steps }] : []))
+      expect(units).toEqual([
+        { unit: 'haproxy', steps: ['daemon-reload'] },
+        { unit: 'keepalived', steps: ['daemon-reload'] },
+      ])
+      const written = actions.flatMap(action => (action.kind === 'write-file' ? [action.path] : []))
+      expect(written).toEqual(expect.arrayContaining([HAND_OVER_UNIT, HAPROXY_DROPIN, SERVICE_HOOKS]))
+    }
     deploy(loaded, servers)
     expect(leftOver(loaded, servers)).toEqual([])
   })

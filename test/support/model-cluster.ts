@@ -7,10 +7,12 @@ import type { Playbook } from '../../src/engine/playbook.ts'
 import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from './memory-ports.ts'
 import { type ModelServer, observeModel } from './model-server.ts'
 
-/** What differs from one inventory to the next. All but profile and servers are keys of the instance. */
+/** What differs from one inventory to the next. All other keys are of the instance. */
 export interface Wish {
   readonly profile?: 'classic' | 'fast'
   readonly servers?: readonly string[]
+  readonly open_connections?: 'keep' | 'reset'
+  readonly stop_timeout?: number
   readonly [key: string]: unknown
 }
 
@@ -20,9 +22,11 @@ const BODY = 'frontend web\n    bind :80\n    default_backend app\nbackend app\n
 
 /** The cluster that an inventory with this wish describes; `haproxy` is at the head of its haproxy.cfg. */
 export async function clusterFor(wish: Wish, haproxy = HAPROXY_CFG): Promise<LoadedCluster> {
-  const { profile = 'fast', servers = NAMES, ...instance } = wish
+  const { profile = 'fast', servers = NAMES, open_connections, stop_timeout, ...instance } = wish
   const inventory = {
     profile,
+    ...(open_connections === undefined ? {} : { open_connections }),
+    ...(stop_timeout === undefined ? {} : { stop_timeout }),
     servers: servers.map(name => ({ name, host: `192.0.2.1${name.slice(-1)}` })),
     vrrp_instances: [{ name: 'VRRP1', virtual_router_id: 66, virtual_ipaddress: ['192.0.2.200/24'], ...instance }],
     haproxy: { config: 'haproxy.cfg' },
