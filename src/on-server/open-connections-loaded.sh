@@ -6,6 +6,9 @@ started_link="/run/systemd/units/invocation:$OPEN_CONNECTIONS_SERVICE"
 
 is_started() { [ -L "$started_link" ]; }
 
+# Whether it started, or was reloaded by hactl, within the last 6 s: it may not know its peers yet.
+is_fresh() { find "$started_link" "$OPEN_CONNECTIONS_LOADED" -newermt '6 seconds ago' 2>/dev/null | grep -q .; }
+
 # newer_than_loaded FILE...: the files that were written after the service started or was last reloaded, and that have gone since. ctime: an undo
 # puts old files back with their old mtime.
 newer_than_loaded() {

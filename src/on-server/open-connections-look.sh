@@ -42,6 +42,7 @@ open_connections_said() {
   if is_started; then
     echo running
     newer_than_loaded "$OPEN_CONNECTIONS_PROGRAM" "${OPEN_CONNECTIONS_PROGRAM%.pl}.nft" "${OPEN_CONNECTIONS_PROGRAM%.pl}.conf" | grep -q . && echo outdated
+    ! is_fresh || echo fresh
     said=$(timeout -k 1 "$ASK_SECONDS" "$OPEN_CONNECTIONS_PROGRAM" status 2>/dev/null | head -c "$SAID_BYTES")
     printf '%s\n' "$said"
   elif [ -e "$OPEN_CONNECTIONS_PROGRAM" ]; then

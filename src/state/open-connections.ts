@@ -14,6 +14,8 @@ export interface OpenConnectionsService {
   readonly isRunning: boolean
   /** Files of the service were written after it had loaded them. */
   readonly isOutdated: boolean
+  /** It was started or reloaded within the last 6 s: it may not know its peers yet. */
+  readonly isFresh?: boolean
   /** Whether its rules are loaded; undefined where it does not run, or did not answer in time. */
   readonly hasRules?: boolean
   /** Connections that are still open here to an address that has moved away, by the port that clients connected to. */

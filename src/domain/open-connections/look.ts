@@ -80,6 +80,7 @@ function parseService(lines: readonly string[]): OpenConnectionsService | undefi
   return {
     isRunning,
     isOutdated: lines.includes('outdated'),
+    ...(lines.includes('fresh') ? { isFresh: true } : {}),
     ...(rules === undefined ? {} : { hasRules: rules !== 'missing' }),
     windows: words.flatMap(([word, instance = '', port = '', connections = '']) =>
       word === 'open' && kept.has(instance) && PORT.test(port) && COUNT.test(connections)

@@ -16,7 +16,7 @@ export function openConnectionsProblems(cluster: Wanted, node: ObservedNode): re
 
 /** What an operator should fix, although the server itself is healthy. */
 export function openConnectionsNotices(cluster: Wanted, node: ObservedNode, nodes: readonly ObservedNode[]): readonly string[] {
-  return [...unprovenPeers(cluster, node, nodes).map(unprovenWords), ...(node.openConnections?.savedIn ?? []).map(savedWords)]
+  return [...unreachedPeers(cluster, node, nodes).map(unprovenWords), ...(node.openConnections?.savedIn ?? []).map(savedWords)]
 }
 
 /** How it is, and may well be: connections that have not moved with their address, and a server that cannot keep any. */
@@ -44,6 +44,14 @@ export function unprovenPeers(
   const runs = (one: ObservedNode) => modeOf(cluster, one).kind === 'keep' && one.openConnections?.service?.hasRules === true
   if (!runs(node)) return []
   return (node.openConnections?.service?.unproven ?? []).filter(({ peer }) => nodes.some(one => one.server === peer && runs(one)))
+}
+
+/** The same without peers that may only not have been reached yet. */
+export function unreachedPeers(...[cluster, node, nodes]: Parameters<typeof unprovenPeers>): ReturnType<typeof unprovenPeers> {
+  const isFresh = (one: ObservedNode | undefined) => one?.openConnections?.service?.isFresh === true
+  return isFresh(node)
+    ? []
+    : unprovenPeers(cluster, node, nodes).filter(({ peer }) => !isFresh(nodes.find(({ server }) => server === peer)))
 }
 
 export const unprovenWords = ({ instance, peer }: { readonly instance: string; readonly peer: string }) =>

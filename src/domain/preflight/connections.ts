@@ -2,7 +2,7 @@
 import type { ObservedNode } from '../../state/observed.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { modeOf } from '../open-connections/mode.ts'
-import { cutsWords, lackOf, savedWords, unprovenPeers, unprovenWords } from '../open-connections/report.ts'
+import { cutsWords, lackOf, savedWords, unreachedPeers, unprovenWords } from '../open-connections/report.ts'
 import { type Finding, passed, warning } from './finding.ts'
 
 const GIVE_UP = 'open_connections: reset in the inventory says so'
@@ -14,7 +14,7 @@ export function connectionsFindings(cluster: Cluster, node: ObservedNode, nodes:
   const why = lackOf(mode)
   const doubts = [
     ...(why === undefined ? [] : [warning('connections', server, cutsWords(why), GIVE_UP)]),
-    ...unprovenPeers(cluster, node, nodes).map(one =>
+    ...unreachedPeers(cluster, node, nodes).map(one =>
       warning(
         'connections',
         server,

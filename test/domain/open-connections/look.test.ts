@@ -72,6 +72,7 @@ test('a service that runs says what it has, and its rules prove that they can be
     service: {
       isRunning: true,
       isOutdated: true,
+      isFresh: true,
       hasRules: true,
       windows: [
         { instance: 'mail', port: 25, connections: 3 },
@@ -93,6 +94,8 @@ test('files that were written after the last reload are told, those before it ar
       utimesSync(place(LOADED), loadedAt, loadedAt)
     })?.service
   expect(started(1)?.isOutdated).toBe(true)
+  expect(started(1)).not.toHaveProperty('isFresh')
+  expect(started(Date.now() / 1000)).toMatchObject({ isFresh: true })
   expect(started(4_000_000_000)?.isOutdated).toBe(false)
 })
 

@@ -78,6 +78,14 @@ test('a peer that gets no packets with the address of a client, and a saved tabl
   // A peer that does not run the service, or was not seen, cannot prove anything.
   const stopped = { ...seen({ ...RUNS, hasRules: false }), server: 'srv-2' }
   for (const others of [[], [stopped]]) expect(openConnectionsNotices(clusterWith(), node, [node, ...others])).toEqual([saved])
+  // One that has just started is not blamed for what it could not show yet.
+  const fresh = (one: ObservedNode, service: OpenConnectionsService) => ({
+    ...one,
+    openConnections: { ability: { kind: 'able' }, savedIn: [], service: { ...service, isFresh: true } } as const,
+  })
+  const unreached = { ...RUNS, unproven: [{ instance: 'WEB', peer: 'srv-2' }] }
+  expect(openConnectionsNotices(clusterWith(), fresh(node, unreached), [node, peer])).toEqual([])
+  expect(openConnectionsNotices(clusterWith(), node, [node, fresh(peer, RUNS)])).toEqual([saved])
   expect(connectionsFindings(clusterWith(), node, [node, peer])).toMatchObject([
     { verdict: 'warning', found: unproven },
     { verdict: 'warning', found: saved, fix: expect.stringContaining('delete the blocks') as unknown },
