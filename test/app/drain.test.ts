@@ -29,7 +29,7 @@ describe('drain', () => {
     world.confirms = false
     expect(await world.failedDrain('srv-1')).toMatchObject({ code: 'E_DECLINED', exit: 3 })
     expect(world.announced).toEqual([
-      { command: 'drain', server: 'srv-1', vips: [{ address: VIP, holder: 'srv-1', connections: 7 }], warnings: [] },
+      { command: 'drain', server: 'srv-1', vips: [{ address: VIP, holder: 'srv-1', connections: 7, isKept: false }], warnings: [] },
     ])
     expect(world.writes).toEqual([])
   })
@@ -235,7 +235,7 @@ describe('undrain', () => {
     // The file is removed first: if the run stops in between, the server is still drained and says so.
     expect(world.writes).toEqual(['forget srv-1', 'drain 0 srv-1'])
     expect(world.answering).toEqual(['srv-2'])
-    expect(world.announced[0]?.vips).toEqual([{ address: VIP, holder: 'srv-2', connections: 7 }])
+    expect(world.announced[0]?.vips).toEqual([{ address: VIP, holder: 'srv-2', connections: 7, isKept: false }])
     expect(report).toMatchObject({ drained: false, survivesReboot: false, changed: true, failure: undefined })
     expect(report.vips).toEqual([expect.objectContaining({ from: 'srv-2', to: 'srv-1', outageMs: 0, failedProbes: 0 })])
   })

@@ -10,9 +10,11 @@ export function renderMoveAnnouncement(what: MoveAnnouncement, style: Style): st
   const idle = isDrain ? `${server} holds no address: nothing moves, and it will take none over` : `nothing moves to ${server}`
   const head = isDrain ? `This hands over what ${server} holds:` : `This gives ${server} its priority back; it takes over:`
   const lines = vips.length === 0 ? [style.bold(idle)] : [style.bold(head)]
-  for (const { address, holder, connections } of vips) {
+  for (const { address, holder, connections, isKept } of vips) {
     const open = connections === undefined ? 'an unknown number of open connections' : count(connections, 'open connection')
-    lines.push(`  ${address}${isDrain || holder === undefined ? '' : `, now on ${holder}`}, with ${open}: a move cuts them`)
+    lines.push(
+      `  ${address}${isDrain || holder === undefined ? '' : `, now on ${holder}`}, with ${open}: ${isKept ? 'they stay open' : 'a move cuts them'}`,
+    )
   }
   for (const warning of warnings) lines.push(style.yellow(`  ${printable(warning)}`))
   return `${lines.join('\n')}\n`

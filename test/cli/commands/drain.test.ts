@@ -86,7 +86,10 @@ describe('drain', () => {
     const { exit, out } = await runLine(['drain', 'srv-1', '--force'], {
       app: {
         drain: async input => {
-          const vips = [{ address: '192.0.2.200', holder: 'srv-1', connections: 12 }]
+          const vips = [
+            { address: '192.0.2.200', holder: 'srv-1', connections: 12, isKept: false },
+            { address: '192.0.2.201', holder: 'srv-1', connections: 3, isKept: true },
+          ]
           const asked = { command: 'drain', server: 'srv-1', vips, warnings: ['nobody is left to take over from srv-1'] } as const
           expect(await input.confirm(asked)).toBe(true)
           return MOVED
@@ -96,7 +99,8 @@ describe('drain', () => {
       ports: { terminal: fakeTerminal({ stdin: true, stderr: true }) },
     })
     expect(exit).toBe(0)
-    expect(out).toContain('  192.0.2.200, with 12 open connections: a move cuts them\n  nobody is left to take over from srv-1\n')
+    expect(out).toContain('  192.0.2.200, with 12 open connections: a move cuts them\n')
+    expect(out).toContain('  192.0.2.201, with 3 open connections: they stay open\n  nobody is left to take over from srv-1\n')
     expect(prompter.unasked()).toEqual([])
   })
 
