@@ -50,6 +50,8 @@ export interface DrainWorld {
   /** Servers that go on answering while an address moves away from them. */
   readonly answering: string[]
   readonly sessions: Map<string, FakeSession>
+  /** What the service that keeps connections open says on a server; undefined where there is none. */
+  openSaid: (server: string) => string | undefined
   inventory: string
   /** The value of each server's drain file. */
   readonly drains: Map<string, number>
@@ -245,6 +247,7 @@ export function drainWorld(): DrainWorld {
     announced: [],
     answering: [],
     sessions: new Map(),
+    openSaid: () => undefined,
     inventory: INVENTORY,
     drains: new Map(),
     persistent: new Set(),
@@ -262,7 +265,9 @@ export function drainWorld(): DrainWorld {
     isLockTaken: false,
     beforeWrite: () => undefined,
     drain: (server, over, run = ports()) =>
-      clock.settle(drain({ ...input(server), persist: false, force: false, ...over }, run, event => world.events.push(event))),
+      clock.settle(
+        drain({ ...input(server), persist: false, force: false, waitMs: undefined, ...over }, run, event => world.events.push(event)),
+      ),
     failedDrain: (server, over) => failureOf(ports(), run => world.drain(server, over, run)),
     undrain: (server, run = ports()) => clock.settle(undrain(input(server), run, event => world.events.push(event))),
     newRun: ports,
@@ -316,7 +321,15 @@ function answerOf(world: DrainWorld, server: string, holder: string | undefined,
       (_all, begin: string, old: string, end: string) => (isAdded ? begin + body + old + end : `${begin}${body}${end}`),
     )
   }
+  const said = world.openSaid(server)
+  if (said !== undefined) text = text.replace(/^@@end all$/m, `@@begin open-connections\n${said}@@end open-connections\n@@end all`)
   return isStopped ? text.replace('ActiveState=active', 'ActiveState=inactive') : text
+}
+
+/** A service that runs and has these connections open, by port, to the address that has moved away. */
+export function keeping(open: Readonly<Record<number, number>>): string {
+  const lines = Object.entries(open).map(([port, connections]) => `open VRRP1 ${port} ${connections}\n`)
+  return `running\nrules owner,persist\nable\ninstance VRRP1 ${lines.length > 0 ? 'kept' : 'none'}\n${lines.join('')}`
 }
 
 /** srv-1 with an operator's offset in its drain file, as keepalived shows it. */

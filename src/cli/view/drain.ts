@@ -48,7 +48,7 @@ export function movedObject({ address, from, to, outageMs, failedProbes, probes,
 
 /** The report as the last line of --json. */
 export function moveObject(report: MoveReport): Record<string, unknown> {
-  const { server, drained, survivesReboot, changed, vips, notes } = report
+  const { server, drained, survivesReboot, changed, vips, notes, open = null } = report
   return {
     server,
     vips: vips.map(movedObject),
@@ -56,5 +56,6 @@ export function moveObject(report: MoveReport): Record<string, unknown> {
     survives_reboot: survivesReboot,
     changed,
     notes,
+    open_connections: open,
   }
 }

@@ -49,6 +49,7 @@ describe('drain', () => {
         survives_reboot: false,
         changed: true,
         notes: [],
+        open_connections: null,
       },
     ])
   })

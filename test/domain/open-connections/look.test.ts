@@ -25,7 +25,11 @@ const look = openConnectionsLook(clusterWith())
 const read = (text: string) => look.parse(name => (name === 'open-connections' ? text : undefined)).openConnections
 
 /** A server that is a folder, with these programs: what its answer says. */
-function answerOf(programs: Readonly<Record<string, string>>, prepare: (place: (path: string) => string) => void = () => {}, said = look.said.raw) {
+function answerOf(
+  programs: Readonly<Record<string, string>>,
+  prepare: (place: (path: string) => string) => void = () => {},
+  said = look.said.raw,
+) {
   const root = mkdtempSync(join(folder(), 'server-'))
   const place = (path: string) => {
     mkdirSync(dirname(join(root, path)), { recursive: true })
