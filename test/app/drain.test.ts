@@ -359,6 +359,19 @@ describe('drain, what is still open', () => {
     expect(waits(world)).toEqual([])
   })
 
+  test('is nothing to wait for where the new holder cannot send packets there', async () => {
+    const world = drainWorld()
+    openThen(world, 5)
+    const { openSaid } = world
+    world.openSaid = server => (server === 'srv-2' ? `${keeping({})}proven VRRP1 srv-1 no\n` : openSaid(server))
+    const { notes, failure } = await world.drain('srv-1', { waitMs: 60_000 })
+    const why = 'the network does not carry their packets to it, so the move has cut them'
+    expect({ notes, failure }).toEqual({
+      notes: [`there is nothing to wait for: srv-1 keeps no open connections: ${why}`],
+      failure: undefined,
+    })
+  })
+
   test('is nothing to wait for where the address stays', async () => {
     const world = drainWorld()
     world.drains.set('srv-2', -253).set('srv-3', -253)

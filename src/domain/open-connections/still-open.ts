@@ -1,5 +1,6 @@
 /** What is still open on a server to addresses that have moved away, by the frontend that took it. Pure. */
 import type { ObservedNode } from '../../state/observed.ts'
+import { isHeld } from '../addresses.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { readBinds } from '../haproxy/read.ts'
 import { modeOf, serviceProblem } from './mode.ts'
@@ -22,8 +23,11 @@ export type Kept =
   /** The server keeps none. `why`: to follow its name. */
   | { readonly kind: 'lost'; readonly why: string }
 
-/** The service that runs decides, and not the inventory: a deploy may be about to take it away. */
-export function keptOn(cluster: Cluster, node: ObservedNode): Kept {
+/**
+ * The service that runs decides, and not the inventory: a deploy may be about to take it away. `nodes`: all servers, for who holds the
+ * addresses now; a window counts only where that server can send packets here.
+ */
+export function keptOn(cluster: Cluster, node: ObservedNode, nodes: readonly ObservedNode[]): Kept {
   const service = node.openConnections?.service
   if (service?.isRunning !== true || service.hasRules === false) {
     const mode = modeOf(cluster, node)
@@ -31,8 +35,21 @@ export function keptOn(cluster: Cluster, node: ObservedNode): Kept {
     return { kind: 'lost', why: unable ?? serviceProblem(node.openConnections) ?? 'nothing keeps them' }
   }
   if (service.hasRules === undefined) return { kind: 'silent' }
-  const open = service.windows.filter(({ connections }) => connections > 0)
+  const windows = service.windows.filter(({ connections }) => connections > 0)
+  const open = windows.filter(({ instance }) => !isCutOff(cluster, node.server, instance, nodes))
+  if (windows.length > 0 && open.length === 0) {
+    return { kind: 'lost', why: 'the network does not carry their packets to it, so the move has cut them' }
+  }
   return { kind: 'counted', open: open.map(one => ({ ...one, frontends: frontendsOf(cluster, one) })) }
+}
+
+/** Whether no packet of these connections comes here any more: who holds the address has not seen a packet arrive here. */
+function isCutOff(cluster: Cluster, server: string, name: string, nodes: readonly ObservedNode[]): boolean {
+  const own = cluster.instances.find(instance => instance.name === name)?.virtualAddresses.map(({ address }) => address) ?? []
+  const holders = nodes.filter(node => node.server !== server && own.some(address => isHeld(node.facts.addresses, address)))
+  const isUnproven = (holder: ObservedNode) =>
+    holder.openConnections?.service?.unproven.some(({ instance, peer }) => instance === name && peer === server) ?? false
+  return holders.length > 0 && holders.every(isUnproven)
 }
 
 function frontendsOf(cluster: Cluster, { instance, port }: Pick<StillOpen, 'instance' | 'port'>): readonly string[] {

@@ -2,9 +2,12 @@
 import { addressesOn } from '../../domain/drain.ts'
 import { keptOn, type StillOpen, stillOpenWords } from '../../domain/open-connections/still-open.ts'
 import { HactlError } from '../../errors.ts'
+import type { ObservedNode } from '../../state/observed.ts'
 import { observeNode } from '../observe.ts'
+import { lookAt } from './at-rest.ts'
 import { probeRequestFor } from './look.ts'
 import type { Run } from './run.ts'
+import { nodeOf } from './scene.ts'
 
 const FIRST_PAUSE_MS = 1000
 // A long wait is told, and looks, less often: a tenth of what it has lasted.
@@ -36,11 +39,14 @@ export interface Left {
 export async function untilFree(run: WindowRun, server: string, { waitMs, mayHold }: Wait): Promise<Left> {
   const { ports, onEvent } = run
   const { clock, signal } = ports
-  const first = await leftOn(run, server, mayHold)
+  const nodes = await lookAt(run)
+  const first = leftIn(run, nodeOf(nodes, server), nodes, mayHold)
   if (waitMs === undefined || first.nothing !== undefined || first.problems.length === 0) return first
   const startedMs = clock.monotonic()
   const gate = { gate: 'open-connections', title: `its open connections end (at most ${waitMs / 1000} s)`, servers: [server] } as const
-  for (let left = first; ; left = await leftOn(run, server, mayHold)) {
+  const request = probeRequestFor(run.cluster)
+  const again = async () => leftIn(run, await observeNode(run.links.current(server), request, signal), nodes, mayHold)
+  for (let left = first; ; left = await again()) {
     // What was open a moment ago is not nothing: the service starts again, or the address has come back.
     const problems = left.nothing === undefined ? left.problems : [left.nothing]
     const durationMs = clock.monotonic() - startedMs
@@ -59,11 +65,11 @@ export async function untilFree(run: WindowRun, server: string, { waitMs, mayHol
   }
 }
 
-async function leftOn({ cluster, links, ports }: WindowRun, server: string, mayHold: boolean): Promise<Left> {
-  const node = await observeNode(links.current(server), probeRequestFor(cluster), ports.signal)
+function leftIn({ cluster }: WindowRun, node: ObservedNode, nodes: readonly ObservedNode[], mayHold: boolean): Left {
+  const { server } = node
   const held = mayHold ? [] : addressesOn(cluster, node)
   if (held.length > 0) return { open: undefined, problems: [], nothing: `${server} holds ${held.join(', ')}` }
-  const kept = keptOn(cluster, node)
+  const kept = keptOn(cluster, node, nodes)
   switch (kept.kind) {
     case 'lost':
       return { open: undefined, problems: [], nothing: `${server} keeps no open connections: ${kept.why}` }
@@ -80,6 +86,8 @@ export interface LetEnd extends Wait {
   readonly force: boolean
   /** What becomes of them: "they have 20 s, then they end". */
   readonly fate: string
+  /** What an error adds: what stays as it is. */
+  readonly stays?: readonly string[]
 }
 
 /**
@@ -87,14 +95,15 @@ export interface LetEnd extends Wait {
  * the end of the time and `force` is not given, or where an address has come back; and what untilFree throws.
  */
 export async function letEnd(run: WindowRun, server: string, how: LetEnd): Promise<void> {
-  const { waitMs, force, fate } = how
+  const { waitMs, force, fate, stays = [] } = how
   const { nothing, problems } = await untilFree(run, server, how)
   if (problems.length === 0) {
     if (nothing !== undefined && waitMs !== undefined) run.onEvent({ kind: 'note', text: nothingToWaitFor(nothing) })
     return
   }
-  if (waitMs !== undefined && (!force || nothing !== undefined))
-    throw stillOpen(server, waitMs, problems, '--force goes on after that time')
+  if (waitMs !== undefined && (!force || nothing !== undefined)) {
+    throw stillOpen(server, waitMs, [...problems, ...stays], '--force goes on after that time')
+  }
   run.onEvent({ kind: 'warning', server, text: `${problems.join('; ')}: ${fate}` })
 }
 
