@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { drainWorld, type DrainWorld, INVENTORY, keeping, VIP } from '../support/drain-world.ts'
-import { HactlError } from '../../src/errors.ts'
+import type { HactlError } from '../../src/errors.ts'
 import { verdictOn } from '../../src/exit-status.ts'
 import { connectionLost } from '../support/remote.ts'
 

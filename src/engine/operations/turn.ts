@@ -124,7 +124,7 @@ async function takeTurn(run: TurnRun, turns: Turns, server: string, gates: Gates
   try {
     if (stopsHaproxy(actionsOf(turns.plan, server))) await letOpenEnd(run, turns, server)
   } catch (error) {
-    throw await givenBack(calm, server, { lowers, isFresh: begun === 'no' }, error)
+    throw await givenBack(calm, before.node, { lowers, isFresh: begun === 'no' }, error)
   }
   try {
     await changeServer(calm, turns, before, gates)
@@ -161,15 +161,16 @@ function letOpenEnd(run: TurnRun, { wait }: Turns, server: string): Promise<void
 }
 
 /**
- * The error of a turn that has ended before anything was changed on the server, once the server is as it was. `lowers`: this turn has drained
- * it; isFresh: no earlier turn was left unfinished there.
+ * The error of a turn that has ended before anything was changed on the server, once the server is as it was. `node`: as it was before the
+ * turn; lowers: the turn has drained it; isFresh: no earlier turn was left unfinished there.
  */
 async function givenBack(
   run: TurnRun,
-  server: string,
+  node: ObservedNode,
   { lowers, isFresh }: { readonly lowers: boolean; readonly isFresh: boolean },
   thrown: unknown,
 ): Promise<HactlError> {
+  const { server } = node
   const error = asHactlError(thrown)
   if (isLoss(error)) await run.links.renew(run.links.current(server)).catch(() => undefined)
   const faults: HactlError[] = []
@@ -178,12 +179,13 @@ async function givenBack(
     const mark = { effect: 'none', label: 'record that nothing was done here' } as const
     await quietly(run, server, unmarkScript(), mark).catch(() => undefined)
   }
-  const goesBack = lowers && faults.length === 0 ? [`${server} is undrained: its addresses went back, and nothing was cut`] : []
+  const gaveBack = lowers && faults.length === 0 ? [`${server} is undrained: its addresses went back, and nothing was cut`] : []
+  const stays = isDrained(node) ? [`${server} stays drained, as it was, and nothing was cut`] : []
   const stopped = new HactlError({
     code: error.code,
     server,
     what: error.code === 'E_INTERRUPTED' ? 'interrupted while open connections ended' : error.message,
-    why: [...error.why, ...goesBack, 'this server and later ones keep the versions they had'],
+    why: [...error.why, ...gaveBack, ...stays, 'this server and later ones keep the versions they had'],
     fix: `run hactl upgrade again: it continues here${error.fix === undefined ? '' : `; ${error.fix}`}`,
     cause: error,
   })

@@ -66,6 +66,41 @@ describe('drain', () => {
     expect(given).toMatchObject({ server: 'srv-1', inventoryPath: '/home/ops/edge/edge.yml', persist: true, force: true })
   })
 
+  test.each([
+    ['90s', 90_000],
+    ['10m', 600_000],
+    ['1h30m', 5_400_000],
+    ['1m0.5s', 60_500],
+  ])('--wait %s is read as Go and kubectl read it', async (text, waitMs) => {
+    let given: unknown
+    const app: Scene['app'] = {
+      drain: async input => {
+        given = input.waitMs
+        return MOVED
+      },
+    }
+    await runLine(['drain', 'srv-1', '-y', '--wait', text], { app })
+    expect(given).toBe(waitMs)
+  })
+
+  test('a drain that waited in vain says what has moved and what is open, and ends with 9', async () => {
+    const why = ['2 connections are still open (web: 2)', 'srv-1 stays drained, and nothing was cut']
+    const failure = new HactlError({ code: 'E_STILL_OPEN', server: 'srv-1', what: 'connections are still open after 600 s', why })
+    const report = { ...MOVED, open: [{ instance: 'WEB', port: 80, frontends: ['web'], connections: 2 }], failure }
+    const drained = { app: { drain: async () => report } }
+    const { exit, out, err } = await runLine(['drain', 'srv-1', '-y', '--wait', '10m'], drained)
+    expect(exit).toBe(9)
+    expect(out).toContain('srv-1 is drained until its next reboot\n  192.0.2.200: srv-1 -> srv-2')
+    expect(err).toMatch(/srv-1: connections are still open after 600 s +\[E_STILL_OPEN\]\n +why +2 connections are still open \(web: 2\)/)
+    const { result } = await runLine(['drain', 'srv-1', '-y', '--wait', '10m', '--json'], drained)
+    expect(result()).toMatchObject({
+      exit: 9,
+      code: 'E_STILL_OPEN',
+      drained: true,
+      open_connections: [{ instance: 'WEB', port: 80, frontends: ['web'], connections: 2 }],
+    })
+  })
+
   test('without a terminal and without --yes it does not even connect', async () => {
     const app: Scene['app'] = {
       drain: async input => {
