@@ -267,7 +267,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
       expect(error.why).toEqual([
         '2 connections are still open (web: 2)',
         'srv-3 is undrained: its addresses went back, and nothing was cut',
-        'this server and later ones keep the versions they had',
+        'this server and later ones keep the versions they have',
       ])
       expect([changed(), isLowered('srv-3'), mark('srv-3')]).toEqual([[], false, undefined])
     })

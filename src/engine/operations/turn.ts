@@ -185,7 +185,7 @@ async function givenBack(
     code: error.code,
     server,
     what: error.code === 'E_INTERRUPTED' ? 'interrupted while open connections ended' : error.message,
-    why: [...error.why, ...gaveBack, ...stays, 'this server and later ones keep the versions they had'],
+    why: [...error.why, ...gaveBack, ...stays, 'this server and later ones keep the versions they have'],
     fix: `run hactl upgrade again: it continues here${error.fix === undefined ? '' : `; ${error.fix}`}`,
     cause: error,
   })
