@@ -49,6 +49,7 @@ export const EXIT_OF = {
   E_FAILOVER_UNWANTED: 7,
   E_TWO_MASTERS: 7,
   E_UNDO_FAILED: 8,
+  E_STILL_OPEN: 9,
   E_INTERRUPTED: 130,
 } as const
 
@@ -151,7 +152,7 @@ export class PreflightErrors extends HactlErrors {
 }
 
 // 8 outranks all others (something stays broken). An interrupt comes next, then errors that left a change, then errors that did not.
-const RANK = [8, 130, 143, 6, 7, 1, 5, 4, 3]
+const RANK = [8, 130, 143, 6, 7, 9, 1, 5, 4, 3]
 
 /**
  * The most serious of several errors, by what it says about the servers. `statusOf` gives the exit status of an error; the default is its

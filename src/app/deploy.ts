@@ -1,7 +1,7 @@
 import { assertForgettable, formerMemberErrors } from '../domain/members.ts'
 import { assertNothingFailed, DEPLOY_WIRE, errorsOf, needsWire, preflightFindings, wirePreflight } from '../engine/operations/preflight.ts'
 import { assertNothingForeign, planFor, tellPlan } from '../engine/operations/prepare-plan.ts'
-import { type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
+import { type RollOut, type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
 import type { OnEvent } from '../engine/operations/run.ts'
 import { throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
@@ -20,6 +20,8 @@ export interface DeployInput extends ConnectOptions {
   readonly reload: boolean
   /** Names of former members that are gone for good, and will not speak again. */
   readonly forget: readonly string[]
+  /** How long to wait where a change ends open connections, and whether to go on where the time is over. */
+  readonly wait: NonNullable<RollOut['wait']>
   readonly confirm: (plan: Plan) => Promise<boolean>
 }
 
@@ -50,8 +52,8 @@ export async function deploy(input: DeployInput, ports: Ports, onEvent: OnEvent,
     await assertNobodyLeftBehind(loaded, input, run, result.plan)
     tellPlan(result.plan, onEvent)
     const lastCheck = needsWire(nodes) ? async () => assertNothingFailed(await tryWire(), () => {}) : undefined
-    const { confirm } = input
-    const report = await rollOut(run, { plan: result.plan, command: 'deploy', source, playbook, packages, confirm, lastCheck })
+    const { confirm, wait } = input
+    const report = await rollOut(run, { plan: result.plan, command: 'deploy', source, playbook, packages, wait, confirm, lastCheck })
     return { ...report, durationMs: ports.clock.monotonic() - startedMs }
   })
 }

@@ -5,7 +5,7 @@ import { preflightErrors } from '../engine/operations/preflight.ts'
 import { tellPlan } from '../engine/operations/prepare-plan.ts'
 import { changesOf, holderOfEach, type RollOutReport } from '../engine/operations/roll-out.ts'
 import { type OnEvent, underLock } from '../engine/operations/run.ts'
-import { runTurns } from '../engine/operations/turn.ts'
+import { runTurns, type Turns } from '../engine/operations/turn.ts'
 import { assertDeployed, assertFitForTurns, planUpgrade } from '../engine/operations/upgrade-plan.ts'
 import { throwAll } from '../errors.ts'
 import type { Ports } from '../ports.ts'
@@ -20,6 +20,8 @@ import { withServers } from './with-servers.ts'
 
 export interface UpgradeInput extends ConnectOptions {
   readonly inventoryPath: string
+  /** How long to wait for open connections on each server, and whether to go on where the time is over. */
+  readonly wait: Turns['wait']
   readonly confirm: (plan: Plan) => Promise<boolean>
 }
 
@@ -33,7 +35,7 @@ export interface UpgradeReport extends RollOutReport {
  * Installs newer haproxy and keepalived packages on one server at a time, backups first. A holder is drained first. What apt would do is
  * asked, shown and confirmed before. The packages are downloaded and tried on every server before any is changed. With nothing to upgrade,
  * nothing is changed but the package lists. Throws E_UNHEALTHY, E_PACKAGE_UNAVAILABLE, E_CONFIG_REFUSED (5, nothing was changed), E_GATE,
- * E_COMMAND_FAILED (6: later servers keep what they had), E_FAILOVER_NONE (7) and what connecting, locking and reading throw.
+ * E_COMMAND_FAILED (6: later servers keep what they had), E_FAILOVER_NONE (7), E_STILL_OPEN (9: nothing was cut) and what connecting, locking and reading throw.
  */
 export async function upgrade(input: UpgradeInput, ports: Ports, onEvent: OnEvent, packageRoot: string): Promise<UpgradeReport> {
   const startedMs = ports.clock.monotonic()
@@ -61,7 +63,7 @@ export async function upgrade(input: UpgradeInput, ports: Ports, onEvent: OnEven
       assertFitForTurns(cluster, planned, run.nodes, outlooks)
       assertConfirmed(await input.confirm(plan), 'upgrade')
       return underLock(run, async locked => {
-        const { moves, nodes } = await runTurns(locked, { ...planned, outlooks, packages, onInstall, source })
+        const { moves, nodes } = await runTurns(locked, { ...planned, outlooks, packages, onInstall, source, wait: input.wait })
         return report(nodes, moves)
       })
     })

@@ -55,7 +55,8 @@ export function wholeNumber(min: number, max: number): (value: string, flag: str
   }
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const LONGEST_WAIT_MS = 24 * 3_600_000
 
 /** "3s", "800ms", "1.5s", "2m", or a bare number of seconds; in ms. At most an hour. */
 export function durationMs(value: string, flag: string): number {
@@ -79,6 +80,19 @@ export function unitDurationMs(value: string, flag: string): number {
     )
   }
   return durationMs(value, flag)
+}
+
+/** "10m", "90s", "1h30m", as Go, kubectl and terraform write durations; in ms. At most a day. */
+export function waitMs(value: string, flag: string): number {
+  const parts = /^(?:\d{1,7}(?:\.\d{1,3})?(?:ms|s|m|h))+$/.test(value) ? value.matchAll(/([\d.]+)(ms|s|m|h)/g) : []
+  const ms = [...parts].reduce((sum, [, number, unit = '']) => sum + Number(number) * (UNIT_MS[unit] ?? Number.NaN), 0)
+  if (!(ms > 0 && ms <= LONGEST_WAIT_MS)) {
+    throw usageError(
+      `${flag} takes a duration with its units, such as 10m, 90s or 1h30m (at most a day), not ${JSON.stringify(value)}`,
+      `for example: ${flag} 10m`,
+    )
+  }
+  return ms
 }
 
 /** One of a closed set of words. */

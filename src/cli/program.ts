@@ -1,6 +1,6 @@
 import type { CommandSpec, FlagSpec } from './command.ts'
 import { SHELLS } from './completion.ts'
-import { durationMs, nameList, oneOf, probeUrl, reportFile, unitDurationMs, wholeNumber } from './flags.ts'
+import { durationMs, nameList, oneOf, probeUrl, reportFile, unitDurationMs, waitMs, wholeNumber } from './flags.ts'
 
 /** Flags that every command takes, before or after its name. */
 export const GLOBAL_FLAGS: readonly FlagSpec[] = [
@@ -45,6 +45,11 @@ const SERVER = {
   about: 'a server of the inventory (-i, $HACTL_INVENTORY, ./inventory.yml)',
   completes: 'server',
 } as const
+
+const WAIT = '--wait <TIME>'
+
+/** For a command that may end open connections. */
+const FORCE_AFTER_WAIT: FlagSpec = { flags: '--force', about: 'with --wait: go on when the time is over, and end what is still open' }
 
 /** The command table: the parser, --help, completion and the README are made from it. */
 export const COMMANDS: readonly CommandSpec[] = [
@@ -136,6 +141,12 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--adopt', about: 'adopt files that hactl did not make' },
       { flags: '--reload', about: 'reload the services even if nothing changed' },
       { flags: '--forget <SERVER,...>', about: 'former members that no longer exist', repeat: true, parse: nameList },
+      {
+        flags: WAIT,
+        about: 'before a change that ends open connections, wait for them so long at the most: 10m, 90s',
+        parse: waitMs,
+      },
+      FORCE_AFTER_WAIT,
     ],
     examples: ['hactl deploy', 'hactl deploy edge.yml --yes --json'],
     load: async () => (await import('./commands/deploy.ts')).deploy,
@@ -207,8 +218,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'upgrade',
     summary: 'install newer haproxy and keepalived packages, one server at a time, the holder drained first',
     argument: INVENTORY,
-    flags: [],
-    examples: ['hactl upgrade', 'hactl upgrade edge.yml --limit srv-3 --yes'],
+    flags: [
+      {
+        flags: WAIT,
+        about: 'wait for open connections on each server, so long at the most, before it is upgraded: 10m, 90s',
+        parse: waitMs,
+      },
+      FORCE_AFTER_WAIT,
+    ],
+    examples: ['hactl upgrade', 'hactl upgrade edge.yml --limit srv-3 --yes', 'hactl upgrade --wait 10m'],
     load: async () => (await import('./commands/upgrade.ts')).upgrade,
   },
   {
@@ -226,8 +244,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       { flags: '--persist', about: 'drain it again at every boot, until hactl undrain' },
       { flags: '--force', about: 'even if no server is left to take over' },
+      { flags: WAIT, about: 'then wait until no connection is open there, so long at the most: 10m, 90s', parse: waitMs },
     ],
-    examples: ['hactl drain srv-1', 'hactl drain srv-1 -i edge.yml --persist --yes'],
+    examples: ['hactl drain srv-1', 'hactl drain srv-1 --wait 10m', 'hactl drain srv-1 -i edge.yml --persist --yes'],
     load: async () => (await import('./commands/drain.ts')).drain,
   },
   {

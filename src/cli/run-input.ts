@@ -61,6 +61,15 @@ function passphraseQuestion({ interrupt, output, prompter }: CommandContext): As
   }
 }
 
+/** How long a command that may end open connections waits for them. Throws E_USAGE for --force without --wait. */
+export function waitInput({ flags }: CommandContext): { readonly waitMs: number | undefined; readonly force: boolean } {
+  const waitMs = flags.number('wait')
+  const force = flags.on('force')
+  if (force && waitMs === undefined)
+    throw usageError('--force says what to do when the time of --wait is over', 'give --wait, or leave --force out')
+  return { waitMs, force }
+}
+
 /** Without a terminal nothing is asked: the error names the flag to give instead. */
 export function notInteractive(what: string, fix: string): HactlError {
   return new HactlError({ code: 'E_NOT_INTERACTIVE', what: `${what} cannot be asked for: stdin or stderr is not a terminal`, fix })

@@ -21,6 +21,8 @@ export interface ApplyInput extends ChangeRun {
   readonly services: (server: string) => ServiceTable
   /** undefined: apt on the servers fetches packages by itself. */
   readonly packages?: PackageSource | undefined
+  /** Called before the servers of a wave are changed. They keep what they have where it throws. */
+  readonly beforeWave?: ((servers: readonly string[]) => Promise<void>) | undefined
   /** Waits until these servers pass the gate, or throws E_GATE. */
   readonly passGate: (gate: GateName, servers: readonly string[]) => Promise<void>
   /** Runs while packages are fetched. Nothing is changed where it throws. */
@@ -159,12 +161,17 @@ async function fetchAll(input: ApplyInput, servers: readonly string[], opened: (
 async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
   const { waves, changeClass } = input.plan
   for (const [index, wave] of waves.entries()) {
-    assertNotInterrupted(input.ports.signal, {
+    const interrupted = {
       what: `interrupted before ${wave.join(', ')}`,
       why: ['servers whose change had started were finished or restored; later servers were not changed'],
       fix: 'run hactl deploy again to finish',
-    })
+    }
+    assertNotInterrupted(input.ports.signal, interrupted)
     input.onEvent({ kind: 'wave-started', stage: stage.stage, wave: index + 1, waves: waves.length, servers: wave })
+    await input.beforeWave?.(wave).catch((error: unknown) => {
+      assertNotInterrupted(input.ports.signal, interrupted)
+      throw error
+    })
     try {
       if (wave.length > 1 && (changeClass === 'together' || changeClass === 'outage')) await switchTogether(input, wave)
       else await onAll(wave, server => switchOn(input, server, actionsOf(input.plan, server)))

@@ -54,3 +54,6 @@ open_connections_said() {
   grep -lE '^[[:space:]]*table[[:space:]]+ip6?[[:space:]]+hactl[[:space:]]' $SAVED_RULES 2>/dev/null | while read -r f; do echo "saved $f"; done
   e open-connections
 }
+
+# Of a server that is to keep none: what a service that is still there has open.
+open_connections_left() { if [ -e "$OPEN_CONNECTIONS_PROGRAM" ]; then open_connections_said; fi; }

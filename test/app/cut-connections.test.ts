@@ -100,7 +100,12 @@ describe(
       ['a first deploy', () => bare, (ports, cluster) => cluster.deploy({}, ports), 25],
       ['a deploy', () => deployed, (ports, cluster) => cluster.deploy({}, ports), 20, haproxyCfg('two')],
       ['a rollback', () => changedTwice, ports => rollback({ ...input, id: undefined, confirm }, ports, quiet, PACKAGE_ROOT), 20],
-      ['an upgrade', () => upgradable, ports => upgrade({ ...input, confirm }, ports, quiet, PACKAGE_ROOT), 20],
+      [
+        'an upgrade',
+        () => upgradable,
+        ports => upgrade({ ...input, wait: { waitMs: undefined, force: false }, confirm }, ports, quiet, PACKAGE_ROOT),
+        20,
+      ],
       ['a removal', () => deployed, ports => remove({ ...input, confirm }, ports, quiet), 8],
       ['a removal of one server', () => deployed, ports => remove({ ...input, limit: ['srv-2'], confirm }, ports, quiet), 4],
       ['an unlock', () => locked, ports => unlock({ ...input, force: true }, ports), 4],

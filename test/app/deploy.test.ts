@@ -1,11 +1,14 @@
 /** Whole deploys: hactl's own functions from the inventory's text to the scripts in a real shell. Three folders are the servers. */
-import { existsSync, readdirSync, utimesSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type HactlError, HactlErrors } from '../../src/errors.ts'
 import type { Ports } from '../../src/ports.ts'
 import { deployedCluster, serverOf } from '../support/deployed.ts'
+import { failureOf } from '../support/failure.ts'
 import { unlessLacking } from '../support/lacking.ts'
+import { openOn, withOpenSaid } from '../support/open-said.ts'
 import { connectionLost } from '../support/remote.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { fingerprint, shellServerLacks } from '../support/shell-server.ts'
@@ -299,5 +302,65 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     const report = await cluster.deploy()
     expect(report.servers.flatMap(({ changed }) => changed)).toEqual([])
     expect(looks).toBeGreaterThanOrEqual(3)
+  })
+
+  describe('that takes away what keeps connections open', () => {
+    const TOOL = '/usr/local/sbin/hactl-open-connections'
+    const isThere = () => cluster.servers.map(each => each.read(TOOL) !== undefined)
+    const waits = () => cluster.events.flatMap(event => ('gate' in event && event.gate === 'open-connections' ? [event.kind] : []))
+    /** srv-2, whose turn is the second, has so many open for each look, the last number for all later ones. */
+    const ports = (...counts: readonly number[]) => {
+      let looks = 0
+      return withOpenSaid(cluster.newRun(), name => openOn(80, name === 'srv-2' ? (counts[Math.min(looks++, counts.length - 1)] ?? 0) : 0))
+    }
+    const DOWN = { waitMs: 3000, force: false }
+
+    beforeEach(() => {
+      for (const each of cluster.servers) {
+        each.write(TOOL, '#!/bin/sh\n')
+        chmodSync(join(each.root, TOOL), 0o755)
+        const sum = createHash('sha256').update('#!/bin/sh\n').digest('hex')
+        each.write('/var/lib/hactl/owned', `${each.read('/var/lib/hactl/owned') ?? ''}${sum}  ${each.root}${TOOL}\n`)
+      }
+      cluster.files.set('inventory.yml', `open_connections: reset\n${INVENTORY}`)
+    })
+
+    test('says in the plan and before it what ends', async () => {
+      const { plan } = await cluster.deploy({}, ports(3))
+      expect(plan.warnings).toEqual(['srv-2: VRRP1: 3 connections are still open here (port 80: 3), and end when this is applied'])
+      const text = '3 connections are still open (web: 3): they end, because what keeps them open is removed'
+      expect(cluster.events).toContainEqual({ kind: 'warning', server: 'srv-2', text })
+      expect([isThere(), waits()]).toEqual([[false, false, false], []])
+    })
+
+    test('waits with --wait until nothing is open there', async () => {
+      await cluster.deploy({ wait: DOWN }, ports(3, 3, 3, 1, 0))
+      expect([isThere(), waits().at(0), waits().at(-1)]).toEqual([[false, false, false], 'gate-waiting', 'gate-passed'])
+    })
+
+    test('stops before that server where the time is over first: 9', async () => {
+      const error = await failureOf(ports(3), run => cluster.deploy({ wait: DOWN }, run))
+      expect(error).toMatchObject({ code: 'E_STILL_OPEN', exit: 9, server: 'srv-2' })
+      expect(error.why).toEqual([
+        '3 connections are still open (web: 3)',
+        'this server was not changed; servers before it keep the new configuration',
+      ])
+      expect(isThere()).toEqual([true, true, false])
+    })
+
+    test('goes on then with --force', async () => {
+      await cluster.deploy({ wait: { ...DOWN, force: true } }, ports(3))
+      expect([isThere(), waits().at(-1)]).toEqual([[false, false, false], 'gate-failed'])
+    })
+
+    test('leaves that server as it is when it is interrupted while it waits: 130', async () => {
+      server('srv-2').before = () => {
+        if (waits().length === 2) cluster.abort.abort('SIGINT')
+        return undefined
+      }
+      const error = await failureOf(ports(3), run => cluster.deploy({ wait: DOWN }, run))
+      expect(error).toMatchObject({ code: 'E_INTERRUPTED', exit: 130, message: 'interrupted before srv-2' })
+      expect(isThere()).toEqual([true, true, false])
+    })
   })
 })

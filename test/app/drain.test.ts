@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { drainWorld, INVENTORY, VIP } from '../support/drain-world.ts'
+import { drainWorld, type DrainWorld, INVENTORY, keeping, VIP } from '../support/drain-world.ts'
+import type { HactlError } from '../../src/errors.ts'
+import { verdictOn } from '../../src/exit-status.ts'
 import { connectionLost } from '../support/remote.ts'
 
 describe('drain', () => {
@@ -66,7 +68,7 @@ describe('drain', () => {
     world.confirms = false
     expect(await world.failedDrain('srv-1')).toMatchObject({ code: 'E_DECLINED', exit: 3 })
     expect(world.announced).toEqual([
-      { command: 'drain', server: 'srv-1', vips: [{ address: VIP, holder: 'srv-1', connections: 7 }], warnings: [] },
+      { command: 'drain', server: 'srv-1', vips: [{ address: VIP, holder: 'srv-1', connections: 7, isKept: false }], warnings: [] },
     ])
     expect(world.writes).toEqual([])
   })
@@ -262,6 +264,175 @@ describe('drain --persist', () => {
   })
 })
 
+describe('drain, what is still open', () => {
+  const waits = (world: DrainWorld) => world.events.filter(event => 'gate' in event && event.gate === 'open-connections')
+  /** srv-1 has so many open for each look after the address has left, the last number for all later ones. */
+  const openThen = (world: DrainWorld, ...counts: readonly number[]) => {
+    let looks = 0
+    world.openConnections = server => {
+      if (server !== 'srv-1' || world.holder === 'srv-1') return 'running\nrules owner,persist\nable\ninstance VRRP1 held\n'
+      const count = counts[Math.min(looks++, counts.length - 1)] ?? 0
+      return keeping(count === 0 ? {} : { 80: count })
+    }
+  }
+
+  test('is said at the end, by frontend, without waiting for it', async () => {
+    const world = drainWorld()
+    openThen(world, 12)
+    const report = await world.drain('srv-1')
+    expect(report).toMatchObject({
+      drained: true,
+      failure: undefined,
+      notes: ['srv-1: 12 connections are still open (web: 12)'],
+      open: [{ instance: 'VRRP1', port: 80, frontends: ['web'], connections: 12 }],
+    })
+    expect(waits(world)).toEqual([])
+  })
+
+  test('ends with --wait before the command does, and each look says how many are left', async () => {
+    const world = drainWorld()
+    // The first look is the last one of the move itself.
+    openThen(world, 12, 12, 3, 0)
+    const report = await world.drain('srv-1', { waitMs: 600_000 })
+    expect(report).toMatchObject({ drained: true, failure: undefined, notes: ['no connection is open on srv-1'], open: [] })
+    const title = 'its open connections end (at most 600 s)'
+    const gate = { gate: 'open-connections', title, servers: ['srv-1'] }
+    expect(waits(world)).toEqual([
+      { kind: 'gate-waiting', ...gate, detail: '12 connections are still open (web: 12)' },
+      { kind: 'gate-waiting', ...gate, detail: '3 connections are still open (web: 3)' },
+      { kind: 'gate-passed', ...gate, durationMs: 2000 },
+    ])
+  })
+
+  test('at the end of the time leaves the server drained: 9, with what is open', async () => {
+    const world = drainWorld()
+    openThen(world, 2)
+    const run = world.newRun()
+    const report = await world.drain('srv-1', { waitMs: 90_000 }, run)
+    expect(report).toMatchObject({
+      drained: true,
+      changed: true,
+      open: [{ port: 80, connections: 2 }],
+      failure: {
+        code: 'E_STILL_OPEN',
+        server: 'srv-1',
+        message: 'connections are still open after 90 s',
+        why: ['2 connections are still open (web: 2)', 'srv-1 stays drained, and nothing was cut'],
+      },
+    })
+    expect(verdictOn(report.failure as HactlError, run).exit).toBe(9)
+    expect(world.writes).toEqual(['drain -253 srv-1'])
+    // A long wait looks less and less often.
+    expect(waits(world).length).toBeLessThan(40)
+  })
+
+  test('is waited for without the lock', async () => {
+    const world = drainWorld()
+    openThen(world, 2)
+    let isLocked: boolean | undefined
+    const { openConnections } = world
+    world.openConnections = server => {
+      if (waits(world).length === 1) isLocked = !world.sessions.get('srv-1')?.calls.some(call => call.startsWith('release_lock'))
+      return openConnections(server)
+    }
+    await world.drain('srv-1', { waitMs: 5000 })
+    expect(isLocked).toBe(false)
+  })
+
+  test('is waited for also where the server was drained before', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-1', -253)
+    world.holder = 'srv-2'
+    openThen(world, 4, 4, 0)
+    expect(await world.drain('srv-1', { waitMs: 60_000 })).toMatchObject({ changed: false, failure: undefined, open: [] })
+    expect(waits(world).map(({ kind }) => kind)).toEqual(['gate-waiting', 'gate-passed'])
+  })
+
+  test('is not known where the service does not answer, which is not nothing', async () => {
+    const world = drainWorld()
+    world.openConnections = () => 'running\nable\n'
+    const report = await world.drain('srv-1', { waitMs: 3000 })
+    expect(report).toMatchObject({
+      open: undefined,
+      failure: { code: 'E_STILL_OPEN', why: ['srv-1 does not say what is still open there', expect.any(String)] },
+    })
+  })
+
+  test('does not count as ended while the service starts again', async () => {
+    const world = drainWorld()
+    openThen(world, 5)
+    const { openConnections } = world
+    world.openConnections = server => (waits(world).length === 0 ? openConnections(server) : 'stopped\nable\n')
+    const { failure } = await world.drain('srv-1', { waitMs: 10_000 })
+    expect(failure?.why[0]).toBe('srv-1 keeps no open connections: hactl-open-connections.service does not run')
+  })
+
+  test('does not count as ended once the address has come back', async () => {
+    const world = drainWorld()
+    openThen(world, 5)
+    const { openConnections } = world
+    world.openConnections = server => {
+      const said = openConnections(server)
+      if (waits(world).length === 1) world.holder = 'srv-1'
+      return said
+    }
+    const { failure } = await world.drain('srv-1', { waitMs: 10_000 })
+    expect(failure?.why[0]).toBe(`srv-1 holds ${VIP}`)
+  })
+
+  test.each([
+    ['the inventory says reset', 'open_connections: reset\n', undefined, 'open_connections is reset'],
+    ['the service does not run', '', 'stopped\nable\n', 'hactl-open-connections.service does not run'],
+    ['the kernel cannot', '', 'unable nft-missing\n', 'nftables is not installed'],
+  ] as const)('is nothing to wait for where %s, and --wait says so', async (_, key, said, why) => {
+    const world = drainWorld()
+    world.inventory = key + INVENTORY
+    world.openConnections = () => said
+    const { notes, failure } = await world.drain('srv-1', { waitMs: 60_000 })
+    expect({ notes, failure }).toEqual({
+      notes: [`there is nothing to wait for: srv-1 keeps no open connections: ${why}`],
+      failure: undefined,
+    })
+    expect(waits(world)).toEqual([])
+  })
+
+  test('is nothing to wait for where the new holder cannot send packets there', async () => {
+    const world = drainWorld()
+    openThen(world, 5)
+    const { openConnections } = world
+    world.openConnections = server => (server === 'srv-2' ? `${keeping({})}proven VRRP1 srv-1 no\n` : openConnections(server))
+    const { notes, failure } = await world.drain('srv-1', { waitMs: 60_000 })
+    const why = 'the network does not carry their packets to it, so the move has cut them'
+    expect({ notes, failure }).toEqual({
+      notes: [`there is nothing to wait for: srv-1 keeps no open connections: ${why}`],
+      failure: undefined,
+    })
+  })
+
+  test('is nothing to wait for where the address stays', async () => {
+    const world = drainWorld()
+    world.drains.set('srv-2', -253).set('srv-3', -253)
+    const { notes } = await world.drain('srv-1', { force: true, waitMs: 60_000 })
+    expect(notes.at(-1)).toBe(`there is nothing to wait for: srv-1 holds ${VIP}`)
+  })
+
+  test('leaves the server drained when it is interrupted while it waits, and says so', async () => {
+    const world = drainWorld()
+    openThen(world, 2)
+    const { openConnections } = world
+    world.openConnections = server => {
+      if (waits(world).length === 2) world.abort.abort('SIGINT')
+      return openConnections(server)
+    }
+    const report = await world.drain('srv-1', { waitMs: 600_000 })
+    expect(report).toMatchObject({
+      drained: true,
+      failure: { code: 'E_INTERRUPTED', why: ['srv-1 stays drained, and nothing was cut'], fix: 'hactl undrain srv-1' },
+    })
+    expect(world.writes).toEqual(['drain -253 srv-1'])
+  })
+})
+
 describe('undrain', () => {
   test('gives the priority back, waits until the address returns, and measures that', async () => {
     const world = drainWorld()
@@ -272,7 +443,7 @@ describe('undrain', () => {
     // The file is removed first: if the run stops in between, the server is still drained and says so.
     expect(world.writes).toEqual(['forget srv-1', 'drain 0 srv-1'])
     expect(world.answering).toEqual(['srv-2'])
-    expect(world.announced[0]?.vips).toEqual([{ address: VIP, holder: 'srv-2', connections: 7 }])
+    expect(world.announced[0]?.vips).toEqual([{ address: VIP, holder: 'srv-2', connections: 7, isKept: false }])
     expect(report).toMatchObject({ drained: false, survivesReboot: false, changed: true, failure: undefined })
     expect(report.vips).toEqual([expect.objectContaining({ from: 'srv-2', to: 'srv-1', outageMs: 0, failedProbes: 0 })])
   })

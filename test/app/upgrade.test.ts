@@ -1,12 +1,13 @@
 /** Whole upgrades: hactl's own functions and the scripts in a real shell. Three folders are the servers. */
 import { describe, expect, test, vi } from 'vitest'
-import { upgrade } from '../../src/app/upgrade.ts'
+import { upgrade, type UpgradeInput } from '../../src/app/upgrade.ts'
 import { HactlError } from '../../src/errors.ts'
 import { INVENTORY_PATH, PACKAGE_ROOT } from '../support/memory-ports.ts'
 import type { Ports } from '../../src/ports.ts'
 import { deployedCluster, serverOf } from '../support/deployed.ts'
 import { failureOf } from '../support/failure.ts'
 import { unlessLacking } from '../support/lacking.ts'
+import { openOn, withOpenSaid } from '../support/open-said.ts'
 import { connectionLost } from '../support/remote.ts'
 import type { ShellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
@@ -23,23 +24,28 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
   deployedCluster(next => {
     cluster = next
     connections = []
+    openSaid = () => undefined
   })
 
+  /** What the service that keeps connections open says on a server in a look; undefined where there is none. */
+  let openSaid: (name: string) => string | undefined
   /** Names of servers, once for each connection. */
   let connections: string[]
 
-  const run = (confirm = async () => true, ports = cluster.newRun()) => {
-    const { remote } = ports
+  const NO_WAIT: UpgradeInput['wait'] = { waitMs: undefined, force: false }
+
+  const run = (confirm = async () => true, ports = cluster.newRun(), wait = NO_WAIT) => {
+    const { remote } = withOpenSaid(ports, name => openSaid(name))
     const counting: Ports['remote'] = {
       connect: (target, signal) => {
         connections.push(target.server)
         return remote.connect(target, signal)
       },
     }
-    const input = { inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, confirm }
+    const input = { inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, wait, confirm }
     return upgrade(input, { ...ports, remote: counting }, event => cluster.events.push(event), PACKAGE_ROOT)
   }
-  const failure = () => failureOf(cluster.newRun(), ports => run(undefined, ports))
+  const failure = (wait = NO_WAIT) => failureOf(cluster.newRun(), ports => run(undefined, ports, wait))
   const server = (name: string) => serverOf(cluster, name)
   /** A newer haproxy for these: backups, whose turn moves no address. */
   const offer = (...names: readonly string[]) => {
@@ -221,5 +227,116 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     }
     expect(await failure()).toMatchObject({ code: 'E_CONNECTION_LOST', exit: 6 })
     expect(waiting()).toEqual([true, false, true])
+  })
+
+  describe('of a server with connections that have not moved with their address', () => {
+    const WAIT = { waitMs: 3000, force: false }
+    const waits = () => cluster.events.flatMap(event => ('gate' in event && event.gate === 'open-connections' ? [event.kind] : []))
+    const isLowered = (name: string) => server(name).read(OFFSET)?.trim() !== '0'
+    /** srv-3 has so many open for each look while it is drained, the last number for all later ones. */
+    const openThen = (...counts: readonly number[]) => {
+      let looks = 0
+      openSaid = name => {
+        const isAsked = name === 'srv-3' && isLowered(name)
+        return openOn(80, isAsked ? (counts[Math.min(looks++, counts.length - 1)] ?? 0) : 0)
+      }
+    }
+    const changed = () => cluster.servers.filter(({ ran }) => ran.includes('make the changes live')).map(({ name }) => name)
+
+    test('says how long they have, and goes on', async () => {
+      offer('srv-3')
+      openThen(12)
+      await run()
+      const text = '12 connections are still open (web: 12): they have 20 s (stop_timeout), then haproxy ends them'
+      expect(cluster.events).toContainEqual({ kind: 'warning', server: 'srv-3', text })
+      expect([changed(), waits()]).toEqual([['srv-3'], []])
+    })
+
+    test('waits for them with --wait, then goes on', async () => {
+      offer('srv-3')
+      openThen(12, 12, 5, 5, 0)
+      await run(undefined, undefined, WAIT)
+      expect([changed(), waits().at(0), waits().at(-1)]).toEqual([['srv-3'], 'gate-waiting', 'gate-passed'])
+      expect(isLowered('srv-3')).toBe(false)
+    })
+
+    test('gives the address back where the time is over first, and changes neither it nor later ones: 9', async () => {
+      offer('srv-2', 'srv-3')
+      openThen(2)
+      const error = await failure(WAIT)
+      expect(error).toMatchObject({ code: 'E_STILL_OPEN', exit: 9, server: 'srv-3', fix: expect.stringContaining('--force') })
+      expect(error.why).toEqual([
+        '2 connections are still open (web: 2)',
+        'srv-3 is undrained: its addresses went back, and nothing was cut',
+        'this server and later ones keep the versions they have',
+      ])
+      expect([changed(), isLowered('srv-3'), mark('srv-3')]).toEqual([[], false, undefined])
+    })
+
+    test('goes on when the time is over with --force, and says what ends', async () => {
+      offer('srv-3')
+      openThen(2)
+      await run(undefined, undefined, { ...WAIT, force: true })
+      expect([changed(), waits().at(-1)]).toEqual([['srv-3'], 'gate-failed'])
+      expect(cluster.events).toContainEqual(
+        expect.objectContaining({ kind: 'warning', server: 'srv-3', text: expect.stringContaining('still open') }),
+      )
+    })
+
+    test('gives the address back when it is interrupted while it waits: 130', async () => {
+      offer('srv-3')
+      openThen(2)
+      const { before } = server('srv-3')
+      server('srv-3').before = (...given) => {
+        if (waits().length === 2) cluster.abort.abort('SIGINT')
+        return before(...given)
+      }
+      const error = await failure(WAIT)
+      expect(error).toMatchObject({ code: 'E_INTERRUPTED', exit: 130, message: 'interrupted while open connections ended' })
+      expect(error.why).toContain('srv-3 is undrained: its addresses went back, and nothing was cut')
+      expect([changed(), isLowered('srv-3'), mark('srv-3')]).toEqual([[], false, undefined])
+    })
+
+    test('leaves a server drained that was drained before', async () => {
+      offer('srv-3')
+      server('srv-3').write(OFFSET, '-253\n')
+      openThen(2)
+      const error = await failure(WAIT)
+      expect(error).toMatchObject({ code: 'E_STILL_OPEN', exit: 9 })
+      expect([changed(), isLowered('srv-3'), mark('srv-3')]).toEqual([[], true, undefined])
+      expect(error.why).toContain('srv-3 stays drained, as it was, and nothing was cut')
+    })
+
+    test('leaves what an earlier upgrade did half to the next one: drained, with its mark', async () => {
+      offer('srv-3')
+      server('srv-3').write(OFFSET, '-253\n')
+      server('srv-3').write('/var/lib/hactl/upgrading', 'drained\n')
+      openThen(2)
+      expect(await failure(WAIT)).toMatchObject({ code: 'E_STILL_OPEN' })
+      expect([changed(), isLowered('srv-3'), mark('srv-3')?.trim()]).toEqual([[], true, 'drained'])
+    })
+
+    test('names the server and the command where the address cannot go back', async () => {
+      offer('srv-3')
+      openThen(2)
+      server('srv-3').before = ({ label }) => {
+        if (label === 'give srv-3 its priority back') return { code: 1 }
+        return undefined
+      }
+      const error = await failure(WAIT)
+      expect(error.exit).toBe(6)
+      expect(error.errors?.map(({ code, fix }) => [code, fix])).toEqual([
+        ['E_STILL_OPEN', expect.stringContaining('run hactl upgrade again')],
+        ['E_COMMAND_FAILED', 'hactl undrain srv-3'],
+      ])
+      expect(mark('srv-3')?.trim()).toBe('drained')
+    })
+
+    test('ends none of them where keepalived alone is replaced, and does not wait', async () => {
+      server('srv-3').write('/world/apt-simulates', 'Inst keepalived [1:2.2.7-1] (1:2.2.7-2 Debian:12 [amd64])\n')
+      openThen(2)
+      await run(undefined, undefined, WAIT)
+      expect([changed(), waits()]).toEqual([['srv-3'], []])
+    })
   })
 })

@@ -266,7 +266,9 @@ export function drainWorld(): DrainWorld {
     isLockTaken: false,
     beforeWrite: () => undefined,
     drain: (server, over, run = ports()) =>
-      clock.settle(drain({ ...input(server), persist: false, force: false, ...over }, run, event => world.events.push(event))),
+      clock.settle(
+        drain({ ...input(server), persist: false, force: false, waitMs: undefined, ...over }, run, event => world.events.push(event)),
+      ),
     failedDrain: (server, over) => failureOf(ports(), run => world.drain(server, over, run)),
     undrain: (server, run = ports()) => clock.settle(undrain(input(server), run, event => world.events.push(event))),
     newRun: ports,
@@ -325,8 +327,17 @@ function answerOf(world: DrainWorld, server: string, holder: string | undefined,
       (_all, begin: string, old: string, end: string) => (isAdded ? begin + body + old + end : `${begin}${body}${end}`),
     )
   }
-  if (kept !== undefined) text = text.replace(/(?=@@end all)/, `@@begin open-connections\nable\n${kept}@@end open-connections\n`)
+  if (kept !== undefined) {
+    const ability = /^(?:un)?able\b/m.test(kept) ? '' : 'able\n'
+    text = text.replace(/^@@end all$/m, `@@begin open-connections\n${ability}${kept}@@end open-connections\n@@end all`)
+  }
   return isStopped ? text.replace('ActiveState=active', 'ActiveState=inactive') : text
+}
+
+/** A service that runs and has these connections open, by port, to the address that has moved away. */
+export function keeping(open: Readonly<Record<number, number>>): string {
+  const lines = Object.entries(open).map(([port, connections]) => `open VRRP1 ${port} ${connections}\n`)
+  return `running\nrules owner,persist\nable\ninstance VRRP1 ${lines.length > 0 ? 'kept' : 'none'}\n${lines.join('')}`
 }
 
 /** srv-1 with an operator's offset in its drain file, as keepalived shows it. */

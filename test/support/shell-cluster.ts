@@ -103,6 +103,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     adopt: false,
     reload: false,
     forget: [],
+    wait: { waitMs: undefined, force: false },
     confirm: async () => true,
   }
   let folders = 0

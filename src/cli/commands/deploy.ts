@@ -1,6 +1,6 @@
 import type { Plan } from '../../state/plan.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { confirmed, askingInput } from '../run-input.ts'
+import { askingInput, confirmed, waitInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'
 import { planObjects, renderPlan } from '../view/plan.ts'
 
@@ -8,6 +8,7 @@ export const deploy: Command = async context => {
   const { app, output, ports, flags } = context
   const input = {
     ...(await askingInput(context)),
+    wait: waitInput(context),
     adopt: flags.on('adopt'),
     reload: flags.on('reload'),
     forget: flags.list('forget'),

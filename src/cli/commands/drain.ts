@@ -6,7 +6,12 @@ import { moveObject, renderMove, renderMoveAnnouncement } from '../view/drain.ts
 
 export const drain: Command = async context => {
   const { app, flags, output, ports } = context
-  const input = { ...(await moveInput(context, 'Drain')), persist: flags.on('persist'), force: flags.on('force') }
+  const input = {
+    ...(await moveInput(context, 'Drain')),
+    persist: flags.on('persist'),
+    force: flags.on('force'),
+    waitMs: flags.number('wait'),
+  }
   return told(context, await app.drain(input, ports, output.event))
 }
 
@@ -27,7 +32,8 @@ export async function moveInput(context: CommandContext, verb: 'Drain' | 'Undrai
 
 export async function told({ output }: CommandContext, report: MoveReport): Promise<Outcome> {
   await output.settle()
-  if (report.failure === undefined) output.text(renderMove(report, output.style))
+  // A drain that only waited in vain has moved the addresses.
+  if (report.failure === undefined || report.drained) output.text(renderMove(report, output.style))
   const outcome = { exit: 0, result: moveObject(report) }
   return report.failure === undefined ? outcome : { ...outcome, thrown: report.failure }
 }

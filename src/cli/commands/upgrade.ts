@@ -1,6 +1,6 @@
 import type { Plan } from '../../state/plan.ts'
 import type { Command } from '../command.ts'
-import { askingInput } from '../run-input.ts'
+import { askingInput, waitInput } from '../run-input.ts'
 import { movedObject } from '../view/drain.ts'
 import { renderUpgrade } from '../view/upgrade.ts'
 import { showAndAsk } from './deploy.ts'
@@ -9,6 +9,7 @@ export const upgrade: Command = async context => {
   const { app, output, ports } = context
   const input = {
     ...(await askingInput(context)),
+    wait: waitInput(context),
     confirm: (plan: Plan) => showAndAsk(context, plan, 'Upgrade the servers, one at a time?'),
   }
   const report = await app.upgrade(input, ports, output.event)

@@ -10,9 +10,11 @@ export function renderMoveAnnouncement(what: MoveAnnouncement, style: Style): st
   const idle = isDrain ? `${server} holds no address: nothing moves, and it will take none over` : `nothing moves to ${server}`
   const head = isDrain ? `This hands over what ${server} holds:` : `This gives ${server} its priority back; it takes over:`
   const lines = vips.length === 0 ? [style.bold(idle)] : [style.bold(head)]
-  for (const { address, holder, connections } of vips) {
+  for (const { address, holder, connections, isKept } of vips) {
     const open = connections === undefined ? 'an unknown number of open connections' : count(connections, 'open connection')
-    lines.push(`  ${address}${isDrain || holder === undefined ? '' : `, now on ${holder}`}, with ${open}: a move cuts them`)
+    lines.push(
+      `  ${address}${isDrain || holder === undefined ? '' : `, now on ${holder}`}, with ${open}: ${isKept ? 'they stay open' : 'a move cuts them'}`,
+    )
   }
   for (const warning of warnings) lines.push(style.yellow(`  ${printable(warning)}`))
   return `${lines.join('\n')}\n`
@@ -46,7 +48,7 @@ export function movedObject({ address, from, to, outageMs, failedProbes, probes,
 
 /** The report as the last line of --json. */
 export function moveObject(report: MoveReport): Record<string, unknown> {
-  const { server, drained, survivesReboot, changed, vips, notes } = report
+  const { server, drained, survivesReboot, changed, vips, notes, open = null } = report
   return {
     server,
     vips: vips.map(movedObject),
@@ -54,5 +56,6 @@ export function moveObject(report: MoveReport): Record<string, unknown> {
     survives_reboot: survivesReboot,
     changed,
     notes,
+    open_connections: open,
   }
 }

@@ -1,5 +1,5 @@
 /** What a look at a server asks about open connections, and how the answer is read (src/on-server/open-connections-look.sh). */
-import { sh, shWith } from '../../shell/sh.ts'
+import { shWith } from '../../shell/sh.ts'
 import type { ObservedOpenConnections, OpenConnectionsService } from '../../state/open-connections.ts'
 import type { ServiceLook } from '../../state/services.ts'
 import type { Cluster } from '../cluster-types.ts'
@@ -23,9 +23,8 @@ const COUNT = /^\d{1,9}$/
 type Look = Pick<ServiceLook, 'said'> & { readonly parse: (section: (name: string) => string | undefined) => OpenConnectionsAnswer }
 type OpenConnectionsAnswer = { readonly openConnections?: ObservedOpenConnections }
 
-/** Nothing is asked where the cluster does not keep open connections. */
+/** Where the cluster does not keep open connections, only a service that is still there is asked: it may have some open. */
 export function openConnectionsLook(cluster: Pick<Cluster, 'openConnections' | 'instances'>): Look {
-  if (cluster.openConnections === 'reset') return { said: sh`:`, parse: () => ({}) }
   const families = new Set(cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.family)))
   const look = shWith('open-connections-look.sh', {
     OPEN_CONNECTIONS_PROGRAM,
@@ -37,7 +36,7 @@ export function openConnectionsLook(cluster: Pick<Cluster, 'openConnections' | '
     SAVED_RULES: SAVED_RULES.join(' '),
   })
   return {
-    said: look`open_connections_said`,
+    said: cluster.openConnections === 'reset' ? look`open_connections_left` : look`open_connections_said`,
     parse: section => {
       const text = section('open-connections')
       return text === undefined ? {} : { openConnections: parseOpenConnections(text) }

@@ -1,6 +1,7 @@
 /** Lowers a server so that another takes its addresses over, and raises it again. Both under the lock, both measured. */
 import { addressesOn, drainNotes, renderDrainTmpfiles, takerProblems, takesBack } from '../../domain/drain.ts'
 import { nodeProblems } from '../../domain/health.ts'
+import type { StillOpen } from '../../domain/open-connections/still-open.ts'
 import { DRAIN_TMPFILES_CONF } from '../../domain/paths.ts'
 import { handOverOffset, writeTracker, writeTrackerByHand } from '../../domain/trackers.ts'
 import { HactlError } from '../../errors.ts'
@@ -23,7 +24,9 @@ export interface MoveReport {
   readonly changed: boolean
   readonly vips: readonly MovedAddress[]
   readonly notes: readonly string[]
-  /** Why the addresses did not move; a drain was then undone. */
+  /** Of a drain: what is still open there to addresses that have left; undefined where the server does not know. */
+  readonly open?: readonly StillOpen[] | undefined
+  /** Why the addresses did not move; a drain was then undone. Or, with `drained`, why it was not waited until nothing was open. */
   readonly failure: HactlError | undefined
 }
 

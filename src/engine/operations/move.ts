@@ -29,8 +29,14 @@ const PROVEN_EVERY_MS = 500
 export interface MoveAnnouncement {
   readonly command: 'drain' | 'undrain'
   readonly server: string
-  /** connections: open right now through this address; undefined where they could not be counted. */
-  readonly vips: readonly { readonly address: string; readonly holder: string | undefined; readonly connections: number | undefined }[]
+  readonly vips: readonly {
+    readonly address: string
+    readonly holder: string | undefined
+    /** Open right now through this address; undefined where they could not be counted. */
+    readonly connections: number | undefined
+    /** Whether they stay open when it moves. */
+    readonly isKept: boolean
+  }[]
   /** What was overruled by --force, and what it costs. */
   readonly warnings: readonly string[]
 }
@@ -227,9 +233,10 @@ async function proberOf(
 export async function announced({ cluster, links, nodes, ports }: Scene, vips: readonly string[]): Promise<MoveAnnouncement['vips']> {
   return Promise.all(
     vips.map(async address => {
-      const holder = nodes.find(node => addressesOn(cluster, node).includes(address))?.server
+      const node = nodes.find(one => addressesOn(cluster, one).includes(address))
+      const holder = node?.server
       const connections = holder === undefined ? undefined : await connectionsOn(links.current(holder), address, ports.signal)
-      return { address, holder, connections }
+      return { address, holder, connections, isKept: node !== undefined && keepsOpen(cluster, node) }
     }),
   )
 }

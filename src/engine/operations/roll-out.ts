@@ -1,19 +1,22 @@
 /** What a deploy and a rollback share: a plan is confirmed, applied in safe order under the lock, and proven. */
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { holderProblems, nodeProblems } from '../../domain/health.ts'
+import { OPEN_CONNECTIONS_SCRIPT } from '../../domain/paths.ts'
 import { serviceTableFor } from '../../domain/service-scripts.ts'
 import { applyPlan, finishDeadRuns } from '../apply.ts'
+import { actionsOf } from '../apply/change.ts'
 import type { PackageSource } from '../apply/package-source.ts'
 import type { HistoryEntry } from '../history.ts'
 import { mayBeDead } from '../lock.ts'
 import type { Playbook } from '../playbook.ts'
-import { HactlError } from '../../errors.ts'
+import { asHactlError, HactlError, throwAll } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import type { Plan } from '../../state/plan.ts'
 import { assertConfirmed } from './confirm.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import { holdersOf, type Looked } from './look.ts'
-import { underLock } from './run.ts'
+import { type Run, underLock } from './run.ts'
+import { letEnd, type LetEnd } from './windows.ts'
 
 export interface RollOut {
   readonly plan: Plan
@@ -23,6 +26,8 @@ export interface RollOut {
   readonly playbook: Playbook
   /** For servers whose apt reaches no mirror; undefined: apt fetches by itself. */
   readonly packages?: PackageSource | undefined
+  /** How long to wait before a change that ends open connections, and whether to go on where the time is over; undefined: do not wait. */
+  readonly wait?: Pick<LetEnd, 'waitMs' | 'force'> | undefined
   readonly confirm: (plan: Plan) => Promise<boolean>
   /** A check that takes its time: it runs while packages are fetched. Nothing is changed where it throws. */
   readonly lastCheck?: (() => Promise<void>) | undefined
@@ -63,6 +68,7 @@ export async function rollOut(run: Looked, what: RollOut): Promise<RollOutReport
         history: { command: what.command, source: what.source },
         services: server => serviceTableFor(cluster, server),
         packages: what.packages,
+        beforeWave: servers => letOpenEnd(locked, what, servers),
         passGate: gates.pass,
         lastCheck: what.lastCheck,
       })
@@ -74,6 +80,19 @@ export async function rollOut(run: Looked, what: RollOut): Promise<RollOutReport
     servers: changesOf(plan),
     holder: holderOfEach(cluster, gates.seen().values()),
   }
+}
+
+const DO_NOT_WAIT = { waitMs: undefined, force: false }
+
+/** Only a deploy that takes the service away ends what is still open: no deploy restarts haproxy. */
+async function letOpenEnd(run: Run, { plan, wait = DO_NOT_WAIT }: RollOut, servers: readonly string[]): Promise<void> {
+  const ends = servers.filter(server =>
+    actionsOf(plan, server).some(action => action.kind === 'remove-file' && action.path === OPEN_CONNECTIONS_SCRIPT),
+  )
+  const fate = 'they end, because what keeps them open is removed'
+  const stays = ['this server was not changed; servers before it keep the new configuration']
+  const outcomes = await Promise.allSettled(ends.map(server => letEnd(run, server, { ...wait, mayHold: true, fate, stays })))
+  throwAll(outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [asHactlError(outcome.reason)] : [])))
 }
 
 /** What a plan changes on each server, for a report. */

@@ -13,9 +13,10 @@ import { assertNotInterrupted, uninterrupted } from '../interrupt.ts'
 import { START_DEADLINE_MS, SWITCH_DEADLINE_MS, withStop } from '../limits.ts'
 import { isLoss } from '../links.ts'
 import { succeed } from '../succeed.ts'
-import { asHactlError, HactlError, throwAll } from '../../errors.ts'
+import { asHactlError, HactlError, HactlErrors, throwAll } from '../../errors.ts'
 import type { Effect, Script } from '../../ports.ts'
 import type { ObservedNode } from '../../state/observed.ts'
+import type { Action } from '../../state/plan.ts'
 import { lookAt } from './at-rest.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import type { Looked } from './look.ts'
@@ -24,6 +25,7 @@ import type { MovedAddress } from './move.ts'
 import type { LockedRun } from './run.ts'
 import { lookAgain, type LockedScene, type Scene } from './scene.ts'
 import type { UpgradePlan } from './upgrade-plan.ts'
+import { letEnd, type LetEnd } from './windows.ts'
 
 const SHORT_DEADLINE_MS = 15_000
 
@@ -38,6 +40,8 @@ export interface Turns extends UpgradePlan {
   readonly onInstall: (server: string) => void
   /** Stands in the history: the inventory. */
   readonly source: string
+  /** How long to wait for open connections before a turn ends them, and whether to go on where the time is over. */
+  readonly wait: Pick<LetEnd, 'waitMs' | 'force'>
 }
 
 type TurnRun = Looked & LockedRun
@@ -113,7 +117,13 @@ async function takeTurn(run: TurnRun, turns: Turns, server: string, gates: Gates
   const mark = markScript(run.lock.id, drains ? 'drained' : 'begun')
   await quietly(run, server, mark, { effect: 'none', label: 'record that the upgrade has started here' })
   const moves: Move[] = []
-  if (drains && !isDrained(before.node)) moves.push(...(await handOver(before)))
+  const lowers = drains && !isDrained(before.node)
+  if (lowers) moves.push(...(await handOver(before)))
+  try {
+    if (stopsHaproxy(actionsOf(turns.plan, server))) await letOpenEnd(run, turns, server)
+  } catch (error) {
+    throw await givenBack(calm, before.node, { lowers, isFresh: begun === 'no' }, error)
+  }
   try {
     await changeServer(calm, turns, before, gates)
   } catch (error) {
@@ -136,6 +146,54 @@ async function handOver(before: TurnRun & LockedScene): Promise<readonly Move[]>
     await quietly(before, server, unmarkScript(), { effect: 'none', label: 'record that nothing was done here' }).catch(() => undefined)
     throw error
   }
+}
+
+/** A keepalived that is replaced alone ends nothing: haproxy and what keeps connections open go on. */
+function stopsHaproxy(actions: readonly Action[]): boolean {
+  return actions.some(action => action.kind === 'service' && action.unit === 'haproxy' && action.steps.includes('start'))
+}
+
+function letOpenEnd(run: TurnRun, { wait }: Turns, server: string): Promise<void> {
+  const fate = `they have ${run.cluster.stopTimeoutMs / 1000} s (stop_timeout), then haproxy ends them`
+  return letEnd(run, server, { ...wait, mayHold: false, fate })
+}
+
+/**
+ * The error of a turn that has ended before anything was changed on the server, once the server is as it was. `node`: as it was before the
+ * turn; lowers: the turn has drained it; isFresh: no earlier turn was left unfinished there.
+ */
+async function givenBack(
+  run: TurnRun,
+  node: ObservedNode,
+  { lowers, isFresh }: { readonly lowers: boolean; readonly isFresh: boolean },
+  thrown: unknown,
+): Promise<HactlError> {
+  const { server } = node
+  const error = asHactlError(thrown)
+  if (isLoss(error)) await run.links.renew(run.links.current(server)).catch(() => undefined)
+  const faults: HactlError[] = []
+  if (lowers) await takeBack(run, server).catch((fault: unknown) => faults.push(notGivenBack(server, fault)))
+  if (isFresh && faults.length === 0) {
+    const mark = { effect: 'none', label: 'record that nothing was done here' } as const
+    await quietly(run, server, unmarkScript(), mark).catch(() => undefined)
+  }
+  const gaveBack = lowers && faults.length === 0 ? [`${server} is undrained: its addresses went back, and nothing was cut`] : []
+  const stays = isDrained(node) ? [`${server} stays drained, as it was, and nothing was cut`] : []
+  const stopped = new HactlError({
+    code: error.code,
+    server,
+    what: error.code === 'E_INTERRUPTED' ? 'interrupted while open connections ended' : error.message,
+    why: [...error.why, ...gaveBack, ...stays, 'this server and later ones keep the versions they have'],
+    fix: `run hactl upgrade again: it continues here${error.fix === undefined ? '' : `; ${error.fix}`}`,
+    cause: error,
+  })
+  return faults.length === 0 ? stopped : new HactlErrors([stopped, ...faults])
+}
+
+function notGivenBack(server: string, fault: unknown): HactlError {
+  const { code, message, why } = asHactlError(fault)
+  const fix = `hactl undrain ${server}`
+  return new HactlError({ code, server, what: `this server may still be drained: ${message}`, why, fix, cause: fault })
 }
 
 /** Installs, switches, and records it. An interrupt does not stop it: `run` has a signal that never aborts. */

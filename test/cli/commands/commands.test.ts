@@ -4,7 +4,7 @@ import type { EngineEvent } from '../../../src/engine/events.ts'
 import type { LedgerEntry, Ports } from '../../../src/ports.ts'
 import { scriptedPrompter } from '../../support/prompter.ts'
 import { fakeFiles, fakeTerminal } from '../../support/terminal.ts'
-import { runLine } from '../command-line.ts'
+import { runLine, type Scene } from '../command-line.ts'
 import { DEPLOYED, HEALTHY, INSTALL, NOBODY_TOOK_OVER, NOTHING_TO_DO, PASSED, planOf, SPLIT, writeFile } from '../samples.ts'
 
 const seen: EngineEvent = { kind: 'observed', server: 'srv-1', durationMs: 812, detail: 'Debian GNU/Linux 12' }
@@ -102,6 +102,29 @@ describe('deploy', () => {
     expect(out).toContain('192.0.2.200 is held by srv-1')
     const { result } = await runLine(['deploy', '-y', '--json'], { app })
     expect(result()).toMatchObject({ command: 'deploy', exit: 0, servers: DEPLOYED.servers, holder: { '192.0.2.200': 'srv-1' } })
+  })
+
+  test('passes --wait and --force on, as hactl upgrade does', async () => {
+    const given: unknown[] = []
+    const app: Scene['app'] = {
+      deploy: async ({ wait }) => {
+        given.push(wait)
+        return DEPLOYED
+      },
+      upgrade: async ({ wait }) => {
+        given.push(wait)
+        return { ...DEPLOYED, moves: [] }
+      },
+    }
+    for (const command of ['deploy', 'upgrade']) {
+      await runLine([command, '-y'], { app })
+      await runLine([command, '-y', '--wait', '10m', '--force'], { app })
+    }
+    const each = [
+      { waitMs: undefined, force: false },
+      { waitMs: 600_000, force: true },
+    ]
+    expect(given).toEqual([...each, ...each])
   })
 
   test('passes --adopt and --reload on', async () => {

@@ -49,6 +49,7 @@ describe('drain', () => {
         survives_reboot: false,
         changed: true,
         notes: [],
+        open_connections: null,
       },
     ])
   })
@@ -63,6 +64,41 @@ describe('drain', () => {
     }
     await runLine(['drain', 'srv-1', '-i', 'edge.yml', '--persist', '--force', '-y'], { app })
     expect(given).toMatchObject({ server: 'srv-1', inventoryPath: '/home/ops/edge/edge.yml', persist: true, force: true })
+  })
+
+  test.each([
+    ['90s', 90_000],
+    ['10m', 600_000],
+    ['1h30m', 5_400_000],
+    ['1m0.5s', 60_500],
+  ])('--wait %s is read as Go and kubectl read it', async (text, waitMs) => {
+    let given: unknown
+    const app: Scene['app'] = {
+      drain: async input => {
+        given = input.waitMs
+        return MOVED
+      },
+    }
+    await runLine(['drain', 'srv-1', '-y', '--wait', text], { app })
+    expect(given).toBe(waitMs)
+  })
+
+  test('a drain that waited in vain says what has moved and what is open, and ends with 9', async () => {
+    const why = ['2 connections are still open (web: 2)', 'srv-1 stays drained, and nothing was cut']
+    const failure = new HactlError({ code: 'E_STILL_OPEN', server: 'srv-1', what: 'connections are still open after 600 s', why })
+    const report = { ...MOVED, open: [{ instance: 'WEB', port: 80, frontends: ['web'], connections: 2 }], failure }
+    const drained = { app: { drain: async () => report } }
+    const { exit, out, err } = await runLine(['drain', 'srv-1', '-y', '--wait', '10m'], drained)
+    expect(exit).toBe(9)
+    expect(out).toContain('srv-1 is drained until its next reboot\n  192.0.2.200: srv-1 -> srv-2')
+    expect(err).toMatch(/srv-1: connections are still open after 600 s +\[E_STILL_OPEN\]\n +why +2 connections are still open \(web: 2\)/)
+    const { result } = await runLine(['drain', 'srv-1', '-y', '--wait', '10m', '--json'], drained)
+    expect(result()).toMatchObject({
+      exit: 9,
+      code: 'E_STILL_OPEN',
+      drained: true,
+      open_connections: [{ instance: 'WEB', port: 80, frontends: ['web'], connections: 2 }],
+    })
   })
 
   test('without a terminal and without --yes it does not even connect', async () => {
@@ -86,7 +122,10 @@ describe('drain', () => {
     const { exit, out } = await runLine(['drain', 'srv-1', '--force'], {
       app: {
         drain: async input => {
-          const vips = [{ address: '192.0.2.200', holder: 'srv-1', connections: 12 }]
+          const vips = [
+            { address: '192.0.2.200', holder: 'srv-1', connections: 12, isKept: false },
+            { address: '192.0.2.201', holder: 'srv-1', connections: 3, isKept: true },
+          ]
           const asked = { command: 'drain', server: 'srv-1', vips, warnings: ['nobody is left to take over from srv-1'] } as const
           expect(await input.confirm(asked)).toBe(true)
           return MOVED
@@ -96,7 +135,8 @@ describe('drain', () => {
       ports: { terminal: fakeTerminal({ stdin: true, stderr: true }) },
     })
     expect(exit).toBe(0)
-    expect(out).toContain('  192.0.2.200, with 12 open connections: a move cuts them\n  nobody is left to take over from srv-1\n')
+    expect(out).toContain('  192.0.2.200, with 12 open connections: a move cuts them\n')
+    expect(out).toContain('  192.0.2.201, with 3 open connections: they stay open\n  nobody is left to take over from srv-1\n')
     expect(prompter.unasked()).toEqual([])
   })
 

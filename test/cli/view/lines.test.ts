@@ -91,3 +91,16 @@ test('the time before the disturbance is one line', () => {
     'haproxy-stop: 192.0.2.200 on srv-1 after 0 ms, 0 of 50 probes lost',
   ])
 })
+
+test('a wait for open connections is a line for each number that is left', () => {
+  const gate = { gate: 'open-connections', title: 'its open connections end (at most 600 s)', servers: ['srv-1'] } as const
+  const left = (detail: string): EngineEvent => ({ kind: 'gate-waiting', ...gate, detail })
+  const twelve = left('12 connections are still open (web: 12)')
+  expect(
+    lines([twelve, twelve, left('1 connection is still open (web: 1)'), { kind: 'gate-passed', ...gate, durationMs: 65_000 }]),
+  ).toEqual([
+    'srv-1: wait: its open connections end (at most 600 s): 12 connections are still open (web: 12)',
+    'srv-1: wait: its open connections end (at most 600 s): 1 connection is still open (web: 1)',
+    'srv-1: its open connections end (at most 600 s): passed after 1 min 5 s',
+  ])
+})

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, lutimesSync, mkdirSync, mkdtempSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openConnectionsLook } from '../../../src/domain/open-connections/look.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { clusterWith } from '../example.ts'
@@ -25,7 +25,11 @@ const look = openConnectionsLook(clusterWith())
 const read = (text: string) => look.parse(name => (name === 'open-connections' ? text : undefined)).openConnections
 
 /** A server that is a folder, with these programs: what its answer says. */
-function answerOf(programs: Readonly<Record<string, string>>, prepare: (place: (path: string) => string) => void = () => {}) {
+function answerOf(
+  programs: Readonly<Record<string, string>>,
+  prepare: (place: (path: string) => string) => void = () => {},
+  said = look.said.raw,
+) {
   const root = mkdtempSync(join(folder(), 'server-'))
   const place = (path: string) => {
     mkdirSync(dirname(join(root, path)), { recursive: true })
@@ -36,7 +40,7 @@ function answerOf(programs: Readonly<Record<string, string>>, prepare: (place: (
     chmodSync(place(path), 0o755)
   }
   prepare(place)
-  const script = look.said.raw.replaceAll(/(?<![A-Za-z0-9._+/-])\/(?=(?:etc|run|usr\/local)\/)/g, `${root}/`)
+  const script = said.replaceAll(/(?<![A-Za-z0-9._+/-])\/(?=(?:etc|run|usr\/local)\/)/g, `${root}/`)
   const env = { PATH: `${root}/bin:${root}/usr/local/bin:/usr/bin:/bin` }
   const out = execFileSync('/bin/sh', ['-c', script], { env, encoding: 'utf8' })
   return read(out.replace(/^@@begin open-connections\n([^]*)\n@@end open-connections\n$/, '$1').replaceAll(root, ''))
@@ -121,8 +125,25 @@ test('what no service says is not believed', () => {
   expect(read('rubbish')?.ability).toEqual({ kind: 'unable', why: 'it did not say whether it can' })
 })
 
-test('nothing is asked where the inventory does not keep them', () => {
-  const none = openConnectionsLook(clusterWith({}, { open_connections: 'reset' }))
-  expect(none.said.raw).toBe(':')
-  expect(none.parse(() => 'able')).toEqual({})
+describe('where the inventory does not keep them', () => {
+  const reset = openConnectionsLook(clusterWith({}, { open_connections: 'reset' }))
+
+  test('a server without the service says nothing, and is not asked what it can', () => {
+    const root = mkdtempSync(join(folder(), 'server-'))
+    const script = reset.said.raw.replaceAll('/usr/local/', `${root}/usr/local/`)
+    expect(execFileSync('/bin/sh', ['-c', script], { encoding: 'utf8' })).toBe('')
+    expect(reset.parse(() => undefined)).toEqual({})
+  })
+
+  test('a service that is still there says what it has open', () => {
+    const seen = answerOf(
+      { '/bin/nft': 'exit 1', [PROGRAM]: `cat <<'X'\n${SAID}X` },
+      place => {
+        symlinkSync('x', place(STARTED))
+        writeFileSync(place(LOADED), '')
+      },
+      reset.said.raw,
+    )
+    expect(seen?.service?.windows).toHaveLength(2)
+  })
 })

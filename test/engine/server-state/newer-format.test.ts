@@ -92,8 +92,8 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of a newer format', (
     ['remove', c => remove(common, c.ports, unheard)],
     ['history', c => history(common, c.ports)],
     ['unlock', c => unlock({ ...common, force: true }, c.ports)],
-    ['upgrade', c => upgrade(common, c.ports, unheard, PACKAGE_ROOT)],
-    ['drain', c => drain({ ...move, persist: false, force: true }, c.ports, unheard)],
+    ['upgrade', c => upgrade({ ...common, wait: { waitMs: undefined, force: false } }, c.ports, unheard, PACKAGE_ROOT)],
+    ['drain', c => drain({ ...move, persist: false, force: true, waitMs: undefined }, c.ports, unheard)],
     ['undrain', c => undrain(move, c.ports, unheard)],
     [
       'verify-failover',

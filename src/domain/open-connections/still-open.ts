@@ -1,0 +1,74 @@
+/** What is still open on a server to addresses that have moved away, by the frontend that took it. Pure. */
+import type { ObservedNode } from '../../state/observed.ts'
+import { isHeld } from '../addresses.ts'
+import type { Cluster } from '../cluster-types.ts'
+import { readBinds } from '../haproxy/read.ts'
+import { modeOf, serviceProblem } from './mode.ts'
+import { lackOf } from './report.ts'
+
+export interface StillOpen {
+  /** The service's name of the vrrp_instance whose address they are open to. */
+  readonly instance: string
+  readonly port: number
+  /** Sections of haproxy.cfg that listen on this port; empty where none does any more. */
+  readonly frontends: readonly string[]
+  readonly connections: number
+}
+
+/** What a look at a server says of them. */
+export type Kept =
+  | { readonly kind: 'counted'; readonly open: readonly StillOpen[] }
+  /** The service runs, but did not answer in time. */
+  | { readonly kind: 'silent' }
+  /** The server keeps none. `why`: to follow its name. */
+  | { readonly kind: 'lost'; readonly why: string }
+
+/**
+ * The service that runs decides, and not the inventory: a deploy may be about to take it away. `nodes`: all servers, for who holds the
+ * addresses now; a window counts only where that server can send packets here.
+ */
+export function keptOn(cluster: Cluster, node: ObservedNode, nodes: readonly ObservedNode[]): Kept {
+  const service = node.openConnections?.service
+  if (service?.isRunning !== true || service.hasRules === false) {
+    const mode = modeOf(cluster, node)
+    const unable = mode.kind === 'reset' ? (lackOf(mode) ?? 'open_connections is reset') : undefined
+    return { kind: 'lost', why: unable ?? serviceProblem(node.openConnections) ?? 'nothing keeps them' }
+  }
+  if (service.hasRules === undefined) return { kind: 'silent' }
+  const windows = service.windows.filter(({ connections }) => connections > 0)
+  const open = windows.filter(({ instance }) => !isCutOff(cluster, node.server, instance, nodes))
+  if (windows.length > 0 && open.length === 0) {
+    return { kind: 'lost', why: 'the network does not carry their packets to it, so the move has cut them' }
+  }
+  return { kind: 'counted', open: open.map(one => ({ ...one, frontends: frontendsOf(cluster, one) })) }
+}
+
+/** Whether no packet of these connections comes here any more: who holds the address has not seen a packet arrive here. */
+function isCutOff(cluster: Cluster, server: string, name: string, nodes: readonly ObservedNode[]): boolean {
+  const own = cluster.instances.find(instance => instance.name === name)?.virtualAddresses.map(({ address }) => address) ?? []
+  const holders = nodes.filter(node => node.server !== server && own.some(address => isHeld(node.facts.addresses, address)))
+  const isUnproven = (holder: ObservedNode) =>
+    holder.openConnections?.service?.unproven.some(({ instance, peer }) => instance === name && peer === server) ?? false
+  return holders.length > 0 && holders.every(isUnproven)
+}
+
+function frontendsOf(cluster: Cluster, { instance, port }: Pick<StillOpen, 'instance' | 'port'>): readonly string[] {
+  const own = cluster.instances.find(({ name }) => name === instance)?.virtualAddresses.map(({ address }) => address)
+  const isFor = (address: string | undefined) => address === undefined || own === undefined || own.includes(address)
+  const binds = readBinds(cluster.haproxyConfig.text).filter(
+    bind => bind.port <= port && port <= bind.lastPort && !bind.loopback && isFor(bind.address),
+  )
+  return [...new Set(binds.map(({ section }) => section))]
+}
+
+/** "15 connections are still open (web: 12, port 9000: 3)". */
+export function stillOpenWords(open: readonly StillOpen[]): string {
+  const byName = new Map<string, number>()
+  for (const { frontends, port, connections } of open) {
+    const name = frontends.length === 0 ? `port ${port}` : frontends.join(' or ')
+    byName.set(name, (byName.get(name) ?? 0) + connections)
+  }
+  const total = open.reduce((sum, { connections }) => sum + connections, 0)
+  const each = [...byName].map(([name, connections]) => `${name}: ${connections}`).join(', ')
+  return `${total} ${total === 1 ? 'connection is' : 'connections are'} still open (${each})`
+}
