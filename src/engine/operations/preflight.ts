@@ -8,7 +8,8 @@ import { addressFindings, interfaceFindings, portFindings } from '../../domain/p
 import { type Explained, type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../../domain/preflight/wire.ts'
 import { LOCK_EXPIRES_SECONDS } from '../limits.ts'
 import { mayBeDead } from '../lock.ts'
-import { mergeWire, observeWire, type WireTimes } from '../wire/wire.ts'
+import { askAtOnce, type WireTimes } from '../wire/at-once.ts'
+import { mergeWire, VRRP_QUESTION } from '../wire/wire.ts'
 import { HactlError, PreflightErrors, type PreflightRow } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import type { Looked } from './look.ts'
@@ -82,7 +83,7 @@ export async function wirePreflight(run: Looked, times: WireTimes, before: reado
     }),
   )
   // The mark in the packets is a name that no other run has.
-  const observe = (forMs: WireTimes) => observeWire(links, linksOf, run.claim().id, forMs, ports.signal)
+  const observe = (forMs: WireTimes) => askAtOnce(links, linksOf, VRRP_QUESTION, run.claim().id, forMs, ports.signal)
   const first = await observe(times)
   if (!isAnyPeerSilent(first, explained)) return [...before, ...wireFindings(cluster, nodes, facts, first, explained)]
   const second = await observe(SECOND_TRY)
