@@ -49,7 +49,7 @@ export async function deploy(input: DeployInput, ports: Ports, onEvent: OnEvent,
     assertNothingForeign(result)
     await assertNobodyLeftBehind(loaded, input, run, result.plan)
     tellPlan(result.plan, onEvent)
-    const lastCheck = needsWire(nodes) ? async () => assertNothingFailed(await tryWire(), () => {}) : undefined
+    const lastCheck = needsWire(nodes) ? async () => assertNothingFailed(await tryWire(), onEvent, findings) : undefined
     const { confirm } = input
     const report = await rollOut(run, { plan: result.plan, command: 'deploy', source, playbook, packages, confirm, lastCheck })
     return { ...report, durationMs: ports.clock.monotonic() - startedMs }

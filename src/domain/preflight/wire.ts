@@ -38,6 +38,11 @@ export function isAnyPeerSilent(reports: WireReports, explained: Explained): boo
   )
 }
 
+/** The server that has the address, else the address. */
+export function ownerOf(nodes: readonly ObservedNode[], address: string): string {
+  return nodes.find(node => node.facts.addresses.some(own => own.address === address))?.server ?? address
+}
+
 export function wireFindings(
   cluster: Cluster,
   nodes: readonly ObservedNode[],
@@ -45,7 +50,7 @@ export function wireFindings(
   reports: WireReports,
   explained: Explained,
 ): readonly Finding[] {
-  const nameOf = (address: string) => nodes.find(node => node.facts.addresses.some(own => own.address === address))?.server ?? address
+  const nameOf = (address: string) => ownerOf(nodes, address)
   return nodes.flatMap(({ server }) => {
     const own = reports.get(server)
     if (own === undefined || own.length === 0)

@@ -24,7 +24,7 @@ const ANSWER = [
 ].join('\n')
 
 test('the programs are valid Perl, and use only modules of perl-base', () => {
-  for (const program of [sourceText('arp-probe.pl'), sourceText('wire-probe.pl')]) {
+  for (const program of [sourceText('arp-probe.pl'), sourceText('wire-probe.pl'), sourceText('carry-probe.pl')]) {
     expect(() => execFileSync('perl', ['-c', '-e', program], { stdio: 'pipe' })).not.toThrow()
     expect([...program.matchAll(/^use (.*)$/gm)].map(found => found[1])).toEqual(['strict; use warnings; use Socket;'])
   }
