@@ -94,7 +94,7 @@ describe('bare servers', () => {
   test('a network that drops foreign sources on the way to one server is a warning, and stops nothing', async () => {
     // As IP source guard does: the packet never reaches the server's network stack.
     const guard = 'chain in { type filter hook ingress device eth0 priority 0; ip saddr 192.0.2.1 drop; }'
-    await lab.sh('srv-2', `nft 'table netdev guard { ${guard} }'`)
+    await lab.sh('srv-2', `nft 'table netdev guard { ${guard}; }'`)
     try {
       const run = await work.hactl(['check', '--servers', '--json'])
       expectExit(run, 0)
