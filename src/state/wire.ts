@@ -34,6 +34,9 @@ export interface CarryLink {
   /** The server's own address there. */
   readonly address: string
   readonly virtualAddress: string
+  /** The source of the packets, which no server has, and their UDP port. */
+  readonly stranger: string
+  readonly port: number
   /** Addresses of the other servers. */
   readonly peers: readonly string[]
 }

@@ -4,6 +4,7 @@ import type { CarryLink, CarryReport } from '../../state/wire.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { modeOf } from '../open-connections/mode.ts'
 import { placesOf } from '../open-connections/places.ts'
+import { OPEN_CONNECTIONS_PORT, STRANGERS } from '../open-connections/rules.ts'
 import { type Finding, unknown, warning } from './finding.ts'
 import type { Facts } from './wire.ts'
 
@@ -26,7 +27,7 @@ export function carryLinksOf(cluster: Cluster, node: ObservedNode, nodes: readon
       const others = peers.map(peer => peer.address).filter(peer => known.includes(peer))
       return virtualAddress === undefined || others.length === 0
         ? []
-        : [{ interface: link, family, address, virtualAddress, peers: others }]
+        : [{ interface: link, family, address, virtualAddress, stranger: STRANGERS[family], port: OPEN_CONNECTIONS_PORT, peers: others }]
     },
   )
   const keyOf = (link: CarryLink) => JSON.stringify([link.interface, link.address, link.peers])

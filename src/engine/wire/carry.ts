@@ -1,5 +1,4 @@
 /** Whether the network carries packets with a foreign source from server to server (src/on-server/carry-probe.pl). */
-import { OPEN_CONNECTIONS_PORT, STRANGERS } from '../../domain/open-connections/rules.ts'
 import type { Script } from '../../ports.ts'
 import { sourceText } from '../../shell/library.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
@@ -9,8 +8,8 @@ import type { WireQuestion, WireTimes } from './at-once.ts'
 /** Tries all networks of a server at once. Every line of the answer starts with the number of its network. */
 function carryScript(links: readonly CarryLink[], mark: string, times: WireTimes): Script {
   const probes = links.map(
-    ({ interface: name, family, address, virtualAddress, peers }, index) =>
-      sh`{ perl -e ${sourceText('carry-probe.pl')} -- ${name} ${address} ${virtualAddress} ${STRANGERS[family]} ${OPEN_CONNECTIONS_PORT} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
+    ({ interface: name, address, virtualAddress, stranger, port, peers }, index) =>
+      sh`{ perl -e ${sourceText('carry-probe.pl')} -- ${name} ${address} ${virtualAddress} ${stranger} ${port} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
   )
   return joinScripts([...probes, sh`wait`])
 }

@@ -29,7 +29,15 @@ const peersIn = (nodes: readonly ObservedNode[], cluster = clusterWith()) =>
 test('each server sends to the others, on the interface of the address', () => {
   const nodes = NAMES.map(name => seen(name))
   expect(linksIn(clusterWith(), nodes)['srv-2']).toEqual([
-    { interface: 'eth0', family: 4, address: '192.0.2.12', virtualAddress: '192.0.2.200', peers: ['192.0.2.13', '192.0.2.11'] },
+    {
+      interface: 'eth0',
+      family: 4,
+      address: '192.0.2.12',
+      virtualAddress: '192.0.2.200',
+      stranger: '192.0.2.1',
+      port: 8945,
+      peers: ['192.0.2.13', '192.0.2.11'],
+    },
   ])
 })
 

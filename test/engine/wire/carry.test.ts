@@ -8,9 +8,19 @@ const V4: CarryLink = {
   family: 4,
   address: '192.0.2.12',
   virtualAddress: '192.0.2.200',
+  stranger: '192.0.2.1',
+  port: 8945,
   peers: ['192.0.2.11', '192.0.2.13'],
 }
-const V6: CarryLink = { interface: 'eth1', family: 6, address: '2001:db8::12', virtualAddress: '2001:db8::200', peers: ['2001:db8::11'] }
+const V6: CarryLink = {
+  interface: 'eth1',
+  family: 6,
+  address: '2001:db8::12',
+  virtualAddress: '2001:db8::200',
+  stranger: '2001:db8::1',
+  port: 8945,
+  peers: ['2001:db8::11'],
+}
 const TIMES = { leastMs: 1500, mostMs: 4000 }
 const ANSWER = '0 met 192.0.2.11\n0 met 192.0.2.13\n0 met 192.0.2.99\n0 carried 192.0.2.11\n0 end\n1 met 2001:db8::11\n'
 
