@@ -51,7 +51,7 @@ export async function deploy(input: DeployInput, ports: Ports, onEvent: OnEvent,
     assertNothingForeign(result)
     await assertNobodyLeftBehind(loaded, input, run, result.plan)
     tellPlan(result.plan, onEvent)
-    const lastCheck = needsWire(nodes) ? async () => assertNothingFailed(await tryWire(), () => {}) : undefined
+    const lastCheck = needsWire(nodes) ? async () => assertNothingFailed(await tryWire(), onEvent, findings) : undefined
     const { confirm, wait } = input
     const report = await rollOut(run, { plan: result.plan, command: 'deploy', source, playbook, packages, wait, confirm, lastCheck })
     return { ...report, durationMs: ports.clock.monotonic() - startedMs }

@@ -356,7 +356,7 @@ export const inventorySchema = section({
   firewall: optional(
     word('check', 'open').meta({
       ...doc(
-        "What to do where a server's own packet filter (ufw, nftables, iptables) stops VRRP or the frontends' ports: check reports it, open lets exactly these through.",
+        "What to do where a server's own packet filter (ufw, nftables, iptables) stops VRRP, the frontends' ports or, on their way out, packets that keep open connections: check reports it, open lets exactly these through.",
         'check',
       ),
       comment: "check: report where a server's packet filter is in the way; open: let through exactly what is needed.",

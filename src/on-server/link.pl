@@ -18,4 +18,11 @@ sub link_socket {
 sub to { my ($type, $index, $mac) = @_; return pack 'S n l S C C a8', 17, $type, $index, 0, 0, 6, $mac }
 my $BROADCAST = "\xff" x 6;
 sub arp_request { my ($own_mac, $own, $wanted) = @_; return pack 'n n C C n a6 a4 a6 a4', 1, 0x0800, 6, 4, 1, $own_mac, inet_aton($own), "\0" x 6, inet_aton($wanted) }
-
+# The socket receives only what this program of the classic packet filter lets through: each instruction is [code, if true, if false, value].
+sub listen_only {
+  my ($s, @program) = @_;
+  my $code = join '', map { pack 'S C C L', @$_ } @program;
+  my $word = length pack 'P', $code;
+  setsockopt($s, SOL_SOCKET, 26, pack('S', scalar @program) . ("\0" x ($word - 2)) . pack('P', $code)) or die "socket filter: $!";
+}
+sub sum { my $s = 0; $s += $_ for unpack 'n*', $_[0]; $s = ($s & 0xffff) + ($s >> 16) while $s >> 16; return ~$s & 0xffff }

@@ -10,15 +10,12 @@ my $own_mac = unpack 'x18 a6', ask(0x8927, $if);
 my $arp = link_socket(0x0806, $index);
 my $wire = link_socket(0x0800, $index);
 # Receives protocol 112 only: ldb [9]; jeq #112.
-my $code = pack '(S C C L)4', 0x30, 0, 0, 9, 0x15, 0, 1, 112, 0x06, 0, 0, 0xffff, 0x06, 0, 0, 0;
-my $word = length pack 'P', $code;
-setsockopt($wire, SOL_SOCKET, 26, pack('S', 4) . ("\0" x ($word - 2)) . pack('P', $code)) or die "socket filter: $!";
+listen_only($wire, [0x30, 0, 0, 9], [0x15, 0, 1, 112], [0x06, 0, 0, 0xffff], [0x06, 0, 0, 0]);
 socket(my $vrrp, AF_INET, SOCK_RAW, 112) or die "raw socket: $!";
 setsockopt($vrrp, SOL_SOCKET, 25, pack 'Z16', $if) or die "raw socket: $!";
 setsockopt($vrrp, 0, 35, pack 'a4 a4 l', inet_aton($GROUP), inet_aton($own), $index) or warn "multicast: $!";
 setsockopt($vrrp, 0, 2, pack 'l', 255); setsockopt($vrrp, 0, 33, pack 'l', 255); setsockopt($vrrp, 0, 34, pack 'l', 0);
 my $advert = pack 'C C C C n n a*', 0x31, 0, 0, 0, 0, 0, "hactl $mark";
-sub sum { my $s = 0; $s += $_ for unpack 'n*', $_[0]; $s = ($s & 0xffff) + ($s >> 16) while $s >> 16; return ~$s & 0xffff }
 sub whole {
   my ($target) = @_;
   my $head = pack 'C C n n n C C n a4 a4', 0x45, 0xc0, 20 + length $advert, 0, 0, 255, 112, 0, inet_aton($own), inet_aton($target);

@@ -1,4 +1,4 @@
-/** What servers hear when they speak VRRP's protocol to each other. Types only. */
+/** What servers hear when they speak to each other: VRRP's protocol, and packets of strangers. Types only. */
 
 /** One network on which a server speaks VRRP, and with whom. IPv4. */
 export interface WireLink {
@@ -25,4 +25,27 @@ export interface WireReport {
   readonly refused: Readonly<Record<string, string>>
   /** All VRRP routers that are heard, those of other clusters included. */
   readonly routers: readonly { readonly address: string; readonly virtualRouterId: number }[]
+}
+
+/** One network over which servers send packets of open connections on to each other: one family. */
+export interface CarryLink {
+  readonly interface: string
+  readonly family: 4 | 6
+  /** The server's own address there. */
+  readonly address: string
+  readonly virtualAddress: string
+  /** The source of the packets, which no server has, and their UDP port. */
+  readonly stranger: string
+  readonly port: number
+  /** Addresses of the other servers. */
+  readonly peers: readonly string[]
+}
+
+/** What a server heard while all of them sent packets with a foreign source to each other. */
+export interface CarryReport {
+  readonly link: CarryLink
+  /** Peers to which this server could send. */
+  readonly met: readonly string[]
+  /** Peers whose packets with a foreign source arrived here. */
+  readonly carried: readonly string[]
 }

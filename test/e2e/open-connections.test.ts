@@ -71,6 +71,8 @@ beforeEach(async () => {
   await untilProven()
 })
 afterAll(async () => {
+  // The flushed rules are also those by which a container asks the engine for names.
+  await lab.reset()
   work.writeInventory(labInventory(lab))
   await ensureDeployed(lab, work)
 })

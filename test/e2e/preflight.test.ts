@@ -91,6 +91,22 @@ describe('bare servers', () => {
     }
   })
 
+  test('a network that drops foreign sources on the way to one server is a warning, and stops nothing', async () => {
+    // As IP source guard does: the packet never reaches the server's network stack.
+    const guard = 'chain in { type filter hook ingress device eth0 priority 0; ip saddr 192.0.2.1 drop; }'
+    await lab.sh('srv-2', `nft 'table netdev guard { ${guard}; }'`)
+    try {
+      const run = await work.hactl(['check', '--servers', '--json'])
+      expectExit(run, 0)
+      const doubtful = rowsOf(run).filter(row => row.verdict !== 'passed')
+      expect(doubtful.map(({ server, check, verdict }) => [server, check, verdict])).toEqual([['srv-2', 'connections', 'warning']])
+      expect(doubtful[0]?.found).toMatch(/do not arrive from srv-[13] and srv-[13] on eth0/)
+      expect(doubtful[0]?.fix).toMatch(/port security/)
+    } finally {
+      await lab.sh('srv-2', 'nft delete table netdev guard')
+    }
+  })
+
   test('an old entry of a neighbour table is ignored, and healthy servers pass unchanged', async () => {
     await lab.sh('srv-1', `ip neigh replace ${lab.vip} lladdr 02:00:00:00:00:99 dev eth0 nud stale`)
     const before = await snapshots(lab)

@@ -6,13 +6,15 @@ export interface Packet {
   /** 4 where the packet has no family. */
   readonly family?: 4 | 6
   readonly hook: 'input' | 'output'
-  /** 6: TCP; 112: VRRP. */
+  /** 6: TCP; 17: UDP; 112: VRRP. */
   readonly protocol: number
   readonly port?: number | undefined
   readonly source?: string | undefined
   readonly destination?: string | undefined
   /** The interface by which it comes in or goes out. */
   readonly interface?: string | undefined
+  /** Connection tracking does not follow it: it is neither new nor of a connection. */
+  readonly isUntracked?: boolean
 }
 
 export interface Network {
@@ -102,7 +104,7 @@ function knownAnswer(condition: Condition, packet: Packet): Answer {
     }
     case 'state':
       // Every packet counts as a first one, because connection tracking may forget what is "established" at any time (evidence V10).
-      return is(condition.states.includes('new'))
+      return is(condition.states.includes(packet.isUntracked === true ? 'untracked' : 'new'))
     case 'other':
       return 'perhaps'
   }

@@ -3,30 +3,26 @@ import type { ObservedFirewall } from '../../state/network.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { readBinds } from '../haproxy/read.ts'
 import type { NodeFacts } from '../node-facts.ts'
+import { openConnectionsNeeds } from '../open-connections/needs.ts'
 import { isAtLeast, upstreamVersion } from '../version.ts'
 import { blockingChains, type Chain, type Packet } from './chains.ts'
 import { parseIptablesSave } from './iptables.ts'
+import type { Need } from './need.ts'
 import { parseNftRuleset } from './nft.ts'
 
 /** VRRP's protocol number and multicast group (RFC 5798 sections 5.1.1.4 and 5.1.1.2.1). */
 export const VRRP = 112
+const TCP = 6
+const UDP = 17
 export const VRRP_GROUP = '224.0.0.18'
 const VRRP_GROUP_V6 = 'ff02::12'
 /** With multicast, IPv6 routers send from the link-local address of the interface (RFC 5798 section 5.1.2.1). */
 export const LINK_LOCAL = 'fe80::/10'
 
-/** Packets that must pass, and their description. */
-export interface Need {
-  readonly packet: Packet
-  /** "VRRP from 192.0.2.12", "TCP to port 80". */
-  readonly title: string
-  /** Without it there is no failover, or no service. False for a port that the operator may have closed on purpose. */
-  readonly isVital: boolean
-}
-
 export function firewallNeeds(cluster: Cluster, server: string, facts: NodeFacts): readonly Need[] {
   const needs = new Map<string, Need>()
-  const add = (title: string, packet: Packet, isVital: boolean) => needs.set(`${packet.family ?? 4} ${title}`, { title, packet, isVital })
+  const put = (need: Need, key = need.title) => needs.set(`${need.packet.family ?? 4} ${key}`, need)
+  const add = (title: string, packet: Packet, isVital: boolean) => put({ title, packet, isVital })
   for (const instance of cluster.instances) {
     const family = instance.virtualAddresses[0]?.family ?? 4
     const multicast = instance.unicastPeers === 'none'
@@ -56,6 +52,8 @@ export function firewallNeeds(cluster: Cluster, server: string, facts: NodeFacts
     // Without a virtual IPv6 address no client needs the port over IPv6.
     if (hasV6 && (isV6 || bind.address === undefined)) add(`TCP to port ${port}`, { ...tcp, family: 6 }, port === cluster.probe.port)
   }
+  // One title may mean several ports, and one rule lets all of them out.
+  for (const need of openConnectionsNeeds(cluster, server, facts)) put(need, `${need.title} ${need.packet.port}`)
   return [...needs.values()]
 }
 
@@ -151,7 +149,7 @@ function firewalldCommands(blocked: readonly Blocked[]): readonly string[] {
   const isOutwards = blocked.some(({ need }) => need.packet.hook === 'output')
   return [
     ...(added.length > 0 ? [`${added.join(' && ')} && firewall-cmd --reload`] : []),
-    ...(isOutwards ? ['firewall-cmd --list-all-policies shows what stops VRRP on its way out'] : []),
+    ...(isOutwards ? ['firewall-cmd --list-all-policies shows what stops packets on their way out'] : []),
   ]
 }
 
@@ -162,11 +160,11 @@ function firewalldWord({ family = 4, protocol, port, source = LINK_LOCAL }: Pack
 }
 
 function openingCommand(firewall: ObservedFirewall, { need, chain }: Blocked, flavour: Exclude<Flavour, 'firewalld'>): string {
-  const { family = 4, hook, protocol, port, source = LINK_LOCAL, destination = '' } = need.packet
+  const { family = 4, hook, protocol, source = LINK_LOCAL, destination = '' } = need.packet
   const six = family === 6 ? '6' : ''
   switch (flavour) {
     case 'ufw':
-      if (protocol !== VRRP) return `ufw allow ${port}/tcp`
+      if (protocol !== VRRP) return `ufw ${ufwMatch(need.packet)}`
       if (ufwKnowsVrrp(firewall.ufw ?? ''))
         return hook === 'input' ? `ufw allow proto vrrp from ${source}` : `ufw allow out proto vrrp to ${destination}`
       return hook === 'input'
@@ -179,13 +177,24 @@ function openingCommand(firewall: ObservedFirewall, { need, chain }: Blocked, fl
   }
 }
 
+/** The rule for TCP or UDP as `ufw show added` writes it. */
+export function ufwMatch(packet: Packet): string {
+  if (packet.hook === 'input') return `allow ${packet.port}/tcp`
+  return packet.protocol === UDP
+    ? `allow out to ${packet.destination} port ${packet.port} proto udp`
+    : `allow out to ${packet.destination} proto tcp`
+}
+
 export function nftMatch({ family, hook, protocol, port, source = LINK_LOCAL, destination = '' }: Packet): string {
-  if (protocol !== VRRP) return `tcp dport ${port}`
-  if (family === 6) return `${hook === 'input' ? `ip6 saddr ${source}` : `ip6 daddr ${destination}`} meta l4proto 112`
-  return hook === 'input' ? `ip saddr ${source} ip protocol 112` : `ip daddr ${destination} ip protocol 112`
+  const word = family === 6 ? 'ip6' : 'ip'
+  const ofFamily = (number: number) => (family === 6 ? `meta l4proto ${number}` : `ip protocol ${number}`)
+  if (protocol === VRRP) return `${word} ${hook === 'input' ? `saddr ${source}` : `daddr ${destination}`} ${ofFamily(VRRP)}`
+  if (hook === 'input') return `tcp dport ${port}`
+  return `${word} daddr ${destination} ${protocol === UDP ? `udp dport ${port}` : ofFamily(TCP)}`
 }
 
 export function iptablesMatch({ hook, protocol, port, source = LINK_LOCAL, destination = '' }: Packet): string {
-  if (protocol !== VRRP) return `-p tcp --dport ${port}`
-  return hook === 'input' ? `-p 112 -s ${source}` : `-p 112 -d ${destination}`
+  if (protocol === VRRP) return hook === 'input' ? `-p 112 -s ${source}` : `-p 112 -d ${destination}`
+  if (hook === 'input') return `-p tcp --dport ${port}`
+  return protocol === UDP ? `-d ${destination} -p udp --dport ${port}` : `-d ${destination} -p tcp`
 }

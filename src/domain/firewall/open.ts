@@ -3,7 +3,8 @@ import type { ObservedFirewall } from '../../state/network.ts'
 import { programText } from '../../shell/library.ts'
 import { FIREWALL_SCRIPT, FIREWALL_UNIT, GENERATED_LINE } from '../paths.ts'
 import { type Chain, type Packet, type Rule, RULE_COMMENT } from './chains.ts'
-import { type Blocked, blockedNeeds, chainsOf, iptablesMatch, LINK_LOCAL, type Need, nftMatch, ufwKnowsVrrp, VRRP } from './needs.ts'
+import { type Blocked, blockedNeeds, chainsOf, iptablesMatch, LINK_LOCAL, nftMatch, ufwKnowsVrrp, ufwMatch, VRRP } from './needs.ts'
+import type { Need } from './need.ts'
 
 export type Opening =
   /** Everything passes already. */
@@ -75,20 +76,28 @@ function ownTuples(firewall: ObservedFirewall): readonly string[] {
 /** The chains without hactl's own rules. */
 function withoutOwnRules(firewall: ObservedFirewall, chains: readonly Chain[]): readonly Chain[] {
   const tuples = ownTuples(firewall).map(line => line.split(' '))
-  const isUfws = (chain: Chain, rule: Rule) => /^ufw6?-user-/.test(chain.name) && tuples.some(tuple => isTupleOf(tuple, rule))
+  const isUfws = (chain: Chain, rule: Rule) =>
+    /^ufw6?-user-/.test(chain.name) && tuples.some(tuple => chain.name.endsWith(`-${directionOf(tuple)}put`) && isTupleOf(tuple, rule))
   return chains.map(chain => ({ ...chain, rules: chain.rules.filter(rule => !isMarked(rule) && !isUfws(chain, rule)) }))
+}
+
+const UFW_PROTOCOLS: Readonly<Record<string, number>> = { tcp: 6, udp: 17, vrrp: VRRP }
+
+/** "in" or "out". */
+function directionOf(tuple: readonly string[]): string | undefined {
+  return tuple[9]
 }
 
 /** "### tuple ### allow vrrp any 0.0.0.0/0 any 192.0.2.11 in": protocol, port, destination, source port, source, direction. */
 function isTupleOf(tuple: readonly string[], rule: Rule): boolean {
-  const [, , , , protocol, port, destination, , source] = tuple
+  const [, , , , protocol = '', port, destination, , source] = tuple
   const has = (kind: 'source' | 'destination') => rule.conditions.flatMap(one => (one.kind === kind ? one.networks : []))[0]?.address
   const addressIn = (text: string | undefined) =>
     text === undefined || text === '0.0.0.0/0' || text === '::/0' ? undefined : text.split('/')[0]
   const protocols = rule.conditions.flatMap(one => (one.kind === 'protocol' ? one.protocols : []))
   const ports = rule.conditions.flatMap(one => (one.kind === 'port' ? one.ranges.map(([from]) => String(from)) : []))
   return (
-    protocols[0] === (protocol === 'vrrp' ? VRRP : 6) &&
+    protocols[0] === UFW_PROTOCOLS[protocol] &&
     (ports[0] ?? 'any') === port &&
     addressIn(source) === has('source') &&
     addressIn(destination) === has('destination')
@@ -96,8 +105,9 @@ function isTupleOf(tuple: readonly string[], rule: Rule): boolean {
 }
 
 /** The rule as `ufw show added` writes it. */
-function ufwRule({ hook, protocol, port, source = LINK_LOCAL, destination }: Packet): string {
-  if (protocol !== VRRP) return `allow ${port}/tcp`
+function ufwRule(packet: Packet): string {
+  const { hook, protocol, source = LINK_LOCAL, destination } = packet
+  if (protocol !== VRRP) return ufwMatch(packet)
   return hook === 'input' ? `allow from ${source} proto vrrp` : `allow out to ${destination} proto vrrp`
 }
 

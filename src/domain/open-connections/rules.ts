@@ -8,7 +8,7 @@ import { GENERATED_LINE } from '../paths.ts'
 import { type Place, placesOf, portsBoundByName } from './places.ts'
 
 /** UDP port of announcements and probes; also the priority of the program's routing rule and the number of its routing table. */
-const OPEN_CONNECTIONS_PORT = 8945
+export const OPEN_CONNECTIONS_PORT = 8945
 
 /** One bit, which no other program is known to use (Kubernetes: 0x4000 and 0x8000; Tailscale: 0xff0000). */
 const MARK = '0x40000000'
@@ -28,7 +28,10 @@ const SUPERSEDED = '10s'
 /** Each stop of a probe takes one off: it leaves with this, arrives with one less, and is back with two less. */
 const PROBE_TTL = 9
 
-/** What differs between the families. A probe comes from an address of the documentation's, which no server has (RFC 5737, RFC 3849). */
+/** Whom a probe comes from: addresses of the documentation's, which no server has (RFC 5737, RFC 3849). */
+export const STRANGERS = { 4: '192.0.2.1', 6: '2001:db8::1' } as const
+
+/** What differs between the families. */
 const FAMILIES = {
   4: {
     word: 'ip',
@@ -36,7 +39,6 @@ const FAMILIES = {
     address: 'ipv4_addr',
     icmp: 1,
     errors: 'icmp type { destination-unreachable, time-exceeded, parameter-problem }',
-    stranger: '192.0.2.1',
   },
   6: {
     word: 'ip6',
@@ -44,7 +46,6 @@ const FAMILIES = {
     address: 'ipv6_addr',
     icmp: 58,
     errors: 'icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }',
-    stranger: '2001:db8::1',
   },
 } as const
 
@@ -177,7 +178,8 @@ function supersededChain(family: 4 | 6, ports: readonly string[]): Chain {
 }
 
 function placeChains(family: 4 | 6, place: Place): readonly Chain[] {
-  const { word, ttl, icmp, errors, stranger } = FAMILIES[family]
+  const { word, ttl, icmp, errors } = FAMILIES[family]
+  const stranger = STRANGERS[family]
   const { name, peers, virtualAddresses } = place
   // A packet visits each server once: it arrives at the last of them with a TTL of 2. With 1 arrives what a new connection supersedes.
   const hops = peers.length + 2

@@ -26,11 +26,10 @@ export function firewallFinding(cluster: Cluster, node: ObservedNode, facts: Nod
   const fix = opening.kind === 'open' ? `set firewall: open in the inventory, or run: ${commands}` : commands
   // Where keepalived already works, the operator must judge a rule that was added since: running traffic may pass as "established".
   const works = node.services.keepalived.active === 'active'
-  if (works || !blocked.some(one => one.need.isVital)) return warning('firewall', server, what, fix)
+  const refusal = isMeant && opening.kind === 'impossible' ? `hactl does not open it: ${opening.why}` : undefined
+  if (works || !blocked.some(one => one.need.isVital))
+    return warning('firewall', server, refusal === undefined ? what : `${what}; ${refusal}`, fix)
   const where = [...new Set(blocked.map(one => chainTitle(one.chain)))]
-  const why = [
-    `no rule of ${where.join(' and ')} lets it pass`,
-    ...(isMeant && opening.kind === 'impossible' ? [`hactl does not open it: ${opening.why}`] : []),
-  ]
+  const why = [`no rule of ${where.join(' and ')} lets it pass`, ...(refusal === undefined ? [] : [refusal])]
   return failed('firewall', { code: 'E_FIREWALL', server, what, why, fix })
 }

@@ -3,7 +3,7 @@ import type { ObservedNode } from '../../state/observed.ts'
 import type { WireLink, WireReport } from '../../state/wire.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { passesSurely } from '../firewall/chains.ts'
-import { chainsOf, firewallNeeds, VRRP_GROUP } from '../firewall/needs.ts'
+import { chainsOf, firewallNeeds, VRRP, VRRP_GROUP } from '../firewall/needs.ts'
 import type { NodeFacts } from '../node-facts.ts'
 import { failed, type Finding, passed, unknown, warning } from './finding.ts'
 
@@ -18,7 +18,9 @@ export function wireLinksOf(cluster: Cluster, node: ObservedNode, facts: Facts, 
   const own = facts[server]
   if (own === undefined) return []
   const chains = node.firewall === undefined ? undefined : chainsOf(node.firewall)
-  const outwards = firewallNeeds(cluster, server, own).filter(({ packet }) => packet.hook === 'output' && packet.family !== 6)
+  const outwards = firewallNeeds(cluster, server, own).filter(
+    ({ packet }) => packet.hook === 'output' && packet.protocol === VRRP && packet.family !== 6,
+  )
   const mayRefuse = chains === undefined || outwards.some(need => !passesSurely(chains, need.packet))
   const links = cluster.instances.flatMap((instance): WireLink[] => {
     const address = own.srcIp[instance.name]?.[server]
@@ -38,6 +40,11 @@ export function isAnyPeerSilent(reports: WireReports, explained: Explained): boo
   )
 }
 
+/** The server that has the address, else the address. */
+export function ownerOf(nodes: readonly ObservedNode[], address: string): string {
+  return nodes.find(node => node.facts.addresses.some(own => own.address === address))?.server ?? address
+}
+
 export function wireFindings(
   cluster: Cluster,
   nodes: readonly ObservedNode[],
@@ -45,7 +52,7 @@ export function wireFindings(
   reports: WireReports,
   explained: Explained,
 ): readonly Finding[] {
-  const nameOf = (address: string) => nodes.find(node => node.facts.addresses.some(own => own.address === address))?.server ?? address
+  const nameOf = (address: string) => ownerOf(nodes, address)
   return nodes.flatMap(({ server }) => {
     const own = reports.get(server)
     if (own === undefined || own.length === 0)

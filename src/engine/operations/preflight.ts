@@ -2,13 +2,16 @@ import type { Cluster } from '../../domain/cluster-types.ts'
 import { nodeFactsFor } from '../../domain/node-facts.ts'
 import { CHECKS, failed, type Finding, passed, unknown } from '../../domain/preflight/finding.ts'
 import { connectionsFindings } from '../../domain/preflight/connections.ts'
+import { carryFindings, carryLinksOf, isAnyPacketLost } from '../../domain/preflight/carry.ts'
 import { firewallFinding, WILL_BE_OPENED } from '../../domain/preflight/firewall.ts'
 import { programsFinding, machineFinding, machineFindings, systemFindings } from '../../domain/preflight/machine.ts'
 import { addressFindings, interfaceFindings, portFindings } from '../../domain/preflight/network.ts'
-import { type Explained, type Facts, isAnyPeerSilent, wireFindings, wireLinksOf } from '../../domain/preflight/wire.ts'
+import { type Explained, type Facts, isAnyPeerSilent, ownerOf, wireFindings, wireLinksOf } from '../../domain/preflight/wire.ts'
 import { LOCK_EXPIRES_SECONDS } from '../limits.ts'
 import { mayBeDead } from '../lock.ts'
-import { mergeWire, observeWire, type WireTimes } from '../wire/wire.ts'
+import { askAtOnce, type WireTimes } from '../wire/at-once.ts'
+import { CARRY_QUESTION, mergeCarry } from '../wire/carry.ts'
+import { mergeWire, VRRP_QUESTION } from '../wire/wire.ts'
 import { HactlError, PreflightErrors, type PreflightRow } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import type { Looked } from './look.ts'
@@ -73,7 +76,6 @@ export async function wirePreflight(run: Looked, times: WireTimes, before: reado
   const { cluster, nodes, links, ports } = run
   const facts = knownFacts(cluster, nodes)
   const asked = nodes.map(node => node.server)
-  const linksOf = (server: string) => nodes.filter(node => node.server === server).flatMap(node => wireLinksOf(cluster, node, facts, asked))
   const explained: Explained = new Map(
     before.flatMap(({ check, verdict, server, found }): readonly (readonly [string, 'told' | 'opened'])[] => {
       if (check !== 'firewall') return []
@@ -82,16 +84,48 @@ export async function wirePreflight(run: Looked, times: WireTimes, before: reado
     }),
   )
   // The mark in the packets is a name that no other run has.
-  const observe = (forMs: WireTimes) => observeWire(links, linksOf, run.claim().id, forMs, ports.signal)
-  const first = await observe(times)
-  if (!isAnyPeerSilent(first, explained)) return [...before, ...wireFindings(cluster, nodes, facts, first, explained)]
-  const second = await observe(SECOND_TRY)
-  const both = new Map([...first].map(([server, reports]) => [server, mergeWire(reports, second.get(server) ?? [])] as const))
-  return [...before, ...wireFindings(cluster, nodes, facts, both, explained)]
+  const { id } = run.claim()
+  const linksOf =
+    <Link>(of: (node: ObservedNode) => readonly Link[]) =>
+    (server: string) =>
+      nodes.filter(node => node.server === server).flatMap(of)
+  const ask = (forMs: WireTimes) =>
+    Promise.all([
+      askAtOnce(
+        links,
+        linksOf(node => wireLinksOf(cluster, node, facts, asked)),
+        VRRP_QUESTION,
+        id,
+        forMs,
+        ports.signal,
+      ),
+      askAtOnce(
+        links,
+        linksOf(node => carryLinksOf(cluster, node, nodes, facts)),
+        CARRY_QUESTION,
+        id,
+        forMs,
+        ports.signal,
+      ),
+    ])
+  const [vrrp, carried] = await ask(times)
+  const isSilent = isAnyPeerSilent(vrrp, explained) || isAnyPacketLost(carried)
+  const [vrrpAgain, carriedAgain] = isSilent ? await ask(SECOND_TRY) : [vrrp, carried]
+  const onTheWay = carryFindings(
+    new Map([...carried].map(([server, reports]) => [server, mergeCarry(reports, carriedAgain.get(server) ?? [])] as const)),
+    address => ownerOf(nodes, address),
+  )
+  const both = new Map([...vrrp].map(([server, reports]) => [server, mergeWire(reports, vrrpAgain.get(server) ?? [])] as const))
+  // That a server can keep connections is not worth saying where the network cannot.
+  const isOutdone = (one: Finding) =>
+    one.check === 'connections' && one.verdict === 'passed' && onTheWay.some(({ server }) => server === one.server)
+  return [...before.filter(one => !isOutdone(one)), ...onTheWay, ...wireFindings(cluster, nodes, facts, both, explained)]
 }
 
-/** Throws PreflightErrors, with everything that failed and the whole table. What is only doubtful becomes a warning. */
-export function assertNothingFailed(findings: readonly Finding[], onEvent: OnEvent): void {
+/**
+ * Throws PreflightErrors, with everything that failed and the whole table. What is only doubtful becomes a warning, except where `told` has it.
+ */
+export function assertNothingFailed(findings: readonly Finding[], onEvent: OnEvent, told: readonly Finding[] = []): void {
   const errors = errorsOf(findings)
   if (errors.length > 0)
     throw new PreflightErrors(
@@ -99,7 +133,7 @@ export function assertNothingFailed(findings: readonly Finding[], onEvent: OnEve
       rowsOf(findings),
     )
   for (const one of findings) {
-    if (one.verdict === 'warning')
+    if (one.verdict === 'warning' && !told.includes(one))
       onEvent({ kind: 'warning', server: one.server, text: one.fix === undefined ? one.found : `${one.found} (${one.fix})` })
   }
 }

@@ -2,15 +2,7 @@ import type { Script } from '../../ports.ts'
 import type { WireLink, WireReport } from '../../state/wire.ts'
 import { sourceText } from '../../shell/library.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
-import type { Links } from '../links.ts'
-
-/** How long servers listen: at least long enough for a router that speaks once a second, and at most where a peer is silent. */
-export interface WireTimes {
-  readonly leastMs: number
-  readonly mostMs: number
-}
-
-const GRACE_MS = 15_000
+import type { WireQuestion, WireTimes } from './at-once.ts'
 
 /** Tries all networks of a server at once. Every line of the answer starts with the number of its network. */
 export function wireScript(links: readonly WireLink[], mark: string, times: WireTimes): Script {
@@ -67,27 +59,8 @@ export function mergeWire(
   })
 }
 
-/** Lets all servers speak to each other at the same time, once. Changes nothing on them. Throws what Session.run throws. */
-export async function observeWire(
-  links: Links,
-  linksOf: (server: string) => readonly WireLink[],
-  mark: string,
-  times: WireTimes,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, readonly (WireReport | undefined)[]>> {
-  const answers = await Promise.all(
-    links.servers.map(async server => {
-      const wires = linksOf(server)
-      if (wires.length === 0) return [server, []] as const
-      const session = links.current(server)
-      const { stdout } = await session.run(wireScript(wires, mark, { ...times, mostMs: times.mostMs * session.patience }), {
-        effect: 'none',
-        label: 'try whether VRRP passes between the servers',
-        deadlineMs: times.mostMs + GRACE_MS,
-        signal,
-      })
-      return [server, parseWire(stdout, wires)] as const
-    }),
-  )
-  return new Map(answers)
+export const VRRP_QUESTION: WireQuestion<WireLink, WireReport> = {
+  label: 'try whether VRRP passes between the servers',
+  script: wireScript,
+  parse: parseWire,
 }

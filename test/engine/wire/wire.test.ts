@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { sourceText } from '../../../src/shell/library.ts'
-import { mergeWire, observeWire, parseWire, wireScript } from '../../../src/engine/wire/wire.ts'
+import { askAtOnce } from '../../../src/engine/wire/at-once.ts'
+import { mergeWire, parseWire, VRRP_QUESTION, wireScript } from '../../../src/engine/wire/wire.ts'
 import type { Session } from '../../../src/ports.ts'
 import type { WireLink } from '../../../src/state/wire.ts'
 import { fixedLinks } from '../../support/remote.ts'
@@ -23,7 +24,7 @@ const ANSWER = [
 ].join('\n')
 
 test('the programs are valid Perl, and use only modules of perl-base', () => {
-  for (const program of [sourceText('arp-probe.pl'), sourceText('wire-probe.pl')]) {
+  for (const program of [sourceText('arp-probe.pl'), sourceText('wire-probe.pl'), sourceText('carry-probe.pl')]) {
     expect(() => execFileSync('perl', ['-c', '-e', program], { stdio: 'pipe' })).not.toThrow()
     expect([...program.matchAll(/^use (.*)$/gm)].map(found => found[1])).toEqual(['strict; use warnings; use Socket;'])
   }
@@ -72,7 +73,7 @@ test('servers without a network to try are not asked', async () => {
     close: async () => {},
   })
   const links = fixedLinks(['srv-1', 'srv-2'].map(session))
-  const seen = await observeWire(links, name => (name === 'srv-1' ? [LINK] : []), 'mark', TIMES, new AbortController().signal)
+  const seen = await askAtOnce(links, name => (name === 'srv-1' ? [LINK] : []), VRRP_QUESTION, 'mark', TIMES, new AbortController().signal)
   expect(asked).toEqual(['srv-1'])
   expect(seen.get('srv-2')).toEqual([])
   expect(seen.get('srv-1')).toHaveLength(1)
@@ -91,6 +92,6 @@ test('a server that is slow, or far away, is listened to for as many times longe
     close: async () => {},
   }
   const times = { leastMs: 2000, mostMs: 4000 }
-  await observeWire(fixedLinks([session]), () => [LINK], 'mark', times, new AbortController().signal)
+  await askAtOnce(fixedLinks([session]), () => [LINK], VRRP_QUESTION, 'mark', times, new AbortController().signal)
   expect(scripts).toEqual([wireScript([LINK], 'mark', { leastMs: 2000, mostMs: 12_000 }).raw])
 })

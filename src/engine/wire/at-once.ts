@@ -1,0 +1,48 @@
+/** Asks all servers at the same time what they hear from each other. */
+import type { Script } from '../../ports.ts'
+import type { Links } from '../links.ts'
+
+/** How long servers listen: at least long enough for a router that speaks once a second, and at most where a peer is silent. */
+export interface WireTimes {
+  readonly leastMs: number
+  readonly mostMs: number
+}
+
+/** What a server is asked about the networks that it shares with others: one answer for each, undefined where it could not be tried. */
+export interface WireQuestion<Link, Report> {
+  /** For the log of commands. */
+  readonly label: string
+  readonly script: (links: readonly Link[], mark: string, times: WireTimes) => Script
+  readonly parse: (stdout: string, links: readonly Link[]) => readonly (Report | undefined)[]
+}
+
+const GRACE_MS = 15_000
+
+/**
+ * Lets all servers speak to each other at the same time, once. Changes nothing on them. A server without networks is not asked.
+ * `mark`: what is in the packets of this run only. Throws what Session.run throws.
+ */
+export async function askAtOnce<Link, Report>(
+  links: Links,
+  linksOf: (server: string) => readonly Link[],
+  { label, script, parse }: WireQuestion<Link, Report>,
+  mark: string,
+  times: WireTimes,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly (Report | undefined)[]>> {
+  const answers = await Promise.all(
+    links.servers.map(async server => {
+      const wires = linksOf(server)
+      if (wires.length === 0) return [server, []] as const
+      const session = links.current(server)
+      const { stdout } = await session.run(script(wires, mark, { ...times, mostMs: times.mostMs * session.patience }), {
+        effect: 'none',
+        label,
+        deadlineMs: times.mostMs + GRACE_MS,
+        signal,
+      })
+      return [server, parse(stdout, wires)] as const
+    }),
+  )
+  return new Map(answers)
+}
