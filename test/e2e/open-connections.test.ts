@@ -103,6 +103,22 @@ test('keepalived stopped, started and restarted: nothing is cut', async () => {
   expect(seen).toMatchObject(NOTHING)
 })
 
+test('haproxy restarted: connections that end while the stop waits are not cut, and no new one is lost', async () => {
+  const open = await openClients(CLIENTS, anyPort, namedPort)
+  const load = await startLoad(`http://${lab.vip}/`)
+  await pause(500)
+  const restarted = lab.sh('srv-1', 'systemctl restart haproxy')
+  await untilHeldBy(lab, 'srv-2')
+  await pause(3000)
+  expect(await status('srv-1')).toMatch(/^open \S+ 8090 60\nopen \S+ 8092 60$/m)
+  const seen = await open.stop()
+  await restarted
+  await untilHeldBy(lab, 'srv-1')
+  const loaded = await load.stop()
+  expect(seen).toMatchObject({ kept: 2 * CLIENTS, lost: [] })
+  expect(loaded).toMatchObject({ newFailed: 0, newCut: 0, keptFailed: 0, keptCut: 0 })
+})
+
 test('while connections are kept, status says where, and others may flush their rules and our service may be reloaded', async context => {
   const seen = await underLoad(async () => {
     await moved('drain', 'srv-1')
