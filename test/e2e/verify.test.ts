@@ -112,11 +112,12 @@ describe('on a cluster that is not healthy', () => {
   })
 
   test('two servers hold the address, one of them not by keepalived: refused', async () => {
-    await lab.sh('srv-3', `ip addr add ${lab.vip}/32 dev lo`)
+    const device = `"$(ip -o -4 addr show to ${lab.host('srv-3')} | awk '{ print $2 }')"`
+    await lab.sh('srv-3', `ip addr add ${lab.vip}/32 dev ${device}`)
     const before = await services(lab)
     const status = await work.hactl(['status', '--json'])
     const run = await work.hactl(['verify-failover', '--yes', '--json'])
-    await lab.sh('srv-3', `ip addr del ${lab.vip}/32 dev lo`)
+    await lab.sh('srv-3', `ip addr del ${lab.vip}/32 dev ${device}`)
     expectExit(status, 7)
     expectExit(run, 5)
     const [drill] = resultOf(run).drills ?? []
