@@ -10,6 +10,6 @@ export const EXIT_STATUSES: readonly { readonly exit: number; readonly meaning: 
   { exit: 7, meaning: 'failover did not work as expected; the service was restored' },
   { exit: 8, meaning: 'needs manual action: something could not be undone; the error names the server and the command to run' },
   { exit: 9, meaning: 'connections were still open when the time of --wait was over; none was cut' },
-  { exit: 130, meaning: 'interrupted by SIGINT, after undo' },
-  { exit: 143, meaning: 'interrupted by SIGTERM, after undo' },
+  { exit: 130, meaning: 'interrupted by SIGINT; what was unfinished was undone' },
+  { exit: 143, meaning: 'interrupted by SIGTERM; what was unfinished was undone' },
 ]

@@ -143,7 +143,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--forget <SERVER,...>', about: 'former members that no longer exist', repeat: true, parse: nameList },
       {
         flags: WAIT,
-        about: 'before a change that ends open connections, wait for them so long at the most: 10m, 90s',
+        about: 'before a change that ends open connections, wait for them, at most this long (10m, 90s)',
         parse: waitMs,
       },
       FORCE_AFTER_WAIT,
@@ -221,7 +221,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       {
         flags: WAIT,
-        about: 'wait for open connections on each server, so long at the most, before it is upgraded: 10m, 90s',
+        about: 'wait for open connections on each server before it is upgraded, at most this long (10m, 90s)',
         parse: waitMs,
       },
       FORCE_AFTER_WAIT,
@@ -244,7 +244,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       { flags: '--persist', about: 'drain it again at every boot, until hactl undrain' },
       { flags: '--force', about: 'even if no server is left to take over' },
-      { flags: WAIT, about: 'then wait until no connection is open there, so long at the most: 10m, 90s', parse: waitMs },
+      { flags: WAIT, about: 'then wait until no connection is open there, at most this long (10m, 90s)', parse: waitMs },
     ],
     examples: ['hactl drain srv-1', 'hactl drain srv-1 --wait 10m', 'hactl drain srv-1 -i edge.yml --persist --yes'],
     load: async () => (await import('./commands/drain.ts')).drain,

@@ -25,6 +25,7 @@ export const RULES: readonly Rule[] = [
   certificatesAreApart,
   mirrorsAreAskedByTheController,
   connectionsAreKeptByProfileFast,
+  stopsWaitWhereConnectionsAreKept,
 ]
 
 function serverNamesAreUnique(inventory: InventoryDraft): readonly Finding[] {
@@ -223,4 +224,18 @@ function connectionsAreKeptByProfileFast({ profile, open_connections: openConnec
   if (profile !== 'classic' || openConnections !== 'keep') return []
   const message = 'profile classic cannot keep open connections: a planned move ends them'
   return [{ path: ['open_connections'], message, fix: 'set profile: fast, or leave open_connections out' }]
+}
+
+function stopsWaitWhereConnectionsAreKept(inventory: InventoryDraft): readonly Finding[] {
+  const { profile, open_connections: openConnections, stop_timeout: stopTimeout } = inventory
+  // With keep and classic, the contradiction between these two is the finding.
+  if (stopTimeout === undefined || openConnections === 'keep') return []
+  const path = ['stop_timeout']
+  if (openConnections === 'reset') {
+    const message = 'sets how long a stop of haproxy waits for open connections, but open_connections: reset keeps none'
+    return [{ path, part: 'key', message, fix: 'remove it, or set open_connections: keep' }]
+  }
+  if (profile !== 'classic') return []
+  const message = 'sets how long a stop of haproxy waits for open connections, but profile classic keeps none'
+  return [{ path, part: 'key', message, fix: 'remove it, or set profile: fast' }]
 }

@@ -310,7 +310,10 @@ export const inventorySchema = section({
   ),
   stop_timeout: optional(
     seconds(0, 600).meta({
-      ...doc('With open_connections: keep, how many seconds a stop of haproxy waits for open connections before it ends them.', '20'),
+      ...doc(
+        'With open_connections: keep, how many seconds a stop of haproxy waits for open connections before it ends them. 0 ends them at once. Refused with reset.',
+        '20',
+      ),
       comment: 'Seconds that a stop of haproxy waits for open connections.',
     }),
   ),

@@ -1,8 +1,8 @@
 /** What becomes of open connections when an address leaves its holder, by the cause. */
 import type { Cluster } from '../cluster-types.ts'
 
-/** As the events of `hactl check`; drain stands for every move in which both services of the old holder go on running. */
-export type MoveCause = 'drain' | 'haproxy-stop' | 'haproxy-kill' | 'haproxy-hang' | 'keepalived-stop' | 'server-dead'
+/** As the events of `hactl check`. */
+type MoveCause = 'haproxy-stop' | 'haproxy-kill' | 'haproxy-hang' | 'keepalived-stop' | 'server-dead'
 
 export type Fate =
   /** They go on until they end by themselves. */
@@ -23,11 +23,10 @@ const HANG_TOLD_WITHIN_MS = 6000
 export function fateOf(cluster: Pick<Cluster, 'openConnections' | 'stopTimeoutMs'>, cause: MoveCause, moves: boolean): Fate {
   if (cluster.openConnections === 'reset' || !moves) return { kind: 'cut' }
   switch (cause) {
-    case 'drain':
     case 'keepalived-stop':
       return { kind: 'kept' }
     case 'haproxy-stop':
-      return { kind: 'ended', afterMs: cluster.stopTimeoutMs }
+      return cluster.stopTimeoutMs === 0 ? { kind: 'cut' } : { kind: 'ended', afterMs: cluster.stopTimeoutMs }
     case 'haproxy-kill':
     case 'server-dead':
       return { kind: 'told', withinMs: TOLD_WITHIN_MS }
@@ -36,15 +35,15 @@ export function fateOf(cluster: Pick<Cluster, 'openConnections' | 'stopTimeoutMs
   }
 }
 
-/** "kept for 20 s, then ended". */
+/** "ended after 20 s": a column of `hactl check`, which leaves little room in 80 columns. */
 export function fateWords(fate: Fate): string {
   switch (fate.kind) {
     case 'kept':
       return 'kept'
     case 'ended':
-      return `kept for ${fate.afterMs / 1000} s, then ended`
+      return `ended after ${fate.afterMs / 1000} s`
     case 'told':
-      return `lost: told by a reset within ${fate.withinMs / 1000} s`
+      return `reset within ${fate.withinMs / 1000} s`
     case 'cut':
       return 'cut'
   }

@@ -146,14 +146,14 @@ function fastBound(cluster: Cluster, instance: Instance, event: OutageEvent): Fo
       return {
         expectedMs: 0,
         worstMs,
-        how: `hands over before it stops; where no backup has taken over within ${limit}, it stops anyway`,
+        how: `hands over before it stops; stops anyway after ${limit}`,
       }
     }
     case 'haproxy-kill':
       return {
         expectedMs: announced + ARRIVAL_MS,
         worstMs: announced + ARRIVAL_MS + BUSY_MS,
-        how: `systemd reports it to keepalived, which gives the address up; skew ${seconds(announced)}`,
+        how: `told by systemd, keepalived gives the address up; skew ${seconds(announced)}`,
       }
     case 'haproxy-hang': {
       const hang = takeoverOf(cluster, instance, checkFailureKind(cluster))

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { fateOf, fateWords } from '../../../src/domain/open-connections/fate.ts'
 import { worstCaseOutage } from '../../../src/domain/vrrp/outage.ts'
 import { classicWith, clusterWith } from '../example.ts'
 
@@ -8,13 +7,16 @@ const words = (cluster: ReturnType<typeof clusterWith>) =>
 
 test('where open connections are kept, check says of each event what becomes of them', () => {
   expect(words(clusterWith({}, { stop_timeout: 90 }))).toEqual({
-    'haproxy-stop': 'kept for 90 s, then ended',
-    'haproxy-kill': 'lost: told by a reset within 3.5 s',
-    'haproxy-hang': 'lost: told by a reset within 6 s',
+    'haproxy-stop': 'ended after 90 s',
+    'haproxy-kill': 'reset within 3.5 s',
+    'haproxy-hang': 'reset within 6 s',
     'keepalived-stop': 'kept',
-    'server-dead': 'lost: told by a reset within 3.5 s',
+    'server-dead': 'reset within 3.5 s',
   })
-  expect(fateWords(fateOf(clusterWith(), 'drain', true))).toBe('kept')
+})
+
+test('a stop of haproxy that waits for nothing cuts them', () => {
+  expect(words(clusterWith({}, { stop_timeout: 0 }))).toMatchObject({ 'haproxy-stop': 'cut', 'keepalived-stop': 'kept' })
 })
 
 test.each([
