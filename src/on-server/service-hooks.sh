@@ -4,16 +4,16 @@
 # addresses over before a planned stop.
 # usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-runs|haproxy-stopping|haproxy-stopped|keepalived-starting|keepalived-runs|keepalived-stopping|keepalived-stopped
 # needs: trackers.sh hand-over.sh soft-stop.sh
-# given: KEEPS_OPEN HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
+# given: KEEPS_OPEN OPEN_CONNECTIONS_SERVICE HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
 
 # A crash leaves this file, so that the next start knows of it.
 crashed="$TRACK_DIR/.haproxy_crashed"
 
 # hand_over TRACKER: lowers this server's priority, waits until a backup has taken the addresses over, and goes on answering for a moment. That
-# moment is long enough for the new holder's first announcement, and ends before its second one (garp_master_delay 1). Where KEEPS_OPEN is yes,
-# hactl-open-connections.service answers for the addresses that have left, and open connections stay.
+# moment is long enough for the new holder's first announcement, and ends before its second one (garp_master_delay 1). Where open connections are
+# kept, hactl-open-connections.service answers for the addresses that have left, and open connections stay.
 hand_over() {
-  [ "$KEEPS_OPEN" = yes ] || answer
+  keeps_open || answer
   write_tracker "$1" "$HAND_OVER_OFFSET"
   wait_until_gone "$HAND_OVER_HUNDREDTHS"
   if holds; then
@@ -21,7 +21,7 @@ hand_over() {
   else
     sleep "$GRACE_SECONDS"
   fi
-  [ "$KEEPS_OPEN" = yes ] && return
+  keeps_open && return
   close_connections
   stop_answering
 }
@@ -44,6 +44,17 @@ haproxy_stable() { write_tracker haproxy_offset 0; }
 # there is nothing to hand over.
 runs() { systemctl --quiet is-active "$1.service"; }
 
+# Whether something answers for addresses that have left. A service that is down does not, whatever the cluster wants. It is asked once, so that one
+# stop does not do half of each.
+keeps=
+keeps_open() {
+  if [ -z "$keeps" ]; then
+    keeps=no
+    [ "$KEEPS_OPEN" = yes ] && runs "${OPEN_CONNECTIONS_SERVICE%.service}" && keeps=yes
+  fi
+  [ "$keeps" = yes ]
+}
+
 # The unit that hands over starts after haproxy. Where a start of haproxy takes the place of its stop, haproxy runs on, and its own hook does not
 # run: without this the priority would stay low.
 haproxy_runs() { ! runs haproxy || systemctl --quiet is-active "$DAMPING_UNIT.timer" || haproxy_stable; }
@@ -54,7 +65,7 @@ haproxy_stopping() {
   systemctl --quiet stop "$DAMPING_UNIT.timer" 2>/dev/null
   ! runs keepalived || ! holds || hand_over haproxy_offset
   # Where no other server has taken the addresses over, nobody would send packets of these connections here.
-  [ "$KEEPS_OPEN" != yes ] || holds || soft_stop
+  ! keeps_open || holds || soft_stop
 }
 
 # systemd's own limit, no more starts after five in ten seconds, would take the server out for good. It is replaced by a pause before the next
@@ -98,7 +109,7 @@ keepalived_stopped() {
       [ "$dev" = lo ] || ip addr del "$cidr" dev "${dev%%@*}"
     done
   done
-  [ "$KEEPS_OPEN" = yes ] || close_connections
+  keeps_open || close_connections
 }
 
 case $1 in

@@ -1,6 +1,6 @@
 # Ends haproxy without ending the connections that clients still have open here to an address that has left.
 # needs: hand-over.sh
-# given: ADDRESSES STOP_HUNDREDTHS STOP_POLL_SECONDS STOP_PORTS OPEN_CONNECTIONS_SERVICE OPEN_CONNECTIONS_PROGRAM
+# given: ADDRESSES STOP_HUNDREDTHS STOP_POLL_SECONDS STOP_PORTS OPEN_CONNECTIONS_PROGRAM
 
 # Whether a client has a connection open to one of the addresses, at a port of haproxy's: an SSH session may stay for days. STOP_PORTS is empty
 # where the ports are not known. A worker of before a reload may have it.
@@ -14,7 +14,6 @@ has_open() {
 
 # Whether a peer sends packets of these connections here. No answer is no reason to cut them.
 is_reached() {
-  runs "${OPEN_CONNECTIONS_SERVICE%.service}" || return
   case $(timeout 5 "$OPEN_CONNECTIONS_PROGRAM" status 2>/dev/null) in '' | *' yes'*) ;; *) return 1 ;; esac
 }
 

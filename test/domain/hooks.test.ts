@@ -224,6 +224,18 @@ describe('where open connections are kept', () => {
     expect(tracker('keepalived_offset')).toBe('-253')
   })
 
+  test('while the service that keeps them is down, a move answers and ends connections as with reset', () => {
+    play('systemctl', 'echo "systemctl $*" >>"$LOG"; case "$*" in *"is-active hactl-open-connections.service") exit 3;; esac')
+    holdsAddress(2)
+    const asked = 'systemctl --quiet is-active hactl-open-connections.service'
+    const stopped = run('keepalived', 'ExecStop', {}, clusterWith(), 'keep')
+    expect(stopped).toContain('ip route replace local 192.0.2.200 dev lo metric 9 table local')
+    expect(stopped).toContain('ss -K -H -t state connected src 192.0.2.200')
+    expect(stopped.filter(line => line === asked)).toHaveLength(1)
+    const ended = run('keepalived', 'ExecStopPost', {}, clusterWith(), 'keep')
+    expect(ended).toContain('ss -K -H -t state connected src 192.0.2.200')
+  })
+
   test('an address on lo is neither held nor taken away', () => {
     play('ip', `echo "ip $*" >>"$LOG"; ${ON_LO}`)
     stopKeeping()
