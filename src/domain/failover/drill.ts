@@ -153,7 +153,8 @@ interface DrillScope {
 const UNDO_AFTER_MAX_MS = 60_000
 /** Arming, the disturbance's own command and the undo have to fit between the last look and the timer. */
 const UNDO_MARGIN_MS = 15_000
-const TAKEOVER_MIN_MS = 8000
+/** A move that goes well is judged within this time. */
+export const TAKEOVER_MIN_MS = 8000
 /** How long the drill watches for a takeover that must not come. */
 const TAKEOVER_NEVER_MS = 15_000
 /** Physical servers test their memory and wait for their disk controllers. */

@@ -34,3 +34,8 @@ test.for([
 ] as const)('nothing is promised: %s', ([, cluster, nodes, word]) => {
   expect(keepsConnections(cluster, nodes, word)).toBe(false)
 })
+
+test.for(['stop-haproxy', 'reboot'])('%s promises nothing where stop_timeout is over before the move is judged', word => {
+  for (const seconds of [0, 2]) expect(keepsConnections(clusterWith({}, { stop_timeout: seconds }), ABLE, word)).toBe(false)
+  expect(keepsConnections(clusterWith({}, { stop_timeout: 0 }), ABLE, 'stop-keepalived')).toBe(true)
+})
