@@ -40,8 +40,9 @@ async function lowered(input: DrainInput, scene: Scene): Promise<MoveReport> {
   const overruled = problemsUnlessForced(input, scene)
   const costs = overruled.length === 0 ? [] : [...overruled, drainCost(cluster, nodes, node)]
   const held = addressesOn(cluster, node)
-  const vips = await announced(scene, held)
-  const warnings = [...costs, ...cutsBefore(scene, held, other => other !== server)]
+  const isTaker = (other: string) => other !== server
+  const vips = await announced(scene, held, isTaker)
+  const warnings = [...costs, ...cutsBefore(scene, held, isTaker)]
   await assertMoveConfirmed(input, { command: 'drain', server, vips, warnings })
   return underLock(scene, async locked => {
     const now = await lookAgain(locked, server)

@@ -20,8 +20,9 @@ export async function undrain(input: MoveInput, ports: Ports, onEvent: OnEvent):
       return nothingToDo(server, { drained: false, survivesReboot: false }, `${server} is not drained`)
     }
     const back = takesBack(cluster, nodes, server)
-    const vips = await announced(scene, back)
-    await assertMoveConfirmed(input, { command: 'undrain', server, vips, warnings: cutsBefore(scene, back, other => other === server) })
+    const isTaker = (other: string) => other === server
+    const vips = await announced(scene, back, isTaker)
+    await assertMoveConfirmed(input, { command: 'undrain', server, vips, warnings: cutsBefore(scene, back, isTaker) })
     return underLock(scene, async locked => raise(await lookAgain(locked, server)))
   })
 }

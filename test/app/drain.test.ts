@@ -36,12 +36,46 @@ describe('drain', () => {
     const world = drainWorld()
     world.openConnections = () => 'running\nrules owner\nproven VRRP1 srv-1 no\n'
     expect(await world.drain('srv-1')).toMatchObject({ drained: true })
-    expect(world.events.filter(event => event.kind === 'warning')).toEqual([
-      {
-        kind: 'warning',
-        text: "srv-2: packets with a client's address do not reach srv-1 from here (VRRP1): a move between the two cuts open connections",
-      },
-    ])
+    const text = "srv-2: packets with a client's address do not reach srv-1 from here (VRRP1): a move between the two cuts open connections"
+    expect(world.events.filter(event => event.kind === 'warning')).toEqual([{ kind: 'warning', text }])
+    // Before the question too, and what is cut is ended.
+    expect(world.announced).toMatchObject([{ vips: [{ isKept: false }], warnings: [text] }])
+    expect(world.answering).toEqual(['srv-1'])
+  })
+
+  test('does not take connections for cut before a service that has just started could show that packets arrive', async () => {
+    const world = drainWorld()
+    const provenMs = world.clock.monotonic() + 3000
+    world.openConnections = () =>
+      world.clock.monotonic() < provenMs ? 'running\nfresh\nrules owner\nproven VRRP1 srv-1 no\n' : 'running\nrules owner\n'
+    await world.drain('srv-1')
+    expect(world.announced).toMatchObject([{ vips: [{ isKept: true }], warnings: [] }])
+    expect(world.answering).toEqual([])
+  })
+
+  test('says before the question that a server that cannot send their packets on takes the address, and does not wait for what was cut', async () => {
+    const world = drainWorld()
+    world.openConnections = server => {
+      if (server !== 'srv-1') return 'unable nft-missing\n'
+      return world.holder === 'srv-1' ? `${keeping({})}instance VRRP1 held\n` : keeping({ 80: 12 })
+    }
+    const { notes, failure } = await world.drain('srv-1', { waitMs: 60_000 })
+    const text = 'srv-2: nftables is not installed: a move to it cuts open connections'
+    expect(world.announced).toMatchObject([{ vips: [{ isKept: false }], warnings: [text] }])
+    expect(world.answering).toEqual(['srv-1'])
+    const why = 'the server that has their address does not send their packets on, so the move has cut them'
+    expect({ notes, failure }).toEqual({
+      notes: [`there is nothing to wait for: srv-1 keeps no open connections: ${why}`],
+      failure: undefined,
+    })
+  })
+
+  test('leaves the connections of a service alone that has not loaded its present files: it keeps them with the earlier ones', async () => {
+    const world = drainWorld()
+    world.openConnections = () => 'running\noutdated\nrules owner,persist\nable\n'
+    await world.drain('srv-1')
+    expect(world.announced).toMatchObject([{ vips: [{ isKept: true }], warnings: [] }])
+    expect(world.answering).toEqual([])
   })
 
   test('says before the question, and before the move, that the service that keeps open connections is down', async () => {

@@ -57,28 +57,6 @@ export function unreachedPeers(...[cluster, node, nodes]: Parameters<typeof unpr
 export const unprovenWords = ({ instance, peer }: { readonly instance: string; readonly peer: string }) =>
   `packets with a client's address do not reach ${peer} from here (${instance}): a move between the two cuts open connections`
 
-/** An address goes from one server to another. */
-export interface Handing {
-  readonly from: string
-  readonly to: string
-}
-
-/** Servers whose service does not keep what it should when these addresses move: "srv-1: hactl-open-connections.service does not run: ...". */
-export function brokenKeepers(cluster: Wanted, nodes: readonly ObservedNode[], handings: readonly Handing[]): readonly string[] {
-  return nodes
-    .filter(({ server }) => handings.some(({ from, to }) => from === server || to === server))
-    .flatMap(node => openConnectionsProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
-}
-
-/** Servers that get an address and whose packets do not reach the one that has its open connections, or have not yet. */
-export function unprovenHandings(cluster: Wanted, nodes: readonly ObservedNode[], handings: readonly Handing[]): readonly string[] {
-  return nodes.flatMap(node =>
-    unprovenPeers(cluster, node, nodes)
-      .filter(({ peer }) => handings.some(({ from, to }) => from === peer && to === node.server))
-      .map(unproven => `${node.server}: ${unprovenWords(unproven)}`),
-  )
-}
-
 /** What to know before a plan takes the service away from servers that still have connections open. */
 export function removalWarnings(nodes: readonly ObservedNode[], removesFrom: (server: string, path: string) => boolean): readonly string[] {
   return nodes

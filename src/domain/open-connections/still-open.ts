@@ -3,8 +3,7 @@ import type { ObservedNode } from '../../state/observed.ts'
 import { isHeld } from '../addresses.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { readBinds } from '../haproxy/read.ts'
-import { modeOf, serviceProblem } from './mode.ts'
-import { lackOf } from './report.ts'
+import { type Carry, carries, carryOf, lossOf } from './handing.ts'
 
 export interface StillOpen {
   /** The service's name of the vrrp_instance whose address they are open to. */
@@ -20,8 +19,8 @@ export type Kept =
   | { readonly kind: 'counted'; readonly open: readonly StillOpen[] }
   /** The service runs, but did not answer in time. */
   | { readonly kind: 'silent' }
-  /** The server keeps none. `why`: to follow its name. */
-  | { readonly kind: 'lost'; readonly why: string }
+  /** The server keeps none. `why`: to follow its name. isUnproven: a look some seconds later may find that packets arrive. */
+  | { readonly kind: 'lost'; readonly why: string; readonly isUnproven?: true }
 
 /**
  * The service that runs decides, and not the inventory: a deploy may be about to take it away. `nodes`: all servers, for who holds the
@@ -29,27 +28,31 @@ export type Kept =
  */
 export function keptOn(cluster: Cluster, node: ObservedNode, nodes: readonly ObservedNode[]): Kept {
   const service = node.openConnections?.service
-  if (service?.isRunning !== true || service.hasRules === false) {
-    const mode = modeOf(cluster, node)
-    const unable = mode.kind === 'reset' ? (lackOf(mode) ?? 'open_connections is reset') : undefined
-    return { kind: 'lost', why: unable ?? serviceProblem(node.openConnections) ?? 'nothing keeps them' }
-  }
+  if (service === undefined || !carries(node)) return { kind: 'lost', why: lossOf(cluster, node) }
   if (service.hasRules === undefined) return { kind: 'silent' }
   const windows = service.windows.filter(({ connections }) => connections > 0)
-  const open = windows.filter(({ instance }) => !isCutOff(cluster, node.server, instance, nodes))
+  const seen = windows.map(window => ({ window, lacks: lackOfHolders(cluster, node, window.instance, nodes) }))
+  const open = seen.flatMap(({ window, lacks }) => (lacks === undefined ? [window] : []))
   if (windows.length > 0 && open.length === 0) {
-    return { kind: 'lost', why: 'the network does not carry their packets to it, so the move has cut them' }
+    return seen.some(({ lacks }) => lacks === 'way')
+      ? { kind: 'lost', why: 'the network does not carry their packets to it, so the move has cut them', isUnproven: true }
+      : { kind: 'lost', why: 'the server that has their address does not send their packets on, so the move has cut them' }
   }
   return { kind: 'counted', open: open.map(one => ({ ...one, frontends: frontendsOf(cluster, one) })) }
 }
 
-/** Whether no packet of these connections comes here any more: who holds the address has not seen a packet arrive here. */
-function isCutOff(cluster: Cluster, server: string, name: string, nodes: readonly ObservedNode[]): boolean {
+type Lack = Extract<Carry, { readonly kind: 'cut' }>['lacks']
+
+/** Why no packet of these connections comes here any more; undefined where one may: a server that has the address sends them on. */
+function lackOfHolders(cluster: Cluster, node: ObservedNode, name: string, nodes: readonly ObservedNode[]): Lack | undefined {
   const own = cluster.instances.find(instance => instance.name === name)?.virtualAddresses.map(({ address }) => address) ?? []
-  const holders = nodes.filter(node => node.server !== server && own.some(address => isHeld(node.facts.addresses, address)))
-  const isUnproven = (holder: ObservedNode) =>
-    holder.openConnections?.service?.unproven.some(({ instance, peer }) => instance === name && peer === server) ?? false
-  return holders.length > 0 && holders.every(isUnproven)
+  const holders = nodes.filter(one => one.server !== node.server && own.some(address => isHeld(one.facts.addresses, address)))
+  const lacks = holders.flatMap(holder => {
+    const carry = carryOf(name, node, holder)
+    return carry.kind === 'cut' ? [carry.lacks] : []
+  })
+  if (lacks.length < holders.length) return undefined
+  return lacks.includes('way') ? 'way' : lacks[0]
 }
 
 function frontendsOf(cluster: Cluster, { instance, port }: Pick<StillOpen, 'instance' | 'port'>): readonly string[] {

@@ -4,8 +4,7 @@ import { answersSteadily, baselineProblems, isHeldSteadily } from '../../domain/
 import { predictTaker } from '../../domain/failover/drill.ts'
 import { endOf, holdersAt, outageOf, probesOf } from '../../domain/failover/timeline.ts'
 import { keepAnsweringScript } from '../../domain/hand-over.ts'
-import { modeOf, serviceProblem } from '../../domain/open-connections/mode.ts'
-import { brokenKeepers, type Handing, unprovenHandings } from '../../domain/open-connections/report.ts'
+import { cuttingHandings, type Handing, staysOpen, unprovenHandings } from '../../domain/open-connections/handing.ts'
 import { trackerProblems } from '../../domain/health.ts'
 import type { ProbeTarget } from '../../ports.ts'
 import { PROVEN_LIMIT_MS } from '../limits.ts'
@@ -85,11 +84,12 @@ export async function move(scene: Scene, task: Task): Promise<MoveOutcome> {
       }
       return answered.has(vip) && !answersSteadily(samples, nowMs) ? [`${vip} does not answer every probe`] : []
     })
-  await tellCuts(scene, handingsOf(scene, vips, isRight))
+  const handings = handingsOf(scene, vips, isRight)
+  const now = { ...scene, nodes: await tellCuts(scene, handings) }
   return runMove({
     ...rest,
     server: node.server,
-    prepare: () => keepAnswering(scene, vips),
+    prepare: () => keepAnswering(now, vips, handings),
     limitMs: drainLimitMs(cluster, links.patience),
     baselineProblems: baseline,
     moveProblems: missing,
@@ -109,38 +109,47 @@ function handingsOf({ cluster, nodes }: Scene, vips: readonly string[], isRight:
     if (from === undefined) return []
     const takers = nodes.map(({ server }) => server).filter(server => server !== from && isRight(server))
     const likeliest = predictTaker(nodes, name, from)
-    return (likeliest !== undefined && takers.includes(likeliest) ? [likeliest] : takers).map(to => ({ from, to }))
+    return (likeliest !== undefined && takers.includes(likeliest) ? [likeliest] : takers).map(to => ({ instance: name, from, to }))
   })
 }
 
 /** Why a move of these addresses to a server that `isRight` accepts cuts open connections: "srv-1: hactl-open-connections.service does not run: ...". */
 export function cutsBefore(scene: Scene, vips: readonly string[], isRight: Task['isRight']): readonly string[] {
-  return brokenKeepers(scene.cluster, scene.nodes, handingsOf(scene, vips, isRight))
-}
-
-/** Waits until open connections can be kept, as they can some seconds after their service has started, and else says that the move cuts them. */
-async function tellCuts(scene: Scene, handings: readonly Handing[]): Promise<void> {
-  const { cluster, links, ports, onEvent } = scene
-  const endMs = ports.clock.monotonic() + PROVEN_LIMIT_MS * links.patience
-  let { nodes } = scene
-  while (unprovenHandings(cluster, nodes, handings).length > 0 && ports.clock.monotonic() < endMs) {
-    await ports.clock.sleep(PROVEN_EVERY_MS, ports.signal)
-    nodes = await lookAt(scene)
-  }
-  for (const text of [...brokenKeepers(cluster, nodes, handings), ...unprovenHandings(cluster, nodes, handings)]) {
-    onEvent({ kind: 'warning', text })
-  }
+  return cuttingHandings(scene.cluster, scene.nodes, handingsOf(scene, vips, isRight))
 }
 
 /**
- * Has every server that gives an address away go on answering there until the next holder surely does. It ends by itself, and has no effect
- * where the address stays. Where open connections are kept, their service answers for the addresses that have left.
+ * Waits until open connections can be kept, as they can some seconds after their service has started, and else says that the move cuts them.
+ * Resolves to the last look.
  */
-async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: readonly string[]): Promise<void> {
+async function tellCuts(scene: Scene, handings: readonly Handing[]): Promise<Scene['nodes']> {
+  const { cluster, links, ports, onEvent } = scene
+  const endMs = ports.clock.monotonic() + PROVEN_LIMIT_MS * links.patience
+  let { nodes } = scene
+  while (unprovenHandings(nodes, handings).length > 0 && ports.clock.monotonic() < endMs) {
+    await ports.clock.sleep(PROVEN_EVERY_MS, ports.signal)
+    nodes = await lookAt(scene)
+  }
+  const texts = new Set([...cuttingHandings(cluster, nodes, handings), ...unprovenHandings(nodes, handings)])
+  for (const text of texts) onEvent({ kind: 'warning', text })
+  return nodes
+}
+
+/**
+ * Has every server that gives an address away go on answering there until the next holder surely does, and then ends what is open to it. It
+ * ends by itself, and has no effect where the address stays. Where open connections may stay, their service answers.
+ */
+async function keepAnswering(
+  { cluster, links, nodes, ports }: Scene,
+  vips: readonly string[],
+  handings: readonly Handing[],
+): Promise<void> {
   await Promise.all(
     nodes.map(async node => {
-      const given = addressesOn(cluster, node).filter(address => vips.includes(address))
-      if (given.length === 0 || keepsOpen(cluster, node)) return
+      const given = addressesOn(cluster, node).filter(
+        address => vips.includes(address) && !staysOpen(nodes, handings, { node, instance: instanceOf(cluster, address), takers: 'some' }),
+      )
+      if (given.length === 0) return
       await links.current(node.server).run(keepAnsweringScript(given, drainLimitMs(cluster, links.patience)), {
         effect: 'none',
         label: 'keep answering while the address moves',
@@ -151,9 +160,8 @@ async function keepAnswering({ cluster, links, nodes, ports }: Scene, vips: read
   )
 }
 
-/** Whether the server keeps connections open when an address leaves it, as it is now. */
-function keepsOpen(cluster: Scene['cluster'], node: Scene['node']): boolean {
-  return modeOf(cluster, node).kind === 'keep' && serviceProblem(node.openConnections) === undefined
+function instanceOf(cluster: Scene['cluster'], vip: string): string {
+  return cluster.instances.find(({ virtualAddresses }) => virtualAddresses.some(({ address }) => address === vip))?.name ?? ''
 }
 
 /** Compares keepalived's priority with the track files until they agree or the time is over. A keepalived that does not run has none. */
@@ -230,13 +238,16 @@ async function proberOf(
 }
 
 /** The addresses for the confirmation, with their holders and how many connections are open. */
-export async function announced({ cluster, links, nodes, ports }: Scene, vips: readonly string[]): Promise<MoveAnnouncement['vips']> {
+export async function announced(scene: Scene, vips: readonly string[], isRight: Task['isRight']): Promise<MoveAnnouncement['vips']> {
+  const { cluster, links, nodes, ports } = scene
+  const handings = handingsOf(scene, vips, isRight)
   return Promise.all(
     vips.map(async address => {
       const node = nodes.find(one => addressesOn(cluster, one).includes(address))
       const holder = node?.server
       const connections = holder === undefined ? undefined : await connectionsOn(links.current(holder), address, ports.signal)
-      return { address, holder, connections, isKept: node !== undefined && keepsOpen(cluster, node) }
+      const isKept = node !== undefined && staysOpen(nodes, handings, { node, instance: instanceOf(cluster, address), takers: 'all' })
+      return { address, holder, connections, isKept }
     }),
   )
 }
