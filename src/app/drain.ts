@@ -59,7 +59,7 @@ async function waited({ server, waitMs }: DrainInput, scene: Scene, report: Move
   const stays = `${server} stays drained, and nothing was cut`
   try {
     const { open, nothing, problems } = await untilFree(scene, server, { waitMs, mayHold: false })
-    const said = problems.map(problem => `${server}: ${problem}`)
+    const said = problems.map(problem => (problem.startsWith(`${server} `) ? problem : `${server}: ${problem}`))
     if (waitMs === undefined) return { ...report, open, notes: [...report.notes, ...said] }
     if (problems.length > 0) {
       return { ...report, open, failure: stillOpen(server, waitMs, [...problems, stays], 'a stop of haproxy ends them after stop_timeout') }

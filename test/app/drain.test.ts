@@ -411,7 +411,7 @@ describe('drain, what is still open', () => {
       return said
     }
     const { failure } = await world.drain('srv-1', { waitMs: 10_000 })
-    expect(failure?.why[0]).toBe(`srv-1 holds ${VIP}`)
+    expect(failure?.why[0]).toBe(`srv-1 still holds ${VIP} and its connections`)
   })
 
   test.each([
@@ -430,6 +430,29 @@ describe('drain, what is still open', () => {
     expect(waits(world)).toEqual([])
   })
 
+  test('is waited for where packets arrive there only some seconds after the move, whoever has the address then', async () => {
+    const world = drainWorld()
+    openThen(world, 5, 5, 5, 5, 5, 0)
+    const { openConnections } = world
+    let looks = 0
+    world.openConnections = server =>
+      server === 'srv-2' && world.holder === 'srv-2' && ++looks <= 3 ? `${keeping({})}proven VRRP1 srv-1 no\n` : openConnections(server)
+    const { notes, failure } = await world.drain('srv-1', { waitMs: 60_000 })
+    expect({ notes, failure }).toEqual({ notes: ['no connection is open on srv-1'], failure: undefined })
+    expect(waits(world).map(({ kind }) => kind)).toContain('gate-waiting')
+  })
+
+  test('is waited for also while another server is out of reach', async () => {
+    const world = drainWorld()
+    openThen(world, 5, 5, 3, 0)
+    const { openConnections } = world
+    world.openConnections = server => {
+      if (server === 'srv-3' && waits(world).length > 0) throw connectionLost(server)
+      return openConnections(server)
+    }
+    expect(await world.drain('srv-1', { waitMs: 60_000 })).toMatchObject({ failure: undefined, open: [] })
+  })
+
   test('is nothing to wait for where the new holder cannot send packets there', async () => {
     const world = drainWorld()
     openThen(world, 5)
@@ -443,11 +466,17 @@ describe('drain, what is still open', () => {
     })
   })
 
-  test('is nothing to wait for where the address stays', async () => {
+  test.each([
+    ['a drain that moves nothing', false],
+    ['a server that was drained before', true],
+  ])('is everything where the server still has its address: 9 after %s', async (_, isDrained) => {
     const world = drainWorld()
     world.drains.set('srv-2', -253).set('srv-3', -253)
-    const { notes } = await world.drain('srv-1', { force: true, waitMs: 60_000 })
-    expect(notes.at(-1)).toBe(`there is nothing to wait for: srv-1 holds ${VIP}`)
+    if (isDrained) world.drains.set('srv-1', -253)
+    const run = world.newRun()
+    const { failure } = await world.drain('srv-1', { force: true, waitMs: 60_000 }, run)
+    expect(failure).toMatchObject({ code: 'E_STILL_OPEN', why: [`srv-1 still holds ${VIP} and its connections`, expect.any(String)] })
+    expect(verdictOn(failure as HactlError, run).exit).toBe(9)
   })
 
   test('leaves the server drained when it is interrupted while it waits, and says so', async () => {

@@ -307,6 +307,20 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
       expect(error.why).toContain('srv-3 stays drained, as it was, and nothing was cut')
     })
 
+    test.each([false, true])('does not take an address that a drained server still has for nothing: 9, --force: %s', async force => {
+      offer('srv-1')
+      openSaid = () => openOn(80, 0)
+      // Somebody drains the holder once the upgrade has looked at the cluster.
+      server('srv-1').before = ({ label }) => {
+        if (label === 'try the new versions') server('srv-1').write(OFFSET, '-253\n')
+        return undefined
+      }
+      const error = await failure({ ...WAIT, force })
+      expect(error).toMatchObject({ code: 'E_STILL_OPEN', exit: 9, server: 'srv-1' })
+      expect(error.why[0]).toMatch(/^srv-1 still holds [0-9.]+ and its connections$/)
+      expect(changed()).toEqual([])
+    })
+
     test('leaves what an earlier upgrade did half to the next one: drained, with its mark', async () => {
       offer('srv-3')
       server('srv-3').write(OFFSET, '-253\n')

@@ -120,7 +120,7 @@ async function takeTurn(run: TurnRun, turns: Turns, server: string, gates: Gates
   const lowers = drains && !isDrained(before.node)
   if (lowers) moves.push(...(await handOver(before)))
   try {
-    if (stopsHaproxy(actionsOf(turns.plan, server))) await letOpenEnd(run, turns, server)
+    if (stopsHaproxy(actionsOf(turns.plan, server))) await letOpenEnd(run, turns, before.node)
   } catch (error) {
     throw await givenBack(calm, before.node, { lowers, isFresh: begun === 'no' }, error)
   }
@@ -153,9 +153,10 @@ function stopsHaproxy(actions: readonly Action[]): boolean {
   return actions.some(action => action.kind === 'service' && action.unit === 'haproxy' && action.steps.includes('start'))
 }
 
-function letOpenEnd(run: TurnRun, { wait }: Turns, server: string): Promise<void> {
+function letOpenEnd(run: TurnRun, { wait }: Turns, node: ObservedNode): Promise<void> {
   const fate = `they have ${run.cluster.stopTimeoutMs / 1000} s (stop_timeout), then haproxy ends them`
-  return letEnd(run, server, { ...wait, mayHold: false, fate })
+  // A server without track files gives its addresses away only when keepalived stops.
+  return letEnd(run, node.server, { ...wait, mayHold: !tracksDrain(node), fate })
 }
 
 /**

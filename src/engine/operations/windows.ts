@@ -4,6 +4,7 @@ import { keptOn, type StillOpen, stillOpenWords } from '../../domain/open-connec
 import { HactlError } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import { observeNode } from '../observe.ts'
+import { PROVEN_LIMIT_MS } from '../limits.ts'
 import { lookAt } from './at-rest.ts'
 import { probeRequestFor } from './look.ts'
 import type { Run } from './run.ts'
@@ -26,10 +27,14 @@ export interface Wait {
 export interface Left {
   /** undefined: the server does not know. */
   readonly open: readonly StillOpen[] | undefined
-  /** Why it is not free, one line each; empty where nothing is open. */
+  /** Why it is not free, one line each; empty where nothing is open, or where there is nothing to wait for. */
   readonly problems: readonly string[]
-  /** Why there is nothing to wait for: it keeps no open connections, or its addresses have not left. */
+  /** Why there is nothing to wait for: it keeps no open connections. */
   readonly nothing: string | undefined
+  /** It has addresses that it should have given away. */
+  readonly holds?: true
+  /** A look some seconds later may find that packets of what is open there arrive after all. */
+  readonly isUnproven?: true
 }
 
 /**
@@ -39,13 +44,21 @@ export interface Left {
 export async function untilFree(run: WindowRun, server: string, { waitMs, mayHold }: Wait): Promise<Left> {
   const { ports, onEvent } = run
   const { clock, signal } = ports
-  const nodes = await lookAt(run)
-  const first = leftIn(run, nodeOf(nodes, server), nodes, mayHold)
-  if (waitMs === undefined || first.nothing !== undefined || first.problems.length === 0) return first
+  let nodes = await lookAt(run)
+  const again = async () => {
+    nodes = await lookAgainAt(run, server, nodes)
+    return leftIn(run, nodeOf(nodes, server), nodes, mayHold)
+  }
+  let first = leftIn(run, nodeOf(nodes, server), nodes, mayHold)
+  if (waitMs === undefined) return first
   const startedMs = clock.monotonic()
+  const provenMs = startedMs + Math.min(waitMs, PROVEN_LIMIT_MS * run.links.patience)
+  while (first.isUnproven === true && clock.monotonic() < provenMs) {
+    await clock.sleep(FIRST_PAUSE_MS, signal)
+    first = await again()
+  }
+  if (first.problems.length === 0) return first
   const gate = { gate: 'open-connections', title: `its open connections end (at most ${waitMs / 1000} s)`, servers: [server] } as const
-  const request = probeRequestFor(run.cluster)
-  const again = async () => leftIn(run, await observeNode(run.links.current(server), request, signal), nodes, mayHold)
   for (let left = first; ; left = await again()) {
     // What was open a moment ago is not nothing: the service starts again, or the address has come back.
     const problems = left.nothing === undefined ? left.problems : [left.nothing]
@@ -65,14 +78,31 @@ export async function untilFree(run: WindowRun, server: string, { waitMs, mayHol
   }
 }
 
+/** A wait is for one server, so another one that cannot be looked at is taken to be as it was. */
+async function lookAgainAt({ cluster, links, ports }: WindowRun, server: string, before: readonly ObservedNode[]) {
+  const request = probeRequestFor(cluster)
+  return Promise.all(
+    before.map(async node => {
+      const look = observeNode(links.current(node.server), request, ports.signal)
+      return node.server === server ? look : look.catch(() => node)
+    }),
+  )
+}
+
 function leftIn({ cluster }: WindowRun, node: ObservedNode, nodes: readonly ObservedNode[], mayHold: boolean): Left {
   const { server } = node
   const held = mayHold ? [] : addressesOn(cluster, node)
-  if (held.length > 0) return { open: undefined, problems: [], nothing: `${server} holds ${held.join(', ')}` }
+  if (held.length > 0)
+    return { open: undefined, problems: [`${server} still holds ${held.join(', ')} and its connections`], nothing: undefined, holds: true }
   const kept = keptOn(cluster, node, nodes)
   switch (kept.kind) {
     case 'lost':
-      return { open: undefined, problems: [], nothing: `${server} keeps no open connections: ${kept.why}` }
+      return {
+        open: undefined,
+        problems: [],
+        nothing: `${server} keeps no open connections: ${kept.why}`,
+        ...(kept.isUnproven === true ? { isUnproven: true } : {}),
+      }
     case 'silent':
       return { open: undefined, problems: [`${server} does not say what is still open there`], nothing: undefined }
     case 'counted':
@@ -92,16 +122,16 @@ export interface LetEnd extends Wait {
 
 /**
  * Called before a change that ends what is open. Without `waitMs` it only says what will end. Throws E_STILL_OPEN where something is open at
- * the end of the time and `force` is not given, or where an address has come back; and what untilFree throws.
+ * the end of the time and `force` is not given, or where the server holds an address that it should have given away; and what untilFree throws.
  */
 export async function letEnd(run: WindowRun, server: string, how: LetEnd): Promise<void> {
   const { waitMs, force, fate, stays = [] } = how
-  const { nothing, problems } = await untilFree(run, server, how)
+  const { nothing, problems, holds } = await untilFree(run, server, how)
   if (problems.length === 0) {
     if (nothing !== undefined && waitMs !== undefined) run.onEvent({ kind: 'note', text: nothingToWaitFor(nothing) })
     return
   }
-  if (waitMs !== undefined && (!force || nothing !== undefined)) {
+  if (waitMs !== undefined && (!force || nothing !== undefined || holds === true)) {
     throw stillOpen(server, waitMs, [...problems, ...stays], '--force goes on after that time')
   }
   run.onEvent({ kind: 'warning', server, text: `${problems.join('; ')}: ${fate}` })
