@@ -68,6 +68,7 @@ async function waited({ server, waitMs }: DrainInput, scene: Scene, report: Move
     return { ...report, open, notes: [...report.notes, note] }
   } catch (thrown) {
     const { code, message, why, fix } = asHactlError(thrown)
+    if (waitMs === undefined && (code === 'E_INTERRUPTED' || code === 'E_INTERNAL')) throw thrown
     if (waitMs === undefined) return { ...report, notes: [...report.notes, `${server}: what is still open is not known: ${message}`] }
     const what = code === 'E_INTERRUPTED' ? 'interrupted while open connections ended' : `what is still open is not known: ${message}`
     const failure = new HactlError({ code, server, what, why: [...why, stays], fix: fix ?? `hactl undrain ${server}`, cause: thrown })

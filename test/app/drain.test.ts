@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { drainWorld, type DrainWorld, INVENTORY, keeping, VIP } from '../support/drain-world.ts'
-import type { HactlError } from '../../src/errors.ts'
+import { asHactlError, type HactlError } from '../../src/errors.ts'
 import { verdictOn } from '../../src/exit-status.ts'
 import { connectionLost } from '../support/remote.ts'
 
@@ -477,6 +477,25 @@ describe('drain, what is still open', () => {
     const { failure } = await world.drain('srv-1', { force: true, waitMs: 60_000 }, run)
     expect(failure).toMatchObject({ code: 'E_STILL_OPEN', why: [`srv-1 still holds ${VIP} and its connections`, expect.any(String)] })
     expect(verdictOn(failure as HactlError, run).exit).toBe(9)
+  })
+
+  test.each([
+    ['an interrupt', (world: DrainWorld) => world.abort.abort('SIGINT'), 'E_INTERRUPTED'],
+    [
+      'a fault of hactl itself',
+      () => {
+        throw new TypeError('no such thing')
+      },
+      'E_INTERNAL',
+    ],
+  ] as const)('is not hidden by %s in the last look', async (_, strike, code) => {
+    const world = drainWorld()
+    world.openConnections = server => {
+      const isLastLook = world.sessions.get('srv-1')?.calls.some(call => call.startsWith('release_lock')) === true
+      if (server === 'srv-1' && isLastLook) strike(world)
+      return keeping({})
+    }
+    await expect(world.drain('srv-1')).rejects.toSatisfy(thrown => asHactlError(thrown).code === code)
   })
 
   test('leaves the server drained when it is interrupted while it waits, and says so', async () => {
