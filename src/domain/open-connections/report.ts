@@ -1,4 +1,4 @@
-/** What is said of open connections on one server: faults of the service, what it cannot do, and what is still open. Pure. */
+/** What is said of open connections on one server: faults of the service, and what it cannot do. Pure. */
 import type { ObservedNode } from '../../state/observed.ts'
 import { OPEN_CONNECTIONS_SCRIPT } from '../paths.ts'
 import { type Mode, modeOf, serviceProblem } from './mode.ts'
@@ -17,12 +17,6 @@ export function openConnectionsProblems(cluster: Wanted, node: ObservedNode): re
 /** What an operator should fix, although the server itself is healthy. */
 export function openConnectionsNotices(cluster: Wanted, node: ObservedNode, nodes: readonly ObservedNode[]): readonly string[] {
   return [...unreachedPeers(cluster, node, nodes).map(unprovenWords), ...(node.openConnections?.savedIn ?? []).map(savedWords)]
-}
-
-/** How it is, and may well be: connections that have not moved with their address, and a server that cannot keep any. */
-export function openConnectionsNotes(cluster: Wanted, node: ObservedNode): readonly string[] {
-  const why = lackOf(modeOf(cluster, node))
-  return [...openWords(node), ...(why === undefined ? [] : [cutsWords(why)])]
 }
 
 /** What a server lacks that should keep open connections. */
@@ -56,21 +50,3 @@ export function unreachedPeers(...[cluster, node, nodes]: Parameters<typeof unpr
 
 export const unprovenWords = ({ instance, peer }: { readonly instance: string; readonly peer: string }) =>
   `packets with a client's address do not reach ${peer} from here (${instance}): a move between the two cuts open connections`
-
-/** What to know before a plan takes the service away from servers that still have connections open. */
-export function removalWarnings(nodes: readonly ObservedNode[], removesFrom: (server: string, path: string) => boolean): readonly string[] {
-  return nodes
-    .filter(({ server }) => removesFrom(server, OPEN_CONNECTIONS_SCRIPT))
-    .flatMap(node => openWords(node).map(words => `${node.server}: ${words}, and end when this is applied`))
-}
-
-/** "VRRP1: 15 connections are still open here (port 443: 12, port 80: 3)", for each address that has moved away. */
-function openWords(node: ObservedNode): readonly string[] {
-  const windows = node.openConnections?.service?.windows ?? []
-  return [...new Set(windows.map(({ instance }) => instance))].map(name => {
-    const own = windows.filter(({ instance }) => instance === name)
-    const total = own.reduce((sum, { connections }) => sum + connections, 0)
-    const ports = own.map(({ port, connections }) => `port ${port}: ${connections}`).join(', ')
-    return `${name}: ${total} ${total === 1 ? 'connection is' : 'connections are'} still open here (${ports})`
-  })
-}

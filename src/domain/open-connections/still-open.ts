@@ -3,7 +3,10 @@ import type { ObservedNode } from '../../state/observed.ts'
 import { isHeld } from '../addresses.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { readBinds } from '../haproxy/read.ts'
+import { OPEN_CONNECTIONS_SCRIPT } from '../paths.ts'
 import { type Carry, carries, carryOf, lossOf } from './handing.ts'
+import { modeOf } from './mode.ts'
+import { cutsWords, lackOf } from './report.ts'
 
 export interface StillOpen {
   /** The service's name of the vrrp_instance whose address they are open to. */
@@ -74,4 +77,33 @@ export function stillOpenWords(open: readonly StillOpen[]): string {
   const total = open.reduce((sum, { connections }) => sum + connections, 0)
   const each = [...byName].map(([name, connections]) => `${name}: ${connections}`).join(', ')
   return `${total} ${total === 1 ? 'connection is' : 'connections are'} still open (${each})`
+}
+
+/** How it is, and may well be: connections that have not moved with their address, and a server that cannot keep any. */
+export function openConnectionsNotes(cluster: Cluster, node: ObservedNode, nodes: readonly ObservedNode[]): readonly string[] {
+  const why = lackOf(modeOf(cluster, node))
+  return [...openWords(cluster, node, nodes), ...(why === undefined ? [] : [cutsWords(why)])]
+}
+
+/** What to know before a plan takes the service away from servers that still have connections open. */
+export function removalWarnings(
+  cluster: Cluster,
+  nodes: readonly ObservedNode[],
+  removesFrom: (server: string, path: string) => boolean,
+): readonly string[] {
+  return nodes
+    .filter(({ server }) => removesFrom(server, OPEN_CONNECTIONS_SCRIPT))
+    .flatMap(node => openWords(cluster, node, nodes).map(words => `${node.server}: ${words}, and end when this is applied`))
+}
+
+/** "VRRP1: 15 connections are still open here (port 443: 12, port 80: 3)", for each address that has moved away. */
+function openWords(cluster: Cluster, node: ObservedNode, nodes: readonly ObservedNode[]): readonly string[] {
+  const kept = keptOn(cluster, node, nodes)
+  const windows = kept.kind === 'counted' ? kept.open : []
+  return [...new Set(windows.map(({ instance }) => instance))].map(name => {
+    const own = windows.filter(({ instance }) => instance === name)
+    const total = own.reduce((sum, { connections }) => sum + connections, 0)
+    const ports = own.map(({ port, connections }) => `port ${port}: ${connections}`).join(', ')
+    return `${name}: ${total} ${total === 1 ? 'connection is' : 'connections are'} still open here (${ports})`
+  })
 }

@@ -3,7 +3,7 @@ import type { Cluster } from '../../domain/cluster-types.ts'
 import { desiredNode } from '../../domain/desired.ts'
 import { classifyKeepalivedChange, outageMsOf } from '../../domain/keepalived/classify.ts'
 import { nodeFactsFor } from '../../domain/node-facts.ts'
-import { removalWarnings } from '../../domain/open-connections/report.ts'
+import { removalWarnings } from '../../domain/open-connections/still-open.ts'
 import { KEEPALIVED_CONF } from '../../domain/paths.ts'
 import { assertPinsServed, expectedVersion, pinWarnings } from '../../domain/packages.ts'
 import { type ChangeJudgement, type PlanResult, planCluster } from '../plan.ts'
@@ -63,7 +63,7 @@ export function planTowards(
     result.plan.servers.some(
       one => one.server === server && one.actions.some(action => action.kind === 'remove-file' && action.path === path),
     )
-  const warnings = [...result.plan.warnings, ...pinWarnings(cluster, nodes), ...removalWarnings(nodes, removesFrom)]
+  const warnings = [...result.plan.warnings, ...pinWarnings(cluster, nodes), ...removalWarnings(cluster, nodes, removesFrom)]
   return { ...result, plan: { ...result.plan, warnings } }
 }
 

@@ -3,7 +3,8 @@ import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { advertNotices, bootProblems, certificateProblems, dropinProblems, nodeProblems, unsafeFolders } from '../../domain/health.ts'
 import { type Mode, modeOf } from '../../domain/open-connections/mode.ts'
-import { openConnectionsNotes, openConnectionsNotices, openConnectionsProblems } from '../../domain/open-connections/report.ts'
+import { openConnectionsNotices, openConnectionsProblems } from '../../domain/open-connections/report.ts'
+import { openConnectionsNotes } from '../../domain/open-connections/still-open.ts'
 import { drainsAtBoot, isDrained } from '../../domain/trackers.ts'
 import { mayBeDead } from '../lock.ts'
 import type { PlanResult } from '../plan.ts'
@@ -125,7 +126,7 @@ export function serverStatus(
       ...(lock?.isDead === false ? [lock.text] : []),
     ],
     openConnections: { mode: modeOf(cluster, node).kind, open: node.openConnections?.service?.windows ?? [] },
-    notes: openConnectionsNotes(cluster, node),
+    notes: openConnectionsNotes(cluster, node, nodes),
   }
 }
 

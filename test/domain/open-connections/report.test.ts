@@ -2,12 +2,8 @@ import { expect, test } from 'vitest'
 import { buildCluster } from '../../../src/domain/cluster.ts'
 import { desiredNode } from '../../../src/domain/desired.ts'
 import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
-import {
-  openConnectionsNotes,
-  openConnectionsNotices,
-  openConnectionsProblems,
-  removalWarnings,
-} from '../../../src/domain/open-connections/report.ts'
+import { openConnectionsNotices, openConnectionsProblems } from '../../../src/domain/open-connections/report.ts'
+import { openConnectionsNotes, removalWarnings } from '../../../src/domain/open-connections/still-open.ts'
 import { OPEN_CONNECTIONS_SCRIPT } from '../../../src/domain/paths.ts'
 import { connectionsFindings } from '../../../src/domain/preflight/connections.ts'
 import type { ObservedNode } from '../../../src/state/observed.ts'
@@ -47,25 +43,39 @@ test('connections that have not moved with their address are counted by port', (
     { instance: 'WEB', port: 443, connections: 12 },
     { instance: 'MAIL', port: 25, connections: 1 },
   ]
-  expect(openConnectionsNotes(clusterWith(), seen({ ...RUNS, windows }))).toEqual([
+  expect(openConnectionsNotes(clusterWith(), seen({ ...RUNS, windows }), [])).toEqual([
     'WEB: 15 connections are still open here (port 80: 3, port 443: 12)',
     'MAIL: 1 connection is still open here (port 25: 1)',
   ])
 })
 
+test('connections whose packets do not arrive any more, and ports without any, do not count as open', () => {
+  const windows = [{ instance: 'VI_1', port: 80, connections: 3 }]
+  const cluster = clusterWith({ name: 'VI_1' })
+  const [vip] = cluster.instances[0]?.virtualAddresses ?? []
+  const holder = { ...seen({ ...RUNS, unproven: [{ instance: 'VI_1', peer: 'srv-1' }] }), server: 'srv-2' }
+  const addresses = [{ interface: 'eth0', address: vip?.address ?? '', family: 4, prefix: 24 } as const]
+  const nodes = [seen({ ...RUNS, windows }), { ...holder, facts: { ...holder.facts, addresses } }]
+  const notes = (node: ObservedNode, all: readonly ObservedNode[]) => openConnectionsNotes(cluster, node, all)
+  expect(nodes.slice(0, 1).map(node => [notes(node, nodes), notes(node, [node])])).toEqual([
+    [[], ['VI_1: 3 connections are still open here (port 80: 3)']],
+  ])
+  expect(notes(seen({ ...RUNS, windows: [{ instance: 'VI_1', port: 80, connections: 0 }] }), [])).toEqual([])
+})
+
 test('a plan that takes the service away says which connections end with it', () => {
   const node = seen({ ...RUNS, windows: [{ instance: 'WEB', port: 80, connections: 3 }] })
   const warned = 'srv-1: WEB: 3 connections are still open here (port 80: 3), and end when this is applied'
-  expect(removalWarnings([node], (_, path) => path === OPEN_CONNECTIONS_SCRIPT)).toEqual([warned])
-  expect(removalWarnings([node], () => false)).toEqual([])
+  expect(removalWarnings(clusterWith(), [node], (_, path) => path === OPEN_CONNECTIONS_SCRIPT)).toEqual([warned])
+  expect(removalWarnings(clusterWith(), [node], () => false)).toEqual([])
 })
 
 test('a server that cannot keep them says so, and why; in the preflight it is a doubt and no failure', () => {
   const node = seen(undefined, { ability: { kind: 'unable', why: 'nftables is not installed' } })
   const text = 'a planned move cuts the open connections of this server: nftables is not installed'
-  expect(openConnectionsNotes(clusterWith(), node)).toEqual([text])
+  expect(openConnectionsNotes(clusterWith(), node, [node])).toEqual([text])
   expect(connectionsFindings(clusterWith(), node, [node])).toMatchObject([{ check: 'connections', verdict: 'warning', found: text }])
-  expect(openConnectionsNotes(clusterWith({}, { open_connections: 'reset' }), node)).toEqual([])
+  expect(openConnectionsNotes(clusterWith({}, { open_connections: 'reset' }), node, [node])).toEqual([])
   expect(connectionsFindings(classicWith(), node, [node])).toEqual([])
 })
 
@@ -106,7 +116,7 @@ test('a server that only lacks nftables gets the package, but not from a folder 
   const files = ['haproxy_2.6.12-1_amd64.deb', 'keepalived_1%3a2.2.7-1_amd64.deb']
   const cluster = buildCluster(inventoryWith(), { authPass: () => undefined, packageFolder: { folder: '/srv/debs', files } })
   expect(idsOf(cluster)).not.toContain('package/nftables')
-  expect(openConnectionsNotes(cluster, node)).toEqual([
+  expect(openConnectionsNotes(cluster, node, [node])).toEqual([
     'a planned move cuts the open connections of this server: nftables is not installed, and /srv/debs has no nftables_*.deb',
   ])
 })
