@@ -232,16 +232,18 @@ sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; re
 
 # Clients that have begun a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
 # (evidence O4).
+# Kernels before 6.12 say each element's own timeout, too.
+sub superseded_in { return $_[0] =~ /([\da-f.:]+ \. \d+ \. [\da-f.:]+ \. \d+)(?: timeout \S+)? expires/g }
 sub end_superseded {
     for my $table (tables()) {
-        my @over = `nft list set $table hactl superseded 2>/dev/null` =~ /([\da-f.:]+ \. \d+ \. [\da-f.:]+ \. \d+) expires/g or next;
+        my @over = superseded_in(scalar `nft list set $table hactl superseded 2>/dev/null`) or next;
         for (@over) {
             my ($client, $port, $address, $own_port) = split / \. /;
             my @found;
             each_connection([packed($address), $own_port], [packed($client), $port], sub { push @found, [@_[0, 1]]; return 0 });
             destroy(@$_) for @found;
         }
-        tell_rules("delete element $table hactl superseded { " . join(', ', @over) . ' }');
+        tell_rules("delete element $table hactl superseded { " . join(', ', @over) . ' }', 1);
     }
 }
 
@@ -284,6 +286,10 @@ sub announce {
     $kind == $PROBE ? $send->(($v6 ? '::1' : '127.0.0.1') x 2) : $send->($i->{address}, map { $_->[1] } @{$i->{peers}});
 }
 
+sub may_know { my ($i) = @_; return defined $i->{seen} && ($i->{open} || now() - $i->{seen} <= $LAST) }
+# Before what may take long.
+sub announce_open { announce($_, $MAY_KNOW) for grep { may_know($_) } @instances }
+
 # ---- The rules. nft gives a table with "flags owner" to the process that makes it: nobody else's "flush ruleset" takes it away, and it goes with
 # its owner. So an nft stays for as long as this runs (evidence O7). "persist" lets the table outlive it. Where neither can be had, the table is an ordinary
 # one, and is put back when somebody has flushed it.
@@ -311,25 +317,37 @@ sub start_nft {
 }
 sub nft_runs { return $pid && waitpid($pid, 1) == 0 && kill(0, $pid) }
 
-# The question for a chain that is not there marks the end of the answer.
+# The question for a chain that is not there marks the end of the answer. $later: the answer is not waited for, because peers forget a server that
+# does not announce for 1.5 s, and nft is slow where somebody else has large sets.
+my $asked = int(100 * now());
 sub tell_nft {
-    my ($command) = @_;
-    syswrite($nft, "$command\nlist chain ip hactl end_of_answer\n") or return "nft: $!\n";
+    my ($command, $later) = @_;
+    my $end = 'end_of_answer_' . ++$asked;
+    my $says = sub { vec(my $ready = '', fileno($answers), 1) = 1; return select($ready, undef, undef, $_[0]) > 0 };
     my ($said, $until) = ('', now() + 10);
-    while ($said !~ /end_of_answer/ && now() < $until) {
-        vec(my $ready = '', fileno($answers), 1) = 1;
-        next if select($ready, undef, undef, 0.5) < 1;
+    while ($says->(0)) { sysread($answers, my $older, 8192) or last }
+    syswrite($nft, "$command\nlist chain ip hactl $end\n") or return "nft: $!\n";
+    return '' if $later;
+    while ($said !~ /$end/ && now() < $until) {
+        next if !$says->(0.5);
         sysread($answers, $said, 8192, length $said) or return "nft has ended: $said\n";
     }
-    $said =~ s/\A(.*?)^[^\n]*\n?list chain ip hactl end_of_answer.*\z/$1/ms or return "nft does not answer\n";
+    return answer_in($said, $end);
+}
+
+# What nft says to one question, without the answers to earlier ones, which may arrive late.
+sub answer_in {
+    my ($said, $end) = @_;
+    $said =~ s/^[^\n]*\n?list chain ip hactl $end\b.*\z//ms or return "nft does not answer\n";
+    $said =~ s/\A.*list chain ip hactl end_of_answer_\d+\n//s;
     # The line of ^ that nft prints under what it did not find may arrive with the next answer.
     return $said =~ s/\A\s*\^+\s*\n//r;
 }
 
-# Returns what nft says against it.
+# Returns what nft says against it. $later: as tell_nft.
 sub tell_rules {
-    my ($command) = @_;
-    return tell_nft($command) if $flags;
+    my ($command, $later) = @_;
+    return tell_nft($command, $later) if $flags;
     put("$RUN/open-connections.change", "$command\n");
     return `nft -f $RUN/open-connections.change 2>&1`;
 }
@@ -344,6 +362,7 @@ sub own_macs {
 
 my ($macs, $problem) = ('', 'not loaded yet');
 sub load {
+    announce_open();
     my $text = slurp($rules);
     my $lost = !is_loaded();
     my @macs = own_macs();
@@ -418,7 +437,7 @@ sub turn {
         $busy = 1;
         # Others take such rules away: systemd-networkd does where it is not told otherwise.
         arm($i) if $now - ($i->{armed} // 0) > 2;
-        announce($i, $MAY_KNOW) if $ago <= $LAST;
+        announce($i, $MAY_KNOW) if may_know($i);
     }
     $told = now() if $is_time;
     end_superseded() if $end_superseded;
@@ -469,6 +488,7 @@ sub run {
             }
         }
         if ($again) {
+            announce_open();
             $ENV{HACTL_NFT} = join ' ', $flags, $pid, fileno $nft, fileno $answers if $flags && nft_runs();
             exec $0, 'run' or die "$0: $!\n";
         }
@@ -507,15 +527,20 @@ sub status {
     }
 }
 
-my $what = shift // '';
-if ($what !~ /^(?:run|reload|status|disarm)$/) { print STDERR "usage: open-connections.pl run|reload|status|disarm\n"; exit 2 }
-read_settings() if $what ne 'reload';
-if ($what eq 'run') { run() }
-elsif ($what eq 'reload') { reload() }
-elsif ($what eq 'status') { status() }
-else {
-    disarm($_) for @instances;
-    put_sysctls_back();
-    system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
-    unlink $loaded, $state, "$RUN/open-connections.change";
+sub main {
+    my ($what) = @_;
+    if (($what // '') !~ /^(?:run|reload|status|disarm)$/) { print STDERR "usage: open-connections.pl run|reload|status|disarm\n"; exit 2 }
+    read_settings() if $what ne 'reload';
+    if ($what eq 'run') { run() }
+    elsif ($what eq 'reload') { reload() }
+    elsif ($what eq 'status') { status() }
+    else {
+        disarm($_) for @instances;
+        put_sysctls_back();
+        system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
+        unlink $loaded, $state, "$RUN/open-connections.change";
+    }
 }
+
+main(@ARGV) if !caller;    # a test reads its functions
+1;
