@@ -158,14 +158,45 @@ sub disarm {
     delete $i->{armed};
 }
 
+# The rule, interface and address of a message of a dump of rules, where it is one of this program's: it is told by priority and table.
+sub own_rule {
+    my ($message) = @_;
+    my ($af, $bits) = unpack 'CC', $message;
+    my $has = attributes(substr $message, 12);
+    my ($address, $interface, $priority, $table) = @$has{1, 3, 6, 15};
+    return undef if !defined $address || !defined $interface || $bits != 8 * length $address;
+    return undef if unpack('L', $priority // "\0" x 4) != $PORT || unpack('L', $table // "\0" x 4) != $PORT;
+    $interface =~ s/\0.*//s;
+    return { af => $af, family => $af == AF_INET6 ? 6 : 4, interface => $interface, packed => { $address => 1 } };
+}
+
+# Takes away what an earlier configuration has armed, and @kept do not name: two servers would answer for an address that has moved.
+sub disarm_all_but {
+    my (@kept) = @_;
+    my @found;
+    for my $af (AF_INET, AF_INET6) {
+        netlink($ROUTE, 34, $DUMP, pack('Cx11', $af), sub { my $own = own_rule($_[0]); push @found, $own if $own; return 0 });
+    }
+    for my $old (@found) {
+        my ($address) = keys %{$old->{packed}};
+        my @same = grep { $_->{packed}{$address} } @kept;
+        if (!@same) { disarm($old) }
+        elsif (!grep { $_->{interface} eq $old->{interface} } @same) { rule($old, $address, $DELETE_RULE, 0) }
+    }
+}
+
 # An old holder must not answer for the address by ARP, nor ask from it. Ports that are bound to an address by name need marks that last.
-sub sysctls {
+sub least_sysctls {
     my %least;
     for my $folder (map { "net/ipv4/conf/$_->{interface}" } grep { $_->{family} == 4 } @instances) {
         $least{"$folder/arp_ignore"} = 1;
         $least{"$folder/arp_announce"} = 2;
     }
     $least{'net/ipv4/tcp_fwmark_accept'} = 1 if $marks;
+    return %least;
+}
+sub sysctls {
+    my %least = least_sysctls();
     my $saved = slurp($before);
     for my $key (sort keys %least) {
         my $value = line("/proc/sys/$key");
@@ -175,13 +206,16 @@ sub sysctls {
     }
 }
 sub write_sysctl { my ($key, $value) = @_; open(my $file, '>', "/proc/sys/$key") or return; print $file "$value\n"; close $file }
+# All but those that %kept has.
 sub put_sysctls_back {
+    my (%kept) = @_;
+    my $left = '';
     for (split /\n/, slurp($before)) {
         my ($key, $was, $set) = split;
-        next if line("/proc/sys/$key") ne $set;
-        write_sysctl($key, $was);
+        if ($kept{$key}) { $left .= "$_\n" }
+        elsif (line("/proc/sys/$key") eq $set) { write_sysctl($key, $was) }
     }
-    unlink $before;
+    $left eq '' ? unlink $before : put($before, $left);
 }
 
 # ---- Connections.
@@ -303,6 +337,15 @@ sub nft_takes {
     return close $pipe;
 }
 sub is_loaded { for my $table (tables()) { system("nft list chain $table hactl arrive >/dev/null 2>&1") == 0 or return 0 } return 1 }
+# A family that has no instance any more.
+sub delete_other_tables {
+    my %wanted = map { $_ => 1 } tables();
+    for my $table (grep { !$wanted{$_} && system("nft list table $_ hactl >/dev/null 2>&1") == 0 } qw(ip ip6)) {
+        # Only its owner can delete it. What has outlived its owner is taken over.
+        my $error = tell_rules(($flags ? "add table $table hactl { flags $flags; }; " : '') . "delete table $table hactl");
+        print STDERR $error;
+    }
+}
 sub tables { my %seen = map { $_->{table} => 1 } @instances; return sort keys %seen }
 
 sub start_nft {
@@ -379,6 +422,7 @@ sub load {
     }
     put($loaded, $text);
     start_nft() if $flags && !nft_runs();
+    delete_other_tables();
     my $error = tell_rules("include \"$loaded\"");
     ($problem) = $error eq '' ? ('') : $error =~ /(\S[^\n]*)/;
     print STDERR $error;
@@ -462,12 +506,14 @@ sub run {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
         # An ordinary table cannot be given an owner.
-        for (tables()) { system("nft delete table $_ hactl 2>/dev/null") if $flags && `nft list table $_ hactl 2>/dev/null` !~ /flags .*owner/ }
+        for (qw(ip ip6)) { system("nft delete table $_ hactl 2>/dev/null") if $flags && `nft list table $_ hactl 2>/dev/null` !~ /flags .*owner/ }
     }
     if (!$flags) {
         socket($changes, 16, SOCK_RAW, $FILTER) && bind($changes, pack 'SSLL', 16, 0, 0, 1 << 6) or die "netlink: $!\n";
         push @events, $changes;
     }
+    disarm_all_but(@instances);
+    put_sysctls_back(least_sysctls());
     # A table that persists may still have the owner of an earlier run, for a moment.
     for (1 .. 20) { load(); last if $problem eq ''; pause(0.1) }
     notify('READY=1');
@@ -536,6 +582,7 @@ sub main {
     elsif ($what eq 'status') { status() }
     else {
         disarm($_) for @instances;
+        disarm_all_but();
         put_sysctls_back();
         system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
         unlink $loaded, $state, "$RUN/open-connections.change";

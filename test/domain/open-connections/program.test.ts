@@ -2,6 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { skipLacking } from '../../support/lacking.ts'
+import { realProgram, verdictOf } from '../../support/real-programs.ts'
 
 const PROGRAM = join(import.meta.dirname, '../../../src/on-server/open-connections.pl')
 
@@ -41,4 +43,38 @@ test('what nft says to a question is told apart from late answers to earlier one
   expect(perl('answer_in(@ARGV)', `${late}Error: this one\nhere\n${end(8)}`, 'end_of_answer_8')).toBe('Error: this one\nhere\n')
   expect(perl('answer_in(@ARGV)', `${late}${end(8)}`, 'end_of_answer_8')).toBe('')
   expect(perl('answer_in(@ARGV)', late, 'end_of_answer_8')).toBe('nft does not answer\n')
+})
+
+// In a network namespace of its own.
+test('addresses that an earlier configuration has armed are disarmed, those of the present one and rules of others stay', context => {
+  const ip = realProgram('ip', context)
+  if (verdictOf('unshare', '-rn', ip, 'rule').code !== 0) skipLacking(context, 'this user cannot make a network namespace')
+  const script = `set -e
+ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
+perl -e 'do shift or die $@;
+  my $i = sub { my ($n, $link, @a) = @_; return { name => "web", family => $n, af => $n == 6 ? AF_INET6() : AF_INET(), interface => $link, packed => { map { packed($_) => 1 } @a } } };
+  arm($_) for $i->(4, "eth0", "192.0.2.200", "192.0.2.201"), $i->(4, "eth1", "192.0.2.200"), $i->(6, "eth0", "2001:db8::200");
+  system "ip rule add to 192.0.2.202 priority 8945 table 77; ip -6 -o rule | grep ^8945:";
+  disarm_all_but($i->(4, "eth0", "192.0.2.200"));
+' "$1"
+ip -o rule | grep '^8945:'; ip route show table 8945; ip -o -4 address show dev lo scope host
+ip -6 -o rule | grep '^8945:' || true; ip -6 route show table 8945 || true
+perl -e 'do shift or die $@; disarm_all_but()' "$1"
+echo then; ip -o rule | grep '^8945:'; ip route show table 8945 || true; ip -o -4 address show dev lo scope host`
+  const { code, output } = verdictOf('unshare', '-rn', 'sh', '-c', script, 'sh', PROGRAM)
+  const words = output.split('\n').map(line => line.replaceAll(/\s+/g, ' ').replace(/\\.*/, '').replace(/^.*inet /, 'inet ').trim())
+  expect({ code, words: words.filter(line => line !== '') }).toEqual({
+    code: 0,
+    words: [
+      '8945: from all to 2001:db8::200 iif eth0 lookup 8945',
+      '8945: from all to 192.0.2.200 iif eth0 lookup 8945',
+      '8945: from all to 192.0.2.202 lookup 77',
+      'local 192.0.2.200 dev lo scope host',
+      'inet 127.0.0.1/8 scope host lo',
+      'inet 192.0.2.200/32 scope host lo',
+      'then',
+      '8945: from all to 192.0.2.202 lookup 77',
+      'inet 127.0.0.1/8 scope host lo',
+    ],
+  })
 })
