@@ -1,7 +1,7 @@
 /** Where one server stands in each instance: its own address, its peers in the order in which they are asked, and what listens there. */
 import { compareAddresses, isLinkLocal } from '../addresses.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
-import { readBinds } from '../haproxy/read.ts'
+import { clientPorts, readBinds } from '../haproxy/read.ts'
 import type { NodeFacts } from '../node-facts.ts'
 
 interface Peer {
@@ -82,6 +82,15 @@ function uniqueWords(names: readonly string[]): readonly string[] {
  * its connections have, too. A name or a variable may mean any address.
  */
 export function portsBoundByName(cluster: Cluster): readonly string[] {
-  const named = readBinds(cluster.haproxyConfig.text).filter(bind => bind.address !== undefined && !bind.loopback)
-  return [...new Set(named.map(({ port, lastPort }) => (port === lastPort ? String(port) : `${port}-${lastPort}`)))]
+  return portWords(readBinds(cluster.haproxyConfig.text).filter(bind => bind.address !== undefined && !bind.loopback))
+}
+
+/** All ports at which haproxy serves clients, in the same form; undefined where haproxy.cfg does not say all of them. */
+export function portsOfHaproxy(cluster: Cluster): readonly string[] | undefined {
+  const ports = clientPorts(cluster.haproxyConfig.text)
+  return ports === undefined || ports.length === 0 ? undefined : portWords(ports)
+}
+
+function portWords(ports: readonly { readonly port: number; readonly lastPort: number }[]): readonly string[] {
+  return [...new Set(ports.map(({ port, lastPort }) => (port === lastPort ? String(port) : `${port}-${lastPort}`)))]
 }

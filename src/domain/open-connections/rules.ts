@@ -5,7 +5,7 @@
 import type { Cluster } from '../cluster-types.ts'
 import type { NodeFacts } from '../node-facts.ts'
 import { GENERATED_LINE } from '../paths.ts'
-import { type Place, placesOf, portsBoundByName } from './places.ts'
+import { type Place, placesOf, portsBoundByName, portsOfHaproxy } from './places.ts'
 
 /** UDP port of announcements and probes; also the priority of the program's routing rule and the number of its routing table. */
 export const OPEN_CONNECTIONS_PORT = 8945
@@ -52,6 +52,12 @@ const FAMILIES = {
 /** An announcement that teaches the sender's MAC, one that says "I may know connections of this virtual router", and a probe. */
 const KINDS = { here: 0, mayKnow: 1, probe: 2 } as const
 
+/** Ports that haproxy binds to an address by name, and all of its ports: undefined where they are not all known. */
+interface Ports {
+  readonly named: readonly string[]
+  readonly all: readonly string[] | undefined
+}
+
 interface Chain {
   readonly name: string
   /** Of a base chain: `type ... hook ...;`. */
@@ -62,7 +68,7 @@ interface Chain {
 /** One table for each family that has a virtual address. Loaded again, it keeps what its sets contain. */
 export function renderOpenConnectionsRules(cluster: Cluster, serverName: string, facts: NodeFacts): string {
   const places = placesOf(cluster, serverName, facts)
-  const ports = portsBoundByName(cluster)
+  const ports = { named: portsBoundByName(cluster), all: portsOfHaproxy(cluster) }
   const tables = ([4, 6] as const).flatMap(family => {
     const here = places.filter(place => place.family === family)
     return here.length === 0 ? [] : [renderTable(family, here, ports)]
@@ -70,7 +76,7 @@ export function renderOpenConnectionsRules(cluster: Cluster, serverName: string,
   return [`${GENERATED_LINE}\n`, ...tables].join('\n')
 }
 
-function renderTable(family: 4 | 6, places: readonly Place[], ports: readonly string[]): string {
+function renderTable(family: 4 | 6, places: readonly Place[], ports: Ports): string {
   const { word, address } = FAMILIES[family]
   const one = (set: string) => `set ${set} { type ether_type; size 4; flags dynamic,timeout; timeout 1s; }`
   const sets = [
@@ -95,7 +101,7 @@ function renderTable(family: 4 | 6, places: readonly Place[], ports: readonly st
     ...chains.map(({ name, hook }) => `  chain ${name} { ${hook === undefined ? '' : `${hook} `}}`),
     '}',
     ...chains.map(({ name }) => `flush chain ${word} hactl ${name}`),
-    ...(ports.length > 0 ? [] : [`add chain ${paint} { ${PAINT_HOOK} }`, `flush chain ${paint}`, `delete chain ${paint}`]),
+    ...(ports.named.length > 0 ? [] : [`add chain ${paint} { ${PAINT_HOOK} }`, `flush chain ${paint}`, `delete chain ${paint}`]),
     `table ${word} hactl {`,
     ...chains.flatMap(({ name, rules }) => [`  chain ${name} {`, ...rules.map(rule => `    ${rule}`), '  }']),
     '}',
@@ -108,22 +114,22 @@ const PAINT_HOOK = 'type filter hook input priority 1000; policy accept;'
 // Before raw (-300) and conntrack (-200): nothing on this server tracks what it sends on.
 const ARRIVE_HOOK = 'type filter hook prerouting priority -350; policy accept;'
 
-function chainsOf(family: 4 | 6, places: readonly Place[], ports: readonly string[]): readonly Chain[] {
+function chainsOf(family: 4 | 6, places: readonly Place[], ports: Ports): readonly Chain[] {
   const { word } = FAMILIES[family]
   const addresses = places.flatMap(place => place.virtualAddresses)
   return [
-    ...(ports.length === 0
+    ...(ports.named.length === 0
       ? []
       : [
           {
             name: 'paint',
             hook: PAINT_HOOK,
-            rules: [`${word} daddr ${listOf(addresses)} tcp dport ${listOf(ports)} meta mark set meta mark | ${MARK}`],
+            rules: [`${word} daddr ${listOf(addresses)} tcp dport ${listOf(ports.named)} meta mark set meta mark | ${MARK}`],
           },
         ]),
-    knownChain(family, ports),
-    supersededChain(family, ports),
-    ...places.flatMap(place => placeChains(family, place)),
+    knownChain(family, ports.named),
+    supersededChain(family, ports.named),
+    ...places.flatMap(place => placeChains(family, place, ports.all)),
     {
       name: 'announcement',
       rules: [
@@ -177,7 +183,7 @@ function supersededChain(family: 4 | 6, ports: readonly string[]): Chain {
   }
 }
 
-function placeChains(family: 4 | 6, place: Place): readonly Chain[] {
+function placeChains(family: 4 | 6, place: Place, ports: readonly string[] | undefined): readonly Chain[] {
   const { word, ttl, icmp, errors } = FAMILIES[family]
   const stranger = STRANGERS[family]
   const { name, peers, virtualAddresses } = place
@@ -234,6 +240,8 @@ function placeChains(family: 4 | 6, place: Place): readonly Chain[] {
         `meta protocol != @window.${name} accept`,
         `meta l4proto != 6 goto other.${name}`,
         ...peers.map(peer => `${sentBy(peer.name)} goto sent_on.${name}`),
+        // What is translated to another address or port (docker) has no socket here: only haproxy's own connections are looked for.
+        ...(ports === undefined ? [] : [`tcp dport != ${listOf(ports)} accept`]),
         `tcp flags & (syn|ack) == syn goto new.${name}`,
         'jump known',
         ...peers.map(peer => `${may(peer.name)} goto ask.${name}.${peer.name}`),

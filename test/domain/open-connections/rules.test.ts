@@ -111,6 +111,18 @@ describe('rules', () => {
     expect(settings).toContain('marks yes\n')
   })
 
+  test('look for connections to haproxy\'s ports only: what is redirected to another has no socket at that moment', () => {
+    expect(chain(rendered(clusterOf([V4], [':80', ':8000-8010'])).rules, 'to.web').slice(-6, -3)).toEqual([
+      'tcp dport != { 80, 8000-8010 } accept',
+      'tcp flags & (syn|ack) == syn goto new.web',
+      'jump known',
+    ])
+  })
+
+  test('look for connections to every port where haproxy.cfg does not say all of them', () => {
+    expect(chain(rendered(clusterOf([V4], [':80', '"192.0.2.200:${PORT}"'])).rules, 'to.web').join()).not.toContain('dport')
+  })
+
   test('are of one family each, also where both share a virtual router', () => {
     const { rules, settings } = rendered(clusterOf([V4, V6]))
     const [ip, ip6] = rules.split('\ntable ip6 hactl {\n  set').map(part => part)
@@ -125,7 +137,7 @@ describe('rules', () => {
 describe('nft', () => {
   const cases = {
     'one instance': clusterOf([V4]),
-    'both families, several addresses, ports by name': clusterOf([V4, V6], ['192.0.2.200:80', '[2001:db8::200]:8000-8010']),
+    'both families, several addresses, ports by name': clusterOf([V4, V6], ['192.0.2.200:80', '[2001:db8::200]:8000-8010', '192.0.2.200:8005']),
     'names that nft does not know': clusterOf([
       { ...V4, name: '10%&a' },
       { ...V4, name: '10&%a', virtual_router_id: 9, virtual_ipaddress: ['192.0.2.201'] },
