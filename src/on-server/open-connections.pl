@@ -39,7 +39,7 @@ sub read_settings {
     open(my $file, '<', $settings) or die "$settings: $!\n";
     while (<$file>) {
         my ($key, $value, $address) = split or next;
-        if ($key eq 'instance') { push @instances, { name => $value, peers => [], virtual => [] } }
+        if ($key eq 'instance') { push @instances, { name => $value, index => scalar @instances, peers => [], virtual => [] } }
         elsif ($key eq 'marks') { $marks = $value eq 'yes' }
         elsif ($key eq 'peer') { push @{$instances[-1]{peers}}, [$value, $address] }
         elsif ($key eq 'virtual') { push @{$instances[-1]{virtual}}, $value }
@@ -110,12 +110,17 @@ sub held { my ($i, $addresses) = @_; my $index = index_of($i->{interface}); retu
 
 # ---- Packets for an address that has gone: accepted from its own segment, and answered from it.
 
-# struct rtmsg with RTA_DST, RTA_OIF and RTA_TABLE: a local route (RTN_LOCAL) on lo. What is deleted may have been made by anybody.
+sub is_link_local { return length $_[0] == 16 && (unpack('n', $_[0]) & 0xffc0) == 0xfe80 }
+# struct rtmsg with RTA_DST, RTA_OIF and RTA_TABLE: a local route (RTN_LOCAL). What is deleted may have been made by anybody.
 my ($NEW_ROUTE, $DELETE_ROUTE, $LOCAL) = (24, 25, 255);
 sub route {
     my ($i, $address, $table, $type, $flags) = @_;
     my @header = ($i->{af}, 8 * length $address, 0, 0, $table > 255 ? 0 : $table, $type == $NEW_ROUTE ? 3 : 0, 254, 2, 0);
-    my $body = pack('C8L', @header) . attribute(1, $address) . attribute(4, pack 'L', index_of('lo')) . attribute(15, pack 'L', $table);
+    my $own = $table == $PORT;
+    # A link-local address is reached through its own interface only. What this program's table has for an address is deleted through whichever it is.
+    my $link = $own && is_link_local($address) ? $i->{interface} : 'lo';
+    my $through = $own && $type == $DELETE_ROUTE ? '' : attribute(4, pack 'L', index_of($link));
+    my $body = pack('C8L', @header) . attribute(1, $address) . $through . attribute(15, pack 'L', $table);
     return netlink($ROUTE, $type, $flags | $ACK, $body);
 }
 # struct fib_rule_hdr with FRA_DST, FRA_IIFNAME, FRA_PRIORITY and FRA_TABLE: from its own segment only.
@@ -314,7 +319,7 @@ sub announce {
             $socket{$from} = $new;
         }
         # The address may have gone with its interface, and come back.
-        for (@peers) { defined send($socket{$from}, pack('CC', $i->{vrid}, $kind), MSG_DONTWAIT, $to->($_, $PORT)) or delete $socket{$from}, return }
+        for (@peers) { defined send($socket{$from}, pack('CCC', $i->{vrid}, $kind, $i->{index}), MSG_DONTWAIT, $to->($_, $PORT)) or delete $socket{$from}, return }
     };
     # The rules make a probe to every peer of it.
     $kind == $PROBE ? $send->(($v6 ? '::1' : '127.0.0.1') x 2) : $send->($i->{address}, map { $_->[1] } @{$i->{peers}});

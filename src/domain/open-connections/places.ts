@@ -15,6 +15,8 @@ interface Peer {
 export interface Place {
   /** Part of the names of sets and chains. */
   readonly name: string
+  /** Its place in the server's settings, which tells its probes from others: a virtual router's number may be used on two networks. */
+  readonly index: number
   readonly family: 4 | 6
   readonly virtualRouterId: number
   readonly interface: string
@@ -28,7 +30,7 @@ export interface Place {
 /** Every instance of the cluster as this server sees it. An instance for which the server has no address or no peer is left out. */
 export function placesOf(cluster: Cluster, serverName: string, facts: NodeFacts): readonly Place[] {
   const names = uniqueWords(cluster.instances.map(({ name }) => name))
-  return cluster.instances.flatMap((instance, index) => {
+  const places = cluster.instances.flatMap((instance, index) => {
     const address = facts.srcIp[instance.name]?.[serverName]
     const link = facts.interface[instance.name]
     const family = instance.virtualAddresses[0]?.family
@@ -47,6 +49,7 @@ export function placesOf(cluster: Cluster, serverName: string, facts: NodeFacts)
       },
     ]
   })
+  return places.map((place, index) => ({ ...place, index }))
 }
 
 function peersOf(cluster: Cluster, instance: Instance, serverName: string, own: string, link: string, facts: NodeFacts): readonly Peer[] {

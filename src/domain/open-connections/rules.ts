@@ -49,7 +49,10 @@ const FAMILIES = {
   },
 } as const
 
-/** An announcement that teaches the sender's MAC, one that says "I may know connections of this virtual router", and a probe. */
+/**
+ * An announcement that teaches the sender's MAC, one that says "I may know connections of this virtual router", and a probe. Three bytes are
+ * sent: the virtual router's number, the kind, and the instance's place in the sender's settings, which only the sender itself reads.
+ */
 const KINDS = { here: 0, mayKnow: 1, probe: 2 } as const
 
 /** Ports that haproxy binds to an address by name, and all of its ports: undefined where they are not all known. */
@@ -133,7 +136,7 @@ function chainsOf(family: 4 | 6, places: readonly Place[], ports: Ports): readon
     {
       name: 'announcement',
       rules: [
-        ...places.map(({ name, virtualRouterId }) => `iifname "lo" @th,64,16 ${payload(virtualRouterId, KINDS.probe)} goto probe.${name}`),
+        ...places.map(({ name, index }) => `iifname "lo" @th,72,16 ${KINDS.probe * 256 + index} goto probe.${name}`),
         ...places.map(place => `iifname "${place.interface}" @th,64,8 ${place.virtualRouterId} goto heard.${place.name}`),
       ],
     },
@@ -277,11 +280,6 @@ function placeChains(family: 4 | 6, place: Place, ports: readonly string[] | und
       ],
     },
   ]
-}
-
-/** The two bytes of an announcement. */
-function payload(virtualRouterId: number, kind: number): number {
-  return virtualRouterId * 256 + kind
 }
 
 function flowOf(word: string): string {

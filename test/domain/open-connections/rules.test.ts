@@ -123,6 +123,20 @@ describe('rules', () => {
     expect(chain(rendered(clusterOf([V4], [':80', '"192.0.2.200:${PORT}"'])).rules, 'to.web').join()).not.toContain('dport')
   })
 
+  test('tell the probes of two instances apart that have one virtual router number on two networks', () => {
+    const other: InventoryInstance = { ...V4, name: 'inside', virtual_ipaddress: ['198.51.100.200/24'] }
+    const cluster = clusterOf([V4, other])
+    const seen = cluster.servers.map(
+      ({ name }, i) => [name, observed(addresses(`eth0 192.0.2.1${i + 1}/24`, `eth1 198.51.100.1${i + 1}/24`))] as const,
+    )
+    const facts = nodeFactsFor(cluster, Object.fromEntries(seen))['srv-1']
+    if (facts === undefined) throw new Error('no facts')
+    expect(chain(renderOpenConnectionsRules(cluster, 'srv-1', facts), 'announcement').slice(0, 2)).toEqual([
+      'iifname "lo" @th,72,16 512 goto probe.web',
+      'iifname "lo" @th,72,16 513 goto probe.inside',
+    ])
+  })
+
   test('are of one family each, also where both share a virtual router', () => {
     const { rules, settings } = rendered(clusterOf([V4, V6]))
     const [ip, ip6] = rules.split('\ntable ip6 hactl {\n  set').map(part => part)
