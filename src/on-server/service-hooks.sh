@@ -6,6 +6,9 @@
 # needs: trackers.sh hand-over.sh soft-stop.sh
 # given: KEEPS_OPEN OPEN_CONNECTIONS_SERVICE HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
 
+# A failed check of a haproxy or a keepalived that has ended says nothing any more. Who finds the mark for long takes haproxy for hung.
+forget_failed_check() { rm -f "$TRACK_DIR/.check_failed"; }
+
 # A crash leaves this file, so that the next start knows of it.
 crashed="$TRACK_DIR/.haproxy_crashed"
 
@@ -30,6 +33,7 @@ hand_over() {
 # moved the addresses 11 times (evidence T11).
 haproxy_started() {
   write_tracker haproxy_down 0
+  forget_failed_check
   if [ -e "$crashed" ]; then
     rm -f "$crashed"
     systemd-run --quiet --collect --unit="$DAMPING_UNIT" --on-active="$DAMPING_SECONDS" --timer-property=AccuracySec=100ms "$0" haproxy-stable &&
@@ -102,6 +106,7 @@ keepalived_stopping() {
 # For every way in which keepalived can end. An address that it left behind is removed once a backup has had the time to take it over, and not
 # before, because until then this server's haproxy still answers on it (evidence K10).
 keepalived_stopped() {
+  forget_failed_check
   stop_answering
   wait_until_gone "$TAKEN_HUNDREDTHS"
   for address in $ADDRESSES; do

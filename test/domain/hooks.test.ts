@@ -430,6 +430,15 @@ describe('around a start and a stop of haproxy', () => {
     expect(tracker('haproxy_offset')).toBe('0')
   })
 
+  test.each([
+    ['haproxy', 'ExecStartPost'],
+    ['keepalived', 'ExecStopPost'],
+  ] as const)('a failed check of before is forgotten in %s, %s: nobody takes haproxy for hung', (unit, key) => {
+    writeFileSync(join(folder, 'run', '.check_failed'), '')
+    run(unit, key, {}, clusterWith(), 'keep')
+    expect(existsSync(join(folder, 'run', '.check_failed'))).toBe(false)
+  })
+
   test('no file is left half written', () => {
     run('haproxy', 'ExecStopPost', { SERVICE_RESULT: 'success' })
     run('haproxy', 'ExecStartPost')
