@@ -55,6 +55,7 @@ sub read_settings {
 # ---- The kernel's netlink: no other program is started for what happens while an address moves.
 
 my ($ROUTE, $SOCKETS, $FILTER) = (0, 4, 12);
+my ($EINTR, $EIO, $DUMP_INTR) = (4, 5, 0x10);
 my ($REQUEST, $ACK, $DUMP, $REPLACE, $EXCL, $CREATE) = (1, 4, 0x300, 0x100, 0x200, 0x400);
 
 sub attribute { my ($type, $value) = @_; my $size = 4 + length $value; return pack('SS', $size, $type) . $value . "\0" x (-$size & 3) }
@@ -64,17 +65,21 @@ sub netlink {
     my ($protocol, $type, $flags, $body, $do) = @_;
     socket(my $socket, 16, SOCK_RAW, $protocol) or return $! + 0;
     send($socket, pack('LSSLL', 16 + length $body, $type, $REQUEST | $flags, 1, 0) . $body, 0) or return $! + 0;
-    my $got;
-    while (defined recv($socket, $got, 65536, 0) && length $got) {
+    my ($got, $torn);
+    while (1) {
+        if (!defined recv($socket, $got, 65536, 0)) { next if $! == $EINTR; return $! + 0 }
+        return $EIO if !length $got;
         while (length $got >= 16) {
-            my ($size, $kind) = unpack 'LS', $got;
-            return 0 if $size < 16 || $kind == 3;
+            my ($size, $kind, $is) = unpack 'LSS', $got;
+            return $EIO if $size < 16;
+            # What it lists has changed meanwhile.
+            $torn ||= $is & $DUMP_INTR;
+            if ($kind == 3) { my $error = $size < 20 ? 0 : -unpack 'x16l', $got; return $error || ($torn ? $EINTR : 0) }
             return -unpack('x16l', $got) if $kind == 2;
             return 0 if $do && $do->(substr $got, 16, $size - 16);
             $got = length $got > $size ? substr $got, ($size + 3) & ~3 : '';
         }
     }
-    return $! + 0;
 }
 
 sub attributes {
@@ -91,18 +96,22 @@ sub attributes {
 
 sub index_of { return line("/sys/class/net/$_[0]/ifindex") || 0 }
 
-# This server's addresses: {"INDEX ADDRESS" => 1}, packed.
+# This server's addresses: {"INDEX ADDRESS" => 1}, packed. Where the kernel does not say them all: those of the last time.
+my $last_addresses = {};
 sub addresses {
-    my %all;
-    for my $af (keys %{{ map { $_->{af} => 1 } @instances }}) {
-        netlink($ROUTE, 22, $DUMP, pack('Cx7', $af), sub {
-            my $has = attributes(substr $_[0], 8);
-            my $address = $has->{2} // $has->{1} // return 0;
-            $all{unpack('x4L', $_[0]) . " $address"} = 1;
-            return 0;
-        });
+    for (1 .. 3) {
+        my (%all, $error);
+        for my $af (keys %{{ map { $_->{af} => 1 } @instances }}) {
+            $error ||= netlink($ROUTE, 22, $DUMP, pack('Cx7', $af), sub {
+                my $has = attributes(substr $_[0], 8);
+                my $address = $has->{2} // $has->{1} // return 0;
+                $all{unpack('x4L', $_[0]) . " $address"} = 1;
+                return 0;
+            });
+        }
+        return $last_addresses = \%all if !$error;
     }
-    return \%all;
+    return $last_addresses;
 }
 
 # An address that only lo has is not held: it is there so that this server can send from it.
@@ -226,7 +235,7 @@ sub put_sysctls_back {
 # ---- Connections.
 
 # Calls $do with (family, identity, port, peer address) of each connection that has these ends until it returns true: [address, port], packed, and
-# undef or a port of -1 for any. TIME-WAIT does not count: nothing is lost with it.
+# undef or a port of -1 for any. TIME-WAIT does not count: nothing is lost with it. Returns the error number of a list that is not whole, or 0.
 sub each_connection {
     my ($own, $client, $do) = @_;
     my $n = length $own->[0];
@@ -240,31 +249,33 @@ sub each_connection {
     # A socket that listens on all addresses of both families has connections of IPv4, too.
     for my $af ($n == 16 ? AF_INET6 : (AF_INET, AF_INET6)) {
         my $stopped;
-        netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, 0x1b3e) . "\0" x 48 . attribute(1, $filter), sub {
+        my $error = netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, 0x1b3e) . "\0" x 48 . attribute(1, $filter), sub {
             my $peer = substr $_[0], $n == 4 && $af == AF_INET6 ? 36 : 24, $n;
             return $stopped = $do->($af, substr($_[0], 4, 48), unpack('x4n', $_[0]), $peer);
         });
-        return if $stopped;
+        return 0 if $stopped;
+        return $error if $error;
     }
+    return 0;
 }
-sub each_of { my ($i, $do) = @_; each_connection([$_, -1], undef, $do) for keys %{$i->{packed}} }
+sub each_of { my ($i, $do) = @_; my $error = 0; for (keys %{$i->{packed}}) { $error = each_connection([$_, -1], undef, $do) || $error } return $error }
 
 # With the cookie of its identity: a connection that has ended meanwhile must not be taken for the socket that
 # listens there (evidence O6).
 sub destroy { my ($af, $identity) = @_; return netlink($SOCKETS, 21, $ACK, pack('CCCCL', $af, 6, 0, 0, 0) . $identity) }
 
-# A program of this server whose connection went to the address reaches nobody any more, and is told so.
+# undef where that cannot be said. A program of this server whose connection went to the address reaches nobody any more, and is told so.
 sub any_open {
     my ($i, $addresses) = @_;
     my %own = map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses;
     my ($open, @own);
-    each_of($i, sub {
+    my $error = each_of($i, sub {
         my ($af, $identity, $port, $peer) = @_;
         if ($own{$peer}) { push @own, [$af, $identity] } else { $open = 1 }
         return $open;
     });
     destroy(@$_) for @own;
-    return $open;
+    return $open // ($error ? undef : 0);
 }
 
 sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
@@ -460,7 +471,10 @@ sub look {
     my $used = cpu();
     my $ended = $is_hung ? end_all($i) : 0;
     print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended;
-    $i->{open} = !$is_hung && any_open($i, $addresses);
+    my $is_open = $is_hung ? 0 : any_open($i, $addresses);
+    # Nothing new is known: the next turn looks again.
+    return if $is_first && !defined $is_open;
+    $i->{open} = $is_open // $i->{open};
     $i->{seen} = $i->{open} ? $now : $i->{seen};
     disarm($i) if $is_first && !$i->{open};
     # Where a look is long, because there are others by the 100,000, the next one waits (evidence O10).

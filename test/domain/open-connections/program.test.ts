@@ -45,6 +45,18 @@ test('what nft says to a question is told apart from late answers to earlier one
   expect(perl('answer_in(@ARGV)', late, 'end_of_answer_8')).toBe('nft does not answer\n')
 })
 
+test.for([
+  ['a list of connections that fails', 'goes on', 4, 1],
+  ['an empty list of connections', 'ends', 0, 0],
+] as const)('after %s a window %s', ([, , error, isOpen]) => {
+  const look = `scalar (sub {
+    no warnings 'redefine'; *netlink = sub { return ${error} };
+    my $i = { interface => 'none', packed => { packed('192.0.2.200') => 1 }, open => 1, seen => 1, look => 0 };
+    look($i, {}, 0); return $i->{open};
+  })->()`
+  expect(perl(look)).toBe(String(isOpen))
+})
+
 // In a network namespace of its own.
 test('addresses that an earlier configuration has armed are disarmed, those of the present one and rules of others stay', context => {
   const ip = realProgram('ip', context)
