@@ -38,10 +38,10 @@ my (@instances, $marks);
 sub read_settings {
     open(my $file, '<', $settings) or die "$settings: $!\n";
     while (<$file>) {
-        my ($key, $value, $address) = split or next;
-        if ($key eq 'instance') { push @instances, { name => $value, index => scalar @instances, peers => [], virtual => [] } }
+        my ($key, $value, @more) = split or next;
+        if ($key eq 'instance') { push @instances, { name => $value, title => $more[0] // $value, index => scalar @instances, peers => [], virtual => [] } }
         elsif ($key eq 'marks') { $marks = $value eq 'yes' }
-        elsif ($key eq 'peer') { push @{$instances[-1]{peers}}, [$value, $address] }
+        elsif ($key eq 'peer') { push @{$instances[-1]{peers}}, [$value, $more[0], $more[1] // $value] }
         elsif ($key eq 'virtual') { push @{$instances[-1]{virtual}}, $value }
         elsif ($key !~ /^#/) { $instances[-1]{$key} = $value }
     }
@@ -157,7 +157,7 @@ sub arm {
         my ($error) = grep { $_ && $_ != 17 && $_ != 3 } @errors;    # it is there already; it is not there
         next if ($error // 0) == ($i->{error} // 0);
         $i->{error} = $error;
-        warn "$i->{name}: its addresses cannot be kept: ", $! = $error, "\n" if $error;
+        warn "$i->{title}: its addresses cannot be kept: ", $! = $error, "\n" if $error;
     }
     $i->{armed} = now();
 }
@@ -470,7 +470,7 @@ sub look {
     return if !$is_first && !$is_hung && $now < $i->{look};
     my $used = cpu();
     my $ended = $is_hung ? end_all($i) : 0;
-    print STDERR "$i->{name}: haproxy is hung: $ended connections ended\n" if $ended;
+    print STDERR "$i->{title}: haproxy is hung: $ended connections ended\n" if $ended;
     my $is_open = $is_hung ? 0 : any_open($i, $addresses);
     # Nothing new is known: the next turn looks again.
     return if $is_first && !defined $is_open;
@@ -583,11 +583,11 @@ sub status {
         my %open;
         my $held = held($i, $addresses);
         each_of($i, sub { $open{$_[2]}++; return 0 }) if !$held;
-        print "instance $i->{name} ", $held ? 'held' : %open ? 'kept' : 'none', "\n";
-        print "open $i->{name} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
-        for (map { $_->[0] } @{$i->{peers}}) {
-            my $set = `nft list set $i->{table} hactl proven.$i->{name}.$_ 2>/dev/null`;
-            print "proven $i->{name} $_ ", $set =~ /elements/ ? 'yes' : 'no', "\n";
+        print "instance $i->{title} ", $held ? 'held' : %open ? 'kept' : 'none', "\n";
+        print "open $i->{title} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
+        for (@{$i->{peers}}) {
+            my $set = `nft list set $i->{table} hactl proven.$i->{name}.$_->[0] 2>/dev/null`;
+            print "proven $i->{title} $_->[2] ", $set =~ /elements/ ? 'yes' : 'no', "\n";
         }
     }
 }

@@ -5,16 +5,18 @@ import { clientPorts, readBinds } from '../haproxy/read.ts'
 import type { NodeFacts } from '../node-facts.ts'
 
 interface Peer {
-  /** Part of the names of sets and chains: the server's name. */
+  /** Part of the names of sets and chains, made from the server's name. */
   readonly name: string
+  readonly server: string
   readonly address: string
   /** How `nft dup` reaches it. */
   readonly target: string
 }
 
 export interface Place {
-  /** Part of the names of sets and chains. */
+  /** Part of the names of sets and chains, made from the instance's name. */
   readonly name: string
+  readonly instance: string
   /** Its place in the server's settings, which tells its probes from others: a virtual router's number may be used on two networks. */
   readonly index: number
   readonly family: 4 | 6
@@ -40,6 +42,7 @@ export function placesOf(cluster: Cluster, serverName: string, facts: NodeFacts)
     return [
       {
         name: names[index] ?? '',
+        instance: instance.name,
         family,
         virtualRouterId: instance.virtualRouterId,
         interface: link,
@@ -67,17 +70,21 @@ function peersOf(cluster: Cluster, instance: Instance, serverName: string, own: 
     ...ring.filter(peer => compareAddresses(peer.address, own) < 0),
   ]
   const names = uniqueWords(next.map(({ name }) => name))
-  return next.map(({ address }, index) => ({
+  return next.map(({ name, address }, index) => ({
     name: names[index] ?? '',
+    server: name,
     address,
     target: isLinkLocal(address) ? `${address} device "${link}"` : address,
   }))
 }
 
-/** Names that nft takes and that differ from each other: letters, digits, "_", "-" and ".". */
+/** Names that nft takes and that differ from each other: letters, digits, "_" and "-". A "." stands between two of them in the name of a set. */
 function uniqueWords(names: readonly string[]): readonly string[] {
-  const words = names.map(name => name.replace(/[^A-Za-z0-9_.-]/g, '_'))
-  return words.map((word, index) => (words.indexOf(word) === index ? word : `${word}_${index + 1}`))
+  const words = names.map(name => name.replace(/[^A-Za-z0-9_-]/g, '_'))
+  return words.reduce<readonly string[]>((given, word) => {
+    const free = (tried: string, next: number): string => (given.includes(tried) ? free(`${word}_${next}`, next + 1) : tried)
+    return [...given, free(word, 2)]
+  }, [])
 }
 
 /**

@@ -9,16 +9,16 @@ export function renderOpenConnectionsProgram(): string {
   return programText('open-connections.pl', `${GENERATED_LINE}\n`)
 }
 
-/** Lines that the program reads; names are those of the sets in the rules. */
+/** Lines that the program reads. A name as it is in the sets of the rules comes first, the instance's or the server's own name last. */
 export function renderOpenConnectionsSettings(cluster: Cluster, serverName: string, facts: NodeFacts): string {
   const instances = placesOf(cluster, serverName, facts).map(place =>
     [
-      `instance ${place.name}`,
+      `instance ${place.name} ${place.instance}`,
       `family ${place.family}`,
       `vrid ${place.virtualRouterId}`,
       `interface ${place.interface}`,
       `address ${place.address}`,
-      ...place.peers.map(peer => `peer ${peer.name} ${peer.address}`),
+      ...place.peers.map(peer => `peer ${peer.name} ${peer.address} ${peer.server}`),
       ...place.virtualAddresses.map(address => `virtual ${address}`),
     ].join('\n  '),
   )

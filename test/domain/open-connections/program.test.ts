@@ -66,7 +66,7 @@ ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 u
 perl -e 'do shift or die $@;
   # /sys still shows the devices of the machine.
   *index_of = sub { return (qx(ip -o link show $_[0]) =~ /^(\\d+)/)[0] };
-  my $i = sub { my ($n, $link, @a) = @_; return { name => "web", family => $n, af => $n == 6 ? AF_INET6() : AF_INET(), interface => $link, packed => { map { packed($_) => 1 } @a } } };
+  my $i = sub { my ($n, $link, @a) = @_; return { name => "web", title => "web", family => $n, af => $n == 6 ? AF_INET6() : AF_INET(), interface => $link, packed => { map { packed($_) => 1 } @a } } };
   arm($_) for $i->(4, "eth0", "192.0.2.200", "192.0.2.201"), $i->(4, "eth1", "192.0.2.200"), $i->(6, "eth0", "2001:db8::200"), $i->(6, "eth0", "fe80::200");
   system "ip rule add to 192.0.2.202 priority 8945 table 77; ip -6 -o rule | grep ^8945:; ip -6 route show table 8945";
   disarm_all_but($i->(4, "eth0", "192.0.2.200"));

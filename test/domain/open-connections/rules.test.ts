@@ -51,20 +51,28 @@ const peersIn = (settings: string) => [...settings.matchAll(/^ {2}peer (.+)$/gm)
 
 describe('peers', () => {
   test.for([
-    ['srv-1', ['srv-2 192.0.2.12', 'srv-3 192.0.2.13']],
-    ['srv-2', ['srv-3 192.0.2.13', 'srv-1 192.0.2.11']],
-    ['srv-3', ['srv-1 192.0.2.11', 'srv-2 192.0.2.12']],
+    ['srv-1', ['srv-2 192.0.2.12 srv-2', 'srv-3 192.0.2.13 srv-3']],
+    ['srv-2', ['srv-3 192.0.2.13 srv-3', 'srv-1 192.0.2.11 srv-1']],
+    ['srv-3', ['srv-1 192.0.2.11 srv-1', 'srv-2 192.0.2.12 srv-2']],
   ] as const)('%s asks the next server by address first, round the ring', ([server, peers]) => {
     expect(peersIn(rendered(clusterOf([V4]), server).settings)).toEqual(peers)
   })
 
   test('of a list of addresses are the servers of the cluster among them, and not the server itself', () => {
     const { settings } = rendered(clusterOf([{ ...V4, unicast_peer: ['192.0.2.11', '192.0.2.12', '192.0.2.77'] }]))
-    expect(peersIn(settings)).toEqual(['srv-1 192.0.2.11'])
+    expect(peersIn(settings)).toEqual(['srv-1 192.0.2.11 srv-1'])
   })
 
   test('are known where adverts go to the group, too', () => {
-    expect(peersIn(rendered(clusterOf([{ ...V4, unicast_peer: false }])).settings)).toEqual(['srv-3 192.0.2.13', 'srv-1 192.0.2.11'])
+    expect(peersIn(rendered(clusterOf([{ ...V4, unicast_peer: false }])).settings)).toEqual(['srv-3 192.0.2.13 srv-3', 'srv-1 192.0.2.11 srv-1'])
+  })
+
+  test('have names for sets of which no two are the same, and keep their own beside them', () => {
+    const instances = ['A', 'A.b', 'A_b', 'A_b_2'].map((name, i) => ({ ...V4, name, virtual_router_id: 66 + i, virtual_ipaddress: [`192.0.2.20${i}`] }))
+    const { rules, settings } = rendered(clusterOf(instances))
+    expect([...settings.matchAll(/^instance (.*)$/gm)].map(match => match[1])).toEqual(['A A', 'A_b A.b', 'A_b_2 A_b', 'A_b_2_2 A_b_2'])
+    const sets = [...rules.matchAll(/^ {2}set (\S+) \{/gm)].map(match => match[1])
+    expect(new Set(sets).size).toBe(sets.length)
   })
 
   test('with a link-local address are reached through the interface', () => {
@@ -143,7 +151,7 @@ describe('rules', () => {
     expect(ip).toContain('iifname "eth1" @th,64,8 66 goto heard.web\n')
     expect(ip6).toContain('iifname "eth1" @th,64,8 66 goto heard.web6\n')
     expect(ip).not.toContain('2001:db8')
-    expect(settings).toMatch(/^instance web6\n {2}family 6\n {2}vrid 66\n {2}interface eth1\n {2}address 2001:db8::12\n/m)
+    expect(settings).toMatch(/^instance web6 web6\n {2}family 6\n {2}vrid 66\n {2}interface eth1\n {2}address 2001:db8::12\n/m)
     expect(settings).toMatch(/^ {2}virtual 2001:db8::200\n {2}virtual 2001:db8::201\n/m)
   })
 })
