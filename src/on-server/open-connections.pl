@@ -2,10 +2,11 @@
 # Keeps connections open while a virtual address moves. A server that has an address, or had it and still has connections open, says so to its
 # peers four times a second. The rules (open-connections.nft) send packets of connections that the holder of the address does not know on to
 # such a server, which answers the client itself. Each second a probe shows whether the network carries packets like these.
-# usage: open-connections.pl run|reload|status|disarm
+# usage: open-connections.pl run|reload|status|stopped|disarm
 #   run     hactl-open-connections.service: loads the rules, announces, and prepares this server for the packets
 #   reload  makes the service read its files and itself again; open connections are kept
 #   status  one fact a line: "rules", "instance NAME held|kept|none", "open NAME PORT CONNECTIONS", "proven NAME PEER yes|no"
+#   stopped takes away what no open connection needs, once the service has ended: nobody looks after it any more
 #   disarm  takes everything away that "run" has changed on this server
 use strict;
 use warnings;
@@ -574,6 +575,11 @@ sub reload {
     die "the rules are not loaded: $now\n" if $now !~ /^loaded/;
 }
 
+sub stopped {
+    my $addresses = addresses();
+    disarm($_) for grep { held($_, $addresses) || !(any_open($_, $addresses) // 1) } @_;
+}
+
 sub status {
     my $is = line($state);
     print 'rules ', !is_loaded() ? 'missing' : $is =~ /^loaded (\S+)/ ? $1 : 'ordinary', $is =~ /^refused (.*)/ ? " $1" : '', "\n";
@@ -594,11 +600,12 @@ sub status {
 
 sub main {
     my ($what) = @_;
-    if (($what // '') !~ /^(?:run|reload|status|disarm)$/) { print STDERR "usage: open-connections.pl run|reload|status|disarm\n"; exit 2 }
+    if (($what // '') !~ /^(?:run|reload|status|stopped|disarm)$/) { print STDERR "usage: open-connections.pl run|reload|status|stopped|disarm\n"; exit 2 }
     read_settings() if $what ne 'reload';
     if ($what eq 'run') { run() }
     elsif ($what eq 'reload') { reload() }
     elsif ($what eq 'status') { status() }
+    elsif ($what eq 'stopped') { stopped(@instances) }
     else {
         disarm($_) for @instances;
         disarm_all_but();

@@ -40,6 +40,7 @@ StartLimitIntervalSec=0
 Type=notify
 ExecStart=${OPEN_CONNECTIONS_PROGRAM} run
 ExecReload=${OPEN_CONNECTIONS_PROGRAM} reload
+ExecStopPost=-${OPEN_CONNECTIONS_PROGRAM} stopped
 Restart=always
 RestartSec=100ms
 Nice=-20

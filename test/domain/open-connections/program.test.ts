@@ -57,6 +57,16 @@ test.for([
   expect(perl(look)).toBe(String(isOpen))
 })
 
+test('a service that has stopped leaves prepared only what an open connection needs', () => {
+  const left = `join ' ', scalar (sub {
+    no warnings 'redefine'; my @gone;
+    *addresses = sub { {} }; *held = sub { $_[0]{held} }; *any_open = sub { $_[0]{open} }; *disarm = sub { push @gone, $_[0]{title} };
+    stopped({ title => 'held', held => 1, open => 1 }, { title => 'kept', open => 1 }, { title => 'unsure' }, { title => 'none', open => 0 });
+    return "@gone";
+  })->()`
+  expect(perl(left)).toBe('held none')
+})
+
 // In a network namespace of its own.
 test('addresses that an earlier configuration has armed are disarmed, those of the present one and rules of others stay', context => {
   const ip = realProgram('ip', context)
