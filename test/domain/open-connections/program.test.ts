@@ -86,7 +86,13 @@ ip -6 -o rule | grep '^8945:' || true; ip -6 route show table 8945 || true
 perl -e 'do shift or die $@; disarm_all_but()' "$1"
 echo then; ip -o rule | grep '^8945:'; ip route show table 8945 || true; ip -o -4 address show dev lo scope host`
   const { code, output } = verdictOf('unshare', '-rn', 'sh', '-c', script, 'sh', PROGRAM)
-  const words = output.split('\n').map(line => line.replaceAll(/\s+/g, ' ').replace(/\\.*/, '').replace(/^.*inet /, 'inet ').trim())
+  const words = output.split('\n').map(line =>
+    line
+      .replaceAll(/\s+/g, ' ')
+      .replace(/\\.*/, '')
+      .replace(/^.*inet /, 'inet ')
+      .trim(),
+  )
   expect({ code, words: words.filter(line => line !== '') }).toEqual({
     code: 0,
     words: [

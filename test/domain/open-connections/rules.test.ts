@@ -64,11 +64,19 @@ describe('peers', () => {
   })
 
   test('are known where adverts go to the group, too', () => {
-    expect(peersIn(rendered(clusterOf([{ ...V4, unicast_peer: false }])).settings)).toEqual(['srv-3 192.0.2.13 srv-3', 'srv-1 192.0.2.11 srv-1'])
+    expect(peersIn(rendered(clusterOf([{ ...V4, unicast_peer: false }])).settings)).toEqual([
+      'srv-3 192.0.2.13 srv-3',
+      'srv-1 192.0.2.11 srv-1',
+    ])
   })
 
   test('have names for sets of which no two are the same, and keep their own beside them', () => {
-    const instances = ['A', 'A.b', 'A_b', 'A_b_2'].map((name, i) => ({ ...V4, name, virtual_router_id: 66 + i, virtual_ipaddress: [`192.0.2.20${i}`] }))
+    const instances = ['A', 'A.b', 'A_b', 'A_b_2'].map((name, i) => ({
+      ...V4,
+      name,
+      virtual_router_id: 66 + i,
+      virtual_ipaddress: [`192.0.2.20${i}`],
+    }))
     const { rules, settings } = rendered(clusterOf(instances))
     expect([...settings.matchAll(/^instance (.*)$/gm)].map(match => match[1])).toEqual(['A A', 'A_b A.b', 'A_b_2 A_b', 'A_b_2_2 A_b_2'])
     const sets = [...rules.matchAll(/^ {2}set (\S+) \{/gm)].map(match => match[1])
@@ -119,7 +127,7 @@ describe('rules', () => {
     expect(settings).toContain('marks yes\n')
   })
 
-  test('look for connections to haproxy\'s ports only: what is redirected to another has no socket at that moment', () => {
+  test("look for connections to haproxy's ports only: what is redirected to another has no socket at that moment", () => {
     expect(chain(rendered(clusterOf([V4], [':80', ':8000-8010'])).rules, 'to.web').slice(-6, -3)).toEqual([
       'tcp dport != { 80, 8000-8010 } accept',
       'tcp flags & (syn|ack) == syn goto new.web',
@@ -159,7 +167,10 @@ describe('rules', () => {
 describe('nft', () => {
   const cases = {
     'one instance': clusterOf([V4]),
-    'both families, several addresses, ports by name': clusterOf([V4, V6], ['192.0.2.200:80', '[2001:db8::200]:8000-8010', '192.0.2.200:8005']),
+    'both families, several addresses, ports by name': clusterOf(
+      [V4, V6],
+      ['192.0.2.200:80', '[2001:db8::200]:8000-8010', '192.0.2.200:8005'],
+    ),
     'names that nft does not know': clusterOf([
       { ...V4, name: '10%&a' },
       { ...V4, name: '10&%a', virtual_router_id: 9, virtual_ipaddress: ['192.0.2.201'] },
