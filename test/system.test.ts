@@ -1,32 +1,10 @@
-import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { existsSync, readFileSync } from 'node:fs'
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { ProbeTarget } from '../src/ports.ts'
 import { runLocalCommand, systemClock, systemProber } from '../src/system.ts'
+import { endListening, http, tcp } from './support/listening.ts'
 
-const open: Server[] = []
-
-async function listening(server: Server): Promise<number> {
-  open.push(server)
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  return (server.address() as AddressInfo).port
-}
-
-const http = (answer: RequestListener) => listening(createHttpServer(answer))
-const tcp = (answer: (socket: Socket) => void) =>
-  listening(
-    createServer(socket => {
-      // The prober may close its side first.
-      socket.on('error', () => {})
-      socket.resume()
-      answer(socket)
-    }),
-  )
-
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(server => new Promise(resolve => server.close(resolve))))
-})
+afterEach(endListening)
 
 function target(port: number, over: Partial<ProbeTarget> = {}): ProbeTarget {
   return { address: '127.0.0.1', port, kind: 'http', path: '/health', timeoutMs: 1000, ...over }
@@ -69,7 +47,7 @@ describe('a probe', () => {
 
   test('fails where nobody listens', async () => {
     const port = await tcp(() => {})
-    await new Promise(resolve => open.splice(0)[0]?.close(resolve))
+    await endListening()
     expect(await systemProber(target(port))).toMatchObject({ ok: false, error: 'ECONNREFUSED' })
   })
 

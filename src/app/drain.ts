@@ -15,7 +15,7 @@ export interface DrainInput extends MoveInput {
   readonly persist: boolean
   /** Also where no server is left to take over, or the addresses are not as they should be. */
   readonly force: boolean
-  /** Wait so long at the most until nothing is open there to addresses that have left; undefined: do not wait. */
+  /** The longest wait until nothing is open there to addresses that have left, in ms; undefined: do not wait. */
   readonly waitMs: number | undefined
 }
 

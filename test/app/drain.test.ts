@@ -350,7 +350,7 @@ describe('drain, what is still open', () => {
       failure: {
         code: 'E_STILL_OPEN',
         server: 'srv-1',
-        message: 'connections are still open after 90 s',
+        message: 'this server is not free of connections after 90 s',
         why: ['2 connections are still open (web: 2)', 'srv-1 stays drained, and nothing was cut'],
       },
     })

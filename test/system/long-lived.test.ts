@@ -1,29 +1,10 @@
-import { createServer as createHttpServer, type RequestListener } from 'node:http'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { ConnectionEnd, LongLivedUse, ProbeTarget } from '../../src/ports.ts'
 import { systemConnectionKeeper } from '../../src/system/long-lived.ts'
+import { endListening, http, tcp } from '../support/listening.ts'
 
-const open: Server[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(server => new Promise(resolve => server.close(resolve))))
-})
-
-async function listening(server: Server): Promise<number> {
-  open.push(server)
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  return (server.address() as AddressInfo).port
-}
-
-const http = (answer: RequestListener) => listening(createHttpServer(answer))
-const tcp = (answer: (socket: Socket) => void) =>
-  listening(
-    createServer(socket => {
-      socket.on('error', () => {})
-      socket.resume()
-      answer(socket)
-    }),
-  )
+afterEach(endListening)
 
 interface Kept {
   readonly end: ConnectionEnd
@@ -152,8 +133,8 @@ describe('a transfer', () => {
 test.for(['kept-alive', 'idle', 'transfer'] as const)(
   'a %s connection that cannot be opened is an error and does not count as cut',
   async use => {
-    const port = await listening(createServer())
-    await new Promise(resolve => open.pop()?.close(resolve))
+    const port = await tcp(() => {})
+    await endListening()
     await expect(kept(port, use)).rejects.toThrow(/ECONNREFUSED/)
   },
 )

@@ -132,20 +132,24 @@ export async function letEnd(run: WindowRun, server: string, how: LetEnd): Promi
     return
   }
   if (waitMs !== undefined && (!force || nothing !== undefined || holds === true)) {
-    throw stillOpen(server, waitMs, [...problems, ...stays], '--force goes on after that time')
+    const isOverruled = !force && nothing === undefined && holds !== true
+    throw stillOpen(server, waitMs, [...problems, ...stays], isOverruled ? '--force goes on after that time' : undefined)
   }
   run.onEvent({ kind: 'warning', server, text: `${problems.join('; ')}: ${fate}` })
 }
 
 export const nothingToWaitFor = (why: string) => `there is nothing to wait for: ${why}`
 
-/** `goOn`: how to go on all the same. */
-export function stillOpen(server: string, waitMs: number, problems: readonly string[], goOn: string): HactlError {
+/** `more`: what else to know, such as how to go on all the same. */
+export function stillOpen(server: string, waitMs: number, problems: readonly string[], more: string | undefined): HactlError {
   return new HactlError({
     code: 'E_STILL_OPEN',
     server,
-    what: `connections are still open after ${waitMs / 1000} s`,
+    what: `this server is not free of connections after ${waitMs / 1000} s`,
     why: problems,
-    fix: `give --wait more time; timeout client, timeout tunnel and option clitcpka of haproxy.cfg bound idle connections; ${goOn}`,
+    fix: [
+      'give --wait more time; timeout client, timeout tunnel and option clitcpka of haproxy.cfg bound idle connections',
+      ...(more === undefined ? [] : [more]),
+    ].join('; '),
   })
 }

@@ -1,5 +1,6 @@
 /** Asks all servers at the same time what they hear from each other. */
 import type { Script } from '../../ports.ts'
+import { joinScripts, sh } from '../../shell/sh.ts'
 import type { Links } from '../links.ts'
 
 /** How long servers listen: at least long enough for a router that speaks once a second, and at most where a peer is silent. */
@@ -14,6 +15,11 @@ export interface WireQuestion<Link, Report> {
   readonly label: string
   readonly script: (links: readonly Link[], mark: string, times: WireTimes) => Script
   readonly parse: (stdout: string, links: readonly Link[]) => readonly (Report | undefined)[]
+}
+
+/** Runs one probe for each network of a server, all at once. Every line of the answer starts with the number of its network. */
+export function sideBySide(probes: readonly Script[]): Script {
+  return joinScripts([...probes.map((probe, index) => sh`{ ${probe} 2>&1 | sed ${`s/^/${index} /`}; } &`), sh`wait`])
 }
 
 const GRACE_MS = 15_000

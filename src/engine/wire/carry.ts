@@ -1,17 +1,18 @@
 /** Whether the network carries packets with a foreign source from server to server (src/on-server/carry-probe.pl). */
 import type { Script } from '../../ports.ts'
 import { sourceText } from '../../shell/library.ts'
-import { joinScripts, sh } from '../../shell/sh.ts'
+import { sh } from '../../shell/sh.ts'
 import type { CarryLink, CarryReport } from '../../state/wire.ts'
-import type { WireQuestion, WireTimes } from './at-once.ts'
+import { sideBySide, type WireQuestion, type WireTimes } from './at-once.ts'
 
-/** Tries all networks of a server at once. Every line of the answer starts with the number of its network. */
-function carryScript(links: readonly CarryLink[], mark: string, times: WireTimes): Script {
-  const probes = links.map(
-    ({ interface: name, address, virtualAddress, stranger, port, peers }, index) =>
-      sh`{ perl -e ${sourceText('carry-probe.pl')} -- ${name} ${address} ${virtualAddress} ${stranger} ${port} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
+function carryScript(links: readonly CarryLink[], mark: string, { leastMs, mostMs }: WireTimes): Script {
+  const program = sourceText('carry-probe.pl')
+  return sideBySide(
+    links.map(
+      ({ interface: name, address, virtualAddress, stranger, port, peers }) =>
+        sh`perl -e ${program} -- ${name} ${address} ${virtualAddress} ${stranger} ${port} ${mark} ${leastMs / 1000} ${mostMs / 1000} ${peers}`,
+    ),
   )
-  return joinScripts([...probes, sh`wait`])
 }
 
 /** undefined for a network that could not be tried. */

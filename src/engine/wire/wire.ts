@@ -1,16 +1,17 @@
 import type { Script } from '../../ports.ts'
 import type { WireLink, WireReport } from '../../state/wire.ts'
 import { sourceText } from '../../shell/library.ts'
-import { joinScripts, sh } from '../../shell/sh.ts'
-import type { WireQuestion, WireTimes } from './at-once.ts'
+import { sh } from '../../shell/sh.ts'
+import { sideBySide, type WireQuestion, type WireTimes } from './at-once.ts'
 
-/** Tries all networks of a server at once. Every line of the answer starts with the number of its network. */
-export function wireScript(links: readonly WireLink[], mark: string, times: WireTimes): Script {
-  const probes = links.map(
-    (link, index) =>
-      sh`{ perl -e ${sourceText('wire-probe.pl')} -- ${link.interface} ${link.address} ${mark} ${times.leastMs / 1000} ${times.mostMs / 1000} ${link.multicast ? 1 : 0} ${link.mayRefuse ? 1 : 0} ${link.peers} 2>&1 | sed ${`s/^/${index} /`}; } &`,
+export function wireScript(links: readonly WireLink[], mark: string, { leastMs, mostMs }: WireTimes): Script {
+  const program = sourceText('wire-probe.pl')
+  return sideBySide(
+    links.map(
+      ({ interface: name, address, multicast, mayRefuse, peers }) =>
+        sh`perl -e ${program} -- ${name} ${address} ${mark} ${leastMs / 1000} ${mostMs / 1000} ${multicast ? 1 : 0} ${mayRefuse ? 1 : 0} ${peers}`,
+    ),
   )
-  return joinScripts([...probes, sh`wait`])
 }
 
 /** undefined for a network that could not be tried. */
