@@ -1,16 +1,13 @@
 # Make before break: what a server does while its addresses move to another.
+# needs: own-addresses.sh
 # given: ADDRESSES POLL_SECONDS GRACE_SECONDS
 
-# Prints the addresses of this server. One that has left may be on lo, for connections that are still open to it.
-own_addresses() {
-  ip -o addr show | while read -r _ device rest; do
-    [ "$device" = lo ] || printf '%s\n' "$rest"
-  done
-}
+# What look_at_addresses has seen.
+here=
 
 # Whether this server holds one of the addresses.
 holds() {
-  here=$(own_addresses)
+  look_at_addresses
   for address in $ADDRESSES; do
     case $here in *" $address/"*) return 0 ;; esac
   done
@@ -29,7 +26,7 @@ route() {
 
 # Routes for the addresses that this server has. It must not answer for an address of another server: it would also do so by ARP.
 answer() {
-  here=$(own_addresses)
+  look_at_addresses
   for address in $ADDRESSES; do
     case $here in *" $address/"*) route replace "$address" ;; esac
   done
@@ -44,14 +41,31 @@ now() {
 }
 
 # wait_while HUNDREDTHS PAUSE CONDITION: waits while CONDITION holds, for HUNDREDTHS at the most, with a look after each PAUSE in seconds. The clock
-# decides and not the number of looks, because on a busy server each look takes longer.
+# decides and not the number of looks, because on a busy server each look takes longer. There the pause is longer, too: haproxy still serves,
+# and looks must not take its CPU (evidence T18).
 wait_while() {
   now
   end=$((now + $1))
-  while "$3" && [ "$now" -lt "$end" ]; do
-    sleep "$2"
+  began=$now
+  while "$3" && now && [ "$now" -lt "$end" ]; do
+    took=$((now - began))
+    if [ "$took" -lt 2 ]; then
+      sleep "$2"
+    else
+      sleep "$(in_seconds $((took * 4)))"
+    fi
     now
+    began=$now
   done
+}
+
+# in_seconds HUNDREDTHS: prints "0.08" for 8.
+in_seconds() {
+  case $1 in
+    ?) echo "0.0$1" ;;
+    ??) echo "0.$1" ;;
+    *) echo "${1%??}.${1#"${1%??}"}" ;;
+  esac
 }
 
 # wait_until_gone HUNDREDTHS: waits until the addresses have left, for HUNDREDTHS at the most.
@@ -61,7 +75,7 @@ wait_until_gone() { wait_while "$1" "$POLL_SECONDS" holds; }
 # (tcp_retries2, tcp(7)). If the address returned meanwhile, a client that reused the port of such a connection would get no answer, not even a
 # refusal (evidence T8). Where the kernel cannot end connections (CONFIG_INET_DIAG_DESTROY, ss(8)), they stay.
 close_connections() {
-  here=$(own_addresses)
+  look_at_addresses
   for address in $ADDRESSES; do
     case $here in *" $address/"*) continue ;; esac
     case $address in *:*) source="[$address]" ;; *) source=$address ;; esac

@@ -1,5 +1,6 @@
 # Prints several times a second which addresses this server holds and the state of its services, one line for each look:
 # "hactl up=SECONDS holds=A,B unit:NAME=STATE file:PATH=NUMBER".
+# needs: own-addresses.sh
 # given: VIPS UNITS TRACKERS LOOKS_PER_SYSTEMCTL PAUSE_SECONDS
 
 # The given variables are lists of words.
@@ -39,21 +40,12 @@ look_at_trackers() {
   done
 }
 
-# held ADDRESSES: those of VIPS that ip prints as whole addresses, and not as the peer of a link, separated by commas. Lines of lo, which ip prints
-# first, do not count: a server that has given an address away keeps it there while it has open connections of it.
+# What look_at_addresses has seen.
+here=
+
+# Sets found to those of VIPS that here has as whole addresses, and not as the peer of a link, separated by commas.
 held() {
-  found='' here=$1
-  while :; do
-    case $here in
-      "1: lo "*"
-"*)
-        here=${here#*"
-"}
-        ;;
-      "1: lo "*) here= ;;
-      *) break ;;
-    esac
-  done
+  found=
   for vip in $VIPS; do
     case $here in *" inet $vip/"* | *" inet $vip peer "* | *" inet6 $vip/"*) found=$found,$vip ;; esac
   done
@@ -69,9 +61,8 @@ sample() {
     if [ $((n % LOOKS_PER_SYSTEMCTL)) -eq 0 ] || is_any_gone; then look_at_units; fi
     n=$((n + 1))
     read -r up _ </proc/uptime
-    addresses=$(ip -o addr show 2>/dev/null)
-    if [ -n "$addresses" ]; then
-      held "$addresses"
+    if look_at_addresses; then
+      held
       look_at_trackers
       echo "hactl up=$up holds=$found$states$files" || exit 0
     fi

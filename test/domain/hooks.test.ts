@@ -107,6 +107,23 @@ describe('before haproxy stops', () => {
     expect(tracker('haproxy_offset')).toBe('-253')
   })
 
+  test.for([
+    ['0.03', 'sleep 0.12'],
+    ['0.26', 'sleep 1.04'],
+  ] as const)('a server that needs %s s for a look pauses four times as long: haproxy still serves there', ([looksFor, pause]) => {
+    const uptime = join(folder, 'uptime')
+    const later = `read -r up rest <${uptime}; echo "$(awk "BEGIN { printf \\"%.2f\\", $up + ${looksFor} }") $rest" >${uptime}`
+    play(
+      'ip',
+      `case "$*" in *route*) exit;; esac; ${later}; n=$(cat "$LOG.looks" 2>/dev/null || echo 0); echo $((n+1)) >"$LOG.looks"
+[ $n -ge 3 ] || echo "1: eth0 inet 192.0.2.200/24 scope global secondary eth0"`,
+    )
+    // The first look of all is before the wait, and the last one finds the address gone.
+    const pauses = stop().filter(line => line.startsWith('sleep'))
+    expect(pauses.slice(0, -1)).toContain(pause)
+    expect(pauses.slice(0, -1)).not.toContain('sleep 0.02')
+  })
+
   test('the holder answers by a local route from before its priority falls until a moment after the address has left', () => {
     holdsAddress(3)
     const route = 'local 192.0.2.200 dev lo metric 9 table local'
