@@ -51,7 +51,7 @@ interface Answer {
 /** One request after the other over one connection. */
 async function keepAlive(target: ProbeTarget, { stop, everyMs, onOpen }: Options): Promise<ConnectionEnd> {
   const { request, agent } = await requests(target)
-  let quickestMs = Infinity
+  let slowestMs = 0
   let sentMs = 0
   let hasAnswered = false
   const ask = (limitMs: number) =>
@@ -63,7 +63,7 @@ async function keepAlive(target: ProbeTarget, { stop, everyMs, onOpen }: Options
         const { socket } = answer
         answer.resume()
         answer.once('end', () => {
-          quickestMs = Math.min(quickestMs, performance.now() - sentMs)
+          slowestMs = Math.max(slowestMs, performance.now() - sentMs)
           resolve({ socket, isKept: answer.headers.connection?.toLowerCase() !== 'close' })
         })
         answer.once('error', reject)
@@ -97,8 +97,9 @@ async function keepAlive(target: ProbeTarget, { stop, everyMs, onOpen }: Options
         // The drill has ended its own connection while the answer was on its way.
         if (stop.aborted && error instanceof NoAnswer && waitedMs < target.timeoutMs) return { kind: 'stopped' }
         const end = endOf(error)
-        // The end that came sooner than any answer was sent before the request arrived: the two crossed.
-        const crossed = end.kind === 'cut' && end.by === 'FIN' && !hasAnswered && waitedMs < quickestMs
+        // An end that comes as soon as answers do, and instead of one, crossed the request on its way. Clients of HTTP then ask again over a
+        // new connection by themselves (RFC 9112, 9.3.1).
+        const crossed = end.kind === 'cut' && end.by === 'FIN' && !hasAnswered && waitedMs <= slowestMs
         return crossed ? { kind: 'closed', why: CLOSED } : end
       }
       if (!next.isKept) return { kind: 'closed', why: 'answered with Connection: close' }

@@ -67,6 +67,17 @@ describe('a kept-alive client', () => {
     expect(end.kind).toBe('closed')
   })
 
+  test('that meets an end as soon as answers come lost nothing: request and end crossed', async () => {
+    let requests = 0
+    const port = await http((request, response) => {
+      requests++
+      if (requests === 1) response.end('fine')
+      else if (requests === 2) setTimeout(() => response.end('fine'), 500)
+      else setTimeout(() => request.socket.destroy(), 5)
+    })
+    expect((await kept(port, 'kept-alive')).end.kind).toBe('closed')
+  })
+
   test('that is told of the end with an answer lost nothing', async () => {
     let requests = 0
     const port = await http((_, response) => void response.writeHead(200, ++requests === 3 ? { connection: 'close' } : {}).end())
