@@ -1,18 +1,18 @@
 /** The README's picture: which lines of the demo's output it shows, and how it is drawn. No I/O. */
+import { CUT, KEPT } from './account.ts'
 
 interface Section {
   readonly begins: RegExp
   readonly keep: RegExp | undefined
 }
 
-/** Which lines of each command's output are worth a picture. A heading or a command ends the one before. */
+/** Which lines of each command's output are worth a picture. A heading, a comment or a command ends the one before. */
 const WORTH: readonly Section[] = [
-  { begins: /^== [1-4] of 4|^== what a client/, keep: /^/ },
-  { begins: /^\$ hactl setup/, keep: /^ {4}--|is written/ },
-  { begins: /^\$ hactl deploy/, keep: /^\d+ servers: |^interruption|is held by|^took/ },
-  { begins: /^# who answers/, keep: /^GET/ },
-  { begins: /^\$ hactl verify/, keep: /^PASSED|^FAILED/ },
-  { begins: /^\$ |^# (the lab|profile)/, keep: undefined },
+  { begins: /^== [1-4] of 4|^== what clients/, keep: /^/ },
+  { begins: /^\$ hactl setup/, keep: /^ {4}--/ },
+  { begins: /^\$ hactl deploy/, keep: /^\d+ servers: |^interruption|^took/ },
+  { begins: /^\$ hactl (?:verify-failover|drain|undrain)/, keep: /^clients: / },
+  { begins: /^\$ |^# (?:the lab|frontends|profile|who answers|planned move|haproxy is)/, keep: undefined },
 ]
 const LEFT_OUT = '  ...'
 
@@ -25,7 +25,7 @@ export function linesWorthSeeing(text: string): readonly string[] {
     const opened = WORTH.find(({ begins }) => begins.test(line))
     if (opened !== undefined) section = opened
     if (line === '' || section?.keep === undefined) continue
-    if (opened !== undefined) shown.push(...(shown.length === 0 ? [] : ['']), line)
+    if (opened !== undefined) shown.push(...(isJoined(shown.at(-1), line) ? [] : ['']), line)
     else if (section.keep.test(line)) shown.push(line)
     else if (shown.at(-1) !== LEFT_OUT) shown.push(LEFT_OUT)
     if (line.startsWith('The demo took')) break
@@ -33,18 +33,24 @@ export function linesWorthSeeing(text: string): readonly string[] {
   return shown
 }
 
+/** A command stands close under the comment on it, and under what the one before has ended with where that is a line on the clients. */
+function isJoined(above: string | undefined, line: string): boolean {
+  return above === undefined || (line.startsWith('$ ') && (/^(?:#|clients: )/.test(above) || above === LEFT_OUT))
+}
+
+/** What became of open connections, in colour. The text is escaped already. */
+const painted = (text: string) => text.replace(KEPT, '<tspan class="p">$&</tspan>').replace(CUT, '<tspan class="f">$&</tspan>')
+
 const escape = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
 function styleOf(line: string): string | undefined {
   if (line.startsWith('== ')) return 'h'
   if (line.startsWith('$ ') || line.startsWith('    --')) return 'c'
-  if (line.startsWith('PASSED')) return 'p'
-  if (line.startsWith('FAILED')) return 'f'
   if (line === LEFT_OUT || line.startsWith('# ')) return 'd'
   return undefined
 }
 
-const WIDEST = 132
+const WIDEST = 100
 const [CHAR, LINE, MARGIN] = [7.85, 18, 18]
 
 /** The lines as SVG, long ones in two. */
@@ -56,11 +62,12 @@ export function renderPicture(shown: readonly string[]): string {
   })
   const width = Math.ceil(Math.max(...lines.map(line => line.length)) * CHAR + 2 * MARGIN)
   const height = lines.length * LINE + 2 * MARGIN
-  const rows = lines.map((line, at) => {
+  const rows = lines.flatMap((line, at) => {
+    if (line === '') return []
     const style = styleOf(line)
     // Every character at its own place: columns stay columns in whatever fixed-width font the reader has.
-    const length = line.length === 0 ? '' : ` textLength="${(line.length * CHAR).toFixed(1)}"`
-    return `<text x="${MARGIN}" y="${MARGIN + at * LINE + 13}"${length} lengthAdjust="spacing"${style === undefined ? '' : ` class="${style}"`}>${escape(line)}</text>`
+    const length = ` textLength="${(line.length * CHAR).toFixed(1)}"`
+    return `<text x="${MARGIN}" y="${MARGIN + at * LINE + 13}"${length} lengthAdjust="spacing"${style === undefined ? '' : ` class="${style}"`}>${painted(escape(line))}</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
 <style>
@@ -68,7 +75,7 @@ text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mo
 .h { fill: #8ec5ff; font-weight: bold } .c { fill: #ffffff; font-weight: bold } .p { fill: #7ddc8f } .f { fill: #ff8a80 } .d { fill: #8a94a0 }
 </style>
 <rect width="${width}" height="${height}" rx="8" fill="#161b22"/>
-${rows.filter(row => !row.endsWith('></text>')).join('\n')}
+${rows.join('\n')}
 </svg>
 `
 }
