@@ -1,6 +1,6 @@
-// Shows the main job on three real servers: set up, deploy, see it answer; then a planned move, a stop and a crash while clients are connected, with the
-// article's timings and with hactl's own. Needs root on Debian, or root and a running Docker engine; installs the rest. Bounded: 5 minutes a command.
-// `npm run demo -- --keep` leaves the lab and the inventory for you to go on with; `npm run demo | tee demo.txt` records what picture.ts draws.
+// Shows the main job on three real servers: set up, deploy, see it answer. Then a planned move, a stop and a crash while clients are connected, with
+// the article's timings and with hactl's own. Needs root, and Debian or a running Docker engine; installs the rest. No command lasts longer than 5 minutes.
+// `npm run demo -- --keep` leaves the lab and the inventory for you to go on with. `npm run demo | tee demo.txt` records what picture.ts draws.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { addressesOf, openPlace, type TrafficPlace } from './bench/connections/place.ts'

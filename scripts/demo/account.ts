@@ -29,7 +29,7 @@ export interface Account {
   readonly profile: Profile
   /** New requests and those of kept-alive clients. */
   readonly requests: Share
-  /** The longest time without an answer, as hactl's probes saw it; undefined where the address did not answer again. */
+  /** The longest time without an answer, as hactl's probes saw it; undefined where none came any more, and where nothing was measured. */
   readonly outageMs: number | undefined
   /** Connections that stay open, and transfers; `lost`: cut. */
   readonly open: Share
@@ -81,7 +81,7 @@ function problemsIn({ exit, drills = [], vips = [] }: Result): readonly string[]
 const AT_ONCE_MS = 100
 
 const requestsText = ({ requests: { lost, of } }: Account) => `${lost} of ${of}`
-const outageText = ({ outageMs }: Account) => (outageMs === undefined ? 'no answer at the end' : formatMs(outageMs))
+const outageText = ({ outageMs }: Account) => (outageMs === undefined ? 'not known' : formatMs(outageMs))
 
 function openText({ open: { lost, of }, cutAfterMs }: Account): string {
   if (lost === 0) return `all ${of} kept`
