@@ -184,7 +184,7 @@ async function release(suite: string, builds: readonly Build[], { events, rounds
     async lab => {
       // hactl remove takes packages away that hactl has installed.
       if (builds.length > 1) await contenders.installOverSsh(lab)
-      const place = await openPlace(lab)
+      const place = await openPlace(lab, { ipv6: true })
       const watch = watchHolders(lab)
       const bench = new Bench(lab)
       try {

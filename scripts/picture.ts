@@ -1,80 +1,11 @@
 // Makes the README's picture from a real run:  npm run demo | tee demo.txt; npx node scripts/picture.ts demo.txt docs/demo.svg
 // Takes lines as they were printed; what it leaves out is marked with "...".
 import { readFileSync, writeFileSync } from 'node:fs'
+import { linesWorthSeeing, renderPicture } from './demo/picture.ts'
 
 const [from, to] = process.argv.slice(2)
 if (from === undefined || to === undefined) {
   console.error('usage: npx node scripts/picture.ts DEMO.TXT PICTURE.SVG')
   process.exit(3)
 }
-
-interface Section {
-  readonly begins: RegExp
-  readonly keep: RegExp | undefined
-}
-
-/** Which lines of each command's output are worth a picture. A heading or a command ends the one before. */
-const WORTH: readonly Section[] = [
-  { begins: /^== [1-4] of 4|^== what a client/, keep: /^/ },
-  { begins: /^\$ hactl setup/, keep: /^ {4}--|is written/ },
-  { begins: /^\$ hactl deploy/, keep: /^\d+ servers: |^interruption|is held by|^took/ },
-  { begins: /^# who answers/, keep: /^GET/ },
-  { begins: /^\$ hactl verify/, keep: /^PASSED|^FAILED/ },
-  { begins: /^\$ |^# (the lab|profile)/, keep: undefined },
-]
-const LEFT_OUT = '  ...'
-
-function linesWorthSeeing(text: string): readonly string[] {
-  const shown: string[] = []
-  let section: Section | undefined
-  const start = text.split('\n').findIndex(line => line.startsWith('== 1 of 4'))
-  for (const line of text.split('\n').slice(start)) {
-    const opened = WORTH.find(({ begins }) => begins.test(line))
-    if (opened !== undefined) section = opened
-    if (line === '' || section?.keep === undefined) continue
-    if (opened !== undefined) shown.push(...(shown.length === 0 ? [] : ['']), line)
-    else if (section.keep.test(line)) shown.push(line)
-    else if (shown.at(-1) !== LEFT_OUT) shown.push(LEFT_OUT)
-    if (line.startsWith('The demo took')) break
-  }
-  return shown
-}
-
-const escape = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
-
-function styleOf(line: string): string | undefined {
-  if (line.startsWith('== ')) return 'h'
-  if (line.startsWith('$ ') || line.startsWith('    --')) return 'c'
-  if (line.startsWith('PASSED')) return 'p'
-  if (line.startsWith('FAILED')) return 'f'
-  if (line === LEFT_OUT || line.startsWith('# ')) return 'd'
-  return undefined
-}
-
-const WIDEST = 132
-const [CHAR, LINE, MARGIN] = [7.85, 18, 18]
-const lines = linesWorthSeeing(readFileSync(from, 'utf8')).flatMap(line => {
-  if (line.length <= WIDEST) return [line]
-  const cut = line.lastIndexOf(' ', WIDEST)
-  return [line.slice(0, cut), `      ${line.slice(cut + 1)}`]
-})
-const width = Math.ceil(Math.max(...lines.map(line => line.length)) * CHAR + 2 * MARGIN)
-const height = lines.length * LINE + 2 * MARGIN
-const rows = lines.map((line, at) => {
-  const style = styleOf(line)
-  // Every character at its own place: columns stay columns in whatever fixed-width font the reader has.
-  const length = line.length === 0 ? '' : ` textLength="${(line.length * CHAR).toFixed(1)}"`
-  return `<text x="${MARGIN}" y="${MARGIN + at * LINE + 13}"${length} lengthAdjust="spacing"${style === undefined ? '' : ` class="${style}"`}>${escape(line)}</text>`
-})
-writeFileSync(
-  to,
-  `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
-<style>
-text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #d8dee6; white-space: pre }
-.h { fill: #8ec5ff; font-weight: bold } .c { fill: #ffffff; font-weight: bold } .p { fill: #7ddc8f } .f { fill: #ff8a80 } .d { fill: #8a94a0 }
-</style>
-<rect width="${width}" height="${height}" rx="8" fill="#161b22"/>
-${rows.filter(row => !row.endsWith('></text>')).join('\n')}
-</svg>
-`,
-)
+writeFileSync(to, renderPicture(linesWorthSeeing(readFileSync(from, 'utf8'))))

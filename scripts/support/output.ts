@@ -1,6 +1,9 @@
 const colour = process.stdout.isTTY && !process.env['NO_COLOR']
 
-export const bold = (text: string): string => (colour ? `\u001B[1m${text}\u001B[0m` : text)
+const painter = (code: number) => (text: string) => (colour ? `\u001B[${code}m${text}\u001B[0m` : text)
+export const bold = painter(1)
+export const red = painter(31)
+export const green = painter(32)
 
 export function heading(text: string): void {
   console.log(`\n${bold(`== ${text}`)}`)

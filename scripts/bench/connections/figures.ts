@@ -11,7 +11,7 @@ export interface End {
   readonly port: number
 }
 
-interface Share {
+export interface Share {
   readonly lost: number
   readonly of: number
 }

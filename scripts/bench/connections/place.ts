@@ -87,8 +87,8 @@ class Helper {
   }
 }
 
-/** Makes the namespace, gives servers their IPv6 addresses, and starts the backend. */
-export async function openPlace(lab: LabFile): Promise<TrafficPlace> {
+/** Makes the namespace, with `ipv6` gives it and the servers IPv6 addresses, and starts the backend. */
+export async function openPlace(lab: LabFile, { ipv6 }: { readonly ipv6: boolean }): Promise<TrafficPlace> {
   const name = `${lab.project}-people`
   const link = `hp-${lab.project.slice(-8)}`
   const { client, backend, six } = addressesOf(lab)
@@ -102,10 +102,10 @@ export async function openPlace(lab: LabFile): Promise<TrafficPlace> {
   await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name)
   await ip('link', 'set', link, 'master', await bridgeOf(lab), 'up')
   for (const address of [`${client}/24`, `${backend}/24`]) await ip('-n', name, 'address', 'add', address, 'dev', 'eth0')
-  await ip('-n', name, 'address', 'add', `${six(240)}/64`, 'dev', 'eth0', 'nodad')
+  if (ipv6) await ip('-n', name, 'address', 'add', `${six(240)}/64`, 'dev', 'eth0', 'nodad')
   await ip('-n', name, 'link', 'set', 'lo', 'up')
   await ip('-n', name, 'link', 'set', 'eth0', 'up')
-  await giveIpv6(lab)
+  if (ipv6) await giveIpv6(lab)
   const within = (...words: readonly string[]) => new Helper(['ip', 'netns', 'exec', name, ...words])
   const node = join(binFolder, 'node')
   const server = within(node, program('backend-process.ts'), backend)
