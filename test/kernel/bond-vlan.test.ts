@@ -99,7 +99,7 @@ describe('open connections to an IPv4 and an IPv6 address', () => {
   ]
   const isHeldBy = async (server: string) => (await lab.holders(vip)).join() === server && (await lab.holders(vip6)).join() === server
   const untilHeld = (server: string) => until(`${server} alone holds both addresses`, 60_000, () => isHeldBy(server))
-  /** As a tool that sets up the network again does: the interface has another index, and the kernel's defaults. */
+  /** As a tool that sets up the network again does: the interface has another index, and the kernel's defaults (evidence O13). */
   const makeAnew = async (server: string) => {
     await lab.sh(server, `ip link del ${device} && grep -F ${device} /etc/lab/wire | sh -eu`)
     await untilArmed(lab, instances.length, [server])
