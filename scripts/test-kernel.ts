@@ -1,5 +1,5 @@
 // What only servers with kernels of their own can show (test/kernel), on the lab of real kernels (test/kernel-lab).
-//   npm run test:kernel -- [--release bookworm|trixie] [--only FILE,...] [--power-cuts N [--seed N]]
+//   npm run test:kernel -- [--release bookworm|trixie|bullseye] [--only FILE,...] [--power-cuts N [--seed N]]
 // With --power-cuts it cuts a server's power at N random moments of deploys and runs nothing else. Exits 0 only when everything asked for passed.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

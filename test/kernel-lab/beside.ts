@@ -4,23 +4,36 @@
  *   node beside.ts PREFIX PACKAGES
  */
 import { createReadStream, statSync } from 'node:fs'
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 
 const [prefix = '', packages = ''] = process.argv.slice(2)
 
-/** The same answers as test/lab/image/app/nginx.conf. */
+/** An answer without an end: so many bytes so often, as long as they are read. */
+const CHUNK = Buffer.alloc(16_384, '.')
+const CHUNK_MS = 50
+
+function endless(response: ServerResponse): void {
+  const next = setInterval(() => response.writableNeedDrain || response.write(CHUNK), CHUNK_MS)
+  response.once('close', () => clearInterval(next))
+}
+
+/** The same answers as test/lab/image/app/nginx.conf, and /endless. */
 const backend =
   (name: string): RequestListener =>
   (request, response) => {
     const answers: Readonly<Record<string, string>> = { '/': `hello from ${name}\n`, '/health': `ok ${name}\n` }
+    const isEndless = request.url === '/endless'
     const text = answers[request.url ?? '']
-    response.writeHead(text === undefined ? 404 : 200, {
+    const body = text ?? `nothing here on ${name}\n`
+    response.writeHead(text === undefined && !isEndless ? 404 : 200, {
       'X-Backend': name,
       'Cache-Control': 'no-store',
       'Content-Type': 'text/plain',
+      ...(isEndless ? {} : { 'Content-Length': Buffer.byteLength(body) }),
     })
-    response.end(text ?? `nothing here on ${name}\n`)
+    if (isEndless) endless(response)
+    else response.end(body)
   }
 
 /** Files of one folder without folders in it; anything else is not there. */

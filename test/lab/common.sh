@@ -195,6 +195,21 @@ mirror_lines() {
         sub("^" from, to, $2); if (!seen[$0]++) print }'
 }
 
+# Of such lines on stdin those that the mirrors have, as lines of sources.list. A release past its life loses -updates first; a missing suite would
+# break every apt-get update.
+available_lines() {
+  local uri suite comp
+  while read -r uri suite comp; do
+    [[ -n $uri ]] || continue
+    if bounded 30 /usr/lib/apt/apt-helper download-file "$uri/dists/$suite/InRelease" "$shared/inrelease" </dev/null >/dev/null 2>&1; then
+      printf 'deb %s %s %s\n' "$uri" "$suite" "$comp"
+    else
+      say "apt source $suite is left out: the machine's mirror does not have it"
+    fi
+    rm -f "$shared/inrelease"
+  done
+}
+
 # Only what decides whether the mirror can be reached and believed; the rest is the machine's taste.
 apt_settings() {
   have apt-config || return 0

@@ -25,5 +25,5 @@ export interface LabFile {
   /** Only in the lab of real kernels: where the servers' open connections are. */
   readonly run?: string
   /** Only in the lab of real kernels: the network on VLAN `id` of eth2 and eth3. */
-  readonly vlan?: { readonly id: number; readonly prefix: string; readonly vip: string }
+  readonly vlan?: { readonly id: number; readonly prefix: string; readonly vip: string; readonly vip6: string }
 }

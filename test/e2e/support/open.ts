@@ -5,7 +5,7 @@ import { type Beside, startBeside } from './beside.ts'
 export interface Opened {
   readonly kept: number
   readonly lost: readonly {
-    /** "silence": no answer in 8 s. */
+    /** "silence": no answer in 8 s, or in what patient clients have. */
     readonly error: string
     /** From its last request, in ms. */
     readonly afterMs: number
@@ -17,5 +17,10 @@ export interface Opened {
 
 /** Opens as many connections to each address (HOST:PORT), and asks on all of them until stopped. Resolves once all have been answered. */
 export function openClients(clients: number, ...addresses: readonly string[]): Promise<Beside<Opened>> {
-  return startBeside('open-process.ts', String(clients), ...addresses)
+  return startBeside('open-process.ts', String(clients), '8000', 'at-once', ...addresses)
+}
+
+/** The same for slow servers: an answer may take `limitMs`, and a connection is kept only where it is answered once more after the stop. */
+export function openPatientClients(clients: number, limitMs: number, ...addresses: readonly string[]): Promise<Beside<Opened>> {
+  return startBeside('open-process.ts', String(clients), String(limitMs), 'once-more', ...addresses)
 }
