@@ -2,11 +2,20 @@
 import type { ProbeSample, Sample } from '../../state/drill.ts'
 import { peopleCounts, peopleFindings, peopleNotes } from './people.ts'
 import { firewallChanges, restorationFindings } from './restoration.ts'
-import { endOf, type HoldInterval, holdersAt, holdersOverlap, holdIntervals, markAt, marksOf, outageOf, probesOf } from './timeline.ts'
+import {
+  endOf,
+  hadTwoHolders,
+  type HoldInterval,
+  holdersAt,
+  holdersOverlap,
+  holdIntervals,
+  markAt,
+  marksOf,
+  outageOf,
+  probesOf,
+  TWO_HOLDERS_AFTER_MS,
+} from './timeline.ts'
 import type { DrillCase, DrillRecord, Finding, OriginVerdict, Verdict } from './verdict.ts'
-
-/** Make before break lets two servers hold the address for a moment by design. Longer than this is a split brain. */
-const TWO_HOLDERS_AFTER_MS = 1000
 
 /** Judges a drill that was carried out. `record` must have the marks "disturbed" and "undone". */
 export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
@@ -170,11 +179,15 @@ function holderFindings(about: DrillCase, intervals: readonly HoldInterval[], di
         findings.push({ code: 'E_TWO_MASTERS', text: `more than one server held ${vip} for ${Math.round(longestMs)} ms` })
       }
       return findings
-    case 2: {
-      const during = holdersOverlap(intervals.filter(({ fromMs, toMs }) => fromMs < undoneMs && toMs >= disturbedMs))
-      if (during.longestMs > TWO_HOLDERS_AFTER_MS) return findings
-      return [{ code: 'E_FAILOVER_NONE', text: `two servers should have held ${vip} and never did: the drill proves nothing` }, ...findings]
-    }
+    case 2:
+      if (hadTwoHolders(intervals, { fromMs: disturbedMs, toMs: undoneMs })) return findings
+      return [
+        {
+          code: 'E_FAILOVER_NONE',
+          text: `two servers should have held ${vip} for more than ${TWO_HOLDERS_AFTER_MS} ms and did not: the drill proves nothing`,
+        },
+        ...findings,
+      ]
     case 'either':
       return findings
   }

@@ -1,6 +1,6 @@
 /** When a phase of a drill is over. It is judged while the samples arrive, so that no drill waits longer than it must. */
 import type { HolderSample, ProbeSample, Sample } from '../../state/drill.ts'
-import { holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS } from './timeline.ts'
+import { hadTwoHolders, holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS } from './timeline.ts'
 import type { DrillCase } from './verdict.ts'
 
 /** The address must stay where it is, and every probe must be good, for this long. */
@@ -59,7 +59,11 @@ export function takeoverIsSettled(about: DrillCase, samples: readonly Sample[], 
     case 1:
       return isHeldSteadily(about, samples, nowMs, server => !out.includes(server)) && answersSteadily(samples, nowMs)
     case 2:
-      return isWatched && holdersAt(samples, about.vip, about.servers, nowMs).holders.length > 1 && answersSteadily(samples, nowMs)
+      return (
+        isWatched &&
+        hadTwoHolders(holdIntervals(samples, about.vip), { fromMs: latest.atMs, toMs: nowMs }) &&
+        answersSteadily(samples, nowMs)
+      )
     case 'either':
       return isWatched && haveOtherHolder(about, samples, nowMs, out) && answersSteadily(samples, nowMs)
   }

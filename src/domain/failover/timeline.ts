@@ -142,6 +142,14 @@ export function holdersOverlap(intervals: readonly HoldInterval[]): {
   return { most, longestMs, lastMs }
 }
 
+/** Make before break lets two servers hold the address for a moment by design. Longer than this is a split brain. */
+export const TWO_HOLDERS_AFTER_MS = 1000
+
+/** Whether two servers had the address inside the window for longer than a move by design explains. */
+export function hadTwoHolders(intervals: readonly HoldInterval[], { fromMs, toMs }: Window): boolean {
+  return holdersOverlap(intervals.filter(held => held.fromMs < toMs && held.toMs >= fromMs)).longestMs > TWO_HOLDERS_AFTER_MS
+}
+
 /** Who holds the address at a moment, by the latest sample of each of the servers. */
 export function holdersAt(samples: readonly Sample[], vip: string, servers: readonly string[], atMs: number): Holders {
   const latest = new Map<string, HolderSample>()
