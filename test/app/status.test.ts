@@ -233,3 +233,19 @@ test('refused adverts are reported as another router with the same number, once 
     [],
   )
 })
+
+describe('what is still open to addresses that have moved away is', () => {
+  const openOf = async (words: string) => (await look(withSection('open-connections', words))).first?.openConnections?.open
+
+  test('said by instance, family, port and frontend, as a drain says it', async () => {
+    expect(await openOf('running\nrules owner\ninstance VRRP1 kept\nopen VRRP1 80 3\nopen VRRP1 8080 2')).toEqual([
+      { instance: 'VRRP1', family: 4, port: 80, frontends: ['web'], connections: 3 },
+      { instance: 'VRRP1', family: 4, port: 8080, frontends: [], connections: 2 },
+    ])
+  })
+
+  test('not known where the service does not answer, and nothing where it does not run', async () => {
+    expect(await openOf('running')).toBeUndefined()
+    expect(await openOf('stopped')).toEqual([])
+  })
+})
