@@ -1,6 +1,5 @@
 /** Whole deploys: hactl's own functions from the inventory's text to the scripts in a real shell. Three folders are the servers. */
-import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, readdirSync, utimesSync } from 'node:fs'
+import { existsSync, readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type HactlError, HactlErrors } from '../../src/errors.ts'
@@ -8,7 +7,7 @@ import type { Ports } from '../../src/ports.ts'
 import { deployedCluster, serverOf } from '../support/deployed.ts'
 import { failureOf } from '../support/failure.ts'
 import { unlessLacking } from '../support/lacking.ts'
-import { openOn, withOpenSaid } from '../support/open-said.ts'
+import { hasTool, openOnSecond, putTool, withOpenSaid } from '../support/open-said.ts'
 import { connectionLost } from '../support/remote.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { fingerprint, shellServerLacks } from '../support/shell-server.ts'
@@ -305,23 +304,14 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
   })
 
   describe('that takes away what keeps connections open', () => {
-    const TOOL = '/usr/local/sbin/hactl-open-connections'
-    const isThere = () => cluster.servers.map(each => each.read(TOOL) !== undefined)
+    const isThere = () => cluster.servers.map(hasTool)
     const waits = () => cluster.events.flatMap(event => ('gate' in event && event.gate === 'open-connections' ? [event.kind] : []))
-    /** srv-2, whose turn is the second, has so many open for each look, the last number for all later ones. */
-    const ports = (...counts: readonly number[]) => {
-      let looks = 0
-      return withOpenSaid(cluster.newRun(), name => openOn(80, name === 'srv-2' ? (counts[Math.min(looks++, counts.length - 1)] ?? 0) : 0))
-    }
+    /** srv-2, whose turn is the second, has so many open for each look. */
+    const ports = (...counts: readonly number[]) => withOpenSaid(cluster.newRun(), openOnSecond(counts))
     const DOWN = { waitMs: 3000, force: false }
 
     beforeEach(() => {
-      for (const each of cluster.servers) {
-        each.write(TOOL, '#!/bin/sh\n')
-        chmodSync(join(each.root, TOOL), 0o755)
-        const sum = createHash('sha256').update('#!/bin/sh\n').digest('hex')
-        each.write('/var/lib/hactl/owned', `${each.read('/var/lib/hactl/owned') ?? ''}${sum}  ${each.root}${TOOL}\n`)
-      }
+      for (const each of cluster.servers) putTool(each)
       cluster.files.set('inventory.yml', `open_connections: reset\n${INVENTORY}`)
     })
 

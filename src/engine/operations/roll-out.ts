@@ -16,7 +16,7 @@ import { assertConfirmed } from './confirm.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import { holdersOf, type Looked } from './look.ts'
 import { type Run, underLock } from './run.ts'
-import { letEnd, type LetEnd } from './windows.ts'
+import { END_WITH_SERVICE, letEnd, type LetEnd } from './windows.ts'
 
 export interface RollOut {
   readonly plan: Plan
@@ -26,8 +26,8 @@ export interface RollOut {
   readonly playbook: Playbook
   /** For servers whose apt reaches no mirror; undefined: apt fetches by itself. */
   readonly packages?: PackageSource | undefined
-  /** How long to wait before a change that ends open connections, and whether to go on where the time is over; undefined: do not wait. */
-  readonly wait?: Pick<LetEnd, 'waitMs' | 'force'> | undefined
+  /** How long to wait before a change that ends open connections, and whether to go on where the time is over. */
+  readonly wait: Pick<LetEnd, 'waitMs' | 'force'>
   readonly confirm: (plan: Plan) => Promise<boolean>
   /** A check that takes its time: it runs while packages are fetched. Nothing is changed where it throws. */
   readonly lastCheck?: (() => Promise<void>) | undefined
@@ -82,16 +82,15 @@ export async function rollOut(run: Looked, what: RollOut): Promise<RollOutReport
   }
 }
 
-const DO_NOT_WAIT = { waitMs: undefined, force: false }
-
-/** Only a deploy that takes the service away ends what is still open: no deploy restarts haproxy. */
-async function letOpenEnd(run: Run, { plan, wait = DO_NOT_WAIT }: RollOut, servers: readonly string[]): Promise<void> {
+/** Only a roll-out that takes the service away ends what is still open: none restarts haproxy. */
+async function letOpenEnd(run: Run, { plan, wait }: RollOut, servers: readonly string[]): Promise<void> {
   const ends = servers.filter(server =>
     actionsOf(plan, server).some(action => action.kind === 'remove-file' && action.path === OPEN_CONNECTIONS_SCRIPT),
   )
-  const fate = 'they end, because what keeps them open is removed'
   const stays = ['this server was not changed; servers before it keep the new configuration']
-  const outcomes = await Promise.allSettled(ends.map(server => letEnd(run, server, { ...wait, mayHold: true, fate, stays })))
+  const outcomes = await Promise.allSettled(
+    ends.map(server => letEnd(run, server, { ...wait, mayHold: true, fate: END_WITH_SERVICE, stays })),
+  )
   throwAll(outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [asHactlError(outcome.reason)] : [])))
 }
 
