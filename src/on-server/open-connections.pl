@@ -10,7 +10,7 @@
 #   disarm  takes everything away that "run" has changed on this server
 use strict;
 use warnings;
-use Socket qw(:DEFAULT inet_pton AF_INET6 pack_sockaddr_in6 MSG_DONTWAIT);
+use Socket qw(:DEFAULT inet_ntop inet_pton AF_INET6 pack_sockaddr_in6 MSG_DONTWAIT);
 
 my $FOLDER = '/usr/local/lib/hactl';
 my $RUN = '/run/hactl';
@@ -26,12 +26,15 @@ my $LAST = 1;        # from the last sight of an open connection until this serv
 my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
 my $HUNG = 3;        # from the first failed check, which takes up to 2, until a haproxy counts as hung
 
+my $AT_ONCE = 256;   # superseded connections: as many as fit into the pipe to nft
+
 sub now { open(my $file, '<', '/proc/uptime') or return time; return (split ' ', <$file>)[0] }
 sub cpu { my ($user, $system) = times; return $user + $system }
 sub pause { select(undef, undef, undef, $_[0]) }
 sub slurp { my ($path) = @_; open(my $file, '<', $path) or return ''; local $/; return <$file> // '' }
 sub line { return (split /\n/, slurp($_[0]))[0] // '' }
 sub put { my ($path, $text) = @_; open(my $file, '>', "$path.new") or return; print $file $text; close $file; rename "$path.new", $path }
+sub unpacked { return inet_ntop(length $_[0] == 16 ? AF_INET6 : AF_INET, $_[0]) }
 sub packed { my ($address) = @_; return inet_pton($address =~ /:/ ? AF_INET6 : AF_INET, $address) }
 
 # The cluster as this server sees it: instances of one family each, as VRRP itself.
@@ -83,16 +86,40 @@ sub netlink {
     }
 }
 
-sub attributes {
+# [type, value] of each.
+sub each_attribute {
     my ($text) = @_;
-    my %found;
+    my @found;
     while (length $text >= 4) {
         my ($size, $type) = unpack 'SS', $text;
         last if $size < 4;
-        $found{$type} = substr $text, 4, $size - 4;
+        push @found, [$type & 0x3fff, substr $text, 4, $size - 4];
         $text = length $text > $size ? substr $text, ($size + 3) & ~3 : '';
     }
-    return \%found;
+    return @found;
+}
+sub attributes { return { map { @$_ } each_attribute(@_) } }
+
+# Asks the packet filter about this program's table of a family: nft would read the sets of all others, too, and they may be large.
+sub ask_filter {
+    my ($type, $flags, $table, $more, $do) = @_;
+    my $of = pack('CCn', $table eq 'ip6' ? AF_INET6 : AF_INET, 0, 0) . attribute(1, "hactl\0");
+    return netlink($FILTER, 0xa00 | $type, $flags, $of . $more, $do);
+}
+my ($GET_CHAIN, $GET_ELEMENTS) = (4, 13);
+sub has_chain { my ($table, $chain) = @_; return !ask_filter($GET_CHAIN, 0, $table, attribute(3, "$chain\0"), sub { 1 }) }
+# The keys of a set, packed.
+sub elements_of {
+    my ($table, $set) = @_;
+    my @keys;
+    ask_filter($GET_ELEMENTS, $DUMP, $table, attribute(2, "$set\0"), sub {
+        for (each_attribute(attributes(substr $_[0], 4)->{3} // '')) {
+            my $key = attributes(attributes($_->[1])->{1} // '')->{1};
+            push @keys, $key if defined $key;
+        }
+        return 0;
+    });
+    return @keys;
 }
 
 sub index_of { return line("/sys/class/net/$_[0]/ifindex") || 0 }
@@ -283,16 +310,19 @@ sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; re
 
 # Clients that have begun a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
 # (evidence O4).
-# Kernels before 6.12 say each element's own timeout, too.
-sub superseded_in { return $_[0] =~ /([\da-f.:]+ \. \d+ \. [\da-f.:]+ \. \d+)(?: timeout \S+)? expires/g }
 sub end_superseded {
     for my $table (tables()) {
-        my @over = superseded_in(scalar `nft list set $table hactl superseded 2>/dev/null`) or next;
-        for (@over) {
-            my ($client, $port, $address, $own_port) = split / \. /;
+        # Each part of a key takes words of 4 bytes.
+        my $form = $table eq 'ip6' ? 'a16 n x2 a16 n' : 'a4 n x2 a4 n';
+        # The next turn takes the others.
+        my @keys = elements_of($table, 'superseded') or next;
+        my @over;
+        for (splice @keys, 0, $AT_ONCE) {
+            my ($client, $port, $address, $own_port) = unpack $form;
             my @found;
-            each_connection([packed($address), $own_port], [packed($client), $port], sub { push @found, [@_[0, 1]]; return 0 });
+            each_connection([$address, $own_port], [$client, $port], sub { push @found, [@_[0, 1]]; return 0 });
             destroy(@$_) for @found;
+            push @over, join ' . ', unpacked($client), $port, unpacked($address), $own_port;
         }
         tell_rules("delete element $table hactl superseded { " . join(', ', @over) . ' }', 1);
     }
@@ -353,7 +383,7 @@ sub nft_takes {
     print $pipe "table ip hactl_try {\n flags $wanted;\n}\n";
     return close $pipe;
 }
-sub is_loaded { for my $table (tables()) { system("nft list chain $table hactl arrive >/dev/null 2>&1") == 0 or return 0 } return 1 }
+sub is_loaded { for (tables()) { has_chain($_, 'arrive') or return 0 } return 1 }
 # A family that has no instance any more.
 sub delete_other_tables {
     my %wanted = map { $_ => 1 } tables();
@@ -408,6 +438,7 @@ sub answer_in {
 sub tell_rules {
     my ($command, $later) = @_;
     return tell_nft($command, $later) if $flags;
+    if ($later) { system('sh', '-c', 'nft "$1" >/dev/null 2>&1 &', 'sh', $command); return '' }
     put("$RUN/open-connections.change", "$command\n");
     return `nft -f $RUN/open-connections.change 2>&1`;
 }
@@ -592,8 +623,8 @@ sub status {
         print "instance $i->{title} ", $held ? 'held' : %open ? 'kept' : 'none', "\n";
         print "open $i->{title} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
         for (@{$i->{peers}}) {
-            my $set = `nft list set $i->{table} hactl proven.$i->{name}.$_->[0] 2>/dev/null`;
-            print "proven $i->{title} $_->[2] ", $set =~ /elements/ ? 'yes' : 'no', "\n";
+            my $is_proven = () = elements_of($i->{table}, "proven.$i->{name}.$_->[0]");
+            print "proven $i->{title} $_->[2] ", $is_proven ? 'yes' : 'no', "\n";
         }
     }
 }
