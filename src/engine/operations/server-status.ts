@@ -1,7 +1,15 @@
 /** What status reports of each server. Pure. */
 import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
-import { advertNotices, bootProblems, certificateProblems, dropinProblems, nodeProblems, unsafeFolders } from '../../domain/health.ts'
+import {
+  advertNotices,
+  bootProblems,
+  certificateProblems,
+  dropinProblems,
+  loopbackNotices,
+  nodeProblems,
+  unsafeFolders,
+} from '../../domain/health.ts'
 import { type Mode, modeOf } from '../../domain/open-connections/mode.ts'
 import { openConnectionsNotices, openConnectionsProblems } from '../../domain/open-connections/report.ts'
 import { type Kept, keptOn, openConnectionsNotes, type StillOpen } from '../../domain/open-connections/still-open.ts'
@@ -121,6 +129,7 @@ export function serverStatus(
       ...problems,
       ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: run hactl undrain ${name}`] : []),
       ...openConnectionsNotices(cluster, node, nodes),
+      ...loopbackNotices(cluster, node),
       ...advertNotices(node),
       ...(lock?.isDead === false ? [lock.text] : []),
     ],
