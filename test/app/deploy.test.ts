@@ -303,6 +303,50 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(looks).toBeGreaterThanOrEqual(3)
   })
 
+  describe('that brings what keeps open connections, and other priorities, by which the address moves', () => {
+    const UNPROVEN =
+      "srv-2: packets with a client's address do not reach srv-1 from here (VRRP1): a move between the two cuts open connections"
+    /** What the servers are told to do, and how srv-2 is looked at, in order. Their services are not started in truth: they say what is told here. */
+    const log: string[] = []
+    const run = (looksUntilProven: number) => {
+      log.length = 0
+      const priorities = '/24], priority: { srv-1: 200, srv-2: 254, srv-3: 190 } }'
+      cluster.files.set('inventory.yml', INVENTORY.replace('/24] }', priorities))
+      for (const each of cluster.servers) {
+        each.before = ({ label }, { raw }) => {
+          if (label === 'prepare') return { code: 0 }
+          if (label !== 'make the changes live') return undefined
+          log.push(`${raw.includes('open_tool ') ? 'service' : 'rest'} ${each.name}`)
+          return { code: 0 }
+        }
+      }
+      let looks = 0
+      const said = (name: string) => {
+        if (!log.includes(`service ${name}`)) return 'able\n'
+        if (name === 'srv-2') log.push('look')
+        const proven = name === 'srv-2' && looks++ < looksUntilProven ? 'no' : 'yes'
+        return `running\nfresh\nrules owner\ninstance VRRP1 none\nproven VRRP1 srv-1 ${proven}\nable\n`
+      }
+      return cluster.deploy({}, withOpenSaid(cluster.newRun(), said))
+    }
+    const changes = () => log.filter(entry => entry !== 'look')
+    const PARTS = ['service', 'rest'].flatMap(part => ['srv-3', 'srv-2', 'srv-1'].map(name => `${part} ${name}`))
+    const warnings = () => cluster.events.flatMap(event => (event.kind === 'warning' ? [event.text] : []))
+
+    test('brings it to all servers first, and waits until the new holder can send packets to the old one', async () => {
+      await run(3)
+      expect(changes()).toEqual(PARTS)
+      expect(log.slice(2, 8)).toEqual(['service srv-1', 'look', 'look', 'look', 'look', 'rest srv-3'])
+      expect(warnings()).not.toContain(UNPROVEN)
+    })
+
+    test('says as a drain does that the move cuts them where it cannot, and goes on', async () => {
+      await run(Number.POSITIVE_INFINITY)
+      expect(changes()).toEqual(PARTS)
+      expect(warnings()).toContain(UNPROVEN)
+    })
+  })
+
   describe('that takes away what keeps connections open', () => {
     const isThere = () => cluster.servers.map(hasTool)
     const waits = () => cluster.events.flatMap(event => ('gate' in event && event.gate === 'open-connections' ? [event.kind] : []))
