@@ -360,8 +360,11 @@ sub announce {
             bind($new, $to->($from, 0)) or return;
             $socket{$from} = $new;
         }
+        my $text = pack('CCC', $i->{vrid}, $kind, $i->{index});
+        # One of them may be filtered.
+        my @failed = grep { !defined send($socket{$from}, $text, MSG_DONTWAIT, $to->($_, $PORT)) } @peers;
         # The address may have gone with its interface, and come back.
-        for (@peers) { defined send($socket{$from}, pack('CCC', $i->{vrid}, $kind, $i->{index}), MSG_DONTWAIT, $to->($_, $PORT)) or delete $socket{$from}, return }
+        delete $socket{$from} if @failed;
     };
     # The rules make a probe to every peer of it.
     $kind == $PROBE ? $send->(($v6 ? '::1' : '127.0.0.1') x 2) : $send->($i->{address}, map { $_->[1] } @{$i->{peers}});

@@ -102,6 +102,24 @@ perl -e 'do shift or die $@; no warnings "redefine";
   })
 })
 
+test('announcements reach each peer, also beside one to which a filter lets none out', context => {
+  realProgram('nft', context)
+  const { code, output } = inNamespace(
+    context,
+    `ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
+ip address add 192.0.2.11/24 dev eth0
+for n in 12 13; do ip neighbour add 192.0.2.$n lladdr 02:00:00:00:00:02 dev eth0; done
+nft -f - <<'RULES'
+table ip guard { chain out { type filter hook output priority 0; ip daddr 192.0.2.12 drop; ip daddr 192.0.2.13 udp dport 8945 counter; }; }
+RULES
+perl -e 'do shift or die $@;
+  announce({ vrid => 66, index => 0, family => 4, af => AF_INET(), interface => "eth0", address => "192.0.2.11", peers => [["x", "192.0.2.12"], ["y", "192.0.2.13"]] }, 1);
+' "$1"
+nft list ruleset | grep -o 'counter packets [0-9]*'`,
+  )
+  expect({ code, counter: output.trim() }).toEqual({ code: 0, counter: 'counter packets 1' })
+})
+
 test('addresses that an earlier configuration has armed are disarmed, those of the present one and rules of others stay', context => {
   const script = `ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
 perl -e 'do shift or die $@;
