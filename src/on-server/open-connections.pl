@@ -38,16 +38,18 @@ sub unpacked { return inet_ntop(length $_[0] == 16 ? AF_INET6 : AF_INET, $_[0]) 
 sub packed { my ($address) = @_; return inet_pton($address =~ /:/ ? AF_INET6 : AF_INET, $address) }
 
 # The cluster as this server sees it: instances of one family each, as VRRP itself.
-my (@instances, $marks);
+my (@instances, $marks, @ports);
 sub read_settings {
-    open(my $file, '<', $settings) or die "$settings: $!\n";
+    my ($path) = @_;
+    open(my $file, '<', $path) or die "$path: $!\n";
     while (<$file>) {
         my ($key, $value, @more) = split or next;
         if ($key eq 'instance') { push @instances, { name => $value, title => $more[0] // $value, index => scalar @instances, peers => [], virtual => [] } }
         elsif ($key eq 'marks') { $marks = $value eq 'yes' }
+        elsif ($key eq 'ports') { @ports = map { [split /-/] } $value, @more }
         elsif ($key eq 'peer') { push @{$instances[-1]{peers}}, [$value, $more[0], $more[1] // $value] }
         elsif ($key eq 'virtual') { push @{$instances[-1]{virtual}}, $value }
-        elsif ($key !~ /^#/) { $instances[-1]{$key} = $value }
+        elsif ($key !~ /^#/ && @instances) { $instances[-1]{$key} = $value }
     }
     for my $i (@instances) {
         $i->{af} = $i->{family} == 6 ? AF_INET6 : AF_INET;
@@ -292,6 +294,10 @@ sub each_of { my ($i, $do) = @_; my $error = 0; for (keys %{$i->{packed}}) { $er
 # listens there (evidence O6).
 sub destroy { my ($af, $identity) = @_; return netlink($SOCKETS, 21, $ACK, pack('CCCCL', $af, 6, 0, 0, 0) . $identity) }
 
+# The rules send packets to haproxy's ports on, and no others: what else is open (ssh) is over once the address has moved, also where this server
+# has not heard of it.
+sub is_kept { my ($port) = @_; return !@ports || grep { $port >= $_->[0] && $port <= ($_->[1] // $_->[0]) } @ports }
+
 # undef where that cannot be said. A program of this server whose connection went to the address reaches nobody any more, and is told so.
 sub any_open {
     my ($i, $addresses) = @_;
@@ -299,7 +305,7 @@ sub any_open {
     my ($open, @own);
     my $error = each_of($i, sub {
         my ($af, $identity, $port, $peer) = @_;
-        if ($own{$peer}) { push @own, [$af, $identity] } else { $open = 1 }
+        if ($own{$peer}) { push @own, [$af, $identity] } elsif (is_kept($port)) { $open = 1 }
         return $open;
     });
     destroy(@$_) for @own;
@@ -622,7 +628,7 @@ sub status {
         # Connections of an address that is held are not counted: there may be 100,000 of them, and hactl asks for this in every look at a server.
         my %open;
         my $held = held($i, $addresses);
-        each_of($i, sub { $open{$_[2]}++; return 0 }) if !$held;
+        each_of($i, sub { $open{$_[2]}++ if is_kept($_[2]); return 0 }) if !$held;
         print "instance $i->{title} ", $held ? 'held' : %open ? 'kept' : 'none', "\n";
         print "open $i->{title} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
         for (@{$i->{peers}}) {
@@ -635,7 +641,7 @@ sub status {
 sub main {
     my ($what) = @_;
     if (($what // '') !~ /^(?:run|reload|status|stopped|disarm)$/) { print STDERR "usage: open-connections.pl run|reload|status|stopped|disarm\n"; exit 2 }
-    read_settings() if $what ne 'reload';
+    read_settings($settings) if $what ne 'reload';
     if ($what eq 'run') { run() }
     elsif ($what eq 'reload') { reload() }
     elsif ($what eq 'status') { status() }

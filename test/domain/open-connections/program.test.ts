@@ -36,6 +36,21 @@ test.for([
   expect(perl(look)).toBe(String(isOpen))
 })
 
+test.for([
+  ["haproxy's", 'ports 80 8000-8010', [80, 8005], 1],
+  ['none of them', 'ports 80 8000-8010', [22, 8011], 0],
+  ['any, where they are not known', '', [22], 1],
+] as const)('a connection to a port keeps a window open: %s', ([, ports, open, isOpen]) => {
+  const settings = `marks no\n${ports}\ninstance web web\n  family 4\n  virtual 192.0.2.200\n`
+  const look = `scalar (sub {
+    no warnings 'redefine';
+    read_settings(\\$ARGV[0]);
+    *each_connection = sub { for my $port (${open.join(', ')}) { $_[2]->(AF_INET(), '', $port, packed('198.51.100.9')) and last } return 0 };
+    return any_open({ packed => { packed('192.0.2.200') => 1 } }, {});
+  })->()`
+  expect(perl(look, settings)).toBe(String(isOpen))
+})
+
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
   const left = `join ' ', scalar (sub {
     no warnings 'redefine'; my @gone;

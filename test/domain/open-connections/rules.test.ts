@@ -194,6 +194,11 @@ describe('rules', () => {
     ])
   })
 
+  test("count no connections but those to haproxy's ports, as far as they are known", () => {
+    expect(rendered(clusterOf([V4], [':80', ':8000-8010'])).settings).toContain('\nports 80 8000-8010\n')
+    expect(rendered(clusterOf([V4], [':80', '"192.0.2.200:${PORT}"'])).settings).not.toContain('ports ')
+  })
+
   test('look for connections to every port where haproxy.cfg does not say all of them', () => {
     expect(chain(rendered(clusterOf([V4], [':80', '"192.0.2.200:${PORT}"'])).rules, 'to.web').join()).not.toContain('dport')
   })
