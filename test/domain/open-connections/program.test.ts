@@ -51,6 +51,20 @@ test.for([
   expect(perl(look, settings)).toBe(String(isOpen))
 })
 
+test.for([
+  ['is hung where systemd has it running', 'active\nactive', 1],
+  ['is not where it is being stopped', 'active\ndeactivating', 0],
+  ['is not known to be where systemd does not answer', '', 0],
+  ['nor where it has not said all', 'active', 0],
+] as const)('a haproxy whose check fails for long %s', ([, units, isHung]) => {
+  const look = `scalar (sub {
+    no warnings 'redefine'; my $now = 100;
+    *check_failed = sub { 1 }; *now = sub { $now }; *units_of_haproxy = sub { $ARGV[0] };
+    hung(); $now = 104; return hung();
+  })->()`
+  expect(perl(look, units)).toBe(String(isHung))
+})
+
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
   const left = `join ' ', scalar (sub {
     no warnings 'redefine'; my @gone;
