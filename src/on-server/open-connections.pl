@@ -428,14 +428,19 @@ my $asked = int(100 * now());
 sub tell_nft {
     my ($command, $later) = @_;
     my $end = 'end_of_answer_' . ++$asked;
-    my $says = sub { vec(my $ready = '', fileno($answers), 1) = 1; return select($ready, undef, undef, $_[0]) > 0 };
-    my ($said, $until) = ('', now() + 10);
-    while ($says->(0)) { sysread($answers, my $older, 8192) or last }
+    while (says($answers, 0)) { sysread($answers, my $older, 8192) or last }
     syswrite($nft, "$command\nlist chain ip hactl $end\n") or return "nft: $!\n";
-    return '' if $later;
+    return $later ? '' : answer_from($answers, $end, now() + 10);
+}
+
+sub says { my ($from, $seconds) = @_; vec(my $ready = '', fileno($from), 1) = 1; return select($ready, undef, undef, $seconds) > 0 }
+sub answer_from {
+    my ($from, $end, $until) = @_;
+    my $said = '';
     while ($said !~ /$end/ && now() < $until) {
-        next if !$says->(0.5);
-        sysread($answers, $said, 8192, length $said) or return "nft has ended: $said\n";
+        # nft may take longer than peers remember.
+        if (!says($from, $TURN)) { announce_open(); next }
+        sysread($from, $said, 8192, length $said) or return "nft has ended: $said\n";
     }
     return answer_in($said, $end);
 }
@@ -492,6 +497,11 @@ sub load {
     put($state, $problem eq '' ? 'loaded ' . ($flags || 'ordinary') . "\n" : "refused $problem\n");
     notify('STATUS=' . ($problem eq '' ? 'rules are loaded' . ($flags ? ", flags $flags" : '') : "rules are refused: $problem"));
 }
+
+# A table that persists may still have the owner of an earlier run, for a moment. keepalived waits meanwhile, so an nft that hangs is not waited for twice.
+sub load_first { my $until = now() + 5; for (1 .. 20) { load(); last if $problem eq '' || now() > $until; pause(0.1) } }
+# Rules that were loaded before others were refused go on working.
+sub works { return $problem eq '' || is_loaded() }
 
 sub notify {
     my ($what) = @_;
@@ -580,14 +590,16 @@ sub run {
     }
     disarm_all_but(@instances);
     put_sysctls_back(least_sysctls());
-    # A table that persists may still have the owner of an earlier run, for a moment.
-    for (1 .. 20) { load(); last if $problem eq ''; pause(0.1) }
+    # What is known is announced while nft reads the rules.
+    my $addresses = addresses();
+    look($_, $addresses, 0) for @instances;
+    load_first();
     notify('READY=1');
     my $retry = now() + 30;
     while (!$end) {
         my $busy = 0;
-        if ($problem eq '') { sysctls(); $busy = turn() }
-        elsif (now() >= $retry) { load(); $retry = now() + 30 }
+        if ($problem ne '' && now() >= $retry) { load(); $retry = now() + 30 }
+        if (works()) { sysctls(); $busy = turn() }
         my $until = now() + ($busy ? $TURN : $IDLE);
         my $changed = 0;
         while (!$again && !$end && !$changed && (my $left = $until - now()) > 0) {
@@ -602,6 +614,8 @@ sub run {
         if ($again) {
             announce_open();
             $ENV{HACTL_NFT} = join ' ', $flags, $pid, fileno $nft, fileno $answers if $flags && nft_runs();
+            # Another reload before the new program listens must not end it.
+            $SIG{HUP} = 'IGNORE';
             exec $0, 'run' or die "$0: $!\n";
         }
         if ($problem eq '') {
@@ -615,10 +629,18 @@ sub run {
 sub reload {
     my $was = (stat $state)[1] // 0;
     kill('HUP', $ENV{MAINPID} || die "reload is for systemctl reload hactl-open-connections\n") or die "no such process: $!\n";
-    my $until = now() + 5;
-    pause(0.05) while now() < $until && ((stat $state)[1] // 0) == $was;
-    my $now = line($state);
-    die "the rules are not loaded: $now\n" if $now !~ /^loaded/;
+    my $is = state_after($was, 15, $state);
+    die "the rules are not loaded: $is\n" if $is !~ /^loaded/;
+}
+# The state once the service has written another file than $was.
+sub state_after {
+    my ($was, $seconds, $path) = @_;
+    my $until = now() + $seconds;
+    while (((stat $path)[1] // 0) == $was) {
+        return 'the service does not answer' if now() >= $until;
+        pause(0.05);
+    }
+    return line($path);
 }
 
 sub stopped {

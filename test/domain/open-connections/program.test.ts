@@ -1,5 +1,6 @@
 /** Functions of the program that keeps open connections, as perl runs them. */
 import { spawnSync } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, type TestContext } from 'vitest'
 import { skipLacking } from '../../support/lacking.ts'
@@ -63,6 +64,36 @@ test.for([
     hung(); $now = 104; return hung();
   })->()`
   expect(perl(look, units)).toBe(String(isHung))
+})
+
+/** What perl prints for statements in which functions of the program are replaced. */
+const perlOf = (statements: string, ...args: readonly string[]) =>
+  perl(`scalar (sub { no warnings 'redefine'; my $now = 100; *now = sub { $now }; ${statements} })->()`, ...args)
+
+test('an nft that is late keeps nobody from hearing announcements, and is not waited for twice while keepalived does not start', () => {
+  const waits = `my $told = 0; *announce_open = sub { $told++; $now++ };
+    pipe(my $from, my $to) or die; my $said = answer_from($from, 'end_of_answer_1', 102); return "$told $said"`
+  expect(perlOf(waits)).toBe('2 nft does not answer\n')
+  const first = (seconds: number) =>
+    perlOf(`my $loads = 0; *pause = sub {}; *load = sub { $loads++; $now += ${seconds} }; load_first(); return $loads`)
+  expect([first(10), first(0)]).toEqual(['1', '20'])
+})
+
+test.each([
+  [1, 1],
+  [0, 0],
+])('after rules that nft refuses the earlier ones go on working: %i', (isLoaded, isWorking) => {
+  expect(perlOf(`*is_loaded = sub { ${isLoaded} }; return works() ? 1 : 0`)).toBe(String(isWorking))
+})
+
+test('a reload that the service has not answered is no success, whatever was loaded before', () => {
+  const state = (was: string) =>
+    perlOf(
+      `*pause = sub { $now++ }; my $path = $ARGV[0]; put($path, "loaded owner\\n");
+      my $is = state_after(${was}, 15, $path); unlink $path; return $is`,
+      join(tmpdir(), `hactl-test-state-${process.pid}`),
+    )
+  expect([state('(stat $path)[1]'), state('0')]).toEqual(['the service does not answer', 'loaded owner'])
 })
 
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
