@@ -21,7 +21,7 @@ export interface DeployInput extends ConnectOptions {
   /** Names of former members that are gone for good, and will not speak again. */
   readonly forget: readonly string[]
   /** How long to wait where a change ends open connections, and whether to go on where the time is over. */
-  readonly wait: NonNullable<RollOut['wait']>
+  readonly wait: RollOut['wait']
   readonly confirm: (plan: Plan) => Promise<boolean>
 }
 

@@ -3,7 +3,7 @@ import { listHistory } from '../engine/history.ts'
 import { chooseEntry, mergeEntries } from '../engine/history-entries.ts'
 import { preflightErrors } from '../engine/operations/preflight.ts'
 import { assertNothingForeign, planTowards, tellPlan } from '../engine/operations/prepare-plan.ts'
-import { type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
+import { type RollOut, type RollOutReport, rollOut } from '../engine/operations/roll-out.ts'
 import type { OnEvent } from '../engine/operations/run.ts'
 import { assertNobodyStaysBehind, clusterOfThen, readSnapshots, withCertificatesNamed } from '../engine/operations/way-back.ts'
 import { throwAll } from '../errors.ts'
@@ -19,6 +19,8 @@ export interface RollbackInput extends ConnectOptions {
   readonly inventoryPath: string
   /** Or its beginning; undefined: the entry before the newest. */
   readonly id: string | undefined
+  /** How long to wait where going back ends open connections, and whether to go on where the time is over. */
+  readonly wait: RollOut['wait']
   readonly confirm: (plan: Plan) => Promise<boolean>
 }
 
@@ -46,7 +48,8 @@ export async function rollback(input: RollbackInput, ports: Ports, onEvent: OnEv
     assertNobodyStaysBehind(cluster, run.nodes, result.plan)
     await assertNobodyLeftBehind(loaded, input, run, result.plan)
     tellPlan(result.plan, onEvent)
-    const what = { plan: result.plan, command: 'rollback', source: `back to ${id}`, playbook, confirm: input.confirm } as const
+    const { confirm, wait } = input
+    const what = { plan: result.plan, command: 'rollback', source: `back to ${id}`, playbook, wait, confirm } as const
     const report = await rollOut({ ...run, cluster }, what).catch((error: unknown) => {
       throw withCertificatesNamed(run, snapshots, error)
     })

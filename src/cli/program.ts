@@ -51,6 +51,12 @@ const WAIT = '--wait <TIME>'
 /** For a command that may end open connections. */
 const FORCE_AFTER_WAIT: FlagSpec = { flags: '--force', about: 'with --wait: go on when the time is over, and end what is still open' }
 
+/** For one that may take away what keeps them open. */
+const WAIT_BEFORE_CHANGE: readonly FlagSpec[] = [
+  { flags: WAIT, about: 'before a change that ends open connections, wait for them, at most this long (10m, 90s)', parse: waitMs },
+  FORCE_AFTER_WAIT,
+]
+
 /** The command table: the parser, --help, completion and the README are made from it. */
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -141,12 +147,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--adopt', about: 'adopt files that hactl did not make' },
       { flags: '--reload', about: 'reload the services even if nothing changed' },
       { flags: '--forget <SERVER,...>', about: 'former members that no longer exist', repeat: true, parse: nameList },
-      {
-        flags: WAIT,
-        about: 'before a change that ends open connections, wait for them, at most this long (10m, 90s)',
-        parse: waitMs,
-      },
-      FORCE_AFTER_WAIT,
+      ...WAIT_BEFORE_CHANGE,
     ],
     examples: ['hactl deploy', 'hactl deploy edge.yml --yes --json'],
     load: async () => (await import('./commands/deploy.ts')).deploy,
@@ -210,7 +211,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       about: 'a history entry, or the beginning of its id (default: the one before the newest)',
       completes: [],
     },
-    flags: [],
+    flags: WAIT_BEFORE_CHANGE,
     examples: ['hactl rollback', 'hactl rollback 20261122T101500Z-1f3a2b -i edge.yml'],
     load: async () => (await import('./commands/rollback.ts')).rollback,
   },
@@ -233,7 +234,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'remove',
     summary: 'remove what hactl put on the servers, and restore what it replaced',
     argument: INVENTORY,
-    flags: [],
+    flags: WAIT_BEFORE_CHANGE,
     examples: ['hactl remove edge.yml', 'hactl remove edge.yml --limit srv-3 --yes'],
     load: async () => (await import('./commands/remove.ts')).remove,
   },

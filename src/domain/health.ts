@@ -318,3 +318,18 @@ export function advertNotices(node: ObservedNode): readonly string[] {
     ]
   })
 }
+
+/**
+ * IPv4 addresses of the cluster that somebody has put on lo, so that haproxy can bind them: there they count as held by nobody, and Linux
+ * answers for them on every interface unless arp_ignore says otherwise. A service that keeps open connections has some there, and sets arp_ignore.
+ */
+export function loopbackNotices(cluster: Cluster, node: ObservedNode): readonly string[] {
+  if (node.openConnections?.service !== undefined) return []
+  const virtual = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
+  return node.facts.addresses
+    .filter(({ interface: link, family, address }) => link === 'lo' && family === 4 && virtual.includes(address))
+    .map(
+      ({ address, prefix }) =>
+        `${address} is on lo: without arp_ignore this server answers for it beside its holder (ip address del ${address}/${prefix} dev lo)`,
+    )
+}

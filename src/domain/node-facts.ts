@@ -6,6 +6,7 @@ import type { ObservedOpenConnections } from '../state/open-connections.ts'
 import type { ObservedNode } from '../state/observed.ts'
 import { canonicalAddress, isInNetwork, isLinkLocal } from './addresses.ts'
 import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
+import { deployedPeers, isKeeper } from './open-connections/deployed.ts'
 import { type Mode, modeOf } from './open-connections/mode.ts'
 import { expectedVersion } from './packages.ts'
 import { NEWEST_KEEPALIVED, packageVersionsFor, upstreamVersion } from './version.ts'
@@ -25,6 +26,8 @@ export interface NodeFacts {
     readonly mode: Mode
     /** The servers that keep theirs. */
     readonly keepers: readonly string[]
+    /** By instance name: addresses of servers that were not looked at, as the others know them from an earlier deploy. */
+    readonly unseen: NodeFacts['srcIp']
     readonly observed?: ObservedOpenConnections
   }
 }
@@ -35,6 +38,7 @@ export interface ObservedForFacts {
   readonly packages: ObservedNode['packages']
   readonly firewall?: ObservedFirewall
   readonly openConnections?: ObservedOpenConnections
+  readonly files?: ObservedNode['files']
 }
 
 interface Place {
@@ -167,6 +171,24 @@ export function interfaceErrors(cluster: Cluster, observed: ReadonlyMap<string, 
   )
 }
 
+function unseenAddresses(
+  { instances, servers }: Cluster,
+  observed: Readonly<Record<string, ObservedForFacts | undefined>>,
+  files: readonly ObservedNode['files'][],
+): NodeFacts['srcIp'] {
+  const peers = deployedPeers(files).filter(({ server }) => observed[server] === undefined && servers.some(({ name }) => name === server))
+  return Object.fromEntries(
+    instances.map(({ name, virtualAddresses }) => [
+      name,
+      Object.fromEntries(
+        peers
+          .filter(({ instance, family }) => instance === name && family === virtualAddresses[0]?.family)
+          .map(({ server, address }) => [server, address]),
+      ),
+    ]),
+  )
+}
+
 /**
  * Facts by server, for every server that was observed. Of the others only the addresses are used, by their peers.
  * Throws E_NO_INTERFACE, which names what was looked for, what exists, and the key to set.
@@ -194,7 +216,11 @@ export function nodeFactsFor(
         .map(s => [s.name, here[s.name]?.address ?? addressUnobserved(instance, s, networks)]),
     )
   }
-  const keepers = cluster.servers.map(({ name }) => name).filter(name => modeOf(cluster, observed[name]).kind === 'keep')
+  const files = cluster.servers.map(({ name }) => observed[name]?.files).filter(each => each !== undefined)
+  const unseen = unseenAddresses(cluster, observed, files)
+  const keepers = cluster.servers
+    .map(({ name }) => name)
+    .filter(name => modeOf(cluster, observed[name]).kind === 'keep' && (observed[name] !== undefined || isKeeper(name, files)))
   const facts: Record<string, NodeFacts> = {}
   for (const server of cluster.servers) {
     const node = observed[server.name]
@@ -207,6 +233,7 @@ export function nodeFactsFor(
       openConnections: {
         mode: modeOf(cluster, node),
         keepers,
+        unseen,
         ...(node.openConnections === undefined ? {} : { observed: node.openConnections }),
       },
     }

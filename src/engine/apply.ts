@@ -21,12 +21,23 @@ export interface ApplyInput extends ChangeRun {
   readonly services: (server: string) => ServiceTable
   /** undefined: apt on the servers fetches packages by itself. */
   readonly packages?: PackageSource | undefined
+  /** What every server gets before any of them gets the rest; undefined: nothing. */
+  readonly first?: FirstPart | undefined
   /** Called before the servers of a wave are changed. They keep what they have where it throws. */
   readonly beforeWave?: ((servers: readonly string[]) => Promise<void>) | undefined
   /** Waits until these servers pass the gate, or throws E_GATE. */
   readonly passGate: (gate: GateName, servers: readonly string[]) => Promise<void>
   /** Runs while packages are fetched. Nothing is changed where it throws. */
   readonly lastCheck?: (() => Promise<void>) | undefined
+}
+
+export interface FirstPart {
+  readonly stage: string
+  /** "what keeps open connections" */
+  readonly what: string
+  readonly isPart: (action: Action) => boolean
+  /** Called once all servers have it. What they have got is taken back where it throws. */
+  readonly settled: () => Promise<void>
 }
 
 /**
@@ -158,12 +169,34 @@ async function fetchAll(input: ApplyInput, servers: readonly string[], opened: (
   })
 }
 
-async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
+/** Wave after wave, as the rest. Throws what switching throws, once every server has back what it had. */
+async function bringFirst(input: ApplyInput, first: FirstPart): Promise<void> {
+  const { waves } = input.plan
+  const servers = waves.flat().filter(server => actionsOf(input.plan, server).some(first.isPart))
+  input.onEvent({ kind: 'stage-started', stage: first.stage, title: `bring ${first.what} before an address moves`, servers })
+  const begun: (readonly string[])[] = []
+  try {
+    for (const wave of waves) {
+      begun.push(wave)
+      await onAll(wave, server => switchOn(input, server, actionsOf(input.plan, server).filter(first.isPart)))
+    }
+    await first.settled()
+  } catch (error) {
+    await restoreWaves(input, begun, error, false)
+  }
+}
+
+async function rollOut(whole: ApplyInput, stage: Stage): Promise<void> {
+  const { first } = whole
+  if (first !== undefined) await bringFirst(whole, first)
+  const input = first === undefined ? whole : { ...whole, plan: planWithout(whole.plan, first.isPart) }
   const { waves, changeClass } = input.plan
   for (const [index, wave] of waves.entries()) {
     const interrupted = {
       what: `interrupted before ${wave.join(', ')}`,
-      why: ['servers whose change had started were finished or restored; later servers were not changed'],
+      why: [
+        `servers whose change had started were finished or restored; later servers ${first === undefined ? 'were not changed' : `got only ${first.what}`}`,
+      ],
       fix: 'run hactl deploy again to finish',
     }
     assertNotInterrupted(input.ports.signal, interrupted)
@@ -179,9 +212,16 @@ async function rollOut(input: ApplyInput, stage: Stage): Promise<void> {
     } catch (error) {
       // A failed gate speaks against the change itself, not against one server: no server keeps it.
       const isRefused = error instanceof HactlError && error.code === 'E_GATE'
-      await restoreWaves(input, isRefused ? waves.slice(0, index + 1) : [wave], error)
+      // Later servers have the first part already.
+      const end = first === undefined ? index + 1 : waves.length
+      await restoreWaves(input, waves.slice(isRefused ? 0 : index, end), error, isRefused)
     }
   }
+}
+
+function planWithout(plan: Plan, isPart: FirstPart['isPart']): Plan {
+  const servers = plan.servers.map(server => ({ ...server, actions: server.actions.filter(action => !isPart(action)) }))
+  return { ...plan, servers }
 }
 
 /** Whatever an interrupt met, the operator needs to know what became of these servers. `failures`: of those that were not restored. */
@@ -238,9 +278,9 @@ async function passGates(input: ApplyInput, stage: Stage, servers: readonly stri
   for (const gate of stage.gates) await input.passGate(gate, servers)
 }
 
-/** Restores these waves, the last changed first, and throws what made it necessary. */
-async function restoreWaves(input: ApplyInput, waves: readonly (readonly string[])[], thrown: unknown): Promise<never> {
-  if (waves.length > 1)
+/** Restores these waves, the last changed first, and throws what made it necessary. `isRefused`: no server keeps the change. */
+async function restoreWaves(input: ApplyInput, waves: readonly (readonly string[])[], thrown: unknown, isRefused = true): Promise<never> {
+  if (waves.length > 1 && isRefused)
     input.onEvent({ kind: 'warning', text: 'a check failed: every changed server goes back to its previous configuration' })
   const failures: HactlError[] = []
   for (const wave of waves.toReversed()) failures.push(...(await restoreServers(input, wave)))

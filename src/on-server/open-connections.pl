@@ -10,7 +10,7 @@
 #   disarm  takes everything away that "run" has changed on this server
 use strict;
 use warnings;
-use Socket qw(:DEFAULT inet_pton AF_INET6 pack_sockaddr_in6 MSG_DONTWAIT);
+use Socket qw(:DEFAULT inet_ntop inet_pton AF_INET6 pack_sockaddr_in6 MSG_DONTWAIT);
 
 my $FOLDER = '/usr/local/lib/hactl';
 my $RUN = '/run/hactl';
@@ -26,25 +26,30 @@ my $LAST = 1;        # from the last sight of an open connection until this serv
 my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
 my $HUNG = 3;        # from the first failed check, which takes up to 2, until a haproxy counts as hung
 
+my $AT_ONCE = 256;   # superseded connections: as many as fit into the pipe to nft
+
 sub now { open(my $file, '<', '/proc/uptime') or return time; return (split ' ', <$file>)[0] }
 sub cpu { my ($user, $system) = times; return $user + $system }
 sub pause { select(undef, undef, undef, $_[0]) }
 sub slurp { my ($path) = @_; open(my $file, '<', $path) or return ''; local $/; return <$file> // '' }
 sub line { return (split /\n/, slurp($_[0]))[0] // '' }
 sub put { my ($path, $text) = @_; open(my $file, '>', "$path.new") or return; print $file $text; close $file; rename "$path.new", $path }
+sub unpacked { return inet_ntop(length $_[0] == 16 ? AF_INET6 : AF_INET, $_[0]) }
 sub packed { my ($address) = @_; return inet_pton($address =~ /:/ ? AF_INET6 : AF_INET, $address) }
 
 # The cluster as this server sees it: instances of one family each, as VRRP itself.
-my (@instances, $marks);
+my (@instances, $marks, @ports);
 sub read_settings {
-    open(my $file, '<', $settings) or die "$settings: $!\n";
+    my ($path) = @_;
+    open(my $file, '<', $path) or die "$path: $!\n";
     while (<$file>) {
         my ($key, $value, @more) = split or next;
         if ($key eq 'instance') { push @instances, { name => $value, title => $more[0] // $value, index => scalar @instances, peers => [], virtual => [] } }
         elsif ($key eq 'marks') { $marks = $value eq 'yes' }
+        elsif ($key eq 'ports') { @ports = map { [split /-/] } $value, @more }
         elsif ($key eq 'peer') { push @{$instances[-1]{peers}}, [$value, $more[0], $more[1] // $value] }
         elsif ($key eq 'virtual') { push @{$instances[-1]{virtual}}, $value }
-        elsif ($key !~ /^#/) { $instances[-1]{$key} = $value }
+        elsif ($key !~ /^#/ && @instances) { $instances[-1]{$key} = $value }
     }
     for my $i (@instances) {
         $i->{af} = $i->{family} == 6 ? AF_INET6 : AF_INET;
@@ -83,16 +88,40 @@ sub netlink {
     }
 }
 
-sub attributes {
+# [type, value] of each.
+sub each_attribute {
     my ($text) = @_;
-    my %found;
+    my @found;
     while (length $text >= 4) {
         my ($size, $type) = unpack 'SS', $text;
         last if $size < 4;
-        $found{$type} = substr $text, 4, $size - 4;
+        push @found, [$type & 0x3fff, substr $text, 4, $size - 4];
         $text = length $text > $size ? substr $text, ($size + 3) & ~3 : '';
     }
-    return \%found;
+    return @found;
+}
+sub attributes { return { map { @$_ } each_attribute(@_) } }
+
+# Asks the packet filter about this program's table of a family: nft would read the sets of all others, too, and they may be large.
+sub ask_filter {
+    my ($type, $flags, $table, $more, $do) = @_;
+    my $of = pack('CCn', $table eq 'ip6' ? AF_INET6 : AF_INET, 0, 0) . attribute(1, "hactl\0");
+    return netlink($FILTER, 0xa00 | $type, $flags, $of . $more, $do);
+}
+my ($GET_CHAIN, $GET_ELEMENTS) = (4, 13);
+sub has_chain { my ($table, $chain) = @_; return !ask_filter($GET_CHAIN, 0, $table, attribute(3, "$chain\0"), sub { 1 }) }
+# The keys of a set, packed.
+sub elements_of {
+    my ($table, $set) = @_;
+    my @keys;
+    ask_filter($GET_ELEMENTS, $DUMP, $table, attribute(2, "$set\0"), sub {
+        for (each_attribute(attributes(substr $_[0], 4)->{3} // '')) {
+            my $key = attributes(attributes($_->[1])->{1} // '')->{1};
+            push @keys, $key if defined $key;
+        }
+        return 0;
+    });
+    return @keys;
 }
 
 sub index_of { return line("/sys/class/net/$_[0]/ifindex") || 0 }
@@ -265,6 +294,10 @@ sub each_of { my ($i, $do) = @_; my $error = 0; for (keys %{$i->{packed}}) { $er
 # listens there (evidence O6).
 sub destroy { my ($af, $identity) = @_; return netlink($SOCKETS, 21, $ACK, pack('CCCCL', $af, 6, 0, 0, 0) . $identity) }
 
+# The rules send packets to haproxy's ports on, and no others: what else is open (ssh) is over once the address has moved, also where this server
+# has not heard of it.
+sub is_kept { my ($port) = @_; return !@ports || grep { $port >= $_->[0] && $port <= ($_->[1] // $_->[0]) } @ports }
+
 # undef where that cannot be said. A program of this server whose connection went to the address reaches nobody any more, and is told so.
 sub any_open {
     my ($i, $addresses) = @_;
@@ -272,7 +305,7 @@ sub any_open {
     my ($open, @own);
     my $error = each_of($i, sub {
         my ($af, $identity, $port, $peer) = @_;
-        if ($own{$peer}) { push @own, [$af, $identity] } else { $open = 1 }
+        if ($own{$peer}) { push @own, [$af, $identity] } elsif (is_kept($port)) { $open = 1 }
         return $open;
     });
     destroy(@$_) for @own;
@@ -283,16 +316,19 @@ sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; re
 
 # Clients that have begun a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
 # (evidence O4).
-# Kernels before 6.12 say each element's own timeout, too.
-sub superseded_in { return $_[0] =~ /([\da-f.:]+ \. \d+ \. [\da-f.:]+ \. \d+)(?: timeout \S+)? expires/g }
 sub end_superseded {
     for my $table (tables()) {
-        my @over = superseded_in(scalar `nft list set $table hactl superseded 2>/dev/null`) or next;
-        for (@over) {
-            my ($client, $port, $address, $own_port) = split / \. /;
+        # Each part of a key takes words of 4 bytes.
+        my $form = $table eq 'ip6' ? 'a16 n x2 a16 n' : 'a4 n x2 a4 n';
+        # The next turn takes the others.
+        my @keys = elements_of($table, 'superseded') or next;
+        my @over;
+        for (splice @keys, 0, $AT_ONCE) {
+            my ($client, $port, $address, $own_port) = unpack $form;
             my @found;
-            each_connection([packed($address), $own_port], [packed($client), $port], sub { push @found, [@_[0, 1]]; return 0 });
+            each_connection([$address, $own_port], [$client, $port], sub { push @found, [@_[0, 1]]; return 0 });
             destroy(@$_) for @found;
+            push @over, join ' . ', unpacked($client), $port, unpacked($address), $own_port;
         }
         tell_rules("delete element $table hactl superseded { " . join(', ', @over) . ' }', 1);
     }
@@ -301,11 +337,17 @@ sub end_superseded {
 # haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset (evidence O5). While
 # it stops softly it does not answer either; then the unit that hands over is being stopped.
 my $failing;
+sub check_failed { return -e "$RUN/.check_failed" && line("$RUN/haproxy_down") ne '1' && line("$RUN/haproxy_offset") !~ /^-25[34]$/ }
+sub units_of_haproxy { return scalar `timeout 1.2 systemctl is-active haproxy.service hactl-hand-over\@haproxy.service 2>/dev/null` }
 sub hung {
-    if (!-e "$RUN/.check_failed" || line("$RUN/haproxy_down") eq '1' || line("$RUN/haproxy_offset") =~ /^-25[34]$/) { undef $failing; return 0 }
+    if (!check_failed()) { undef $failing; return 0 }
     $failing //= now();
     return 0 if now() - $failing < $HUNG;
-    return 1 if `systemctl is-active haproxy.service hactl-hand-over\@haproxy.service` !~ /ing$/m;
+    # A server that is short of CPU fails the check, too. There systemd is as late: no answer says nothing.
+    announce_open();
+    my @states = split ' ', units_of_haproxy();
+    return 0 if @states < 2;
+    return 1 if !grep { /ing$/ } @states;
     undef $failing;
     return 0;
 }
@@ -330,8 +372,11 @@ sub announce {
             bind($new, $to->($from, 0)) or return;
             $socket{$from} = $new;
         }
+        my $text = pack('CCC', $i->{vrid}, $kind, $i->{index});
+        # One of them may be filtered.
+        my @failed = grep { !defined send($socket{$from}, $text, MSG_DONTWAIT, $to->($_, $PORT)) } @peers;
         # The address may have gone with its interface, and come back.
-        for (@peers) { defined send($socket{$from}, pack('CCC', $i->{vrid}, $kind, $i->{index}), MSG_DONTWAIT, $to->($_, $PORT)) or delete $socket{$from}, return }
+        delete $socket{$from} if @failed;
     };
     # The rules make a probe to every peer of it.
     $kind == $PROBE ? $send->(($v6 ? '::1' : '127.0.0.1') x 2) : $send->($i->{address}, map { $_->[1] } @{$i->{peers}});
@@ -353,7 +398,7 @@ sub nft_takes {
     print $pipe "table ip hactl_try {\n flags $wanted;\n}\n";
     return close $pipe;
 }
-sub is_loaded { for my $table (tables()) { system("nft list chain $table hactl arrive >/dev/null 2>&1") == 0 or return 0 } return 1 }
+sub is_loaded { for (tables()) { has_chain($_, 'arrive') or return 0 } return 1 }
 # A family that has no instance any more.
 sub delete_other_tables {
     my %wanted = map { $_ => 1 } tables();
@@ -383,14 +428,19 @@ my $asked = int(100 * now());
 sub tell_nft {
     my ($command, $later) = @_;
     my $end = 'end_of_answer_' . ++$asked;
-    my $says = sub { vec(my $ready = '', fileno($answers), 1) = 1; return select($ready, undef, undef, $_[0]) > 0 };
-    my ($said, $until) = ('', now() + 10);
-    while ($says->(0)) { sysread($answers, my $older, 8192) or last }
+    while (says($answers, 0)) { sysread($answers, my $older, 8192) or last }
     syswrite($nft, "$command\nlist chain ip hactl $end\n") or return "nft: $!\n";
-    return '' if $later;
+    return $later ? '' : answer_from($answers, $end, now() + 10);
+}
+
+sub says { my ($from, $seconds) = @_; vec(my $ready = '', fileno($from), 1) = 1; return select($ready, undef, undef, $seconds) > 0 }
+sub answer_from {
+    my ($from, $end, $until) = @_;
+    my $said = '';
     while ($said !~ /$end/ && now() < $until) {
-        next if !$says->(0.5);
-        sysread($answers, $said, 8192, length $said) or return "nft has ended: $said\n";
+        # nft may take longer than peers remember.
+        if (!says($from, $TURN)) { announce_open(); next }
+        sysread($from, $said, 8192, length $said) or return "nft has ended: $said\n";
     }
     return answer_in($said, $end);
 }
@@ -408,6 +458,7 @@ sub answer_in {
 sub tell_rules {
     my ($command, $later) = @_;
     return tell_nft($command, $later) if $flags;
+    if ($later) { system('sh', '-c', 'nft "$1" >/dev/null 2>&1 &', 'sh', $command); return '' }
     put("$RUN/open-connections.change", "$command\n");
     return `nft -f $RUN/open-connections.change 2>&1`;
 }
@@ -446,6 +497,11 @@ sub load {
     put($state, $problem eq '' ? 'loaded ' . ($flags || 'ordinary') . "\n" : "refused $problem\n");
     notify('STATUS=' . ($problem eq '' ? 'rules are loaded' . ($flags ? ", flags $flags" : '') : "rules are refused: $problem"));
 }
+
+# A table that persists may still have the owner of an earlier run, for a moment. keepalived waits meanwhile, so an nft that hangs is not waited for twice.
+sub load_first { my $until = now() + 5; for (1 .. 20) { load(); last if $problem eq '' || now() > $until; pause(0.1) } }
+# Rules that were loaded before others were refused go on working.
+sub works { return $problem eq '' || is_loaded() }
 
 sub notify {
     my ($what) = @_;
@@ -534,14 +590,16 @@ sub run {
     }
     disarm_all_but(@instances);
     put_sysctls_back(least_sysctls());
-    # A table that persists may still have the owner of an earlier run, for a moment.
-    for (1 .. 20) { load(); last if $problem eq ''; pause(0.1) }
+    # What is known is announced while nft reads the rules.
+    my $addresses = addresses();
+    look($_, $addresses, 0) for @instances;
+    load_first();
     notify('READY=1');
     my $retry = now() + 30;
     while (!$end) {
         my $busy = 0;
-        if ($problem eq '') { sysctls(); $busy = turn() }
-        elsif (now() >= $retry) { load(); $retry = now() + 30 }
+        if ($problem ne '' && now() >= $retry) { load(); $retry = now() + 30 }
+        if (works()) { sysctls(); $busy = turn() }
         my $until = now() + ($busy ? $TURN : $IDLE);
         my $changed = 0;
         while (!$again && !$end && !$changed && (my $left = $until - now()) > 0) {
@@ -556,6 +614,8 @@ sub run {
         if ($again) {
             announce_open();
             $ENV{HACTL_NFT} = join ' ', $flags, $pid, fileno $nft, fileno $answers if $flags && nft_runs();
+            # Another reload before the new program listens must not end it.
+            $SIG{HUP} = 'IGNORE';
             exec $0, 'run' or die "$0: $!\n";
         }
         if ($problem eq '') {
@@ -569,10 +629,18 @@ sub run {
 sub reload {
     my $was = (stat $state)[1] // 0;
     kill('HUP', $ENV{MAINPID} || die "reload is for systemctl reload hactl-open-connections\n") or die "no such process: $!\n";
-    my $until = now() + 5;
-    pause(0.05) while now() < $until && ((stat $state)[1] // 0) == $was;
-    my $now = line($state);
-    die "the rules are not loaded: $now\n" if $now !~ /^loaded/;
+    my $is = state_after($was, 15, $state);
+    die "the rules are not loaded: $is\n" if $is !~ /^loaded/;
+}
+# The state once the service has written another file than $was.
+sub state_after {
+    my ($was, $seconds, $path) = @_;
+    my $until = now() + $seconds;
+    while (((stat $path)[1] // 0) == $was) {
+        return 'the service does not answer' if now() >= $until;
+        pause(0.05);
+    }
+    return line($path);
 }
 
 sub stopped {
@@ -588,12 +656,12 @@ sub status {
         # Connections of an address that is held are not counted: there may be 100,000 of them, and hactl asks for this in every look at a server.
         my %open;
         my $held = held($i, $addresses);
-        each_of($i, sub { $open{$_[2]}++; return 0 }) if !$held;
+        each_of($i, sub { $open{$_[2]}++ if is_kept($_[2]); return 0 }) if !$held;
         print "instance $i->{title} ", $held ? 'held' : %open ? 'kept' : 'none', "\n";
         print "open $i->{title} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
         for (@{$i->{peers}}) {
-            my $set = `nft list set $i->{table} hactl proven.$i->{name}.$_->[0] 2>/dev/null`;
-            print "proven $i->{title} $_->[2] ", $set =~ /elements/ ? 'yes' : 'no', "\n";
+            my $is_proven = () = elements_of($i->{table}, "proven.$i->{name}.$_->[0]");
+            print "proven $i->{title} $_->[2] ", $is_proven ? 'yes' : 'no', "\n";
         }
     }
 }
@@ -601,7 +669,7 @@ sub status {
 sub main {
     my ($what) = @_;
     if (($what // '') !~ /^(?:run|reload|status|stopped|disarm)$/) { print STDERR "usage: open-connections.pl run|reload|status|stopped|disarm\n"; exit 2 }
-    read_settings() if $what ne 'reload';
+    read_settings($settings) if $what ne 'reload';
     if ($what eq 'run') { run() }
     elsif ($what eq 'reload') { reload() }
     elsif ($what eq 'status') { status() }

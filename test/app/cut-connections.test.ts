@@ -17,6 +17,7 @@ import { serverOf } from '../support/deployed.ts'
 import { unlessLacking } from '../support/lacking.ts'
 import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from '../support/memory-ports.ts'
 import { type RememberedServers, rememberedServers } from '../support/remembered-servers.ts'
+import { NO_WAIT } from '../support/open-said.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { copyOf, shellServerLacks } from '../support/shell-server.ts'
 
@@ -99,15 +100,15 @@ describe(
     test.for<[string, () => Stage, Run, number, string?]>([
       ['a first deploy', () => bare, (ports, cluster) => cluster.deploy({}, ports), 25],
       ['a deploy', () => deployed, (ports, cluster) => cluster.deploy({}, ports), 20, haproxyCfg('two')],
-      ['a rollback', () => changedTwice, ports => rollback({ ...input, id: undefined, confirm }, ports, quiet, PACKAGE_ROOT), 20],
       [
-        'an upgrade',
-        () => upgradable,
-        ports => upgrade({ ...input, wait: { waitMs: undefined, force: false }, confirm }, ports, quiet, PACKAGE_ROOT),
+        'a rollback',
+        () => changedTwice,
+        ports => rollback({ ...input, id: undefined, wait: NO_WAIT, confirm }, ports, quiet, PACKAGE_ROOT),
         20,
       ],
-      ['a removal', () => deployed, ports => remove({ ...input, confirm }, ports, quiet), 8],
-      ['a removal of one server', () => deployed, ports => remove({ ...input, limit: ['srv-2'], confirm }, ports, quiet), 4],
+      ['an upgrade', () => upgradable, ports => upgrade({ ...input, wait: NO_WAIT, confirm }, ports, quiet, PACKAGE_ROOT), 20],
+      ['a removal', () => deployed, ports => remove({ ...input, wait: NO_WAIT, confirm }, ports, quiet), 8],
+      ['a removal of one server', () => deployed, ports => remove({ ...input, limit: ['srv-2'], wait: NO_WAIT, confirm }, ports, quiet), 4],
       ['an unlock', () => locked, ports => unlock({ ...input, force: true }, ports), 4],
       ['a plan', () => deployed, ports => plan(input, ports, quiet, PACKAGE_ROOT), 2],
       ['a check of servers', () => bare, ports => checkServers(input, ports, quiet), 4],

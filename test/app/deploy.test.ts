@@ -1,6 +1,5 @@
 /** Whole deploys: hactl's own functions from the inventory's text to the scripts in a real shell. Three folders are the servers. */
-import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, readdirSync, utimesSync } from 'node:fs'
+import { existsSync, readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type HactlError, HactlErrors } from '../../src/errors.ts'
@@ -8,7 +7,7 @@ import type { Ports } from '../../src/ports.ts'
 import { deployedCluster, serverOf } from '../support/deployed.ts'
 import { failureOf } from '../support/failure.ts'
 import { unlessLacking } from '../support/lacking.ts'
-import { openOn, withOpenSaid } from '../support/open-said.ts'
+import { hasTool, openOnSecond, putTool, withOpenSaid } from '../support/open-said.ts'
 import { connectionLost } from '../support/remote.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { fingerprint, shellServerLacks } from '../support/shell-server.ts'
@@ -304,24 +303,59 @@ describe('a deploy', unlessLacking(shellServerLacks()), () => {
     expect(looks).toBeGreaterThanOrEqual(3)
   })
 
-  describe('that takes away what keeps connections open', () => {
-    const TOOL = '/usr/local/sbin/hactl-open-connections'
-    const isThere = () => cluster.servers.map(each => each.read(TOOL) !== undefined)
-    const waits = () => cluster.events.flatMap(event => ('gate' in event && event.gate === 'open-connections' ? [event.kind] : []))
-    /** srv-2, whose turn is the second, has so many open for each look, the last number for all later ones. */
-    const ports = (...counts: readonly number[]) => {
+  describe('that brings what keeps open connections, and other priorities, by which the address moves', () => {
+    const UNPROVEN =
+      "srv-2: packets with a client's address do not reach srv-1 from here (VRRP1): a move between the two cuts open connections"
+    /** What the servers are told to do, and how srv-2 is looked at, in order. Their services are not started in truth: they say what is told here. */
+    const log: string[] = []
+    const run = (looksUntilProven: number) => {
+      log.length = 0
+      const priorities = '/24], priority: { srv-1: 200, srv-2: 254, srv-3: 190 } }'
+      cluster.files.set('inventory.yml', INVENTORY.replace('/24] }', priorities))
+      for (const each of cluster.servers) {
+        each.before = ({ label }, { raw }) => {
+          if (label === 'prepare') return { code: 0 }
+          if (label !== 'make the changes live') return undefined
+          log.push(`${raw.includes('open_tool ') ? 'service' : 'rest'} ${each.name}`)
+          return { code: 0 }
+        }
+      }
       let looks = 0
-      return withOpenSaid(cluster.newRun(), name => openOn(80, name === 'srv-2' ? (counts[Math.min(looks++, counts.length - 1)] ?? 0) : 0))
+      const said = (name: string) => {
+        if (!log.includes(`service ${name}`)) return 'able\n'
+        if (name === 'srv-2') log.push('look')
+        const proven = name === 'srv-2' && looks++ < looksUntilProven ? 'no' : 'yes'
+        return `running\nfresh\nrules owner\ninstance VRRP1 none\nproven VRRP1 srv-1 ${proven}\nable\n`
+      }
+      return cluster.deploy({}, withOpenSaid(cluster.newRun(), said))
     }
+    const changes = () => log.filter(entry => entry !== 'look')
+    const PARTS = ['service', 'rest'].flatMap(part => ['srv-3', 'srv-2', 'srv-1'].map(name => `${part} ${name}`))
+    const warnings = () => cluster.events.flatMap(event => (event.kind === 'warning' ? [event.text] : []))
+
+    test('brings it to all servers first, and waits until the new holder can send packets to the old one', async () => {
+      await run(3)
+      expect(changes()).toEqual(PARTS)
+      expect(log.slice(2, 8)).toEqual(['service srv-1', 'look', 'look', 'look', 'look', 'rest srv-3'])
+      expect(warnings()).not.toContain(UNPROVEN)
+    })
+
+    test('says as a drain does that the move cuts them where it cannot, and goes on', async () => {
+      await run(Number.POSITIVE_INFINITY)
+      expect(changes()).toEqual(PARTS)
+      expect(warnings()).toContain(UNPROVEN)
+    })
+  })
+
+  describe('that takes away what keeps connections open', () => {
+    const isThere = () => cluster.servers.map(hasTool)
+    const waits = () => cluster.events.flatMap(event => ('gate' in event && event.gate === 'open-connections' ? [event.kind] : []))
+    /** srv-2, whose turn is the second, has so many open for each look. */
+    const ports = (...counts: readonly number[]) => withOpenSaid(cluster.newRun(), openOnSecond(counts))
     const DOWN = { waitMs: 3000, force: false }
 
     beforeEach(() => {
-      for (const each of cluster.servers) {
-        each.write(TOOL, '#!/bin/sh\n')
-        chmodSync(join(each.root, TOOL), 0o755)
-        const sum = createHash('sha256').update('#!/bin/sh\n').digest('hex')
-        each.write('/var/lib/hactl/owned', `${each.read('/var/lib/hactl/owned') ?? ''}${sum}  ${each.root}${TOOL}\n`)
-      }
+      for (const each of cluster.servers) putTool(each)
       cluster.files.set('inventory.yml', `open_connections: reset\n${INVENTORY}`)
     })
 

@@ -4,13 +4,14 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test, vi } from 'vitest'
-import { remove } from '../../src/app/remove.ts'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { remove, type RemoveInput } from '../../src/app/remove.ts'
 import { HactlError } from '../../src/errors.ts'
 import { INVENTORY_PATH } from '../support/memory-ports.ts'
 import { deployedCluster } from '../support/deployed.ts'
 import { failureOf } from '../support/failure.ts'
 import { unlessLacking } from '../support/lacking.ts'
+import { hasTool, NO_WAIT, openOnSecond, putTool, withOpenSaid } from '../support/open-said.ts'
 import { connectionLost } from '../support/remote.ts'
 import { type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { type ShellServer, shellServerLacks } from '../support/shell-server.ts'
@@ -24,9 +25,11 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
   deployedCluster(next => (cluster = next))
 
-  const run = (limit: readonly string[] = [], ports = cluster.newRun()) =>
-    remove({ inventoryPath: INVENTORY_PATH, limit, forks: 8, timeoutMs: 1000, confirm: async () => true }, ports, event =>
-      cluster.events.push(event),
+  const run = (limit: readonly string[] = [], ports = cluster.newRun(), more: Partial<RemoveInput> = {}) =>
+    remove(
+      { inventoryPath: INVENTORY_PATH, limit, forks: 8, timeoutMs: 1000, wait: NO_WAIT, confirm: async () => true, ...more },
+      ports,
+      event => cluster.events.push(event),
     )
   const failure = (limit?: readonly string[]) => failureOf(cluster.newRun(), ports => run(limit, ports))
   /** A switch on this server that outlived its connection. */
@@ -187,6 +190,67 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
     expect(first.ran).not.toContain(LABEL)
     expect(first.read('/world/systemctl.log') ?? '').not.toMatch(/^(stop|reload|disable)/m)
     expect(existsSync(join(first.root, 'var/lib/hactl'))).toBe(false)
+  })
+
+  describe('of servers that keep connections open', () => {
+    const WAIT = { waitMs: 3000, force: false }
+    const waits = () => cluster.events.flatMap(event => ('gate' in event && event.gate === 'open-connections' ? [event.kind] : []))
+    const isThere = () => cluster.servers.map(hasTool)
+    /** srv-2, whose turn is the first, has so many open for each look. */
+    const ports = (...counts: readonly number[]) => withOpenSaid(cluster.newRun(), openOnSecond(counts))
+    beforeEach(() => {
+      for (const each of cluster.servers) putTool(each)
+    })
+
+    test('says before it what ends', async () => {
+      const said: (readonly string[])[] = []
+      const confirm: RemoveInput['confirm'] = async ({ warnings }) => {
+        said.push(warnings)
+        return false
+      }
+      await failureOf(ports(3), given => run([], given, { confirm }))
+      await failureOf(ports(0), given => run(['srv-1'], given, { confirm }))
+      expect(said).toEqual([
+        ['srv-2: VRRP1: 3 connections are still open here (port 80: 3), and end when this is applied'],
+        ['srv-1 holds 192.0.2.200: what is open to it ends; hactl drain srv-1 --wait 10m lets it end first'],
+      ])
+    })
+
+    test('waits with --wait until nothing is open there', async () => {
+      await run([], ports(3, 3, 1, 0), { wait: WAIT })
+      expect([isThere(), waits().at(0), waits().at(-1)]).toEqual([[false, false, false], 'gate-waiting', 'gate-passed'])
+    })
+
+    test('stops before that server where the time is over first: 9, and goes on with --force', async () => {
+      const error = await failureOf(ports(3), given => run([], given, { wait: WAIT }))
+      expect(error).toMatchObject({ code: 'E_STILL_OPEN', exit: 9, server: 'srv-2' })
+      expect(error.why).toEqual([
+        '3 connections are still open (web: 3)',
+        'nothing was removed from any server before',
+        'servers not changed: srv-3, srv-1',
+      ])
+      expect(isThere()).toEqual([true, true, true])
+      await run([], ports(3), { wait: { ...WAIT, force: true } })
+      expect([isThere(), waits().at(-1)]).toEqual([[false, false, false], 'gate-failed'])
+    })
+
+    test('leaves them as they are when it is interrupted while it waits: 130', async () => {
+      const [, second] = cluster.servers
+      if (second === undefined) throw new Error('three servers')
+      second.before = () => {
+        if (waits().length === 2) cluster.abort.abort('SIGINT')
+        return undefined
+      }
+      const error = await failureOf(ports(3), given => run([], given, { wait: WAIT }))
+      expect(error).toMatchObject({ code: 'E_INTERRUPTED', exit: 130, message: 'interrupted before srv-2' })
+      expect(isThere()).toEqual([true, true, true])
+    })
+
+    test('refuses to wait for one that holds an address while others stay: 5, nothing was changed', async () => {
+      const error = await failureOf(ports(0), given => run(['srv-1'], given, { wait: WAIT }))
+      expect(error).toMatchObject({ code: 'E_UNHEALTHY', exit: 5, server: 'srv-1', fix: expect.stringContaining('hactl drain srv-1') })
+      expect(isThere()).toEqual([true, true, true])
+    })
   })
 
   test('leaves no traces where hactl has nothing left', async () => {

@@ -1,9 +1,10 @@
 /** Whole rollbacks. Three folders are the servers. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { rollback } from '../../src/app/rollback.ts'
+import { rollback, type RollbackInput } from '../../src/app/rollback.ts'
 import { HactlErrors } from '../../src/errors.ts'
 import { INVENTORY_PATH, PACKAGE_ROOT } from '../support/memory-ports.ts'
 import { failureOf } from '../support/failure.ts'
+import { hasTool, NO_WAIT, openOnSecond, putTool, withOpenSaid } from '../support/open-said.ts'
 import { connectionLost } from '../support/remote.ts'
 import { haproxyCfg, INVENTORY, type ShellCluster, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
@@ -15,9 +16,9 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 describe('a rollback', unlessLacking(shellServerLacks()), () => {
   let cluster: ShellCluster
 
-  const run = (ports = cluster.newRun()) =>
+  const run = (ports = cluster.newRun(), wait: RollbackInput['wait'] = NO_WAIT) =>
     rollback(
-      { inventoryPath: INVENTORY_PATH, id: undefined, limit: [], forks: 8, timeoutMs: 1000, confirm: async () => true },
+      { inventoryPath: INVENTORY_PATH, id: undefined, limit: [], forks: 8, timeoutMs: 1000, wait, confirm: async () => true },
       ports,
       event => cluster.events.push(event),
       PACKAGE_ROOT,
@@ -45,6 +46,18 @@ describe('a rollback', unlessLacking(shellServerLacks()), () => {
       for (const server of cluster.servers) server.before = () => undefined
     },
   )
+
+  test('to a time before what keeps connections open waits for them with --wait: 9 where the time is over first', async () => {
+    for (const server of cluster.servers) putTool(server)
+    // Beside the present files: a rollback takes away what that entry did not have.
+    const error = await failureOf(withOpenSaid(cluster.newRun(), openOnSecond([3])), ports => run(ports, { waitMs: 3000, force: false }))
+    expect(error).toMatchObject({ code: 'E_STILL_OPEN', exit: 9, server: 'srv-2' })
+    expect(error.why).toContain('3 connections are still open (web: 3)')
+    expect(cluster.servers.map(hasTool)).toEqual([true, true, false])
+    await run(withOpenSaid(cluster.newRun(), openOnSecond([3, 3, 3, 0])), { waitMs: 3000, force: false })
+    expect(cluster.servers.map(hasTool)).toEqual([false, false, false])
+    await cluster.deploy()
+  })
 
   test('restores what every server had before the newest change', async () => {
     const { servers } = await run()

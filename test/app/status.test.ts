@@ -118,6 +118,18 @@ describe('status reports', () => {
     expect(await problemsOf(lock(3))).toEqual(['locked by ops@laptop for deploy'])
   })
 
+  test('an address of the cluster that somebody has put on lo, and none that the service for open connections has there', async () => {
+    const lo = '1: lo    inet 127.0.0.1/8 scope host lo'
+    const both = `${lo}\\       valid_lft forever preferred_lft forever\n1: lo    inet 198.18.200.200/32 scope global lo`
+    const { report, first } = await look(changed(lo, both))
+    expect(report).toMatchObject({ exit: 0, vips: [{ holders: ['srv-1'] }] })
+    expect(first?.problems).toEqual([
+      '198.18.200.200 is on lo: without arp_ignore this server answers for it beside its holder (ip address del 198.18.200.200/32 dev lo)',
+    ])
+    const kept = changed(lo, both).replace('@@end all', '@@begin open-connections\nrunning\nrules owner\n@@end open-connections\n@@end all')
+    expect(await problemsOf(kept)).toEqual([])
+  })
+
   test('what a drill left behind', async () => {
     expect(
       await problemsOf(changed(/@@begin residue\n[^]*@@end residue/, '@@begin residue\nhactl-undo-abcd.timer\n@@end residue')),
@@ -232,4 +244,20 @@ test('refused adverts are reported as another router with the same number, once 
   expect(await problemsOf(changed('"addr_list_err":0', '"addr_list_err":99').replace(/"advert_sent":\d+/, '"advert_sent":9901'))).toEqual(
     [],
   )
+})
+
+describe('what is still open to addresses that have moved away is', () => {
+  const openOf = async (words: string) => (await look(withSection('open-connections', words))).first?.openConnections?.open
+
+  test('said by instance, family, port and frontend, as a drain says it', async () => {
+    expect(await openOf('running\nrules owner\ninstance VRRP1 kept\nopen VRRP1 80 3\nopen VRRP1 8080 2')).toEqual([
+      { instance: 'VRRP1', family: 4, port: 80, frontends: ['web'], connections: 3 },
+      { instance: 'VRRP1', family: 4, port: 8080, frontends: [], connections: 2 },
+    ])
+  })
+
+  test('not known where the service does not answer, and nothing where it does not run', async () => {
+    expect(await openOf('running')).toBeUndefined()
+    expect(await openOf('stopped')).toEqual([])
+  })
 })

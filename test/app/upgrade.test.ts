@@ -7,7 +7,7 @@ import type { Ports } from '../../src/ports.ts'
 import { deployedCluster, serverOf } from '../support/deployed.ts'
 import { failureOf } from '../support/failure.ts'
 import { unlessLacking } from '../support/lacking.ts'
-import { openOn, withOpenSaid } from '../support/open-said.ts'
+import { NO_WAIT, openOn, withOpenSaid } from '../support/open-said.ts'
 import { connectionLost } from '../support/remote.ts'
 import type { ShellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
@@ -32,9 +32,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
   /** Names of servers, once for each connection. */
   let connections: string[]
 
-  const NO_WAIT: UpgradeInput['wait'] = { waitMs: undefined, force: false }
-
-  const run = (confirm = async () => true, ports = cluster.newRun(), wait = NO_WAIT) => {
+  const run = (confirm = async () => true, ports = cluster.newRun(), wait: UpgradeInput['wait'] = NO_WAIT) => {
     const { remote } = withOpenSaid(ports, name => openSaid(name))
     const counting: Ports['remote'] = {
       connect: (target, signal) => {
@@ -45,7 +43,7 @@ describe('an upgrade', unlessLacking(shellServerLacks()), () => {
     const input = { inventoryPath: INVENTORY_PATH, limit: [], forks: 8, timeoutMs: 1000, wait, confirm }
     return upgrade(input, { ...ports, remote: counting }, event => cluster.events.push(event), PACKAGE_ROOT)
   }
-  const failure = (wait = NO_WAIT) => failureOf(cluster.newRun(), ports => run(undefined, ports, wait))
+  const failure = (wait: UpgradeInput['wait'] = NO_WAIT) => failureOf(cluster.newRun(), ports => run(undefined, ports, wait))
   const server = (name: string) => serverOf(cluster, name)
   /** A newer haproxy for these: backups, whose turn moves no address. */
   const offer = (...names: readonly string[]) => {

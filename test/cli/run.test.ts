@@ -26,6 +26,8 @@ describe('a command line that cannot be run', () => {
     [['drain', 'srv-1', '-y', '--wait', '10'], '--wait takes a duration with its units', '--wait 10m'],
     [['upgrade', '-y', '--wait', '25h'], '(at most a day)', '--wait 10m'],
     [['upgrade', '-y', '--force'], '--force says what to do when the time of --wait is over', 'give --wait'],
+    [['rollback', '-y', '--force'], '--force says what to do when the time of --wait is over', 'give --wait'],
+    [['remove', '-y', '--force'], '--force says what to do when the time of --wait is over', 'give --wait'],
     [['deploy', '-y', '--force'], '--force says what to do when the time of --wait is over', 'give --wait'],
     [['verify-failover', '--report', 'x.pdf'], '--report takes a file that ends in', '--report failover.html'],
     [['verify-failover', '--probe', 'ftp://192.0.2.1/'], '--probe takes an http:// or https:// address', 'http://192.0.2.200/health'],

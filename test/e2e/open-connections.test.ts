@@ -91,6 +91,46 @@ test('three servers in turn, and back: nothing is cut, and nobody is refused', a
   expect(seen).toMatchObject(NOTHING)
 })
 
+test('a drain that waits: it ends well once the last connection has ended, and cuts none', async () => {
+  const open = await openClients(CLIENTS, anyPort, namedPort)
+  await pause(500)
+  const drain = work.start(['drain', 'srv-1', '--wait', '60s', '--yes', '--json'])
+  const waiting = await drain.line('it waits', line => line.event === 'gate-waiting' && line.gate === 'open-connections')
+  expect(waiting.detail).toMatch(/^\d+ connections are still open \(.*any: 60, named: 60\)$/)
+  expect(await lab.holders()).toEqual(['srv-2'])
+  await pause(3000)
+  const seen = await open.stop()
+  const run = await drain.ended
+  expectExit(run, 0)
+  expect(seen).toMatchObject({ kept: 2 * CLIENTS, lost: [] })
+  expect(resultOf(run)).toMatchObject({
+    drained: true,
+    open_connections: [],
+    notes: expect.arrayContaining(['no connection is open on srv-1']),
+  })
+  expect(await status('srv-1')).toMatch(/^instance \S+ none$/m)
+})
+
+test('a drain that waits in vain: 9, it says what is open, nothing is cut, and the address comes back with it', async () => {
+  const open = await openClients(CLIENTS, anyPort, namedPort)
+  await pause(500)
+  const run = await hactl('drain', 'srv-1', '--wait', '5s')
+  expectExit(run, 9)
+  const left = (port: number, frontend: string) => ({ family: 4, port, frontends: [frontend], connections: CLIENTS })
+  expect(resultOf(run)).toMatchObject({
+    code: 'E_STILL_OPEN',
+    why: ['120 connections are still open (any: 60, named: 60)', 'srv-1 stays drained, and nothing was cut'],
+    drained: true,
+    open_connections: [left(8090, 'any'), left(8092, 'named')],
+  })
+  const shown = resultOf(await hactl('status')).servers?.[0]
+  expect(shown).toMatchObject({ drained: true, open_connections: { mode: 'keep', open: [left(8090, 'any'), left(8092, 'named')] } })
+  await moved('undrain', 'srv-1')
+  await untilHeldBy(lab, 'srv-1')
+  await pause(1000)
+  expect(await open.stop()).toMatchObject({ kept: 2 * CLIENTS, lost: [] })
+})
+
 test('keepalived stopped, started and restarted: nothing is cut', async () => {
   const seen = await underLoad(async () => {
     await lab.sh('srv-1', 'systemctl stop keepalived')

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { FirstPart } from '../../src/engine/apply.ts'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
 import { interrupted } from '../support/clock.ts'
 import { type ApplyWorld, applyWorld, SERVERS, STOP_TIMEOUT_MS } from '../support/apply-world.ts'
@@ -48,6 +49,59 @@ describe('applying a plan', () => {
     const world = applyWorld()
     await world.apply('together')
     expect(steps(world, 'switch')).toEqual([...SERVERS, ...SERVERS, ...SERVERS].map(server => `switch ${server}`))
+  })
+
+  describe('of which a part comes first', () => {
+    const part = (settled = async () => {}): FirstPart => ({
+      stage: 'open-connections',
+      what: 'what keeps open connections',
+      isPart: ({ id }) => id === 'file/haproxy.cfg',
+      settled,
+    })
+    const switches = (world: ApplyWorld) =>
+      world.commands.filter(({ label }) => label === 'make the changes live').map(({ script }) => script)
+
+    test('gives every server that part, waits, and then gives them the rest', async () => {
+      const world = applyWorld()
+      await world.apply(
+        'local',
+        [],
+        part(async () => void world.log.push('wait')),
+      )
+      const gates = world.log.filter(entry => /^(?:switch|gate vip|wait)/.test(entry))
+      expect(gates.slice(0, 5)).toEqual(['switch srv-3', 'switch srv-2', 'switch srv-1', 'wait', 'switch srv-3'])
+      expect(switches(world).map(script => script.includes("put_file 'file/haproxy.cfg'"))).toEqual([true, true, true, false, false, false])
+      expect(switches(world).map(script => script.includes("put_file 'file/keepalived.conf'"))).toEqual([
+        false,
+        false,
+        false,
+        true,
+        true,
+        true,
+      ])
+    })
+
+    test('takes that part back from all where the wait ends with an error, or a server does not get it', async () => {
+      const waiting = applyWorld()
+      const fails = () => Promise.reject(new HactlError({ code: 'E_COMMAND_FAILED', what: 'no answer' }))
+      expect(await failureOf(waiting.state, () => waiting.apply('local', [], part(fails)))).toMatchObject({ code: 'E_COMMAND_FAILED' })
+      expect(steps(waiting, 'restore')).toEqual(['restore srv-1', 'restore srv-2', 'restore srv-3'])
+      const world = applyWorld()
+      breakAt(world, 'switch srv-2', failed)
+      expect(await failureOf(world.state, () => world.apply('local', [], part()))).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6 })
+      expect([steps(world, 'switch'), steps(world, 'restore')]).toEqual([
+        ['switch srv-3', 'switch srv-2'],
+        ['restore srv-2', 'restore srv-3'],
+      ])
+    })
+
+    test('takes it back from later servers, too, where a server does not get the rest', async () => {
+      const world = applyWorld()
+      let turns = 0
+      world.before = (step, server) => (`${step} ${server}` === 'switch srv-2' && ++turns === 2 ? failed : undefined)
+      expect(await failureOf(world.state, () => world.apply('local', [], part()))).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6 })
+      expect(steps(world, 'restore')).toEqual(['restore srv-1', 'restore srv-2'])
+    })
   })
 
   test('every command in which haproxy may stop waits as long as the stop may, and so does whoever waits for such a command', async () => {

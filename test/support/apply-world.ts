@@ -1,6 +1,6 @@
 /** Three servers on which a plan is applied: what reaches them is logged by purpose, and any step can be made to fail. */
 import { sh } from '../../src/shell/sh.ts'
-import { applyPlan } from '../../src/engine/apply.ts'
+import { applyPlan, type FirstPart } from '../../src/engine/apply.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import { createLedger, keepLedger } from '../../src/engine/ledger.ts'
 import { createLinks } from '../../src/engine/links.ts'
@@ -39,7 +39,7 @@ export interface ApplyWorld {
   /** Applies to all three; one by one unless the change is one for all together. `first`: what each server does before the rest. */
   /** Everything that was run on the servers. */
   readonly commands: { readonly label: string; readonly deadlineMs: number; readonly script: string }[]
-  apply(changeClass?: ChangeClass, first?: readonly Action[]): Promise<void>
+  apply(changeClass?: ChangeClass, more?: readonly Action[], first?: FirstPart): Promise<void>
 }
 
 export const SERVERS = ['srv-1', 'srv-2', 'srv-3']
@@ -126,9 +126,10 @@ export function applyWorld(): ApplyWorld {
     events,
     before: () => undefined,
     commands: [],
-    apply: (changeClass = 'local', first = []) =>
+    apply: (changeClass = 'local', more = [], first) =>
       applyPlan({
-        plan: planOf(changeClass, first),
+        plan: planOf(changeClass, more),
+        first,
         playbook: PLAYBOOK,
         links,
         observed: new Map(),

@@ -1,5 +1,13 @@
 /** Servers that are folders have no service that keeps connections open: what it says is put into the answers of their looks. */
+import { createHash } from 'node:crypto'
+import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
+import { OPEN_CONNECTIONS_SCRIPT } from '../../src/domain/paths.ts'
 import type { Ports, Session } from '../../src/ports.ts'
+import type { ShellServer } from './shell-server.ts'
+
+/** As a command has it without --wait. */
+export const NO_WAIT = { waitMs: undefined, force: false }
 
 const SECTION = /^(@@begin open-connections\n)[^]*?(@@end open-connections)$/m
 
@@ -19,6 +27,24 @@ export function withOpenSaid(ports: Ports, said: (server: string) => string | un
   })
   return { ...ports, remote: { connect: async (target, signal) => hearing(await ports.remote.connect(target, signal)) } }
 }
+
+/** Says so often as it is asked what srv-2 has open: the next of these counts, the last one for all later looks. The others have none. */
+export function openOnSecond(counts: readonly number[]): (server: string) => string {
+  let looks = 0
+  return server => openOn(80, server === 'srv-2' ? (counts[Math.min(looks++, counts.length - 1)] ?? 0) : 0)
+}
+
+const TOOL = '#!/bin/sh\n'
+
+/** The script by which a server starts and stops the service, as a deploy has left it there. */
+export function putTool(server: ShellServer): void {
+  server.write(OPEN_CONNECTIONS_SCRIPT, TOOL)
+  chmodSync(join(server.root, OPEN_CONNECTIONS_SCRIPT), 0o755)
+  const sum = createHash('sha256').update(TOOL).digest('hex')
+  server.write('/var/lib/hactl/owned', `${server.read('/var/lib/hactl/owned') ?? ''}${sum}  ${server.root}${OPEN_CONNECTIONS_SCRIPT}\n`)
+}
+
+export const hasTool = (server: ShellServer): boolean => server.read(OPEN_CONNECTIONS_SCRIPT) !== undefined
 
 /** A service that runs on a server of which the look says that it could not have loaded its rules: no plan of a test then adds the service. */
 export function openOn(port: number, connections: number): string {

@@ -20,6 +20,7 @@ import type { ServiceTable } from '../../src/state/services.ts'
 import { interrupted } from './clock.ts'
 import { type Failure, failureOf } from './failure.ts'
 import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from './memory-ports.ts'
+import { NO_WAIT } from './open-said.ts'
 import { unreachable } from './remote.ts'
 import { bareServer, copyOf, type ShellServer } from './shell-server.ts'
 
@@ -103,7 +104,7 @@ export function shellCluster(names: readonly string[] = ['srv-1', 'srv-2', 'srv-
     adopt: false,
     reload: false,
     forget: [],
-    wait: { waitMs: undefined, force: false },
+    wait: NO_WAIT,
     confirm: async () => true,
   }
   let folders = 0

@@ -1,10 +1,15 @@
 import type { RemoveAnnouncement } from '../../app/remove.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { askingInput } from '../run-input.ts'
+import { askingInput, waitInput } from '../run-input.ts'
+import { printable } from '../view/style.ts'
 
 export const remove: Command = async context => {
   const { app, output, ports } = context
-  const input = { ...(await askingInput(context)), confirm: (what: RemoveAnnouncement) => askForName(context, what) }
+  const input = {
+    ...(await askingInput(context)),
+    wait: waitInput(context),
+    confirm: (what: RemoveAnnouncement) => askForName(context, what),
+  }
   const { servers } = await app.remove(input, ports, event => output.event(event))
   await output.settle()
   output.text(
@@ -26,6 +31,7 @@ async function askForName(context: CommandContext, what: RemoveAnnouncement): Pr
       ...(what.addresses.length === 0
         ? []
         : [`no server will hold ${what.addresses.join(', ')} afterwards, unless a restored older configuration does`]),
+      ...what.warnings.map(warning => `  ${printable(warning)}`),
     ].join('\n'),
   )
   if (context.flags.on('yes')) return true

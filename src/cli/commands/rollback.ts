@@ -1,6 +1,6 @@
 import type { Plan } from '../../state/plan.ts'
 import type { Command } from '../command.ts'
-import { askingInput } from '../run-input.ts'
+import { askingInput, waitInput } from '../run-input.ts'
 import { renderDeploy } from '../view/deploy.ts'
 import { showAndAsk } from './deploy.ts'
 
@@ -9,6 +9,7 @@ export const rollback: Command = async context => {
   const input = {
     ...(await askingInput({ ...context, argument: undefined })),
     id: context.argument,
+    wait: waitInput(context),
     confirm: (plan: Plan) => showAndAsk(context, plan, 'Roll back to this?'),
   }
   const report = await app.rollback(input, ports, output.event)

@@ -1,5 +1,8 @@
 /** Whether open connections stay open when an address goes from one server to another. Pure. */
 import type { ObservedNode } from '../../state/observed.ts'
+import { isHeld } from '../addresses.ts'
+import type { Cluster } from '../cluster-types.ts'
+import { isDrained } from '../trackers.ts'
 import { modeOf, serviceProblem } from './mode.ts'
 import { lackOf, openConnectionsProblems, unprovenWords } from './report.ts'
 
@@ -55,6 +58,20 @@ export function cuttingHandings(cluster: Wanted, nodes: readonly ObservedNode[],
       : [`${to.server}: ${lossOf(cluster, to)}: a move to it cuts open connections`]
   })
   return [...new Set([...broken, ...ways])]
+}
+
+/** Which addresses move once the inventory's priorities are loaded: a server that may take one has a higher priority than its holder. */
+export function handingsAfter({ instances }: Pick<Cluster, 'instances'>, nodes: readonly ObservedNode[]): readonly Handing[] {
+  return instances.flatMap(({ name, nopreempt, priority, virtualAddresses }) => {
+    const from = nodes.find(node => virtualAddresses.some(({ address }) => isHeld(node.facts.addresses, address)))?.server
+    const mayTake = (node: ObservedNode) => !isDrained(node) && !node.instances.some(own => own.name === name && own.state === 'FAULT')
+    const best = nodes
+      .filter(mayTake)
+      .map(({ server }) => server)
+      .toSorted((a, b) => (priority[b] ?? 0) - (priority[a] ?? 0))[0]
+    const moves = from !== undefined && best !== undefined && !nopreempt && (priority[best] ?? 0) > (priority[from] ?? 0)
+    return moves ? [{ instance: name, from, to: best }] : []
+  })
 }
 
 /** Servers that get an address and whose packets may soon reach the one that has its open connections: a look later may find it so. */

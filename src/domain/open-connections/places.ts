@@ -56,7 +56,7 @@ export function placesOf(cluster: Cluster, serverName: string, facts: NodeFacts)
 }
 
 function peersOf(cluster: Cluster, instance: Instance, serverName: string, own: string, link: string, facts: NodeFacts): readonly Peer[] {
-  const known = facts.srcIp[instance.name] ?? {}
+  const known = { ...facts.openConnections.unseen[instance.name], ...facts.srcIp[instance.name] }
   // Only a server that keeps its connections can be asked about them.
   const others = facts.openConnections.keepers.flatMap(name => {
     const address = known[name]

@@ -3,7 +3,7 @@ import { programText } from '../../shell/library.ts'
 import type { Cluster } from '../cluster-types.ts'
 import type { NodeFacts } from '../node-facts.ts'
 import { GENERATED_LINE, OPEN_CONNECTIONS_PROGRAM } from '../paths.ts'
-import { placesOf, portsBoundByName } from './places.ts'
+import { placesOf, portsBoundByName, portsOfHaproxy } from './places.ts'
 
 export function renderOpenConnectionsProgram(): string {
   return programText('open-connections.pl', `${GENERATED_LINE}\n`)
@@ -23,7 +23,8 @@ export function renderOpenConnectionsSettings(cluster: Cluster, serverName: stri
     ].join('\n  '),
   )
   const marks = portsBoundByName(cluster).length > 0 ? 'marks yes' : 'marks no'
-  return `${[GENERATED_LINE, marks, ...instances].join('\n')}\n`
+  const ports = portsOfHaproxy(cluster)
+  return `${[GENERATED_LINE, marks, ...(ports === undefined ? [] : [`ports ${ports.join(' ')}`]), ...instances].join('\n')}\n`
 }
 
 /** It starts before the services whose connections it keeps. */

@@ -1,7 +1,8 @@
 /** What is still open on a server to addresses that have moved away, by the frontend that took it. Pure. */
 import type { ObservedNode } from '../../state/observed.ts'
+import type { OpenConnectionsService } from '../../state/open-connections.ts'
 import { isHeld } from '../addresses.ts'
-import type { Cluster } from '../cluster-types.ts'
+import type { Cluster, Instance } from '../cluster-types.ts'
 import { readBinds } from '../haproxy/read.ts'
 import { OPEN_CONNECTIONS_SCRIPT } from '../paths.ts'
 import { type Carry, carries, carryOf, lossOf } from './handing.ts'
@@ -11,6 +12,8 @@ import { cutsWords, lackOf } from './report.ts'
 export interface StillOpen {
   /** The service's name of the vrrp_instance whose address they are open to. */
   readonly instance: string
+  /** undefined where the inventory does not have the instance any more. */
+  readonly family: 4 | 6 | undefined
   readonly port: number
   /** Sections of haproxy.cfg that listen on this port; empty where none does any more. */
   readonly frontends: readonly string[]
@@ -41,7 +44,7 @@ export function keptOn(cluster: Cluster, node: ObservedNode, nodes: readonly Obs
       ? { kind: 'lost', why: 'the network does not carry their packets to it, so the move has cut them', isUnproven: true }
       : { kind: 'lost', why: 'the server that has their address does not send their packets on, so the move has cut them' }
   }
-  return { kind: 'counted', open: open.map(one => ({ ...one, frontends: frontendsOf(cluster, one) })) }
+  return { kind: 'counted', open: open.map(one => stillOpenOf(cluster, one)) }
 }
 
 type Lack = Extract<Carry, { readonly kind: 'cut' }>['lacks']
@@ -58,8 +61,14 @@ function lackOfHolders(cluster: Cluster, node: ObservedNode, name: string, nodes
   return lacks.includes('way') ? 'way' : lacks[0]
 }
 
-function frontendsOf(cluster: Cluster, { instance, port }: Pick<StillOpen, 'instance' | 'port'>): readonly string[] {
-  const own = cluster.instances.find(({ name }) => name === instance)?.virtualAddresses.map(({ address }) => address)
+function stillOpenOf(cluster: Cluster, { instance, port, connections }: OpenConnectionsService['windows'][number]): StillOpen {
+  const virtual = cluster.instances.find(({ name }) => name === instance)?.virtualAddresses
+  const frontends = frontendsOf(cluster, port, virtual)
+  return { instance, family: virtual?.[0]?.family, port, frontends, connections }
+}
+
+function frontendsOf(cluster: Cluster, port: number, virtual: Instance['virtualAddresses'] | undefined): readonly string[] {
+  const own = virtual?.map(({ address }) => address)
   const isFor = (address: string | undefined) => address === undefined || own === undefined || own.includes(address)
   const binds = readBinds(cluster.haproxyConfig.text).filter(
     bind => bind.port <= port && port <= bind.lastPort && !bind.loopback && isFor(bind.address),

@@ -118,11 +118,13 @@ export function cutsBefore(scene: Scene, vips: readonly string[], isRight: Task[
   return cuttingHandings(scene.cluster, scene.nodes, handingsOf(scene, vips, isRight))
 }
 
+type Told = Pick<Scene, 'cluster' | 'links' | 'ports' | 'onEvent' | 'nodes'>
+
 /**
  * Waits until open connections can be kept, as they can some seconds after their service has started, and else says that the move cuts them.
- * Resolves to the last look.
+ * Resolves to the last look. Throws E_INTERRUPTED and what looking throws.
  */
-async function tellCuts(scene: Scene, handings: readonly Handing[]): Promise<Scene['nodes']> {
+export async function tellCuts(scene: Told, handings: readonly Handing[]): Promise<Scene['nodes']> {
   const { cluster, links, ports, onEvent } = scene
   const endMs = ports.clock.monotonic() + PROVEN_LIMIT_MS * links.patience
   let { nodes } = scene

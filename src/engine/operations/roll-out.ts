@@ -1,9 +1,10 @@
 /** What a deploy and a rollback share: a plan is confirmed, applied in safe order under the lock, and proven. */
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { holderProblems, nodeProblems } from '../../domain/health.ts'
+import { handingsAfter } from '../../domain/open-connections/handing.ts'
 import { OPEN_CONNECTIONS_SCRIPT } from '../../domain/paths.ts'
 import { serviceTableFor } from '../../domain/service-scripts.ts'
-import { applyPlan, finishDeadRuns } from '../apply.ts'
+import { applyPlan, type FirstPart, finishDeadRuns } from '../apply.ts'
 import { actionsOf } from '../apply/change.ts'
 import type { PackageSource } from '../apply/package-source.ts'
 import type { HistoryEntry } from '../history.ts'
@@ -11,12 +12,14 @@ import { mayBeDead } from '../lock.ts'
 import type { Playbook } from '../playbook.ts'
 import { asHactlError, HactlError, throwAll } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
-import type { Plan } from '../../state/plan.ts'
+import type { Action, Plan } from '../../state/plan.ts'
 import { assertConfirmed } from './confirm.ts'
+import { lookAt } from './at-rest.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import { holdersOf, type Looked } from './look.ts'
+import { tellCuts } from './move.ts'
 import { type Run, underLock } from './run.ts'
-import { letEnd, type LetEnd } from './windows.ts'
+import { END_WITH_SERVICE, letEnd, type LetEnd } from './windows.ts'
 
 export interface RollOut {
   readonly plan: Plan
@@ -26,8 +29,8 @@ export interface RollOut {
   readonly playbook: Playbook
   /** For servers whose apt reaches no mirror; undefined: apt fetches by itself. */
   readonly packages?: PackageSource | undefined
-  /** How long to wait before a change that ends open connections, and whether to go on where the time is over; undefined: do not wait. */
-  readonly wait?: Pick<LetEnd, 'waitMs' | 'force'> | undefined
+  /** How long to wait before a change that ends open connections, and whether to go on where the time is over. */
+  readonly wait: Pick<LetEnd, 'waitMs' | 'force'>
   readonly confirm: (plan: Plan) => Promise<boolean>
   /** A check that takes its time: it runs while packages are fetched. Nothing is changed where it throws. */
   readonly lastCheck?: (() => Promise<void>) | undefined
@@ -68,6 +71,7 @@ export async function rollOut(run: Looked, what: RollOut): Promise<RollOutReport
         history: { command: what.command, source: what.source },
         services: server => serviceTableFor(cluster, server),
         packages: what.packages,
+        first: keepingFirst({ ...run, ...locked }, plan),
         beforeWave: servers => letOpenEnd(locked, what, servers),
         passGate: gates.pass,
         lastCheck: what.lastCheck,
@@ -82,16 +86,42 @@ export async function rollOut(run: Looked, what: RollOut): Promise<RollOutReport
   }
 }
 
-const DO_NOT_WAIT = { waitMs: undefined, force: false }
+/**
+ * What keeps open connections comes first, and has the time to find its peers, where this roll-out brings it and lets an address move: a server
+ * that joins, or other priorities. undefined where nothing moves, or where all is there already.
+ */
+function keepingFirst(run: Looked, plan: Plan): FirstPart | undefined {
+  const does = (server: string, isSo: (action: Action) => boolean) => actionsOf(plan, server).some(isSo)
+  const handings = handingsAfter(run.cluster, run.nodes).filter(
+    ({ from, to }) => [from, to].some(server => does(server, loadsKeepalived)) && [from, to].some(server => does(server, opensService)),
+  )
+  if (handings.length === 0) return undefined
+  return {
+    stage: 'open-connections',
+    what: 'what keeps open connections',
+    isPart: opensService,
+    settled: async () => {
+      await tellCuts({ ...run, nodes: await lookAt(run) }, handings)
+    },
+  }
+}
 
-/** Only a deploy that takes the service away ends what is still open: no deploy restarts haproxy. */
-async function letOpenEnd(run: Run, { plan, wait = DO_NOT_WAIT }: RollOut, servers: readonly string[]): Promise<void> {
+const loadsKeepalived = (action: Action) =>
+  action.kind === 'service' && action.unit === 'keepalived' && action.steps.some(step => step === 'start' || step === 'reload')
+
+/** Files and tools of the service, and of the packet filter that must let it through. */
+const opensService = ({ id, kind }: Action) =>
+  (kind === 'write-file' || kind === 'open-tool') && /^(?:file\/(?:open-connections|firewall)|open-connections\/|firewall\/)/.test(id)
+
+/** Only a roll-out that takes the service away ends what is still open: none restarts haproxy. */
+async function letOpenEnd(run: Run, { plan, wait }: RollOut, servers: readonly string[]): Promise<void> {
   const ends = servers.filter(server =>
     actionsOf(plan, server).some(action => action.kind === 'remove-file' && action.path === OPEN_CONNECTIONS_SCRIPT),
   )
-  const fate = 'they end, because what keeps them open is removed'
   const stays = ['this server was not changed; servers before it keep the new configuration']
-  const outcomes = await Promise.allSettled(ends.map(server => letEnd(run, server, { ...wait, mayHold: true, fate, stays })))
+  const outcomes = await Promise.allSettled(
+    ends.map(server => letEnd(run, server, { ...wait, mayHold: true, fate: END_WITH_SERVICE, stays })),
+  )
   throwAll(outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [asHactlError(outcome.reason)] : [])))
 }
 

@@ -1,21 +1,28 @@
 /** What status reports of each server. Pure. */
 import { isHeld } from '../../domain/addresses.ts'
 import type { Cluster } from '../../domain/cluster-types.ts'
-import { advertNotices, bootProblems, certificateProblems, dropinProblems, nodeProblems, unsafeFolders } from '../../domain/health.ts'
+import {
+  advertNotices,
+  bootProblems,
+  certificateProblems,
+  dropinProblems,
+  loopbackNotices,
+  nodeProblems,
+  unsafeFolders,
+} from '../../domain/health.ts'
 import { type Mode, modeOf } from '../../domain/open-connections/mode.ts'
 import { openConnectionsNotices, openConnectionsProblems } from '../../domain/open-connections/report.ts'
-import { openConnectionsNotes } from '../../domain/open-connections/still-open.ts'
+import { type Kept, keptOn, openConnectionsNotes, type StillOpen } from '../../domain/open-connections/still-open.ts'
 import { drainsAtBoot, isDrained } from '../../domain/trackers.ts'
 import { mayBeDead } from '../lock.ts'
 import type { PlanResult } from '../plan.ts'
 import type { HactlError } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
-import type { OpenConnectionsService } from '../../state/open-connections.ts'
 
 interface OpenConnectionsStatus {
   readonly mode: Mode['kind']
-  /** To addresses that have moved away, by the port that clients connected to. */
-  readonly open: OpenConnectionsService['windows']
+  /** To addresses that have moved away, as the notes have it; undefined where the server does not say. */
+  readonly open: readonly StillOpen[] | undefined
 }
 
 export interface ServerStatus {
@@ -122,11 +129,23 @@ export function serverStatus(
       ...problems,
       ...(drainsAtBoot(node) && !isDrained(node) ? [`its next boot will drain it: run hactl undrain ${name}`] : []),
       ...openConnectionsNotices(cluster, node, nodes),
+      ...loopbackNotices(cluster, node),
       ...advertNotices(node),
       ...(lock?.isDead === false ? [lock.text] : []),
     ],
-    openConnections: { mode: modeOf(cluster, node).kind, open: node.openConnections?.service?.windows ?? [] },
+    openConnections: { mode: modeOf(cluster, node).kind, open: openOn(keptOn(cluster, node, nodes)) },
     notes: openConnectionsNotes(cluster, node, nodes),
+  }
+}
+
+function openOn(kept: Kept): readonly StillOpen[] | undefined {
+  switch (kept.kind) {
+    case 'counted':
+      return kept.open
+    case 'lost':
+      return []
+    case 'silent':
+      return undefined
   }
 }
 

@@ -138,6 +138,9 @@ export async function letEnd(run: WindowRun, server: string, how: LetEnd): Promi
   run.onEvent({ kind: 'warning', server, text: `${problems.join('; ')}: ${fate}` })
 }
 
+/** What becomes of them where the service is removed. */
+export const END_WITH_SERVICE = 'they end, because what keeps them open is removed'
+
 export const nothingToWaitFor = (why: string) => `there is nothing to wait for: ${why}`
 
 /** `more`: what else to know, such as how to go on all the same. */

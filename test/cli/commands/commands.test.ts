@@ -104,7 +104,7 @@ describe('deploy', () => {
     expect(result()).toMatchObject({ command: 'deploy', exit: 0, servers: DEPLOYED.servers, holder: { '192.0.2.200': 'srv-1' } })
   })
 
-  test('passes --wait and --force on, as hactl upgrade does', async () => {
+  test('passes --wait and --force on, as every command does that may end open connections', async () => {
     const given: unknown[] = []
     const app: Scene['app'] = {
       deploy: async ({ wait }) => {
@@ -115,8 +115,16 @@ describe('deploy', () => {
         given.push(wait)
         return { ...DEPLOYED, moves: [] }
       },
+      rollback: async ({ wait }) => {
+        given.push(wait)
+        return { ...DEPLOYED, id: '20261122T101500Z-1f3a2b' }
+      },
+      remove: async ({ wait }) => {
+        given.push(wait)
+        return { servers: [] }
+      },
     }
-    for (const command of ['deploy', 'upgrade']) {
+    for (const command of ['deploy', 'upgrade', 'rollback', 'remove']) {
       await runLine([command, '-y'], { app })
       await runLine([command, '-y', '--wait', '10m', '--force'], { app })
     }
@@ -124,7 +132,7 @@ describe('deploy', () => {
       { waitMs: undefined, force: false },
       { waitMs: 600_000, force: true },
     ]
-    expect(given).toEqual([...each, ...each])
+    expect(given).toEqual([...each, ...each, ...each, ...each])
   })
 
   test('passes --adopt and --reload on', async () => {

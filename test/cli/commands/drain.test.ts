@@ -86,7 +86,7 @@ describe('drain', () => {
   test('a drain that waited in vain says what has moved and what is open, and ends with 9', async () => {
     const why = ['2 connections are still open (web: 2)', 'srv-1 stays drained, and nothing was cut']
     const failure = new HactlError({ code: 'E_STILL_OPEN', server: 'srv-1', what: 'connections are still open after 600 s', why })
-    const report = { ...MOVED, open: [{ instance: 'WEB', port: 80, frontends: ['web'], connections: 2 }], failure }
+    const report: MoveReport = { ...MOVED, open: [{ instance: 'WEB', family: 4, port: 80, frontends: ['web'], connections: 2 }], failure }
     const drained = { app: { drain: async () => report } }
     const { exit, out, err } = await runLine(['drain', 'srv-1', '-y', '--wait', '10m'], drained)
     expect(exit).toBe(9)
@@ -97,7 +97,7 @@ describe('drain', () => {
       exit: 9,
       code: 'E_STILL_OPEN',
       drained: true,
-      open_connections: [{ instance: 'WEB', port: 80, frontends: ['web'], connections: 2 }],
+      open_connections: [{ instance: 'WEB', family: 4, port: 80, frontends: ['web'], connections: 2 }],
     })
   })
 

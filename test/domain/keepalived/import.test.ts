@@ -143,6 +143,10 @@ describe('a file written by hand', () => {
 test.for([
   ['notify_master "/usr/local/bin/notify.sh"', 'vrrp_instance VI_1: notify_master is not carried over: hactl has no setting for it'],
   ['track_interface {\n eth1\n }', 'vrrp_instance VI_1: track_interface is not carried over: hactl has no setting for it'],
+  [
+    'virtual_ipaddress_excluded {\n 2001:db8::200/64\n }',
+    'vrrp_instance VI_1: virtual_ipaddress_excluded is not carried over: hactl has no setting for it',
+  ],
   ['virtual_routes {\n 198.51.100.0/24\n }', 'vrrp_instance VI_1: virtual_routes is not carried over: hactl has no setting for it'],
   ['}\nvirtual_server 192.0.2.200 80 {', 'virtual_server 192.0.2.200 is not carried over: hactl has no setting for it'],
   ['}\ninclude /etc/keepalived/more.conf\nvrrp_sync_group G {', 'vrrp_sync_group G is not carried over: hactl has no setting for it'],

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { carryOf, cuttingHandings, staysOpen } from '../../../src/domain/open-connections/handing.ts'
+import { carryOf, cuttingHandings, handingsAfter, staysOpen } from '../../../src/domain/open-connections/handing.ts'
+import type { InventoryInstance } from '../../../src/inventory/inventory.ts'
+import type { ObservedInstance } from '../../../src/state/instance.ts'
 import type { ObservedNode } from '../../../src/state/observed.ts'
 import type { OpenConnectionsService } from '../../../src/state/open-connections.ts'
 import { modelServer, observeModel } from '../../support/model-server.ts'
@@ -47,4 +49,24 @@ test('where it is open which server takes the address, all of them count for a p
   expect(cuttingHandings(clusterWith(), nodes, handings)).toEqual([
     'srv-3: hactl-open-connections.service is not there yet: a move to it cuts open connections',
   ])
+})
+
+test('other priorities move an address to the server that may take it and has the highest', () => {
+  const vip = { interface: 'eth0', family: 4, address: '192.0.2.200', prefix: 24 } as const
+  const holder = seen('srv-1')
+  const nodes = [{ ...holder, facts: { ...holder.facts, addresses: [...holder.facts.addresses, vip] } }, seen('srv-2'), seen('srv-3')]
+  const after = (priority: Record<string, number>, more: Partial<InventoryInstance> = {}, own: readonly ObservedNode[] = nodes) =>
+    handingsAfter(clusterWith({ name: 'WEB', priority, ...more }), own)
+  const swapped = { 'srv-1': 200, 'srv-2': 254, 'srv-3': 250 }
+  expect(after(swapped)).toEqual([{ instance: 'WEB', from: 'srv-1', to: 'srv-2' }])
+  expect(after({ 'srv-1': 254, 'srv-2': 200, 'srv-3': 190 })).toEqual([])
+  expect(after(swapped, { nopreempt: true })).toEqual([])
+  const down = (node: ObservedNode): ObservedNode => ({ ...node, instances: [{ name: 'WEB', state: 'FAULT' } as ObservedInstance] })
+  expect(
+    after(
+      swapped,
+      {},
+      nodes.map(node => (node.server === 'srv-2' ? down(node) : node)),
+    ),
+  ).toEqual([{ instance: 'WEB', from: 'srv-1', to: 'srv-3' }])
 })

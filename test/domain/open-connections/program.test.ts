@@ -1,7 +1,8 @@
 /** Functions of the program that keeps open connections, as perl runs them. */
 import { spawnSync } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, type TestContext } from 'vitest'
 import { skipLacking } from '../../support/lacking.ts'
 import { realProgram, verdictOf } from '../../support/real-programs.ts'
 
@@ -15,27 +16,6 @@ function perl(expression: string, ...args: readonly string[]): string {
   if (status !== 0) throw new Error(stderr)
   return stdout
 }
-
-test.for([
-  ['from 6.12 on', 'expires 9s996ms'],
-  ['before 6.12', 'timeout 10s expires 9s996ms'],
-] as const)('superseded connections are read from what nft prints with kernels %s', ([, ending]) => {
-  const said = `table ip hactl {
-  set superseded {
-    type ipv4_addr . inet_service . ipv4_addr . inet_service
-    size 1024
-    flags dynamic,timeout
-    timeout 10s
-    elements = { 198.51.100.9 . 40000 . 192.0.2.200 . 80 ${ending},
-                 198.51.100.9 . 40001 . 192.0.2.200 . 443 ${ending} }
-  }
-}
-`
-  expect(perl('join "\\n", superseded_in(shift)', said).split('\n')).toEqual([
-    '198.51.100.9 . 40000 . 192.0.2.200 . 80',
-    '198.51.100.9 . 40001 . 192.0.2.200 . 443',
-  ])
-})
 
 test('what nft says to a question is told apart from late answers to earlier ones', () => {
   const end = (number: number) => `Error: No such file or directory\nlist chain ip hactl end_of_answer_${number}\n              ^^^^^\n`
@@ -57,6 +37,65 @@ test.for([
   expect(perl(look)).toBe(String(isOpen))
 })
 
+test.for([
+  ["haproxy's", 'ports 80 8000-8010', [80, 8005], 1],
+  ['none of them', 'ports 80 8000-8010', [22, 8011], 0],
+  ['any, where they are not known', '', [22], 1],
+] as const)('a connection to a port keeps a window open: %s', ([, ports, open, isOpen]) => {
+  const settings = `marks no\n${ports}\ninstance web web\n  family 4\n  virtual 192.0.2.200\n`
+  const look = `scalar (sub {
+    no warnings 'redefine';
+    read_settings(\\$ARGV[0]);
+    *each_connection = sub { for my $port (${open.join(', ')}) { $_[2]->(AF_INET(), '', $port, packed('198.51.100.9')) and last } return 0 };
+    return any_open({ packed => { packed('192.0.2.200') => 1 } }, {});
+  })->()`
+  expect(perl(look, settings)).toBe(String(isOpen))
+})
+
+test.for([
+  ['is hung where systemd has it running', 'active\nactive', 1],
+  ['is not where it is being stopped', 'active\ndeactivating', 0],
+  ['is not known to be where systemd does not answer', '', 0],
+  ['nor where it has not said all', 'active', 0],
+] as const)('a haproxy whose check fails for long %s', ([, units, isHung]) => {
+  const look = `scalar (sub {
+    no warnings 'redefine'; my $now = 100;
+    *check_failed = sub { 1 }; *now = sub { $now }; *units_of_haproxy = sub { $ARGV[0] };
+    hung(); $now = 104; return hung();
+  })->()`
+  expect(perl(look, units)).toBe(String(isHung))
+})
+
+/** What perl prints for statements in which functions of the program are replaced. */
+const perlOf = (statements: string, ...args: readonly string[]) =>
+  perl(`scalar (sub { no warnings 'redefine'; my $now = 100; *now = sub { $now }; ${statements} })->()`, ...args)
+
+test('an nft that is late keeps nobody from hearing announcements, and is not waited for twice while keepalived does not start', () => {
+  const waits = `my $told = 0; *announce_open = sub { $told++; $now++ };
+    pipe(my $from, my $to) or die; my $said = answer_from($from, 'end_of_answer_1', 102); return "$told $said"`
+  expect(perlOf(waits)).toBe('2 nft does not answer\n')
+  const first = (seconds: number) =>
+    perlOf(`my $loads = 0; *pause = sub {}; *load = sub { $loads++; $now += ${seconds} }; load_first(); return $loads`)
+  expect([first(10), first(0)]).toEqual(['1', '20'])
+})
+
+test.each([
+  [1, 1],
+  [0, 0],
+])('after rules that nft refuses the earlier ones go on working: %i', (isLoaded, isWorking) => {
+  expect(perlOf(`*is_loaded = sub { ${isLoaded} }; return works() ? 1 : 0`)).toBe(String(isWorking))
+})
+
+test('a reload that the service has not answered is no success, whatever was loaded before', () => {
+  const state = (was: string) =>
+    perlOf(
+      `*pause = sub { $now++ }; my $path = $ARGV[0]; put($path, "loaded owner\\n");
+      my $is = state_after(${was}, 15, $path); unlink $path; return $is`,
+      join(tmpdir(), `hactl-test-state-${process.pid}`),
+    )
+  expect([state('(stat $path)[1]'), state('0')]).toEqual(['the service does not answer', 'loaded owner'])
+})
+
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
   const left = `join ' ', scalar (sub {
     no warnings 'redefine'; my @gone;
@@ -67,12 +106,82 @@ test('a service that has stopped leaves prepared only what an open connection ne
   expect(perl(left)).toBe('held none')
 })
 
-// In a network namespace of its own.
-test('addresses that an earlier configuration has armed are disarmed, those of the present one and rules of others stay', context => {
+/** What a shell script prints in a network namespace of its own; `$1` is the program. Skips the test where this user cannot make one. */
+function inNamespace(context: TestContext, script: string): ReturnType<typeof verdictOf> {
   const ip = realProgram('ip', context)
   if (verdictOf('unshare', '-rn', ip, 'rule').code !== 0) skipLacking(context, 'this user cannot make a network namespace')
-  const script = `set -e
-ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
+  return verdictOf('unshare', '-rn', 'sh', '-c', `set -e\n${script}`, 'sh', PROGRAM)
+}
+
+test("the packet filter is asked by netlink: its chains, the proven peers, and what a client has superseded, by each connection's ends", context => {
+  realProgram('nft', context)
+  const { code, output } = inNamespace(
+    context,
+    `nft -f - <<'RULES'
+table ip hactl {
+  set superseded { type ipv4_addr . inet_service . ipv4_addr . inet_service; size 1024; flags dynamic,timeout; timeout 1h; }
+  set proven.web.srv-2 { type ether_type; size 4; flags dynamic,timeout; timeout 1h; }
+  set proven.web.srv-3 { type ether_type; size 4; flags dynamic,timeout; timeout 1h; }
+  chain arrive { type filter hook prerouting priority -350; policy accept; }
+}
+table ip6 hactl {
+  set superseded { type ipv6_addr . inet_service . ipv6_addr . inet_service; size 1024; flags dynamic,timeout; timeout 1h; }
+}
+add element ip hactl proven.web.srv-2 { ip }
+add element ip hactl superseded { 198.51.100.9 . 40000 . 192.0.2.200 . 80 }
+add element ip6 hactl superseded { 2001:db8::9 . 40001 . 2001:db8::200 . 443 }
+RULES
+perl -e 'do shift or die $@; no warnings "redefine";
+  print join(" ", map { has_chain($_, "arrive") ? "yes" : "no" } qw(ip ip6)), "\n";
+  print join(" ", map { scalar(my @keys = elements_of("ip", "proven.web.$_")) } qw(srv-2 srv-3 srv-4)), "\n";
+  *tables = sub { qw(ip ip6) };
+  *each_connection = sub { print "over ", join(" ", map { unpacked($_->[0]), $_->[1] } @_[0, 1]), "\n"; return 0 };
+  *tell_rules = sub { print "$_[0]\n" };
+  end_superseded();
+' "$1"
+# More than are ended at once.
+perl -e 'print "add element ip hactl superseded { ", join(", ", map { "198.51.100.9 . $_ . 192.0.2.200 . 80" } 1 .. 400), " }\n"' | nft -f -
+perl -e 'do shift or die $@; no warnings "redefine";
+  *tables = sub { "ip" }; *each_connection = sub { 0 }; *tell_rules = sub { system "nft", $_[0] };
+  for (1, 2) { end_superseded(); print scalar(my @keys = elements_of("ip", "superseded")), "\n" }
+' "$1"
+`,
+  )
+  expect({ code, words: output.trim().split('\n') }).toEqual({
+    code: 0,
+    words: [
+      'yes no',
+      '1 0 0',
+      'over 192.0.2.200 80 198.51.100.9 40000',
+      'delete element ip hactl superseded { 198.51.100.9 . 40000 . 192.0.2.200 . 80 }',
+      'over 2001:db8::200 443 2001:db8::9 40001',
+      'delete element ip6 hactl superseded { 2001:db8::9 . 40001 . 2001:db8::200 . 443 }',
+      '145',
+      '0',
+    ],
+  })
+})
+
+test('announcements reach each peer, also beside one to which a filter lets none out', context => {
+  realProgram('nft', context)
+  const { code, output } = inNamespace(
+    context,
+    `ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
+ip address add 192.0.2.11/24 dev eth0
+for n in 12 13; do ip neighbour add 192.0.2.$n lladdr 02:00:00:00:00:02 dev eth0; done
+nft -f - <<'RULES'
+table ip guard { chain out { type filter hook output priority 0; ip daddr 192.0.2.12 drop; ip daddr 192.0.2.13 udp dport 8945 counter; }; }
+RULES
+perl -e 'do shift or die $@;
+  announce({ vrid => 66, index => 0, family => 4, af => AF_INET(), interface => "eth0", address => "192.0.2.11", peers => [["x", "192.0.2.12"], ["y", "192.0.2.13"]] }, 1);
+' "$1"
+nft list ruleset | grep -o 'counter packets [0-9]*'`,
+  )
+  expect({ code, counter: output.trim() }).toEqual({ code: 0, counter: 'counter packets 1' })
+})
+
+test('addresses that an earlier configuration has armed are disarmed, those of the present one and rules of others stay', context => {
+  const script = `ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
 perl -e 'do shift or die $@;
   # /sys still shows the devices of the machine.
   *index_of = sub { return (qx(ip -o link show $_[0]) =~ /^(\\d+)/)[0] };
@@ -85,7 +194,7 @@ ip -o rule | grep '^8945:'; ip route show table 8945; ip -o -4 address show dev 
 ip -6 -o rule | grep '^8945:' || true; ip -6 route show table 8945 || true
 perl -e 'do shift or die $@; disarm_all_but()' "$1"
 echo then; ip -o rule | grep '^8945:'; ip route show table 8945 || true; ip -o -4 address show dev lo scope host`
-  const { code, output } = verdictOf('unshare', '-rn', 'sh', '-c', script, 'sh', PROGRAM)
+  const { code, output } = inNamespace(context, script)
   const words = output.split('\n').map(line =>
     line
       .replaceAll(/\s+/g, ' ')

@@ -4,11 +4,15 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { buildCluster } from '../../../src/domain/cluster.ts'
 import type { Cluster } from '../../../src/domain/cluster-types.ts'
-import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
+import { renderMembers } from '../../../src/domain/members.ts'
+import { nodeFactsFor, type ObservedForFacts } from '../../../src/domain/node-facts.ts'
 import { renderOpenConnectionsRules } from '../../../src/domain/open-connections/rules.ts'
 import { renderOpenConnectionsSettings } from '../../../src/domain/open-connections/service.ts'
+import { OPEN_CONNECTIONS_SETTINGS } from '../../../src/domain/paths.ts'
 import { Secret } from '../../../src/secret.ts'
 import type { Inventory, InventoryInstance } from '../../../src/inventory/inventory.ts'
+import { MEMBERS } from '../../../src/state/places.ts'
+import type { ObservedFile } from '../../../src/state/observed.ts'
 import { skipLacking } from '../../support/lacking.ts'
 import { realProgram, verdictOf } from '../../support/real-programs.ts'
 import { addresses, HAPROXY, inventoryWith, observed } from '../example.ts'
@@ -93,6 +97,61 @@ describe('peers', () => {
   })
 })
 
+describe('files do not depend on which servers were looked at', () => {
+  const UNABLE = { ability: { kind: 'unable', why: 'its kernel is old' }, savedIn: [] } as const
+  /** What a deploy of all three has left, where srv-3 can or cannot keep open connections; then that of those among `limit`. */
+  const deployed = (cluster: Cluster, isThirdAble: boolean, limit: readonly string[], members = cluster) => {
+    const all = cluster.servers.map(({ name }, i) => {
+      const node = observed(addresses(`eth${i} 192.0.2.1${i + 1}/24`))
+      return [name, name === 'srv-3' && !isThirdAble ? { ...node, openConnections: UNABLE } : node] as const
+    })
+    const render = (nodes: readonly (readonly [string, ObservedForFacts])[]) => {
+      const facts = nodeFactsFor(cluster, Object.fromEntries(nodes))
+      return Object.fromEntries(
+        Object.entries(facts).map(([name, own]) => [
+          name,
+          { rules: renderOpenConnectionsRules(cluster, name, own), settings: renderOpenConnectionsSettings(cluster, name, own) },
+        ]),
+      )
+    }
+    const first = render(all)
+    const withFiles = all.map(([name, node]) => {
+      const content = (text = '') => ({ sha256: '', mode: '0644', owner: 'root', group: 'root', content: text }) as ObservedFile
+      const files = { [OPEN_CONNECTIONS_SETTINGS]: content(first[name]?.settings), [MEMBERS]: content(renderMembers(members)) }
+      return [name, { ...node, files }] as const
+    })
+    return { first, later: render(withFiles.filter(([name]) => limit.includes(name))) }
+  }
+
+  test.for([
+    ['adverts to each server', undefined],
+    ['adverts to the group', false],
+  ] as const)('with %s', ([, unicast]) => {
+    const cluster = clusterOf([{ ...V4, ...(unicast === undefined ? {} : { unicast_peer: unicast }) }])
+    for (const isThirdAble of [true, false])
+      for (const limit of [['srv-1'], ['srv-1', 'srv-2'], ['srv-2', 'srv-3'], ['srv-3']]) {
+        const { first, later } = deployed(cluster, isThirdAble, limit)
+        expect(later).toEqual(Object.fromEntries(limit.map(name => [name, first[name]])))
+      }
+  })
+
+  test('except for a server that they do not know yet: it is taken for one that keeps its connections', () => {
+    const cluster = clusterOf([V4])
+    const { later } = deployed(cluster, false, ['srv-1'], { ...cluster, servers: cluster.servers.slice(0, 2) })
+    expect(peersIn(later['srv-1']?.settings ?? '')).toEqual(['srv-2 192.0.2.12 srv-2', 'srv-3 192.0.2.13 srv-3'])
+  })
+
+  test('nor on a peer whose address is none, or of the other family', () => {
+    const cluster = clusterOf([{ ...V4, unicast_peer: false }])
+    const settings = 'instance web web\n  peer srv-2 "; drop srv-2\n  peer srv-3 2001:db8::13 srv-3\n'
+    const node = observed(addresses('eth0 192.0.2.11/24'))
+    const files = { [OPEN_CONNECTIONS_SETTINGS]: { content: settings } as ObservedFile }
+    const facts = nodeFactsFor(cluster, { 'srv-1': { ...node, files } })['srv-1']
+    if (facts === undefined) throw new Error('no facts')
+    expect(peersIn(renderOpenConnectionsSettings(cluster, 'srv-1', facts))).toEqual([])
+  })
+})
+
 describe('rules', () => {
   test('send a packet on to those only who may know it and who receive such packets', () => {
     const { rules } = rendered(clusterOf([V4]))
@@ -133,6 +192,11 @@ describe('rules', () => {
       'tcp flags & (syn|ack) == syn goto new.web',
       'jump known',
     ])
+  })
+
+  test("count no connections but those to haproxy's ports, as far as they are known", () => {
+    expect(rendered(clusterOf([V4], [':80', ':8000-8010'])).settings).toContain('\nports 80 8000-8010\n')
+    expect(rendered(clusterOf([V4], [':80', '"192.0.2.200:${PORT}"'])).settings).not.toContain('ports ')
   })
 
   test('look for connections to every port where haproxy.cfg does not say all of them', () => {

@@ -11,6 +11,7 @@ import { copyName } from '../../../src/engine/server-state/copy-name.ts'
 import { READY_STATE } from '../../../src/engine/server-state/format.ts'
 import { putKeptServer } from '../../support/kept-server.ts'
 import { INVENTORY_PATH, PACKAGE_ROOT } from '../../support/memory-ports.ts'
+import { NO_WAIT } from '../../support/open-said.ts'
 import { haproxyCfg, INVENTORY, LOCK_ID, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, movedFrom, serverAt, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
 
@@ -36,7 +37,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
   const options = { inventoryPath: INVENTORY_PATH, limit: ['srv-1'], forks: 8, timeoutMs: 1000 }
   const entries = async () => (await history(options, cluster.ports)).entries.map(({ id }) => id)
   const goBack = (id: string) =>
-    rollback({ ...options, id, confirm: async () => true }, cluster.ports, event => cluster.events.push(event), PACKAGE_ROOT)
+    rollback({ ...options, id, wait: NO_WAIT, confirm: async () => true }, cluster.ports, event => cluster.events.push(event), PACKAGE_ROOT)
   const wantAsKept = () => {
     cluster.files.set('inventory.yml', `${INVENTORY}${CERTIFICATES}`)
     cluster.files.set('haproxy.cfg', haproxyCfg('two'))
@@ -120,7 +121,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
   })
 
   test('gives back what was there before, with links and a file with "_" in its name, and leaves nothing', async () => {
-    await remove({ ...options, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
+    await remove({ ...options, wait: NO_WAIT, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
     expect(server.read(CFG)).toBe('# mine\n')
     expect(readlinkSync(join(server.root, CONF))).toBe('mine.conf')
     expect(server.read(FLAT)).toBe('# my certificate\n')
@@ -133,7 +134,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     server.remove('/var/lib/hactl/owned')
     // The file was given back, and then removed by the purge of its package.
     server.remove(CFG)
-    await remove({ ...options, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
+    await remove({ ...options, wait: NO_WAIT, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
     expect(server.read(CFG)).toBe('# mine\n')
     expect(server.read('/world/packages/haproxy')).toBeUndefined()
     expect(readdirSync(join(server.root, 'var/lib'))).not.toContain('hactl')
@@ -161,7 +162,7 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of format 1', () => {
     server.write(path, '# of hactl\n')
     server.write('/var/lib/hactl/owned', `${server.read('/var/lib/hactl/owned')}${'0'.repeat(64)}  ${join(server.root, path)}\n`)
     server.write(`/var/lib/hactl/original/${join(server.root, path).replaceAll('/', '_')}`, '# mine, late\n')
-    await remove({ ...options, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
+    await remove({ ...options, wait: NO_WAIT, confirm: async () => true }, cluster.ports, event => cluster.events.push(event))
     expect(server.read(path)).toBe('# mine, late\n')
     expect(server.read(CFG)).toBe('# mine\n')
   })

@@ -16,6 +16,7 @@ import { asHactlError, HactlError } from '../../../src/errors.ts'
 import { verdictOn } from '../../../src/exit-status.ts'
 import { manualClock } from '../../support/clock.ts'
 import { INVENTORY_PATH, PACKAGE_ROOT } from '../../support/memory-ports.ts'
+import { NO_WAIT } from '../../support/open-said.ts'
 import { haproxyCfg, type ShellCluster, shellCluster } from '../../support/shell-cluster.ts'
 import { fingerprint, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
 
@@ -88,11 +89,11 @@ describe.skipIf(shellServerLacks() !== undefined)('a state of a newer format', (
   test.for<readonly [string, (c: ShellCluster) => Promise<unknown>]>([
     ['deploy', c => c.deploy()],
     ['plan', c => plan({ ...common, adopt: false, reload: false }, c.ports, unheard, PACKAGE_ROOT)],
-    ['rollback', c => rollback({ ...common, id: undefined }, c.ports, unheard, PACKAGE_ROOT)],
-    ['remove', c => remove(common, c.ports, unheard)],
+    ['rollback', c => rollback({ ...common, wait: NO_WAIT, id: undefined }, c.ports, unheard, PACKAGE_ROOT)],
+    ['remove', c => remove({ ...common, wait: NO_WAIT }, c.ports, unheard)],
     ['history', c => history(common, c.ports)],
     ['unlock', c => unlock({ ...common, force: true }, c.ports)],
-    ['upgrade', c => upgrade({ ...common, wait: { waitMs: undefined, force: false } }, c.ports, unheard, PACKAGE_ROOT)],
+    ['upgrade', c => upgrade({ ...common, wait: NO_WAIT }, c.ports, unheard, PACKAGE_ROOT)],
     ['drain', c => drain({ ...move, persist: false, force: true, waitMs: undefined }, c.ports, unheard)],
     ['undrain', c => undrain(move, c.ports, unheard)],
     [
