@@ -26,6 +26,8 @@ After=%i.service
 PartOf=%i.service
 # The hook below is there.
 RequiresMountsFor=${PROGRAM_DIR}
+# It starts as often as %i does, also after crashes in a row: with a limit, the next stop would not hand over.
+StartLimitIntervalSec=0
 
 [Service]
 # Active from the start of %i to its stop, and nothing runs meanwhile. "-": a hook that fails keeps %i from nothing.

@@ -34,6 +34,9 @@ function handOverVariables(addresses: readonly string[]) {
 /** The pause between two looks at the connections that are open, while haproxy stops. */
 const STOP_POLL_SECONDS = 0.25
 
+/** What a hand-over takes beside its waits, in ms: it asks the service that keeps open connections, for 5 s at most. */
+const HOOK_MARGIN_MS = 10_000
+
 /** What systemd and a busy server need beside what hactl itself waits for, in seconds. */
 const STOP_MARGIN_SECONDS = 30
 
@@ -67,6 +70,7 @@ export function renderServiceHooks(cluster: Cluster, mode: Mode['kind']): string
     OPEN_CONNECTIONS_PROGRAM,
     HAND_OVER_OFFSET: handOverOffset(cluster),
     HAND_OVER_HUNDREDTHS: hundredths(handOverLimitMs(cluster)),
+    STOP_LIMIT_HUNDREDTHS: hundredths(handOverLimitMs(cluster) + cluster.stopTimeoutMs + HOOK_MARGIN_MS),
     TAKEN_HUNDREDTHS: hundredths(takenMs),
     DAMPING_SECONDS: CRASH_DAMPING_SECONDS,
     DAMPING_UNIT,

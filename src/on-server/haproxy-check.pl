@@ -15,7 +15,8 @@
 use strict;
 use warnings;
 use Socket qw(:DEFAULT SOCK_NONBLOCK);
-my ($asks, $end, $spacing, $waits, $wait) = @ARGV;
+# $run is the shell that keepalived has started, and $keepalived who has.
+my ($asks, $end, $spacing, $waits, $wait, $run, $keepalived) = @ARGV;
 my $failed = "/run/hactl/.check_failed";
 my $answered = 0;
 
@@ -36,19 +37,17 @@ $SIG{PIPE} = "IGNORE";
 
 sub now { open(my $uptime, "<", "/proc/uptime") or return 0; return (split " ", <$uptime>)[0] }
 
+# The uptime at which a process started, undef for one that has ended.
+sub started { open(my $stat, "<", "/proc/$_[0]/stat") or return undef; return (split " ", (<$stat> // "") =~ s/.*\)//r)[19] / 100 }
+
 # When keepalived started this run, as far as the two clocks agree (in some containers they do not).
 my $began = now();
-if (open(my $stat, "<", "/proc/self/stat")) {
-    my $started = (split " ", <$stat> =~ s/.*\)//r)[19] / 100;
-    $began = $started if $started <= $began && $began - $started < 5;
-}
+my $start = started($run) // $began;
+$began = $start if $start <= $began && $began - $start < 5;
 sub pause { undecided() if now() > $began + $end; select(undef, undef, undef, $_[0]) if $_[0] > 0 }
 
 # A keepalived that has just started holds no address and takes none before its first verdict: one answer is enough for that.
-sub is_first {
-    open(my $stat, "<", "/proc/" . getppid() . "/stat") or return 0;
-    return $asks > 1 && abs($began - (split " ", (<$stat> // "") =~ s/.*\)//r)[19] / 100) < 1;
-}
+sub is_first { return $asks > 1 && abs($began - (started($keepalived) // 0)) < 1 }
 
 # Whether HAProxy may still answer: it waits for a CPU (a thread that loops looks the same, and HAProxy kills that itself), or a reload has just
 # started it again and the question went to the process before.

@@ -2,7 +2,7 @@
 # The drop-ins of haproxy.service and keepalived.service, and hactl-hand-over@.service for each of them, run this around each start and stop
 # (systemctl cat haproxy keepalived hactl-hand-over@haproxy). It tells keepalived the state of haproxy through track files, and hands the
 # addresses over before a planned stop.
-# usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-runs|haproxy-stopping|haproxy-stopped|keepalived-starting|keepalived-runs|keepalived-stopping|keepalived-stopped
+# usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-runs|haproxy-stopping|haproxy-waiting|haproxy-stopped|keepalived-starting|keepalived-runs|keepalived-stopping|keepalived-stopped
 # needs: trackers.sh hand-over.sh soft-stop.sh
 # given: KEEPS_OPEN OPEN_CONNECTIONS_SERVICE HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
 
@@ -72,6 +72,10 @@ haproxy_stopping() {
   ! keeps_open || holds || soft_stop
 }
 
+# goes_on UNIT: a reload or a start of UNIT that came meanwhile has taken the place of its stop, and UNIT runs on (evidence T19). Started again, the
+# unit that hands over gives the priority back, and hands over before the next stop.
+goes_on() { stop_is_wanted "$1" || ! runs "$1" || systemctl --quiet --no-block start "hactl-hand-over@$1.service"; }
+
 # systemd's own limit, no more starts after five in ten seconds, would take the server out for good. It is replaced by a pause before the next
 # start.
 haproxy_stopped() {
@@ -121,11 +125,18 @@ case $1 in
   haproxy-started) haproxy_started ;;
   haproxy-stable) haproxy_stable ;;
   haproxy-runs) haproxy_runs ;;
-  haproxy-stopping) haproxy_stopping ;;
+  haproxy-stopping)
+    haproxy_stopping
+    goes_on haproxy
+    ;;
+  haproxy-waiting) wait_for_hand_over ;;
   haproxy-stopped) haproxy_stopped ;;
   keepalived-starting) keepalived_starting ;;
   keepalived-runs) keepalived_runs ;;
-  keepalived-stopping) keepalived_stopping ;;
+  keepalived-stopping)
+    keepalived_stopping
+    goes_on keepalived
+    ;;
   keepalived-stopped) keepalived_stopped ;;
   *)
     sed -n 's/^# usage: //p' "$0" >&2

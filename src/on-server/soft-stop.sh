@@ -1,6 +1,6 @@
 # Ends haproxy without ending the connections that clients still have open here to an address that has left.
 # needs: hand-over.sh
-# given: ADDRESSES STOP_HUNDREDTHS STOP_POLL_SECONDS STOP_PORTS OPEN_CONNECTIONS_PROGRAM
+# given: ADDRESSES STOP_HUNDREDTHS STOP_LIMIT_HUNDREDTHS STOP_POLL_SECONDS STOP_PORTS OPEN_CONNECTIONS_PROGRAM
 
 # Whether a client has a connection open to one of the addresses, at a port of haproxy's: an SSH session may stay for days. STOP_PORTS is empty
 # where the ports are not known. A worker of before a reload may have it.
@@ -17,9 +17,10 @@ is_reached() {
   case $(timeout 5 "$OPEN_CONNECTIONS_PROGRAM" status 2>/dev/null) in '' | *' yes'*) ;; *) return 1 ;; esac
 }
 
-# Whether haproxy itself is to stop. Whoever stops only the unit that hands over, or has started haproxy again meanwhile, keeps it.
+# stop_is_wanted UNIT: whether systemd is still to stop or restart UNIT. Whoever stops only the unit that hands over, or has started or reloaded UNIT
+# meanwhile, keeps it.
 stop_is_wanted() {
-  jobs=$(systemctl list-jobs --no-legend --full haproxy.service 2>/dev/null) || return 0
+  jobs=$(systemctl list-jobs --no-legend --full "$1.service" 2>/dev/null) || return 0
   case $jobs in *' stop '* | *' restart '*) ;; *) return 1 ;; esac
 }
 
@@ -28,7 +29,7 @@ serves() { kill -0 "$master" 2>/dev/null && has_open; }
 # haproxy takes no new connections from here on. What is open when the time is over is ended by a SIGTERM to the workers, because a master of
 # HAProxy 3.0 that is waiting for its workers does not hand on the one that systemd sends it (evidence H11).
 soft_stop() {
-  [ "$STOP_HUNDREDTHS" -gt 0 ] && stop_is_wanted && has_open && is_reached || return 0
+  [ "$STOP_HUNDREDTHS" -gt 0 ] && stop_is_wanted haproxy && has_open && is_reached || return 0
   master=$(systemctl show -p MainPID --value haproxy.service)
   [ "${master:-0}" -gt 0 ] && kill -USR1 "$master" 2>/dev/null || return 0
   wait_while "$STOP_HUNDREDTHS" "$STOP_POLL_SECONDS" serves
@@ -36,3 +37,8 @@ soft_stop() {
   # shellcheck disable=SC2086 # A list of process ids.
   [ -z "$workers" ] || kill -TERM $workers 2>/dev/null
 }
+
+hands_over() { [ "$(systemctl is-active hactl-hand-over@haproxy.service)" = deactivating ]; }
+
+# A restart that has taken the place of a stop does not wait for the hand-over of that stop (evidence T19): haproxy's own stop does.
+wait_for_hand_over() { wait_while "$STOP_LIMIT_HUNDREDTHS" "$STOP_POLL_SECONDS" hands_over; }

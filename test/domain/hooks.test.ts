@@ -20,7 +20,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'hactl-hooks-'))
   mkdirSync(join(folder, 'bin'))
   mkdirSync(join(folder, 'run'))
-  play('systemctl', 'echo "systemctl $*" >> "$LOG"; case "$*" in *is-active*) exit 0;; esac')
+  play('systemctl', 'echo "systemctl $*" >> "$LOG"; case "$*" in *is-active*) exit 0;; *list-jobs*) echo "7 $4 stop waiting";; esac')
   play('systemd-run', 'echo "systemd-run $*" >> "$LOG"')
   play('ip', 'echo "1: eth0 inet 192.0.2.11/24 scope global eth0"')
   play('ss', 'echo "ss $*" >> "$LOG"')
@@ -137,6 +137,7 @@ describe('before haproxy stops', () => {
       // While clients can still be told: a client must not wait on a connection that no server has.
       'ss -K -H -t state connected src 192.0.2.200',
       `ip route del ${route}`,
+      'systemctl list-jobs --no-legend --full haproxy.service',
     ])
   })
 
@@ -393,6 +394,42 @@ describe('around a start and a stop of haproxy', () => {
     expect(tracker(`${unit}_offset`)).toBe('-253')
   })
 
+  const startsAgain = (unit: string) =>
+    `systemctl --quiet --no-block start ${handOverUnitOf(unit === 'haproxy' ? 'haproxy' : 'keepalived')}`
+
+  test.each([
+    ['haproxy', 'a reload', 'echo "7 haproxy.service reload waiting"'],
+    ['keepalived', 'a reload', 'echo "7 keepalived.service reload waiting"'],
+    ['haproxy', 'a start', ':'],
+  ] as const)('where %s goes on because %s has taken the place of its stop, the unit that hands over starts again', (unit, _, jobs) => {
+    holdsAddress(2)
+    play('systemctl', `echo "systemctl $*" >>"$LOG"; case "$*" in *list-jobs*) ${jobs};; esac`)
+    expect(run(unit, 'ExecStop').at(-1)).toBe(startsAgain(unit))
+  })
+
+  test.each([
+    ['is still to stop', 'case "$*" in *list-jobs*) echo "7 haproxy.service stop waiting";; esac'],
+    ['is still to restart', 'case "$*" in *list-jobs*) echo "7 haproxy.service restart waiting";; esac'],
+    ['has ended', 'case "$*" in *is-active*) exit 3;; esac'],
+    ['may be to stop, and systemd does not say', 'case "$*" in *list-jobs*) exit 1;; esac'],
+  ])('the unit that hands over does not start again where haproxy %s', (_, systemctl) => {
+    holdsAddress(2)
+    play('systemctl', `echo "systemctl $*" >>"$LOG"; ${systemctl}`)
+    expect(stop()).not.toContain(startsAgain('haproxy'))
+  })
+
+  test('a restart that has taken the place of a stop waits for the hand-over of that stop', () => {
+    play(
+      'systemctl',
+      `n=$(cat ${folder}/asked 2>/dev/null || echo 0); echo $((n+1)) >${folder}/asked; [ $n -lt 3 ] && echo deactivating || echo inactive`,
+    )
+    const path = hook('haproxy', 'ExecStartPost', {}, clusterWith(), 'reset')
+    const [program = '', ...words] = hookCall(UNITS.haproxy, 'ExecStop')
+    expect(program).toBe(SERVICE_HOOKS)
+    execFileSync('/bin/sh', [path.path, ...words], path.options)
+    expect(called()).toEqual(['sleep 0.25', 'sleep 0.25', 'sleep 0.25'])
+  })
+
   test('the timer of an earlier crash does not raise the priority while haproxy stops', () => {
     holdsAddress(2)
     const called = stop()
@@ -540,15 +577,19 @@ function wordsOf(unitText: string, key: string): readonly string[] {
 describe('the unit that hands over', () => {
   // systemd passes over ExecStop of a service that is reloading (evidence T10).
   test.each(['haproxy', 'keepalived'] as const)(
-    'starts with %s, stops before it, and is what hands over: no ExecStop of the service',
+    'starts with %s, stops before it, and is what hands over: no hook of the service itself does',
     unit => {
       expect(wordsOf(UNITS[unit], 'Wants')).toEqual([handOverUnitOf(unit)])
-      expect(UNITS[unit]).not.toMatch(/^ExecStop=/m)
+      expect(UNITS[unit]).not.toContain('-stopping')
       const text = HAND_OVER.replaceAll('%i', unit)
       expect([wordsOf(text, 'After'), wordsOf(text, 'PartOf')]).toEqual([[`${unit}.service`], [`${unit}.service`]])
       expect(wordsOf(text, 'RemainAfterExit')).toEqual(['yes'])
     },
   )
+
+  test('starts however often its service does: systemd gives up no hand-over', () => {
+    expect(wordsOf(HAND_OVER, 'StartLimitIntervalSec')).toEqual(['0'])
+  })
 
   test('needs no enabling, so that nothing of it is left when its file goes', () => {
     expect(HAND_OVER).not.toContain('[Install]')

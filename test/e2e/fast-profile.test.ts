@@ -213,6 +213,65 @@ describe('a stop in the middle of a reload', () => {
   })
 })
 
+describe('in the middle of a stop', () => {
+  const units = (unit: string) => [unit, `hactl-hand-over@${unit}`]
+
+  async function expectRuns(unit: string): Promise<void> {
+    await until(`${unit} and its hand-over are at rest`, 20_000, async () => {
+      const said = await lab.trySh(
+        HOME,
+        `systemctl is-active ${units(unit).join(' ')}; systemctl list-jobs --no-legend; cat /run/hactl/${unit}_offset`,
+      )
+      return said.stdout === 'active\nactive\n0\n'
+    })
+  }
+
+  // systemd lets it take the place of the stop, and the service runs on (evidence T19).
+  test.each(['haproxy', 'keepalived'])('a reload of %s gives the priority back, and the next stop hands over again', async unit => {
+    const { refused } = await seenDuring(async () => {
+      for (let i = 0; i < 2; i++) {
+        await home(`systemctl stop --no-block ${unit}; systemctl reload ${unit}`)
+        await expectRuns(unit)
+        await untilHeldBy(lab, HOME, 20_000)
+      }
+      await home(`systemctl stop ${unit}`)
+      expect(await lab.holders()).not.toContain(HOME)
+      await home(`systemctl start ${unit}`)
+    })
+    expect(refused).toEqual([])
+  })
+
+  test.each(['haproxy', 'keepalived'])('a start and a restart of %s refuse no client', async unit => {
+    const { refused } = await seenDuring(async () => {
+      for (const verb of ['start', 'restart']) {
+        await home(`systemctl stop --no-block ${unit}; systemctl ${verb} ${unit}`)
+        await expectRuns(unit)
+        await untilHeldBy(lab, HOME, 20_000)
+      }
+    })
+    expect(refused).toEqual([])
+  })
+
+  test('a reboot after a reload hands over', async () => {
+    const { refused } = await seenDuring(async () => {
+      await home('systemctl stop --no-block haproxy; systemctl reload --no-block haproxy')
+      await reboot()
+    })
+    expect(refused).toEqual([])
+  })
+})
+
+test('restarted seven times in a row, haproxy still hands over before its next stop', async () => {
+  await setTracker('drain', -253)
+  await untilHeldBy(lab, 'srv-2')
+  await home('for i in 1 2 3 4 5 6 7; do systemctl restart haproxy; done')
+  await setTracker('drain', 0)
+  await untilHeldBy(lab, HOME)
+  const { refused } = await seenDuring(() => home('systemctl stop haproxy; systemctl start haproxy'))
+  expect(refused).toEqual([])
+  expect(await home('systemctl is-active hactl-hand-over@haproxy')).toBe('active\n')
+})
+
 describe('keepalived', () => {
   test('killed with all its processes leaves no address behind for long, and comes back', async () => {
     const { refused, twoHoldersMs } = await seenDuring(() => home('kill -9 $(pidof keepalived)'))

@@ -1,7 +1,7 @@
 /** /usr/local/bin/haproxy-service-check.sh: the script by which keepalived checks haproxy. */
 import type { CheckScript, Cluster } from '../cluster-types.ts'
 import { programText } from '../../shell/library.ts'
-import { CHECK_PROGRAM, GENERATED_LINE, HAPROXY_MASTER_SOCKET } from '../paths.ts'
+import { CHECK_PROGRAM, GENERATED_LINE, HAPROXY_MASTER_SOCKET, TRACK_DIR } from '../paths.ts'
 
 /** Questions per run. */
 export const CHECK_ASKS = 5
@@ -39,6 +39,7 @@ export function renderCheckScript(cluster: Cluster): string {
   return programText('haproxy-check.sh', head, {
     MASTER_SOCKET: HAPROXY_MASTER_SOCKET,
     PROGRAM: CHECK_PROGRAM,
+    TRACK_DIR,
     ASKS: CHECK_ASKS,
     END_SECONDS: endMs / 1000,
     SPACING_SECONDS: spacingMs / 1000,

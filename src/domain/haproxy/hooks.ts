@@ -33,6 +33,8 @@ StartLimitIntervalSec=0
 # The hooks tell keepalived, by its track files, that haproxy runs, has stopped or has crashed.
 # "-": a hook that fails keeps haproxy neither from starting nor from stopping.
 ExecStartPost=-${SERVICE_HOOKS} haproxy-started
+# A restart in the middle of a stop waits for the hand-over, too.
+ExecStop=-${SERVICE_HOOKS} haproxy-waiting
 ExecStopPost=-${SERVICE_HOOKS} haproxy-stopped
 ${stopLimit(stopLimitSeconds)}`
 }

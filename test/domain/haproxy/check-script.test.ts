@@ -23,6 +23,7 @@ beforeEach(() => {
 })
 
 afterEach(async () => {
+  signal('SIGKILL')
   await new Promise<void>(resolve => {
     if (master === undefined) resolve()
     else master.close(() => resolve())
@@ -65,7 +66,7 @@ function run(
       .replaceAll('/usr/local/lib/hactl', folder)
   writeFileSync(path, here(script))
   writeFileSync(join(folder, 'haproxy-check.pl'), here(renderCheckProgram()))
-  const child = spawn('sh', [path, ...args], { env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LC_ALL: 'C' } })
+  const child = spawn('sh', [path, ...args], { env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LC_ALL: 'C' }, detached: true })
   running = child
   let stderr = ''
   child.stderr.on('data', data => (stderr += String(data)))
@@ -73,6 +74,25 @@ function run(
 }
 
 let running: ReturnType<typeof spawn> | undefined
+
+/** As keepalived does: to the shell and all that it has started. */
+function signal(name: NodeJS.Signals): void {
+  if (running?.pid === undefined) return
+  try {
+    process.kill(-running.pid, name)
+  } catch {
+    // All of them have ended.
+  }
+}
+
+/** Whether the shell, or something that it has started, still runs. */
+function isThere(): boolean {
+  try {
+    return running?.pid !== undefined && process.kill(-running.pid, 0)
+  } catch {
+    return false
+  }
+}
 
 const fast = renderCheckScript(clusterWith())
 
@@ -202,7 +222,7 @@ describe('the check of fast', () => {
     play('systemctl', `: >${asked}; exec sleep 1`)
     const ended = run(fast)
     await vi.waitUntil(() => existsSync(asked), { timeout: 10_000, interval: 5 })
-    running?.kill('SIGTERM')
+    signal('SIGTERM')
     expect((await ended).code).toBe(0)
     expect(existsSync(join(folder, '.check_failed'))).toBe(false)
   })
@@ -255,11 +275,28 @@ describe('the check of fast', () => {
   })
 
   test('ends on SIGTERM during a question, and repeats the last verdict: a busy server is no hung HAProxy', async () => {
-    await listen(() => running?.kill('SIGTERM'))
+    await listen(() => signal('SIGTERM'))
     expect((await run(fast)).code).toBe(0)
     writeFileSync(join(folder, '.check_failed'), '')
     expect((await run(fast)).code).toBe(1)
     expect((await run(fast, 'once')).code).toBe(1)
+  })
+
+  test.each([
+    ['passed', (): void => undefined, 0],
+    ['failed', (): void => writeFileSync(join(folder, '.check_failed'), ''), 1],
+    ['passed, but systemd has said that haproxy is down', (): void => writeFileSync(join(folder, 'haproxy_down'), '1\n'), 1],
+  ] as const)('cut off before perl is up, a run ends at once with the verdict of the one before: %s', async (_, given, code) => {
+    await listen(answer)
+    given()
+    const up = join(folder, 'up')
+    play('perl', `: >${up}; exec sleep 60`)
+    const ended = run(fast)
+    await vi.waitUntil(() => existsSync(up), { timeout: 10_000, interval: 5 })
+    signal('SIGTERM')
+    expect((await ended).code).toBe(code)
+    // Nothing of it runs on, beside the next run.
+    await vi.waitUntil(() => !isThere(), { timeout: 10_000, interval: 5 })
   })
 
   test('keeps a failure until HAProxy has answered a whole run', async () => {
@@ -302,9 +339,9 @@ describe('the check of fast', () => {
 
   /** The run gets no CPU from its first question on, for longer than its time; HAProxy answers meanwhile, or does not. */
   function starve(socket: Socket, hasAnswer: boolean): void {
-    running?.kill('SIGSTOP')
+    signal('SIGSTOP')
     if (hasAnswer) answer(socket)
-    setTimeout(() => running?.kill('SIGCONT'), 1000)
+    setTimeout(() => signal('SIGCONT'), 1000)
   }
 
   test('a run that is merely late fails none of its kind, however many follow: the address stays', async () => {
@@ -342,7 +379,7 @@ describe('the check of fast', () => {
   test('has the time that keepalived gives a run, and a look of hactl all the time that the look has', async () => {
     await listen(answer)
     // What the program is asked for: questions, end, spacing, waits, and how long each is.
-    play('perl', 'shift; echo "$*" >&2')
+    play('perl', 'shift; echo "$1 $2 $3 $4 $5" >&2')
     const { check, ...rest } = clusterWith()
     const slow = renderCheckScript({ ...rest, check: { ...check, interval: 2, timeout: 2 } })
     expect((await run(fast)).stderr).toBe('5 0.88 0.185 8 0.02\n')
