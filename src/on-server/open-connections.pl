@@ -5,7 +5,7 @@
 # usage: open-connections.pl run|reload|status|stopped|disarm
 #   run     hactl-open-connections.service: loads the rules, announces, and prepares this server for the packets
 #   reload  makes the service read its files and itself again; open connections are kept
-#   status  one fact a line: "rules", "instance NAME held|kept|none", "open NAME PORT CONNECTIONS", "proven NAME PEER yes|no"
+#   status  one fact a line: "rules", "instance NAME held|kept|none", "unarmed NAME", "open NAME PORT CONNECTIONS", "proven NAME PEER yes|no"
 #   stopped takes away what no open connection needs, once the service has ended: nobody looks after it any more
 #   disarm  takes everything away that "run" has changed on this server
 use strict;
@@ -171,6 +171,18 @@ sub disarm {
         on_lo($i, $address, $DELETE_ADDRESS, 0) if $i->{family} == 4;
     }
     delete $i->{armed};
+}
+
+# Whether all that "arm" does is there.
+sub is_armed {
+    my ($i, $addresses) = @_;
+    my ($lo, %ruled) = index_of('lo');
+    netlink($ROUTE, 34, $DUMP, pack('Cx11', $i->{af}), sub {
+        my $own = own_rule($_[0]);
+        $ruled{$_} = 1 for $own && $own->{interface} eq $i->{interface} ? keys %{$own->{packed}} : ();
+        return 0;
+    });
+    return !grep { !$ruled{$_} || $i->{family} == 4 && !$addresses->{"$lo $_"} } keys %{$i->{packed}};
 }
 
 # The rule, interface and address of a message of a dump of rules, where it is one of this program's: it is told by priority and table.
@@ -614,6 +626,11 @@ sub status {
         my $held = held($i, $addresses);
         each_of($i, sub { $open{$_[2]}++; return 0 }) if !$held;
         print "instance $i->{title} ", $held ? 'held' : %open ? 'kept' : 'none', "\n";
+        # The service may be about to do it: it does so every 2 s.
+        for (1 .. 5) {
+            last if !$held && !%open || is_armed($i, $addresses);
+            if ($_ == 5) { print "unarmed $i->{title}\n" } else { pause(0.1); $addresses = addresses() }
+        }
         print "open $i->{title} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
         for (@{$i->{peers}}) {
             my $set = `nft list set $i->{table} hactl proven.$i->{name}.$_->[0] 2>/dev/null`;
