@@ -5,7 +5,7 @@
 # usage: open-connections.pl run|reload|status|stopped|disarm
 #   run     hactl-open-connections.service: loads the rules, announces, and prepares this server for the packets
 #   reload  makes the service read its files and itself again; open connections are kept
-#   status  one fact a line: "rules", "instance NAME held|kept|none", "open NAME PORT CONNECTIONS", "proven NAME PEER yes|no"
+#   status  one fact a line: "rules", "instance NAME held|kept|none", "unarmed NAME", "open NAME PORT CONNECTIONS", "proven NAME PEER yes|no"
 #   stopped takes away what no open connection needs, once the service has ended: nobody looks after it any more
 #   disarm  takes everything away that "run" has changed on this server
 use strict;
@@ -202,6 +202,18 @@ sub disarm {
     delete $i->{armed};
 }
 
+# Whether all that "arm" does is there.
+sub is_armed {
+    my ($i, $addresses) = @_;
+    my ($lo, %ruled) = index_of('lo');
+    netlink($ROUTE, 34, $DUMP, pack('Cx11', $i->{af}), sub {
+        my $own = own_rule($_[0]);
+        $ruled{$_} = 1 for $own && $own->{interface} eq $i->{interface} ? keys %{$own->{packed}} : ();
+        return 0;
+    });
+    return !grep { !$ruled{$_} || $i->{family} == 4 && !$addresses->{"$lo $_"} } keys %{$i->{packed}};
+}
+
 # The rule, interface and address of a message of a dump of rules, where it is one of this program's: it is told by priority and table.
 sub own_rule {
     my ($message) = @_;
@@ -387,8 +399,8 @@ sub may_know { my ($i) = @_; return defined $i->{seen} && ($i->{open} || now() -
 sub announce_open { announce($_, $MAY_KNOW) for grep { may_know($_) } @instances }
 
 # ---- The rules. nft gives a table with "flags owner" to the process that makes it: nobody else's "flush ruleset" takes it away, and it goes with
-# its owner. So an nft stays for as long as this runs (evidence O7). "persist" lets the table outlive it. Where neither can be had, the table is an ordinary
-# one, and is put back when somebody has flushed it.
+# its owner. So an nft stays, also while this program is started again (evidence O7). "persist" lets the table outlive even that. Where neither can be
+# had, the table is an ordinary one, and is put back when somebody has flushed it.
 
 my ($flags, $nft, $answers, $pid) = ('');
 
@@ -410,17 +422,44 @@ sub delete_other_tables {
 }
 sub tables { my %seen = map { $_->{table} => 1 } @instances; return sort keys %seen }
 
+# A name that tells it from others' nft, and with which flags it owns the tables.
+my $NFT = 'hactl-nft';
+
+# It holds the other ends of its pipes itself: it outlives this program, and the next run finds it (evidence O14).
 sub start_nft {
-    local $^F = 255;    # they outlive an exec of this program
     pipe(my $from, $nft) && pipe($answers, my $to) or die "pipe: $!\n";
     defined($pid = fork()) or die "fork: $!\n";
     if ($pid == 0) {
-        open(STDIN, '<&', $from) && open(STDERR, '>&', $to) && open(STDOUT, '>', '/dev/null') or exit 1;
-        close $_ for $nft, $answers, $from, $to;
-        exec 'nft', '-i' or exit 1;
+        local $^F = 255;
+        open(my $in, '>&', $nft) && open(my $out, '<&', $answers) && open(STDIN, '<&', $from) && open(STDERR, '>&', $to) && open(STDOUT, '>', '/dev/null') or exit 1;
+        exec { 'nft' } "$NFT $flags", '-i' or exit 1;
     }
 }
-sub nft_runs { return $pid && waitpid($pid, 1) == 0 && kill(0, $pid) }
+# The nft of an earlier run in this network: its process id and the flags. Only root's: anybody may give a process any name.
+sub find_nft {
+    my $network = readlink '/proc/self/ns/net';
+    opendir(my $processes, '/proc') or return;
+    for my $id (grep { /^\d+$/ } readdir $processes) {
+        my ($has) = slurp("/proc/$id/cmdline") =~ /^\Q$NFT\E ([a-z,]+)\0-i\0$/ or next;
+        return ($id, $has) if ((stat "/proc/$id")[4] // -1) == 0 && (readlink("/proc/$id/ns/net") // '') eq $network;
+    }
+    return;
+}
+sub adopt_nft {
+    ($pid, my $has) = find_nft() or return 0;
+    open($nft, '>', "/proc/$pid/fd/0") && open($answers, '<', "/proc/$pid/fd/2") or undef $pid, return 0;
+    $flags = $has;
+    return 1 if tell_nft('') eq '';
+    kill 'KILL', $pid;
+    return 0;
+}
+# One that this run has not started is no child of its own.
+sub nft_runs { return $pid && waitpid($pid, 1) != $pid && kill(0, $pid) }
+sub end_nft {
+    my ($id) = find_nft() or return;
+    kill 'TERM', $id;
+    for (1 .. 100) { kill(0, $id) or last; pause(0.01) }
+}
 
 # The question for a chain that is not there marks the end of the answer. $later: the answer is not waited for, because peers forget a server that
 # does not announce for 1.5 s, and nft is slow where somebody else has large sets.
@@ -574,11 +613,7 @@ sub run {
     my ($links, $changes);
     socket($links, 16, SOCK_RAW, $ROUTE) && bind($links, pack 'SSLL', 16, 0, 0, 1 | 0x10 | 0x100) or die "netlink: $!\n";
     my @events = ($links);
-    if (my $kept = delete $ENV{HACTL_NFT}) {
-        ($flags, $pid, my ($to, $from)) = split / /, $kept;
-        local $^F = 255;
-        open($nft, '>&=', $to) && open($answers, '<&=', $from) or undef $pid;
-    } else {
+    if (!adopt_nft()) {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
         # An ordinary table cannot be given an owner.
@@ -604,8 +639,11 @@ sub run {
         my $changed = 0;
         while (!$again && !$end && !$changed && (my $left = $until - now()) > 0) {
             my $ready = '';
-            vec($ready, fileno $_, 1) = 1 for @events;
+            my @nft = $flags && $pid ? $answers : ();
+            vec($ready, fileno $_, 1) = 1 for @events, @nft;
             next if select($ready, undef, undef, $left) < 1;
+            # Its late answers are not read by anybody else; at its end the rules are gone, except where they persist.
+            for (grep { vec $ready, fileno $_, 1 } @nft) { sysread($_, my $late, 8192) or waitpid($pid, 0), undef $pid, $changed = 1 }
             for my $socket (grep { vec $ready, fileno $_, 1 } @events) {
                 1 while defined recv($socket, my $got, 65536, MSG_DONTWAIT);
                 $changed = 1 if $socket == $links || !is_loaded();
@@ -613,7 +651,6 @@ sub run {
         }
         if ($again) {
             announce_open();
-            $ENV{HACTL_NFT} = join ' ', $flags, $pid, fileno $nft, fileno $answers if $flags && nft_runs();
             # Another reload before the new program listens must not end it.
             $SIG{HUP} = 'IGNORE';
             exec $0, 'run' or die "$0: $!\n";
@@ -623,7 +660,6 @@ sub run {
             elsif (join(' ', own_macs()) ne $macs) { load() }
         }
     }
-    close $nft if $nft;
 }
 
 sub reload {
@@ -658,6 +694,11 @@ sub status {
         my $held = held($i, $addresses);
         each_of($i, sub { $open{$_[2]}++ if is_kept($_[2]); return 0 }) if !$held;
         print "instance $i->{title} ", $held ? 'held' : %open ? 'kept' : 'none', "\n";
+        # The service may be about to do it: it does so every 2 s.
+        for (1 .. 5) {
+            last if !$held && !%open || is_armed($i, $addresses);
+            if ($_ == 5) { print "unarmed $i->{title}\n" } else { pause(0.1); $addresses = addresses() }
+        }
         print "open $i->{title} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
         for (@{$i->{peers}}) {
             my $is_proven = () = elements_of($i->{table}, "proven.$i->{name}.$_->[0]");
@@ -678,6 +719,7 @@ sub main {
         disarm($_) for @instances;
         disarm_all_but();
         put_sysctls_back();
+        end_nft();
         system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
         unlink $loaded, $state, "$RUN/open-connections.change";
     }

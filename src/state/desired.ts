@@ -17,6 +17,8 @@ export interface Validation {
   readonly mustBeSilent: boolean
   /** Paths that appear inside the file and are staged together with it: replaced by their staged paths for the check only. */
   readonly alsoStaged: readonly string[]
+  /** Commands of sed(1) for the copy that is checked. */
+  readonly edits?: readonly string[]
   /** Run before the check: makes what the command expects to find. */
   readonly before?: Script
 }

@@ -18,6 +18,8 @@ export interface OpenConnectionsService {
   readonly isFresh?: boolean
   /** Whether its rules are loaded; undefined where it does not run, or did not answer in time. */
   readonly hasRules?: boolean
+  /** Instances whose addresses are held or kept, and which it could not prepare for being kept. */
+  readonly unarmed: readonly string[]
   /** Connections that are still open here to an address that has moved away, by the port that clients connected to. */
   readonly windows: readonly { readonly instance: string; readonly port: number; readonly connections: number }[]
   /** Peers that have not shown for seconds that a packet with a client's address reaches them from here. */

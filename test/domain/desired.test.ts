@@ -164,6 +164,7 @@ describe('what hactl wants on a server', () => {
     expect(fileOf('file/check-script').validation?.argv).toEqual(['sh', '-n', '{}'])
     expect(fileOf('file/check-program').validation?.argv).toEqual(['perl', '-c', '{}'])
     expect(fileOf('file/service-hooks').validation?.argv).toEqual(['sh', '-n', '{}'])
+    expect(fileOf('file/open-connections-rules').validation?.argv).toEqual(['nft', '-c', '-f', '{}'])
     // Before keepalived.conf: keepalived 2.3.3 refuses a track file whose folder is missing.
     expect(fileOf('file/tmpfiles').validation?.argv).toEqual(['systemd-tmpfiles', '--create', '{}'])
   })

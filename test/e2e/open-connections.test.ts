@@ -4,63 +4,15 @@
  */
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { expectExit, labHaproxy, labInventory, resultOf } from './support/hactl.ts'
+import { labInventory, resultOf } from './support/hactl.ts'
+import { CLIENTS, NOTHING, openKept } from './support/kept.ts'
 import { openLab, pause, SERVERS, until } from './support/lab.ts'
 import { startLoad } from './support/load.ts'
-import { openClients, type Opened } from './support/open.ts'
-import { workspaceFor } from './support/opening.ts'
+import { openClients } from './support/open.ts'
 import { ensureDeployed, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
-const CLIENTS = 60
-const PROGRAM = '/usr/local/lib/hactl/open-connections.pl'
-const [anyPort, namedPort] = [`${lab.vip}:8090`, `${lab.vip}:8092`]
-
-const inventory = labInventory(lab, {
-  haproxy: labHaproxy(lab, {
-    frontends: [
-      { name: 'web', bind: [':80'], mode: 'http', default_backend: 'app' },
-      { name: 'any', bind: [':8090'], mode: 'tcp', default_backend: 'raw' },
-      { name: 'named', bind: [namedPort], mode: 'tcp', default_backend: 'raw' },
-    ],
-    backends: [
-      {
-        name: 'app',
-        option: ['httpchk GET /health'],
-        servers: lab.backends.map(({ name, host }) => ({ name, address: `${host}:80`, check: true })),
-      },
-      { name: 'raw', mode: 'tcp', servers: lab.backends.map(({ name, host }) => ({ name, address: `${host}:80` })) },
-    ],
-  }),
-})
-const work = workspaceFor(lab, inventory)
-const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--json'])
-const status = (server: string) => lab.sh(server, `${PROGRAM} status`)
-
-async function moved(...argv: readonly string[]): Promise<void> {
-  expectExit(await hactl(...argv), 0)
-}
-
-async function untilProven(): Promise<void> {
-  await until('every server has shown that its peers receive what it sends on', 15_000, async () =>
-    (await Promise.all(SERVERS.map(status))).every(said => (said.match(/^proven \S+ \S+ yes$/gm)?.length ?? 0) === SERVERS.length - 1),
-  )
-}
-
-/** Clients that keep a connection, and as many new ones as the load makes, while the address moves. */
-async function underLoad(
-  task: () => Promise<unknown>,
-): Promise<{ readonly open: Opened; readonly failed: number; readonly cut: number; readonly errors: readonly string[] }> {
-  const open = await openClients(CLIENTS, anyPort, namedPort)
-  const load = await startLoad(`http://${lab.vip}/`)
-  await pause(500)
-  await task()
-  await pause(1000)
-  const [seen, loaded] = [await open.stop(), await load.stop()]
-  return { open: seen, failed: loaded.newFailed + loaded.keptFailed, cut: loaded.newCut + loaded.keptCut, errors: loaded.errors }
-}
-
-const NOTHING = { open: { kept: 2 * CLIENTS, lost: [] }, failed: 0, cut: 0, errors: [] }
+const { work, ports, hactl, moved, status, untilProven, underLoad } = openKept(lab)
 
 beforeAll(async () => {
   await ensureDeployed(lab, work)
@@ -144,7 +96,7 @@ test('keepalived stopped, started and restarted: nothing is cut', async () => {
 })
 
 test('haproxy restarted: connections that end while the stop waits are not cut, and no new one is lost', async () => {
-  const open = await openClients(CLIENTS, anyPort, namedPort)
+  const open = await openClients(CLIENTS, ports.any, ports.named)
   const load = await startLoad(`http://${lab.vip}/`)
   await pause(500)
   const restarted = lab.sh('srv-1', 'systemctl restart haproxy')
@@ -216,7 +168,7 @@ test('a client that uses its ports again is not taken for the one that the first
 })
 
 test('an old holder that dies: its clients are told', async () => {
-  const open = await openClients(CLIENTS, anyPort, namedPort)
+  const open = await openClients(CLIENTS, ports.any, ports.named)
   await moved('drain', 'srv-1')
   await lab.cut('srv-1')
   await pause(6000)
@@ -236,7 +188,7 @@ test('a network that drops packets of others: the clients of a move are told at 
     )
     const shown = resultOf(await hactl('status'))
     expect(JSON.stringify(shown)).toMatch(/srv-2/)
-    const open = await openClients(CLIENTS, anyPort, namedPort)
+    const open = await openClients(CLIENTS, ports.any, ports.named)
     await moved('drain', 'srv-1')
     await pause(1000)
     const seen = await open.stop()

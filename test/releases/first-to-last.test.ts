@@ -130,7 +130,8 @@ describe.each(WAYS)('$user, $how', SLOW, ({ user, more = {} }) => {
 
   test('a remove leaves nothing of hactl', async () => {
     expectExit(await hactl('remove'), 0)
-    const left = 'find / -xdev -name "*hactl*" -not -path "/proc/*" -not -path "/sys/*"; ls -d /run/hactl 2>/dev/null; ip -o addr show to'
+    const left =
+      'find / -xdev -name "*hactl*" -not -path "/proc/*" -not -path "/sys/*"; ls -d /run/hactl 2>/dev/null; nft list tables | grep hactl; pgrep -f ^hactl-nft; ip -o addr show to'
     expect(await lab.everywhere(`${left} ${lab.vip}; true`)).toEqual(SERVERS.map(() => ''))
   })
 })

@@ -232,7 +232,7 @@ function observedOpenConnections({ opened, files, lacks }: ModelServer): Observe
   if (text === undefined) return able
   const isRunning = opened.has(OPEN_CONNECTIONS_SCRIPT)
   const isOutdated = opened.get(OPEN_CONNECTIONS_SCRIPT) !== text
-  return { ...able, service: { isRunning, isOutdated, hasRules: isRunning, windows: [], unproven: [] } }
+  return { ...able, service: { isRunning, isOutdated, hasRules: isRunning, unarmed: [], windows: [], unproven: [] } }
 }
 
 function observedFile(server: ModelServer, path: string): ObservedFile | undefined {

@@ -32,10 +32,10 @@ export function carryOf(instance: string, from: ObservedNode, to: ObservedNode):
   return isFresh ? { kind: 'unknown' } : { kind: 'cut', lacks: 'way' }
 }
 
-/** Whether the service runs with its rules, or is only too busy to say so. Files that it has not loaded yet are no hindrance. */
+/** Whether the service runs with its rules and has prepared the server, or is only too busy to say so. Files that it has not loaded yet are no hindrance. */
 export function carries({ openConnections }: ObservedNode): boolean {
   const service = openConnections?.service
-  return service?.isRunning === true && service.hasRules !== false
+  return service?.isRunning === true && service.hasRules !== false && service.unarmed.length === 0
 }
 
 /** Why a server whose service does not carry keeps no open connections. */

@@ -75,12 +75,14 @@ function parseService(lines: readonly string[]): OpenConnectionsService | undefi
   if (!isRunning && !lines.includes('stopped')) return undefined
   const words = lines.map(line => line.split(' '))
   const rules = words.find(([word]) => word === 'rules')?.[1]
+  const busy = new Set(words.flatMap(([word, name = '', state]) => (word === 'instance' && state !== 'none' ? [name] : [])))
   const kept = new Set(words.flatMap(([word, name = '', state]) => (word === 'instance' && state === 'kept' ? [name] : [])))
   return {
     isRunning,
     isOutdated: lines.includes('outdated'),
     ...(lines.includes('fresh') ? { isFresh: true } : {}),
     ...(rules === undefined ? {} : { hasRules: rules !== 'missing' }),
+    unarmed: words.flatMap(([word, name = '']) => (word === 'unarmed' && busy.has(name) ? [name] : [])),
     windows: words.flatMap(([word, instance = '', port = '', connections = '']) =>
       word === 'open' && kept.has(instance) && PORT.test(port) && COUNT.test(connections)
         ? [{ instance, port: Number(port), connections: Number(connections) }]

@@ -10,7 +10,8 @@ export function openConnectionsProblems(cluster: Wanted, node: ObservedNode): re
   if (modeOf(cluster, node).kind === 'reset' || node.files[OPEN_CONNECTIONS_SCRIPT] === undefined) return []
   const service = node.openConnections?.service
   // Files that it has not loaded yet are drift: what it loaded before works.
-  const problem = service?.isOutdated === true && service.hasRules !== false ? undefined : serviceProblem(node.openConnections)
+  const works = service !== undefined && service.hasRules !== false && service.unarmed.length === 0
+  const problem = service?.isOutdated === true && works ? undefined : serviceProblem(node.openConnections)
   return problem === undefined ? [] : [`${problem}: a planned move cuts the open connections of this server (hactl deploy fixes it)`]
 }
 

@@ -20,6 +20,9 @@ import { renderOpenConnectionsProgram, renderOpenConnectionsSettings, renderOpen
 
 type Content = Pick<FileResource, 'id' | 'path' | 'content'> & Partial<Pick<FileResource, 'mode' | 'validation'>>
 
+// The table that is loaded belongs to the service: nft refuses everything about it, also a check (evidence O14).
+const ANOTHER_TABLE = 's/^\\([a-z ]*ip6*\\) hactl /\\1 hactl-check /'
+
 /**
  * The files in the order in which they are written. The script has the checksums of all others: it changes with each of them, and whoever
  * puts it back opens it again.
@@ -33,7 +36,12 @@ export function openConnectionsFiles(cluster: Cluster, server: string, facts: No
       mode: '0755',
       validation: { argv: ['perl', '-c', '{}'], mustBeSilent: false, alsoStaged: [] },
     },
-    { id: 'file/open-connections-rules', path: OPEN_CONNECTIONS_RULES, content: renderOpenConnectionsRules(cluster, server, facts) },
+    {
+      id: 'file/open-connections-rules',
+      path: OPEN_CONNECTIONS_RULES,
+      content: renderOpenConnectionsRules(cluster, server, facts),
+      validation: { argv: ['nft', '-c', '-f', '{}'], mustBeSilent: false, alsoStaged: [], edits: [ANOTHER_TABLE] },
+    },
     {
       id: 'file/open-connections-settings',
       path: OPEN_CONNECTIONS_SETTINGS,

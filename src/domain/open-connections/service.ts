@@ -42,6 +42,8 @@ Type=notify
 ExecStart=${OPEN_CONNECTIONS_PROGRAM} run
 ExecReload=${OPEN_CONNECTIONS_PROGRAM} reload
 ExecStopPost=-${OPEN_CONNECTIONS_PROGRAM} stopped
+# nft owns the rules: it stays while the program is started again.
+KillMode=process
 Restart=always
 RestartSec=100ms
 Nice=-20

@@ -44,12 +44,12 @@ export function validateScript(runId: string, write: WriteFile, writes: readonly
   if (validation === undefined) return []
   const staged = stagedPath(runId, path)
   const together = validation.alsoStaged.filter(other => writes.some(one => one.path === other))
-  const candidate = together.length === 0 ? staged : `${staged}.check`
-  const substitutions = together.flatMap(other => ['-e', `s|${other}|${stagedPath(runId, other)}|g`])
+  const edits = [...together.map(other => `s|${other}|${stagedPath(runId, other)}|g`), ...(validation.edits ?? [])]
+  const candidate = edits.length === 0 ? staged : `${staged}.check`
   const argv = validation.argv.map(word => (word === '{}' ? candidate : word))
   const silent = validation.mustBeSilent ? 'yes' : 'no'
   return [
-    ...(together.length === 0 ? [] : [sh`sed ${substitutions} ${staged} >${candidate}`]),
+    ...(edits.length === 0 ? [] : [sh`sed ${edits.flatMap(edit => ['-e', edit])} ${staged} >${candidate}`]),
     ...(validation.before === undefined ? [] : [validation.before]),
     preparing(runId)`check_file ${checkId(write)} ${path} ${candidate} ${silent} ${argv}`,
   ]

@@ -5,7 +5,7 @@ import type { ObservedOpenConnections, OpenConnectionsService } from '../../../s
 import { modelServer, observeModel } from '../../support/model-server.ts'
 import { classicWith, clusterWith } from '../example.ts'
 
-const RUNS: OpenConnectionsService = { isRunning: true, isOutdated: false, hasRules: true, windows: [], unproven: [] }
+const RUNS: OpenConnectionsService = { isRunning: true, isOutdated: false, hasRules: true, unarmed: [], windows: [], unproven: [] }
 
 function seen(name: string, more: Partial<ObservedOpenConnections> = {}): ObservedNode {
   return { ...observeModel(modelServer(name, 11)), openConnections: { ability: { kind: 'able' }, savedIn: [], service: RUNS, ...more } }

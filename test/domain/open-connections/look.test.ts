@@ -15,6 +15,7 @@ open web 443 7
 proven web srv-2 yes
 proven web srv-3 no
 instance mail kept
+unarmed mail
 open mail 25 3
 open mail 587 1
 proven mail srv-2 yes
@@ -82,6 +83,7 @@ test('a service that runs says what it has, and its rules prove that they can be
         { instance: 'mail', port: 25, connections: 3 },
         { instance: 'mail', port: 587, connections: 1 },
       ],
+      unarmed: ['mail'],
       unproven: [{ instance: 'web', peer: 'srv-3' }],
     },
     savedIn: [],
@@ -118,9 +120,10 @@ test('a program whose service was stopped is told as stopped', () => {
 
 test('what no service says is not believed', () => {
   const seen = read(
-    'running\nrules owner\ninstance web kept\nopen web 443 99999999999999\nopen web x 1\nopen other 80 4\nable\nsaved /etc/shadow',
+    'running\nrules owner\ninstance web kept\nopen web 443 99999999999999\nopen web x 1\nopen other 80 4\nunarmed other\nable\nsaved /etc/shadow',
   )
   expect(seen?.service?.windows).toEqual([])
+  expect(seen?.service?.unarmed).toEqual([])
   expect(seen?.savedIn).toEqual([])
   expect(read('rubbish')?.ability).toEqual({ kind: 'unable', why: 'it did not say whether it can' })
 })

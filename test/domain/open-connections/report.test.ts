@@ -11,7 +11,7 @@ import type { ObservedOpenConnections, OpenConnectionsService } from '../../../s
 import { modelServer, observeModel } from '../../support/model-server.ts'
 import { classicWith, clusterWith, inventoryWith } from '../example.ts'
 
-const RUNS: OpenConnectionsService = { isRunning: true, isOutdated: false, hasRules: true, windows: [], unproven: [] }
+const RUNS: OpenConnectionsService = { isRunning: true, isOutdated: false, hasRules: true, unarmed: [], windows: [], unproven: [] }
 
 /** srv-1 with the service deployed, and what a look saw of it. */
 function seen(service: OpenConnectionsService | undefined, more: Partial<ObservedOpenConnections> = {}): ObservedNode {
@@ -31,6 +31,12 @@ test('a service that runs with its rules is no problem', () => {
 test.each([
   ['stopped', { ...RUNS, isRunning: false }, 'hactl-open-connections.service does not run'],
   ['without its rules', { ...RUNS, hasRules: false }, 'hactl-open-connections.service has not loaded its rules'],
+  ['without what it prepares', { ...RUNS, unarmed: ['WEB'] }, 'hactl-open-connections.service could not prepare this server for WEB'],
+  [
+    'without that, and outdated',
+    { ...RUNS, isOutdated: true, unarmed: ['WEB'] },
+    'hactl-open-connections.service could not prepare this server for WEB',
+  ],
 ] as const)('a service that is %s makes the server unhealthy', (_, service, why) => {
   const text = `${why}: a planned move cuts the open connections of this server (hactl deploy fixes it)`
   expect(openConnectionsProblems(clusterWith(), seen(service))).toEqual([text])

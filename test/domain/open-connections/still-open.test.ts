@@ -4,7 +4,7 @@ import type { OpenConnectionsService } from '../../../src/state/open-connections
 import { modelServer, observeModel } from '../../support/model-server.ts'
 import { clusterWith } from '../example.ts'
 
-const RUNS: OpenConnectionsService = { isRunning: true, isOutdated: false, hasRules: true, windows: [], unproven: [] }
+const RUNS: OpenConnectionsService = { isRunning: true, isOutdated: false, hasRules: true, unarmed: [], windows: [], unproven: [] }
 
 const CONFIG = `
 defaults

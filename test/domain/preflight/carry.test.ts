@@ -13,7 +13,7 @@ const NAMES = ['srv-1', 'srv-2', 'srv-3']
 const ABLE: ObservedOpenConnections = { ability: { kind: 'able' }, savedIn: [] }
 const RUNS: ObservedOpenConnections = {
   ...ABLE,
-  service: { isRunning: true, isOutdated: false, hasRules: true, windows: [], unproven: [] },
+  service: { isRunning: true, isOutdated: false, hasRules: true, unarmed: [], windows: [], unproven: [] },
 }
 const seen = (server: string, openConnections = ABLE): ObservedNode => ({
   ...observeModel(modelServer(server, 10 + Number(server.slice(-1)))),

@@ -1,0 +1,74 @@
+/** Whose the rules are while the program is started again, in namespaces of its own: nothing of this machine is touched, and all ends with them. */
+import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { expect, test, type TestContext } from 'vitest'
+import { openConnectionsFiles } from '../../../src/domain/open-connections/resources.ts'
+import { OPEN_CONNECTIONS_RULES } from '../../../src/domain/paths.ts'
+import { skipLacking } from '../../support/lacking.ts'
+import { realProgram, verdictOf } from '../../support/real-programs.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+import { clusterWith, factsOfServer } from '../example.ts'
+
+const folder = tempFolder()
+const NAMESPACES = ['-rnmpf', '--kill-child', '--mount-proc']
+
+/** Installs the service's files from the folder $1. `start` ends once the rules are loaded; `main` is the program's process. */
+const PREPARE = `set -e
+mount -t tmpfs none /run; mount -t tmpfs none /usr/local/lib
+mkdir /run/hactl /usr/local/lib/hactl; cp "$1"/* /usr/local/lib/hactl
+program=/usr/local/lib/hactl/open-connections.pl; chmod 755 $program
+ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
+loaded() { for i in $(seq 300); do ! grep -q ^loaded /run/hactl/open-connections.state 2>/dev/null || return 0; sleep 0.1; done; echo not loaded; }
+start() { rm -f /run/hactl/open-connections.state; $program run >/dev/null 2>&1 & main=$!; loaded; }
+table() { echo "$1: $(nft -a list table ip hactl | grep -o -m 1 'handle [0-9]*'), $($program status | head -n 1)"; }
+`
+
+/** What the script says, run on a server that has the service's files; `edits` of their check is $2. */
+function saidBy(script: string, context: TestContext) {
+  const nft = realProgram('nft', context)
+  if (verdictOf('unshare', ...NAMESPACES, nft, 'list', 'ruleset').code !== 0)
+    skipLacking(context, 'this user cannot make namespaces with a packet filter')
+  const cluster = clusterWith()
+  const files = openConnectionsFiles(cluster, 'srv-1', factsOfServer(cluster, 'srv-1'))
+  for (const { path, content } of files) writeFileSync(join(folder(), path.slice(path.lastIndexOf('/') + 1)), content)
+  const edit = files.find(({ path }) => path === OPEN_CONNECTIONS_RULES)?.validation?.edits?.join(';') ?? ''
+  const { code, output } = verdictOf('unshare', ...NAMESPACES, 'sh', '-c', `${PREPARE}${script}`, 'sh', folder(), edit)
+  if (output.includes('rules ordinary')) skipLacking(context, 'nft of this release has no owner of tables')
+  return { code, words: output.trim().split('\n') }
+}
+
+test('new rules are checked although the present ones belong to the service', { timeout: 120_000 }, context => {
+  const { code, words } = saidBy(
+    `
+start; table started
+rules=/usr/local/lib/hactl/open-connections.nft
+nft -c -f $rules >/dev/null 2>&1 || echo 'not checked as they are'
+sed -e "$2" $rules >/run/checked; nft -c -f /run/checked && echo taken
+sed 's/ dup to / doop to /' /run/checked | nft -c -f - >/dev/null 2>&1 || echo refused
+nft list tables`,
+    context,
+  )
+  expect({ code, words: words.slice(1) }).toEqual({ code: 0, words: ['not checked as they are', 'taken', 'refused', 'table ip hactl'] })
+})
+
+test('the rules stay while the program is killed, started again and stopped, and it can change them afterwards', {
+  timeout: 120_000,
+}, context => {
+  const { code, words } = saidBy(
+    `
+start; table started
+nft flush ruleset; table flushed
+kill -9 $main; wait $main 2>/dev/null || true; table killed
+start; table 'started again'
+echo 'add set ip hactl added { type mark; }' >>/usr/local/lib/hactl/open-connections.nft
+rm /run/hactl/open-connections.state; kill -HUP $main; loaded; nft list set ip hactl added >/dev/null && table reloaded
+rm /run/hactl/open-connections.state; pkill -9 -f '^hactl-nft'; loaded; echo "nft killed: $($program status | head -n 1)"
+kill $main; wait $main || true; nft list set ip hactl added >/dev/null && echo stopped
+$program disarm; nft list tables; ! pgrep -f '^hactl-nft' || echo 'nft is still there'; echo end`,
+    context,
+  )
+  const [, handle] = /^started: (handle \d+, rules owner\S*)$/.exec(words[0] ?? '') ?? []
+  const same = ['started', 'flushed', 'killed', 'started again', 'reloaded'].map(when => `${when}: ${handle}`)
+  const killed = `nft killed: ${handle?.replace(/^.*, /, '')}`
+  expect({ code, words }).toEqual({ code: 0, words: [...same, killed, 'stopped', 'end'] })
+})
