@@ -152,7 +152,7 @@ export function fingerprint(root: string, without?: RegExp): string {
         const shown = /\/(?:owned|manifest)$/.test(below) ? text.split('\n').toSorted().join('\n') : text
         const mode = (statSync(join(root, below)).mode & 0o777).toString(8)
         // The names of copies are made from whole paths, the root's among them.
-        lines.push(`${below} ${mode}\n${shown}`.replaceAll(/[0-9a-f]{64}-/g, '').replaceAll(root.replaceAll('/', '_'), ''))
+        lines.push(`${below} ${mode}\n${shown}`.replaceAll(/\b[0-9a-f]{64}-/g, '').replaceAll(root.replaceAll('/', '_'), ''))
       }
     }
   }
