@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /** Tests on the lab's servers, one file after the other. */
@@ -19,8 +20,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'fast',
-          // Half of them wait for real shells: every core is worth a worker, also the one that vitest would keep free.
-          maxWorkers: '100%',
+          // Half of them wait for real shells and for limits: one worker more than there are cores keeps all cores busy.
+          maxWorkers: availableParallelism() + 1,
           // Loading src anew for each file costs a tenth of all. A test gives back what it changes of the process: environment, random numbers.
           isolate: false,
           include: ['test/**/*.test.ts'],

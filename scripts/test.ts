@@ -1,13 +1,13 @@
-// Every test, from a bare checkout: node_modules, build, `npm run check`, the lab, the lab's tests, those that differ by release on one.
+// Every test, from a bare checkout: node_modules, build, what `npm run check` runs, the lab, the lab's tests, those that differ by release on one.
 // `npm test -- --no-lab` leaves the lab out. Exits 0 only when everything ran and passed.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { realPrograms } from './real-programs.ts'
 import { installCheckers } from './support/checkers.ts'
+import { CHECKS, FAST_TESTS } from './support/checks.ts'
 import { buildHactl, SUITES, withLab } from './support/lab.ts'
 import { bold, heading, seconds } from './support/output.ts'
-import { root } from './support/places.ts'
 import { interruption, main, MINUTE_MS, run, Stop } from './support/process.ts'
 import { type Counts, countsIn, reportTo, type Skipped } from './support/vitest-report.ts'
 
@@ -17,12 +17,6 @@ const SUITE_LIMIT_MS = 20 * MINUTE_MS
 
 const unknown = process.argv.slice(2).filter(word => word !== '--no-lab')
 const withoutLab = process.argv.includes('--no-lab')
-
-/** The npm scripts that `npm run check` consists of: here each runs even when one before it failed. */
-function stepsOfCheck(): readonly string[] {
-  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly scripts: { readonly check: string } }
-  return [...scripts.check.matchAll(/npm run -s (\S+)/g)].map(([, name = '']) => name)
-}
 
 interface Step {
   readonly name: string
@@ -54,9 +48,10 @@ async function testAll(folder: string): Promise<readonly Step[]> {
   await buildHactl()
   await installCheckers()
   const steps: Step[] = []
-  for (const name of stepsOfCheck()) {
+  // One after the other: here each prints for itself.
+  for (const name of CHECKS) {
     if (interruption() !== undefined) return steps
-    const tested = name === 'test:fast' ? { report: join(folder, 'fast.json'), env: await realPrograms() } : {}
+    const tested = name === FAST_TESTS ? { report: join(folder, 'fast.json'), env: await realPrograms() } : {}
     const strict = name === 'check:on-server' ? { args: ['--', '--strict'] } : {}
     steps.push(await step(name, CHECK_LIMIT_MS, { ...tested, ...strict }))
   }

@@ -25,7 +25,7 @@ unchanged() {
 put_file() {
   step "$1" "$2"
   keep "$3" "$5" || fail "$1" 'the old file could not be kept (disk full?)'
-  mkdir -p "$(dirname "$3")"
+  [ -d "${3%/*}" ] || mkdir -p "${3%/*}"
   new="$3.hactl-new"
   cp -- "$4" "$new" && chown "$6" "$new" && chmod "$7" "$new" && sync "$new" || {
     rm -f "$new"

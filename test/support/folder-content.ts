@@ -18,9 +18,11 @@ const IS_SCRIPT = /^world\/script-\d+$/
 /** Throws ENOENT where a file goes away meanwhile. */
 export function contentOf(root: string): Content {
   const content = new Map<string, Entry>()
-  for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' }).toSorted()) {
+  // With their types: Node asks for the type of each entry where it is not wanted, too.
+  const paths = readdirSync(root, { recursive: true, withFileTypes: true }).map(entry => join(entry.parentPath, entry.name))
+  for (const path of paths.toSorted()) {
+    const name = path.slice(root.length + 1)
     if (IS_SCRIPT.test(name)) continue
-    const path = join(root, name)
     const stat = lstatSync(path)
     const kind = stat.isSymbolicLink() ? 'link' : stat.isDirectory() ? 'folder' : 'file'
     const text = kind === 'link' ? readlinkSync(path) : kind === 'file' ? readFileSync(path, 'latin1') : ''

@@ -280,6 +280,12 @@ export function copyOfModel(server: ModelServer): ModelServer {
   }
 }
 
+/** The whole state of a server: two with the same text are planned for alike. */
+export function textOfModel(server: ModelServer): string {
+  const entries = (['files', 'owned', 'packages', 'sysctls', 'trackers', 'opened', 'lacks'] as const).map(key => [...server[key]])
+  return JSON.stringify([server.name, server.addresses, server.services, ...entries])
+}
+
 /** Where a service does not run what its file says, or systemd has not read a drop-in; empty where there is no such place. */
 export function lies(server: ModelServer): readonly string[] {
   const opened = [...server.opened].flatMap(([path, text]) =>

@@ -79,7 +79,7 @@ function stateOf(root: string): State | undefined {
     text
       .replaceAll(root, '@')
       .replaceAll(root.replaceAll('/', '_'), '@')
-      .replaceAll(/[0-9a-f]{64}-/g, '')
+      .replaceAll(/\b[0-9a-f]{64}-/g, '')
   const entries = [...content].flatMap(([name, { kind, mode, text }]) => {
     if (NO_STATE.test(name)) return []
     const entry = `${name} ${kind} ${mode} ${hoursOld(root, name)} ${text}`
