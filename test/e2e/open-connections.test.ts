@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { labInventory, resultOf } from './support/hactl.ts'
+import { expectExit, labInventory, resultOf } from './support/hactl.ts'
 import { CLIENTS, NOTHING, openKept } from './support/kept.ts'
 import { openLab, pause, SERVERS, until } from './support/lab.ts'
 import { startLoad } from './support/load.ts'
@@ -44,7 +44,7 @@ test('three servers in turn, and back: nothing is cut, and nobody is refused', a
 })
 
 test('a drain that waits: it ends well once the last connection has ended, and cuts none', async () => {
-  const open = await openClients(CLIENTS, anyPort, namedPort)
+  const open = await openClients(CLIENTS, ports.any, ports.named)
   await pause(500)
   const drain = work.start(['drain', 'srv-1', '--wait', '60s', '--yes', '--json'])
   const waiting = await drain.line('it waits', line => line.event === 'gate-waiting' && line.gate === 'open-connections')
@@ -64,7 +64,7 @@ test('a drain that waits: it ends well once the last connection has ended, and c
 })
 
 test('a drain that waits in vain: 9, it says what is open, nothing is cut, and the address comes back with it', async () => {
-  const open = await openClients(CLIENTS, anyPort, namedPort)
+  const open = await openClients(CLIENTS, ports.any, ports.named)
   await pause(500)
   const run = await hactl('drain', 'srv-1', '--wait', '5s')
   expectExit(run, 9)
