@@ -1,6 +1,6 @@
 /**
- * Other packet filters on the servers, and the service itself, are reloaded while a window is open: nobody is cut and nothing is lost. docker and
- * fail2ban are imitated by what they do to the packet filter. Needs: any lab whose nft has owners; resets it. Leaves: the lab's cluster.
+ * Other packet filters on the servers, and the service itself, are reloaded while a window is open: nobody is cut and nothing is lost (evidence O15).
+ * docker and fail2ban are imitated by what they do to the packet filter. Needs: any lab whose nft has owners; resets it. Leaves: the lab's cluster.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { labInventory } from './support/hactl.ts'

@@ -28,7 +28,7 @@ export function judgeDrill(about: DrillCase, record: DrillRecord): Verdict {
   const takers = takersOf(about, samples, intervals, disturbedMs, undoneMs)
   const to = about.onEach === true && takers.some(taker => taker.to === undefined) ? undefined : takers.at(-1)?.to
   const other = otherTaker(about, to, intervals, disturbedMs, undoneMs)
-  const outageMs = wholeMs(outageOf(probes, { fromMs: disturbedMs, toMs: undoneMs }))
+  const outageMs = wholeMs(outageOf(probes, { fromMs: disturbedMs, toMs: undoneMs }, true))
   const failbackOutageMs = wholeMs(outageOf(probes, { fromMs: undoneMs, toMs: Infinity }))
   const { holders } = holdersAt(samples, about.vip, about.servers, lastHolderAt(samples))
   const failback = holders.length === 1 ? holders[0] : undefined

@@ -46,8 +46,16 @@ export function endOf(samples: readonly Sample[]): number {
  * sending of the next good one, over the runs of failed probes that start inside the window. Two short breaks are not
  * one long one. 0 when no probe failed there, undefined when one of the runs never ended.
  * Probes from different places are runs of their own.
+ * `withUnderWay`: a run that began before the window and reaches into it counts, too. Some probes are on their way when something is disturbed, and
+ * the first of them to fail was sent before.
  */
-export function outageOf(probes: readonly ProbeSample[], window: Window = { fromMs: -Infinity, toMs: Infinity }): number | undefined {
+export function outageOf(
+  probes: readonly ProbeSample[],
+  window: Window = { fromMs: -Infinity, toMs: Infinity },
+  withUnderWay = false,
+): number | undefined {
+  const counts = (firstMs: number, endMs: number) =>
+    isInside(window, firstMs) || (withUnderWay && firstMs < window.fromMs && endMs > window.fromMs)
   let longest = 0
   for (const from of new Set(probes.map(probe => probe.from))) {
     let lastGood: number | undefined
@@ -57,11 +65,12 @@ export function outageOf(probes: readonly ProbeSample[], window: Window = { from
         firstFailed ??= probe.sentMs
         continue
       }
-      if (firstFailed !== undefined && isInside(window, firstFailed)) longest = Math.max(longest, probe.sentMs - (lastGood ?? firstFailed))
+      if (firstFailed !== undefined && counts(firstFailed, probe.sentMs))
+        longest = Math.max(longest, probe.sentMs - (lastGood ?? firstFailed))
       lastGood = probe.sentMs
       firstFailed = undefined
     }
-    if (firstFailed !== undefined && isInside(window, firstFailed)) return undefined
+    if (firstFailed !== undefined && counts(firstFailed, Infinity)) return undefined
   }
   return longest
 }
@@ -71,7 +80,7 @@ export function outageSoFar(probes: readonly ProbeSample[], fromMs: number, nowM
   let longest = 0
   for (const from of new Set(probes.map(probe => probe.from))) {
     const own = probes.filter(probe => probe.from === from)
-    const ended = outageOf(own, { fromMs, toMs: Infinity })
+    const ended = outageOf(own, { fromMs, toMs: Infinity }, true)
     const lastGoodMs = own.findLast(probe => probe.ok)?.sentMs ?? fromMs
     longest = Math.max(longest, ended ?? nowMs - lastGoodMs)
   }

@@ -36,6 +36,15 @@ describe('an outage', () => {
     expect(outageOf(samples, { fromMs: 40, toMs: 200 })).toBe(40)
   })
 
+  test('counts in a window into which it reaches, where probes on their way when it begins are asked for', () => {
+    const samples = probes('0 20! 40 60 80! 100! 120! 140 160')
+    expect(outageOf(samples, { fromMs: 90, toMs: 150 }, true)).toBe(80)
+    expect(outageOf(samples, { fromMs: 90, toMs: 150 })).toBe(0)
+    expect(outageOf(samples, { fromMs: 150, toMs: 170 }, true)).toBe(0)
+    expect(outageOf(probes('0 20! 40!'), { fromMs: 30, toMs: 50 }, true)).toBeUndefined()
+    expect(outageSoFar(samples, 90, 160)).toBe(80)
+  })
+
   test('does not depend on the order in which the answers came', () => {
     expect(outageOf(probes('40 0 20!'))).toBe(40)
   })
