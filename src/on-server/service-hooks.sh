@@ -63,9 +63,13 @@ keeps_open() {
 # run: without this the priority would stay low.
 haproxy_runs() { ! runs haproxy || systemctl --quiet is-active "$DAMPING_UNIT.timer" || haproxy_stable; }
 
+# Whether haproxy works although systemd has begun to stop it: a restart that has taken the place of a stop does not wait for the hand-over, and
+# haproxy's own ExecStop= does (evidence T19).
+waits_to_stop() { [ "$(systemctl show -p SubState --value haproxy.service)" = stop ]; }
+
 # systemd waits for this before it stops haproxy. The timer of an earlier crash must not raise the priority meanwhile.
 haproxy_stopping() {
-  runs haproxy || return
+  runs haproxy || waits_to_stop || return
   systemctl --quiet stop "$DAMPING_UNIT.timer" 2>/dev/null
   ! runs keepalived || ! holds || hand_over haproxy_offset
   # Where no other server has taken the addresses over, nobody would send packets of these connections here.

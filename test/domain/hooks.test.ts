@@ -430,6 +430,23 @@ describe('around a start and a stop of haproxy', () => {
     expect(called()).toEqual(['sleep 0.25', 'sleep 0.25', 'sleep 0.25'])
   })
 
+  test('the hand-over of a stop is carried out also where the restart that has taken its place has begun to stop haproxy', () => {
+    holdsAddress(2)
+    play(
+      'systemctl',
+      `case "$*" in *SubState*) echo stop;; *"is-active haproxy.service") exit 3;; *list-jobs*) echo "7 $4 restart running";; esac`,
+    )
+    stop()
+    expect(tracker('haproxy_offset')).toBe('-253')
+  })
+
+  test('a haproxy that has ended by itself hands nothing over', () => {
+    holdsAddress(2)
+    play('systemctl', 'case "$*" in *SubState*) echo auto-restart;; *"is-active haproxy.service") exit 3;; esac')
+    stop()
+    expect(tracker('haproxy_offset')).toBeUndefined()
+  })
+
   test('the timer of an earlier crash does not raise the priority while haproxy stops', () => {
     holdsAddress(2)
     const called = stop()
