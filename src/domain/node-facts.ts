@@ -6,7 +6,7 @@ import type { ObservedOpenConnections } from '../state/open-connections.ts'
 import type { ObservedNode } from '../state/observed.ts'
 import { canonicalAddress, isInNetwork, isLinkLocal } from './addresses.ts'
 import type { Cluster, ClusterServer, Instance } from './cluster-types.ts'
-import { deployedPeers, isKeeper } from './open-connections/deployed.ts'
+import { deployedAddresses, isKeeper } from './open-connections/deployed.ts'
 import { type Mode, modeOf } from './open-connections/mode.ts'
 import { expectedVersion } from './packages.ts'
 import { NEWEST_KEEPALIVED, packageVersionsFor, upstreamVersion } from './version.ts'
@@ -174,19 +174,21 @@ export function interfaceErrors(cluster: Cluster, observed: ReadonlyMap<string, 
 function unseenAddresses(
   { instances, servers }: Cluster,
   observed: Readonly<Record<string, ObservedForFacts | undefined>>,
-  files: readonly ObservedNode['files'][],
+  networksOf: (instance: Instance) => readonly InterfaceAddress[],
 ): NodeFacts['srcIp'] {
-  const peers = deployedPeers(files).filter(({ server }) => observed[server] === undefined && servers.some(({ name }) => name === server))
+  const files = filesOf(servers, observed)
+  const unseen = servers.map(({ name }) => name).filter(name => observed[name] === undefined)
   return Object.fromEntries(
-    instances.map(({ name, virtualAddresses }) => [
-      name,
-      Object.fromEntries(
-        peers
-          .filter(({ instance, family }) => instance === name && family === virtualAddresses[0]?.family)
-          .map(({ server, address }) => [server, address]),
-      ),
-    ]),
+    instances.map(instance => {
+      const family = instance.virtualAddresses[0]?.family ?? 4
+      const known = deployedAddresses(files, { instance: instance.name, family }, networksOf(instance))
+      return [instance.name, Object.fromEntries(Object.entries(known).filter(([server]) => unseen.includes(server)))]
+    }),
   )
+}
+
+function filesOf(servers: Cluster['servers'], observed: Readonly<Record<string, ObservedForFacts | undefined>>) {
+  return servers.map(({ name }) => observed[name]?.files).filter(each => each !== undefined)
 }
 
 /**
@@ -206,18 +208,20 @@ export function nodeFactsFor(
       if (node !== undefined) here[server.name] = placeOf(cluster, instance, server, node)
     }
   }
+  const networksOf = ({ name }: Instance) =>
+    cluster.servers.flatMap(s => observed[s.name]?.facts.addresses.filter(a => a.address === places[name]?.[s.name]?.address) ?? [])
   const srcIp: Record<string, Record<string, string>> = {}
   for (const instance of cluster.instances) {
     const here = places[instance.name] ?? {}
-    const networks = cluster.servers.flatMap(s => observed[s.name]?.facts.addresses.filter(a => a.address === here[s.name]?.address) ?? [])
+    const networks = networksOf(instance)
     srcIp[instance.name] = Object.fromEntries(
       cluster.servers
         .filter(s => here[s.name] !== undefined || instance.unicastPeers === 'all')
         .map(s => [s.name, here[s.name]?.address ?? addressUnobserved(instance, s, networks)]),
     )
   }
-  const files = cluster.servers.map(({ name }) => observed[name]?.files).filter(each => each !== undefined)
-  const unseen = unseenAddresses(cluster, observed, files)
+  const files = filesOf(cluster.servers, observed)
+  const unseen = unseenAddresses(cluster, observed, networksOf)
   const keepers = cluster.servers
     .map(({ name }) => name)
     .filter(name => modeOf(cluster, observed[name]).kind === 'keep' && (observed[name] !== undefined || isKeeper(name, files)))

@@ -3,8 +3,9 @@
  * rendered for its peers must not depend on who was looked at. Pure.
  */
 import { MEMBERS } from '../../state/places.ts'
+import type { InterfaceAddress } from '../../state/machine.ts'
 import type { ObservedNode } from '../../state/observed.ts'
-import { canonicalAddress } from '../addresses.ts'
+import { canonicalAddress, isInNetwork } from '../addresses.ts'
 import { parseMembers } from '../members.ts'
 import { OPEN_CONNECTIONS_SETTINGS } from '../paths.ts'
 
@@ -18,8 +19,22 @@ interface DeployedPeer {
   readonly address: string
 }
 
-/** The peers in the settings of these servers' services. */
-export function deployedPeers(nodes: readonly Files[]): readonly DeployedPeer[] {
+/**
+ * Addresses of peers by server, as the settings of these servers' services have them. One server's file decides what others are told, so
+ * an address counts only inside `networks`, and where no two files disagree on it.
+ */
+export function deployedAddresses(
+  nodes: readonly Files[],
+  { instance, family }: Pick<DeployedPeer, 'instance' | 'family'>,
+  networks: readonly InterfaceAddress[],
+): Readonly<Record<string, string>> {
+  const peers = deployedPeers(nodes).filter(peer => peer.instance === instance && peer.family === family)
+  const isAgreed = ({ server, address }: DeployedPeer) => peers.every(peer => peer.server !== server || peer.address === address)
+  const isNear = ({ address }: DeployedPeer) => networks.some(network => isInNetwork(address, network.address, network.prefix))
+  return Object.fromEntries(peers.filter(peer => isAgreed(peer) && isNear(peer)).map(({ server, address }) => [server, address]))
+}
+
+function deployedPeers(nodes: readonly Files[]): readonly DeployedPeer[] {
   return nodes.flatMap(files => parsePeers(files[OPEN_CONNECTIONS_SETTINGS]?.content ?? ''))
 }
 

@@ -141,15 +141,32 @@ describe('files do not depend on which servers were looked at', () => {
     expect(peersIn(later['srv-1']?.settings ?? '')).toEqual(['srv-2 192.0.2.12 srv-2', 'srv-3 192.0.2.13 srv-3'])
   })
 
-  test('nor on a peer whose address is none, or of the other family', () => {
-    const cluster = clusterOf([{ ...V4, unicast_peer: false }])
-    const settings = 'instance web web\n  peer srv-2 "; drop srv-2\n  peer srv-3 2001:db8::13 srv-3\n'
-    const node = observed(addresses('eth0 192.0.2.11/24'))
-    const files = { [OPEN_CONNECTIONS_SETTINGS]: { content: settings } as ObservedFile }
-    const facts = nodeFactsFor(cluster, { 'srv-1': { ...node, files } })['srv-1']
-    if (facts === undefined) throw new Error('no facts')
-    expect(peersIn(renderOpenConnectionsSettings(cluster, 'srv-1', facts))).toEqual([])
+  test.for([
+    ['is none, or is of the other family', ['srv-2 "; drop srv-2', 'srv-3 2001:db8::13 srv-3'], []],
+    ['lies outside the network of the interface', ['srv-2 192.0.3.12 srv-2', 'srv-3 192.0.2.13 srv-3'], ['srv-3 192.0.2.13 srv-3']],
+  ] as const)('nor on a peer whose address %s', ([, peers, known]) => {
+    expect(peersTold([peers])).toEqual(known)
   })
+
+  test('nor on an address on which the files of two servers disagree', () => {
+    const [two, three] = [['srv-3 192.0.2.13 srv-3'], ['srv-3 192.0.2.13 srv-3', 'srv-3 192.0.2.66 srv-3']]
+    const own = 'srv-2 192.0.2.12 srv-2'
+    expect(peersTold([two, two])).toEqual([own, ...two])
+    expect(peersTold([two, three])).toEqual([own])
+  })
+
+  /** What srv-1 is told, where the files of so many servers have these peers and the others were not looked at. */
+  function peersTold(files: readonly (readonly string[])[]): readonly (string | undefined)[] {
+    const cluster = clusterOf([{ ...V4, unicast_peer: false }])
+    const seen = files.map((peers, i) => {
+      const settings = `instance web web\n${peers.map(peer => `  peer ${peer}\n`).join('')}`
+      const node = observed(addresses(`eth0 192.0.2.1${i + 1}/24`))
+      return [`srv-${i + 1}`, { ...node, files: { [OPEN_CONNECTIONS_SETTINGS]: { content: settings } as ObservedFile } }] as const
+    })
+    const facts = nodeFactsFor(cluster, Object.fromEntries(seen))['srv-1']
+    if (facts === undefined) throw new Error('no facts')
+    return peersIn(renderOpenConnectionsSettings(cluster, 'srv-1', facts))
+  }
 })
 
 describe('rules', () => {
