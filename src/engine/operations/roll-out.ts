@@ -12,9 +12,10 @@ import { mayBeDead } from '../lock.ts'
 import type { Playbook } from '../playbook.ts'
 import { asHactlError, HactlError, throwAll } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
-import type { Action, Plan } from '../../state/plan.ts'
-import { assertConfirmed } from './confirm.ts'
+import type { Plan } from '../../state/plan.ts'
 import { lookAt } from './at-rest.ts'
+import { handingsBroughtFor, opensService } from './brings-service.ts'
+import { assertConfirmed } from './confirm.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import { holdersOf, type Looked } from './look.ts'
 import { tellCuts } from './move.ts'
@@ -91,10 +92,7 @@ export async function rollOut(run: Looked, what: RollOut): Promise<RollOutReport
  * that joins, or other priorities. undefined where nothing moves, or where all is there already.
  */
 function keepingFirst(run: Looked, plan: Plan): FirstPart | undefined {
-  const does = (server: string, isSo: (action: Action) => boolean) => actionsOf(plan, server).some(isSo)
-  const handings = handingsAfter(run.cluster, run.nodes).filter(
-    ({ from, to }) => [from, to].some(server => does(server, loadsKeepalived)) && [from, to].some(server => does(server, opensService)),
-  )
+  const handings = handingsBroughtFor(plan, handingsAfter(run.cluster, run.nodes))
   if (handings.length === 0) return undefined
   return {
     stage: 'open-connections',
@@ -105,13 +103,6 @@ function keepingFirst(run: Looked, plan: Plan): FirstPart | undefined {
     },
   }
 }
-
-const loadsKeepalived = (action: Action) =>
-  action.kind === 'service' && action.unit === 'keepalived' && action.steps.some(step => step === 'start' || step === 'reload')
-
-/** Files and tools of the service, and of the packet filter that must let it through. */
-const opensService = ({ id, kind }: Action) =>
-  (kind === 'write-file' || kind === 'open-tool') && /^(?:file\/(?:open-connections|firewall)|open-connections\/|firewall\/)/.test(id)
 
 /** Only a roll-out that takes the service away ends what is still open: none restarts haproxy. */
 async function letOpenEnd(run: Run, { plan, wait }: RollOut, servers: readonly string[]): Promise<void> {
