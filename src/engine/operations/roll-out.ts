@@ -2,7 +2,6 @@
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { holderProblems, nodeProblems } from '../../domain/health.ts'
 import { handingsAfter } from '../../domain/open-connections/handing.ts'
-import { OPEN_CONNECTIONS_SCRIPT } from '../../domain/paths.ts'
 import { serviceTableFor } from '../../domain/service-scripts.ts'
 import { applyPlan, type FirstPart, finishDeadRuns } from '../apply.ts'
 import { actionsOf } from '../apply/change.ts'
@@ -14,7 +13,7 @@ import { asHactlError, HactlError, throwAll } from '../../errors.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import type { Plan } from '../../state/plan.ts'
 import { lookAt } from './at-rest.ts'
-import { handingsBroughtFor, opensService } from './brings-service.ts'
+import { bringsService, handingsBroughtFor, removesService } from './brings-service.ts'
 import { assertConfirmed } from './confirm.ts'
 import { type Gates, gatesFor } from './gates.ts'
 import { holdersOf, type Looked } from './look.ts'
@@ -97,7 +96,7 @@ function keepingFirst(run: Looked, plan: Plan): FirstPart | undefined {
   return {
     stage: 'open-connections',
     what: 'what keeps open connections',
-    isPart: opensService,
+    isPart: bringsService,
     settled: async () => {
       await tellCuts({ ...run, nodes: await lookAt(run) }, handings)
     },
@@ -106,9 +105,7 @@ function keepingFirst(run: Looked, plan: Plan): FirstPart | undefined {
 
 /** Only a roll-out that takes the service away ends what is still open: none restarts haproxy. */
 async function letOpenEnd(run: Run, { plan, wait }: RollOut, servers: readonly string[]): Promise<void> {
-  const ends = servers.filter(server =>
-    actionsOf(plan, server).some(action => action.kind === 'remove-file' && action.path === OPEN_CONNECTIONS_SCRIPT),
-  )
+  const ends = servers.filter(server => actionsOf(plan, server).some(removesService))
   const stays = ['this server was not changed; servers before it keep the new configuration']
   const outcomes = await Promise.allSettled(
     ends.map(server => letEnd(run, server, { ...wait, mayHold: true, fate: END_WITH_SERVICE, stays })),
