@@ -172,17 +172,17 @@ async function fetchAll(input: ApplyInput, servers: readonly string[], opened: (
 /** Wave after wave, as the rest. Throws what switching throws, once every server has back what it had. */
 async function bringFirst(input: ApplyInput, first: FirstPart): Promise<void> {
   const { waves } = input.plan
-  const servers = waves.flat().filter(server => actionsOf(input.plan, server).some(first.isPart))
+  const servers = havingFirst(input.plan, first)
   input.onEvent({ kind: 'stage-started', stage: first.stage, title: `bring ${first.what} before an address moves`, servers })
   const begun: (readonly string[])[] = []
   try {
-    for (const wave of waves) {
+    for (const wave of among(waves, servers)) {
       begun.push(wave)
       await onAll(wave, server => switchOn(input, server, actionsOf(input.plan, server).filter(first.isPart)))
     }
     await first.settled()
   } catch (error) {
-    await restoreWaves(input, begun, error, false)
+    await restoreWaves(input, begun, error, { isRefused: false, others: 'no other server was changed' })
   }
 }
 
@@ -195,7 +195,7 @@ async function rollOut(whole: ApplyInput, stage: Stage): Promise<void> {
     const interrupted = {
       what: `interrupted before ${wave.join(', ')}`,
       why: [
-        `servers whose change had started were finished or restored; later servers ${first === undefined ? 'were not changed' : `got only ${first.what}`}`,
+        `servers whose change had started were finished or restored; later servers ${first === undefined ? 'were not changed' : `got no more than ${first.what}`}`,
       ],
       fix: 'run hactl deploy again to finish',
     }
@@ -212,11 +212,20 @@ async function rollOut(whole: ApplyInput, stage: Stage): Promise<void> {
     } catch (error) {
       // A failed gate speaks against the change itself, not against one server: no server keeps it.
       const isRefused = error instanceof HactlError && error.code === 'E_GATE'
-      // Later servers have the first part already.
-      const end = first === undefined ? index + 1 : waves.length
-      await restoreWaves(input, waves.slice(isRefused ? 0 : index, end), error, isRefused)
+      // Later servers may have the first part already.
+      const later = first === undefined ? [] : among(waves.slice(index + 1), havingFirst(whole.plan, first))
+      await restoreWaves(input, [...waves.slice(isRefused ? 0 : index, index + 1), ...later], error, { isRefused })
     }
   }
+}
+
+function havingFirst(plan: Plan, first: FirstPart): string[] {
+  return plan.waves.flat().filter(server => actionsOf(plan, server).some(first.isPart))
+}
+
+/** The waves without other servers than these, and without those that are then empty. */
+function among(waves: Plan['waves'], servers: readonly string[]): readonly (readonly string[])[] {
+  return waves.map(wave => wave.filter(server => servers.includes(server))).filter(wave => wave.length > 0)
 }
 
 function planWithout(plan: Plan, isPart: FirstPart['isPart']): Plan {
@@ -227,7 +236,7 @@ function planWithout(plan: Plan, isPart: FirstPart['isPart']): Plan {
 /** Whatever an interrupt met, the operator needs to know what became of these servers. `failures`: of those that were not restored. */
 function interruptedWithin(
   { plan, ports }: ApplyInput,
-  servers: readonly string[],
+  { servers, others }: { readonly servers: readonly string[]; readonly others: string },
   thrown: unknown,
   failures: readonly HactlError[],
 ): unknown {
@@ -237,10 +246,7 @@ function interruptedWithin(
   const hasOthers = plan.waves.flat().length > servers.length
   return interruptedError({
     what: `interrupted while ${servers.join(', ')} changed`,
-    why: [
-      ...(restored.length === 0 ? [] : [`${restored.join(', ')}: restored`]),
-      ...(hasOthers ? ['servers before keep the new configuration, later ones were not changed'] : []),
-    ],
+    why: [...(restored.length === 0 ? [] : [`${restored.join(', ')}: restored`]), ...(hasOthers ? [others] : [])],
     fix: 'run hactl deploy again to finish',
     cause: thrown,
   })
@@ -278,13 +284,25 @@ async function passGates(input: ApplyInput, stage: Stage, servers: readonly stri
   for (const gate of stage.gates) await input.passGate(gate, servers)
 }
 
-/** Restores these waves, the last changed first, and throws what made it necessary. `isRefused`: no server keeps the change. */
-async function restoreWaves(input: ApplyInput, waves: readonly (readonly string[])[], thrown: unknown, isRefused = true): Promise<never> {
+interface Restoring {
+  /** No server keeps the change. */
+  readonly isRefused?: boolean
+  /** What became of the servers outside the waves. */
+  readonly others?: string
+}
+
+/** Restores these waves, the last changed first, and throws what made it necessary. */
+async function restoreWaves(
+  input: ApplyInput,
+  waves: readonly (readonly string[])[],
+  thrown: unknown,
+  { isRefused = true, others = 'servers before keep the new configuration, later ones were not changed' }: Restoring = {},
+): Promise<never> {
   if (waves.length > 1 && isRefused)
     input.onEvent({ kind: 'warning', text: 'a check failed: every changed server goes back to its previous configuration' })
   const failures: HactlError[] = []
   for (const wave of waves.toReversed()) failures.push(...(await restoreServers(input, wave)))
-  throw withRestoreErrors(interruptedWithin(input, waves.flat(), thrown, failures), failures)
+  throw withRestoreErrors(interruptedWithin(input, { servers: waves.flat(), others }, thrown, failures), failures)
 }
 
 async function restoreServers(input: ApplyInput, wave: readonly string[]): Promise<HactlError[]> {

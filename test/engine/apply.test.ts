@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { FirstPart } from '../../src/engine/apply.ts'
 import { HactlError, HactlErrors } from '../../src/errors.ts'
 import { interrupted } from '../support/clock.ts'
-import { type ApplyWorld, applyWorld, SERVERS, STOP_TIMEOUT_MS } from '../support/apply-world.ts'
+import { type ApplyWorld, applyWorld, file, SERVERS, STOP_TIMEOUT_MS } from '../support/apply-world.ts'
 import { failureOf } from '../support/failure.ts'
 import type { Action } from '../../src/state/plan.ts'
 import { connectionLost, unreachable } from '../support/remote.ts'
@@ -65,7 +65,7 @@ describe('applying a plan', () => {
       const world = applyWorld()
       await world.apply(
         'local',
-        [],
+        undefined,
         part(async () => void world.log.push('wait')),
       )
       const gates = world.log.filter(entry => /^(?:switch|gate vip|wait)/.test(entry))
@@ -84,11 +84,16 @@ describe('applying a plan', () => {
     test('takes that part back from all where the wait ends with an error, or a server does not get it', async () => {
       const waiting = applyWorld()
       const fails = () => Promise.reject(new HactlError({ code: 'E_COMMAND_FAILED', what: 'no answer' }))
-      expect(await failureOf(waiting.state, () => waiting.apply('local', [], part(fails)))).toMatchObject({ code: 'E_COMMAND_FAILED' })
+      expect(await failureOf(waiting.state, () => waiting.apply('local', undefined, part(fails)))).toMatchObject({
+        code: 'E_COMMAND_FAILED',
+      })
       expect(steps(waiting, 'restore')).toEqual(['restore srv-1', 'restore srv-2', 'restore srv-3'])
       const world = applyWorld()
       breakAt(world, 'switch srv-2', failed)
-      expect(await failureOf(world.state, () => world.apply('local', [], part()))).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6 })
+      expect(await failureOf(world.state, () => world.apply('local', undefined, part()))).toMatchObject({
+        code: 'E_COMMAND_FAILED',
+        exit: 6,
+      })
       expect([steps(world, 'switch'), steps(world, 'restore')]).toEqual([
         ['switch srv-3', 'switch srv-2'],
         ['restore srv-2', 'restore srv-3'],
@@ -99,8 +104,51 @@ describe('applying a plan', () => {
       const world = applyWorld()
       let turns = 0
       world.before = (step, server) => (`${step} ${server}` === 'switch srv-2' && ++turns === 2 ? failed : undefined)
-      expect(await failureOf(world.state, () => world.apply('local', [], part()))).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6 })
+      expect(await failureOf(world.state, () => world.apply('local', undefined, part()))).toMatchObject({
+        code: 'E_COMMAND_FAILED',
+        exit: 6,
+      })
       expect(steps(world, 'restore')).toEqual(['restore srv-1', 'restore srv-2'])
+    })
+
+    describe('for one server alone, in the middle', () => {
+      const alone = (world: ApplyWorld, settled?: FirstPart['settled']) =>
+        failureOf(world.state, () =>
+          world.apply('local', name => (name === 'srv-2' ? [file('part')] : []), {
+            ...part(settled),
+            isPart: ({ id }) => id === 'file/part',
+          }),
+        )
+      const restored = (world: ApplyWorld) => world.events.flatMap(event => (event.kind === 'restored' ? [event.server] : []))
+
+      test('restores and names no other server where the wait is interrupted', async () => {
+        const world = applyWorld()
+        const interrupt = () => {
+          world.abort.abort('SIGINT')
+          return Promise.reject(interrupted())
+        }
+        expect(await alone(world, interrupt)).toMatchObject({
+          code: 'E_INTERRUPTED',
+          exit: 130,
+          message: 'interrupted while srv-2 changed',
+          why: ['srv-2: restored', 'no other server was changed'],
+        })
+        expect([steps(world, 'restore'), restored(world)]).toEqual([['restore srv-2'], ['srv-2']])
+      })
+
+      test.for([
+        ['srv-3', ['restore srv-2', 'restore srv-3']],
+        ['srv-2', ['restore srv-2']],
+      ] as const)(
+        'where %s does not get the rest, restores that and whoever has the part, and no server without a change',
+        async ([broken, undone]) => {
+          const world = applyWorld()
+          const isRest = () => !world.commands.at(-1)?.script.includes("put_file 'file/part'")
+          world.before = (step, server) => (`${step} ${server}` === `switch ${broken}` && isRest() ? failed : undefined)
+          expect(await alone(world)).toMatchObject({ code: 'E_COMMAND_FAILED', exit: 6 })
+          expect([steps(world, 'restore'), restored(world).length]).toEqual([undone, undone.length])
+        },
+      )
     })
   })
 
@@ -130,7 +178,7 @@ describe('applying a plan', () => {
     const world = applyWorld()
     breakAt(world, 'prepare srv-2', refused)
     const install: Action = { kind: 'install-package', id: 'package/haproxy', name: 'haproxy', version: '2.6.12', reason: 'not installed' }
-    expect(await failureOf(world.state, () => world.apply('local', [install]))).toMatchObject({
+    expect(await failureOf(world.state, () => world.apply('local', () => [install]))).toMatchObject({
       code: 'E_CONFIG_REFUSED',
       // The packages are installed: that is a change.
       exit: 6,

@@ -39,12 +39,14 @@ export interface ApplyWorld {
   /** Applies to all three; one by one unless the change is one for all together. `first`: what each server does before the rest. */
   /** Everything that was run on the servers. */
   readonly commands: { readonly label: string; readonly deadlineMs: number; readonly script: string }[]
-  apply(changeClass?: ChangeClass, more?: readonly Action[], first?: FirstPart): Promise<void>
+  apply(changeClass?: ChangeClass, more?: More, first?: FirstPart): Promise<void>
 }
 
 export const SERVERS = ['srv-1', 'srv-2', 'srv-3']
 
 export const STOP_TIMEOUT_MS = 600_000
+
+type More = (server: string) => readonly Action[]
 
 const PLAYBOOK = parsePlaybook(
   {
@@ -59,7 +61,7 @@ const PLAYBOOK = parsePlaybook(
   'deploy.yml',
 )
 
-const file = (name: string): Action => ({
+export const file = (name: string): Action => ({
   kind: 'write-file',
   id: `file/${name}`,
   path: `/etc/${name}`,
@@ -126,7 +128,7 @@ export function applyWorld(): ApplyWorld {
     events,
     before: () => undefined,
     commands: [],
-    apply: (changeClass = 'local', more = [], first) =>
+    apply: (changeClass = 'local', more = () => [], first) =>
       applyPlan({
         plan: planOf(changeClass, more),
         first,
@@ -179,12 +181,17 @@ const SERVICES: ServiceTable = {
   },
 }
 
-function planOf(changeClass: ChangeClass, first: readonly Action[]): Plan {
-  const actions = [...first, file('haproxy.cfg'), file('keepalived.conf'), ...(changeClass === 'together' ? [RELOAD] : [])]
+function planOf(changeClass: ChangeClass, more: More): Plan {
+  const actionsOf = (server: string) => [
+    ...more(server),
+    file('haproxy.cfg'),
+    file('keepalived.conf'),
+    ...(changeClass === 'together' ? [RELOAD] : []),
+  ]
   return {
     version: 1,
     cluster: 'edge',
-    servers: SERVERS.map(server => ({ server, actions, unchanged: [] })),
+    servers: SERVERS.map(server => ({ server, actions: actionsOf(server), unchanged: [] })),
     changeClass,
     waves: changeClass === 'local' ? [['srv-3'], ['srv-2'], ['srv-1']] : [SERVERS],
     outageMs: 0,
