@@ -20,13 +20,18 @@ my ($asks, $end, $spacing, $waits, $wait, $run, $keepalived) = @ARGV;
 my $failed = "/run/hactl/.check_failed";
 my $answered = 0;
 
+# Whether the marks are this run's to change. Those of a later run are not: this program may outlive its shell, which answers for it once the time
+# is over.
+sub is_current { return $asks > 1 && getppid() == $run }
+
 # Whether systemd has already told keepalived that haproxy is down. The check waits for a quick restart, so that no failed check delays the
 # return: a haproxy that was up when this run began and is down at its end is left to the next run.
 sub down { open(my $file, "<", "/run/hactl/haproxy_down") or return 0; return $asks > 1 && (<$file> // "") =~ /^1/ }
 
 # Every run that passes, late or not, removes the mark of a failure. Otherwise a run that ends without any answer would repeat a failure that
-# keepalived has long forgotten.
-sub passed { unlink $failed if $asks > 1; exit 0 }
+# keepalived has long forgotten. It goes with the first answer: the shell, which gets keepalived's SIGTERM too, goes by it.
+sub forget { unlink $failed if is_current() }
+sub passed { forget(); exit 0 }
 
 # The time is over without a verdict: the last verdict is repeated. "once" has no last verdict.
 sub undecided { passed() if $answered; exit($asks > 1 && !down() && !-e $failed ? 0 : 1) }
@@ -105,12 +110,12 @@ for my $i (0 .. $asks - 1) {
     pause($began + $i * $spacing - now());
     pause($wait) while down();
     my $socket = bound();
-    if (answers()) { passed() if is_first(); $answered = 1; next }
+    if (answers()) { $answered = 1; forget(); passed() if is_first(); next }
     redo if down();
     last if reloading();
     # A reload began and ended since the question.
     redo if bound() != $socket;
-    open(my $mark, ">", $failed) if $asks > 1;
+    open(my $mark, ">", $failed) if is_current();
     exit 1;
 }
 passed();

@@ -1,6 +1,6 @@
 /** The check as it runs: real sh and perl against a socket that plays HAProxy's master. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync, chmodSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, chmodSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -23,7 +23,7 @@ beforeEach(() => {
 })
 
 afterEach(async () => {
-  signal('SIGKILL')
+  for (const child of started.splice(0)) signal('SIGKILL', child)
   await new Promise<void>(resolve => {
     if (master === undefined) resolve()
     else master.close(() => resolve())
@@ -68,21 +68,29 @@ function run(
   writeFileSync(join(folder, 'haproxy-check.pl'), here(renderCheckProgram()))
   const child = spawn('sh', [path, ...args], { env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LC_ALL: 'C' }, detached: true })
   running = child
+  started.push(child)
   let stderr = ''
   child.stderr.on('data', data => (stderr += String(data)))
   return new Promise(resolve => child.on('close', (code, signal) => resolve({ code, signal, stderr })))
 }
 
 let running: ReturnType<typeof spawn> | undefined
+const started: ReturnType<typeof spawn>[] = []
 
 /** As keepalived does: to the shell and all that it has started. */
-function signal(name: NodeJS.Signals): void {
-  if (running?.pid === undefined) return
+function signal(name: NodeJS.Signals, child = running): void {
+  if (child?.pid === undefined) return
   try {
-    process.kill(-running.pid, name)
+    process.kill(-child.pid, name)
   } catch {
     // All of them have ended.
   }
+}
+
+/** The program that the shell of this run has started. */
+function program(): number {
+  const [pid = ''] = readFileSync(`/proc/${running?.pid}/task/${running?.pid}/children`, 'utf8').split(' ')
+  return Number(pid)
 }
 
 /** Whether the shell, or something that it has started, still runs. */
@@ -297,6 +305,29 @@ describe('the check of fast', () => {
     expect((await ended).code).toBe(code)
     // Nothing of it runs on, beside the next run.
     await vi.waitUntil(() => !isThere(), { timeout: 10_000, interval: 5 })
+  })
+
+  describe('whose program outlives it', () => {
+    test('passes where HAProxy has answered, and leaves the mark of a later failure', async () => {
+      const mark = join(folder, '.check_failed')
+      writeFileSync(mark, '')
+      let stopped = false
+      await listen((socket, number) => {
+        if (number === 1) return answer(socket)
+        process.kill(program(), 'SIGSTOP')
+        stopped = true
+        return undefined
+      })
+      const ended = run(fast)
+      await vi.waitUntil(() => stopped, { timeout: 10_000, interval: 5 })
+      signal('SIGTERM')
+      await vi.waitUntil(() => running?.exitCode !== null, { timeout: 10_000, interval: 5 })
+      writeFileSync(mark, '')
+      signal('SIGCONT')
+      expect((await ended).code).toBe(0)
+      await vi.waitUntil(() => !isThere(), { timeout: 10_000, interval: 5 })
+      expect(existsSync(mark)).toBe(true)
+    })
   })
 
   test('keeps a failure until HAProxy has answered a whole run', async () => {
