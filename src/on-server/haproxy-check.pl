@@ -24,6 +24,9 @@ my $answered = 0;
 # is over.
 sub is_current { return $asks > 1 && getppid() == $run }
 
+# This program has started in time, so what the shell has noted of late ones no longer counts.
+unlink "/run/hactl/.check_late" if is_current();
+
 # Whether systemd has already told keepalived that haproxy is down. The check waits for a quick restart, so that no failed check delays the
 # return: a haproxy that was up when this run began and is down at its end is left to the next run.
 sub down { open(my $file, "<", "/run/hactl/haproxy_down") or return 0; return $asks > 1 && (<$file> // "") =~ /^1/ }

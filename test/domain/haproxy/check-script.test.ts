@@ -307,7 +307,72 @@ describe('the check of fast', () => {
     await vi.waitUntil(() => !isThere(), { timeout: 10_000, interval: 5 })
   })
 
+  test('cut off before its program is looked for, a run ends with the verdict of the one before', async () => {
+    const up = join(folder, 'up')
+    play('pidof', `: >${up}; exec sleep 60`)
+    const ended = run(fast)
+    await vi.waitUntil(() => existsSync(up), { timeout: 10_000, interval: 5 })
+    signal('SIGTERM')
+    expect((await ended).code).toBe(0)
+  })
+
   describe('whose program outlives it', () => {
+    /** A run that is cut off once there is a file that its program makes, and the program is in that state. */
+    const cutOff = async (state = 'S') => {
+      const up = join(folder, 'up')
+      rmSync(up, { force: true })
+      const ended = run(fast)
+      await vi.waitUntil(() => existsSync(up) || running?.exitCode !== null, { timeout: 10_000, interval: 5 })
+      const isSo = () => readFileSync(`/proc/${program()}/stat`, 'utf8').includes(`) ${state} `)
+      if (existsSync(up)) await vi.waitUntil(isSo, { timeout: 10_000, interval: 5 })
+      signal('SIGTERM')
+      return { code: (await ended).code, hasStarted: existsSync(up) }
+    }
+    /** A program that neither starts nor ends, as with a disk that does not answer. */
+    const stick = () => play('perl', `trap "" TERM; : >${join(folder, 'up')}; exec sleep 60 >/dev/null 2>&1`)
+    const end = async () => {
+      for (const child of started) {
+        running = child
+        signal('SIGKILL')
+        await vi.waitUntil(() => !isThere(), { timeout: 10_000, interval: 5 })
+      }
+    }
+
+    test('repeats the verdict once, fails while that program is there, and starts no third', async () => {
+      await listen(answer)
+      stick()
+      expect([await cutOff(), await cutOff(), await cutOff()]).toEqual([
+        { code: 0, hasStarted: true },
+        { code: 1, hasStarted: true },
+        { code: 1, hasStarted: false },
+      ])
+      await end()
+      expect(await cutOff()).toEqual({ code: 0, hasStarted: true })
+    })
+
+    test('repeats it again once a program has started in time', async () => {
+      await listen(answer)
+      stick()
+      expect((await cutOff()).code).toBe(0)
+      rmSync(join(folder, 'bin', 'perl'))
+      expect((await run(fast)).code).toBe(0)
+      stick()
+      expect((await cutOff()).code).toBe(0)
+    })
+
+    test('repeats it for as long as that program only wants a CPU', async () => {
+      await listen(answer)
+      play('perl', `trap "" TERM; : >${join(folder, 'up')}; exec >/dev/null 2>&1; while :; do :; done`)
+      expect([(await cutOff('R')).code, (await cutOff('R')).code]).toEqual([0, 0])
+    })
+
+    test('takes no other process of the same number for it', async () => {
+      await listen(answer)
+      stick()
+      writeFileSync(join(folder, '.check_late'), `${process.pid} 1\n`)
+      expect((await cutOff()).code).toBe(0)
+    })
+
     test('passes where HAProxy has answered, and leaves the mark of a later failure', async () => {
       const mark = join(folder, '.check_failed')
       writeFileSync(mark, '')
