@@ -445,13 +445,30 @@ sub find_nft {
     }
     return;
 }
+# $kept: what HACTL_NFT said, where this program was started anew by a program that handed its nft on: one of before hactl-nft had a name does so.
 sub adopt_nft {
-    ($pid, my $has) = find_nft() or return 0;
-    open($nft, '>', "/proc/$pid/fd/0") && open($answers, '<', "/proc/$pid/fd/2") or undef $pid, return 0;
-    $flags = $has;
+    my ($kept) = @_;
+    my ($has, $id, $to, $from) = split / /, $kept // '';
+    if (defined $from) {
+        open($nft, '>&=', $to) && open($answers, '<&=', $from) or return 0;
+    } else {
+        ($id, $has) = find_nft() or return 0;
+        open($nft, '>', "/proc/$id/fd/0") && open($answers, '<', "/proc/$id/fd/2") or return 0;
+    }
+    ($flags, $pid) = ($has, $id);
     return 1 if tell_nft('') eq '';
     kill 'KILL', $pid;
+    undef $pid;
     return 0;
+}
+# Before this program is started anew: as adopt_nft takes it. A program that knows no hactl-nft can use it as a child of its own only.
+sub hand_on_nft {
+    return if !$flags || !$pid;
+    if (waitpid($pid, 1) == 0) {
+        local $^F = 255;    # they outlive an exec of this program
+        our ($to, $from);
+        open($to, '>&', $nft) && open($from, '<&', $answers) and $ENV{HACTL_NFT} = join ' ', $flags, $pid, fileno $to, fileno $from;
+    } elsif (index(slurp($0), $NFT) < 0) { end_nft() }
 }
 # One that this run has not started is no child of its own.
 sub nft_runs { return $pid && waitpid($pid, 1) != $pid && kill(0, $pid) }
@@ -613,7 +630,7 @@ sub run {
     my ($links, $changes);
     socket($links, 16, SOCK_RAW, $ROUTE) && bind($links, pack 'SSLL', 16, 0, 0, 1 | 0x10 | 0x100) or die "netlink: $!\n";
     my @events = ($links);
-    if (!adopt_nft()) {
+    if (!adopt_nft(delete $ENV{HACTL_NFT})) {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
         # An ordinary table cannot be given an owner.
@@ -653,6 +670,7 @@ sub run {
             announce_open();
             # Another reload before the new program listens must not end it.
             $SIG{HUP} = 'IGNORE';
+            hand_on_nft();
             exec $0, 'run' or die "$0: $!\n";
         }
         if ($problem eq '') {
