@@ -702,9 +702,14 @@ sub stopped {
     disarm($_) for grep { held($_, $addresses) || !(any_open($_, $addresses) // 1) } @_;
 }
 
+# Rules that were loaded before others were refused are still there.
+sub rules_are {
+    my ($is) = @_;
+    my ($why) = $is =~ /^refused (.*)/;
+    return (!is_loaded() ? 'missing' : defined $why ? 'refused' : $is =~ /^loaded (\S+)/ ? $1 : 'ordinary') . (defined $why ? " $why" : '');
+}
 sub status {
-    my $is = line($state);
-    print 'rules ', !is_loaded() ? 'missing' : $is =~ /^loaded (\S+)/ ? $1 : 'ordinary', $is =~ /^refused (.*)/ ? " $1" : '', "\n";
+    print 'rules ', rules_are(line($state)), "\n";
     my $addresses = addresses();
     for my $i (@instances) {
         # Connections of an address that is held are not counted: there may be 100,000 of them, and hactl asks for this in every look at a server.

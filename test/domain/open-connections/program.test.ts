@@ -86,6 +86,15 @@ test.each([
   expect(perlOf(`*is_loaded = sub { ${isLoaded} }; return works() ? 1 : 0`)).toBe(String(isWorking))
 })
 
+test.each([
+  [1, 'loaded owner', 'owner'],
+  [1, 'refused Error: no', 'refused Error: no'],
+  [0, 'refused Error: no', 'missing Error: no'],
+  [0, 'loaded owner', 'missing'],
+])('status tells refused rules from loaded ones: %i, %s', (isLoaded, state, said) => {
+  expect(perlOf(`*is_loaded = sub { ${isLoaded} }; return rules_are($ARGV[0])`, state)).toBe(said)
+})
+
 test('a reload that the service has not answered is no success, whatever was loaded before', () => {
   const state = (was: string) =>
     perlOf(
