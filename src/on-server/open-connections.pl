@@ -709,20 +709,27 @@ sub rules_are {
     return (!is_loaded() ? 'missing' : defined $why ? 'refused' : $is =~ /^loaded (\S+)/ ? $1 : 'ordinary') . (defined $why ? " $why" : '');
 }
 sub status {
+    $| = 1;
     print 'rules ', rules_are(line($state)), "\n";
     my $addresses = addresses();
+    my %open;
     for my $i (@instances) {
+        $i->{held} = held($i, $addresses);
         # Connections of an address that is held are not counted: there may be 100,000 of them, and hactl asks for this in every look at a server.
-        my %open;
-        my $held = held($i, $addresses);
-        each_of($i, sub { $open{$_[2]}++ if is_kept($_[2]); return 0 }) if !$held;
-        print "instance $i->{title} ", $held ? 'held' : %open ? 'kept' : 'none', "\n";
-        # The service may be about to do it: it does so every 2 s.
-        for (1 .. 5) {
-            last if !$held && !%open || is_armed($i, $addresses);
-            if ($_ == 5) { print "unarmed $i->{title}\n" } else { pause(0.1); $addresses = addresses() }
-        }
-        print "open $i->{title} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
+        each_of($i, sub { $open{$i->{title}}{$_[2]}++ if is_kept($_[2]); return 0 }) if !$i->{held};
+    }
+    # The service may be about to do it: it does so every 2 s.
+    my @unarmed = grep { $_->{held} || $open{$_->{title}} } @instances;
+    for (0 .. 4) {
+        if ($_) { pause(0.1); $addresses = addresses() }
+        @unarmed = grep { !is_armed($_, $addresses) } @unarmed or last;
+    }
+    my %unarmed = map { $_->{title} => 1 } @unarmed;
+    for my $i (@instances) {
+        my $open = $open{$i->{title}} // {};
+        print "instance $i->{title} ", $i->{held} ? 'held' : %$open ? 'kept' : 'none', "\n";
+        print "unarmed $i->{title}\n" if $unarmed{$i->{title}};
+        print "open $i->{title} $_ $open->{$_}\n" for sort { $a <=> $b } keys %$open;
         for (@{$i->{peers}}) {
             my $is_proven = () = elements_of($i->{table}, "proven.$i->{name}.$_->[0]");
             print "proven $i->{title} $_->[2] ", $is_proven ? 'yes' : 'no', "\n";

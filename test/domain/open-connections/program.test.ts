@@ -95,6 +95,17 @@ test.each([
   expect(perlOf(`*is_loaded = sub { ${isLoaded} }; return rules_are($ARGV[0])`, state)).toBe(said)
 })
 
+/** Statements that make instances of the settings, and replace what the kernel would be asked for. */
+const INSTANCES = `*is_loaded = sub { 1 }; *elements_of = sub { () }; *addresses = sub { {} }; *held = sub { 1 }; *line = sub { "" };
+  my $text = join '', map { "instance n$_ N$_\n family 4\n virtual 192.0.2.20$_\n" } 1 .. 5; read_settings(\\$text);`
+
+test('instances that are not prepared are waited for together', () => {
+  const said = perlOf(`${INSTANCES} my $pauses = 0; *pause = sub { $pauses++ }; *is_armed = sub { $_[0]{title} eq 'N2' && $pauses == 1 };
+    status(); return "pauses $pauses"`)
+  const lines = [1, 2, 3, 4, 5].flatMap(n => [`instance N${n} held`, ...(n === 2 ? [] : [`unarmed N${n}`])])
+  expect(said.split('\n')).toEqual(['rules ordinary', ...lines, 'pauses 4'])
+})
+
 test('a reload that the service has not answered is no success, whatever was loaded before', () => {
   const state = (was: string) =>
     perlOf(
