@@ -310,14 +310,16 @@ sub destroy { my ($af, $identity) = @_; return netlink($SOCKETS, 21, $ACK, pack(
 # has not heard of it.
 sub is_kept { my ($port) = @_; return !@ports || grep { $port >= $_->[0] && $port <= ($_->[1] // $_->[0]) } @ports }
 
+sub without_links { my ($addresses) = @_; return { map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses } }
+
 # undef where that cannot be said. A program of this server whose connection went to the address reaches nobody any more, and is told so.
 sub any_open {
     my ($i, $addresses) = @_;
-    my %own = map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses;
+    my $own = without_links($addresses);
     my ($open, @own);
     my $error = each_of($i, sub {
         my ($af, $identity, $port, $peer) = @_;
-        if ($own{$peer}) { push @own, [$af, $identity] } elsif (is_kept($port)) { $open = 1 }
+        if ($own->{$peer}) { push @own, [$af, $identity] } elsif (is_kept($port)) { $open = 1 }
         return $open;
     });
     destroy(@$_) for @own;
@@ -712,11 +714,12 @@ sub status {
     $| = 1;
     print 'rules ', rules_are(line($state)), "\n";
     my $addresses = addresses();
+    my $own = without_links($addresses);
     my %open;
     for my $i (@instances) {
         $i->{held} = held($i, $addresses);
         # Connections of an address that is held are not counted: there may be 100,000 of them, and hactl asks for this in every look at a server.
-        each_of($i, sub { $open{$i->{title}}{$_[2]}++ if is_kept($_[2]); return 0 }) if !$i->{held};
+        each_of($i, sub { $open{$i->{title}}{$_[2]}++ if is_kept($_[2]) && !$own->{$_[3]}; return 0 }) if !$i->{held};
     }
     # The service may be about to do it: it does so every 2 s.
     my @unarmed = grep { $_->{held} || $open{$_->{title}} } @instances;

@@ -106,6 +106,14 @@ test('instances that are not prepared are waited for together', () => {
   expect(said.split('\n')).toEqual(['rules ordinary', ...lines, 'pauses 4'])
 })
 
+test("status does not count what the service does not keep: connections of this server's own programs", () => {
+  const said = perlOf(`${INSTANCES} *held = sub { 0 }; *is_armed = sub { 1 };
+    *addresses = sub { +{ '2 ' . packed('192.0.2.11') => 1 } };
+    *each_of = sub { $_[1]->(AF_INET(), '', 80, packed("192.0.2.$_")) for 11, 99 };
+    status(); return ''`)
+  expect(said.split('\n').filter(line => line.includes('N1'))).toEqual(['instance N1 kept', 'open N1 80 1'])
+})
+
 test('a reload that the service has not answered is no success, whatever was loaded before', () => {
   const state = (was: string) =>
     perlOf(
