@@ -552,12 +552,22 @@ sub load {
     my $error = tell_rules("include \"$loaded\"");
     ($problem) = $error eq '' ? ('') : $error =~ /(\S[^\n]*)/;
     print STDERR $error;
-    put($state, $problem eq '' ? 'loaded ' . ($flags || 'ordinary') . "\n" : "refused $problem\n");
+}
+
+# The second line tells a start of this program from the one before: a reload waits for it.
+my $start = now();
+sub say_state {
+    put($state, ($problem eq '' ? 'loaded ' . ($flags || 'ordinary') : "refused $problem") . "\nstarted $start\n");
     notify('STATUS=' . ($problem eq '' ? 'rules are loaded' . ($flags ? ", flags $flags" : '') : "rules are refused: $problem"));
 }
 
 # A table that persists may still have the owner of an earlier run, for a moment. keepalived waits meanwhile, so an nft that hangs is not waited for twice.
-sub load_first { my $until = now() + 5; for (1 .. 20) { load(); last if $problem eq '' || now() > $until; pause(0.1) } }
+sub load_first {
+    my $until = now() + 5;
+    for (1 .. 20) { load(); last if $problem eq '' || now() > $until; pause(0.1) }
+    say_state();
+}
+sub load_again { load(); say_state() }
 # Rules that were loaded before others were refused go on working.
 sub works { return $problem eq '' || is_loaded() }
 
@@ -652,7 +662,7 @@ sub run {
     my $retry = now() + 30;
     while (!$end) {
         my $busy = 0;
-        if ($problem ne '' && now() >= $retry) { load(); $retry = now() + 30 }
+        if ($problem ne '' && now() >= $retry) { load_again(); $retry = now() + 30 }
         if (works()) { sysctls(); $busy = turn() }
         my $until = now() + ($busy ? $TURN : $IDLE);
         my $changed = 0;
@@ -676,23 +686,24 @@ sub run {
             exec $0, 'run' or die "$0: $!\n";
         }
         if ($problem eq '') {
-            if ($flags ? !nft_runs() : $changed && !is_loaded()) { print STDERR "the rules were gone: they are loaded again\n"; load() }
-            elsif (join(' ', own_macs()) ne $macs) { load() }
+            if ($flags ? !nft_runs() : $changed && !is_loaded()) { print STDERR "the rules were gone: they are loaded again\n"; load_again() }
+            elsif (join(' ', own_macs()) ne $macs) { load_again() }
         }
     }
 }
 
 sub reload {
-    my $was = (stat $state)[1] // 0;
+    my $was = start_in($state);
     kill('HUP', $ENV{MAINPID} || die "reload is for systemctl reload hactl-open-connections\n") or die "no such process: $!\n";
     my $is = state_after($was, 15, $state);
     die "the rules are not loaded: $is\n" if $is !~ /^loaded/;
 }
-# The state once the service has written another file than $was.
+sub start_in { my ($path) = @_; return slurp($path) =~ /^started (\S+)/m ? $1 : '' }
+# The state once the service has started anew: its start is another than $was.
 sub state_after {
     my ($was, $seconds, $path) = @_;
     my $until = now() + $seconds;
-    while (((stat $path)[1] // 0) == $was) {
+    while (start_in($path) eq $was) {
         return 'the service does not answer' if now() >= $until;
         pause(0.05);
     }

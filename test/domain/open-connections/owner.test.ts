@@ -104,7 +104,7 @@ test.for([
       `
 cp $program /run/present; cp "$1/earlier" $program.new; chmod 755 $program.new
 put() { cp "$1" $program.copy; chmod 755 $program.copy; mv $program.copy $program; }
-reload() { rm /run/hactl/open-connections.state; kill -HUP $main; loaded; echo "$1: $(sed 's/ .*//' /run/hactl/open-connections.state)"; }
+reload() { rm /run/hactl/open-connections.state; kill -HUP $main; loaded; echo "$1: $(sed -n '1s/ .*//p' /run/hactl/open-connections.state)"; }
 put $program.new; start
 put /run/present; reload upgraded; $program status | grep -q '^rules owner' && echo 'has rules'; reload reloaded
 ${between}

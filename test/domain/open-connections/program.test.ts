@@ -75,7 +75,7 @@ test('an nft that is late keeps nobody from hearing announcements, and is not wa
     pipe(my $from, my $to) or die; my $said = answer_from($from, 'end_of_answer_1', 102); return "$told $said"`
   expect(perlOf(waits)).toBe('2 nft does not answer\n')
   const first = (seconds: number) =>
-    perlOf(`my $loads = 0; *pause = sub {}; *load = sub { $loads++; $now += ${seconds} }; load_first(); return $loads`)
+    perlOf(`my $loads = 0; *pause = sub {}; *say_state = sub {}; *load = sub { $loads++; $now += ${seconds} }; load_first(); return $loads`)
   expect([first(10), first(0)]).toEqual(['1', '20'])
 })
 
@@ -117,11 +117,18 @@ test("status does not count what the service does not keep: connections of this 
 test('a reload that the service has not answered is no success, whatever was loaded before', () => {
   const state = (was: string) =>
     perlOf(
-      `*pause = sub { $now++ }; my $path = $ARGV[0]; put($path, "loaded owner\\n");
+      `*pause = sub { $now++ }; my $path = $ARGV[0]; put($path, "loaded owner\\nstarted 7.5\\n");
       my $is = state_after(${was}, 15, $path); unlink $path; return $is`,
       join(tmpdir(), `hactl-test-state-${process.pid}`),
     )
-  expect([state('(stat $path)[1]'), state('0')]).toEqual(['the service does not answer', 'loaded owner'])
+  expect([state("'7.5'"), state("'3.1'")]).toEqual(['the service does not answer', 'loaded owner'])
+})
+
+test('the first rules decide a reload once no further attempt is made', () => {
+  expect(
+    perlOf(`*pause = sub {}; my $loads = 0; my $said = '';
+    *load = sub { $loads++ }; *say_state = sub { $said .= "after $loads" }; load_first(); return $said`),
+  ).toBe('after 20')
 })
 
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
