@@ -529,7 +529,9 @@ sub own_macs {
     } @instances;
 }
 
-my ($macs, $problem) = ('', 'not loaded yet');
+my ($macs, $problem, $refused) = ('', 'not loaded yet', 0);
+# nft says first where it read what it refuses.
+sub reason_in { my ($error) = @_; return $error =~ /^(.*\bError:.*)/m || $error =~ /(\S.*)/ ? $1 : '' }
 sub load {
     announce_open();
     my $text = slurp($rules);
@@ -550,8 +552,8 @@ sub load {
     start_nft() if $flags && !nft_runs();
     delete_other_tables();
     my $error = tell_rules("include \"$loaded\"");
-    ($problem) = $error eq '' ? ('') : $error =~ /(\S[^\n]*)/;
-    print STDERR $error;
+    $problem = reason_in($error);
+    print STDERR $error if $error ne '' && !$refused++;
 }
 
 # The second line tells a start of this program from the one before: a reload waits for it.

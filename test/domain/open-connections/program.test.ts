@@ -131,6 +131,18 @@ test('the first rules decide a reload once no further attempt is made', () => {
   ).toBe('after 20')
 })
 
+test('the reason why nft refuses rules is its error, and its whole answer is printed once', () => {
+  const said = 'In file included from internal:0:0-0:\n/run/a.nft:3:4-9: Error: No such file\n  dup to x\n     ^^^\n'
+  const reasons = perl(`join '|', map { reason_in($_) } @ARGV`, said, 'Error: first\nError: second\n', 'nft has ended: \n', '')
+  expect(reasons.split('|')).toEqual(['/run/a.nft:3:4-9: Error: No such file', 'Error: first', 'nft has ended: ', ''])
+  const printed = perlOf(
+    `*announce_open = *put = *delete_other_tables = *notify = sub {}; *is_loaded = sub { 1 }; *tell_rules = sub { $ARGV[0] };
+    open(STDERR, '>&', \*STDOUT); $| = 1; load() for 1 .. 3; return ''`,
+    said,
+  )
+  expect(printed).toBe(said)
+})
+
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
   const left = `join ' ', scalar (sub {
     no warnings 'redefine'; my @gone;
