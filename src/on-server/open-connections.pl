@@ -636,7 +636,6 @@ sub turn {
 
 sub run {
     $ENV{PATH} = '/usr/sbin:/usr/bin:/sbin:/bin';
-    mkdir $RUN;
     my ($again, $end) = (0, 0);
     $SIG{HUP} = sub { $again = 1 };
     $SIG{TERM} = $SIG{INT} = sub { $end = 1 };
@@ -644,6 +643,12 @@ sub run {
     my ($links, $changes);
     socket($links, 16, SOCK_RAW, $ROUTE) && bind($links, pack 'SSLL', 16, 0, 0, 1 | 0x10 | 0x100) or die "netlink: $!\n";
     my @events = ($links);
+    disarm_all_but(@instances);
+    put_sysctls_back(least_sysctls());
+    # What is known is announced while nft is asked, and while it reads the rules.
+    my $addresses = addresses();
+    look($_, $addresses, 0) for @instances;
+    announce_open();
     if (!adopt_nft(delete $ENV{HACTL_NFT})) {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
@@ -654,11 +659,6 @@ sub run {
         socket($changes, 16, SOCK_RAW, $FILTER) && bind($changes, pack 'SSLL', 16, 0, 0, 1 << 6) or die "netlink: $!\n";
         push @events, $changes;
     }
-    disarm_all_but(@instances);
-    put_sysctls_back(least_sysctls());
-    # What is known is announced while nft reads the rules.
-    my $addresses = addresses();
-    look($_, $addresses, 0) for @instances;
     load_first();
     notify('READY=1');
     my $retry = now() + 30;
@@ -757,7 +757,7 @@ sub main {
     my ($what) = @_;
     if (($what // '') !~ /^(?:run|reload|status|stopped|disarm)$/) { print STDERR "usage: open-connections.pl run|reload|status|stopped|disarm\n"; exit 2 }
     read_settings($settings) if $what ne 'reload';
-    if ($what eq 'run') { run() }
+    if ($what eq 'run') { mkdir $RUN; run() }
     elsif ($what eq 'reload') { reload() }
     elsif ($what eq 'status') { status() }
     elsif ($what eq 'stopped') { stopped(@instances) }

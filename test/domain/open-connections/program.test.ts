@@ -143,6 +143,16 @@ test('the reason why nft refuses rules is its error, and its whole answer is pri
   expect(printed).toBe(said)
 })
 
+test('what is open is announced before nft is asked at a start', () => {
+  const order = perl(`scalar (sub {
+    no warnings 'redefine'; my @order;
+    *addresses = *disarm_all_but = *put_sysctls_back = sub {}; *look = sub { push @order, 'look' }; my $text = "instance n N\\n family 4\\n"; read_settings(\\$text);
+    *announce_open = sub { push @order, 'announce' }; *adopt_nft = sub { die "asked\\n" };
+    eval { run() }; return join ' ', @order, $@;
+  })->()`)
+  expect(order).toBe('look announce asked\n')
+})
+
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
   const left = `join ' ', scalar (sub {
     no warnings 'redefine'; my @gone;
