@@ -521,11 +521,13 @@ sub tell_rules {
     return `nft -f $RUN/open-connections.change 2>&1`;
 }
 
-# "TABLE hactl own_mac.NAME { MAC }" for each interface that is there.
+# What puts this server's MAC addresses into the rules: a line for each instance.
 sub own_macs {
     return map {
         my $mac = line("/sys/class/net/$_->{interface}/address");
-        $mac =~ /^[\da-f]{2}(?::[\da-f]{2}){5}$/ && $mac ne '00:00:00:00:00:00' ? "$_->{table} hactl own_mac.$_->{name} { $mac }" : ();
+        my $set = "$_->{table} hactl own_mac.$_->{name}";
+        my $is_there = $mac =~ /^[\da-f]{2}(?::[\da-f]{2}){5}$/ && $mac ne '00:00:00:00:00:00';
+        "flush set $set" . ($is_there ? "; add element $set { $mac }" : '') . "\n";
     } @instances;
 }
 
@@ -536,11 +538,9 @@ sub load {
     announce_open();
     my $text = slurp($rules);
     my $lost = !is_loaded();
-    my @macs = own_macs();
-    $macs = "@macs";
     $text =~ s/^(table \S+ hactl \{)$/$1\n  flags $flags;/mg if $flags;
-    $text .= join '', map { "flush set $_->{table} hactl own_mac.$_->{name}\n" } @instances;
-    $text .= join '', map { "add element $_\n" } @macs;
+    my $own = join '', own_macs();
+    $text .= $own;
     # Who has lost the rules does not know who has announced: for as long as that holds, everybody may know connections.
     if ($lost) {
         for my $i (@instances) {
@@ -553,6 +553,7 @@ sub load {
     delete_other_tables();
     my $error = tell_rules("include \"$loaded\"");
     $problem = reason_in($error);
+    $macs = $problem eq '' ? $own : '';
     print STDERR $error if $error ne '' && !$refused++;
 }
 
@@ -568,6 +569,13 @@ sub load_first {
     my $until = now() + 5;
     for (1 .. 20) { load(); last if $problem eq '' || now() > $until; pause(0.1) }
     say_state();
+}
+# By themselves: other rules may be refused, and earlier ones then need them all the same. Those may lack an instance.
+sub load_macs {
+    my @own = own_macs();
+    return if join('', @own) eq $macs;
+    $macs = join '', @own;
+    tell_rules($_) for map { s/\n//r } @own;
 }
 sub load_again { load(); say_state() }
 # Rules that were loaded before others were refused go on working.
@@ -687,10 +695,8 @@ sub run {
             hand_on_nft();
             exec $0, 'run' or die "$0: $!\n";
         }
-        if ($problem eq '') {
-            if ($flags ? !nft_runs() : $changed && !is_loaded()) { print STDERR "the rules were gone: they are loaded again\n"; load_again() }
-            elsif (join(' ', own_macs()) ne $macs) { load_again() }
-        }
+        if ($problem eq '' && ($flags ? !nft_runs() : $changed && !is_loaded())) { print STDERR "the rules were gone: they are loaded again\n"; load_again() }
+        load_macs() if works();
     }
 }
 

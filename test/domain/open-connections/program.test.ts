@@ -153,6 +153,17 @@ test('what is open is announced before nft is asked at a start', () => {
   expect(order).toBe('look announce asked\n')
 })
 
+test('a MAC address of its own that has changed is told once, also while new rules are refused', () => {
+  const told = perlOf(
+    `*announce_open = *put = *delete_other_tables = *notify = sub {}; *is_loaded = sub { 1 }; open(STDERR, '>', '/dev/null');
+    my $mac = '02:00:00:00:00:01'; *line = sub { $mac }; my $text = "instance n N\\n family 4\\n"; read_settings(\\$text);
+    my ($is, @told) = (''); *tell_rules = sub { push @told, $_[0]; return $is };
+    load(); load_macs(); @told = (); $is = 'Error: no'; load(); @told = ();
+    $mac = '02:00:00:00:00:02'; load_macs(); load_macs(); return join '|', @told`,
+  )
+  expect(told).toBe('flush set ip hactl own_mac.n; add element ip hactl own_mac.n { 02:00:00:00:00:02 }')
+})
+
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
   const left = `join ' ', scalar (sub {
     no warnings 'redefine'; my @gone;
