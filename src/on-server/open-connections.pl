@@ -405,6 +405,7 @@ sub announce_open { announce($_, $MAY_KNOW) for grep { may_know($_) } @instances
 # had, the table is an ordinary one, and is put back when somebody has flushed it.
 
 my ($flags, $nft, $answers, $pid) = ('');
+my $is_over = 0;    # systemd stops the service: nft is not waited for any more
 
 sub nft_takes {
     my ($wanted) = @_;
@@ -458,7 +459,7 @@ sub adopt_nft {
         open($nft, '>', "/proc/$id/fd/0") && open($answers, '<', "/proc/$id/fd/2") or return 0;
     }
     ($flags, $pid) = ($has, $id);
-    return 1 if tell_nft('') eq '';
+    return 1 if tell_nft('') eq '' || $is_over;
     kill 'KILL', $pid;
     undef $pid;
     return 0;
@@ -495,7 +496,7 @@ sub says { my ($from, $seconds) = @_; vec(my $ready = '', fileno($from), 1) = 1;
 sub answer_from {
     my ($from, $end, $until) = @_;
     my $said = '';
-    while ($said !~ /$end/ && now() < $until) {
+    while ($said !~ /$end/ && now() < $until && !$is_over) {
         # nft may take longer than peers remember.
         if (!says($from, $TURN)) { announce_open(); next }
         sysread($from, $said, 8192, length $said) or return "nft has ended: $said\n";
@@ -567,8 +568,8 @@ sub say_state {
 # A table that persists may still have the owner of an earlier run, for a moment. keepalived waits meanwhile, so an nft that hangs is not waited for twice.
 sub load_first {
     my $until = now() + 5;
-    for (1 .. 20) { load(); last if $problem eq '' || now() > $until; pause(0.1) }
-    say_state();
+    for (1 .. 20) { load(); last if $problem eq '' || $is_over || now() > $until; pause(0.1) }
+    say_state() if !$is_over;
 }
 # By themselves: other rules may be refused, and earlier ones then need them all the same. Those may lack an instance.
 sub load_macs {
@@ -644,9 +645,9 @@ sub turn {
 
 sub run {
     $ENV{PATH} = '/usr/sbin:/usr/bin:/sbin:/bin';
-    my ($again, $end) = (0, 0);
+    my $again = 0;
     $SIG{HUP} = sub { $again = 1 };
-    $SIG{TERM} = $SIG{INT} = sub { $end = 1 };
+    $SIG{TERM} = $SIG{INT} = sub { $is_over = 1 };
     $SIG{PIPE} = 'IGNORE';
     my ($links, $changes);
     socket($links, 16, SOCK_RAW, $ROUTE) && bind($links, pack 'SSLL', 16, 0, 0, 1 | 0x10 | 0x100) or die "netlink: $!\n";
@@ -670,13 +671,13 @@ sub run {
     load_first();
     notify('READY=1');
     my $retry = now() + 30;
-    while (!$end) {
+    while (!$is_over) {
         my $busy = 0;
         if ($problem ne '' && now() >= $retry) { load_again(); $retry = now() + 30 }
         if (works()) { sysctls(); $busy = turn() }
         my $until = now() + ($busy ? $TURN : $IDLE);
         my $changed = 0;
-        while (!$again && !$end && !$changed && (my $left = $until - now()) > 0) {
+        while (!$again && !$is_over && !$changed && (my $left = $until - now()) > 0) {
             my $ready = '';
             my @nft = $flags && $pid ? $answers : ();
             vec($ready, fileno $_, 1) = 1 for @events, @nft;

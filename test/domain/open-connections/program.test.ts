@@ -164,6 +164,15 @@ test('a MAC address of its own that has changed is told once, also while new rul
   expect(told).toBe('flush set ip hactl own_mac.n; add element ip hactl own_mac.n { 02:00:00:00:00:02 }')
 })
 
+test('a stop waits neither for nft nor for rules that are refused', () => {
+  const stopped = `my $did = ''; *units_of_haproxy = *disarm_all_but = *put_sysctls_back = *addresses = *look = *notify = *say_state = *sysctls = sub {};
+    *adopt_nft = sub { 1 }; *announce_open = sub { $now++ }; *pause = sub { $did .= 'paused ' }; *turn = sub { $did .= 'turned '; 0 };
+    pipe(my $from, my $to) or die;`
+  const loads = `*load = sub { kill TERM => $$; $did .= answer_from($from, 'end_of_answer_1', 102) }; run(); return $did`
+  expect(perlOf(`${stopped} ${loads}`)).toBe('nft does not answer\n')
+  expect(perlOf(`${stopped} *load = sub { kill TERM => $$; $did .= 'loaded ' }; run(); return $did`)).toBe('loaded ')
+})
+
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
   const left = `join ' ', scalar (sub {
     no warnings 'redefine'; my @gone;
