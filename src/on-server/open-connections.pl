@@ -16,6 +16,7 @@ my $FOLDER = '/usr/local/lib/hactl';
 my $RUN = '/run/hactl';
 my ($settings, $rules) = ("$FOLDER/open-connections.conf", "$FOLDER/open-connections.nft");
 my ($loaded, $state, $before) = map { "$RUN/open-connections.$_" } qw(nft state sysctl);
+my $noted = "$RUN/open-connections.pid";    # the process of the nft that owns the rules
 my $PORT = 8945;    # of announcements and probes; also the priority of the routing rules, and their table
 my ($HERE, $MAY_KNOW, $PROBE) = (0, 1, 2);
 
@@ -437,31 +438,40 @@ sub start_nft {
         open(my $in, '>&', $nft) && open(my $out, '<&', $answers) && open(STDIN, '<&', $from) && open(STDERR, '>&', $to) && open(STDOUT, '>', '/dev/null') or exit 1;
         exec { 'nft' } "$NFT $flags", '-i' or exit 1;
     }
+    put($noted, "$pid\n");
 }
-# The nft of an earlier run in this network: its process id and the flags. Only root's: anybody may give a process any name.
-sub find_nft {
-    my $network = readlink '/proc/self/ns/net';
-    opendir(my $processes, '/proc') or return;
-    for my $id (grep { /^\d+$/ } readdir $processes) {
-        my ($has) = slurp("/proc/$id/cmdline") =~ /^\Q$NFT\E ([a-z,]+)\0-i\0$/ or next;
-        return ($id, $has) if ((stat "/proc/$id")[4] // -1) == 0 && (readlink("/proc/$id/ns/net") // '') eq $network;
-    }
-    return;
+# The flags of an nft that a run of this program has started in this network. Only root's: anybody may give a process any name.
+sub flags_of {
+    my ($id) = @_;
+    my ($has) = slurp("/proc/$id/cmdline") =~ /^\Q$NFT\E ([a-z,]+)\0-i\0$/ or return undef;
+    return ((stat "/proc/$id")[4] // -1) == 0 && (readlink("/proc/$id/ns/net") // '') eq readlink '/proc/self/ns/net' ? $has : undef;
+}
+sub all_nft { opendir(my $processes, '/proc') or return; return grep { defined flags_of($_) } grep { /^\d+$/ } readdir $processes }
+# The one that is noted: there may be processes by the 10,000.
+sub noted_nft { return grep { defined flags_of($_) } line($noted) =~ /^(\d+)$/ }
+# Whether it answers, and can change the tables that are there. One that does not is ended.
+sub takes_nft {
+    ($flags, $pid) = @_;
+    my $own = join '; ', map { "add table $_ hactl { flags $flags; }" } grep { has_chain($_, 'arrive') } tables();
+    return 1 if tell_nft($own) eq '' || $is_over;
+    end_nft($pid);
+    undef $pid;
+    return 0;
 }
 # $kept: what HACTL_NFT said, where this program was started anew by a program that handed its nft on: one of before hactl-nft had a name does so.
 sub adopt_nft {
     my ($kept) = @_;
-    my ($has, $id, $to, $from) = split / /, $kept // '';
-    if (defined $from) {
-        open($nft, '>&=', $to) && open($answers, '<&=', $from) or return 0;
-    } else {
-        ($id, $has) = find_nft() or return 0;
-        open($nft, '>', "/proc/$id/fd/0") && open($answers, '<', "/proc/$id/fd/2") or return 0;
+    my ($has, $of, $to, $from) = split / /, $kept // '';
+    return 1 if defined $from && open($nft, '>&=', $to) && open($answers, '<&=', $from) && takes_nft($has, $of);
+    for my $list (\&noted_nft, \&all_nft) {
+        my @found = $list->();
+        while (defined(my $id = shift @found)) {
+            open($nft, '>', "/proc/$id/fd/0") && open($answers, '<', "/proc/$id/fd/2") && takes_nft(flags_of($id) // next, $id) or next;
+            end_nft(@found);
+            put($noted, "$id\n");
+            return 1;
+        }
     }
-    ($flags, $pid) = ($has, $id);
-    return 1 if tell_nft('') eq '' || $is_over;
-    kill 'KILL', $pid;
-    undef $pid;
     return 0;
 }
 # Before this program is started anew: as adopt_nft takes it. A program that knows no hactl-nft can use it as a child of its own only.
@@ -471,14 +481,14 @@ sub hand_on_nft {
         local $^F = 255;    # they outlive an exec of this program
         our ($to, $from);
         open($to, '>&', $nft) && open($from, '<&', $answers) and $ENV{HACTL_NFT} = join ' ', $flags, $pid, fileno $to, fileno $from;
-    } elsif (index(slurp($0), $NFT) < 0) { end_nft() }
+    } elsif (index(slurp($0), $NFT) < 0) { end_nft($pid) }
 }
 # One that this run has not started is no child of its own.
 sub nft_runs { return $pid && waitpid($pid, 1) != $pid && kill(0, $pid) }
 sub end_nft {
-    my ($id) = find_nft() or return;
-    kill 'TERM', $id;
-    for (1 .. 100) { kill(0, $id) or last; pause(0.01) }
+    my (@ids) = @_;
+    kill 'KILL', @ids;
+    for (1 .. 100) { @ids = grep { waitpid($_, 1) != $_ && kill 0, $_ } @ids or last; pause(0.01) }
 }
 
 # The question for a chain that is not there marks the end of the answer. $later: the answer is not waited for, because peers forget a server that
@@ -772,9 +782,9 @@ sub main {
         disarm($_) for @instances;
         disarm_all_but();
         put_sysctls_back();
-        end_nft();
+        end_nft(all_nft());
         system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
-        unlink $loaded, $state, "$RUN/open-connections.change";
+        unlink $loaded, $state, $noted, "$RUN/open-connections.change";
     }
 }
 

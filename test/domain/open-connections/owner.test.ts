@@ -93,6 +93,29 @@ $program disarm; nft list tables; ! pgrep -f '^hactl-nft' || echo 'nft is still 
   expect({ code, words }).toEqual({ code: 0, words: [...same, killed, 'stopped', 'end'] })
 })
 
+test('of several nft the one that owns the rules is used again, whichever is noted, and a clean-up ends all', {
+  timeout: 120_000,
+}, context => {
+  const { code, words } = saidBy(
+    `
+start; table started; owner=$(cat /run/hactl/open-connections.pid)
+count() { pgrep -f '^hactl-nft' | wc -l; }
+wait_for() { for i in $(seq 100); do [ "$(count)" != "$1" ] || return 0; sleep 0.1; done; echo "not $1 of them"; }
+other() { bash -c 'exec -a "$0" nft -i' "$(tr '\\0' '\\n' <"/proc/$owner/cmdline" | head -n 1)" <>"/run/in$1" 2<>"/run/out$1" & }
+mkfifo /run/in1 /run/in2 /run/in3 /run/out1 /run/out2 /run/out3; other 1; other 2; wait_for 3
+echo $! >/run/hactl/open-connections.pid
+kill -9 $main; wait $main 2>/dev/null || true; start; table 'started again'; echo "$(count) of them"
+[ "$(cat /run/hactl/open-connections.pid)" = "$owner" ] && echo 'the same'
+kill $main; wait $main || true; other 3; wait_for 2; $program disarm; nft list tables; echo "$(count) of them"`,
+    context,
+  )
+  const [, handle] = /^started: (handle \d+, rules owner\S*)$/.exec(words[0] ?? '') ?? []
+  expect({ code, words: words.slice(1) }).toEqual({
+    code: 0,
+    words: [`started again: ${handle}`, '1 of them', 'the same', '0 of them'],
+  })
+})
+
 test.for([
   ['its own child', ''],
   ['one that it found', 'kill -9 $main; wait $main 2>/dev/null || true; start'],
