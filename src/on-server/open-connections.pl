@@ -10,6 +10,7 @@
 #   disarm  takes everything away that "run" has changed on this server
 use strict;
 use warnings;
+use IO::Handle;
 use Socket qw(:DEFAULT inet_ntop inet_pton AF_INET6 pack_sockaddr_in6 MSG_DONTWAIT);
 
 my $FOLDER = '/usr/local/lib/hactl';
@@ -62,7 +63,7 @@ sub read_settings {
 # ---- The kernel's netlink: no other program is started for what happens while an address moves.
 
 my ($ROUTE, $SOCKETS, $FILTER) = (0, 4, 12);
-my ($EINTR, $EIO, $DUMP_INTR) = (4, 5, 0x10);
+my ($EINTR, $EIO, $EAGAIN, $DUMP_INTR) = (4, 5, 11, 0x10);
 my ($REQUEST, $ACK, $DUMP, $REPLACE, $EXCL, $CREATE) = (1, 4, 0x300, 0x100, 0x200, 0x400);
 
 sub attribute { my ($type, $value) = @_; my $size = 4 + length $value; return pack('SS', $size, $type) . $value . "\0" x (-$size & 3) }
@@ -406,6 +407,7 @@ sub announce_open { announce($_, $MAY_KNOW) for grep { may_know($_) } @instances
 # had, the table is an ordinary one, and is put back when somebody has flushed it.
 
 my ($flags, $nft, $answers, $pid) = ('');
+my $unsaid = '';    # what nft has not taken yet
 my $is_over = 0;    # systemd stops the service: nft is not waited for any more
 
 sub nft_takes {
@@ -431,6 +433,7 @@ my $NFT = 'hactl-nft';
 
 # It holds the other ends of its pipes itself: it outlives this program, and the next run finds it (evidence O14).
 sub start_nft {
+    $unsaid = '';
     pipe(my $from, $nft) && pipe($answers, my $to) or die "pipe: $!\n";
     defined($pid = fork()) or die "fork: $!\n";
     if ($pid == 0) {
@@ -452,6 +455,7 @@ sub noted_nft { return grep { defined flags_of($_) } line($noted) =~ /^(\d+)$/ }
 # Whether it answers, and can change the tables that are there. One that does not is ended.
 sub takes_nft {
     ($flags, $pid) = @_;
+    $unsaid = '';
     my $own = join '; ', map { "add table $_ hactl { flags $flags; }" } grep { has_chain($_, 'arrive') } tables();
     return 1 if tell_nft($own) eq '' || $is_over;
     end_nft($pid);
@@ -498,8 +502,22 @@ sub tell_nft {
     my ($command, $later) = @_;
     my $end = 'end_of_answer_' . ++$asked;
     while (says($answers, 0)) { sysread($answers, my $older, 8192) or last }
-    syswrite($nft, "$command\nlist chain ip hactl $end\n") or return "nft: $!\n";
-    return $later ? '' : answer_from($answers, $end, now() + 10);
+    my $until = now() + 10;
+    say_rest() or return "nft: $!\n";
+    # It has not read the last command yet: what can wait is said by a later turn.
+    return '' if $later && $unsaid ne '';
+    $unsaid .= "$command\nlist chain ip hactl $end\n";
+    say_rest() or return "nft: $!\n";
+    return $later ? '' : answer_from($answers, $end, $until);
+}
+# An nft that hangs does not read: this program goes on, with what does not fit into the pipe.
+sub say_rest {
+    while ($unsaid ne '') {
+        $nft->blocking(0);
+        my $said = syswrite($nft, $unsaid) // return $! == $EAGAIN;
+        substr($unsaid, 0, $said, '');
+    }
+    return 1;
 }
 
 sub says { my ($from, $seconds) = @_; vec(my $ready = '', fileno($from), 1) = 1; return select($ready, undef, undef, $seconds) > 0 }
@@ -508,7 +526,7 @@ sub answer_from {
     my $said = '';
     while ($said !~ /$end/ && now() < $until && !$is_over) {
         # nft may take longer than peers remember.
-        if (!says($from, $TURN)) { announce_open(); next }
+        if (!says($from, $TURN)) { announce_open(); say_rest(); next }
         sysread($from, $said, 8192, length $said) or return "nft has ended: $said\n";
     }
     return answer_in($said, $end);
@@ -542,7 +560,7 @@ sub own_macs {
     } @instances;
 }
 
-my ($macs, $problem, $refused) = ('', 'not loaded yet', 0);
+my ($macs, $problem, $refused, $hangs) = ('', 'not loaded yet', 0, 0);
 # nft says first where it read what it refuses.
 sub reason_in { my ($error) = @_; return $error =~ /^(.*\bError:.*)/m || $error =~ /(\S.*)/ ? $1 : '' }
 sub load {
@@ -564,6 +582,9 @@ sub load {
     delete_other_tables();
     my $error = tell_rules("include \"$loaded\"");
     $problem = reason_in($error);
+    # The next load starts another, and the main loop does not wait for it the first time.
+    $hangs = $flags && !$is_over && $error =~ /^nft does not answer/ ? $hangs + 1 : 0;
+    if ($hangs) { end_nft($pid); undef $pid }
     $macs = $problem eq '' ? $own : '';
     print STDERR $error if $error ne '' && !$refused++;
 }
@@ -683,7 +704,7 @@ sub run {
     my $retry = now() + 30;
     while (!$is_over) {
         my $busy = 0;
-        if ($problem ne '' && now() >= $retry) { load_again(); $retry = now() + 30 }
+        if ($problem ne '' && (now() >= $retry || $hangs == 1)) { load_again(); $retry = now() + 30 }
         if (works()) { sysctls(); $busy = turn() }
         my $until = now() + ($busy ? $TURN : $IDLE);
         my $changed = 0;

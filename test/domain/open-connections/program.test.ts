@@ -1,11 +1,14 @@
 /** Functions of the program that keeps open connections, as perl runs them. */
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, type TestContext } from 'vitest'
 import { skipLacking } from '../../support/lacking.ts'
 import { realProgram, verdictOf } from '../../support/real-programs.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
+const folder = tempFolder()
 const PROGRAM = join(import.meta.dirname, '../../../src/on-server/open-connections.pl')
 
 /** What perl prints for an expression that calls a function of the program. */
@@ -171,6 +174,24 @@ test('a stop waits neither for nft nor for rules that are refused', () => {
   const loads = `*load = sub { kill TERM => $$; $did .= answer_from($from, 'end_of_answer_1', 102) }; run(); return $did`
   expect(perlOf(`${stopped} ${loads}`)).toBe('nft does not answer\n')
   expect(perlOf(`${stopped} *load = sub { kill TERM => $$; $did .= 'loaded ' }; run(); return $did`)).toBe('loaded ')
+})
+
+test('an nft that hangs is not waited for: what can wait is left, and another is started in its place', () => {
+  const bin = mkdtempSync(join(folder(), 'bin-'))
+  writeFileSync(join(bin, 'nft'), '#!/bin/sh\nexec sleep 20\n', { mode: 0o755 })
+  const said = perlOf(
+    `my $started = 0; *put = sub { $started++ if $_[0] =~ /pid$/ }; *delete_other_tables = *notify = *line = sub { '' }; *is_loaded = *has_chain = sub { 0 }; *all_nft = sub { () }; *announce_open = sub { $now += 6 };
+    open(STDERR, '>', '/dev/null'); $ENV{PATH} = "$ARGV[0]:$ENV{PATH}";
+    require POSIX; pipe(my $in, my $to) && pipe(my $from, my $out) or die; my $id = fork; exec 'sleep', 20 if !$id;
+    my @said = adopt_nft("owner $id " . join ' ', map { POSIX::dup(fileno $_) } $to, $from);
+    push @said, kill(0, $id) ? 'runs' : 'ended';
+    start_nft(); push @said, map { tell_nft($_, 1) eq '' ? 'left' : 'failed' } 'x' x 200_000, 'y';
+    push @said, tell_nft('z') =~ s/\\n//r;
+    for (1, 2) { load(); push @said, nft_runs() ? 'runs' : 'ended' }
+    return join '|', @said, $started`,
+    bin,
+  )
+  expect(said.split('|')).toEqual(['0', 'ended', 'left', 'left', 'nft does not answer', 'ended', 'ended', '2'])
 })
 
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
