@@ -21,7 +21,7 @@ case $1 in
     }
     # It starts all the same where the kernel refuses its rules: keepalived waits for it.
     case $("$OPEN_CONNECTIONS_PROGRAM" status) in
-      'rules missing'* | '')
+      'rules missing'* | 'rules refused'* | '')
         journalctl -q -n 5 -o cat -u "$OPEN_CONNECTIONS_SERVICE"
         exit 1
         ;;

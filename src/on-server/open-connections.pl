@@ -10,12 +10,14 @@
 #   disarm  takes everything away that "run" has changed on this server
 use strict;
 use warnings;
+use IO::Handle;
 use Socket qw(:DEFAULT inet_ntop inet_pton AF_INET6 pack_sockaddr_in6 MSG_DONTWAIT);
 
 my $FOLDER = '/usr/local/lib/hactl';
 my $RUN = '/run/hactl';
 my ($settings, $rules) = ("$FOLDER/open-connections.conf", "$FOLDER/open-connections.nft");
 my ($loaded, $state, $before) = map { "$RUN/open-connections.$_" } qw(nft state sysctl);
+my $noted = "$RUN/open-connections.pid";    # the process of the nft that owns the rules
 my $PORT = 8945;    # of announcements and probes; also the priority of the routing rules, and their table
 my ($HERE, $MAY_KNOW, $PROBE) = (0, 1, 2);
 
@@ -61,7 +63,7 @@ sub read_settings {
 # ---- The kernel's netlink: no other program is started for what happens while an address moves.
 
 my ($ROUTE, $SOCKETS, $FILTER) = (0, 4, 12);
-my ($EINTR, $EIO, $DUMP_INTR) = (4, 5, 0x10);
+my ($EINTR, $EIO, $EAGAIN, $DUMP_INTR) = (4, 5, 11, 0x10);
 my ($REQUEST, $ACK, $DUMP, $REPLACE, $EXCL, $CREATE) = (1, 4, 0x300, 0x100, 0x200, 0x400);
 
 sub attribute { my ($type, $value) = @_; my $size = 4 + length $value; return pack('SS', $size, $type) . $value . "\0" x (-$size & 3) }
@@ -310,14 +312,16 @@ sub destroy { my ($af, $identity) = @_; return netlink($SOCKETS, 21, $ACK, pack(
 # has not heard of it.
 sub is_kept { my ($port) = @_; return !@ports || grep { $port >= $_->[0] && $port <= ($_->[1] // $_->[0]) } @ports }
 
+sub without_links { my ($addresses) = @_; return { map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses } }
+
 # undef where that cannot be said. A program of this server whose connection went to the address reaches nobody any more, and is told so.
 sub any_open {
     my ($i, $addresses) = @_;
-    my %own = map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses;
+    my $own = without_links($addresses);
     my ($open, @own);
     my $error = each_of($i, sub {
         my ($af, $identity, $port, $peer) = @_;
-        if ($own{$peer}) { push @own, [$af, $identity] } elsif (is_kept($port)) { $open = 1 }
+        if ($own->{$peer}) { push @own, [$af, $identity] } elsif (is_kept($port)) { $open = 1 }
         return $open;
     });
     destroy(@$_) for @own;
@@ -403,6 +407,8 @@ sub announce_open { announce($_, $MAY_KNOW) for grep { may_know($_) } @instances
 # had, the table is an ordinary one, and is put back when somebody has flushed it.
 
 my ($flags, $nft, $answers, $pid) = ('');
+my $unsaid = '';    # what nft has not taken yet
+my $is_over = 0;    # systemd stops the service: nft is not waited for any more
 
 sub nft_takes {
     my ($wanted) = @_;
@@ -427,6 +433,7 @@ my $NFT = 'hactl-nft';
 
 # It holds the other ends of its pipes itself: it outlives this program, and the next run finds it (evidence O14).
 sub start_nft {
+    $unsaid = '';
     pipe(my $from, $nft) && pipe($answers, my $to) or die "pipe: $!\n";
     defined($pid = fork()) or die "fork: $!\n";
     if ($pid == 0) {
@@ -434,31 +441,58 @@ sub start_nft {
         open(my $in, '>&', $nft) && open(my $out, '<&', $answers) && open(STDIN, '<&', $from) && open(STDERR, '>&', $to) && open(STDOUT, '>', '/dev/null') or exit 1;
         exec { 'nft' } "$NFT $flags", '-i' or exit 1;
     }
+    put($noted, "$pid\n");
 }
-# The nft of an earlier run in this network: its process id and the flags. Only root's: anybody may give a process any name.
-sub find_nft {
-    my $network = readlink '/proc/self/ns/net';
-    opendir(my $processes, '/proc') or return;
-    for my $id (grep { /^\d+$/ } readdir $processes) {
-        my ($has) = slurp("/proc/$id/cmdline") =~ /^\Q$NFT\E ([a-z,]+)\0-i\0$/ or next;
-        return ($id, $has) if ((stat "/proc/$id")[4] // -1) == 0 && (readlink("/proc/$id/ns/net") // '') eq $network;
-    }
-    return;
+# The flags of an nft that a run of this program has started in this network. Only root's: anybody may give a process any name.
+sub flags_of {
+    my ($id) = @_;
+    my ($has) = slurp("/proc/$id/cmdline") =~ /^\Q$NFT\E ([a-z,]+)\0-i\0$/ or return undef;
+    return ((stat "/proc/$id")[4] // -1) == 0 && (readlink("/proc/$id/ns/net") // '') eq readlink '/proc/self/ns/net' ? $has : undef;
 }
-sub adopt_nft {
-    ($pid, my $has) = find_nft() or return 0;
-    open($nft, '>', "/proc/$pid/fd/0") && open($answers, '<', "/proc/$pid/fd/2") or undef $pid, return 0;
-    $flags = $has;
-    return 1 if tell_nft('') eq '';
-    kill 'KILL', $pid;
+sub all_nft { opendir(my $processes, '/proc') or return; return grep { defined flags_of($_) } grep { /^\d+$/ } readdir $processes }
+# The one that is noted: there may be processes by the 10,000.
+sub noted_nft { return grep { defined flags_of($_) } line($noted) =~ /^(\d+)$/ }
+# Whether it answers, and can change the tables that are there. One that does not is ended.
+sub takes_nft {
+    ($flags, $pid) = @_;
+    $unsaid = '';
+    my $own = join '; ', map { "add table $_ hactl { flags $flags; }" } grep { has_chain($_, 'arrive') } tables();
+    return 1 if tell_nft($own) eq '' || $is_over;
+    end_nft($pid);
+    undef $pid;
     return 0;
+}
+# $kept: what HACTL_NFT said, where this program was started anew by a program that handed its nft on: one of before hactl-nft had a name does so.
+sub adopt_nft {
+    my ($kept) = @_;
+    my ($has, $of, $to, $from) = split / /, $kept // '';
+    return 1 if defined $from && open($nft, '>&=', $to) && open($answers, '<&=', $from) && takes_nft($has, $of);
+    for my $list (\&noted_nft, \&all_nft) {
+        my @found = $list->();
+        while (defined(my $id = shift @found)) {
+            open($nft, '>', "/proc/$id/fd/0") && open($answers, '<', "/proc/$id/fd/2") && takes_nft(flags_of($id) // next, $id) or next;
+            end_nft(@found);
+            put($noted, "$id\n");
+            return 1;
+        }
+    }
+    return 0;
+}
+# Before this program is started anew: as adopt_nft takes it. A program that knows no hactl-nft can use it as a child of its own only.
+sub hand_on_nft {
+    return if !$flags || !$pid;
+    if (waitpid($pid, 1) == 0) {
+        local $^F = 255;    # they outlive an exec of this program
+        our ($to, $from);
+        open($to, '>&', $nft) && open($from, '<&', $answers) and $ENV{HACTL_NFT} = join ' ', $flags, $pid, fileno $to, fileno $from;
+    } elsif (index(slurp($0), $NFT) < 0) { end_nft($pid) }
 }
 # One that this run has not started is no child of its own.
 sub nft_runs { return $pid && waitpid($pid, 1) != $pid && kill(0, $pid) }
 sub end_nft {
-    my ($id) = find_nft() or return;
-    kill 'TERM', $id;
-    for (1 .. 100) { kill(0, $id) or last; pause(0.01) }
+    my (@ids) = @_;
+    kill 'KILL', @ids;
+    for (1 .. 100) { @ids = grep { waitpid($_, 1) != $_ && kill 0, $_ } @ids or last; pause(0.01) }
 }
 
 # The question for a chain that is not there marks the end of the answer. $later: the answer is not waited for, because peers forget a server that
@@ -468,17 +502,31 @@ sub tell_nft {
     my ($command, $later) = @_;
     my $end = 'end_of_answer_' . ++$asked;
     while (says($answers, 0)) { sysread($answers, my $older, 8192) or last }
-    syswrite($nft, "$command\nlist chain ip hactl $end\n") or return "nft: $!\n";
-    return $later ? '' : answer_from($answers, $end, now() + 10);
+    my $until = now() + 10;
+    say_rest() or return "nft: $!\n";
+    # It has not read the last command yet: what can wait is said by a later turn.
+    return '' if $later && $unsaid ne '';
+    $unsaid .= "$command\nlist chain ip hactl $end\n";
+    say_rest() or return "nft: $!\n";
+    return $later ? '' : answer_from($answers, $end, $until);
+}
+# An nft that hangs does not read: this program goes on, with what does not fit into the pipe.
+sub say_rest {
+    while ($unsaid ne '') {
+        $nft->blocking(0);
+        my $said = syswrite($nft, $unsaid) // return $! == $EAGAIN;
+        substr($unsaid, 0, $said, '');
+    }
+    return 1;
 }
 
 sub says { my ($from, $seconds) = @_; vec(my $ready = '', fileno($from), 1) = 1; return select($ready, undef, undef, $seconds) > 0 }
 sub answer_from {
     my ($from, $end, $until) = @_;
     my $said = '';
-    while ($said !~ /$end/ && now() < $until) {
+    while ($said !~ /$end/ && now() < $until && !$is_over) {
         # nft may take longer than peers remember.
-        if (!says($from, $TURN)) { announce_open(); next }
+        if (!says($from, $TURN)) { announce_open(); say_rest(); next }
         sysread($from, $said, 8192, length $said) or return "nft has ended: $said\n";
     }
     return answer_in($said, $end);
@@ -502,24 +550,26 @@ sub tell_rules {
     return `nft -f $RUN/open-connections.change 2>&1`;
 }
 
-# "TABLE hactl own_mac.NAME { MAC }" for each interface that is there.
+# What puts this server's MAC addresses into the rules: a line for each instance.
 sub own_macs {
     return map {
         my $mac = line("/sys/class/net/$_->{interface}/address");
-        $mac =~ /^[\da-f]{2}(?::[\da-f]{2}){5}$/ && $mac ne '00:00:00:00:00:00' ? "$_->{table} hactl own_mac.$_->{name} { $mac }" : ();
+        my $set = "$_->{table} hactl own_mac.$_->{name}";
+        my $is_there = $mac =~ /^[\da-f]{2}(?::[\da-f]{2}){5}$/ && $mac ne '00:00:00:00:00:00';
+        "flush set $set" . ($is_there ? "; add element $set { $mac }" : '') . "\n";
     } @instances;
 }
 
-my ($macs, $problem) = ('', 'not loaded yet');
+my ($macs, $problem, $refused, $hangs) = ('', 'not loaded yet', 0, 0);
+# nft says first where it read what it refuses.
+sub reason_in { my ($error) = @_; return $error =~ /^(.*\bError:.*)/m || $error =~ /(\S.*)/ ? $1 : '' }
 sub load {
     announce_open();
     my $text = slurp($rules);
     my $lost = !is_loaded();
-    my @macs = own_macs();
-    $macs = "@macs";
     $text =~ s/^(table \S+ hactl \{)$/$1\n  flags $flags;/mg if $flags;
-    $text .= join '', map { "flush set $_->{table} hactl own_mac.$_->{name}\n" } @instances;
-    $text .= join '', map { "add element $_\n" } @macs;
+    my $own = join '', own_macs();
+    $text .= $own;
     # Who has lost the rules does not know who has announced: for as long as that holds, everybody may know connections.
     if ($lost) {
         for my $i (@instances) {
@@ -531,14 +581,35 @@ sub load {
     start_nft() if $flags && !nft_runs();
     delete_other_tables();
     my $error = tell_rules("include \"$loaded\"");
-    ($problem) = $error eq '' ? ('') : $error =~ /(\S[^\n]*)/;
-    print STDERR $error;
-    put($state, $problem eq '' ? 'loaded ' . ($flags || 'ordinary') . "\n" : "refused $problem\n");
+    $problem = reason_in($error);
+    # The next load starts another, and the main loop does not wait for it the first time.
+    $hangs = $flags && !$is_over && $error =~ /^nft does not answer/ ? $hangs + 1 : 0;
+    if ($hangs) { end_nft($pid); undef $pid }
+    $macs = $problem eq '' ? $own : '';
+    print STDERR $error if $error ne '' && !$refused++;
+}
+
+# The second line tells a start of this program from the one before: a reload waits for it.
+my $start = now();
+sub say_state {
+    put($state, ($problem eq '' ? 'loaded ' . ($flags || 'ordinary') : "refused $problem") . "\nstarted $start\n");
     notify('STATUS=' . ($problem eq '' ? 'rules are loaded' . ($flags ? ", flags $flags" : '') : "rules are refused: $problem"));
 }
 
 # A table that persists may still have the owner of an earlier run, for a moment. keepalived waits meanwhile, so an nft that hangs is not waited for twice.
-sub load_first { my $until = now() + 5; for (1 .. 20) { load(); last if $problem eq '' || now() > $until; pause(0.1) } }
+sub load_first {
+    my $until = now() + 5;
+    for (1 .. 20) { load(); last if $problem eq '' || $is_over || now() > $until; pause(0.1) }
+    say_state() if !$is_over;
+}
+# By themselves: other rules may be refused, and earlier ones then need them all the same. Those may lack an instance.
+sub load_macs {
+    my @own = own_macs();
+    return if join('', @own) eq $macs;
+    $macs = join '', @own;
+    tell_rules($_) for map { s/\n//r } @own;
+}
+sub load_again { load(); say_state() }
 # Rules that were loaded before others were refused go on working.
 sub works { return $problem eq '' || is_loaded() }
 
@@ -605,15 +676,20 @@ sub turn {
 
 sub run {
     $ENV{PATH} = '/usr/sbin:/usr/bin:/sbin:/bin';
-    mkdir $RUN;
-    my ($again, $end) = (0, 0);
+    my $again = 0;
     $SIG{HUP} = sub { $again = 1 };
-    $SIG{TERM} = $SIG{INT} = sub { $end = 1 };
+    $SIG{TERM} = $SIG{INT} = sub { $is_over = 1 };
     $SIG{PIPE} = 'IGNORE';
     my ($links, $changes);
     socket($links, 16, SOCK_RAW, $ROUTE) && bind($links, pack 'SSLL', 16, 0, 0, 1 | 0x10 | 0x100) or die "netlink: $!\n";
     my @events = ($links);
-    if (!adopt_nft()) {
+    disarm_all_but(@instances);
+    put_sysctls_back(least_sysctls());
+    # What is known is announced while nft is asked, and while it reads the rules.
+    my $addresses = addresses();
+    look($_, $addresses, 0) for @instances;
+    announce_open();
+    if (!adopt_nft(delete $ENV{HACTL_NFT})) {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
         # An ordinary table cannot be given an owner.
@@ -623,21 +699,16 @@ sub run {
         socket($changes, 16, SOCK_RAW, $FILTER) && bind($changes, pack 'SSLL', 16, 0, 0, 1 << 6) or die "netlink: $!\n";
         push @events, $changes;
     }
-    disarm_all_but(@instances);
-    put_sysctls_back(least_sysctls());
-    # What is known is announced while nft reads the rules.
-    my $addresses = addresses();
-    look($_, $addresses, 0) for @instances;
     load_first();
     notify('READY=1');
     my $retry = now() + 30;
-    while (!$end) {
+    while (!$is_over) {
         my $busy = 0;
-        if ($problem ne '' && now() >= $retry) { load(); $retry = now() + 30 }
+        if ($problem ne '' && (now() >= $retry || $hangs == 1)) { load_again(); $retry = now() + 30 }
         if (works()) { sysctls(); $busy = turn() }
         my $until = now() + ($busy ? $TURN : $IDLE);
         my $changed = 0;
-        while (!$again && !$end && !$changed && (my $left = $until - now()) > 0) {
+        while (!$again && !$is_over && !$changed && (my $left = $until - now()) > 0) {
             my $ready = '';
             my @nft = $flags && $pid ? $answers : ();
             vec($ready, fileno $_, 1) = 1 for @events, @nft;
@@ -653,26 +724,26 @@ sub run {
             announce_open();
             # Another reload before the new program listens must not end it.
             $SIG{HUP} = 'IGNORE';
+            hand_on_nft();
             exec $0, 'run' or die "$0: $!\n";
         }
-        if ($problem eq '') {
-            if ($flags ? !nft_runs() : $changed && !is_loaded()) { print STDERR "the rules were gone: they are loaded again\n"; load() }
-            elsif (join(' ', own_macs()) ne $macs) { load() }
-        }
+        if ($problem eq '' && ($flags ? !nft_runs() : $changed && !is_loaded())) { print STDERR "the rules were gone: they are loaded again\n"; load_again() }
+        load_macs() if works();
     }
 }
 
 sub reload {
-    my $was = (stat $state)[1] // 0;
+    my $was = start_in($state);
     kill('HUP', $ENV{MAINPID} || die "reload is for systemctl reload hactl-open-connections\n") or die "no such process: $!\n";
     my $is = state_after($was, 15, $state);
     die "the rules are not loaded: $is\n" if $is !~ /^loaded/;
 }
-# The state once the service has written another file than $was.
+sub start_in { my ($path) = @_; return slurp($path) =~ /^started (\S+)/m ? $1 : '' }
+# The state once the service has started anew: its start is another than $was.
 sub state_after {
     my ($was, $seconds, $path) = @_;
     my $until = now() + $seconds;
-    while (((stat $path)[1] // 0) == $was) {
+    while (start_in($path) eq $was) {
         return 'the service does not answer' if now() >= $until;
         pause(0.05);
     }
@@ -684,22 +755,35 @@ sub stopped {
     disarm($_) for grep { held($_, $addresses) || !(any_open($_, $addresses) // 1) } @_;
 }
 
+# Rules that were loaded before others were refused are still there.
+sub rules_are {
+    my ($is) = @_;
+    my ($why) = $is =~ /^refused (.*)/;
+    return (!is_loaded() ? 'missing' : defined $why ? 'refused' : $is =~ /^loaded (\S+)/ ? $1 : 'ordinary') . (defined $why ? " $why" : '');
+}
 sub status {
-    my $is = line($state);
-    print 'rules ', !is_loaded() ? 'missing' : $is =~ /^loaded (\S+)/ ? $1 : 'ordinary', $is =~ /^refused (.*)/ ? " $1" : '', "\n";
+    $| = 1;
+    print 'rules ', rules_are(line($state)), "\n";
     my $addresses = addresses();
+    my $own = without_links($addresses);
+    my %open;
     for my $i (@instances) {
+        $i->{held} = held($i, $addresses);
         # Connections of an address that is held are not counted: there may be 100,000 of them, and hactl asks for this in every look at a server.
-        my %open;
-        my $held = held($i, $addresses);
-        each_of($i, sub { $open{$_[2]}++ if is_kept($_[2]); return 0 }) if !$held;
-        print "instance $i->{title} ", $held ? 'held' : %open ? 'kept' : 'none', "\n";
-        # The service may be about to do it: it does so every 2 s.
-        for (1 .. 5) {
-            last if !$held && !%open || is_armed($i, $addresses);
-            if ($_ == 5) { print "unarmed $i->{title}\n" } else { pause(0.1); $addresses = addresses() }
-        }
-        print "open $i->{title} $_ $open{$_}\n" for sort { $a <=> $b } keys %open;
+        each_of($i, sub { $open{$i->{title}}{$_[2]}++ if is_kept($_[2]) && !$own->{$_[3]}; return 0 }) if !$i->{held};
+    }
+    # The service may be about to do it: it does so every 2 s.
+    my @unarmed = grep { $_->{held} || $open{$_->{title}} } @instances;
+    for (0 .. 4) {
+        if ($_) { pause(0.1); $addresses = addresses() }
+        @unarmed = grep { !is_armed($_, $addresses) } @unarmed or last;
+    }
+    my %unarmed = map { $_->{title} => 1 } @unarmed;
+    for my $i (@instances) {
+        my $open = $open{$i->{title}} // {};
+        print "instance $i->{title} ", $i->{held} ? 'held' : %$open ? 'kept' : 'none', "\n";
+        print "unarmed $i->{title}\n" if $unarmed{$i->{title}};
+        print "open $i->{title} $_ $open->{$_}\n" for sort { $a <=> $b } keys %$open;
         for (@{$i->{peers}}) {
             my $is_proven = () = elements_of($i->{table}, "proven.$i->{name}.$_->[0]");
             print "proven $i->{title} $_->[2] ", $is_proven ? 'yes' : 'no', "\n";
@@ -711,7 +795,7 @@ sub main {
     my ($what) = @_;
     if (($what // '') !~ /^(?:run|reload|status|stopped|disarm)$/) { print STDERR "usage: open-connections.pl run|reload|status|stopped|disarm\n"; exit 2 }
     read_settings($settings) if $what ne 'reload';
-    if ($what eq 'run') { run() }
+    if ($what eq 'run') { mkdir $RUN; run() }
     elsif ($what eq 'reload') { reload() }
     elsif ($what eq 'status') { status() }
     elsif ($what eq 'stopped') { stopped(@instances) }
@@ -719,9 +803,9 @@ sub main {
         disarm($_) for @instances;
         disarm_all_but();
         put_sysctls_back();
-        end_nft();
+        end_nft(all_nft());
         system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
-        unlink $loaded, $state, "$RUN/open-connections.change";
+        unlink $loaded, $state, $noted, "$RUN/open-connections.change";
     }
 }
 

@@ -18,6 +18,8 @@ export interface OpenConnectionsService {
   readonly isFresh?: boolean
   /** Whether its rules are loaded; undefined where it does not run, or did not answer in time. */
   readonly hasRules?: boolean
+  /** Why its kernel or its nft refuses its present rules, where older ones are still loaded. */
+  readonly refused?: string
   /** Instances whose addresses are held or kept, and which it could not prepare for being kept. */
   readonly unarmed: readonly string[]
   /** Connections that are still open here to an address that has moved away, by the port that clients connected to. */

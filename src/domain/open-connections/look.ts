@@ -65,9 +65,10 @@ function parseAbility(line: string): ObservedOpenConnections['ability'] | undefi
   if (line === 'unable nft-missing') return { kind: 'unable', why: 'nftables is not installed' }
   const refused = /^unable refused ?(.*)$/.exec(line)?.[1]
   if (refused === undefined) return undefined
-  const said = refused === '' ? 'without a word' : refused.slice(0, WHY_CHARACTERS)
-  return { kind: 'unable', why: `its nft or its kernel refuses the rules: ${said}` }
+  return { kind: 'unable', why: `its nft or its kernel refuses the rules: ${shown(refused)}` }
 }
+
+const shown = (why: string) => (why === '' ? 'without a word' : why.slice(0, WHY_CHARACTERS))
 
 /** What `open-connections.pl status` prints. */
 function parseService(lines: readonly string[]): OpenConnectionsService | undefined {
@@ -82,6 +83,7 @@ function parseService(lines: readonly string[]): OpenConnectionsService | undefi
     isOutdated: lines.includes('outdated'),
     ...(lines.includes('fresh') ? { isFresh: true } : {}),
     ...(rules === undefined ? {} : { hasRules: rules !== 'missing' }),
+    ...(rules === 'refused' ? { refused: shown(lines.flatMap(line => /^rules refused (.*)$/.exec(line)?.[1] ?? [])[0] ?? '') } : {}),
     unarmed: words.flatMap(([word, name = '']) => (word === 'unarmed' && busy.has(name) ? [name] : [])),
     windows: words.flatMap(([word, instance = '', port = '', connections = '']) =>
       word === 'open' && kept.has(instance) && PORT.test(port) && COUNT.test(connections)

@@ -33,6 +33,8 @@ export function serviceProblem(observed: ObservedOpenConnections | undefined): s
   if (service === undefined) return `${OPEN_CONNECTIONS_SERVICE} is not there yet`
   if (!service.isRunning) return `${OPEN_CONNECTIONS_SERVICE} does not run`
   if (service.hasRules === false) return `${OPEN_CONNECTIONS_SERVICE} has not loaded its rules`
+  if (service.refused !== undefined)
+    return `${OPEN_CONNECTIONS_SERVICE} works with older rules, its present ones are refused: ${service.refused}`
   if (service.unarmed.length > 0) return `${OPEN_CONNECTIONS_SERVICE} could not prepare this server for ${service.unarmed.join(', ')}`
   return service.isOutdated ? `${OPEN_CONNECTIONS_SERVICE} has not loaded its present files` : undefined
 }

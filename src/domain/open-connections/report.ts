@@ -10,9 +10,10 @@ export function openConnectionsProblems(cluster: Wanted, node: ObservedNode): re
   if (modeOf(cluster, node).kind === 'reset' || node.files[OPEN_CONNECTIONS_SCRIPT] === undefined) return []
   const service = node.openConnections?.service
   // Files that it has not loaded yet are drift: what it loaded before works.
-  const works = service !== undefined && service.hasRules !== false && service.unarmed.length === 0
+  const works = service !== undefined && service.hasRules !== false && service.refused === undefined && service.unarmed.length === 0
   const problem = service?.isOutdated === true && works ? undefined : serviceProblem(node.openConnections)
-  return problem === undefined ? [] : [`${problem}: a planned move cuts the open connections of this server (hactl deploy fixes it)`]
+  const cuts = service?.refused !== undefined && service.hasRules !== false ? 'may cut' : 'cuts'
+  return problem === undefined ? [] : [`${problem}: a planned move ${cuts} the open connections of this server (hactl deploy fixes it)`]
 }
 
 /** What an operator should fix, although the server itself is healthy. */

@@ -24,7 +24,9 @@ export function renderOpenConnectionsSettings(cluster: Cluster, serverName: stri
   )
   const marks = portsBoundByName(cluster).length > 0 ? 'marks yes' : 'marks no'
   const ports = portsOfHaproxy(cluster)
-  return `${[GENERATED_LINE, marks, ...(ports === undefined ? [] : [`ports ${ports.join(' ')}`]), ...instances].join('\n')}\n`
+  // A program that does not know this word takes it for one of the last instance, and passes over it: at the beginning it would die of it.
+  const last = ports === undefined || instances.length === 0 ? [] : [`ports ${ports.join(' ')}`]
+  return `${[GENERATED_LINE, marks, ...instances, ...last].join('\n')}\n`
 }
 
 /** It starts before the services whose connections it keeps. */

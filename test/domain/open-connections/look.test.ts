@@ -105,6 +105,13 @@ test('files that were written after the last reload are told, those before it ar
   expect(started(4_000_000_000)?.isOutdated).toBe(false)
 })
 
+test('rules that are refused while older ones are loaded are told, with why', () => {
+  expect(read('running\nrules refused a.nft:1:2-3: Error: Not supported\nable')?.service).toMatchObject({
+    hasRules: true,
+    refused: 'a.nft:1:2-3: Error: Not supported',
+  })
+})
+
 test('a service that does not answer has no rules that are known, and is left as it is', () => {
   const seen = answerOf({ '/bin/nft': 'exec sleep 9', '/bin/timeout': 'exit 124', [PROGRAM]: 'exec sleep 9' }, place =>
     symlinkSync('x', place(STARTED)),

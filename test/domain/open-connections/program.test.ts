@@ -1,11 +1,14 @@
 /** Functions of the program that keeps open connections, as perl runs them. */
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, type TestContext } from 'vitest'
 import { skipLacking } from '../../support/lacking.ts'
 import { realProgram, verdictOf } from '../../support/real-programs.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
+const folder = tempFolder()
 const PROGRAM = join(import.meta.dirname, '../../../src/on-server/open-connections.pl')
 
 /** What perl prints for an expression that calls a function of the program. */
@@ -75,7 +78,7 @@ test('an nft that is late keeps nobody from hearing announcements, and is not wa
     pipe(my $from, my $to) or die; my $said = answer_from($from, 'end_of_answer_1', 102); return "$told $said"`
   expect(perlOf(waits)).toBe('2 nft does not answer\n')
   const first = (seconds: number) =>
-    perlOf(`my $loads = 0; *pause = sub {}; *load = sub { $loads++; $now += ${seconds} }; load_first(); return $loads`)
+    perlOf(`my $loads = 0; *pause = sub {}; *say_state = sub {}; *load = sub { $loads++; $now += ${seconds} }; load_first(); return $loads`)
   expect([first(10), first(0)]).toEqual(['1', '20'])
 })
 
@@ -86,14 +89,109 @@ test.each([
   expect(perlOf(`*is_loaded = sub { ${isLoaded} }; return works() ? 1 : 0`)).toBe(String(isWorking))
 })
 
+test.each([
+  [1, 'loaded owner', 'owner'],
+  [1, 'refused Error: no', 'refused Error: no'],
+  [0, 'refused Error: no', 'missing Error: no'],
+  [0, 'loaded owner', 'missing'],
+])('status tells refused rules from loaded ones: %i, %s', (isLoaded, state, said) => {
+  expect(perlOf(`*is_loaded = sub { ${isLoaded} }; return rules_are($ARGV[0])`, state)).toBe(said)
+})
+
+/** Statements that make instances of the settings, and replace what the kernel would be asked for. */
+const INSTANCES = `*is_loaded = sub { 1 }; *elements_of = sub { () }; *addresses = sub { {} }; *held = sub { 1 }; *line = sub { "" };
+  my $text = join '', map { "instance n$_ N$_\n family 4\n virtual 192.0.2.20$_\n" } 1 .. 5; read_settings(\\$text);`
+
+test('instances that are not prepared are waited for together', () => {
+  const said = perlOf(`${INSTANCES} my $pauses = 0; *pause = sub { $pauses++ }; *is_armed = sub { $_[0]{title} eq 'N2' && $pauses == 1 };
+    status(); return "pauses $pauses"`)
+  const lines = [1, 2, 3, 4, 5].flatMap(n => [`instance N${n} held`, ...(n === 2 ? [] : [`unarmed N${n}`])])
+  expect(said.split('\n')).toEqual(['rules ordinary', ...lines, 'pauses 4'])
+})
+
+test("status does not count what the service does not keep: connections of this server's own programs", () => {
+  const said = perlOf(`${INSTANCES} *held = sub { 0 }; *is_armed = sub { 1 };
+    *addresses = sub { +{ '2 ' . packed('192.0.2.11') => 1 } };
+    *each_of = sub { $_[1]->(AF_INET(), '', 80, packed("192.0.2.$_")) for 11, 99 };
+    status(); return ''`)
+  expect(said.split('\n').filter(line => line.includes('N1'))).toEqual(['instance N1 kept', 'open N1 80 1'])
+})
+
 test('a reload that the service has not answered is no success, whatever was loaded before', () => {
   const state = (was: string) =>
     perlOf(
-      `*pause = sub { $now++ }; my $path = $ARGV[0]; put($path, "loaded owner\\n");
+      `*pause = sub { $now++ }; my $path = $ARGV[0]; put($path, "loaded owner\\nstarted 7.5\\n");
       my $is = state_after(${was}, 15, $path); unlink $path; return $is`,
       join(tmpdir(), `hactl-test-state-${process.pid}`),
     )
-  expect([state('(stat $path)[1]'), state('0')]).toEqual(['the service does not answer', 'loaded owner'])
+  expect([state("'7.5'"), state("'3.1'")]).toEqual(['the service does not answer', 'loaded owner'])
+})
+
+test('the first rules decide a reload once no further attempt is made', () => {
+  expect(
+    perlOf(`*pause = sub {}; my $loads = 0; my $said = '';
+    *load = sub { $loads++ }; *say_state = sub { $said .= "after $loads" }; load_first(); return $said`),
+  ).toBe('after 20')
+})
+
+test('the reason why nft refuses rules is its error, and its whole answer is printed once', () => {
+  const said = 'In file included from internal:0:0-0:\n/run/a.nft:3:4-9: Error: No such file\n  dup to x\n     ^^^\n'
+  const reasons = perl(`join '|', map { reason_in($_) } @ARGV`, said, 'Error: first\nError: second\n', 'nft has ended: \n', '')
+  expect(reasons.split('|')).toEqual(['/run/a.nft:3:4-9: Error: No such file', 'Error: first', 'nft has ended: ', ''])
+  const printed = perlOf(
+    `*announce_open = *put = *delete_other_tables = *notify = sub {}; *is_loaded = sub { 1 }; *tell_rules = sub { $ARGV[0] };
+    open(STDERR, '>&STDOUT'); $| = 1; load() for 1 .. 3; return ''`,
+    said,
+  )
+  expect(printed).toBe(said)
+})
+
+test('what is open is announced before nft is asked at a start', () => {
+  const order = perl(`scalar (sub {
+    no warnings 'redefine'; my @order;
+    *addresses = *disarm_all_but = *put_sysctls_back = sub {}; *look = sub { push @order, 'look' }; my $text = "instance n N\\n family 4\\n"; read_settings(\\$text);
+    *announce_open = sub { push @order, 'announce' }; *adopt_nft = sub { die "asked\\n" };
+    eval { run() }; return join ' ', @order, $@;
+  })->()`)
+  expect(order).toBe('look announce asked\n')
+})
+
+test('a MAC address of its own that has changed is told once, also while new rules are refused', () => {
+  const told = perlOf(
+    `*announce_open = *put = *delete_other_tables = *notify = sub {}; *is_loaded = sub { 1 }; open(STDERR, '>', '/dev/null');
+    my $mac = '02:00:00:00:00:01'; *line = sub { $mac }; my $text = "instance n N\\n family 4\\n"; read_settings(\\$text);
+    my ($is, @told) = (''); *tell_rules = sub { push @told, $_[0]; return $is };
+    load(); load_macs(); @told = (); $is = 'Error: no'; load(); @told = ();
+    $mac = '02:00:00:00:00:02'; load_macs(); load_macs(); return join '|', @told`,
+  )
+  expect(told).toBe('flush set ip hactl own_mac.n; add element ip hactl own_mac.n { 02:00:00:00:00:02 }')
+})
+
+test('a stop waits neither for nft nor for rules that are refused', () => {
+  const stopped = `my $did = ''; *units_of_haproxy = *disarm_all_but = *put_sysctls_back = *addresses = *look = *notify = *say_state = *sysctls = sub {};
+    *adopt_nft = sub { 1 }; *announce_open = sub { $now++ }; *pause = sub { $did .= 'paused ' }; *turn = sub { $did .= 'turned '; 0 };
+    pipe(my $from, my $to) or die;`
+  const loads = `*load = sub { kill TERM => $$; $did .= answer_from($from, 'end_of_answer_1', 102) }; run(); return $did`
+  expect(perlOf(`${stopped} ${loads}`)).toBe('nft does not answer\n')
+  expect(perlOf(`${stopped} *load = sub { kill TERM => $$; $did .= 'loaded ' }; run(); return $did`)).toBe('loaded ')
+})
+
+test('an nft that hangs is not waited for: what can wait is left, and another is started in its place', () => {
+  const bin = mkdtempSync(join(folder(), 'bin-'))
+  writeFileSync(join(bin, 'nft'), '#!/bin/sh\nexec sleep 20\n', { mode: 0o755 })
+  const said = perlOf(
+    `my $started = 0; *put = sub { $started++ if $_[0] =~ /pid$/ }; *delete_other_tables = *notify = *line = sub { '' }; *is_loaded = *has_chain = sub { 0 }; *all_nft = sub { () }; *announce_open = sub { $now += 6 };
+    open(STDERR, '>', '/dev/null'); $ENV{PATH} = "$ARGV[0]:$ENV{PATH}";
+    require POSIX; pipe(my $in, my $to) && pipe(my $from, my $out) or die; my $id = fork; exec 'sleep', 20 if !$id;
+    my @said = adopt_nft("owner $id " . join ' ', map { POSIX::dup(fileno $_) } $to, $from);
+    push @said, kill(0, $id) ? 'runs' : 'ended';
+    start_nft(); push @said, map { tell_nft($_, 1) eq '' ? 'left' : 'failed' } 'x' x 200_000, 'y';
+    push @said, tell_nft('z') =~ s/\\n//r;
+    for (1, 2) { load(); push @said, nft_runs() ? 'runs' : 'ended' }
+    return join '|', @said, $started`,
+    bin,
+  )
+  expect(said.split('|')).toEqual(['0', 'ended', 'left', 'left', 'nft does not answer', 'ended', 'ended', '2'])
 })
 
 test('a service that has stopped leaves prepared only what an open connection needs', () => {

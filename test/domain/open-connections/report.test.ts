@@ -43,6 +43,12 @@ test.each([
   expect(openConnectionsProblems(classicWith(), seen(service))).toEqual([])
 })
 
+test.each([false, true])('a service whose present rules are refused makes the server unhealthy, outdated: %s', isOutdated => {
+  expect(openConnectionsProblems(clusterWith(), seen({ ...RUNS, isOutdated, refused: 'Error: Not supported' }))).toEqual([
+    'hactl-open-connections.service works with older rules, its present ones are refused: Error: Not supported: a planned move may cut the open connections of this server (hactl deploy fixes it)',
+  ])
+})
+
 test('connections that have not moved with their address are counted by port', () => {
   const windows = [
     { instance: 'WEB', port: 80, connections: 3 },

@@ -59,8 +59,8 @@ test('a service that runs is reloaded and never restarted: a restart may lose wh
   expect(log.join(' ')).not.toContain('start')
 })
 
-test('a service whose rules the kernel refuses is a failure, with what the journal says', () => {
-  const { status, stdout, isLoaded } = server(true, 'rules missing refused Error: Could not process rule')('open')
+test.each(['missing', 'refused'])('a service whose rules the kernel refuses is a failure, with what the journal says: rules %s', rules => {
+  const { status, stdout, isLoaded } = server(true, `rules ${rules} Error: Could not process rule`)('open')
   expect([status, stdout, isLoaded]).toEqual([1, 'the journal\n', false])
 })
 
