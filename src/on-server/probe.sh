@@ -54,7 +54,12 @@ machine() {
   command -v dpkg-query >/dev/null && echo "dpkg yes"
   echo "container $(systemd-detect-virt -c 2>/dev/null || :)"
   echo "clock $(date '+%s %N')"
-  echo "free $(df -Pk /var 2>/dev/null | tail -n 1)"
+  df -Pk /var 2>/dev/null | {
+    read -r _
+    v=
+    read -r v
+    echo "free $v"
+  }
   e facts
 
   b os
@@ -89,7 +94,7 @@ static_addresses() {
 }
 
 # Whether an installation runs now: what looks half done is then not broken, and apt waits for its lock (proc_locks(5)).
-dpkg_works() { grep -qs ":$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none) " /proc/locks; }
+dpkg_works() { v=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null) && grep -qs ":$v " /proc/locks; }
 
 # One question for all that is asked of dpkg: dpkg-query reads its whole database for each. Lines that begin with a blank have the conffiles of
 # the package before them.
