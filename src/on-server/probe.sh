@@ -3,7 +3,7 @@
 # looks_after ADDRESS: whether a service here manages the address.
 # needs: sections.sh lock-age.sh
 # given: STATE_DIR FORMAT OWNED LOADED_DIR RUNS_DIR LOCK_DIR LOCK_INFO LOCK_BEAT
-# given: PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES ANSWER_SECONDS CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
+# given: PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES ANSWER_SECONDS CERTIFICATES_PER_FOLDER ARP_PROGRAM CONTENTS_PROGRAM NFT_PROGRAM
 
 # ask_neighbours ADDRESS...: an address that no service here manages may be in use elsewhere. The neighbour table may be outdated, so the network
 # is asked: IPv4 by ARP (who_answers), IPv6 by a datagram that makes the kernel ask.
@@ -160,14 +160,13 @@ files() {
   b md5
   md5sum -- "$@"
   e md5
+  set --
   while read -r _ _ _ size f; do
-    [ -n "$f" ] && [ "$size" -le "$CONTENT_LIMIT_BYTES" ] || continue
-    b "content $f"
-    base64 -w 0 -- "$f"
-    e "content $f"
+    [ -n "$f" ] && [ "$size" -le "$CONTENT_LIMIT_BYTES" ] && set -- "$@" "$f"
   done <<STATS
 $stats
 STATS
+  [ $# -eq 0 ] || perl -e "$CONTENTS_PROGRAM" -- "$@"
 }
 
 # services CHECK: CHECK is the check script.
