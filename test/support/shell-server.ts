@@ -19,12 +19,14 @@ const STAND_IN_FUNCTIONS = readFileSync(join(import.meta.dirname, 'stand-ins.sh'
  * prelude may trap each command of its own shell, and a stand-in's are none of them: there they are programs. An alias may have a hyphen in its
  * name, a function may not.
  */
-const READ_STAND_INS = ['dpkg-query', 'flock', 'ip', 'keepalived-data', 'keepalived-dump', 'ss', 'sync', 'systemctl', 'systemd-detect-virt']
-  .map(name => {
+const READ_STAND_INS = [
+  // These neither exit nor set a variable: they need no fork.
+  ...['ss', 'sync'].map(name => `${name}() { . "$STAND_INS/${name}"; }`),
+  ...['dpkg-query', 'flock', 'ip', 'keepalived-data', 'keepalived-dump', 'systemctl', 'systemd-detect-virt'].map(name => {
     const readIn = name.replaceAll('-', '_')
     return `${readIn}() ( . "$STAND_INS/${name}" )${readIn === name ? '' : `; alias ${name}=${readIn}`}`
-  })
-  .join('\n')
+  }),
+].join('\n')
 const NEEDED = ['flock', 'setsid', 'sha256sum', 'md5sum', 'base64', 'awk', 'stat', 'bash']
 
 /** Why these tests cannot run here; undefined where they can. */
