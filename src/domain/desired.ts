@@ -13,7 +13,7 @@ import { renderKeepalivedDropin, renderTmpfilesConf } from './keepalived/hooks.t
 import { renderMembers } from './members.ts'
 import type { NodeFacts } from './node-facts.ts'
 import { NFTABLES } from './open-connections/mode.ts'
-import { openConnectionsFiles, openConnectionsTool } from './open-connections/resources.ts'
+import { OPEN_CONNECTIONS_PLACES, openConnectionsFiles, openConnectionsTool } from './open-connections/resources.ts'
 import { PACKAGES, renderUnattendedConf } from './packages.ts'
 import {
   CHECK_PROGRAM,
@@ -146,8 +146,8 @@ function firewallResources(cluster: Cluster, serverName: string, facts: NodeFact
 
 /** What keeps open connections over a move, where the inventory wants it and the server can; else it must be absent. */
 function openConnectionsResources(cluster: Cluster, server: string, facts: NodeFacts): readonly Resource[] {
+  if (facts.openConnections.mode.kind === 'reset') return OPEN_CONNECTIONS_PLACES.map(({ id, path }) => absentFile(id, path))
   const files = openConnectionsFiles(cluster, server, facts)
-  if (facts.openConnections.mode.kind === 'reset') return files.map(({ id, path }) => absentFile(id, path))
   return [...files.map(({ id, path, content, ...more }) => file(id, path, content, more)), openConnectionsTool(facts)]
 }
 

@@ -11,20 +11,26 @@ history_full() {
 # record_entry ID META: copies every file that hactl owns. A half-written entry is never seen, because the last step is a rename, and all of it
 # is written out before.
 record_entry() {
-  new="$HISTORY_DIR/.new"
+  new="$HISTORY_DIR/.new" entry_id=$1 meta=$2
   umask 077
   rm -rf "$new"
   mkdir -p "$new/files" || history_full
-  while read -r _ path; do
-    [ -f "$path" ] || continue
+  set --
+  while read -r _ path; do [ ! -f "$path" ] || set -- "$@" "$path"; done <"$OWNED"
+  stats=
+  [ $# -eq 0 ] || stats=$(stat -c '%a %U %G %n' -- "$@") || history_full
+  while read -r mode owner group path; do
+    [ -n "$path" ] || continue
     name=$(copy_name "$path")
-    cp -p -- "$path" "$new/files/$name" && echo "$(stat -c '%a %U %G' -- "$path") $name $path" >>"$new/manifest" || history_full
-  done <"$OWNED"
+    cp -p -- "$path" "$new/files/$name" && echo "$mode $owner $group $name $path" >>"$new/manifest" || history_full
+  done <<STATS
+$stats
+STATS
   cp -- "$OWNED" "$new/sums" || history_full
-  printf '%s\n' "$2" >"$new/meta.json" || history_full
+  printf '%s\n' "$meta" >"$new/meta.json" || history_full
   find "$new" -type f -exec sync {} + || history_full
-  rm -rf "${HISTORY_DIR:?}/$1"
-  mv "$new" "$HISTORY_DIR/$1" || history_full
+  rm -rf "${HISTORY_DIR:?}/$entry_id"
+  mv "$new" "$HISTORY_DIR/$entry_id" || history_full
   # shellcheck disable=SC2012 # Ids of runs: letters, digits and dashes.
   ls -1 "$HISTORY_DIR" | sort -r | tail -n +$((KEPT_ENTRIES + 1)) | while read -r old; do rm -rf "${HISTORY_DIR:?}/$old"; done
 }

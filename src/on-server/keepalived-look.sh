@@ -36,8 +36,10 @@ looks_after() { [ -n "$ka_pid" ] && grep -qwF -- "$1" "$KEEPALIVED_CONF" 2>/dev/
 # The kernel identifies what a process watches by inode: a folder that was deleted and made again is a different one (proc(5), fdinfo).
 watched() {
   [ -n "$ka_pid" ] || return 0
+  children=
+  { read -r children <"/proc/$ka_pid/task/$ka_pid/children"; } 2>/dev/null
   set --
-  for p in $ka_pid $(cat "/proc/$ka_pid/task/$ka_pid/children" 2>/dev/null); do
+  for p in $ka_pid $children; do
     [ ! -r "/proc/$p/fdinfo/0" ] || set -- "$@" "/proc/$p"/fdinfo/*
   done
   [ $# -gt 0 ] || return 0

@@ -3,7 +3,7 @@
 # looks_after ADDRESS: whether a service here manages the address.
 # needs: sections.sh lock-age.sh
 # given: STATE_DIR FORMAT OWNED LOADED_DIR RUNS_DIR LOCK_DIR LOCK_INFO LOCK_BEAT
-# given: PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES ANSWER_SECONDS CERTIFICATES_PER_FOLDER ARP_PROGRAM NFT_PROGRAM
+# given: PACKAGES UNITS SYSCTLS CONTENT_LIMIT_BYTES RULES_LIMIT_BYTES LISTS_FRESH_MINUTES ANSWER_SECONDS CERTIFICATES_PER_FOLDER ARP_PROGRAM CONTENTS_PROGRAM NFT_PROGRAM
 
 # ask_neighbours ADDRESS...: an address that no service here manages may be in use elsewhere. The neighbour table may be outdated, so the network
 # is asked: IPv4 by ARP (who_answers), IPv6 by a datagram that makes the kernel ask.
@@ -54,7 +54,12 @@ machine() {
   command -v dpkg-query >/dev/null && echo "dpkg yes"
   echo "container $(systemd-detect-virt -c 2>/dev/null || :)"
   echo "clock $(date '+%s %N')"
-  echo "free $(df -Pk /var 2>/dev/null | tail -n 1)"
+  df -Pk /var 2>/dev/null | {
+    read -r _
+    v=
+    read -r v
+    echo "free $v"
+  }
   e facts
 
   b os
@@ -89,7 +94,7 @@ static_addresses() {
 }
 
 # Whether an installation runs now: what looks half done is then not broken, and apt waits for its lock (proc_locks(5)).
-dpkg_works() { grep -qs ":$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none) " /proc/locks; }
+dpkg_works() { v=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null) && grep -qs ":$v " /proc/locks; }
 
 # One question for all that is asked of dpkg: dpkg-query reads its whole database for each. Lines that begin with a blank have the conffiles of
 # the package before them.
@@ -155,14 +160,13 @@ files() {
   b md5
   md5sum -- "$@"
   e md5
+  set --
   while read -r _ _ _ size f; do
-    [ -n "$f" ] && [ "$size" -le "$CONTENT_LIMIT_BYTES" ] || continue
-    b "content $f"
-    base64 -w 0 -- "$f"
-    e "content $f"
+    [ -n "$f" ] && [ "$size" -le "$CONTENT_LIMIT_BYTES" ] && set -- "$@" "$f"
   done <<STATS
 $stats
 STATS
+  [ $# -eq 0 ] || perl -e "$CONTENTS_PROGRAM" -- "$@"
 }
 
 # services CHECK: CHECK is the check script.

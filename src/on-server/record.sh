@@ -4,7 +4,12 @@
 # needs: report.sh links.sh state.sh
 # given: UNITS THIS_RUN RECORD_IN_RUN OWNED_IN_RUN ORIGINAL_UNITS LOADED_DIR
 
-sum() { sha256sum -- "$1" 2>/dev/null | { read -r s _; echo "$s"; }; }
+# sum PATH: prints the file's checksum, and nothing where there is no file.
+sum() {
+  [ -e "$1" ] || return 0
+  file_sum=$(sha256sum -- "$1" 2>/dev/null)
+  printf '%s\n' "${file_sum%% *}"
+}
 
 # pristine PATH: whether the file is a conffile as its package ships it. An installation in this same run may have just written it.
 pristine() {

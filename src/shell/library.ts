@@ -23,9 +23,15 @@ function declared(file: string, word: 'needs' | 'given'): readonly string[] {
   return words
 }
 
+const needed = new Map<string, readonly string[]>()
+
 /** The file and all files that it needs, each after the files that it needs itself. */
 export function filesFor(file: string): readonly string[] {
-  return [...new Set([...declared(file, 'needs').flatMap(filesFor), file])]
+  const known = needed.get(file)
+  if (known !== undefined) return known
+  const files = [...new Set([...declared(file, 'needs').flatMap(filesFor), file])]
+  needed.set(file, files)
+  return files
 }
 
 /** The variables that the file, or a file that it needs, declares. */
@@ -72,8 +78,8 @@ function variables({ given }: Library): readonly string[] {
 export function programText(file: string, head: string, given: Readonly<Record<string, string | number>> = {}): string {
   const library = libraryOf(file, given)
   const [, first = '', about = '', rest = ''] = /^(#!.*\n)((?:#.*\n)*)([^]*)$/.exec(onServer(file)) ?? []
-  const needed = library.files.filter(name => name !== file).map(name => `\n${onServer(name)}`)
-  return [first, head, ...[about, ...variables(library), ...needed, rest].map(withoutDeclarations)].join('')
+  const others = library.files.filter(name => name !== file).map(name => `\n${onServer(name)}`)
+  return [first, head, ...[about, ...variables(library), ...others, rest].map(withoutDeclarations)].join('')
 }
 
 /** The text of a program with the files that it needs, for perl -e or python3 -c. */

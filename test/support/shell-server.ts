@@ -16,9 +16,17 @@ const STAND_INS = join(import.meta.dirname, 'stand-ins')
 const STAND_IN_FUNCTIONS = readFileSync(join(import.meta.dirname, 'stand-ins.sh'), 'utf8')
 /**
  * The stand-ins that are called most: a shell that reads one into a fork of itself needs an eighth of the CPU that the start of a program does. A
- * prelude may trap each command of its own shell, and a stand-in's are none of them: there they are programs.
+ * prelude may trap each command of its own shell, and a stand-in's are none of them: there they are programs. An alias may have a hyphen in its
+ * name, a function may not.
  */
-const READ_STAND_INS = ['flock', 'ip', 'ss', 'sync', 'systemctl'].map(name => `${name}() ( . "$STAND_INS/${name}" )`).join('\n')
+const READ_STAND_INS = [
+  // These neither exit nor set a variable: they need no fork.
+  ...['ss', 'sync'].map(name => `${name}() { . "$STAND_INS/${name}"; }`),
+  ...['dpkg-query', 'flock', 'ip', 'keepalived-data', 'keepalived-dump', 'systemctl', 'systemd-detect-virt'].map(name => {
+    const readIn = name.replaceAll('-', '_')
+    return `${readIn}() ( . "$STAND_INS/${name}" )${readIn === name ? '' : `; alias ${name}=${readIn}`}`
+  }),
+].join('\n')
 const NEEDED = ['flock', 'setsid', 'sha256sum', 'md5sum', 'base64', 'awk', 'stat', 'bash']
 
 /** Why these tests cannot run here; undefined where they can. */

@@ -23,6 +23,15 @@ type Content = Pick<FileResource, 'id' | 'path' | 'content'> & Partial<Pick<File
 // The table that is loaded belongs to the service: nft refuses everything about it, also a check (evidence O14).
 const ANOTHER_TABLE = 's/^\\([a-z ]*ip6*\\) hactl /\\1 hactl-check /'
 
+const PROGRAM = { id: 'file/open-connections-program', path: OPEN_CONNECTIONS_PROGRAM } as const
+const RULES = { id: 'file/open-connections-rules', path: OPEN_CONNECTIONS_RULES } as const
+const SETTINGS = { id: 'file/open-connections-settings', path: OPEN_CONNECTIONS_SETTINGS } as const
+const UNIT = { id: 'file/open-connections-unit', path: OPEN_CONNECTIONS_UNIT } as const
+const SCRIPT = { id: 'file/open-connections', path: OPEN_CONNECTIONS_SCRIPT } as const
+
+/** Where the files of openConnectionsFiles are, in the same order. */
+export const OPEN_CONNECTIONS_PLACES: readonly Pick<Content, 'id' | 'path'>[] = [PROGRAM, RULES, SETTINGS, UNIT, SCRIPT]
+
 /**
  * The files in the order in which they are written. The script has the checksums of all others: it changes with each of them, and whoever
  * puts it back opens it again.
@@ -30,30 +39,23 @@ const ANOTHER_TABLE = 's/^\\([a-z ]*ip6*\\) hactl /\\1 hactl-check /'
 export function openConnectionsFiles(cluster: Cluster, server: string, facts: NodeFacts): readonly Content[] {
   const files: readonly Content[] = [
     {
-      id: 'file/open-connections-program',
-      path: OPEN_CONNECTIONS_PROGRAM,
+      ...PROGRAM,
       content: renderOpenConnectionsProgram(),
       mode: '0755',
       validation: { argv: ['perl', '-c', '{}'], mustBeSilent: false, alsoStaged: [] },
     },
     {
-      id: 'file/open-connections-rules',
-      path: OPEN_CONNECTIONS_RULES,
+      ...RULES,
       content: renderOpenConnectionsRules(cluster, server, facts),
       validation: { argv: ['nft', '-c', '-f', '{}'], mustBeSilent: false, alsoStaged: [], edits: [ANOTHER_TABLE] },
     },
-    {
-      id: 'file/open-connections-settings',
-      path: OPEN_CONNECTIONS_SETTINGS,
-      content: renderOpenConnectionsSettings(cluster, server, facts),
-    },
-    { id: 'file/open-connections-unit', path: OPEN_CONNECTIONS_UNIT, content: renderOpenConnectionsUnit() },
+    { ...SETTINGS, content: renderOpenConnectionsSettings(cluster, server, facts) },
+    { ...UNIT, content: renderOpenConnectionsUnit() },
   ]
   return [
     ...files,
     {
-      id: 'file/open-connections',
-      path: OPEN_CONNECTIONS_SCRIPT,
+      ...SCRIPT,
       content: renderScript(files),
       mode: '0755',
       validation: { argv: ['sh', '-n', '{}'], mustBeSilent: true, alsoStaged: [] },

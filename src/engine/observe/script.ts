@@ -47,6 +47,7 @@ export function probeScript(request: ProbeRequest, patience: number): Script {
     ANSWER_SECONDS: Math.ceil(ANSWER_SECONDS * patience),
     CERTIFICATES_PER_FOLDER,
     ARP_PROGRAM: sourceText('arp-probe.pl'),
+    CONTENTS_PROGRAM: sourceText('contents.pl'),
     NFT_PROGRAM: sourceText('nft-ruleset.py'),
   })
   const { paths, lists, base } = request.certificates ?? { paths: [], lists: [], base: undefined }
