@@ -10,8 +10,8 @@ import { GENERATED_LINE, OPEN_CONNECTIONS_PROGRAM, OPEN_CONNECTIONS_SERVICE } fr
 import { handOverOffset, TRACKER_VARIABLES } from './trackers.ts'
 import { masterDownMs } from './vrrp/timing.ts'
 
-/** The pause between two looks at the addresses. */
-const POLL_SECONDS = 0.02
+/** The pause between two looks at the addresses, in hundredths of a second. */
+const POLL_HUNDREDTHS = 2
 
 /** How long the old holder continues to answer after an address has left it. */
 const GRACE_SECONDS = 0.3
@@ -28,11 +28,11 @@ export function handOverLimitMs(cluster: Cluster): number {
 }
 
 function handOverVariables(addresses: readonly string[]) {
-  return { ADDRESSES: addresses.join(' '), POLL_SECONDS, GRACE_SECONDS }
+  return { ADDRESSES: addresses.join(' '), POLL_HUNDREDTHS, GRACE_SECONDS }
 }
 
-/** The pause between two looks at the connections that are open, while haproxy stops. */
-const STOP_POLL_SECONDS = 0.25
+/** The pause between two looks at the connections that are open, while haproxy stops, in hundredths of a second. */
+const STOP_POLL_HUNDREDTHS = 25
 
 /** What a hand-over takes beside its waits, in ms: it asks the service that keeps open connections, for 5 s at most. */
 const HOOK_MARGIN_MS = 10_000
@@ -64,7 +64,7 @@ export function renderServiceHooks(cluster: Cluster, mode: Mode['kind']): string
     ...handOverVariables(addresses),
     KEEPS_OPEN: mode === 'keep' ? 'yes' : 'no',
     STOP_HUNDREDTHS: hundredths(cluster.stopTimeoutMs),
-    STOP_POLL_SECONDS,
+    STOP_POLL_HUNDREDTHS,
     STOP_PORTS: socketFilter(clientPorts(cluster.haproxyConfig.text)),
     OPEN_CONNECTIONS_SERVICE,
     OPEN_CONNECTIONS_PROGRAM,

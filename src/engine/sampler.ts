@@ -7,8 +7,8 @@ import { isLoss } from './links.ts'
 import { shWith } from '../shell/sh.ts'
 import type { Watching } from './watching.ts'
 
-/** Pause between two looks, in seconds; with the look itself some 110 ms to 150 ms. */
-const PAUSE_SECONDS = 0.1
+/** Pause between two looks, in hundredths of a second; with the look itself some 110 ms to 150 ms. Longer where a look takes long. */
+const PAUSE_HUNDREDTHS = 10
 /** systemctl costs the most in a look. It is asked every so many looks, and at once when a main process is gone. */
 const LOOKS_PER_SYSTEMCTL = 8
 const RECONNECT_PAUSE_MS = 1000
@@ -97,7 +97,7 @@ async function streamSamples(session: Session, script: Script, run: SamplerRun):
  */
 export function samplerScript({ vips, units, trackers, boundMs }: Watch): Script {
   const words = { VIPS: vips.join(' '), UNITS: units.join(' '), TRACKERS: trackers.join(' ') }
-  const call = shWith('sampler.sh', { ...words, LOOKS_PER_SYSTEMCTL, PAUSE_SECONDS })
+  const call = shWith('sampler.sh', { ...words, LOOKS_PER_SYSTEMCTL, PAUSE_HUNDREDTHS })
   return call`sample ${Math.ceil(boundMs / 1000)}`
 }
 

@@ -1,6 +1,6 @@
 # Make before break: what a server does while its addresses move to another.
-# needs: own-addresses.sh
-# given: ADDRESSES POLL_SECONDS GRACE_SECONDS
+# needs: own-addresses.sh pace.sh
+# given: ADDRESSES POLL_HUNDREDTHS GRACE_SECONDS
 
 # What look_at_addresses has seen.
 here=
@@ -34,42 +34,8 @@ answer() {
 
 stop_answering() { for address in $ADDRESSES; do route del "$address" 2>/dev/null; done; }
 
-# Sets now to the uptime in hundredths of a second: nobody sets that clock.
-now() {
-  read -r uptime _ </proc/uptime
-  now=${uptime%.*}${uptime#*.}
-}
-
-# wait_while HUNDREDTHS PAUSE CONDITION: waits while CONDITION holds, for HUNDREDTHS at the most, with a look after each PAUSE in seconds. The clock
-# decides and not the number of looks, because on a busy server each look takes longer. There the pause is longer, too: haproxy still serves,
-# and looks must not take its CPU (evidence T18).
-wait_while() {
-  now
-  end=$((now + $1))
-  began=$now
-  while "$3" && now && [ "$now" -lt "$end" ]; do
-    took=$((now - began))
-    if [ "$took" -lt 2 ]; then
-      sleep "$2"
-    else
-      sleep "$(in_seconds $((took * 4)))"
-    fi
-    now
-    began=$now
-  done
-}
-
-# in_seconds HUNDREDTHS: prints "0.08" for 8.
-in_seconds() {
-  case $1 in
-    ?) echo "0.0$1" ;;
-    ??) echo "0.$1" ;;
-    *) echo "${1%??}.${1#"${1%??}"}" ;;
-  esac
-}
-
 # wait_until_gone HUNDREDTHS: waits until the addresses have left, for HUNDREDTHS at the most.
-wait_until_gone() { wait_while "$1" "$POLL_SECONDS" holds; }
+wait_until_gone() { wait_while "$1" "$POLL_HUNDREDTHS" holds; }
 
 # Ends connections to addresses that have left. The connections failed at that moment, but this server would keep them for a quarter of an hour
 # (tcp_retries2, tcp(7)). If the address returned meanwhile, a client that reused the port of such a connection would get no answer, not even a

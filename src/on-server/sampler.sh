@@ -1,7 +1,7 @@
 # Prints several times a second which addresses this server holds and the state of its services, one line for each look:
 # "hactl up=SECONDS holds=A,B unit:NAME=STATE file:PATH=NUMBER".
-# needs: own-addresses.sh
-# given: VIPS UNITS TRACKERS LOOKS_PER_SYSTEMCTL PAUSE_SECONDS
+# needs: own-addresses.sh pace.sh
+# given: VIPS UNITS TRACKERS LOOKS_PER_SYSTEMCTL PAUSE_HUNDREDTHS
 
 # The given variables are lists of words.
 set -f
@@ -40,8 +40,9 @@ look_at_trackers() {
   done
 }
 
-# What look_at_addresses has seen.
+# What look_at_addresses and now have seen.
 here=
+now=
 
 # Sets found to those of VIPS that here has as whole addresses, and not as the peer of a link, separated by commas.
 held() {
@@ -58,6 +59,8 @@ sample() {
   read -r up _ </proc/uptime
   end=$((${up%.*} + $1))
   while read -r up _ </proc/uptime && [ "${up%.*}" -lt $end ]; do
+    now
+    began=$now
     if [ $((n % LOOKS_PER_SYSTEMCTL)) -eq 0 ] || is_any_gone; then look_at_units; fi
     n=$((n + 1))
     read -r up _ </proc/uptime
@@ -66,7 +69,11 @@ sample() {
       look_at_trackers
       echo "hactl up=$up holds=$found$states$files" || exit 0
     fi
-    sleep "$PAUSE_SECONDS"
+    now
+    took=$((now - began))
+    # Who says nothing for a second counts as silent.
+    [ "$took" -le 12 ] || took=12
+    pause "$PAUSE_HUNDREDTHS" "$took"
   done
   exit 0
 }

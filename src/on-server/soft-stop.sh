@@ -1,6 +1,6 @@
 # Ends haproxy without ending the connections that clients still have open here to an address that has left.
 # needs: hand-over.sh
-# given: ADDRESSES STOP_HUNDREDTHS STOP_LIMIT_HUNDREDTHS STOP_POLL_SECONDS STOP_PORTS OPEN_CONNECTIONS_PROGRAM
+# given: ADDRESSES STOP_HUNDREDTHS STOP_LIMIT_HUNDREDTHS STOP_POLL_HUNDREDTHS STOP_PORTS OPEN_CONNECTIONS_PROGRAM
 
 # Whether a client has a connection open to one of the addresses, at a port of haproxy's: an SSH session may stay for days. STOP_PORTS is empty
 # where the ports are not known. A worker of before a reload may have it.
@@ -32,7 +32,7 @@ soft_stop() {
   [ "$STOP_HUNDREDTHS" -gt 0 ] && stop_is_wanted haproxy && has_open && is_reached || return 0
   master=$(systemctl show -p MainPID --value haproxy.service)
   [ "${master:-0}" -gt 0 ] && kill -USR1 "$master" 2>/dev/null || return 0
-  wait_while "$STOP_HUNDREDTHS" "$STOP_POLL_SECONDS" serves
+  wait_while "$STOP_HUNDREDTHS" "$STOP_POLL_HUNDREDTHS" serves
   workers=$(cat "/proc/$master/task/"*/children 2>/dev/null)
   # shellcheck disable=SC2086 # A list of process ids.
   [ -z "$workers" ] || kill -TERM $workers 2>/dev/null
@@ -41,4 +41,4 @@ soft_stop() {
 hands_over() { [ "$(systemctl is-active hactl-hand-over@haproxy.service)" = deactivating ]; }
 
 # A restart that has taken the place of a stop does not wait for the hand-over of that stop (evidence T19): haproxy's own stop does.
-wait_for_hand_over() { wait_while "$STOP_LIMIT_HUNDREDTHS" "$STOP_POLL_SECONDS" hands_over; }
+wait_for_hand_over() { wait_while "$STOP_LIMIT_HUNDREDTHS" "$STOP_POLL_HUNDREDTHS" hands_over; }

@@ -188,6 +188,25 @@ echo '2: eth0    inet6 2001:db8::200/64 scope global nodad'`,
   await rm(bin, { recursive: true })
 })
 
+test.each([
+  ['long', '0.12', /^0\.(?:4[0-8])$/],
+  ['longer still: no server may say nothing for a second', '0.3', /^0\.48$/],
+])('on a server where a look takes %s, the pause is longer', async (_, seconds, pause) => {
+  const bin = await mkdtemp(join(tmpdir(), 'hactl-sampler-'))
+  await command(join(bin, 'ip'), `/bin/sleep ${seconds}; echo '2: eth0    inet 198.51.100.200/24 scope global eth0'`)
+  await command(join(bin, 'systemctl'), 'echo MainPID=1; echo ActiveState=active')
+  await command(join(bin, 'sleep'), 'echo "$1" >>"$0.log"; exec /bin/sleep "$1"')
+  const script = samplerScript({ vips: ['198.51.100.200'], units: [], trackers: [], boundMs: 1000 })
+  await new Promise<void>((resolve, reject) => {
+    const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` }
+    execFile('/bin/sh', ['-c', script.raw], { timeout: 10_000, env }, error => (error === null ? resolve() : reject(error)))
+  })
+  const pauses = (await readFile(join(bin, 'sleep.log'), 'utf8')).trim().split('\n')
+  expect(pauses.length).toBeGreaterThan(0)
+  for (const each of pauses) expect(each).toMatch(pause)
+  await rm(bin, { recursive: true })
+})
+
 async function command(path: string, body: string): Promise<void> {
   await writeFile(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 })
 }
