@@ -21,6 +21,7 @@ const OF_HACTL =
 /** A server as if hactl had never been there; `then` sets it up as another person might have. */
 const before = (then: string) => `
 systemctl stop keepalived haproxy 2>/dev/null
+/usr/local/sbin/hactl-open-connections close
 ip addr del ${lab.vip}/24 dev eth0 2>/dev/null
 rm -rf ${OF_HACTL} /etc/keepalived/* /etc/haproxy/haproxy.cfg; rmdir /etc/systemd/system/*.service.d 2>/dev/null
 sysctl -q -w net.ipv4.ip_nonlocal_bind=0
