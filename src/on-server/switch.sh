@@ -15,6 +15,7 @@ begin_switch() {
 
 # unchanged ID PATH SHA256: the file must be as it was when the plan was made. An empty SHA256 means that it did not exist.
 unchanged() {
+  [ -n "$3" ] || [ -e "$2" ] || return 0
   [ "$(sum "$2")" = "$3" ] || { [ -z "$3" ] && pristine "$2"; } || {
     printf '@@fail %s changed since hactl looked at it\n' "$1"
     exit "$FILE_CHANGED_STATUS"
