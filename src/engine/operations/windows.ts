@@ -132,8 +132,8 @@ export async function letEnd(run: WindowRun, server: string, how: LetEnd): Promi
     return
   }
   if (waitMs !== undefined && (!force || nothing !== undefined || holds === true)) {
-    const isOverruled = !force && nothing === undefined && holds !== true
-    throw stillOpen(server, waitMs, [...problems, ...stays], isOverruled ? '--force goes on after that time' : undefined)
+    const forceHelps = !force && nothing === undefined && holds !== true
+    throw stillOpen(server, waitMs, [...problems, ...stays], forceHelps ? '--force goes on after that time' : undefined)
   }
   run.onEvent({ kind: 'warning', server, text: `${problems.join('; ')}: ${fate}` })
 }
