@@ -1,9 +1,9 @@
 /**
- * A virtual address on a VLAN over a bond of two cards, with ssh and VRRP there, too, and an IPv6 address with open connections to both; then a
- * VLAN, a bond and a bridge alone. Needs: any lab. Leaves: eth2 and eth3 unused, a lab to be reset.
+ * A virtual address on a VLAN over a bond of two cards, with ssh and VRRP there, too; then a VLAN, a bond and a bridge alone. Needs: any lab.
+ * Leaves: eth2 and eth3 unused, a lab to be reset.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectExit, type Json, labHaproxy } from '../e2e/support/hactl.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expectExit } from '../e2e/support/hactl.ts'
 import { local, pause, SERVERS, until, watchHolders } from '../e2e/support/lab.ts'
 import { workspaceFor } from '../e2e/support/opening.ts'
 import { startPoller } from '../e2e/support/poller.ts'
@@ -13,19 +13,18 @@ import {
   hactlOn,
   MAX_OUTAGE,
   noteFigure,
+  onBondVlan,
   openKernelLab,
   passedDrill,
   patientInventory,
   patientVrrp,
   timed,
 } from './support/kernel-lab.ts'
-import { CLIENTS, nothingLost, serviceStatus, untilArmed, untold, whileOpen } from './support/open-connections.ts'
 
 const lab = openKernelLab()
-const { vip, vip6 } = lab.vlan
-const device = `bond0.${lab.vlan.id}`
-const servers = SERVERS.map(name => ({ name, host: `${lab.vlan.prefix}.1${name.replace('srv-', '')}` }))
-const inventory: Json = patientInventory(lab, { servers, ...patientVrrp(lab, { virtual_ipaddress: [`${vip}/24`] }) })
+const { vip } = lab.vlan
+const { device, servers } = onBondVlan(lab)
+const inventory = patientInventory(lab, { servers, ...patientVrrp(lab, { virtual_ipaddress: [`${vip}/24`] }) })
 const work = workspaceFor(lab, patientInventory(lab))
 const hactl = hactlOn(work)
 
@@ -85,72 +84,6 @@ test('the VLAN and its address are there again after a reboot, without hands', a
   expect(passedDrill(run)).toMatchObject({ from: 'srv-1', to: 'srv-2', failback: 'srv-1' })
   await lab.powerOn(...SERVERS)
   await expectConverged(lab, work, vip)
-})
-
-describe('open connections to an IPv4 and an IPv6 address', () => {
-  const addresses = [`${vip}:80`, `${vip}:8092`, `[${vip6}]:80`, `[${vip6}]:8092`]
-  const frontends = [
-    { name: 'web', bind: [':80', ':::80 v6only'], mode: 'http', default_backend: 'app' },
-    { name: 'named', bind: [`${vip}:8092`, `[${vip6}]:8092`], mode: 'http', default_backend: 'app' },
-  ]
-  const instances = [
-    { name: 'VRRP1', virtual_router_id: 66, virtual_ipaddress: [`${vip}/24`], advert_int: 2 },
-    { name: 'VRRP6', virtual_router_id: 67, virtual_ipaddress: [`${vip6}/64`], advert_int: 2 },
-  ]
-  const isHeldBy = async (server: string) => (await lab.holders(vip)).join() === server && (await lab.holders(vip6)).join() === server
-  const untilHeld = (server: string) => until(`${server} alone holds both addresses`, 60_000, () => isHeldBy(server))
-  /** As a tool that sets up the network again does: the interface has another index, and the kernel's defaults (evidence O13). */
-  const makeAnew = async (server: string) => {
-    await lab.sh(server, `ip link del ${device} && grep -F ${device} /etc/lab/wire | sh -eu`)
-    await untilArmed(lab, instances.length, [server])
-    const settings = `cd /proc/sys/net/ipv4/conf/${device} && cat arp_ignore arp_announce`
-    await until(`${server} does not answer for what it has given away`, 30_000, async () => (await lab.sh(server, settings)) === '1\n2\n')
-  }
-  /** keepalived 2.2.7 hears nothing any more on an interface that was made anew (evidence K17). */
-  const restartKeepalived = (server: string) => lab.sh(server, 'systemctl restart keepalived')
-
-  beforeAll(async () => {
-    work.writeInventory(patientInventory(lab, { servers, haproxy: labHaproxy(lab, { frontends }), vrrp_instances: instances }))
-    expectExit(await timed('deploy of an IPv6 address beside it', () => hactl('deploy')), 0)
-    await untilHeld('srv-1')
-    await untilArmed(lab, instances.length)
-  })
-
-  test('the holder is drained, and its VLAN made anew while it keeps them: the move cuts none, and no client is left in silence', async () => {
-    const later = await whileOpen('the VLAN made anew on the server that keeps them', addresses, async () => {
-      const moved = await whileOpen('a drain, on a VLAN over a bond', addresses, async () => {
-        expectExit(await hactl('drain', 'srv-1'), 0)
-        await untilHeld('srv-2')
-        const kept = instances.flatMap(({ name }) => [`instance ${name} kept`, `open ${name} 8092 ${2 * CLIENTS}`])
-        expect(await serviceStatus(lab, 'srv-1')).toEqual(expect.arrayContaining(kept))
-      })
-      expect(moved).toMatchObject(nothingLost(addresses.length))
-      await makeAnew('srv-1')
-      await restartKeepalived('srv-1')
-    })
-    expect(untold(later)).toEqual([])
-  })
-
-  test('the VLAN is made anew on the holder: the same, and it has its address back', async () => {
-    await untilHeld('srv-2')
-    const seen = await whileOpen('the VLAN made anew on the holder', addresses, async () => {
-      await makeAnew('srv-2')
-      await until('one server holds each address', 60_000, async () => (await isHeldBy('srv-3')) || (await isHeldBy('srv-2')))
-      await restartKeepalived('srv-2')
-      await untilHeld('srv-2')
-    })
-    expect(untold(seen)).toEqual([])
-  })
-
-  test('srv-1 is undrained, and the addresses move between these two: none is cut', async () => {
-    await untilArmed(lab, instances.length)
-    const seen = await whileOpen('a move between servers whose VLAN was made anew', addresses, async () => {
-      expectExit(await hactl('undrain', 'srv-1'), 0)
-      await untilHeld('srv-1')
-      expect(await serviceStatus(lab, 'srv-2')).toEqual(expect.arrayContaining(instances.map(({ name }) => `instance ${name} kept`)))
-    })
-    expect(seen).toMatchObject(nothingLost(addresses.length))
-  })
 })
 
 const VLAN_DEVICE = `eth2.${lab.vlan.id}`

@@ -11,7 +11,7 @@ import {
   vrrpInstance,
   type Workspace,
 } from '../../e2e/support/hactl.ts'
-import { type Lab, labCommand, labFolder, openLab, root, until } from '../../e2e/support/lab.ts'
+import { type Lab, labCommand, labFolder, openLab, root, SERVERS, until } from '../../e2e/support/lab.ts'
 
 export interface KernelLab extends Lab {
   readonly vlan: NonNullable<Lab['vlan']>
@@ -60,6 +60,12 @@ export const patientVrrp = (lab: Lab, over: Json = {}): Json => ({
 })
 
 export const patientInventory = (lab: Lab, over: Json = {}): Json => labInventory(lab, { ...patientVrrp(lab), ...over })
+
+/** Where servers that are wired as "bond-vlan" have ssh and VRRP: the device, and their entries of an inventory. */
+export const onBondVlan = ({ vlan }: KernelLab): { readonly device: string; readonly servers: readonly Json[] } => ({
+  device: `bond0.${vlan.id}`,
+  servers: SERVERS.map(name => ({ name, host: `${vlan.prefix}.1${name.replace('srv-', '')}` })),
+})
 
 /** What such servers may need to take over. */
 export const MAX_OUTAGE = ['--max-outage', '30s']
