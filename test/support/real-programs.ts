@@ -4,11 +4,21 @@ import { networkInterfaces } from 'node:os'
 import type { TestContext } from 'vitest'
 import { skipLacking } from './lacking.ts'
 
+const paths = new Map<string, string>()
+
+function pathOf(program: string): string {
+  const script = ['-c', 'command -v -- "$1"', 'sh', program]
+  const known =
+    paths.get(program) ?? spawnSync('sh', script, { encoding: 'utf8', env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } }).stdout
+  paths.set(program, known)
+  return known.trim()
+}
+
 /** The program under $HACTL_<NAME>, or on the PATH; skips the test, with the reason printed, where it is not there. */
 export function realProgram(name: string, context: TestContext): string {
   const wanted = process.env[`HACTL_${name.toUpperCase().replaceAll('-', '_')}`] ?? name
-  const found = spawnSync('sh', ['-c', 'command -v -- "$1"', 'sh', wanted], { env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } })
-  if (found.status === 0) return found.stdout.toString().trim()
+  const path = pathOf(wanted)
+  if (path !== '') return path
   return skipLacking(context, `${name} is not installed here: its verdict on the rendered files is not asked for`)
 }
 

@@ -3,7 +3,7 @@
  * stand-ins (test/support/stand-ins, and stand-ins.sh beside it) for systemd, dpkg and the daemons. So the shell itself is tested, without root
  * and without a container.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { copyName } from '../../src/engine/server-state/copy-name.ts'
@@ -11,6 +11,7 @@ import { HactlError } from '../../src/errors.ts'
 import type { CommandResult, RunOptions, Script, Session } from '../../src/ports.ts'
 import { isLook, rememberedLook } from './remembered-looks.ts'
 import { connectionLost } from './remote.ts'
+import { startSmall } from './starter.ts'
 
 const STAND_INS = join(import.meta.dirname, 'stand-ins')
 const STAND_IN_FUNCTIONS = readFileSync(join(import.meta.dirname, 'stand-ins.sh'), 'utf8')
@@ -28,12 +29,14 @@ const READ_STAND_INS = [
   }),
 ].join('\n')
 const NEEDED = ['flock', 'setsid', 'sha256sum', 'md5sum', 'base64', 'awk', 'stat', 'bash']
+const LACKS = `for tool in ${NEEDED.join(' ')}; do command -v $tool >/dev/null || echo "$tool"; done; stat -c %a / >/dev/null || echo 'GNU stat'`
+
+let lacks: string | undefined
 
 /** Why these tests cannot run here; undefined where they can. */
 export function shellServerLacks(): string | undefined {
-  const missing = NEEDED.filter(tool => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0)
-  if (missing.length > 0) return `this machine has no ${missing.join(', ')}`
-  return spawnSync('stat', ['-c', '%a', '/']).status === 0 ? undefined : 'this machine has no GNU stat'
+  lacks ??= spawnSync('sh', ['-c', LACKS], { encoding: 'utf8' }).stdout.trim().replaceAll('\n', ', ')
+  return lacks === '' ? undefined : `this machine lacks ${lacks}`
 }
 
 export interface ShellServer {
@@ -173,7 +176,7 @@ const PATHS = /(?<![A-Za-z0-9._+/-])\/(?=(?:etc|var|run|proc|tmp|usr\/local)\/)/
 
 let scripts = 0
 
-function runScript(server: ShellServer, script: Script, options: RunOptions): Promise<CommandResult> {
+async function runScript(server: ShellServer, script: Script, options: RunOptions): Promise<CommandResult> {
   const { root } = server
   // A file of its own for each: a shell goes on reading its script while it runs.
   const file = join(root, `world/script-${scripts++}`)
@@ -184,32 +187,21 @@ function runScript(server: ShellServer, script: Script, options: RunOptions): Pr
   const standIns = server.prelude === '' ? `${STAND_IN_FUNCTIONS}\n${READ_STAND_INS}` : `${STAND_IN_FUNCTIONS}\n${server.prelude}`
   writeFileSync(file, `echo $$ >${root}/world/script.pid\n${standIns}\n${body}`)
   const [shell, ...args] = server.prelude === '' ? ['/bin/sh', file] : ['bash', '--posix', file]
-  return new Promise((resolve, reject) => {
-    const child = spawn(shell ?? '/bin/sh', args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: `${STAND_INS}:${process.env['PATH']}`, STAND_INS, ROOT: root, LC_ALL: 'C' },
-    })
-    let stdout = ''
-    let stderr = ''
-    let unfinished = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text
-      const lines = `${unfinished}${text}`.split('\n')
-      unfinished = lines.pop() ?? ''
-      for (const line of lines) options.onLine?.(line.replaceAll(root, ''))
-    })
-    const onAbort = () => child.kill()
-    options.signal?.addEventListener('abort', onAbort, { once: true })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text
-    })
-    child.on('error', reject)
-    child.on('close', code => {
-      options.signal?.removeEventListener('abort', onAbort)
-      if (options.signal?.aborted === true)
-        return reject(new HactlError({ code: 'E_INTERRUPTED', server: server.name, what: options.label }))
-      if (code === null) return reject(connectionLost(server.name))
-      resolve({ code, stdout: stdout.replaceAll(root, ''), stderr: stderr.replaceAll(root, ''), durationMs: 1 })
-    })
+  let stdout = ''
+  let stderr = ''
+  let unfinished = ''
+  const env = { PATH: `${STAND_INS}:${process.env['PATH']}`, STAND_INS, ROOT: root, LC_ALL: 'C' }
+  const { ended, kill } = startSmall(shell ?? '/bin/sh', args, env, (stream, text) => {
+    if (stream === 'stderr') return void (stderr += text)
+    stdout += text
+    const lines = `${unfinished}${text}`.split('\n')
+    unfinished = lines.pop() ?? ''
+    for (const line of lines) options.onLine?.(line.replaceAll(root, ''))
   })
+  options.signal?.addEventListener('abort', kill, { once: true })
+  const code = await ended
+  options.signal?.removeEventListener('abort', kill)
+  if (options.signal?.aborted === true) throw new HactlError({ code: 'E_INTERRUPTED', server: server.name, what: options.label })
+  if (code === null) throw connectionLost(server.name)
+  return { code, stdout: stdout.replaceAll(root, ''), stderr: stderr.replaceAll(root, ''), durationMs: 1 }
 }
