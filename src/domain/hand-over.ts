@@ -4,7 +4,7 @@ import { programText } from '../shell/library.ts'
 import { shWith, systemdWord } from '../shell/sh.ts'
 import type { Cluster } from './cluster-types.ts'
 import { CRASH_DAMPING_SECONDS, CRASH_PAUSE_SECONDS, DAMPING_UNIT } from './haproxy/hooks.ts'
-import { clientPorts } from './haproxy/read.ts'
+import { clientSocketFilter } from './haproxy/client-sockets.ts'
 import type { Mode } from './open-connections/mode.ts'
 import { GENERATED_LINE, OPEN_CONNECTIONS_PROGRAM, OPEN_CONNECTIONS_SERVICE } from './paths.ts'
 import { handOverOffset, TRACKER_VARIABLES } from './trackers.ts'
@@ -46,15 +46,6 @@ export function stopLimitSeconds(cluster: Cluster, mode: Mode['kind']): number |
   return Math.ceil((handOverLimitMs(cluster) + cluster.stopTimeoutMs) / 1000) + STOP_MARGIN_SECONDS
 }
 
-/** For ss(8): "( sport = :80 or ( sport >= :8000 and sport <= :8010 ) )". Empty where not all ports are known: then every port counts. */
-function socketFilter(ports: ReturnType<typeof clientPorts>): string {
-  if (ports === undefined || ports.length === 0) return ''
-  const each = ports.map(({ port, lastPort }) =>
-    port === lastPort ? `sport = :${port}` : `( sport >= :${port} and sport <= :${lastPort} )`,
-  )
-  return `( ${[...new Set(each)].join(' or ')} )`
-}
-
 /** The program that both drop-ins and the unit that hands over call around each start and stop. `mode`: of this server. */
 export function renderServiceHooks(cluster: Cluster, mode: Mode['kind']): string {
   const addresses = cluster.instances.flatMap(i => i.virtualAddresses.map(v => v.address))
@@ -65,7 +56,7 @@ export function renderServiceHooks(cluster: Cluster, mode: Mode['kind']): string
     KEEPS_OPEN: mode === 'keep' ? 'yes' : 'no',
     STOP_HUNDREDTHS: hundredths(cluster.stopTimeoutMs),
     STOP_POLL_HUNDREDTHS,
-    STOP_PORTS: socketFilter(clientPorts(cluster.haproxyConfig.text)),
+    STOP_PORTS: clientSocketFilter(cluster),
     OPEN_CONNECTIONS_SERVICE,
     OPEN_CONNECTIONS_PROGRAM,
     HAND_OVER_OFFSET: handOverOffset(cluster),

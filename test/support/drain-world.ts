@@ -171,7 +171,7 @@ export function drainWorld(): DrainWorld {
           return {}
         },
       },
-      { when: /^ss -Htn state established src '192\.0\.2\.200' \| wc -l$/, reply: () => ({ stdout: '7\n' }) },
+      { when: /^found=\$\(ss -Htn state established src '192\.0\.2\.200' /, reply: () => ({ stdout: '7\n' }) },
       { when: /^(?:release|renew)_lock /, reply: () => ({}) },
       {
         when: /hactl-drain|write_tracker 'drain'/,

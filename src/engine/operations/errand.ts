@@ -128,7 +128,9 @@ export async function announcementOf(
     vips: await Promise.all(
       addresses.map(async address => {
         const holder = holderOf(address)
-        const connections = links.servers.includes(holder) ? await connectionsOn(links.current(holder), address, ports.signal) : undefined
+        const connections = links.servers.includes(holder)
+          ? await connectionsOn(links.current(holder), cluster, address, ports.signal)
+          : undefined
         return { address, holder, connections }
       }),
     ),

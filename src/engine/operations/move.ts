@@ -247,7 +247,7 @@ export async function announced(scene: Scene, vips: readonly string[], isRight: 
     vips.map(async address => {
       const node = nodes.find(one => addressesOn(cluster, one).includes(address))
       const holder = node?.server
-      const connections = holder === undefined ? undefined : await connectionsOn(links.current(holder), address, ports.signal)
+      const connections = holder === undefined ? undefined : await connectionsOn(links.current(holder), cluster, address, ports.signal)
       const isKept = node !== undefined && staysOpen(nodes, handings, { node, instance: instanceOf(cluster, address), takers: 'all' })
       return { address, holder, connections, isKept }
     }),

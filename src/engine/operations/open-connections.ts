@@ -1,14 +1,17 @@
+import type { Cluster } from '../../domain/cluster-types.ts'
+import { clientSocketFilter } from '../../domain/haproxy/client-sockets.ts'
 import type { Session } from '../../ports.ts'
 import { sh } from '../../shell/sh.ts'
 
-/** TCP connections that are established through the address right now; undefined where the server cannot count them. */
-export async function connectionsOn(session: Session, address: string, signal: AbortSignal): Promise<number | undefined> {
-  const result = await session.run(sh`ss -Htn state established src ${address} | wc -l`, {
+/** haproxy's clients that are connected to a virtual address right now; undefined where the server cannot count them. */
+export async function connectionsOn(session: Session, cluster: Cluster, address: string, signal: AbortSignal): Promise<number | undefined> {
+  const source = address.includes(':') ? `[${address}]` : address
+  const count = sh`found=$(ss -Htn state established src ${source} ${clientSocketFilter(cluster)}) || exit; printf %s "$found" | grep -c '' || true`
+  const result = await session.run(count, {
     effect: 'none',
     label: 'count the open connections',
     deadlineMs: 10_000,
     signal,
   })
-  const count = Number(result.stdout.trim())
-  return result.code === 0 && Number.isInteger(count) ? count : undefined
+  return result.code === 0 && /^\d+\n$/.test(result.stdout) ? Number(result.stdout) : undefined
 }
