@@ -18,7 +18,7 @@ export type Report =
 export interface Started {
   /** Its exit code, or null where a signal ended it. Rejects where it could not be started. */
   readonly ended: Promise<number | null>
-  kill(): void
+  readonly kill: () => void
 }
 
 type Hearer = (report: Report) => void
