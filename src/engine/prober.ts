@@ -8,7 +8,16 @@ export const PROBE_INTERVAL_MS = 18
 /** Where the controller stood still for longer, the probes that it missed are left out, not sent all at once. */
 const CATCH_UP_MS = 200
 
-/** Once `stop` aborts, no further probe is sent. Those on their way are awaited (they have target.timeoutMs each). */
+/**
+ * How long an answer is waited for once probing shall end. Where a network loses packets, the last probe of many may have been lost by chance: that
+ * is no address that does not answer in the end, and no outage without an end.
+ */
+export const LAST_ANSWER_MS = 3000
+
+/**
+ * Once `stop` aborts, those on their way are awaited (they have target.timeoutMs each). Where the last one was lost, one is sent after
+ * the other until one is answered, for LAST_ANSWER_MS at most.
+ */
 export interface ProbeRun extends Watching<ProbeSample> {
   readonly target: ProbeTarget
   readonly probe: Prober
@@ -24,10 +33,11 @@ export interface ProbeRun extends Watching<ProbeSample> {
 export async function runProber(run: ProbeRun): Promise<number> {
   const { clock, stop } = run
   const intervalMs = run.intervalMs ?? PROBE_INTERVAL_MS
-  const pending = new Set<Promise<void>>()
+  const pending = new Set<Promise<boolean>>()
   let dueMs = clock.monotonic()
   const endMs = dueMs + run.boundMs
   let sent = 0
+  let last = Promise.resolve(true)
   while (!stop.aborted) {
     const nowMs = clock.monotonic()
     if (nowMs >= endMs) break
@@ -40,15 +50,25 @@ export async function runProber(run: ProbeRun): Promise<number> {
       continue
     }
     sent++
-    const answer = probeOnce(run, nowMs).finally(() => pending.delete(answer))
+    last = probeOnce(run, nowMs)
+    const answer = last.finally(() => pending.delete(answer))
     pending.add(answer)
     dueMs = Math.max(dueMs + intervalMs, nowMs - CATCH_UP_MS)
   }
   await Promise.all(pending)
+  const lastEndMs = clock.monotonic() + LAST_ANSWER_MS
+  while (stop.aborted && !(await last) && clock.monotonic() < lastEndMs) {
+    const sentMs = clock.monotonic()
+    sent++
+    last = probeOnce(run, sentMs)
+    await last
+    await clock.sleep(Math.max(0, sentMs + intervalMs - clock.monotonic()))
+  }
   return sent
 }
 
-async function probeOnce(run: ProbeRun, sentMs: number): Promise<void> {
+/** Whether it was answered. */
+async function probeOnce(run: ProbeRun, sentMs: number): Promise<boolean> {
   let answer: ProbeAnswer
   try {
     answer = await run.probe(run.target)
@@ -64,4 +84,5 @@ async function probeOnce(run: ProbeRun, sentMs: number): Promise<void> {
     ok: answer.ok,
     ...(answer.error === undefined ? {} : { error: answer.error }),
   })
+  return answer.ok
 }

@@ -4,7 +4,7 @@ import type { ProbeTarget, Script, Session } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
 import { watcherLimit } from './limits.ts'
 import { hostOf } from './probe-from-server.ts'
-import { PROBE_INTERVAL_MS } from './prober.ts'
+import { LAST_ANSWER_MS, PROBE_INTERVAL_MS } from './prober.ts'
 import type { Watching } from './watching.ts'
 import { sourceText } from '../shell/library.ts'
 import { sh } from '../shell/sh.ts'
@@ -18,24 +18,33 @@ export interface ServerProbeRun extends Watching<ProbeSample> {
 }
 
 /**
- * Sends probes from the server until `stop` aborts. Throws E_CONNECTION_LOST when the connection is lost, E_COMMAND_FAILED where
+ * Sends probes from the server until `stop` aborts, and then until one that is answered, for LAST_ANSWER_MS at most. Throws E_CONNECTION_LOST when the connection is lost, E_COMMAND_FAILED where
  * the script cannot run: without its probes a drill has nothing to judge.
  */
 export async function runServerProber(run: ServerProbeRun): Promise<void> {
   const { session, clock, stop } = run
   let offsetMs = Infinity
+  const end = new AbortController()
+  const onStop = () =>
+    void clock.sleep(LAST_ANSWER_MS, end.signal).then(
+      () => end.abort(),
+      () => undefined,
+    )
+  if (stop.aborted) onStop()
+  else stop.addEventListener('abort', onStop, { once: true })
   try {
     const result = await session.run(serverProbeScript(run.target, run.boundMs), {
       effect: 'none',
       label: `ask ${run.target.address} from here`,
       ...watcherLimit(run.boundMs, session.patience),
-      signal: stop,
+      signal: end.signal,
       onLine: line => {
         const probe = parseProbeLine(line)
         if (probe === undefined) return
         // The answer that travelled fastest shows best how far the server's clock is from ours.
         offsetMs = Math.min(offsetMs, clock.monotonic() - probe.sentMs - probe.tookMs)
         run.onSample({ ...probe, kind: 'probe', from: session.server, sentMs: probe.sentMs + offsetMs })
+        if (stop.aborted && probe.ok) end.abort()
       },
     })
     if (result.code === 0) return
@@ -48,6 +57,9 @@ export async function runServerProber(run: ServerProbeRun): Promise<void> {
     })
   } catch (error) {
     if (!stop.aborted) throw error
+  } finally {
+    stop.removeEventListener('abort', onStop)
+    end.abort()
   }
 }
 

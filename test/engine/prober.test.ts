@@ -131,6 +131,31 @@ test('no probe is sent after the stop', async () => {
   expect(await clock.settle(run)).toBe(0)
 })
 
+test.each([
+  { answers: 'again', lost: 2, oks: [true, false, false, true] },
+  { answers: 'never again', lost: 999, oks: [true, false, ...Array.from({ length: 150 }, () => false)] },
+])('where the last probe before the stop was lost, and the address answers $answers: that is known', async ({ lost, oks }) => {
+  const clock = manualClock(0)
+  const stop = new AbortController()
+  const samples: ProbeSample[] = []
+  let asked = 0
+  const run = runProber({
+    target,
+    clock,
+    stop: stop.signal,
+    onSample: sample => samples.push(sample),
+    probe: async (): Promise<ProbeAnswer> => {
+      const number = asked++
+      if (number === 1) stop.abort()
+      return { ok: number === 0 || number > lost, tookMs: 0 }
+    },
+    boundMs: 10_000,
+    intervalMs: 20,
+  })
+  expect(await clock.settle(run)).toBe(oks.length)
+  expect(samples.map(sample => sample.ok)).toEqual(oks)
+})
+
 test('it probes until its bound, also for the quarter of an hour that a server may take to boot', async () => {
   let nowMs = 0
   const clock = {

@@ -57,6 +57,20 @@ test('a lost connection ends the probing with an error, a stop does not', async 
   await expect(stopped.run).resolves.toBeUndefined()
 })
 
+test('the last probe before the stop was lost: one that is answered is waited for', async () => {
+  const { run, samples, stop } = await samplesOf(async ({ emit }, sleep) => {
+    await sleep(1)
+    emit('probe 500000 1 ok')
+    emit('probe 500020 1 failed no answer')
+    stop.abort()
+    await sleep(20)
+    emit('probe 500040 1 ok')
+    return new Promise(() => undefined)
+  })
+  await run
+  expect(samples.map(sample => sample.ok)).toEqual([true, false, true])
+})
+
 test('the script has the probe as quoted words', () => {
   const { raw } = serverProbeScript({ ...target, path: "/a'b", host: 'www.example.com', status: 204 }, 60_000)
   expect(raw).toContain(`'198.51.100.200' 80 'http' '/a'\\''b' 'www.example.com' 204 1 18 60000`)
