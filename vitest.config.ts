@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Tests on the lab's servers, one file after the other. */
 const onTheLab = {
@@ -13,8 +14,19 @@ const onTheLab = {
   retry: 1,
 }
 
+/** The lab of real kernels makes its servers anew for a file that needs bare ones, which takes minutes: that file comes first. */
+const BARE_FIRST = ['cluster', 'power-cut', 'wan', 'bond-vlan']
+
+class Sequencer extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => BARE_FIRST.findIndex(name => moduleId.endsWith(`kernel/${name}.test.ts`))
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: Sequencer },
     projects: [
       {
         extends: true,

@@ -107,7 +107,7 @@ const started = (server: string, id: string, afterMs: number) => async (running:
 
 const STEPS = [
   { server: 'srv-3', isFirst: true, step: 'package/haproxy', afterMs: 4000 },
-  { server: 'srv-2', isFirst: true, step: 'service/haproxy', afterMs: 1500 },
+  { server: 'srv-2', isFirst: false, step: 'service/haproxy', afterMs: 200 },
   { server: 'srv-3', isFirst: false, step: 'file/haproxy.cfg', afterMs: 100 },
   { server: 'srv-1', isFirst: false, step: 'service/keepalived', afterMs: 500 },
 ] as const

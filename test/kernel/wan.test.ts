@@ -1,19 +1,37 @@
-/** The controller is far away: 80 ms there and back, 1 % of the packets lost each way. Needs: nothing. Leaves: a converged cluster, and the way short again. */
+/**
+ * The controller is far away: 80 ms there and back, 1 % of the packets lost each way. Needs: any lab. Leaves: a converged cluster, and the way short
+ * again.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { expectExit, resultOf } from '../e2e/support/hactl.ts'
+import { expectExit, labHaproxy, resultOf } from '../e2e/support/hactl.ts'
 import { SERVERS } from '../e2e/support/lab.ts'
-import { freshWorkspace } from '../e2e/support/opening.ts'
-import { expectConverged, hactlOn, MAX_OUTAGE, openKernelLab, passedDrill, patientInventory, timed } from './support/kernel-lab.ts'
+import { workspaceFor } from '../e2e/support/opening.ts'
+import {
+  ensureDeployedSlowly,
+  expectConverged,
+  hactlOn,
+  MAX_OUTAGE,
+  openKernelLab,
+  passedDrill,
+  patientInventory,
+  timed,
+} from './support/kernel-lab.ts'
 
 const lab = openKernelLab()
-const work = freshWorkspace(lab, patientInventory(lab))
+const work = workspaceFor(lab, patientInventory(lab))
 const hactl = hactlOn(work)
 
-beforeAll(() => Promise.all(SERVERS.map(server => lab.slow(server, 80, 1))))
+beforeAll(async () => {
+  await ensureDeployedSlowly(lab, work)
+  await lab.fresh('srv-3')
+  await Promise.all(SERVERS.map(server => lab.slow(server, 80, 1)))
+})
 afterAll(() => Promise.all(SERVERS.map(server => lab.fast(server))))
 
-test('bare servers are deployed from there, and a second run has nothing to do', async () => {
-  expectExit(await timed('first deploy over 80 ms and 1 % loss', () => hactl('deploy')), 0)
+test('a bare server is deployed from there, the others get another haproxy.cfg, and a second run has nothing to do', async () => {
+  const frontends = [{ name: 'web', bind: [':80'], mode: 'http', default_backend: 'app', lines: ['http-response set-header X-Config far'] }]
+  work.writeInventory(patientInventory(lab, { haproxy: labHaproxy(lab, { frontends }) }))
+  expectExit(await timed('deploy of a bare server and two others over 80 ms and 1 % loss', () => hactl('deploy')), 0)
   const again = await timed('deploy with nothing to do over 80 ms and 1 % loss', () => hactl('deploy'))
   expect(resultOf(again).servers?.map(server => server.changed)).toEqual([[], [], []])
   await expectConverged(lab, work)
