@@ -97,6 +97,16 @@ export function moveWatchMs(limitMs: number, patience: number): number {
   return limitMs + (BASELINE_LIMIT_MS + AROUND_A_MOVE_MS) * patience
 }
 
+/** A probe without an answer for longer has failed, as users would say. */
+export const PROBE_LIMIT_MS = 1000
+/**
+ * How long an answer is waited for once probing shall end. Where a network loses packets, the last probe of many may have been lost by chance: that
+ * is no address that does not answer in the end, and no outage without an end.
+ */
+export const LAST_ANSWER_MS = 3000
+/** For how long watchers may end: the probes that are under way, the wait for an answer, its last probe, and a moment for a remote script. */
+export const WATCHERS_END_MS = 6000
+
 /** How much later than the bound of a watcher's script, by which that ends itself, its command is stopped. */
 const AFTER_BOUND_MS = 10_000
 

@@ -1,18 +1,13 @@
 /** Asks the service through a virtual address many times a second, each time over a new connection, and keeps the answers. */
 import type { ProbeAnswer, Prober, ProbeTarget } from '../ports.ts'
 import type { ProbeSample } from '../state/drill.ts'
+import { LAST_ANSWER_MS } from './limits.ts'
 import type { Watching } from './watching.ts'
 
 /** At least 50 probes a second, with room for a timer that fires a little late. */
 export const PROBE_INTERVAL_MS = 18
 /** Where the controller stood still for longer, the probes that it missed are left out, not sent all at once. */
 const CATCH_UP_MS = 200
-
-/**
- * How long an answer is waited for once probing shall end. Where a network loses packets, the last probe of many may have been lost by chance: that
- * is no address that does not answer in the end, and no outage without an end.
- */
-export const LAST_ANSWER_MS = 3000
 
 /**
  * Once `stop` aborts, those on their way are awaited (they have target.timeoutMs each). Where the last one was lost, one is sent after

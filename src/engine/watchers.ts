@@ -1,11 +1,9 @@
 /** What runs beside a drill or a move: what every server says of itself, and whatever asks through the addresses. */
 import type { Clock } from '../ports.ts'
 import type { HolderSample, ProbeSample } from '../state/drill.ts'
+import { WATCHERS_END_MS } from './limits.ts'
 import type { Links } from './links.ts'
 import { runSampler, type Watch } from './sampler.ts'
-
-/** The last probes have a second each, and a remote script needs a moment to hear of the end. */
-const WATCHERS_END_MS = 3000
 
 /** Sends probes until `stop` aborts, for at most boundMs; rejects where it cannot go on. */
 export type SendProbes = (watch: {

@@ -11,15 +11,18 @@ import {
   BEAT_MS,
   CLOCK_SET_BACK_SECONDS,
   drillWatchMs,
+  LAST_ANSWER_MS,
   LOCK_DEADLINE_MS,
   LOCK_EXPIRES_SECONDS,
   LOOK_DEADLINE_MS,
+  PROBE_LIMIT_MS,
   STOP_GRACE_MS,
   SWITCH_DEADLINE_MS,
   SYSTEMCTL_DEADLINE_MS,
   UNDO_DEADLINE_MS,
   UNDO_RETRY_MS,
   watcherLimit,
+  WATCHERS_END_MS,
   withStop,
 } from '../../src/engine/limits.ts'
 import { patienceFor, TIMEOUT_MS } from '../../src/patience.ts'
@@ -110,6 +113,10 @@ test('what watches the longest drill is stopped after its end, and by a limit th
     expect(limitMs).toBeGreaterThan(boundMs)
     expect(limitMs).toBeLessThanOrEqual(LONGEST_TIMER_MS)
   }
+})
+
+test('watchers are waited for until the last answer has come, or will not come', () => {
+  expect(WATCHERS_END_MS).toBeGreaterThan(PROBE_LIMIT_MS + LAST_ANSWER_MS + PROBE_LIMIT_MS)
 })
 
 test('a loop of a drill may last for longer than it takes', () => {

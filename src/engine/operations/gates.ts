@@ -15,11 +15,11 @@ import { probeRequestFor } from './look.ts'
 import { probeFromServer } from '../probe-from-server.ts'
 import type { Run } from './run.ts'
 import { withoutPasswords } from './without-passwords.ts'
+import { PROBE_LIMIT_MS } from '../limits.ts'
 
 const LOOK_EVERY_MS = 50
 // Gates that follow each other share a look that is younger than this.
 const FRESH_MS = 300
-const PROBE_LIMIT_MS = 1000
 const FIRST_LOOKS = 3
 const JOURNAL = { lines: 30, shown: 6, deadlineMs: 10_000 } as const
 

@@ -4,9 +4,7 @@ import { canonicalAddress } from '../../domain/addresses.ts'
 import type { Cluster, Instance } from '../../domain/cluster-types.ts'
 import { HactlError } from '../../errors.ts'
 import type { ProbeTarget } from '../../ports.ts'
-
-/** A probe is a new connection and has this long, in ms. */
-const PROBE_LIMIT_MS = 1000
+import { PROBE_LIMIT_MS } from '../limits.ts'
 
 /**
  * The cluster's own probe on the instance's first address, or a URL in its place. A name in a URL is sent along (Host, SNI), but the probe
