@@ -19,7 +19,10 @@ const BARE_FIRST = ['cluster', 'power-cut', 'wan', 'bond-vlan']
 
 class Sequencer extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ moduleId }: TestSpecification) => BARE_FIRST.findIndex(name => moduleId.endsWith(`kernel/${name}.test.ts`))
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = BARE_FIRST.findIndex(name => moduleId.endsWith(`kernel/${name}.test.ts`))
+      return at === -1 ? BARE_FIRST.length : at
+    }
     return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
   }
 }

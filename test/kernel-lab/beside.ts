@@ -36,17 +36,29 @@ const backend =
     else response.end(body)
   }
 
+/** undefined where it can be no file of ours: whatever a server asks for must not end this process. */
+function nameIn(url: string): string | undefined {
+  try {
+    const name = decodeURIComponent(url.replace(/^(\/\.)*\//, ''))
+    return /^[\w][\w.+~%-]*$/.test(name) ? name : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** Files of one folder without folders in it; anything else is not there. */
 const repository: RequestListener = (request, response) => {
-  const name = decodeURIComponent((request.url ?? '').replace(/^(\/\.)*\//, ''))
-  const path = join(packages, name)
-  const size = /^[\w][\w.+~%-]*$/.test(name) ? statSync(path, { throwIfNoEntry: false })?.size : undefined
+  const name = nameIn(request.url ?? '')
+  const path = join(packages, name ?? '')
+  const size = name === undefined ? undefined : statSync(path, { throwIfNoEntry: false })?.size
   if (size === undefined) {
     response.writeHead(404).end()
     return
   }
   response.writeHead(200, { 'Content-Length': size, 'Content-Type': 'application/octet-stream' })
-  createReadStream(path).pipe(response)
+  createReadStream(path)
+    .once('error', () => response.destroy())
+    .pipe(response)
 }
 
 createServer(backend('app-1')).listen(80, `${prefix}.21`)

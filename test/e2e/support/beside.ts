@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { root } from './lab.ts'
 
 /** Such a program ends by itself after this many seconds, its first argument: the process that would stop it may be gone. */
-const LIMIT_SECONDS = 300
+const LIMIT_SECONDS = 900
 const READY = 'ready\n'
 
 export interface Beside<T> {
+  /** Throws where the program has ended by itself: what it saw is not all that happened. */
   stop(): Promise<T>
 }
 
@@ -18,7 +19,10 @@ export async function startBeside<T>(program: string, ...argv: readonly string[]
   const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
   // It may have ended by itself.
   child.stdin.on('error', () => undefined)
-  let out = ''
+  let [out, isOver] = ['', false]
+  void closed.then(() => {
+    isOver = true
+  })
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', code => reject(new Error(`${program} ended with ${code}`)))
@@ -29,6 +33,7 @@ export async function startBeside<T>(program: string, ...argv: readonly string[]
   })
   return {
     stop: async () => {
+      if (isOver) throw new Error(`${program} ended before it was stopped: it saw only a part, ${out.slice(READY.length, 1000)}`)
       child.stdin.end()
       await closed
       return JSON.parse(out.slice(READY.length)) as T

@@ -166,7 +166,7 @@ export async function watchHolders(lab: Lab, address = lab.vip): Promise<HolderL
   const changes: { readonly atMs: number; readonly server: string; readonly has: boolean }[] = []
   const startMs = Date.now()
   const watchers = SERVERS.map(server => {
-    const script = 'ip -o -ts monitor address & watch=$!; timeout 300 cat >/dev/null; kill $watch'
+    const script = 'ip -o -ts monitor address & watch=$!; timeout 900 cat >/dev/null; kill $watch'
     const child = spawn(...lab.shell(server, script), { stdio: ['pipe', 'pipe', 'ignore'] })
     // Its server may be down by the time it is stopped.
     child.stdin.on('error', () => undefined)

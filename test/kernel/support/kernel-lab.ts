@@ -84,8 +84,10 @@ export async function expectConverged(lab: Lab, work: Workspace, address = lab.v
 }
 
 /** Deploys whatever the inventory says; servers that cannot be brought there are made anew. */
-export async function ensureDeployedSlowly(lab: Lab, work: Workspace): Promise<void> {
+export async function ensureDeployedSlowly(lab: KernelLab, work: Workspace): Promise<void> {
   await lab.heal()
+  // A run that was interrupted may have left them far away.
+  await Promise.all(SERVERS.map(server => lab.fast(server)))
   const deploy = () => hactlOn(work)('deploy', '--adopt')
   const first = await deploy()
   if (first.exit === 0) return
