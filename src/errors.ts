@@ -5,6 +5,7 @@
  */
 export const EXIT_OF = {
   E_INTERNAL: 1,
+  E_OUTPUT: 1,
   E_USAGE: 3,
   E_INVENTORY_MISSING: 3,
   E_INVENTORY_INVALID: 3,

@@ -76,14 +76,13 @@ function onStray(error: unknown): void {
     case 'running':
       return controller.abort(error)
     case 'over':
-      return tellLeftOver()
+      process.exitCode = statusAtEnd(Number(process.exitCode))
   }
 }
 
-/** A run that succeeded, but whose output could not be written, did not say all that it should have. */
-function tellLeftOver(): void {
-  if (stray === undefined || process.exitCode !== 0) return
-  process.exitCode = tellFault(stray, argv, ending)
+/** `ofRun`: what run() gave. A run that succeeded, but whose output could not be written, did not say all that it should have. */
+function statusAtEnd(ofRun: number): number {
+  return ofRun === 0 && stray !== undefined ? tellFault(stray, argv, ending) : ofRun
 }
 
 process.on('uncaughtException', onStray)
@@ -97,7 +96,7 @@ for (const [stream, name] of [
     isLost.add(name)
     onStray(
       new HactlError({
-        code: 'E_INTERNAL',
+        code: 'E_OUTPUT',
         what: `${name} cannot be written: ${error.message}`,
         fix: 'check where this output goes',
         cause: error,
@@ -156,7 +155,7 @@ const ports: Ports = {
 }
 
 phase = 'running'
-process.exitCode = await run(argv, ports, {
+const ofRun = await run(argv, ports, {
   app: createApp(packageRoot),
   prompter: async () => {
     const { createPrompter } = await import('./cli/wizard/inquirer.ts')
@@ -168,7 +167,9 @@ process.exitCode = await run(argv, ports, {
   version: packageJson.version,
   packageRoot,
 })
+// Files, terminals and pipes are written synchronously (Node's process.stdout): what they refused has been reported after one turn.
+await new Promise(resolve => setImmediate(resolve))
 phase = 'over'
-tellLeftOver()
+process.exitCode = statusAtEnd(ofRun)
 // A connection or a child process that was not closed must not keep a finished run alive. The timer itself keeps nothing alive.
 setTimeout(() => process.exit(), LINGER_MS).unref()

@@ -34,6 +34,7 @@ describe('hactl', () => {
     const full = shell(`exec "$0" "$1" check "$2" ${flag} >/dev/full`)
     expect(full.status).toBe(1)
     expect(full.stderr).toContain('stdout cannot be written: ENOSPC')
+    expect(full.stderr).toContain('[E_OUTPUT]')
   })
 
   test('prints no error where its reader has gone', () => {

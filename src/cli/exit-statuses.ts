@@ -1,7 +1,7 @@
 /** What the operator may conclude about the servers from an exit status. --help and docs/exit-statuses.md show this table. */
 export const EXIT_STATUSES: readonly { readonly exit: number; readonly meaning: string }[] = [
   { exit: 0, meaning: 'done, or nothing to do' },
-  { exit: 1, meaning: 'a fault in hactl itself' },
+  { exit: 1, meaning: 'a fault in hactl itself, or its output or a report could not be written' },
   { exit: 2, meaning: 'plan --exit-code: there are changes pending' },
   { exit: 3, meaning: 'input refused; no server was contacted' },
   { exit: 4, meaning: 'could not log in (unreachable, refused, host key, sudo); nothing was changed' },

@@ -278,6 +278,7 @@ describe('errors', () => {
     ['E_FAILOVER_NONE', 7, 7],
     ['E_UNDO_FAILED', 8, 8],
     ['E_INTERNAL', 1, 1],
+    ['E_OUTPUT', 1, 1],
   ] as const)('with %s end with %i where nothing was changed, and with %i where something was', async ([code, before, after]) => {
     const app = fails(new HactlError({ code, what: 'it failed' }))
     expect((await runLine(['status'], { app })).exit).toBe(before)

@@ -2,7 +2,7 @@ import { relative, resolve } from 'node:path'
 import type { WrittenReport } from '../../app/failover-files.ts'
 import type { VerifyInput } from '../../app/verify-failover.ts'
 import type { DrillAnnouncement } from '../../engine/operations/errand.ts'
-import { HactlError } from '../../errors.ts'
+import { HactlError, HactlErrors } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { usageError } from '../flags.ts'
 import { confirmed, askingInput } from '../run-input.ts'
@@ -20,29 +20,32 @@ export const verifyFailover: Command = async context => {
   // --quiet shows problems only, and a failed drill is one.
   if (report.exit === 0) output.text(renderVerify(report, output.style))
   else output.important(renderVerify(report, output.style))
-  const unwritten = tellOfReports(report.reports ?? [], context)
-  const exit = unwritten > 0 && report.exit === 0 ? 1 : report.exit
-  return { exit, result: verifyObject(report) }
+  const lost = tellOfReports(report.reports ?? [], context)
+  const outcome = { exit: report.exit, result: verifyObject(report) }
+  if (lost.length === 0) return outcome
+  const thrown = new HactlErrors(lost)
+  if (report.exit === 0) return { ...outcome, thrown }
+  // A drill that failed or was refused says more about the servers than a missing file does: it decides.
+  output.problem(renderError(thrown, { columns: output.errorColumns, verbose: false, style: output.errorStyle }))
+  return outcome
 }
 
-/** Prints which reports were written, and the text of those that could not be. Returns the number of the latter. */
-function tellOfReports(reports: readonly WrittenReport[], { output, ports }: CommandContext): number {
-  for (const { path, problem, text } of reports) {
+/** Prints which reports were written, and the text of those that could not be. Returns an error for each of the latter. */
+function tellOfReports(reports: readonly WrittenReport[], { output, ports }: CommandContext): readonly HactlError[] {
+  return reports.flatMap(({ path, problem, text }) => {
     const file = relative(ports.cwd, path)
     if (problem === undefined) {
       output.text(`report written to ${file.startsWith('..') ? path : file}`)
-      continue
+      return []
     }
-    const error = new HactlError({
-      code: 'E_INTERNAL',
-      what: `the report could not be written to ${path}; it follows`,
-      why: [problem],
-      fix: 'save what follows; the drills need not be run again',
-    })
-    output.problem(renderError(error, { columns: output.errorColumns, verbose: false, style: output.errorStyle }))
     output.problem(text)
-  }
-  return reports.filter(({ problem }) => problem !== undefined).length
+    return new HactlError({
+      code: 'E_OUTPUT',
+      what: `the report could not be written to ${path}; its text is above`,
+      why: [problem],
+      fix: 'save that text; the drills need not be run again',
+    })
+  })
 }
 
 async function verifyInput(context: CommandContext): Promise<Omit<VerifyInput, 'drills'>> {

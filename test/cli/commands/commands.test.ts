@@ -416,10 +416,17 @@ describe('verify-failover', () => {
     [7, 7],
   ] as const)('shows a report that could not be written; status %i becomes %i', async ([drills, whole]) => {
     const lost = [{ path: '/srv/r.md', problem: 'ENOSPC: no space left on device', text: '# Failover drills of edge' }]
-    const { exit, err } = await runLine(['verify-failover', '-y', '--report', '/srv/r.md'], {
+    const { exit, err, result } = await runLine(['verify-failover', '-y', '--json', '--report', '/srv/r.md'], {
       app: { verifyFailover: async () => ({ ...report, exit: drills, reports: lost }) },
     })
     expect(exit).toBe(whole)
+    expect(result()).toMatchObject({
+      event: 'result',
+      exit: whole,
+      drills: expect.any(Array),
+      ...(drills === 0 ? { code: 'E_OUTPUT' } : {}),
+    })
+    expect(err).toContain('[E_OUTPUT]')
     expect(err).toContain('the report could not be written to /srv/r.md')
     expect(err).toContain('ENOSPC')
     expect(err).toContain('# Failover drills of edge')
