@@ -155,17 +155,24 @@ export class PreflightErrors extends HactlErrors {
 // 8 outranks all others (something stays broken). An interrupt comes next, then errors that left a change, then errors that did not.
 const RANK = [8, 130, 143, 6, 7, 9, 1, 5, 4, 3]
 
+/** Less for what is more serious. */
+function rankOf(status: number): number {
+  const at = RANK.indexOf(status)
+  return at < 0 ? RANK.length : at
+}
+
+/** The most serious of several exit statuses, by what it says about the servers; 0 where there are none. */
+export function worstStatus(statuses: readonly number[]): number {
+  return statuses.toSorted((a, b) => rankOf(a) - rankOf(b))[0] ?? 0
+}
+
 /**
  * The most serious of several errors, by what it says about the servers. `statusOf` gives the exit status of an error; the default is its
  * code's own, which also decides between equals.
  */
 export function worstOf(errors: readonly HactlError[], statusOf = (code: ErrorCode): number => EXIT_OF[code]): HactlError {
-  const rank = (status: number) => {
-    const at = RANK.indexOf(status)
-    return at < 0 ? RANK.length : at
-  }
   const [worst] = errors.toSorted(
-    (a, b) => rank(statusOf(a.code)) - rank(statusOf(b.code)) || rank(EXIT_OF[a.code]) - rank(EXIT_OF[b.code]),
+    (a, b) => rankOf(statusOf(a.code)) - rankOf(statusOf(b.code)) || rankOf(EXIT_OF[a.code]) - rankOf(EXIT_OF[b.code]),
   )
   if (worst === undefined) throw new TypeError('worstOf needs at least one error')
   return worst

@@ -1,5 +1,5 @@
-/** The exit status of a run that failed, from its errors and from whether anything was changed on any server. Nothing corrects it later. */
-import { eachOf, EXIT_OF, type ErrorCode, type HactlError, worstOf } from './errors.ts'
+/** The exit status of a run: from its errors and from whether anything was changed on any server, or from what its report found. */
+import { eachOf, EXIT_OF, type ErrorCode, type HactlError, worstOf, worstStatus } from './errors.ts'
 import type { Ports } from './ports.ts'
 
 export type RunState = Pick<Ports, 'ledger' | 'signal'>
@@ -20,4 +20,12 @@ function statusOf(code: ErrorCode, { ledger, signal }: RunState): number {
 export function verdictOn(error: HactlError, run: RunState): { readonly exit: number; readonly worst: HactlError } {
   const worst = worstOf(eachOf(error), code => statusOf(code, run))
   return { exit: statusOf(worst.code, run), worst }
+}
+
+/**
+ * The exit status of a command that came to its end, from the codes of what its report found; 0 without any. Whether something was changed
+ * before does not count: a drill that was refused changed nothing, and what the drills before it changed is restored (decision 31).
+ */
+export function statusOfFindings(codes: readonly ErrorCode[]): number {
+  return worstStatus(codes.map(code => EXIT_OF[code]))
 }

@@ -3,8 +3,8 @@ import type { Cluster } from '../domain/cluster-types.ts'
 import type { Verdict } from '../domain/failover/verdict.ts'
 import type { Errand } from '../engine/operations/errand.ts'
 import type { OnEvent } from '../engine/operations/run.ts'
-import { asHactlError, linesOf } from '../errors.ts'
-import { verdictOn } from '../exit-status.ts'
+import { asHactlError, type ErrorCode, linesOf } from '../errors.ts'
+import { statusOfFindings, verdictOn } from '../exit-status.ts'
 import type { Ports } from '../ports.ts'
 import type { DrillAccount, FailoverRun } from '../report/record.ts'
 import { type ReportWish, type WrittenReport, writeReports } from './failover-files.ts'
@@ -76,16 +76,20 @@ function reportOf(verdicts: readonly Verdict[], errands: readonly Errand[]): Ver
   return {
     drills: verdicts.map(reported),
     maxOutageMs: widest(errands),
-    exit: exitOf(verdicts),
+    exit: statusOfFindings(verdicts.flatMap(codesOf)),
     problems: left > 0 ? [`${left} ${left === 1 ? 'drill' : 'drills'} skipped: first restore what the last one left changed`] : [],
   }
 }
 
-function exitOf(verdicts: readonly Verdict[]): number {
-  const codes = new Set(verdicts.flatMap(verdict => verdict.findings.map(finding => finding.code)))
-  if (codes.has('E_UNDO_FAILED')) return 8
-  if (verdicts.some(verdict => verdict.verdict === 'failed')) return 7
-  return verdicts.some(verdict => verdict.verdict === 'refused') ? 5 : 0
+const CODE_OF: Readonly<Record<Verdict['verdict'], readonly ErrorCode[]>> = {
+  passed: [],
+  failed: ['E_FAILOVER_NONE'],
+  refused: ['E_UNHEALTHY'],
+}
+
+/** A drill counts by its verdict, whatever the finding was, except where something was not restored. */
+function codesOf({ verdict, findings }: Verdict): readonly ErrorCode[] {
+  return findings.some(({ code }) => code === 'E_UNDO_FAILED') ? ['E_UNDO_FAILED'] : CODE_OF[verdict]
 }
 
 function widest(errands: readonly Errand[]): number | undefined {

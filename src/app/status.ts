@@ -6,7 +6,7 @@ import { holdersOf, observeAndTell, probeRequestFor } from '../engine/operations
 import { planFor } from '../engine/operations/prepare-plan.ts'
 import { driftOf, type ServerStatus, serverStatus } from '../engine/operations/server-status.ts'
 import { type HactlError, HactlErrors } from '../errors.ts'
-import { verdictOn } from '../exit-status.ts'
+import { statusOfFindings, verdictOn } from '../exit-status.ts'
 import type { Ports } from '../ports.ts'
 import { type ConnectOptions, targetsOf, withConnections } from './connect.ts'
 import { issueLine, loadCluster } from './load.ts'
@@ -61,7 +61,7 @@ export async function status(
 }
 
 function exitOf(failures: readonly HactlError[], holder: readonly string[], servers: readonly ServerStatus[], ports: Ports): number {
-  if (holder.length > 0) return 7
+  if (holder.length > 0) return statusOfFindings(['E_TWO_MASTERS'])
   if (failures.length > 0) return verdictOn(new HactlErrors(failures), ports).exit
-  return servers.every(server => server.healthy) ? 0 : 5
+  return statusOfFindings(servers.every(server => server.healthy) ? [] : ['E_UNHEALTHY'])
 }

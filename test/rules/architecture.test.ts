@@ -182,6 +182,14 @@ test('only main.ts touches the process, and nothing below app knows the time or 
   expect(wrong).toEqual([])
 })
 
+test('commands make no exit status of their own, except 0 and the 2 that plan --exit-code is asked for', () => {
+  const own = files.filter(file => /^(?:app|cli\/commands)\//.test(file) && file !== 'cli/commands/plan.ts')
+  const wrong = own.flatMap(file =>
+    [...codeOf(file).matchAll(/^.*(?:\bexit\b(?:: | = ).*\b[1-9]\d*\b|\breturn (?:.*[?:] )?[3-9](?: |$)).*$/gm)].map(([line]) => `src/${file}: ${line.trim()}`),
+  )
+  expect(wrong.map(line => `${line}: make it from a code (src/exit-status.ts)`)).toEqual([])
+})
+
 test('connections to servers are opened in one place, so that the ledger of a run has all of them', () => {
   const connecting = files.filter(file => /\bremote\.connect\(/.test(readFileSync(join(SRC, file), 'utf8')))
   // main.ts loads what is behind the port.

@@ -1,4 +1,5 @@
 import { relative, resolve } from 'node:path'
+import { statusOfFindings } from '../../exit-status.ts'
 import type { Command, CommandContext, Outcome } from '../command.ts'
 import { usageError } from '../flags.ts'
 import { inventoryPath, runInput } from '../run-input.ts'
@@ -29,7 +30,6 @@ async function checkInventory(context: CommandContext): Promise<Outcome> {
   const shown = relative(ports.cwd, path)
   const report = await app.check({ inventoryPath: path, limit: flags.list('limit') }, ports)
   const { errors, warnings, cluster, profile, servers, table, outages } = report
-  const exit = errors.length > 0 ? 3 : 0
   if (output.quiet) printIssues(context, shown, errors, warnings)
   else output.text(renderCheck(report, shown, output.style, output.columns))
   output.text(`${count(errors.length, 'error')}, ${count(warnings.length, 'warning')}`)
@@ -42,19 +42,20 @@ async function checkInventory(context: CommandContext): Promise<Outcome> {
     table,
     outages: outages.map(snakeKeys),
   }
-  if (errors.length > 0) return { exit, result: { ...refusal(errors.length), ...result } }
-  if (!flags.on('servers')) return { exit, result }
+  if (errors.length > 0) return refused(errors.length, result)
+  if (!flags.on('servers')) return { exit: 0, result }
   const checks = await app.checkServers(await runInput(context), ports, output.event)
   await output.settle()
   output.text(renderPreflight(checks, output.style, output.columns))
-  return { exit, result: { ...result, checks } }
+  return { exit: 0, result: { ...result, checks } }
 }
 
 async function checkConf(context: CommandContext, path: string): Promise<Outcome> {
   const { errors, warnings } = await context.app.checkConf(path, context.ports)
   printIssues(context, path, errors, warnings)
   context.output.text(`${count(errors.length, 'error')}, ${count(warnings.length, 'warning')}`)
-  return { exit: errors.length > 0 ? 3 : 0, result: { ...(errors.length > 0 ? refusal(errors.length) : {}), conf: path, errors, warnings } }
+  const result = { conf: path, errors, warnings }
+  return errors.length > 0 ? refused(errors.length, result) : { exit: 0, result }
 }
 
 function printIssues({ output }: CommandContext, file: string, errors: Parameters<typeof renderIssues>[1], warnings: typeof errors): void {
@@ -62,8 +63,10 @@ function printIssues({ output }: CommandContext, file: string, errors: Parameter
   if (lines.length > 0) output.important(lines.join('\n'))
 }
 
-const refusal = (errors: number) => ({
-  code: 'E_INVENTORY_INVALID',
-  what: `${count(errors, 'error')} found`,
-  fix: 'fix what `errors` lists',
-})
+function refused(errors: number, result: Outcome['result']): Outcome {
+  const code = 'E_INVENTORY_INVALID'
+  return {
+    exit: statusOfFindings([code]),
+    result: { code, what: `${count(errors, 'error')} found`, fix: 'fix what `errors` lists', ...result },
+  }
+}

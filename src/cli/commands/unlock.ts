@@ -1,3 +1,4 @@
+import { statusOfFindings } from '../../exit-status.ts'
 import type { UnlockReport } from '../../app/unlock.ts'
 import type { Command } from '../command.ts'
 import { runInput } from '../run-input.ts'
@@ -13,8 +14,10 @@ export const unlock: Command = async context => {
     released,
     lock: lock === undefined ? null : { owner: lock.owner, reason: lock.reason, age_seconds: lock.ageSeconds },
   }))
-  if (held.length > 0) output.problem('a lock belongs to a run that is still alive: wait for it, or give --force')
-  return { exit: held.length > 0 ? 5 : 0, result: { ...(held.length > 0 ? { code: 'E_LOCKED' } : {}), servers } }
+  if (held.length === 0) return { exit: 0, result: { servers } }
+  output.problem('a lock belongs to a run that is still alive: wait for it, or give --force')
+  const code = 'E_LOCKED'
+  return { exit: statusOfFindings([code]), result: { code, servers } }
 }
 
 function describe({ name, lock, released }: UnlockReport['servers'][number]): string {
