@@ -1,6 +1,8 @@
 /** Cluster and facts -> what one server should be. The one place that lists what hactl puts on a server. */
 import { createHash } from 'node:crypto'
+import { shWith } from '../shell/sh.ts'
 import type { AbsentFileResource, DesiredNode, FileResource, Resource } from '../state/desired.ts'
+import { MEMBERS } from '../state/places.ts'
 import type { Cluster } from './cluster-types.ts'
 import { firewallNeeds } from './firewall/needs.ts'
 import { openingFor } from './firewall/open.ts'
@@ -32,7 +34,6 @@ import {
   TMPFILES_CONF,
   UNATTENDED_CONF,
 } from './paths.ts'
-import { MEMBERS } from '../state/places.ts'
 import { MAKE_MISSING_TRACKERS, SAY_HAPROXY_RUNS, SAY_HAPROXY_RUNS_TO_KEEPALIVED, TRACKER_FILES } from './trackers.ts'
 
 /** So that haproxy can bind the address on servers that do not hold it (evidence H3). */
@@ -60,9 +61,7 @@ export function holdsPassword(haproxyCfg: string): boolean {
 
 // The whole file is masked: a diff only says that it changed.
 const CERTIFICATE_MASKS = ['()([\\s\\S]+)']
-// haproxy reads the file as it will at a start. The check does not depend on whether haproxy.cfg names the file yet.
-const CERTIFICATE_CHECK =
-  'printf "frontend check\\n mode http\\n timeout client 1s\\n bind 127.0.0.1:1 ssl crt %s\\n" "$1" | haproxy -c -f /dev/stdin'
+const HAPROXY_LOADS = shWith('certificate.sh')`haproxy_loads`
 
 /** The files that haproxy loads: its configuration and the certificates that hactl ships. */
 export function haproxyLoadedHash(config: string, certificates: readonly { readonly path: string; readonly content: string }[]): string {
@@ -163,7 +162,7 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
     file(certificateId(path), path, text, {
       mode: '0600',
       masks: CERTIFICATE_MASKS,
-      validation: { argv: ['sh', '-c', CERTIFICATE_CHECK, 'sh', '{}'], mustBeSilent: false, alsoStaged: [] },
+      validation: { argv: [HAPROXY_LOADS, '{}'], mustBeSilent: false, alsoStaged: [] },
     }),
   )
   const resources: readonly Resource[] = [

@@ -15,9 +15,9 @@ stage() {
 }
 
 # check_file ID PATH CANDIDATE SILENT COMMAND WORD...: COMMAND must accept CANDIDATE, the new PATH. Where SILENT is yes, it must also print
-# nothing. A check is no change, and ID must not look like one.
+# nothing. A check is no change, and ID must not look like one. COMMAND may be a function: its name begins with that of the program and "_".
 check_file() {
-  id=$1 path=$2 candidate=$3 silent=$4 program=$5
+  id=$1 path=$2 candidate=$3 silent=$4 program=${5%%_*}
   shift 4
   step "$id" "check the new $path"
   out=$("$@" 2>&1)

@@ -10,9 +10,12 @@ export interface PackageResource {
   readonly pin?: string
 }
 
-/** A command that must accept a staged file before any live file changes; `{}` is replaced by the staged path. */
+/**
+ * A command that must accept a staged file before any live file changes; `{}` is replaced by the staged path. The command may be a call of a
+ * function of src/on-server whose name begins with that of the program and "_": errors name the program.
+ */
 export interface Validation {
-  readonly argv: readonly string[]
+  readonly argv: readonly (string | Script)[]
   /** keepalived -t exits 0 although it will ignore parts of the file: only an empty output is acceptance (evidence K1). */
   readonly mustBeSilent: boolean
   /** Paths that appear inside the file and are staged together with it: replaced by their staged paths for the check only. */
