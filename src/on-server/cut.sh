@@ -1,5 +1,6 @@
 # Cuts traffic with the server's own packet filter, in a table or chain of hactl's own, which uncut.sh removes as a whole. "ip link set down"
 # is not used, because it removes the routes as well (evidence T15). nft where the kernel supports it, else iptables.
+# needs: stop-vrrp.sh
 
 has_nft() { nft -c add table inet hactl_drill >/dev/null 2>&1; }
 has_iptables() { iptables -w 5 -S INPUT >/dev/null 2>&1; }
@@ -45,13 +46,6 @@ cut_vrrp() {
       out) both -I OUTPUT 1 -j HACTL_DRILL ;;
     esac || return
   done
-}
-
-# Stops keepalived's VRRP process, so that it sends nothing more.
-hush() {
-  main=$(systemctl show -p MainPID --value keepalived.service)
-  # shellcheck disable=SC2046 # A list of process ids.
-  kill -STOP $(cat "/proc/$main/task/$main/children")
 }
 
 # Sets port to the port of this SSH connection on this server, or ends with 1. sudo drops SSH_CONNECTION (sshd(8), "ENVIRONMENT"), so it is
@@ -104,7 +98,7 @@ cut_link() {
       *) { chain in "$in drop" && chain out "$out drop"; } | table arp | nft -f - 2>/dev/null ;;
     esac
   fi
-  nft -f - <<RULES 2>/dev/null || hush
+  nft -f - <<RULES 2>/dev/null || stop_vrrp_process
 table netdev hactl_drill {
   chain outgoing { type filter hook egress device "$interface" priority -300; policy accept;
     $egress
@@ -114,7 +108,7 @@ RULES
 }
 
 cut_link_with_iptables() {
-  hush
+  stop_vrrp_process
   both -N HACTL_DRILL || return
   if [ "$ssh" = keep ]; then
     both -A HACTL_DRILL -i "$interface" -p tcp --dport "$port" -j ACCEPT &&

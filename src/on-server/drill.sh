@@ -1,4 +1,5 @@
 # What drills do to the two services, and how it is undone. Each undo may run twice.
+# needs: stop-vrrp.sh
 
 runs() { systemctl is-active --quiet "$1.service"; }
 
@@ -10,13 +11,6 @@ start_anew() {
 
 # signal NAME UNIT: to all processes of the unit.
 signal() { systemctl kill --signal="$1" "$2.service"; }
-
-# Stops the process that speaks VRRP, and not its parent.
-stop_vrrp_process() {
-  main=$(systemctl show -p MainPID --value keepalived.service)
-  # shellcheck disable=SC2046 # A list of process ids.
-  kill -STOP $(cat "/proc/$main/task/$main/children")
-}
 
 continue_again() {
   signal CONT "$1" 2>/dev/null
