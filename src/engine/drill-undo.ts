@@ -1,11 +1,13 @@
 /** The way back from a disturbance: a timer on the server that needs no controller, and the controller's own undo. */
 import { HactlError } from '../errors.ts'
 import type { Clock, Script, Session } from '../ports.ts'
-import { joinScripts, scriptWord, sh, systemdWord } from '../shell/sh.ts'
+import { joinScripts, scriptWord, sh, shWith, systemdWord } from '../shell/sh.ts'
 import type { Disturbance } from '../state/drill.ts'
 import { AFTER_TIMER_MS, SYSTEMCTL_DEADLINE_MS, UNDO_DEADLINE_MS, withStop } from './limits.ts'
 import type { Links } from './links.ts'
 import { undo } from './undo.ts'
+
+const undoTimer = shWith('undo-timer.sh')
 
 /** An undo that the server refused this often will be refused again. */
 const MAX_REFUSALS = 3
@@ -24,7 +26,7 @@ export interface UndoPlan {
 }
 
 /** Name of the timer and its service, without suffix. */
-export function undoUnit(id: string): string {
+function undoUnit(id: string): string {
   if (!/^[a-z0-9]{4,16}$/.test(id)) throw new HactlError({ code: 'E_INTERNAL', what: `"${id}" cannot be a drill's id` })
   return `hactl-undo-${id}`
 }
@@ -48,12 +50,13 @@ export async function armUndo(session: Session, plan: UndoPlan, signal?: AbortSi
   })
 }
 
-/** Without AccuracySec a timer may fire up to a minute late (systemd.timer(5)). */
 function armScript(plan: UndoPlan): Script {
-  const unit = undoUnit(plan.id)
-  const seconds = Math.ceil(plan.undoAfterMs / 1000)
-  const timer = sh`systemd-run --quiet --collect --unit=${unit} --on-active=${seconds}s --timer-property=AccuracySec=100ms`
-  return sh`${timer} /bin/sh -c ${systemdWord(plan.disturbance.undo)} && systemctl is-active --quiet ${unit}.timer`
+  return undoTimer`arm_undo ${undoUnit(plan.id)} ${Math.ceil(plan.undoAfterMs / 1000)} ${systemdWord(plan.disturbance.undo)}`
+}
+
+/** Ends the script of which it is a part where the timer has fired already. */
+export function stillArmed(plan: UndoPlan): Script {
+  return undoTimer`still_armed ${undoUnit(plan.id)}`
 }
 
 /** The undo and its confirmation each have a shell of their own, which they may end. */

@@ -5,7 +5,7 @@ import { joinScripts, scriptWord, sh } from '../shell/sh.ts'
 import type { DrillState, Mark, Sample } from '../state/drill.ts'
 import type { DrillRun } from './drill-run.ts'
 import { observeStateAfter, observeStateBefore } from './drill-state.ts'
-import { armUndo, disarmUndo, type UndoPlan, undoDisturbance, undoUnit } from './drill-undo.ts'
+import { armUndo, disarmUndo, stillArmed, type UndoPlan, undoDisturbance } from './drill-undo.ts'
 import { drillWatch, tellDrill } from './drill-watch.ts'
 import { isLoss } from './links.ts'
 import { lockGuard, lockLost } from './lock.ts'
@@ -159,12 +159,7 @@ async function disturb(run: DrillRun, plan: UndoPlan, found: Found, until: Until
 
 /** A controller that slept since it armed the undo may have lost the lock, and the timer has fired: then there is no way back. */
 function disturbScript({ disturbance, lockId }: DrillRun, plan: UndoPlan): Script {
-  const timer = `${undoUnit(plan.id)}.timer`
-  return joinScripts([
-    lockGuard(lockId),
-    sh`systemctl is-active --quiet ${timer} || { echo the undo timer has already fired: nothing was disturbed >&2; exit 1; }`,
-    sh`/bin/sh -c ${scriptWord(disturbance.script)}`,
-  ])
+  return joinScripts([lockGuard(lockId), stillArmed(plan), sh`/bin/sh -c ${scriptWord(disturbance.script)}`])
 }
 
 async function runDisturbance(run: DrillRun, plan: UndoPlan): Promise<void> {

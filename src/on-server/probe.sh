@@ -42,6 +42,14 @@ who_answers() {
   }
 }
 
+# while_they_answer CALLS: CALLS, the text of calls of the functions below, find the output of who_answers on descriptor 3.
+while_they_answer() {
+  who_answers | {
+    exec 3<&0 </dev/null
+    eval "$1"
+  }
+}
+
 machine() {
   b facts
   echo "uid $(id -u)"

@@ -69,12 +69,12 @@ put_files_back() {
   done_ files
 }
 
-# put_unit_back UNIT COMPANION: a unit that ran reloads its old file, one that did not run is stopped, one that was not enabled is disabled again. The
-# caller defines answers_again: whether the daemon works.
+# put_unit_back UNIT COMPANION ANSWERS: a unit that ran reloads its old file, one that did not run is stopped, one that was not enabled is disabled
+# again. ANSWERS is a call, as text: whether the daemon works.
 put_unit_back() {
   has_line "$record" "unit $1" || return 0
   step "service/$1" "restore $1"
-  unit=$1 companion=$2
+  unit=$1 companion=$2 call_answers=$3
   # shellcheck disable=SC2046 # Words of one line of the record.
   set -- $(line_with "$record" "unit $1")
   was=$3 at_boot=$4 loaded=${5:-}
@@ -98,7 +98,7 @@ put_unit_back() {
     echo "$companion does not start"
   }
   # Where hactl did not manage the unit before, its check may have just been removed: then it only has to run.
-  if { [ -z "$loaded" ] || answers_again; } && systemctl is-active --quiet "$unit"; then
+  if { [ -z "$loaded" ] || eval "$call_answers"; } && systemctl is-active --quiet "$unit"; then
     [ -n "$loaded" ] && printf '%s\n' "$loaded" >"$LOADED_DIR/$unit"
     [ "$at_boot" != disabled ] || systemctl disable --quiet "$unit"
     done_ "service/$unit"

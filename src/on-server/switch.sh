@@ -82,8 +82,9 @@ open_tool() {
   done_ "$1"
 }
 
-# For the service functions the caller defines before_reload, loaded and started: what to do before a reload, and how the daemon itself, not
-# systemctl, shows that it runs what is on disk. loaded and started end with status 0, or print why not.
+# service_calls BEFORE_RELOAD LOADED STARTED: calls, as text, for reload_unit and start_unit: what to do before a reload, and how the daemon
+# itself, not systemctl, shows that it runs what is on disk. LOADED and STARTED end with status 0, or print why not.
+service_calls() { call_before_reload=$1 call_loaded=$2 call_started=$3; }
 
 # service_failed ID UNIT REASON
 service_failed() {
@@ -97,9 +98,9 @@ enable_unit() {
 }
 
 reload_unit() {
-  before_reload
+  eval "$call_before_reload"
   systemctl reload "$2" 2>&1 || service_failed "$1" "$2" 'systemctl reload failed'
-  loaded || service_failed "$1" "$2" 'it was told to reload, but does not run the new configuration'
+  eval "$call_loaded" || service_failed "$1" "$2" 'it was told to reload, but does not run the new configuration'
 }
 
 # A start does nothing where the unit has started by itself since the look, and such a unit runs the old configuration.
@@ -112,7 +113,7 @@ start_unit() {
   systemctl reset-failed "$2" 2>/dev/null
   systemctl start "$2" 2>&1 || service_failed "$1" "$2" 'systemctl start failed'
   systemctl is-active --quiet "$2" || service_failed "$1" "$2" 'it is not active after its start'
-  started || service_failed "$1" "$2" 'it started, but does not answer as it should'
+  eval "$call_started" || service_failed "$1" "$2" 'it started, but does not answer as it should'
 }
 
 # stamp ID UNIT HASH: records what the unit has loaded.

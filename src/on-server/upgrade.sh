@@ -2,6 +2,13 @@
 # needs: report.sh apt.sh
 # given: DOWNLOADS UPGRADING
 
+# Call it before outlook. apt-get's output goes to a file that is removed when the script ends, because this run has no folder here yet.
+begin_outlook() {
+  log=$(mktemp) || exit 1
+  trap 'rm -f "$log"' EXIT
+  begin_apt "$log"
+}
+
 # outlook NAMES WORD...: asks apt what it would do for these words, "haproxy=2.6.*"; installs nothing. Packages on hold (apt-mark(8), hold)
 # are left out.
 outlook() {

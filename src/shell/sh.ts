@@ -93,6 +93,15 @@ export function scriptWord(script: Script): Script {
 }
 
 /**
+ * A script as one word that a function of the same shell evaluates: call`later ${evalWord(script)}`. The library that it calls comes before
+ * the whole script, and not into the word.
+ */
+export function evalWord(script: Script): Script {
+  const { raw, masked, library } = madeBody(script)
+  return make({ ...bodyWith(shellQuote(raw), shellQuote(masked)), library })
+}
+
+/**
  * A whole script as one argument of a command that systemd runs: sh`systemd-run /bin/sh -c ${systemdWord(script)}`. systemd replaces $NAME
  * and ${NAME} in it and reads $$ as $ (systemd.service(5), "COMMAND LINES").
  */

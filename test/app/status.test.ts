@@ -172,7 +172,8 @@ describe('status reports', () => {
       'the certificate /etc/ssl/more/a.pem expired 3 days ago',
       'there is no certificate in /etc/ssl/gone.pem',
     ])
-    expect(script).toContain("\ncertificates '' 2 '/etc/ssl/site.pem' '/etc/ssl/more'\n")
+    // The call stands in a word that a function evaluates.
+    expect(script.replaceAll(String.raw`'\''`, "'")).toContain("\ncertificates '' 2 '/etc/ssl/site.pem' '/etc/ssl/more'\n")
   })
 })
 

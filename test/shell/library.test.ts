@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { onServer } from '../../src/on-server/files.ts'
 import { filesFor, joinLibraries, libraryOf, sourceText } from '../../src/shell/library.ts'
 import { ShellReader } from '../../src/shell/sh-context.ts'
-import { joinScripts, scriptWord, sh, shWith, systemdWord } from '../../src/shell/sh.ts'
+import { evalWord, joinScripts, scriptWord, sh, shWith, systemdWord } from '../../src/shell/sh.ts'
 
 const ON_SERVER = join(import.meta.dirname, '../../src/on-server')
 const run = (script: { raw: string }) => execFileSync('/bin/sh', ['-c', script.raw], { encoding: 'utf8' })
@@ -36,6 +36,13 @@ describe('a call of a library', () => {
 
   test('reaches another shell as one word, with its library', () => {
     expect(run(sh`/bin/sh -c ${scriptWord(report`step a ${'$HOME'}`)}`)).toBe('@@step a $HOME\n')
+  })
+
+  test('reaches a function that evaluates it as one word, and its library comes before', () => {
+    const script = sh`later() { eval "$1"; }; later ${evalWord(report`step a ${"it's $HOME"}`)}`
+    expect(run(script)).toBe("@@step a it's $HOME\n")
+    expect(script.raw.indexOf('step() {')).toBeLessThan(script.raw.indexOf('later()'))
+    expect(script.raw.split('step() {').length).toBe(2)
   })
 
   test('keeps its dollar signs where systemd would expand them', () => {

@@ -143,7 +143,7 @@ export function drainWorld(): DrainWorld {
         return { stdout: `unit haproxy ${haproxy}\nunit keepalived active\n${address}${residue}end\n` }
       },
     },
-    { when: /^systemd-run .*hactl-undo-/s, reply: done(() => world.timers.set(server, clock.monotonic() + DRILL_UNDO_MS)) },
+    { when: /^arm_undo 'hactl-undo-/, reply: done(() => world.timers.set(server, clock.monotonic() + DRILL_UNDO_MS)) },
     { when: /systemctl stop --no-block haproxy\.service'$/, reply: done(() => setHaproxy(server, 'halted')) },
     { when: /^\/bin\/sh -c 'start_anew .*haproxy/, reply: done(() => setHaproxy(server, 'runs')) },
     { when: /^systemctl stop 'hactl-undo-/, reply: done(() => world.timers.delete(server)) },
@@ -171,7 +171,7 @@ export function drainWorld(): DrainWorld {
           return {}
         },
       },
-      { when: /^found=\$\(ss -Htn state established src '192\.0\.2\.200' /, reply: () => ({ stdout: '7\n' }) },
+      { when: /^count_connections '192\.0\.2\.200' /, reply: () => ({ stdout: '7\n' }) },
       { when: /^(?:release|renew)_lock /, reply: () => ({}) },
       {
         when: /hactl-drain|write_tracker 'drain'/,

@@ -109,7 +109,7 @@ export function drillWorld(): DrillWorld {
       },
       { when: /^drill_state$/, reply: does('state', state) },
       {
-        when: /^systemd-run .*--unit='hactl-undo-abcd\d?' --on-active=\d+s .*is-active --quiet 'hactl-undo-abcd\d?'\.timer$/s,
+        when: /^arm_undo 'hactl-undo-abcd\d?' \d+ '/,
         reply: does('arm', () => {
           world.firesMs = clock.monotonic() + world.run.limits.undoAfterMs
           return undefined
@@ -117,7 +117,7 @@ export function drillWorld(): DrillWorld {
       },
       {
         // Not without the lock, and not where the undo has run already.
-        when: /^lock_guard 'lock1'\n.*is-active --quiet 'hactl-undo-abcd\d?\.timer' \|\| .*exit 1; \}\n\/bin\/sh -c 'systemctl stop --no-block haproxy\.service'$/s,
+        when: /^lock_guard 'lock1'\nstill_armed 'hactl-undo-abcd\d?'\n\/bin\/sh -c 'systemctl stop --no-block haproxy\.service'$/,
         async reply(call) {
           const answer = await does('disturb', () => {
             setRunning(false)

@@ -7,7 +7,7 @@ import { aloneWithinSeconds, type Waits } from '../limits.ts'
 import { type LockClaim, lockGuard, lockGuardForUndo } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
 import { previousPath, recordPath, runFolder, stagedPath } from '../server-state/run-folder.ts'
-import { joinScripts, sh } from '../../shell/sh.ts'
+import { evalWord, joinScripts, sh } from '../../shell/sh.ts'
 import { STEP_STATUSES } from './report.ts'
 import { actionTitle } from './title.ts'
 
@@ -110,7 +110,7 @@ function serviceScript(action: ServiceAction, scripts: ManagedService): Script {
   if (has('daemon-reload')) lines.push(sh`read_units || fail ${id} ${'systemctl daemon-reload failed'}`)
   if (has('enable')) lines.push(sh`enable_unit ${id} ${unit}`)
   if (has('start') || has('reload')) {
-    lines.push(sh`before_reload() { ${scripts.beforeReload}; }`, sh`loaded() { ${scripts.loaded}; }`, sh`started() { ${scripts.started}; }`)
+    lines.push(sh`service_calls ${[scripts.beforeReload, scripts.loaded, scripts.started].map(evalWord)}`)
   }
   if (has('start')) lines.push(sh`start_unit ${id} ${unit}`)
   if (has('reload')) lines.push(sh`reload_unit ${id} ${unit}`)
@@ -132,10 +132,7 @@ export function restoreScript(runId: string, lock: Pick<LockClaim, 'id' | 'owner
     lockGuardForUndo(lock, recordPath(runId)),
     call`begin_restore`,
     sh`put_files_back`,
-    ...Object.values(services).flatMap(({ unit, companion, putBack }) => [
-      sh`answers_again() { ${putBack}; }`,
-      sh`put_unit_back ${unit} ${companion}`,
-    ]),
+    ...Object.values(services).flatMap(({ unit, companion, putBack }) => [sh`put_unit_back ${unit} ${companion} ${evalWord(putBack)}`]),
     sh`end_restore`,
   ])
 }

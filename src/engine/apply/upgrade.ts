@@ -34,10 +34,9 @@ export interface UpgradeOutlook {
 export function outlookScript(words: readonly string[], isBrought: boolean): Script {
   const names = words.map(word => word.replace(/=.*/, ''))
   return joinScripts([
-    sh`log=$(mktemp) || exit 1; trap 'rm -f "$log"' EXIT`,
     // This run holds no lock yet, and another run may be about to install the downloads.
     ...(isBrought ? [] : [clearDownloadsScript()]),
-    upgrade`begin_apt "$log"`,
+    upgrade`begin_outlook`,
     sh`downloads`,
     sh`refresh_lists strict`,
     sh`outlook ${names.join(' ')} ${words}`,

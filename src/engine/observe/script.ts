@@ -2,7 +2,7 @@ import type { Script } from '../../ports.ts'
 import type { ServiceLook } from '../../state/services.ts'
 import type { Unit } from '../../state/units.ts'
 import { onState } from '../server-state/layout.ts'
-import { joinScripts, sh } from '../../shell/sh.ts'
+import { evalWord, joinScripts, sh } from '../../shell/sh.ts'
 import { sourceText } from '../../shell/library.ts'
 import { ANSWER_SECONDS } from '../limits.ts'
 
@@ -52,11 +52,7 @@ export function probeScript(request: ProbeRequest, patience: number): Script {
   })
   const { paths, lists, base } = request.certificates ?? { paths: [], lists: [], base: undefined }
   const certificates = [...paths, ...lists]
-  return joinScripts([
-    request.look.ask,
-    probe`ask_neighbours ${request.virtualAddresses}`,
-    // The answers arrive while the rest is read.
-    sh`who_answers | { exec 3<&0 </dev/null`,
+  const rest = joinScripts([
     sh`machine`,
     sh`static_addresses ${request.virtualAddresses}`,
     sh`packages`,
@@ -68,7 +64,13 @@ export function probeScript(request: ProbeRequest, patience: number): Script {
     sh`hactl_itself`,
     sh`neighbours`,
     request.look.said,
-    sh`end_probe; }`,
+    sh`end_probe`,
+  ])
+  return joinScripts([
+    request.look.ask,
+    probe`ask_neighbours ${request.virtualAddresses}`,
+    // The answers arrive while the rest is read.
+    sh`while_they_answer ${evalWord(rest)}`,
   ])
 }
 

@@ -1,13 +1,14 @@
 import type { Cluster } from '../../domain/cluster-types.ts'
 import { clientSocketFilter } from '../../domain/haproxy/client-sockets.ts'
 import type { Session } from '../../ports.ts'
-import { sh } from '../../shell/sh.ts'
+import { shWith } from '../../shell/sh.ts'
+
+const call = shWith('count-connections.sh')
 
 /** haproxy's clients that are connected to a virtual address right now; undefined where the server cannot count them. */
 export async function connectionsOn(session: Session, cluster: Cluster, address: string, signal: AbortSignal): Promise<number | undefined> {
   const source = address.includes(':') ? `[${address}]` : address
-  const count = sh`found=$(ss -Htn state established src ${source} ${clientSocketFilter(cluster)}) || exit; printf %s "$found" | grep -c '' || true`
-  const result = await session.run(count, {
+  const result = await session.run(call`count_connections ${source} ${clientSocketFilter(cluster)}`, {
     effect: 'none',
     label: 'count the open connections',
     deadlineMs: 10_000,

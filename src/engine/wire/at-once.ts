@@ -1,7 +1,9 @@
 /** Asks all servers at the same time what they hear from each other. */
 import type { Script } from '../../ports.ts'
-import { joinScripts, sh } from '../../shell/sh.ts'
+import { joinScripts, sh, shWith } from '../../shell/sh.ts'
 import type { Links } from '../links.ts'
+
+const atOnce = shWith('at-once.sh')
 
 /** How long servers listen: at least long enough for a router that speaks once a second, and at most where a peer is silent. */
 export interface WireTimes {
@@ -17,9 +19,9 @@ export interface WireQuestion<Link, Report> {
   readonly parse: (stdout: string, links: readonly Link[]) => readonly (Report | undefined)[]
 }
 
-/** Runs one probe for each network of a server, all at once. Every line of the answer starts with the number of its network. */
+/** Runs one probe for each network of a server, all at once. A probe is one command; every line of its answer starts with the number of its network. */
 export function sideBySide(probes: readonly Script[]): Script {
-  return joinScripts([...probes.map((probe, index) => sh`{ ${probe} 2>&1 | sed ${`s/^/${index} /`}; } &`), sh`wait`])
+  return joinScripts([...probes.map((probe, index) => atOnce`numbered ${index} ${probe}`), sh`wait`])
 }
 
 const GRACE_MS = 15_000
