@@ -29,14 +29,13 @@ interface Step {
 interface Tested {
   /** Where vitest writes its report. */
   readonly report?: string
-  readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>> | undefined
 }
 
-async function step(name: string, timeoutMs: number, { report, args = [], env = {} }: Tested = {}): Promise<Step> {
+async function step(name: string, timeoutMs: number, { report, env = {} }: Tested = {}): Promise<Step> {
   heading(`npm run ${name}`)
   const reporters = report === undefined ? [] : ['--', ...reportTo(report)]
-  const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...args, ...reporters], { timeoutMs, env })
+  const { code, timedOut, ms } = await run('npm', ['run', '-s', name, ...reporters], { timeoutMs, env })
   const counts = report === undefined ? undefined : countsIn(report)
   const passed = code === 0 && !timedOut && (report === undefined || counts !== undefined)
   const outcome = timedOut ? `stopped after ${seconds(timeoutMs)}` : passed ? 'passed' : 'failed'
@@ -52,8 +51,7 @@ async function testAll(folder: string): Promise<readonly Step[]> {
   for (const name of CHECKS) {
     if (interruption() !== undefined) return steps
     const tested = name === FAST_TESTS ? { report: join(folder, 'fast.json'), env: await realPrograms() } : {}
-    const strict = name === 'check:on-server' ? { args: ['--', '--strict'] } : {}
-    steps.push(await step(name, CHECK_LIMIT_MS, { ...tested, ...strict }))
+    steps.push(await step(name, CHECK_LIMIT_MS, tested))
   }
   if (withoutLab || interruption() !== undefined) return steps
   await withLab(async () => {

@@ -1,10 +1,11 @@
-/** Shell and Perl programs of this repository, for what checks them. */
+/** Shell, Perl and Python programs of this repository, for what checks them. */
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface Programs {
   readonly shell: readonly string[]
   readonly perl: readonly string[]
+  readonly python: readonly string[]
 }
 
 const FIRST_LINE_BYTES = 128
@@ -27,5 +28,9 @@ export function programsIn(folders: readonly string[]): Programs {
   )
   const having = (ending: string, interpreter: RegExp) =>
     files.filter(path => path.endsWith(ending) || (!/\.\w+$/.test(path) && interpreter.test(firstLine(path))))
-  return { shell: having('.sh', /^#!.*\b(?:ba|da)?sh\b/), perl: having('.pl', /^#!.*\bperl\b/) }
+  return {
+    shell: having('.sh', /^#!.*\b(?:ba|da)?sh\b/),
+    perl: having('.pl', /^#!.*\bperl\b/),
+    python: having('.py', /^#!.*\bpython3?\b/),
+  }
 }

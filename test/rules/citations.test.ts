@@ -23,7 +23,7 @@ function pathsBelow(folder: string): readonly string[] {
 
 function readCheckout(): Checkout {
   const paths = pathsBelow('')
-  const isText = (path: string) => /\.(?:ts|mjs|js|md|yml|sh|pl|pm|Dockerfile)$/.test(path) || !/\.[a-z]+$/.test(path)
+  const isText = (path: string) => /\.(?:ts|mjs|js|md|yml|sh|pl|pm|py|Dockerfile)$/.test(path) || !/\.[a-z]+$/.test(path)
   const citing = paths.filter(path => CITING.test(path) && isText(path) && !SAMPLES.has(path))
   const texts = citing.flatMap(path => {
     try {

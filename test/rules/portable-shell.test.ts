@@ -20,7 +20,7 @@ const UNSHARED: readonly (readonly [pattern: RegExp, why: string])[] = [
 ]
 
 function codeLines(): readonly { readonly place: string; readonly line: string }[] {
-  return globSync('src/**/*.{ts,sh,pl}', { cwd: root }).flatMap(path =>
+  return globSync('src/**/*.{ts,sh,pl,py}', { cwd: root }).flatMap(path =>
     readFileSync(join(root, path), 'utf8')
       .split('\n')
       .map((line, at) => ({ place: `${path}:${at + 1}`, line }))

@@ -80,7 +80,7 @@ test('every file is used by TypeScript or by another file', () => {
   const texts = readdirSync(src, { recursive: true, encoding: 'utf8' })
     .filter(file => file.endsWith('.ts'))
     .map(file => readFileSync(join(src, file), 'utf8'))
-  const files = readdirSync(ON_SERVER).filter(file => /[.](?:sh|pl)$/.test(file))
+  const files = readdirSync(ON_SERVER).filter(file => /[.](?:sh|pl|py)$/.test(file))
   const needed = new Set(files.filter(file => texts.some(text => text.includes(`'${file}'`))).flatMap(filesFor))
   expect(files.filter(file => !needed.has(file))).toEqual([])
 })
