@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { shWith } from '../shell/sh.ts'
 import type { AbsentFileResource, DesiredNode, FileResource, Resource } from '../state/desired.ts'
-import { MEMBERS } from '../state/places.ts'
+import { MEMBERS, PROGRAM_DIR } from '../state/places.ts'
 import type { Cluster } from './cluster-types.ts'
 import { firewallNeeds } from './firewall/needs.ts'
 import { openingFor } from './firewall/open.ts'
@@ -28,7 +28,6 @@ import {
   HAPROXY_DROPIN,
   KEEPALIVED_CONF,
   KEEPALIVED_DROPIN,
-  PROGRAM_DIR,
   SERVICE_HOOKS,
   SYSCTL_CONF,
   TMPFILES_CONF,
@@ -232,6 +231,3 @@ export function desiredNode(cluster: Cluster, serverName: string, facts: NodeFac
   ]
   return { server: serverName, resources }
 }
-
-export { MANAGED_PATHS } from './paths.ts'
-export { TRACKER_FILES }

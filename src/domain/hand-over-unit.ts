@@ -1,7 +1,8 @@
 /** The unit that hands the addresses over before haproxy or keepalived stops: a template, with one instance for each of the two. */
 import type { Companion } from '../state/desired.ts'
+import { PROGRAM_DIR } from '../state/places.ts'
 import type { Unit } from '../state/units.ts'
-import { GENERATED_LINE, HAND_OVER_UNIT, PROGRAM_DIR, SERVICE_HOOKS } from './paths.ts'
+import { GENERATED_LINE, HAND_OVER_UNIT, SERVICE_HOOKS } from './paths.ts'
 
 /** The name of the instance for this service. */
 export function handOverUnitOf(unit: Unit): string {

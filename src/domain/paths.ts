@@ -1,12 +1,10 @@
 /** Paths on a server: the only absolute paths that domain code may use. */
 
-import { MEMBERS } from '../state/places.ts'
+import { MEMBERS, PROGRAM_DIR } from '../state/places.ts'
 
 export const HAPROXY_CFG = '/etc/haproxy/haproxy.cfg'
 export const KEEPALIVED_CONF = '/etc/keepalived/keepalived.conf'
 export const CHECK_SCRIPT = '/usr/local/bin/haproxy-service-check.sh'
-/** Programs that other files of hactl call. They are written before those files and removed after them. */
-export const PROGRAM_DIR = '/usr/local/lib/hactl'
 /** Asks HAProxy whether it works, for the check script of profile fast. */
 export const CHECK_PROGRAM = `${PROGRAM_DIR}/haproxy-check.pl`
 /** The script that both drop-ins call. */

@@ -40,6 +40,8 @@ export interface DrillRun {
 
 /** What the samples mean; the caller decides. */
 export interface DrillDecisions {
+  /** A server that sent nothing for this long is silent: it is not known what it holds. */
+  readonly silentAfterMs: number
   /** Why the drill must not start; empty where it may. */
   baselineProblems(samples: readonly Sample[], nowMs: number): readonly string[]
   takeoverIsSettled(samples: readonly Sample[], nowMs: number): boolean

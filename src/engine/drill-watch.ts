@@ -4,8 +4,6 @@ import type { DrillRun } from './drill-run.ts'
 import { drillWatchMs } from './limits.ts'
 import type { WatchersRun } from './watchers.ts'
 
-/** A server that was silent for this long is shown as such. */
-const SILENT_AFTER_MS = 1000
 /** Probes per second are counted over this long. */
 const RATE_OVER_MS = 1000
 
@@ -37,7 +35,7 @@ export function tellDrill(run: DrillRun, nowMs: number): void {
   const units: Record<string, Readonly<Record<string, string>>> = {}
   for (const server of run.links.servers) {
     const latest = samples.findLast((sample): sample is HolderSample => sample.kind === 'holder' && sample.server === server)
-    const isKnown = latest?.reachable === true && nowMs - latest.atMs <= SILENT_AFTER_MS
+    const isKnown = latest?.reachable === true && nowMs - latest.atMs <= run.decide.silentAfterMs
     holds[server] = isKnown ? latest.holds.includes(run.vip) : undefined
     if (isKnown) units[server] = latest.units
   }

@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { parsePlaybook } from '../../src/engine/playbook.ts'
 import { HactlError } from '../../src/errors.ts'
-import { MANAGED_PATHS } from '../../src/domain/desired.ts'
 import { clusterFor, deployPlaybook, planModel } from '../support/model-cluster.ts'
 import { modelServer } from '../support/model-server.ts'
-import { FIREWALL_SCRIPT, FIREWALL_UNIT } from '../../src/domain/paths.ts'
+import { FIREWALL_SCRIPT, FIREWALL_UNIT, MANAGED_PATHS } from '../../src/domain/paths.ts'
 
 const stage = { stage: 'configure', rollout: 'master-last', tasks: ['file/haproxy.cfg'], gates: ['vip-answers'] }
 const playbook = (more: Record<string, unknown>, base: Record<string, unknown> = stage) => ({

@@ -185,9 +185,33 @@ test('only main.ts touches the process, and nothing below app knows the time or 
 test('commands make no exit status of their own, except 0 and the 2 that plan --exit-code is asked for', () => {
   const own = files.filter(file => /^(?:app|cli\/commands)\//.test(file) && file !== 'cli/commands/plan.ts')
   const wrong = own.flatMap(file =>
-    [...codeOf(file).matchAll(/^.*(?:\bexit\b(?:: | = ).*\b[1-9]\d*\b|\breturn (?:.*[?:] )?[3-9](?: |$)).*$/gm)].map(([line]) => `src/${file}: ${line.trim()}`),
+    [...codeOf(file).matchAll(/^.*(?:\bexit\b(?:: | = ).*\b[1-9]\d*\b|\breturn (?:.*[?:] )?[3-9](?: |$)).*$/gm)].map(
+      ([line]) => `src/${file}: ${line.trim()}`,
+    ),
   )
   expect(wrong.map(line => `${line}: make it from a code (src/exit-status.ts)`)).toEqual([])
+})
+
+test('a text or an exported figure is a constant of one file only', () => {
+  const constants = files.flatMap(file =>
+    [...codeOf(file).matchAll(/^(export )?const ([A-Z][A-Z0-9_]+)(?:: [^=]+)? = ('[^']+'|[\d_]+)$/gm)].map(
+      ([, exported, name = '', value = '']) => ({
+        file,
+        name,
+        value,
+        isExported: exported !== undefined,
+      }),
+    ),
+  )
+  expect(constants.length).toBeGreaterThan(100)
+  const wrong = constants.flatMap(one => {
+    const again = constants.find(
+      ({ file, name, value }) =>
+        file !== one.file && value === one.value && (value.startsWith("'") || (one.isExported && name === one.name)),
+    )
+    return again === undefined ? [] : [`src/${one.file}: ${one.name} is ${again.name} of src/${again.file}`]
+  })
+  expect(wrong.map(line => `${line}: import it`)).toEqual([])
 })
 
 test('connections to servers are opened in one place, so that the ledger of a run has all of them', () => {

@@ -9,6 +9,7 @@ import {
   secondFaults,
   takeoverIsSettled,
 } from '../../src/domain/failover/settled.ts'
+import { SILENT_AFTER_MS } from '../../src/domain/failover/timeline.ts'
 import type { DrillRun } from '../../src/engine/drill-run.ts'
 import type { DrillEvent, RemarkEvent } from '../../src/engine/events.ts'
 import { createLinks } from '../../src/engine/links.ts'
@@ -171,6 +172,7 @@ export function drillWorld(): DrillWorld {
       look: { vips: [VIP], units: ['haproxy', 'keepalived'], trackers: [], files: [] },
       limits: { takeoverMs: 16_000, failbackMs: 25_000, undoAfterMs: 31_000, bootMs: 0, stopMs: 20_000 },
       decide: {
+        silentAfterMs: SILENT_AFTER_MS,
         baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
         takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),
         moveIsJudged: (samples, nowMs) => moveIsJudged(about, samples, nowMs),

@@ -3,9 +3,9 @@
  * the switch script, which test/engine/apply runs itself, where thousands of runs are wanted.
  */
 import { createHash } from 'node:crypto'
-import { MANAGED_PATHS, TRACKER_FILES } from '../../src/domain/desired.ts'
 import { handOverUnitOf } from '../../src/domain/hand-over-unit.ts'
-import { HAND_OVER_UNIT, HAPROXY_CFG, KEEPALIVED_CONF, OPEN_CONNECTIONS_SCRIPT } from '../../src/domain/paths.ts'
+import { HAND_OVER_UNIT, HAPROXY_CFG, KEEPALIVED_CONF, MANAGED_PATHS, OPEN_CONNECTIONS_SCRIPT } from '../../src/domain/paths.ts'
+import { TRACKER_FILES } from '../../src/domain/trackers.ts'
 import type { InterfaceAddress } from '../../src/state/machine.ts'
 import type { ObservedFile, ObservedNode, ObservedService } from '../../src/state/observed.ts'
 import type { ObservedOpenConnections } from '../../src/state/open-connections.ts'

@@ -1,5 +1,6 @@
 /** What every look at a server asks for, without a cluster: the same question as the recorded answers in fixtures/probes. */
-import { MANAGED_PATHS, TRACKER_FILES } from '../../src/domain/desired.ts'
+import { MANAGED_PATHS } from '../../src/domain/paths.ts'
+import { TRACKER_FILES } from '../../src/domain/trackers.ts'
 import { keepalivedLook } from '../../src/domain/keepalived/look.ts'
 import { CHECK_SCRIPT, SERVICE_HOOKS } from '../../src/domain/paths.ts'
 import type { ProbeRequest } from '../../src/engine/observe/script.ts'

@@ -1,10 +1,10 @@
 import { createTwoFilesPatch } from 'diff'
+import { MASK } from '../../secret.ts'
 import type { Action, Plan, ServerPlan } from '../../state/plan.ts'
 import { count, formatMs } from '../../words.ts'
 import { printable, type Style } from './style.ts'
 
 const CONTEXT_LINES = 3
-const MASK = '***'
 
 /** The whole plan in words: every change with its diff, then the totals, then what to know before agreeing. */
 export function renderPlan(plan: Plan, style: Style, verbose: boolean): string {

@@ -1,6 +1,7 @@
 /** haproxy.service's drop-in of the fast profile: it tells keepalived about every start, stop and crash, and starts the unit that hands over before a stop. */
 import { handOverUnitOf, stopLimit } from '../hand-over-unit.ts'
-import { GENERATED_LINE, PROGRAM_DIR, SERVICE_HOOKS } from '../paths.ts'
+import { PROGRAM_DIR } from '../../state/places.ts'
+import { GENERATED_LINE, SERVICE_HOOKS } from '../paths.ts'
 
 /** The wait before a haproxy that crashed again before it was stable is started once more, in seconds. */
 export const CRASH_PAUSE_SECONDS = 1

@@ -1,6 +1,7 @@
 /** keepalived.service's drop-in of the fast profile, and the folder of the track files. */
 import { handOverUnitOf } from '../hand-over-unit.ts'
-import { CHECK_SCRIPT, GENERATED_LINE, PROGRAM_DIR, TRACK_DIR, SERVICE_HOOKS } from '../paths.ts'
+import { PROGRAM_DIR } from '../../state/places.ts'
+import { CHECK_SCRIPT, GENERATED_LINE, TRACK_DIR, SERVICE_HOOKS } from '../paths.ts'
 import { TRACKER_FILES } from '../trackers.ts'
 
 /**

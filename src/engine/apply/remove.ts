@@ -1,11 +1,12 @@
 import type { Script } from '../../ports.ts'
 import { joinScripts, sh } from '../../shell/sh.ts'
+import { PROGRAM_DIR } from '../../state/places.ts'
 import type { ServiceTable } from '../../state/services.ts'
 import type { Waits } from '../limits.ts'
 import { lockGuard } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
 import { DOWNLOADS } from './packages.ts'
-import { alone, aloneVariables, OWN_TOOLS, PROGRAM_DIR } from './switch.ts'
+import { alone, aloneVariables, OWN_TOOLS } from './switch.ts'
 
 /**
  * Takes away from one server what hactl put there, and restores what stood there before: files, the sysctl's old value, units. A file that

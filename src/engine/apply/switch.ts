@@ -1,4 +1,5 @@
 import type { Script } from '../../ports.ts'
+import { PROGRAM_DIR } from '../../state/places.ts'
 import type { Action } from '../../state/plan.ts'
 import type { ManagedService, ServiceTable } from '../../state/services.ts'
 import type { Unit } from '../../state/units.ts'
@@ -17,9 +18,6 @@ export const FILE_CHANGED_STATUS = 98
 
 /** Scripts of hactl's own that do something when they are called with "open". They are called with "close" before they are removed. */
 export const OWN_TOOLS = '/usr/local/sbin/hactl-'
-
-/** Programs that other files of hactl call. They are removed after those files, and their folder with the last of them. */
-export const PROGRAM_DIR = '/usr/local/lib/hactl'
 
 /** The variables of every file of src/on-server that waits until no switch is at work. */
 export const aloneVariables = (waits: Waits) => ({ ...STEP_STATUSES, ALONE_WITHIN_SECONDS: aloneWithinSeconds(waits) })

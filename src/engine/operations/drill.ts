@@ -13,7 +13,7 @@ import {
   secondFaults,
   takeoverIsSettled,
 } from '../../domain/failover/settled.ts'
-import { markAt, outageSoFar, probesOf } from '../../domain/failover/timeline.ts'
+import { markAt, outageSoFar, probesOf, SILENT_AFTER_MS } from '../../domain/failover/timeline.ts'
 import { brokenOffVerdict } from '../../domain/failover/unjudged.ts'
 import type { DrillCase, Verdict } from '../../domain/failover/verdict.ts'
 import { MANAGED_PATHS } from '../../domain/paths.ts'
@@ -153,6 +153,7 @@ function drillRun(run: LockedRun, errand: Errand, about: DrillCase, { nodes, ...
 
 function decisionsFor(about: DrillCase, patience: number): DrillDecisions {
   return {
+    silentAfterMs: SILENT_AFTER_MS,
     baselineProblems: (samples, nowMs) => baselineProblems(about, samples, nowMs),
     takeoverIsSettled: (samples, nowMs) => takeoverIsSettled(about, samples, nowMs),
     moveIsJudged: (samples, nowMs) => moveIsJudged(about, samples, nowMs),
