@@ -8,7 +8,7 @@ import { nothingToWaitFor, stillOpen, untilFree } from '../engine/operations/win
 import { asHactlError, HactlError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { ObservedNode } from '../state/observed.ts'
-import { assertMoveConfirmed, type MoveInput, nothingToDo, onServer } from './one-server.ts'
+import { assertMoveConfirmed, type MoveInput, nothingToDo, withScene } from './one-server.ts'
 
 export interface DrainInput extends MoveInput {
   /** Drain it again at every boot, until it is undrained. */
@@ -26,7 +26,7 @@ export interface DrainInput extends MoveInput {
  * at the end of `waitMs`, the server stays drained, and `failure` is E_STILL_OPEN.
  */
 export async function drain(input: DrainInput, ports: Ports, onEvent: OnEvent): Promise<MoveReport> {
-  return onServer('drain', input, ports, onEvent, async scene => {
+  return withScene('drain', input, ports, onEvent, async scene => {
     assertTracksDrain(scene.node)
     const report = await (isDrained(scene.node) ? keepDrained(input, scene) : lowered(input, scene))
     // Without the lock: it changes nothing, and others may have work to do meanwhile.

@@ -21,7 +21,7 @@ export interface MoveInput extends ConnectOptions {
  * Connects to all servers that --limit leaves, looks at them and runs `work`. Throws E_USAGE for a server that is not there, E_LOCKED, and
  * what connecting and reading throw.
  */
-export async function onServer<T>(
+export async function withScene<T>(
   command: 'drain' | 'undrain',
   input: MoveInput,
   ports: Ports,

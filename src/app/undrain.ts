@@ -5,7 +5,7 @@ import { announced, cutsBefore } from '../engine/operations/move.ts'
 import { type OnEvent, underLock } from '../engine/operations/run.ts'
 import { lookAgain } from '../engine/operations/scene.ts'
 import type { Ports } from '../ports.ts'
-import { assertMoveConfirmed, type MoveInput, nothingToDo, onServer } from './one-server.ts'
+import { assertMoveConfirmed, type MoveInput, nothingToDo, withScene } from './one-server.ts'
 
 /**
  * Gives a drained server its priority back, waits until keepalived has it and, where it preempts, until it has taken its addresses back.
@@ -13,7 +13,7 @@ import { assertMoveConfirmed, type MoveInput, nothingToDo, onServer } from './on
  */
 export async function undrain(input: MoveInput, ports: Ports, onEvent: OnEvent): Promise<MoveReport> {
   const { server } = input
-  return onServer('undrain', input, ports, onEvent, async scene => {
+  return withScene('undrain', input, ports, onEvent, async scene => {
     const { cluster, node, nodes } = scene
     const isLowered = Number(node.trackers[TRACKER_FILES.drain] ?? 0) < 0
     if (!isLowered && !drainsAtBoot(node)) {

@@ -81,7 +81,7 @@ export interface GateInput {
 type GateRun = Pick<Run, 'cluster' | 'links' | 'ports' | 'onEvent'>
 
 /** What the gates of one run have seen so far. */
-interface Scene extends GateRun, GateInput {
+interface GateScene extends GateRun, GateInput {
   readonly seen: Map<string, ObservedNode>
   readonly seenAtMs: Map<string, number>
   readonly notes: Set<string>
@@ -92,7 +92,7 @@ interface Scene extends GateRun, GateInput {
 /** Gates over live servers. */
 export function gatesFor({ cluster, links, ports, onEvent }: GateRun, input: GateInput): Gates {
   const seenSoFar = { seen: new Map(input.observed), seenAtMs: new Map(), notes: new Set<string>(), silentBefore: new Set<string>() }
-  const scene: Scene = { cluster, links, ports, onEvent, ...input, ...seenSoFar }
+  const scene: GateScene = { cluster, links, ports, onEvent, ...input, ...seenSoFar }
   return {
     lookFirst: () => lookFirst(scene),
     pass: (gate, servers) => pass(scene, gate, servers),
@@ -101,7 +101,7 @@ export function gatesFor({ cluster, links, ports, onEvent }: GateRun, input: Gat
   }
 }
 
-async function look({ cluster, links, ports, seen, seenAtMs }: Scene, servers: readonly string[]): Promise<readonly ObservedNode[]> {
+async function look({ cluster, links, ports, seen, seenAtMs }: GateScene, servers: readonly string[]): Promise<readonly ObservedNode[]> {
   const { clock, signal } = ports
   await Promise.all(
     servers.map(async server => {
@@ -113,7 +113,7 @@ async function look({ cluster, links, ports, seen, seenAtMs }: Scene, servers: r
   return servers.flatMap(server => seen.get(server) ?? [])
 }
 
-async function problemsOf(scene: Scene, gate: GateName, servers: readonly string[]): Promise<readonly string[]> {
+async function problemsOf(scene: GateScene, gate: GateName, servers: readonly string[]): Promise<readonly string[]> {
   const { cluster, links } = scene
   switch (gate) {
     case 'services-healthy':
@@ -137,7 +137,7 @@ async function problemsOf(scene: Scene, gate: GateName, servers: readonly string
 }
 
 /** Why the address does not answer; empty where it answers. */
-async function silence(scene: Scene, target: ProbeTarget): Promise<readonly string[]> {
+async function silence(scene: GateScene, target: ProbeTarget): Promise<readonly string[]> {
   const { ports, notes } = scene
   const answer = await ports.probe(target, ports.signal)
   if (answer.ok) return []
@@ -151,13 +151,13 @@ async function silence(scene: Scene, target: ProbeTarget): Promise<readonly stri
 }
 
 /** A server that gets an answer. It counts where the controller cannot reach the network of the address. */
-async function answeredServer({ links, seen, ports }: Scene, target: ProbeTarget): Promise<string | undefined> {
+async function answeredServer({ links, seen, ports }: GateScene, target: ProbeTarget): Promise<string | undefined> {
   const asked = links.servers.find(server => !isHeld(seen.get(server)?.facts.addresses ?? [], target.address))
   if (asked === undefined) return undefined
   return (await probeFromServer(links.current(asked), target, ports.signal)).ok ? asked : undefined
 }
 
-async function lookFirst(scene: Scene): Promise<void> {
+async function lookFirst(scene: GateScene): Promise<void> {
   if (!scene.heldBefore) return
   await Promise.all(
     probeTargetsFor(scene.cluster).map(async target => {
@@ -170,7 +170,7 @@ async function lookFirst(scene: Scene): Promise<void> {
 }
 
 /** Several probes: one lost packet must not exempt an address that answers from the gate. */
-async function steadySilence(scene: Scene, target: ProbeTarget): Promise<string | undefined> {
+async function steadySilence(scene: GateScene, target: ProbeTarget): Promise<string | undefined> {
   let problem: string | undefined
   for (let tries = 0; tries < FIRST_LOOKS; tries++) {
     if (tries > 0) await scene.ports.clock.sleep(LOOK_EVERY_MS, scene.ports.signal)
@@ -181,7 +181,7 @@ async function steadySilence(scene: Scene, target: ProbeTarget): Promise<string 
 }
 
 /** The last lines that the services logged, for the error: they say why the gate failed. */
-async function journalOf({ cluster, links }: Scene, servers: readonly string[]): Promise<readonly string[]> {
+async function journalOf({ cluster, links }: GateScene, servers: readonly string[]): Promise<readonly string[]> {
   const told = await Promise.all(
     servers.map(async server => {
       const result = await links
@@ -199,7 +199,7 @@ async function journalOf({ cluster, links }: Scene, servers: readonly string[]):
   return told.flat()
 }
 
-async function pass(scene: Scene, gate: GateName, servers: readonly string[]): Promise<void> {
+async function pass(scene: GateScene, gate: GateName, servers: readonly string[]): Promise<void> {
   const { cluster, ports, onEvent } = scene
   const { clock } = ports
   const startedMs = clock.monotonic()

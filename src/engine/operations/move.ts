@@ -21,7 +21,7 @@ import { nodeOf, type Scene } from './scene.ts'
 
 const VERIFY_LIMIT_MS = 5000
 const VERIFY_EVERY_MS = 200
-const PREPARE_DEADLINE_MS = 15_000
+const KEEP_ANSWERING_DEADLINE_MS = 15_000
 const PROVEN_EVERY_MS = 500
 
 /** What is about to move, for the confirmation. */
@@ -155,7 +155,7 @@ async function keepAnswering(
       await links.current(node.server).run(keepAnsweringScript(given, drainLimitMs(cluster, links.patience)), {
         effect: 'none',
         label: 'keep answering while the address moves',
-        deadlineMs: PREPARE_DEADLINE_MS,
+        deadlineMs: KEEP_ANSWERING_DEADLINE_MS,
         signal: ports.signal,
       })
     }),
