@@ -42,7 +42,7 @@ export async function status(
       const isComplete = nodes.length === cluster.servers.length
       const drift = driftOf(() => planFor(cluster, playbook, observed, { adopt: false, reload: false }))
       const servers = [...targets.keys()].map(name =>
-        serverStatus(cluster, name, observed.get(name), failures, drift.byServer.get(name), nodes),
+        serverStatus({ cluster, name, node: observed.get(name), failures, drift: drift.byServer.get(name), nodes }),
       )
       const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
       // A server out of sight may be the holder.

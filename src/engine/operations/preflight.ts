@@ -89,25 +89,13 @@ export async function wirePreflight(run: Looked, times: WireTimes, before: reado
     <Link>(of: (node: ObservedNode) => readonly Link[]) =>
     (server: string) =>
       nodes.filter(node => node.server === server).flatMap(of)
-  const ask = (forMs: WireTimes) =>
-    Promise.all([
-      askAtOnce(
-        links,
-        linksOf(node => wireLinksOf(cluster, node, facts, asked)),
-        VRRP_QUESTION,
-        id,
-        forMs,
-        ports.signal,
-      ),
-      askAtOnce(
-        links,
-        linksOf(node => carryLinksOf(cluster, node, nodes, facts)),
-        CARRY_QUESTION,
-        id,
-        forMs,
-        ports.signal,
-      ),
+  const ask = (forMs: WireTimes) => {
+    const asking = { links, mark: id, times: forMs, signal: ports.signal }
+    return Promise.all([
+      askAtOnce({ ...asking, linksOf: linksOf(node => wireLinksOf(cluster, node, facts, asked)), question: VRRP_QUESTION }),
+      askAtOnce({ ...asking, linksOf: linksOf(node => carryLinksOf(cluster, node, nodes, facts)), question: CARRY_QUESTION }),
     ])
+  }
   const [vrrp, carried] = await ask(times)
   const isSilent = isAnyPeerSilent(vrrp, explained) || isAnyPacketLost(carried)
   const [vrrpAgain, carriedAgain] = isSilent ? await ask(SECOND_TRY) : [vrrp, carried]

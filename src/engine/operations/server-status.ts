@@ -65,15 +65,20 @@ export function driftOf(plan: () => PlanResult): {
   }
 }
 
-/** `node`: what was seen of it; undefined where it could not be reached, for the reason among `failures`. `nodes`: all that were seen. */
-export function serverStatus(
-  cluster: Cluster,
-  name: string,
-  node: ObservedNode | undefined,
-  failures: readonly HactlError[],
-  drift: readonly string[] | undefined,
-  nodes: readonly ObservedNode[],
-): ServerStatus {
+/** What is known of one server. */
+interface Known {
+  readonly cluster: Cluster
+  readonly name: string
+  /** What was seen of it; undefined where it could not be reached, for the reason among `failures`. */
+  readonly node: ObservedNode | undefined
+  readonly failures: readonly HactlError[]
+  /** Ids of what a deploy would change; undefined where that is not known. */
+  readonly drift: readonly string[] | undefined
+  /** All servers that were seen. */
+  readonly nodes: readonly ObservedNode[]
+}
+
+export function serverStatus({ cluster, name, node, failures, drift, nodes }: Known): ServerStatus {
   if (node === undefined) {
     const failure = failures.find(error => error.server === name)
     return {

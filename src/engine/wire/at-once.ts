@@ -26,18 +26,27 @@ export function sideBySide(probes: readonly Script[]): Script {
 
 const GRACE_MS = 15_000
 
-/**
- * Lets all servers speak to each other at the same time, once. Changes nothing on them. A server without networks is not asked.
- * `mark`: what is in the packets of this run only. Throws what Session.run throws.
- */
-export async function askAtOnce<Link, Report>(
-  links: Links,
-  linksOf: (server: string) => readonly Link[],
-  { label, script, parse }: WireQuestion<Link, Report>,
-  mark: string,
-  times: WireTimes,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, readonly (Report | undefined)[]>> {
+/** One question to all servers. */
+interface Asking<Link, Report> {
+  readonly links: Links
+  /** The networks of a server; a server without any is not asked. */
+  readonly linksOf: (server: string) => readonly Link[]
+  readonly question: WireQuestion<Link, Report>
+  /** What is in the packets of this run only. */
+  readonly mark: string
+  readonly times: WireTimes
+  readonly signal: AbortSignal
+}
+
+/** Lets all servers speak to each other at the same time, once. Changes nothing on them. Throws what Session.run throws. */
+export async function askAtOnce<Link, Report>({
+  links,
+  linksOf,
+  question: { label, script, parse },
+  mark,
+  times,
+  signal,
+}: Asking<Link, Report>): Promise<ReadonlyMap<string, readonly (Report | undefined)[]>> {
   const answers = await Promise.all(
     links.servers.map(async server => {
       const wires = linksOf(server)

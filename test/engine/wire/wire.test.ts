@@ -73,7 +73,15 @@ test('servers without a network to try are not asked', async () => {
     close: async () => {},
   })
   const links = fixedLinks(['srv-1', 'srv-2'].map(session))
-  const seen = await askAtOnce(links, name => (name === 'srv-1' ? [LINK] : []), VRRP_QUESTION, 'mark', TIMES, new AbortController().signal)
+  const linksOf = (name: string) => (name === 'srv-1' ? [LINK] : [])
+  const seen = await askAtOnce({
+    links,
+    linksOf,
+    question: VRRP_QUESTION,
+    mark: 'mark',
+    times: TIMES,
+    signal: new AbortController().signal,
+  })
   expect(asked).toEqual(['srv-1'])
   expect(seen.get('srv-2')).toEqual([])
   expect(seen.get('srv-1')).toHaveLength(1)
@@ -92,6 +100,7 @@ test('a server that is slow, or far away, is listened to for as many times longe
     close: async () => {},
   }
   const times = { leastMs: 2000, mostMs: 4000 }
-  await askAtOnce(fixedLinks([session]), () => [LINK], VRRP_QUESTION, 'mark', times, new AbortController().signal)
+  const signal = new AbortController().signal
+  await askAtOnce({ links: fixedLinks([session]), linksOf: () => [LINK], question: VRRP_QUESTION, mark: 'mark', times, signal })
   expect(scripts).toEqual([wireScript([LINK], 'mark', { leastMs: 2000, mostMs: 12_000 }).raw])
 })
