@@ -1,5 +1,6 @@
 /** How a script gets to a root shell on the server: what both ends send to each other. Pure. */
 import type { Script } from '../../ports.ts'
+import { sourceText } from '../../shell/library.ts'
 
 /** The shell prints it on stdout and stderr before it reads the script. Everything before it is noise of login files. */
 export const READY = 'hactl:ready'
@@ -18,7 +19,7 @@ const NO_SUDO = 'hactl:no-sudo'
 export type Way = 'login' | 'sudo' | 'password'
 
 /**
- * The command line of the ssh exec. Its only value is the number of seconds, so nothing in it needs quoting and ps shows nothing. It has single
+ * The command line of the ssh exec: it opens the shell, so it cannot be a file that is sent to one. Its only value is the number of seconds, so nothing in it needs quoting and ps shows nothing. It has single
  * quotes, no backslash and one line, so that bash, dash, zsh, fish and csh read it alike as login shells.
  *
  * timeout(1) puts the script into a process group of its own and ends that group when the controller no longer can: after
@@ -44,26 +45,11 @@ export function bootstrapFor(way: Way, limitSeconds: number): string {
 export const CANCEL_LINE = 'cancel\n'
 
 /**
- * The script as it goes to the shell's stdin. The body is a function, and its call comes last. When the connection breaks half-way, the
- * function is never complete and nothing of it runs.
- *
- * A watcher reads what follows on stdin. A line means "stop", and ends the process group. The end of stdin does not, so that a package
- * installation survives a lost connection (it ends by itself, or by timeout(1)). The watcher starts from a subshell of its own, so that `wait`
- * in a script does not wait for it. Its line stands with the call, because the shell must have read all of its own text before the watcher
- * starts to read.
+ * The script as it goes to the shell's stdin, with what stands around it (src/on-server/session.sh). The body is a function, and its call comes
+ * last. When the connection breaks half-way, the function is never complete and nothing of it runs.
  */
 export function wrapScript(script: Script): string {
-  return `LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
-umask 022
-cd /
-hactl_main() {
-:
-${script.raw}
-
-}
-exec 3<&0; ( { read -r hactl_line <&3 && kill -TERM 0; } >/dev/null 2>&1 & ); hactl_main </dev/null 3<&-; exit $?
-`
+  return `${sourceText('session.sh')}hactl_begin\nhactl_main() {\n:\n${script.raw}\n\n}\nhactl_run hactl_main\n`
 }
 
 /** Why sudo gave no root shell. */
