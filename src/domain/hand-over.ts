@@ -40,7 +40,7 @@ const HOOK_MARGIN_MS = 10_000
 /** What systemd and a busy server need beside what hactl itself waits for, in seconds. */
 const STOP_MARGIN_SECONDS = 30
 
-/** How long systemd lets a stop of haproxy take before it kills what is left, in seconds; undefined where it needs no more than today. */
+/** How long systemd lets a stop of haproxy take before it kills what is left, in seconds; undefined where no stop waits for connections: systemd's own limit is enough. */
 export function stopLimitSeconds(cluster: Cluster, mode: Mode['kind']): number | undefined {
   if (mode === 'reset') return undefined
   return Math.ceil((handOverLimitMs(cluster) + cluster.stopTimeoutMs) / 1000) + STOP_MARGIN_SECONDS

@@ -28,7 +28,7 @@ find_stuck() {
 
 # The time is over: keepalived's SIGTERM (evidence K15). PROGRAM is still at work, or has not even started: on a server short of CPU that takes
 # seconds, and this shell a tenth of it (evidence K18). So the shell repeats the verdict of the run before, as PROGRAM does where its time is up.
-# It does so no more where a late PROGRAM has not even ended since: who can never start finds no hung haproxy. "once" has no run before.
+# It does so no more where a late PROGRAM has not even ended since: one that can never start finds no hung haproxy. "once" has no run before.
 late() {
   kill "$!" 2>/dev/null
   [ "$ASKS" -gt 1 ] || exit 1

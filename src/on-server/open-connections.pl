@@ -330,7 +330,7 @@ sub any_open {
 
 sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
 
-# Clients that have begun a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
+# Clients that have started a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
 # (evidence O4).
 sub end_superseded {
     for my $table (tables()) {
@@ -570,7 +570,7 @@ sub load {
     $text =~ s/^(table \S+ hactl \{)$/$1\n  flags $flags;/mg if $flags;
     my $own = join '', own_macs();
     $text .= $own;
-    # Who has lost the rules does not know who has announced: for as long as that holds, everybody may know connections.
+    # A server that has lost the rules does not know which peers have announced: for as long as that holds, each of them may know connections.
     if ($lost) {
         for my $i (@instances) {
             my @sets = ("window.$i->{name}", map { ("may_know.$i->{name}.$_->[0]", "proven.$i->{name}.$_->[0]") } @{$i->{peers}});

@@ -111,7 +111,7 @@ conffiles() {
 
 md5_of() { md5sum -- "$1" | cut -c1-32; }
 
-# A purge removes its package's configuration files, also where somebody else's file was there first. Once it has begun, nothing distinguishes
+# A purge removes its package's configuration files, also where somebody else's file was there first. Once it has started, nothing distinguishes
 # them.
 note_theirs() {
   # Where a first deploy installed the package and came no further, the file in place of the package's is somebody else's as well.
