@@ -1,5 +1,6 @@
 #!/bin/sh
 # Asks HAProxy whether it works: exit 0 when it answers, 1 when it does not.
+# Evidence and decisions that comments name are in docs/ of hactl's repository.
 # usage: haproxy-service-check.sh [once [SECONDS]]    (keepalived's way is ASKS questions within END_SECONDS; nobody hurries who asks once)
 # given: MASTER_SOCKET PROGRAM TRACK_DIR ASKS END_SECONDS SPACING_SECONDS WAITS WAIT_SECONDS
 

@@ -2,6 +2,7 @@
 # Keeps connections open while a virtual address moves. A server that has an address, or had it and still has connections open, says so to its
 # peers four times a second. The rules (open-connections.nft) send packets of connections that the holder of the address does not know on to
 # such a server, which answers the client itself. Each second a probe shows whether the network carries packets like these.
+# Evidence and decisions that comments name are in docs/ of hactl's repository.
 # usage: open-connections.pl run|reload|status|stopped|disarm
 #   run     hactl-open-connections.service: loads the rules, announces, and prepares this server for the packets
 #   reload  makes the service read its files and itself again; open connections are kept

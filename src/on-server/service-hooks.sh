@@ -2,6 +2,7 @@
 # The drop-ins of haproxy.service and keepalived.service, and hactl-hand-over@.service for each of them, run this around each start and stop
 # (systemctl cat haproxy keepalived hactl-hand-over@haproxy). It tells keepalived the state of haproxy through track files, and hands the
 # addresses over before a planned stop.
+# Evidence and decisions that comments name are in docs/ of hactl's repository.
 # usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-runs|haproxy-stopping|haproxy-waiting|haproxy-stopped|keepalived-starting|keepalived-runs|keepalived-stopping|keepalived-stopped
 # needs: trackers.sh hand-over.sh soft-stop.sh
 # given: KEEPS_OPEN OPEN_CONNECTIONS_SERVICE HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS

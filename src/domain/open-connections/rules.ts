@@ -13,8 +13,12 @@ export const OPEN_CONNECTIONS_PORT = 8945
 /** One bit, which no other program is known to use (Kubernetes: 0x4000 and 0x8000; Tailscale: 0xff0000). */
 const MARK = '0x40000000'
 
-/** Announced every 0.25 s: five may be lost or late. A dead server is asked for no longer than this (evidence O9). */
-const MAY_KNOW = '1500ms'
+/**
+ * From an announcement until its sender no longer counts as one that may know connections, in ms. Announced every 0.25 s: five may be lost or
+ * late. A dead server is asked for no longer than this (evidence O9).
+ */
+export const MAY_KNOW_MS = 1500
+const MAY_KNOW = `${MAY_KNOW_MS}ms`
 
 /** Probed every second. A peer that does not receive such packets must not be sent any (evidence O8). */
 const PROVEN = '5s'
