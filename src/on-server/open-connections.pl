@@ -422,7 +422,7 @@ sub is_loaded { for (tables()) { has_chain($_, 'arrive') or return 0 } return 1 
 sub delete_other_tables {
     my %wanted = map { $_ => 1 } tables();
     for my $table (grep { !$wanted{$_} && system("nft list table $_ hactl >/dev/null 2>&1") == 0 } qw(ip ip6)) {
-        # Only its owner can delete it. What has outlived its owner is taken over.
+        # Only its owner can delete it. What has outlived its owner gets a new one first.
         my $error = tell_rules(($flags ? "add table $table hactl { flags $flags; }; " : '') . "delete table $table hactl");
         print STDERR $error;
     }
