@@ -7,7 +7,7 @@
 # needs: trackers.sh hand-over.sh soft-stop.sh
 # given: KEEPS_OPEN OPEN_CONNECTIONS_SERVICE HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
 
-# A failed check of a haproxy or a keepalived that has ended says nothing any more. While the mark stays, haproxy counts as hung.
+# A failed check of a haproxy or a keepalived that has ended says nothing any more. A mark that stays for long means a haproxy that hangs.
 forget_failed_check() { rm -f "$TRACK_DIR/.check_failed"; }
 
 # A crash leaves this file, so that the next start knows of it.
@@ -64,7 +64,7 @@ keeps_open() {
 # run: without this the priority would stay low.
 haproxy_runs() { ! runs haproxy || systemctl --quiet is-active "$DAMPING_UNIT.timer" || haproxy_stable; }
 
-# Whether haproxy works although systemd is about to stop it: a restart that has taken the place of a stop does not wait for the hand-over, and
+# Whether haproxy works although systemd has started to stop it: a restart that has taken the place of a stop does not wait for the hand-over, and
 # haproxy's own ExecStop= does (evidence T19).
 waits_to_stop() { [ "$(systemctl show -p SubState --value haproxy.service)" = stop ]; }
 

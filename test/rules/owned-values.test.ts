@@ -33,7 +33,7 @@ test('no Perl program has a path of its own', () => {
   expect(strange).toEqual([])
 })
 
-test.for([
+test.for<readonly [string, string]>([
   ['haproxy-check.pl', `bound { return (stat "${HAPROXY_MASTER_SOCKET}")`],
   ['haproxy-check.pl', `"${TRACKER_FILES.haproxy_down}"`],
   ['haproxy-workers.pl', `Peer => "${HAPROXY_MASTER_SOCKET}"`],
