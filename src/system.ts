@@ -7,16 +7,20 @@ import type { ConnectionOptions, SecureContext } from 'node:tls'
 import { HactlError } from './errors.ts'
 import type { Clock, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
 
+/** E_INTERRUPTED, for what stops because `signal` aborts. */
+export function interrupted(signal: AbortSignal | undefined): HactlError {
+  return new HactlError({ code: 'E_INTERRUPTED', what: 'hactl was interrupted', cause: signal?.reason })
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
-      const interrupted = () => new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted', cause: signal?.reason })
-      if (signal?.aborted === true) return reject(interrupted())
+      if (signal?.aborted === true) return reject(interrupted(signal))
       const onAbort = () => {
         clearTimeout(timer)
-        reject(interrupted())
+        reject(interrupted(signal))
       }
       const timer = setTimeout(() => {
         signal?.removeEventListener('abort', onAbort)
@@ -43,8 +47,7 @@ export function runLocalCommand(
   { timeoutMs, stdin, signal }: Parameters<LocalCommand>[1] & { readonly signal?: AbortSignal },
 ): ReturnType<LocalCommand> {
   return new Promise((resolve, reject) => {
-    const interrupted = () => new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted', cause: signal?.reason })
-    if (signal?.aborted === true) return reject(interrupted())
+    if (signal?.aborted === true) return reject(interrupted(signal))
     const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
     let isOver = false
     const killGroup = () => {
@@ -63,7 +66,7 @@ export function runLocalCommand(
     const finish = (result: Awaited<ReturnType<LocalCommand>>) => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', killGroup)
-      if (signal?.aborted === true) reject(interrupted())
+      if (signal?.aborted === true) reject(interrupted(signal))
       else resolve(result)
     }
     const collect = (stream: NodeJS.ReadableStream) => {

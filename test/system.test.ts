@@ -122,7 +122,7 @@ describe('a local command', () => {
     const controller = new AbortController()
     const running = runLocalCommand(['sleep', '60'], { timeoutMs: 60_000, signal: controller.signal })
     controller.abort('SIGINT')
-    await expect(running).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
+    await expect(running).rejects.toMatchObject({ code: 'E_INTERRUPTED', message: 'hactl was interrupted' })
     await expect(runLocalCommand(['true'], { timeoutMs: 1000, signal: controller.signal })).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
   })
 
@@ -135,6 +135,6 @@ test('sleep ends at once when interrupted', async () => {
   const controller = new AbortController()
   const sleeping = systemClock.sleep(60_000, controller.signal)
   controller.abort('SIGINT')
-  await expect(sleeping).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
+  await expect(sleeping).rejects.toMatchObject({ code: 'E_INTERRUPTED', message: 'hactl was interrupted' })
   await expect(systemClock.sleep(60_000, controller.signal)).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
 })

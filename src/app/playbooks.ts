@@ -15,7 +15,8 @@ export async function loadPlaybook(name: string, packageRoot: string, ports: Por
     throw new HactlError({
       code: 'E_PLAYBOOK_INVALID',
       what: `${path} cannot be read`,
-      why: document.problems.map(problem => `${problem.place?.line ?? 1}: ${problem.message}`),
+      why: document.problems.map(problem => `line ${problem.place?.line ?? 1}: ${problem.message}`),
+      fix: `install hactl again, or undo what was changed in ${path}`,
     })
   }
   return parsePlaybook(document.value, path)

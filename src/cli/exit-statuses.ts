@@ -5,7 +5,11 @@ export const EXIT_STATUSES: readonly { readonly exit: number; readonly meaning: 
   { exit: 2, meaning: 'plan --exit-code: there are changes pending' },
   { exit: 3, meaning: 'input refused; no server was contacted' },
   { exit: 4, meaning: 'could not log in (unreachable, refused, host key, sudo); nothing was changed' },
-  { exit: 5, meaning: 'a server is not suitable, the cluster is not healthy, or it is locked; nothing was changed' },
+  {
+    exit: 5,
+    meaning:
+      'a server is not suitable, the cluster is not healthy, or it is locked; nothing was changed (or one drill of several was refused, and the others were run and undone)',
+  },
   { exit: 6, meaning: 'stopped part way; the report says what was changed where' },
   { exit: 7, meaning: 'failover did not work as expected; the service was restored' },
   { exit: 8, meaning: 'needs manual action: something could not be undone; the error names the server and the command to run' },

@@ -34,13 +34,16 @@ function handOverVariables(addresses: readonly string[]) {
 /** The pause between two looks at the connections that are open, while haproxy stops, in hundredths of a second. */
 const STOP_POLL_HUNDREDTHS = 25
 
-/** What a hand-over takes beside its waits, in ms: it asks the service that keeps open connections, for 5 s at most. */
-const HOOK_MARGIN_MS = 10_000
+/** How long soft-stop.sh waits for an answer of the service that keeps open connections, in seconds. */
+const ASK_SECONDS = 5
+
+/** What a hand-over takes beside its waits, in ms: that question, and as much for systemctl, ss and the last looks of a busy server. */
+const HOOK_MARGIN_MS = 2 * ASK_SECONDS * 1000
 
 /** What systemd and a busy server need beside what hactl itself waits for, in seconds. */
 const STOP_MARGIN_SECONDS = 30
 
-/** How long systemd lets a stop of haproxy take before it kills what is left, in seconds; undefined where it needs no more than today. */
+/** How long systemd lets a stop of haproxy take before it kills what is left, in seconds; undefined where no stop waits for connections: systemd's own limit is enough. */
 export function stopLimitSeconds(cluster: Cluster, mode: Mode['kind']): number | undefined {
   if (mode === 'reset') return undefined
   return Math.ceil((handOverLimitMs(cluster) + cluster.stopTimeoutMs) / 1000) + STOP_MARGIN_SECONDS
@@ -56,6 +59,7 @@ export function renderServiceHooks(cluster: Cluster, mode: Mode['kind']): string
     KEEPS_OPEN: mode === 'keep' ? 'yes' : 'no',
     STOP_HUNDREDTHS: hundredths(cluster.stopTimeoutMs),
     STOP_POLL_HUNDREDTHS,
+    ASK_SECONDS,
     STOP_PORTS: clientSocketFilter(cluster),
     OPEN_CONNECTIONS_SERVICE,
     OPEN_CONNECTIONS_PROGRAM,

@@ -174,15 +174,15 @@ async function bringFirst(input: ApplyInput, first: FirstPart): Promise<void> {
   const { waves } = input.plan
   const servers = havingFirst(input.plan, first)
   input.onEvent({ kind: 'stage-started', stage: first.stage, title: `bring ${first.what} before an address moves`, servers })
-  const begun: (readonly string[])[] = []
+  const startedWaves: (readonly string[])[] = []
   try {
     for (const wave of among(waves, servers)) {
-      begun.push(wave)
+      startedWaves.push(wave)
       await onAll(wave, server => switchOn(input, server, actionsOf(input.plan, server).filter(first.isPart)))
     }
     await first.settled()
   } catch (error) {
-    await restoreWaves(input, begun, error, { isRefused: false, others: 'no other server was changed' })
+    await restoreWaves(input, startedWaves, error, { isRefused: false, others: 'no other server was changed' })
   }
 }
 
@@ -349,7 +349,7 @@ function notRestored({ lock, services }: ApplyInput, server: string, reason: unk
     return new HactlError({
       code: 'E_LOCKED',
       server,
-      what: 'this server was not restored: another run has taken the lock over',
+      what: 'this server was not restored: another run has taken the lock',
       why: ['this run showed no sign of life for too long, and the other one builds on what it found'],
       fix: `when the other run has ended, run hactl status; hactl history shows what ${server} has`,
       cause: reason,

@@ -17,7 +17,7 @@ const USES: Readonly<Record<ProbeTarget['kind'], readonly LongLivedUse[]>> = {
 }
 
 /**
- * Long-lived connections in turns. A turn has begun with the first watch. Between `end` and `begin` none is open: a service that waits for
+ * Long-lived connections in turns. A turn has started with the first watch. Between `end` and `begin` none is open: a service that waits for
  * open connections before it stops does not wait for these.
  */
 export interface LongLived {

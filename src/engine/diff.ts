@@ -13,7 +13,7 @@ import type { ObservedNode } from '../state/observed.ts'
 import type { Action, ServerPlan, Unchanged } from '../state/plan.ts'
 
 export interface DiffOptions {
-  /** Take over files that hactl did not make. */
+  /** Adopt files that hactl did not make. */
   readonly adopt: boolean
   /** Reload both services even where nothing changed. */
   readonly reload: boolean
@@ -116,7 +116,7 @@ function diffFile(resource: FileResource, observed: ObservedNode, options: DiffO
   }
   if (present.ownedSha256 === undefined) {
     if (present.pristineConffile) return write("replaces the package's own unmodified file")
-    if (options.adopt) return write('takes over a file that hactl did not create')
+    if (options.adopt) return write('adopts a file that hactl did not create')
     return { foreign: { path, linkTo: present.linkTo, before: present.content, after: resource.content, masks } }
   }
   return write(present.ownedSha256 === present.sha256 ? 'content differs' : 'edited by hand since the last deploy')

@@ -86,9 +86,9 @@ function mark({ samples, clock }: DrillRun, what: Mark['mark'], server: string):
 /** E_UNHEALTHY says that nothing was disturbed: not so in a later round. */
 function afterDisturbance(error: unknown): unknown {
   if (!(error instanceof HactlError) || error.code !== 'E_UNHEALTHY') return error
-  const { server, why } = error
+  const { server, why, fix = 'run hactl status; then run the drill again' } = error
   const what = `the drill could not go on: ${error.message}`
-  return new HactlError({ code: 'E_COMMAND_FAILED', what, why, cause: error, ...(server === undefined ? {} : { server }) })
+  return new HactlError({ code: 'E_COMMAND_FAILED', what, why, fix, cause: error, ...(server === undefined ? {} : { server }) })
 }
 
 /** The disturbance of one server. What is disturbed stays so until the changes of all rounds are undone. */
@@ -182,6 +182,7 @@ async function runDisturbance(run: DrillRun, plan: UndoPlan): Promise<void> {
       server,
       what: `"${disturbance.title}" ended with status ${result.code} on ${server}; it was undone`,
       why: result.stderr.trim().split('\n').slice(-3),
+      fix: `run journalctl -n 50 on ${server}; then run the drill again`,
     })
   } catch (error) {
     if (!(disturbance.severs && isLoss(error))) throw error

@@ -201,7 +201,7 @@ function notBesideAnother({ server, change }: MoveRun, earlier: unknown): HactlE
   return new HactlError({
     code: 'E_UNDO_FAILED',
     server,
-    what: `"${change.title}" was not undone on ${server}: another run has taken the lock over`,
+    what: `"${change.title}" was not undone on ${server}: another run has taken the lock`,
     why: ['this run showed no sign of life for too long, and the other one may need the server as it is'],
     fix: `when that run has ended, run hactl status; hactl undrain ${server} gives ${server} its priority back`,
     cause: earlier,

@@ -83,8 +83,9 @@ async function streamSamples(session: Session, script: Script, run: SamplerRun):
     return new HactlError({
       code: 'E_COMMAND_FAILED',
       server: session.server,
-      what: `watching the addresses ended with status ${result.code}`,
+      what: `the watch of the addresses ended with status ${result.code}`,
       why: result.stderr.trim().split('\n').slice(-3),
+      fix: `run hactl status, which looks at ${session.server} by the same tools; then run this command again`,
     })
   } catch (error) {
     return error

@@ -1,13 +1,12 @@
 # Runs apt-get, and reports why it failed.
-# needs: report.sh hold.sh
+# needs: report.sh hold.sh no-questions.sh
 # given: UNITS INSTALLED LOCK_MUTEX LOCK_DIR DOWNLOADS CARRIED_CONF APT_LOCK_SECONDS
 
-# begin_apt LOG: call it before all other functions here. apt-get's output goes to the file LOG. needrestart and debconf would wait for an
-# answer that nobody gives, and needrestart might restart the services that carry the traffic (evidence P2 to P5). LC_ALL: hactl reads apt's
-# messages.
+# begin_apt LOG: call it before all other functions here. apt-get's output goes to the file LOG. LC_ALL: hactl reads apt's messages.
 begin_apt() {
   APT_LOG=$1
-  export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none LC_ALL=C
+  ask_nothing
+  export LC_ALL=C
   # This file exists where packages are brought to this server: it tells apt how to get them.
   if [ -e "$CARRIED_CONF" ]; then export APT_CONFIG="$CARRIED_CONF"; fi
 }

@@ -5,7 +5,8 @@
 
 # Rules are lists of words and not patterns of file names.
 set -f
-link=/etc/systemd/system/multi-user.target.wants/hactl-firewall.service
+service=${UNIT##*/}
+link=/etc/systemd/system/multi-user.target.wants/$service
 
 # nftables: NFT_CHAINS are "FAMILY TABLE CHAIN" lines. Old rules are replaced in one transaction, so that nothing is closed in between.
 nft_forget() {
@@ -71,15 +72,15 @@ case $1 in
   open)
     each open || exit 1
     [ -e "$UNIT" ] || exit 0
-    [ -L $link ] || systemctl enable --quiet hactl-firewall.service
+    [ -L "$link" ] || systemctl enable --quiet "$service"
     # It is started as well: only an active unit is reloaded together with the unit that loads the filter's rules.
-    systemctl --quiet is-active hactl-firewall.service || systemctl start --no-block hactl-firewall.service
+    systemctl --quiet is-active "$service" || systemctl start --no-block "$service"
     ;;
   close)
     # The unit's file may be gone already, and systemctl disable would then refuse.
-    [ ! -L $link ] || {
-      rm -f $link
-      systemctl stop hactl-firewall.service 2>/dev/null
+    [ ! -L "$link" ] || {
+      rm -f "$link"
+      systemctl stop "$service" 2>/dev/null
     }
     each close
     ;;

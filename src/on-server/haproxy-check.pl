@@ -12,6 +12,8 @@
 #
 # The master gets a first command, and only one that answers gets the question to the worker. If HAProxy 2.2 finds, after a sleep, a
 # question whose sender is gone, it keeps that connection for ever, and after ten of these its master does not answer any more (evidence H8).
+#
+# Evidence and decisions that comments name are in docs/ of hactl's repository.
 use strict;
 use warnings;
 use Socket qw(:DEFAULT SOCK_NONBLOCK);

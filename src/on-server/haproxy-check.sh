@@ -1,5 +1,6 @@
 #!/bin/sh
 # Asks HAProxy whether it works: exit 0 when it answers, 1 when it does not.
+# Evidence and decisions that comments name are in docs/ of hactl's repository.
 # usage: haproxy-service-check.sh [once [SECONDS]]    (keepalived's way is ASKS questions within END_SECONDS; nobody hurries who asks once)
 # given: MASTER_SOCKET PROGRAM TRACK_DIR ASKS END_SECONDS SPACING_SECONDS WAITS WAIT_SECONDS
 
@@ -28,7 +29,7 @@ find_stuck() {
 
 # The time is over: keepalived's SIGTERM (evidence K15). PROGRAM is still at work, or has not even started: on a server short of CPU that takes
 # seconds, and this shell a tenth of it (evidence K18). So the shell repeats the verdict of the run before, as PROGRAM does where its time is up.
-# It does so no more where a late PROGRAM has not even ended since: who can never start finds no hung haproxy. "once" has no run before.
+# It does so no more where a late PROGRAM has not even ended since: one that can never start finds no hung haproxy. "once" has no run before.
 late() {
   kill "$!" 2>/dev/null
   [ "$ASKS" -gt 1 ] || exit 1

@@ -2,6 +2,7 @@
 # Keeps connections open while a virtual address moves. A server that has an address, or had it and still has connections open, says so to its
 # peers four times a second. The rules (open-connections.nft) send packets of connections that the holder of the address does not know on to
 # such a server, which answers the client itself. Each second a probe shows whether the network carries packets like these.
+# Evidence and decisions that comments name are in docs/ of hactl's repository.
 # usage: open-connections.pl run|reload|status|stopped|disarm
 #   run     hactl-open-connections.service: loads the rules, announces, and prepares this server for the packets
 #   reload  makes the service read its files and itself again; open connections are kept
@@ -330,7 +331,7 @@ sub any_open {
 
 sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
 
-# Clients that have begun a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
+# Clients that have started a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
 # (evidence O4).
 sub end_superseded {
     for my $table (tables()) {
@@ -421,7 +422,7 @@ sub is_loaded { for (tables()) { has_chain($_, 'arrive') or return 0 } return 1 
 sub delete_other_tables {
     my %wanted = map { $_ => 1 } tables();
     for my $table (grep { !$wanted{$_} && system("nft list table $_ hactl >/dev/null 2>&1") == 0 } qw(ip ip6)) {
-        # Only its owner can delete it. What has outlived its owner is taken over.
+        # Only its owner can delete it. What has outlived its owner gets a new one first.
         my $error = tell_rules(($flags ? "add table $table hactl { flags $flags; }; " : '') . "delete table $table hactl");
         print STDERR $error;
     }
@@ -570,7 +571,7 @@ sub load {
     $text =~ s/^(table \S+ hactl \{)$/$1\n  flags $flags;/mg if $flags;
     my $own = join '', own_macs();
     $text .= $own;
-    # Who has lost the rules does not know who has announced: for as long as that holds, everybody may know connections.
+    # A server that has lost the rules does not know which peers have announced: for as long as that holds, each of them may know connections.
     if ($lost) {
         for my $i (@instances) {
             my @sets = ("window.$i->{name}", map { ("may_know.$i->{name}.$_->[0]", "proven.$i->{name}.$_->[0]") } @{$i->{peers}});

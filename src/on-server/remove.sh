@@ -1,10 +1,10 @@
 # Removes from one server what hactl put there, and gives back what was there before. A removal that was cut off is done again.
-# needs: report.sh alone.sh hold.sh links.sh state.sh companion.sh
+# needs: report.sh alone.sh hold.sh links.sh state.sh companion.sh no-questions.sh
 # given: STATE_DIR FORMAT LOCK_DIR LOCK_MUTEX INSTALLED ORIGINAL_UNITS ORIGINAL_SYSCTLS GIVEN_BACK THEIRS THEIR_LINKS REMOVE_LOG DOWNLOADS OWN_TOOLS PROGRAM_DIR
-# given: UNITS SHIPPED_CONFIGS
+# given: UNITS SHIPPED_CONFIGS APT_LOCK_SECONDS
 
 trap '' PIPE HUP
-export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
+ask_nothing
 
 gives_back() { [ -e "$(original_of "$1")" ]; }
 
@@ -111,7 +111,7 @@ conffiles() {
 
 md5_of() { md5sum -- "$1" | cut -c1-32; }
 
-# A purge removes its package's configuration files, also where somebody else's file was there first. Once it has begun, nothing distinguishes
+# A purge removes its package's configuration files, also where somebody else's file was there first. Once it has started, nothing distinguishes
 # them.
 note_theirs() {
   # Where a first deploy installed the package and came no further, the file in place of the package's is somebody else's as well.
@@ -151,7 +151,7 @@ purge() {
   done
   note_theirs "$@"
   systemctl disable --quiet "$@" 2>/dev/null
-  setsid -w apt-get purge -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 || {
+  setsid -w apt-get purge -y -q -o DPkg::Lock::Timeout="$APT_LOCK_SECONDS" -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 || {
     tail -n 10 "$log"
     fail packages 'apt-get purge failed'
   }

@@ -10,7 +10,7 @@ done_() { printf '@@done %s\n' "$1"; }
 # note TEXT: shows TEXT to the operator at once.
 note() { printf '@@note %s\n' "$1"; }
 
-# systemd starts and reloads nothing once a shutdown has begun (systemctl(1), is-system-running).
+# systemd starts and reloads nothing once a shutdown has started (systemctl(1), is-system-running).
 unless_stopping() { [ "$(systemctl is-system-running 2>/dev/null)" != stopping ] || exit "$STOPPING_STATUS"; }
 
 # fail ID REASON: ends the script.

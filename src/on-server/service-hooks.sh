@@ -2,11 +2,12 @@
 # The drop-ins of haproxy.service and keepalived.service, and hactl-hand-over@.service for each of them, run this around each start and stop
 # (systemctl cat haproxy keepalived hactl-hand-over@haproxy). It tells keepalived the state of haproxy through track files, and hands the
 # addresses over before a planned stop.
+# Evidence and decisions that comments name are in docs/ of hactl's repository.
 # usage: service-hooks.sh haproxy-started|haproxy-stable|haproxy-runs|haproxy-stopping|haproxy-waiting|haproxy-stopped|keepalived-starting|keepalived-runs|keepalived-stopping|keepalived-stopped
 # needs: trackers.sh hand-over.sh soft-stop.sh
 # given: KEEPS_OPEN OPEN_CONNECTIONS_SERVICE HAND_OVER_OFFSET HAND_OVER_HUNDREDTHS TAKEN_HUNDREDTHS DAMPING_SECONDS DAMPING_UNIT CRASH_PAUSE_SECONDS
 
-# A failed check of a haproxy or a keepalived that has ended says nothing any more. Who finds the mark for long takes haproxy for hung.
+# A failed check of a haproxy or a keepalived that has ended says nothing any more. A mark that stays for long means a haproxy that hangs.
 forget_failed_check() { rm -f "$TRACK_DIR/.check_failed"; }
 
 # A crash leaves this file, so that the next start knows of it.
@@ -63,7 +64,7 @@ keeps_open() {
 # run: without this the priority would stay low.
 haproxy_runs() { ! runs haproxy || systemctl --quiet is-active "$DAMPING_UNIT.timer" || haproxy_stable; }
 
-# Whether haproxy works although systemd has begun to stop it: a restart that has taken the place of a stop does not wait for the hand-over, and
+# Whether haproxy works although systemd has started to stop it: a restart that has taken the place of a stop does not wait for the hand-over, and
 # haproxy's own ExecStop= does (evidence T19).
 waits_to_stop() { [ "$(systemctl show -p SubState --value haproxy.service)" = stop ]; }
 

@@ -1,6 +1,6 @@
 # Ends haproxy without ending the connections that clients still have open here to an address that has left.
 # needs: hand-over.sh
-# given: ADDRESSES STOP_HUNDREDTHS STOP_LIMIT_HUNDREDTHS STOP_POLL_HUNDREDTHS STOP_PORTS OPEN_CONNECTIONS_PROGRAM
+# given: ADDRESSES STOP_HUNDREDTHS STOP_LIMIT_HUNDREDTHS STOP_POLL_HUNDREDTHS STOP_PORTS OPEN_CONNECTIONS_PROGRAM ASK_SECONDS
 
 # Whether a client has a connection open to one of the addresses, at a port of haproxy's: an SSH session may stay for days. STOP_PORTS is empty
 # where the ports are not known. A worker of before a reload may have it.
@@ -14,7 +14,7 @@ has_open() {
 
 # Whether a peer sends packets of these connections here. No answer is no reason to cut them.
 is_reached() {
-  case $(timeout 5 "$OPEN_CONNECTIONS_PROGRAM" status 2>/dev/null) in '' | *' yes'*) ;; *) return 1 ;; esac
+  case $(timeout "$ASK_SECONDS" "$OPEN_CONNECTIONS_PROGRAM" status 2>/dev/null) in '' | *' yes'*) ;; *) return 1 ;; esac
 }
 
 # stop_is_wanted UNIT: whether systemd is still to stop or restart UNIT. Whoever stops only the unit that hands over, or has started or reloaded UNIT

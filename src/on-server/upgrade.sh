@@ -38,7 +38,7 @@ ${word%%=*}
   fi
   done_ apt/outlook
   grep -E '^(Inst|Remv) ' "$APT_LOG"
-  if [ -e "$UPGRADING" ]; then echo "@@begun $(cat "$UPGRADING")"; fi
+  if [ -e "$UPGRADING" ]; then echo "@@upgrading $(cat "$UPGRADING")"; fi
 }
 
 # unpack_trial ROOT: unpacks the downloaded programs beside the installed ones; from here on they are the ones that are called. Ends the script

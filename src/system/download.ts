@@ -1,7 +1,7 @@
 /** The real Download, over undici: node's own fetch supports no proxy in the oldest Node that hactl runs on. */
 import { EnvHttpProxyAgent, request } from 'undici'
-import { HactlError } from '../errors.ts'
 import type { Download } from '../ports.ts'
+import { interrupted } from '../system.ts'
 
 let agent: EnvHttpProxyAgent | undefined
 
@@ -34,7 +34,7 @@ export const systemDownload: Download = async (url, { maxBytes, timeoutMs, signa
     }
     return { kind: 'whole', content: Buffer.concat(chunks) }
   } catch (error) {
-    if (signal?.aborted === true) throw new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted', cause: signal.reason })
+    if (signal?.aborted === true) throw interrupted(signal)
     return { kind: 'failed', why: reasonOf(error) }
   }
 }

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { isatty } from 'node:tty'
 import { HactlError, UnusableFile } from '../errors.ts'
 import type { Files } from '../ports.ts'
-import { systemClock } from '../system.ts'
+import { interrupted, systemClock } from '../system.ts'
 
 export const systemFiles: Files = {
   read: async (path, options) => {
@@ -127,7 +127,7 @@ async function assertReadable(path: string, maxBytes: number, tooLarge: () => Un
 /** Bytes read into `chunk`; 0 at the end. */
 async function readSome(file: FileHandle, chunk: Buffer, signal: AbortSignal | undefined): Promise<number> {
   for (;;) {
-    if (signal?.aborted === true) throw new HactlError({ code: 'E_INTERRUPTED', what: 'interrupted', cause: signal.reason })
+    if (signal?.aborted === true) throw interrupted(signal)
     try {
       return (await file.read(chunk, 0, chunk.length, null)).bytesRead
     } catch (error) {

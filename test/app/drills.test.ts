@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { loadDrills } from '../../src/app/drills.ts'
+import { loadPlaybook } from '../../src/app/playbooks.ts'
 import { UnusableFile } from '../../src/errors.ts'
 import { memoryPorts, PACKAGE_ROOT } from '../support/memory-ports.ts'
 
@@ -13,6 +14,17 @@ test("a package without its drills is reported as broken, and no drill's name as
   await expect(loadDrills(chosen('haproxy-stopp'), [], PACKAGE_ROOT, memoryPorts(new Map()))).rejects.toMatchObject({
     code: 'E_USAGE',
     fix: expect.stringContaining('did you mean haproxy-stop?'),
+  })
+})
+
+test('a playbook of the package that is no YAML is reported with its line and what fixes it', async () => {
+  const ports = memoryPorts(new Map())
+  const read = () => Promise.resolve(Buffer.from('playbook: deploy\nstages: [\n'))
+  await expect(loadPlaybook('deploy', '/opt/hactl', { ...ports, files: { ...ports.files, read } })).rejects.toMatchObject({
+    code: 'E_PLAYBOOK_INVALID',
+    message: '/opt/hactl/playbooks/deploy.yml cannot be read',
+    why: [expect.stringMatching(/^line \d+: /)],
+    fix: expect.stringContaining('install hactl again'),
   })
 })
 

@@ -13,6 +13,7 @@ import { parseInventory } from '../../src/inventory/parse.ts'
 import { Secret } from '../../src/secret.ts'
 import type { FileResource } from '../../src/state/desired.ts'
 import { addresses, observed } from '../domain/example.ts'
+import { linesWithoutReason } from '../domain/unit-file.ts'
 import { forHaproxyHere, forKeepalivedHere, realInterface, realProgram, verdictOf } from '../support/real-programs.ts'
 
 const fixtures = join(import.meta.dirname, '../../fixtures')
@@ -55,6 +56,18 @@ test.for(inventories)('%s has only files that are still rendered', inventory => 
   const wanted = new Set(cases.map(c => join(fixtures, 'rendered', c.name)))
   expect(there.map(e => join(e.parentPath, e.name)).filter(path => !wanted.has(path))).toEqual([])
 })
+
+test.for(cases.filter(c => /-(?:unit|dropin)$/.test(c.name)))('$name gives a reason for its lines', ({ file }) => {
+  expect(linesWithoutReason(file.content)).toEqual([])
+})
+
+test.for(cases.filter(c => /\b(?:evidence [A-Z]\d|decisions? \d)/.test(c.file.content)))(
+  '$name says where the evidence and the decisions are that its comments name',
+  ({ file }) => {
+    const [head = ''] = file.content.split(/\n(?!#)/, 1)
+    expect(head).toContain("\n# Evidence and decisions that comments name are in docs/ of hactl's repository.")
+  },
+)
 
 describe('the programs that read them', () => {
   let folder: string

@@ -195,7 +195,12 @@ test('a drill with a fault during its samples is undone like any other', async (
 test('a disturbance that ends with an error is undone, because it may have done a part', async () => {
   const world = drillWorld()
   world.before = step => (step === 'disturb' ? { code: 1, stderr: 'Failed to stop haproxy.service' } : undefined)
-  expect(await faultOf(world)).toMatchObject({ code: 'E_COMMAND_FAILED', server: 'srv-1', why: ['Failed to stop haproxy.service'] })
+  expect(await faultOf(world)).toMatchObject({
+    code: 'E_COMMAND_FAILED',
+    server: 'srv-1',
+    why: ['Failed to stop haproxy.service'],
+    fix: expect.stringContaining('journalctl -n 50 on srv-1'),
+  })
   expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'undo srv-1', 'disarm srv-1'])
 })
 
@@ -321,7 +326,7 @@ describe('several servers, one after the other', () => {
     const world = drillWorld()
     world.before = (step, server) => (step === 'arm' && server === 'srv-2' ? { code: 1, stderr: 'no' } : undefined)
     const fault = await world.clock.settle(runDrill(cascade(world)).catch((error: unknown) => error))
-    expect(fault).toMatchObject({ code: 'E_COMMAND_FAILED' })
+    expect(fault).toMatchObject({ code: 'E_COMMAND_FAILED', fix: expect.any(String) })
     expect(world.log).toEqual(['arm srv-1', 'disturb srv-1', 'arm srv-2', 'disarm srv-2', 'undo srv-1', 'disarm srv-1'])
     expect(world).toMatchObject({ haproxyRuns: true, firesMs: undefined })
   })

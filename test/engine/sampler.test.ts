@@ -116,7 +116,12 @@ test('a script that cannot run is a fault, not an unreachable server', async () 
     stop: new AbortController().signal,
     onSample: () => undefined,
   })
-  await expect(clock.settle(run)).rejects.toMatchObject({ code: 'E_COMMAND_FAILED', server: 'srv-1', why: ['sh: not found'] })
+  await expect(clock.settle(run)).rejects.toMatchObject({
+    code: 'E_COMMAND_FAILED',
+    server: 'srv-1',
+    why: ['sh: not found'],
+    fix: expect.stringContaining('hactl status'),
+  })
 })
 
 test('the attempts to reach a lost server end with the bound', async () => {

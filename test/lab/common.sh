@@ -2,9 +2,9 @@
 # What the lab of containers and the lab of real kernels do alike. Sourced by both.
 # given: root (the checkout), lab_command (how a person calls the lab), state and own_state (its folder, and the one where nothing else is said),
 # state_setting (what says it), release (of mirror_lines)
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154 # Who sources this file sets them.
 
-# shellcheck disable=SC2034
+# shellcheck disable=SC2034 # Used by who sources this file.
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hactl-lab
 range=198.18.0.0/15
 
@@ -46,7 +46,7 @@ interrupted() {
   exit $((128 + $(kill -l "$1")))
 }
 for signal in INT TERM HUP; do
-  # shellcheck disable=SC2064
+  # shellcheck disable=SC2064 # The name of the signal is that of now, not of when it comes.
   trap "interrupted $signal" "$signal"
 done
 
@@ -177,7 +177,7 @@ remove_blackhole() {
   rm -f "$shared/blackhole"
 }
 
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091 # A file of the machine, which is not checked here.
 host_codename() { (. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}"); }
 
 # The machine's own mirrors, rewritten for the lab's release: "URI SUITE COMPONENT" per line.
@@ -185,9 +185,9 @@ mirror_lines() {
   local from
   from=$(host_codename)
   have apt-get && [[ -n $from ]] || return 0
-  # shellcheck disable=SC1091
+  # shellcheck disable=SC1091 # A file of the machine, which is not checked here.
   (. /etc/os-release && [[ ${ID:-} == debian ]]) || return 0
-  # shellcheck disable=SC2016
+  # shellcheck disable=SC2016 # The variables are those of apt-get.
   apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
     awk -v from="$from" -v to="$release" '
       { sub("/+$", "", $1) }

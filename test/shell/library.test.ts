@@ -1,13 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { programsIn } from '../../scripts/support/programs.ts'
 import { onServer } from '../../src/on-server/files.ts'
 import { filesFor, joinLibraries, libraryOf, sourceText } from '../../src/shell/library.ts'
 import { ShellReader } from '../../src/shell/sh-context.ts'
 import { evalWord, joinScripts, scriptWord, sh, shWith, systemdWord } from '../../src/shell/sh.ts'
 
-const ON_SERVER = join(import.meta.dirname, '../../src/on-server')
+const ROOT = join(import.meta.dirname, '../..')
+const ON_SERVER = join(ROOT, 'src/on-server')
 const run = (script: { raw: string }) => execFileSync('/bin/sh', ['-c', script.raw], { encoding: 'utf8' })
 const REPORT = { STOPPING_STATUS: 99 }
 
@@ -69,10 +71,12 @@ describe.each(readdirSync(ON_SERVER).filter(name => name.endsWith('.sh')))('%s',
     })
     expect(elsewhere).toEqual([])
   })
+})
 
-  test('gives a reason for each of its shellcheck directives', () => {
-    expect(text.match(/# shellcheck disable=\S+\s*$/gm)).toBeNull()
-  })
+const shellPrograms = programsIn(['src', 'scripts', 'test', '.ci'].map(folder => join(ROOT, folder))).shell
+
+test.each(shellPrograms.map(path => relative(ROOT, path)))('%s gives a reason for each of its shellcheck directives', path => {
+  expect(readFileSync(join(ROOT, path), 'utf8').match(/# shellcheck disable=\S+\s*$/gm)).toBeNull()
 })
 
 test('every file is used by TypeScript or by another file', () => {

@@ -82,7 +82,7 @@ const FORMS: readonly (readonly [path: RegExp, isWhole: (text: string) => boolea
   [new RegExp(`^${IN_RUN}/previous/owned$`), areLines(LINES.sums)],
   [new RegExp(`^${IN_RUN}/entry\\.json$`), text => text === '' || isObject(text)],
   [/^lock\/info$/, areLines(/^(?:id|owner|reason) .*$/)],
-  [/^upgrading$/, areSomeLines(/^(?:begun|drained)$/)],
+  [/^upgrading$/, areSomeLines(/^(?:started|drained)$/)],
 ]
 
 /** What hactl would read and is not whole, of the files that KEPT prints; with what is wrong of it. */

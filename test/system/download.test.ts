@@ -96,7 +96,10 @@ describe('answers other than a file', () => {
   test('an interrupt ends the download', async () => {
     const stop = new AbortController()
     const { origin } = await listening(() => stop.abort('SIGINT'))
-    await expect(download(origin, { ...LIMITS, signal: stop.signal })).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
+    await expect(download(origin, { ...LIMITS, signal: stop.signal })).rejects.toMatchObject({
+      code: 'E_INTERRUPTED',
+      message: 'hactl was interrupted',
+    })
   })
 })
 

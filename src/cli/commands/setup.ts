@@ -36,7 +36,7 @@ export const setup: Command = async context => {
   if (!(exists && flags.on('force')) && !(await confirmed(context, question, !exists))) {
     throw new HactlError({
       code: 'E_DECLINED',
-      what: 'not confirmed; nothing was written',
+      what: 'the inventory was not confirmed; nothing was written',
       fix: 'run hactl setup again, or write the file yourself',
     })
   }

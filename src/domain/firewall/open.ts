@@ -133,13 +133,18 @@ function renderUnit(): string {
   return `${GENERATED_LINE}
 [Unit]
 Description=Let VRRP and the clients of HAProxy through the packet filter
+# The filter's own rules are loaded first: that flushes what is there.
 After=${others}
+# A keepalived that hears no adverts takes the addresses beside their holder.
 Before=keepalived.service haproxy.service
+# The script below is there.
 RequiresMountsFor=${FIREWALL_SCRIPT}
+# A restart or a reload of the filter's unit flushes these rules: they are added again.
 PartOf=${others}
 ReloadPropagatedFrom=${others}
 
 [Service]
+# Active once the rules are there: only an active unit is restarted and reloaded with the filter's.
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=${FIREWALL_SCRIPT} open

@@ -3,10 +3,10 @@ import { handOverUnitOf, stopLimit } from '../hand-over-unit.ts'
 import { PROGRAM_DIR } from '../../state/places.ts'
 import { GENERATED_LINE, SERVICE_HOOKS } from '../paths.ts'
 
-/** The wait before a haproxy that crashed again before it was stable is started once more, in seconds. */
+/** The wait before a haproxy that crashed again before it was stable is started once more, in seconds (evidence T11, decision 13). */
 export const CRASH_PAUSE_SECONDS = 1
 
-/** How long haproxy must run after a crash before its server may take the addresses back, in seconds. */
+/** How long haproxy must run after a crash before its server may take the addresses back, in seconds (evidence T11, decision 13). */
 export const CRASH_DAMPING_SECONDS = 5
 
 /** The timer, and its service, that give the priority back after a crash. */

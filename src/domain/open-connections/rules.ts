@@ -13,10 +13,14 @@ export const OPEN_CONNECTIONS_PORT = 8945
 /** One bit, which no other program is known to use (Kubernetes: 0x4000 and 0x8000; Tailscale: 0xff0000). */
 const MARK = '0x40000000'
 
-/** Announced every 0.25 s: five may be lost or late. A dead server is asked for no longer than this (evidence O9). */
-const MAY_KNOW = '1500ms'
+/**
+ * From an announcement until its sender no longer counts as one that may know connections, in ms. Announced every 0.25 s: five may be lost or
+ * late. A dead server is asked for no longer than this (evidence O9).
+ */
+export const MAY_KNOW_MS = 1500
+const MAY_KNOW = `${MAY_KNOW_MS}ms`
 
-/** Probed every second. Who does not receive such packets must not be sent any (evidence O8). */
+/** Probed every second. A peer that does not receive such packets must not be sent any (evidence O8). */
 const PROVEN = '5s'
 
 /** From a client's SYN until there is a socket that `nft socket` finds (evidence O2): a lost answer is sent again after 1 s, and after 3 s. */
@@ -171,7 +175,7 @@ function knownChain(family: 4 | 6, ports: readonly string[]): Chain {
   }
 }
 
-/** A client has begun a new connection with the ports of this one, at another server. What it sends must not be taken for this one. */
+/** A client has started a new connection with the ports of this one, at another server. What it sends must not be taken for this one. */
 function supersededChain(family: 4 | 6, ports: readonly string[]): Chain {
   const { word } = FAMILIES[family]
   const noted = `update @superseded { ${flowOf(word)} timeout ${SUPERSEDED} } drop`
@@ -215,7 +219,7 @@ function placeChains(family: 4 | 6, place: Place, ports: readonly string[] | und
       ],
     },
     {
-      // A new connection is always the holder's. Who may have an older one with its ports hears of it by a reset, which begins nothing anywhere.
+      // A new connection is always the holder's. A peer that may have an older one with its ports hears of it by a reset, which begins nothing anywhere.
       name: `new.${name}`,
       rules: [
         `update @opening { ${flowOf(word)} timeout ${OPENING} }`,

@@ -4,6 +4,7 @@ import type { Cluster } from '../cluster-types.ts'
 import type { NodeFacts } from '../node-facts.ts'
 import { GENERATED_LINE, OPEN_CONNECTIONS_PROGRAM } from '../paths.ts'
 import { placesOf, portsBoundByName, portsOfHaproxy } from './places.ts'
+import { MAY_KNOW_MS } from './rules.ts'
 
 export function renderOpenConnectionsProgram(): string {
   return programText('open-connections.pl', `${GENERATED_LINE}\n`)
@@ -34,20 +35,28 @@ export function renderOpenConnectionsUnit(): string {
   return `${GENERATED_LINE}
 [Unit]
 Description=Keep connections open while a virtual address moves to another server
+# The server's own kernel parameters and rules are loaded first: they would set back what the service sets, and flush its rules.
 After=systemd-sysctl.service nftables.service
+# Its rules are loaded before the server takes an address.
 Before=keepalived.service haproxy.service
+# Its program is there.
 RequiresMountsFor=${OPEN_CONNECTIONS_PROGRAM}
+# After crashes in a row systemd starts it all the same: no operator is there at night to reset the count.
 StartLimitIntervalSec=0
 
 [Service]
+# It counts as started when its rules are loaded or refused. A reload starts the program anew and keeps what is open.
+# "-": a clean-up that fails makes no stop fail.
 Type=notify
 ExecStart=${OPEN_CONNECTIONS_PROGRAM} run
 ExecReload=${OPEN_CONNECTIONS_PROGRAM} reload
 ExecStopPost=-${OPEN_CONNECTIONS_PROGRAM} stopped
 # nft owns the rules: it stays while the program is started again.
 KillMode=process
+# Peers forget a server that does not announce for ${MAY_KNOW_MS / 1000} s, and the holder resets its open connections from then on.
 Restart=always
 RestartSec=100ms
+# The same on a busy server, and on one whose memory runs out.
 Nice=-20
 OOMScoreAdjust=-1000
 

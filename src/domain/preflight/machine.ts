@@ -109,12 +109,11 @@ function diskFinding(node: ObservedNode): Finding {
   const mib = (kib: number) => `${Math.floor(kib / 1024)} MiB`
   const { freeVarKiB } = node.facts
   if (freeVarKiB === undefined) return unknown('disk', node.server, 'df did not report the free space under /var')
-  const free = `${mib(freeVarKiB)} free under /var`
-  if (freeVarKiB >= needsKiB) return passed('disk', node.server, free)
+  if (freeVarKiB >= needsKiB) return passed('disk', node.server, `${mib(freeVarKiB)} free under /var`)
   return failed('disk', {
     code: 'E_DISK_FULL',
     server: node.server,
-    what: `only ${free}`,
+    what: `/var has only ${mib(freeVarKiB)} free`,
     why: [`${mib(needsKiB)} are needed${mustInstall(node) ? ' to install haproxy and keepalived' : ''}`],
     fix: 'apt-get clean; journalctl --vacuum-size=100M; du -xh /var | sort -h | tail shows what takes the space',
   })

@@ -11,7 +11,7 @@ import { actionTitle } from './title.ts'
 export type Install = Extract<Action, { kind: 'install-package' }>
 
 // The longest apt may take: a slow mirror, or the lock held by unattended-upgrades for minutes on a first boot.
-const APT_LOCK_SECONDS = 600
+export const APT_LOCK_SECONDS = 600
 
 /** Where downloads of hactl wait. It is apart from apt's own cache, which other programs empty at any time. */
 export const DOWNLOADS = '/var/cache/apt/hactl'

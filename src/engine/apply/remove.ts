@@ -5,7 +5,7 @@ import type { ServiceTable } from '../../state/services.ts'
 import type { Waits } from '../limits.ts'
 import { lockGuard } from '../lock.ts'
 import { onState, STATE } from '../server-state/layout.ts'
-import { DOWNLOADS } from './packages.ts'
+import { APT_LOCK_SECONDS, DOWNLOADS } from './packages.ts'
 import { alone, aloneVariables, OWN_TOOLS } from './switch.ts'
 
 /**
@@ -28,6 +28,7 @@ export function removeScript(
     PROGRAM_DIR,
     UNITS: all.map(({ unit }) => unit).join(' '),
     SHIPPED_CONFIGS: shipped.join(' '),
+    APT_LOCK_SECONDS,
   })
   return joinScripts([
     lockGuard(lockId),

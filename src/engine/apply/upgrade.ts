@@ -24,7 +24,7 @@ export interface UpgradeOutlook {
   /** Packages that the operator holds (apt-mark(8) hold). */
   readonly held: readonly string[]
   /** Whether an earlier upgrade ended in this server's turn; drained: it had drained the server. */
-  readonly begun: 'no' | 'begun' | 'drained'
+  readonly started: 'no' | 'started' | 'drained'
 }
 
 /**
@@ -50,13 +50,13 @@ export function parseOutlook(lines: readonly string[], names: readonly string[])
     return match === null ? [] : [{ name: match[1] ?? '', from: match[2] ?? '', to: match[3] ?? '' }]
   })
   const words = (prefix: string) => lines.flatMap(line => (line.startsWith(prefix) ? [line.slice(prefix.length).trim()] : []))
-  const begun = words('@@begun ')[0]
+  const started = words('@@upgrading ')[0]
   return {
     upgrades: found.filter(({ name }) => names.includes(name)),
     others: found.filter(({ name }) => !names.includes(name)).map(({ name, to }) => `${name} ${to}`),
     removed: words('Remv ').map(rest => rest.split(' ')[0] ?? rest),
     held: words('@@held '),
-    begun: begun === undefined ? 'no' : begun === 'drained' ? 'drained' : 'begun',
+    started: started === undefined ? 'no' : started === 'drained' ? 'drained' : 'started',
   }
 }
 
@@ -80,7 +80,7 @@ export function trialScript(runId: string, lockId: string, files: readonly Write
  * The mark stands on a server from before the first change of its turn until after the last, so that a later run knows what to finish. It says
  * whether the upgrade itself has drained the server.
  */
-export function markScript(lockId: string, word: 'begun' | 'drained'): Script {
+export function markScript(lockId: string, word: 'started' | 'drained'): Script {
   return joinScripts([lockGuard(lockId), upgrade`put_mark ${word}`])
 }
 

@@ -113,7 +113,7 @@ export function assertNothingForeign(result: PlanResult): void {
       server,
       what: `${file.path} exists${file.linkTo === undefined ? '' : `, a link to ${file.linkTo}`}, and hactl did not create it`,
       why: diff,
-      fix: `look at the difference; --adopt takes the file over${file.linkTo === undefined ? '' : ': a file replaces the link, and the target of the link is not changed'}`,
+      fix: `look at the difference; --adopt adopts the file${file.linkTo === undefined ? '' : ': a file replaces the link, and the target of the link is not changed'}`,
     })
   })
   throwAll(errors)

@@ -105,16 +105,16 @@ async function fetch(run: TurnRun, packages: PackageSource | undefined, server: 
 async function takeTurn(run: TurnRun, turns: Turns, server: string, gates: Gates): Promise<readonly Move[]> {
   const calm = uninterrupted(run)
   const before = await lookAgain(run, server)
-  const begun = turns.outlooks.get(server)?.begun ?? 'no'
+  const started = turns.outlooks.get(server)?.started ?? 'no'
   if (actionsOf(turns.plan, server).length === 0) {
-    const moves = begun === 'drained' && isDrained(before.node) ? await takeBack(calm, server) : []
+    const moves = started === 'drained' && isDrained(before.node) ? await takeBack(calm, server) : []
     await endTurn(run, server, gates)
     return moves
   }
-  const wasDrained = isDrained(before.node) && begun !== 'drained'
+  const wasDrained = isDrained(before.node) && started !== 'drained'
   const drains = tracksDrain(before.node) && !wasDrained
   assertTakers(before)
-  const mark = markScript(run.lock.id, drains ? 'drained' : 'begun')
+  const mark = markScript(run.lock.id, drains ? 'drained' : 'started')
   await quietly(run, server, mark, { effect: 'none', label: 'record that the upgrade has started here' })
   const moves: Move[] = []
   const lowers = drains && !isDrained(before.node)
@@ -122,7 +122,7 @@ async function takeTurn(run: TurnRun, turns: Turns, server: string, gates: Gates
   try {
     if (stopsHaproxy(actionsOf(turns.plan, server))) await letOpenEnd(run, turns, before.node)
   } catch (error) {
-    throw await givenBack(calm, before.node, { lowers, isFresh: begun === 'no' }, error)
+    throw await givenBack(calm, before.node, { lowers, isFresh: started === 'no' }, error)
   }
   try {
     await changeServer(calm, turns, before, gates)

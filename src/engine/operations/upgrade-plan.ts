@@ -62,7 +62,7 @@ export function planUpgrade(
   })
   // A turn that died after its last change still has to be finished.
   const turns = servers
-    .filter(({ server, actions }) => actions.length > 0 || (outlooks.get(server)?.begun ?? 'no') !== 'no')
+    .filter(({ server, actions }) => actions.length > 0 || (outlooks.get(server)?.started ?? 'no') !== 'no')
     .map(({ server }) => server)
   const addresses = cluster.instances.flatMap(instance => instance.virtualAddresses.map(vip => vip.address))
   const holders = [...new Set(addresses.flatMap(address => holdersOf(observed.values(), address)))]
@@ -86,7 +86,7 @@ export function planUpgrade(
 }
 
 function hasTurn(outlook: UpgradeOutlook): boolean {
-  return outlook.upgrades.length > 0 || outlook.begun !== 'no'
+  return outlook.upgrades.length > 0 || outlook.started !== 'no'
 }
 
 function afterUpgrade(node: ObservedNode, outlook: UpgradeOutlook | undefined): ObservedNode {
@@ -156,11 +156,11 @@ function remarks(changes: Plan, outlooks: ReadonlyMap<string, UpgradeOutlook>): 
   return changes.servers.flatMap(({ server, actions }) => {
     const outlook = outlooks.get(server)
     if (outlook === undefined) return []
-    const { held, others, begun } = outlook
+    const { held, others, started } = outlook
     return [
       ...held.map(name => `${server}: ${name} is held by apt-mark and stays as it is`),
       ...(others.length > 0 ? [`${server}: apt also installs ${others.join(', ')}`] : []),
-      ...(begun === 'no' ? [] : [`${server}: an earlier upgrade ended half way; this one finishes it`]),
+      ...(started === 'no' ? [] : [`${server}: an earlier upgrade ended half way; this one finishes it`]),
       ...(!hasTurn(outlook) && actions.length > 0
         ? [`${server}: nothing to upgrade; the changes of the inventory wait for hactl deploy: ${actions.map(({ id }) => id).join(' ')}`]
         : []),
@@ -224,9 +224,9 @@ export function assertFitForTurns(
   outlooks: ReadonlyMap<string, UpgradeOutlook>,
 ): void {
   const turns = plan.waves.flat()
-  const others = nodes.filter(node => !turns.includes(node.server) || outlooks.get(node.server)?.begun === 'no')
+  const others = nodes.filter(node => !turns.includes(node.server) || outlooks.get(node.server)?.started === 'no')
   const ill = others.flatMap(node => nodeProblems(cluster, node).map(problem => `${node.server}: ${problem}`))
-  const finishes = [...outlooks.values()].some(({ begun }) => begun !== 'no')
+  const finishes = [...outlooks.values()].some(({ started }) => started !== 'no')
   const why = [...ill, ...(finishes ? [] : restlessProblems(cluster, nodes))]
   if (why.length === 0) return
   throw new HactlError({

@@ -180,6 +180,7 @@ describe('setup on a terminal', () => {
     const { exit, out, err } = await runLine(['setup'], { prompter, ports: { files, terminal: screen() } })
     expect(exit).toBe(3)
     expect(out).toContain('virtual_ipaddress')
+    expect(err).toContain('the inventory was not confirmed; nothing was written')
     expect(err).toContain('[E_DECLINED]')
     expect(files.written.size).toBe(0)
   })

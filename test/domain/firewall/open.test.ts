@@ -7,6 +7,7 @@ import type { Need } from '../../../src/domain/firewall/need.ts'
 import { openingFor } from '../../../src/domain/firewall/open.ts'
 import type { ObservedFirewall } from '../../../src/state/network.ts'
 import { NO_FIREWALL } from '../../support/firewalls.ts'
+import { linesWithoutReason } from '../unit-file.ts'
 
 const fixture = (name: string) => readFileSync(new URL(`../../../fixtures/firewalls/${name}`, import.meta.url), 'utf8')
 const from = (source: string): Need => ({
@@ -115,6 +116,7 @@ test('rules that nothing else loads at boot are loaded by a unit; ufw keeps its 
   expect(opened(NFT).unit).toContain('ReloadPropagatedFrom=nftables.service')
   // Its program may be on a mount that comes late.
   expect(opened(NFT).unit).toContain('RequiresMountsFor=/usr/local/sbin/hactl-firewall')
+  expect(linesWithoutReason(opened(NFT).unit ?? '')).toEqual([])
   expect(opened(UFW).unit).toBeUndefined()
   expect(opened({ ...NFT, nft: ownNft() }).isOpen).toBe(false)
 })

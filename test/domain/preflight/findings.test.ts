@@ -35,6 +35,11 @@ const judged = (nodes: readonly ObservedNode[]) => preflightFindings(loaded.clus
 const nginx = { address: undefined, families: [4] as const, port: 80, process: 'nginx' }
 const drop = '*filter\n:INPUT DROP [0:0]\n-A INPUT -s 192.0.2.11/32 -p vrrp -j ACCEPT\nCOMMIT\n'
 
+test('too little space is said of /var', () => {
+  const [failure] = judged(withSecond({}, { freeVarKiB: 50_000 })).filter(one => one.verdict === 'failed')
+  expect(failure).toMatchObject({ server: 'srv-2', found: '/var has only 48 MiB free' })
+})
+
 describe('before a deploy', () => {
   test.for<[string, () => ObservedNode[], readonly string[]]>([
     ['healthy servers pass', fine, []],

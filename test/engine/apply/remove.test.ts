@@ -33,6 +33,9 @@ describe('a removal', unlessLacking(shellServerLacks()), () => {
         },
       )
       expect(done).toMatchObject({ code: 0 })
+      // needrestart would restart the services of a server that is not removed yet, and apt's lock may be another's.
+      expect(server.read('/world/apt-asked.log')).toMatch(/^purge .*DPkg::Lock::Timeout=600 /m)
+      expect(server.read('/world/apt-may-restart.log')).toBeUndefined()
       expect(server.read('/etc/haproxy/haproxy.cfg')).toBe(text)
       expect(server.read('/etc/keepalived/keepalived.conf')).toBeUndefined()
       expect(server.read('/var/lib/hactl/owned')).toBeUndefined()

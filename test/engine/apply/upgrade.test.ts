@@ -14,7 +14,7 @@ import { unlessLacking } from '../../support/lacking.ts'
 import { bareServer, type ShellServer, shellServerLacks } from '../../support/shell-server.ts'
 
 const NAMES = ['haproxy', 'keepalived']
-const NONE = { upgrades: [], others: [], removed: [], held: [], begun: 'no' }
+const NONE = { upgrades: [], others: [], removed: [], held: [], started: 'no' }
 
 describe("apt's answer", () => {
   test('names what is replaced, what comes with it and what would be removed', () => {
@@ -30,7 +30,7 @@ describe("apt's answer", () => {
       others: ['libssl3 3.0.2-1', 'liblua5.4-0 5.4.4-3'],
       removed: ['haproxy-extras'],
       held: ['keepalived'],
-      begun: 'no',
+      started: 'no',
     })
   })
 
@@ -39,8 +39,10 @@ describe("apt's answer", () => {
   })
 
   test('says what an earlier upgrade left unfinished', () => {
-    expect(parseOutlook(['@@begun drained'], NAMES).begun).toBe('drained')
-    expect(parseOutlook(['@@begun begun'], NAMES).begun).toBe('begun')
+    expect(parseOutlook(['@@upgrading drained'], NAMES).started).toBe('drained')
+    expect(parseOutlook(['@@upgrading started'], NAMES).started).toBe('started')
+    // As earlier versions wrote it.
+    expect(parseOutlook(['@@upgrading begun'], NAMES).started).toBe('started')
   })
 })
 
@@ -162,19 +164,19 @@ describe('the scripts', unlessLacking(shellServerLacks()), () => {
     })
   })
 
-  test('remember that an upgrade has begun, and whether it lowered the server, until it has ended', async () => {
+  test('remember that an upgrade has started, and whether it lowered the server, until it has ended', async () => {
     await run(markScript('lock-1', 'drained'), 'E_COMMAND_FAILED')
     await run(outlookScript(NAMES, false))
-    expect(parseOutlook(said, NAMES).begun).toBe('drained')
+    expect(parseOutlook(said, NAMES).started).toBe('drained')
     await run(unmarkScript(), 'E_COMMAND_FAILED')
     said = []
     await run(outlookScript(NAMES, false))
-    expect(parseOutlook(said, NAMES).begun).toBe('no')
+    expect(parseOutlook(said, NAMES).started).toBe('no')
   })
 
   test('change nothing once another run has the lock', async () => {
     server.write('/var/lib/hactl/lock/info', 'id other\n')
-    await expect(run(markScript('lock-1', 'begun'), 'E_COMMAND_FAILED')).rejects.toMatchObject({ code: 'E_LOCKED' })
+    await expect(run(markScript('lock-1', 'started'), 'E_COMMAND_FAILED')).rejects.toMatchObject({ code: 'E_LOCKED' })
     expect(server.read('/var/lib/hactl/upgrading')).toBeUndefined()
   })
 })

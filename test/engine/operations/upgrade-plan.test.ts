@@ -7,7 +7,7 @@ import type { Playbook } from '../../../src/engine/playbook.ts'
 import { clusterFor, deployPlaybook, NAMES, planModel, type Wish } from '../../support/model-cluster.ts'
 import { modelServer, observeModel, stepsOf } from '../../support/model-server.ts'
 
-const NOTHING: UpgradeOutlook = { upgrades: [], others: [], removed: [], held: [], begun: 'no' }
+const NOTHING: UpgradeOutlook = { upgrades: [], others: [], removed: [], held: [], started: 'no' }
 const newer = (name: string, to: string): UpgradeOutlook => ({ ...NOTHING, upgrades: [{ name, from: '0.1', to }] })
 
 let playbook: Playbook
@@ -66,7 +66,7 @@ describe('an upgrade', () => {
   })
 
   test('of a server that an earlier upgrade left half done starts what must run', async () => {
-    const upgrade = await planned({ 'srv-3': { ...newer('keepalived', '1:2.2.99-1'), begun: 'drained' } })
+    const upgrade = await planned({ 'srv-3': { ...newer('keepalived', '1:2.2.99-1'), started: 'drained' } })
     expect(upgrade.plan.warnings).toEqual(['srv-3: an earlier upgrade ended half way; this one finishes it'])
   })
 
