@@ -9,9 +9,9 @@ import {
   OPEN_CONNECTIONS_RULES,
   OPEN_CONNECTIONS_SERVICE,
   OPEN_CONNECTIONS_SETTINGS,
-  PROGRAM_DIR,
   TRACK_DIR,
 } from '../../src/domain/paths.ts'
+import { PROGRAM_DIR } from '../../src/state/places.ts'
 import { TRACKER_FILES } from '../../src/domain/trackers.ts'
 import { APT_LOCK_SECONDS } from '../../src/engine/apply/packages.ts'
 import { onServer } from '../../src/on-server/files.ts'
