@@ -91,9 +91,10 @@ function signal(name: NodeJS.Signals, child = running): void {
   }
 }
 
-/** The program that the shell of this run has started. */
+/** The program that the shell of this run has started. Throws where it has ended: a signal to process 0 is one to all that runs these tests. */
 function program(): number {
   const [pid = ''] = readFileSync(`/proc/${running?.pid}/task/${running?.pid}/children`, 'utf8').split(' ')
+  if (pid === '') throw new Error('the program of this run has ended')
   return Number(pid)
 }
 
