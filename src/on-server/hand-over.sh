@@ -37,13 +37,21 @@ stop_answering() { for address in $ADDRESSES; do route del "$address" 2>/dev/nul
 # wait_until_gone HUNDREDTHS: waits until the addresses have left, for HUNDREDTHS at the most.
 wait_until_gone() { wait_while "$1" "$POLL_HUNDREDTHS" holds; }
 
+# Sets left to the addresses that this server does not hold.
+find_left() {
+  look_at_addresses
+  left=
+  for address in $ADDRESSES; do
+    case $here in *" $address/"*) ;; *) left="$left $address" ;; esac
+  done
+}
+
 # Ends connections to addresses that have left. The connections failed at that moment, but this server would keep them for a quarter of an hour
 # (tcp_retries2, tcp(7)). If the address returned meanwhile, a client that reused the port of such a connection would get no answer, not even a
 # refusal (evidence T8). Where the kernel cannot end connections (CONFIG_INET_DIAG_DESTROY, ss(8)), they stay.
 close_connections() {
-  look_at_addresses
-  for address in $ADDRESSES; do
-    case $here in *" $address/"*) continue ;; esac
+  find_left
+  for address in $left; do
     case $address in *:*) source="[$address]" ;; *) source=$address ;; esac
     ss -K -H -t state connected src "$source" >/dev/null 2>&1
   done

@@ -59,10 +59,26 @@ sub pause { undecided() if now() > $began + $end; select(undef, undef, undef, $_
 # A keepalived that has just started holds no address and takes none before its first verdict: one answer is enough for that.
 sub is_first { return $asks > 1 && abs($began - (started($keepalived) // 0)) < 1 }
 
+# A service has a cgroup of its own, and so has a container.
+sub cgroup { open(my $file, "<", "/proc/$_[0]/cgroup") or return ""; return join "", <$file> }
+
+# The master at the other end, and the workers that it has started last, which are those that it asks. A haproxy of a container, or a worker of
+# before a reload with transfers to end, may run at every look: that says nothing of these.
+sub asked {
+    my ($master) = (unpack("i", getsockopt($_[0], SOL_SOCKET, SO_PEERCRED) // ""), 0);
+    my ($own, $last, %started) = (cgroup($master), 0);
+    for my $pid (split " ", `pidof haproxy`) {
+        next if $own ne "" && cgroup($pid) ne $own;
+        $started{$pid} = started($pid) // next;
+        $last = $started{$pid} if $pid != $master && $started{$pid} > $last;
+    }
+    return grep { $_ == $master || $started{$_} > $last - 1 } keys %started;
+}
+
 # Whether HAProxy may still answer: it waits for a CPU (a thread that loops looks the same, and HAProxy kills that itself), or a reload has just
 # started it again and the question went to the process before.
 sub unsettled {
-    for my $path (map { glob "/proc/$_/task/*/stat" } split " ", `pidof haproxy`) {
+    for my $path (map { glob "/proc/$_/task/*/stat" } asked($_[0])) {
         open(my $stat, "<", $path) or next;
         my ($state, $started) = (split " ", (<$stat> // "") =~ s/.*\)//r)[0, 19];
         return 1 if ($state // "") eq "R" || abs(now() - ($started // 0) / 100) < 1;
@@ -95,7 +111,7 @@ sub answers {
                     # A wait that took twice its time was short of CPU, and so may HAProxy be: it does not count.
                     next if now() - $looked > $wait * 2 or --$left > 0;
                     # An answer that arrived during the last wait counts.
-                    if (unsettled()) { $left = $waits; last }
+                    if (unsettled($socket)) { $left = $waits; last }
                     $left = select($ready = $wanted, undef, undef, 0);
                     next;
                 }

@@ -42,14 +42,22 @@ late() {
   exit 1
 }
 
+# Whether haproxy.service has a process. A haproxy of a container is none of its.
+has_process() {
+  for pid in $(pidof haproxy); do
+    if grep -qE '/haproxy\.service(/|$)' "/proc/$pid/cgroup" 2>/dev/null; then return 0; fi
+  done
+  return 1
+}
+
 # Before all else that takes time on a busy server.
 trap late TERM
 
 if [ "${1-}" = once ]; then ASKS=1 END_SECONDS=${2-2} WAITS=$((WAITS * 3)); fi
 
 if [ ! -S "$MASTER_SOCKET" ] || [ ! -r "$PROGRAM" ]; then
-  for path in "$MASTER_SOCKET" "$PROGRAM"; do [ -e "$path" ] || echo "$path is not there: looking for a haproxy process only" >&2; done
-  pidof haproxy >/dev/null
+  for path in "$MASTER_SOCKET" "$PROGRAM"; do [ -e "$path" ] || echo "$path is not there: looking for a process of haproxy.service only" >&2; done
+  has_process
   exit
 fi
 

@@ -36,6 +36,20 @@ ability() {
   esac
 }
 
+# Files that the packet filter is loaded from at boot, a line for each: SAVED_RULES, and what it includes itself, by name or by a pattern. A name
+# that is not absolute begins in /etc (nft(8)).
+saved_rules() {
+  echo "$SAVED_RULES"
+  sed -n 's/^[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$SAVED_RULES" 2>/dev/null | while IFS= read -r pattern; do
+    case $pattern in /*) ;; *) pattern=/etc/$pattern ;; esac
+    IFS=
+    # shellcheck disable=SC2086 # A pattern.
+    for f in $pattern; do echo "$f"; done
+  done | head -n 100
+}
+
+has_our_table() { [ -f "$1" ] && grep -qE '^[[:space:]]*table[[:space:]]+ip6?[[:space:]]+hactl[[:space:]]' "$1" 2>/dev/null; }
+
 open_connections_said() {
   b open-connections
   said=
@@ -50,8 +64,7 @@ open_connections_said() {
   fi
   # Rules that are loaded need no other proof.
   case $said in '' | 'rules missing'*) ability ;; *) echo able ;; esac
-  # shellcheck disable=SC2086 # A list of paths.
-  grep -lE '^[[:space:]]*table[[:space:]]+ip6?[[:space:]]+hactl[[:space:]]' $SAVED_RULES 2>/dev/null | while read -r f; do echo "saved $f"; done
+  saved_rules | while IFS= read -r f; do ! has_our_table "$f" || echo "saved $f"; done
   e open-connections
 }
 

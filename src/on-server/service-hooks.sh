@@ -21,7 +21,7 @@ hand_over() {
   write_tracker "$1" "$HAND_OVER_OFFSET"
   wait_until_gone "$HAND_OVER_HUNDREDTHS"
   if holds; then
-    echo 'no other server took the addresses over: stopping anyway' >&2
+    echo 'an address is still here, because no other server took it over: stopping anyway' >&2
   else
     sleep "$GRACE_SECONDS"
   fi
@@ -73,8 +73,7 @@ haproxy_stopping() {
   runs haproxy || waits_to_stop || return
   systemctl --quiet stop "$DAMPING_UNIT.timer" 2>/dev/null
   ! runs keepalived || ! holds || hand_over haproxy_offset
-  # Where no other server has taken the addresses over, nobody would send packets of these connections here.
-  ! keeps_open || holds || soft_stop
+  ! keeps_open || soft_stop
 }
 
 # goes_on UNIT: a reload or a start of UNIT that came meanwhile has taken the place of its stop, and UNIT runs on (evidence T19). Started again, the

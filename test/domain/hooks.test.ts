@@ -294,6 +294,36 @@ describe('where open connections are kept', () => {
     expect(signals()).toEqual([])
   })
 
+  describe('of several addresses', () => {
+    const TWO = clusterWith({ virtual_ipaddress: ['192.0.2.200/24', '192.0.2.201/24'] })
+
+    /** 192.0.2.200 leaves, and nobody takes 192.0.2.201 over. `open`: which of them has connections here. */
+    async function halfMoved(open: string): Promise<ChildProcess> {
+      const haproxy = await runningHaproxy()
+      holdsAddress(2)
+      const ip = readFileSync(join(folder, 'bin', 'ip'), 'utf8')
+      play('ip', `${ip}\necho "1: eth0 inet 192.0.2.201/24 scope global secondary eth0"`)
+      play(
+        'ss',
+        `echo "ss $*" >>"$LOG"; case "$*" in *" ${open} "*) ;; *) exit;; esac
+n=$(cat ${folder}/opens 2>/dev/null || echo 0); echo $((n+1)) >${folder}/opens; [ $n -ge 3 ] || echo ESTAB`,
+      )
+      return haproxy
+    }
+
+    test('one that nobody takes over is served while a stop waits for the connections of the others', async () => {
+      const haproxy = await halfMoved('192.0.2.200')
+      expect(stopKeeping(TWO).filter(line => line === 'sleep 0.25')).toHaveLength(2)
+      expect(signals()).toEqual([])
+      expect(haproxy.exitCode).toBeNull()
+    })
+
+    test('a stop does not wait for connections to one that nobody takes over', async () => {
+      await halfMoved('192.0.2.201')
+      expect(stopKeeping(TWO)).not.toContain('sleep 0.25')
+    })
+  })
+
   test.each([
     ['the service that keeps them is down', (haproxy: ChildProcess) => systemd(haproxy, { inactive: 'hactl-open-connections.service' })],
     ['packets reach no peer', () => service('rules owner\nproven V srv-2 no\n')],

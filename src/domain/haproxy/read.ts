@@ -137,15 +137,25 @@ function isLoopback(address: string | undefined): boolean {
   return address !== undefined && (address === '::1' || address === 'localhost' || address.startsWith('127.'))
 }
 
-const NO_ADDRESS = /^(?:\/|(?:unix|uxst|uxdg|uxdgram|abns|abnsz|fd|sockpair)@)/
+// "rhttp@" listens nowhere: it connects to a server, which sends its requests back by that connection.
+const NO_ADDRESS = /^(?:\/|(?:unix|uxst|uxdg|uxdgram|abns|abnsz|fd|sockpair|rhttp)@)/
 
-/** The ports of all of the file's binds that clients reach over a network; undefined where the file does not say one of them ("bind :${PORT}"). */
-export function clientPorts(text: string): readonly Pick<Bind, 'port' | 'lastPort'>[] | undefined {
-  const words = parseHaproxySections(text)
+/** Binds whose port the file does not say ("bind :${PORT}"): what follows "bind", and the section. */
+export function unreadBinds(text: string): readonly { readonly section: Pick<Section, 'kind' | 'name'>; readonly word: string }[] {
+  return parseHaproxySections(text)
     .filter(({ kind }) => kind === 'frontend' || kind === 'listen')
-    .flatMap(({ lines }) => lines.filter(line => line.words[0] === 'bind').flatMap(line => (line.words[1] ?? '').split(',')))
-  const isUnknown = words.some(word => !NO_ADDRESS.test(word) && parseBindAddress(word) === undefined)
-  return isUnknown ? undefined : readBinds(text).filter(({ loopback }) => !loopback)
+    .flatMap(section =>
+      section.lines
+        .filter(({ words }) => words[0] === 'bind')
+        .flatMap(({ words }) => (words[1] ?? '').split(','))
+        .filter(word => !NO_ADDRESS.test(word) && parseBindAddress(word) === undefined)
+        .map(word => ({ section, word })),
+    )
+}
+
+/** The ports of all of the file's binds that clients reach over a network; undefined where the file does not say one of them. */
+export function clientPorts(text: string): readonly Pick<Bind, 'port' | 'lastPort'>[] | undefined {
+  return unreadBinds(text).length > 0 ? undefined : readBinds(text).filter(({ loopback }) => !loopback)
 }
 
 /** Every TCP bind of the file's frontend and listen sections, in order. Unix sockets and descriptors are left out. */

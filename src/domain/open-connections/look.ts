@@ -5,8 +5,14 @@ import type { ServiceLook } from '../../state/services.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { OPEN_CONNECTIONS_LOADED, OPEN_CONNECTIONS_PROGRAM, OPEN_CONNECTIONS_SERVICE } from '../paths.ts'
 
-/** Files that the packet filter is loaded from at boot. */
-const SAVED_RULES = ['/etc/nftables.conf']
+/** The file that the packet filter is loaded from at boot. It may include others. */
+const SAVED_RULES = '/etc/nftables.conf'
+
+/** A server names its files itself, and people are told to edit them. */
+const SAVED = /^saved ((?:\/[A-Za-z0-9._+@-]{1,64}){1,8}\.(?:conf|nft|rules|ruleset))$/
+
+/** More of them say no more. */
+const SAVED_SHOWN = 8
 
 /** nft -c answers in some 20 ms, and so does the service where few connections are open. */
 const ASK_SECONDS = 2
@@ -33,7 +39,7 @@ export function openConnectionsLook(cluster: Pick<Cluster, 'openConnections' | '
     OPEN_CONNECTIONS_FAMILIES: [...families].join(' '),
     ASK_SECONDS,
     SAID_BYTES,
-    SAVED_RULES: SAVED_RULES.join(' '),
+    SAVED_RULES,
   })
   return {
     said: cluster.openConnections === 'reset' ? look`open_connections_left` : look`open_connections_said`,
@@ -53,7 +59,7 @@ function parseOpenConnections(text: string): ObservedOpenConnections {
     ...(service === undefined ? {} : { service }),
     // A server that is too busy to answer can still do what it could when the service was deployed.
     ability: ability === SILENT && service !== undefined ? { kind: 'able' } : ability,
-    savedIn: SAVED_RULES.filter(path => lines.includes(`saved ${path}`)),
+    savedIn: [...new Set(lines.flatMap(line => SAVED.exec(line)?.[1] ?? []))].slice(0, SAVED_SHOWN),
   }
 }
 

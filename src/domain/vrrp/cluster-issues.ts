@@ -5,6 +5,7 @@
 import type { Issue } from '../../inventory/inventory.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
 import { unreachedAddresses } from '../haproxy/reach.ts'
+import { configDoubts } from '../open-connections/config-doubts.ts'
 import { handOverOffset } from '../trackers.ts'
 import {
   checkFailureKind,
@@ -303,6 +304,7 @@ export function clusterIssues(cluster: Cluster): ClusterIssues {
       ...checkTiming(cluster),
       ...mail(cluster),
       ...unreachedAddresses(cluster),
+      ...configDoubts(cluster),
       ...each([
         cascadeGaps,
         hangByWeight,

@@ -37,6 +37,9 @@ function play(name: string, script: string): void {
   chmodSync(join(folder, 'bin', name), 0o755)
 }
 
+/** What a process has in /proc/PID/cgroup. Without it, every haproxy counts. */
+const inCgroup = (pid: number | undefined, text: string) => writeFileSync(join(folder, `cgroup.${pid}`), text)
+
 /** Listens where HAProxy's master would, and sends the same prompt. `onQuestion` plays the worker. */
 async function listen(
   onQuestion: (socket: Socket, number: number) => void,
@@ -64,6 +67,7 @@ function run(
       .replaceAll('/run/haproxy-master.sock', join(folder, 'master.sock'))
       .replaceAll('/run/hactl', folder)
       .replaceAll('/usr/local/lib/hactl', folder)
+      .replaceAll(/\/proc\/(\$pid|\$_\[0\])\/cgroup/g, `${folder}/cgroup.$1`)
   writeFileSync(path, here(script))
   writeFileSync(join(folder, 'haproxy-check.pl'), here(renderCheckProgram()))
   const child = spawn('sh', [path, ...args], { env: { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, LC_ALL: 'C' }, detached: true })
@@ -87,9 +91,10 @@ function signal(name: NodeJS.Signals, child = running): void {
   }
 }
 
-/** The program that the shell of this run has started. */
+/** The program that the shell of this run has started. Throws where it has ended: a signal to process 0 is one to all that runs these tests. */
 function program(): number {
   const [pid = ''] = readFileSync(`/proc/${running?.pid}/task/${running?.pid}/children`, 'utf8').split(' ')
+  if (pid === '') throw new Error('the program of this run has ended')
   return Number(pid)
 }
 
@@ -148,6 +153,29 @@ describe('the check of fast', () => {
       expect((await run(fast)).code).toBe(1)
     } finally {
       busy.kill('SIGKILL')
+    }
+  })
+
+  test.each([
+    ['of a container', '0::/system.slice/docker-1.scope\n'],
+    ['of before a reload', '0::/system.slice/haproxy.service\n'],
+  ])('does not wait for a busy haproxy %s', async (_, cgroup) => {
+    await listen(() => undefined)
+    const busy = spawn('sh', ['-c', 'while :; do :; done'])
+    // The worker that is asked must be older than a second, and more than that younger than the other.
+    await new Promise(resolve => setTimeout(resolve, 2000))
+    const asleep = spawn('sleep', ['30'])
+    await new Promise(resolve => setTimeout(resolve, 1200))
+    play('pidof', `echo ${busy.pid} ${asleep.pid}`)
+    for (const pid of [process.pid, asleep.pid]) inCgroup(pid, '0::/system.slice/haproxy.service\n')
+    inCgroup(busy.pid, cgroup)
+    try {
+      // A run that gets no CPU has no verdict.
+      const hasFailed = async () => (await run(fast)).code === 1
+      expect(await vi.waitUntil(hasFailed, { timeout: 15_000, interval: 5 })).toBe(true)
+    } finally {
+      busy.kill('SIGKILL')
+      asleep.kill('SIGKILL')
     }
   })
 
@@ -277,9 +305,17 @@ describe('the check of fast', () => {
   })
 
   test('looks for a process where there is no master socket, and says so', async () => {
-    expect(await run(fast)).toMatchObject({ code: 1, stderr: expect.stringContaining('process only') })
+    expect(await run(fast)).toMatchObject({ code: 1, stderr: expect.stringContaining('a process of haproxy.service only') })
     play('pidof', 'echo 4711')
-    expect((await run(fast)).code).toBe(0)
+    for (const [cgroup, code] of [
+      ['0::/system.slice/haproxy.service\n', 0],
+      // Ubuntu 20.04 has both versions of control groups.
+      ['2:memory:/system.slice/haproxy.service\n1:name=systemd:/system.slice/haproxy.service\n0::/system.slice/haproxy.service\n', 0],
+      ['0::/system.slice/docker-1.scope\n', 1],
+    ] as const) {
+      inCgroup(4711, cgroup)
+      expect((await run(fast)).code).toBe(code)
+    }
   })
 
   test('ends on SIGTERM during a question, and repeats the last verdict: a busy server is no hung HAProxy', async () => {

@@ -67,6 +67,21 @@ test('a saved ruleset that contains the table is reported', () => {
   expect(saved('# table ip hactl {\ntable ip hactl-own {\n}\n')).toEqual([])
 })
 
+test('a file that the saved ruleset includes is reported, too', () => {
+  const saved = (include: string) =>
+    answerOf({ '/bin/nft': 'cat >/dev/null' }, place => {
+      writeFileSync(place('/etc/nftables.conf'), `#!/usr/sbin/nft -f\n${include.replaceAll('/etc', place('/etc'))}\n`)
+      for (const name of ['own.nft', 'hactl.nft', 'hactl.txt'])
+        writeFileSync(place(`/etc/nftables.d/${name}`), name === 'own.nft' ? 'table ip own {\n}\n' : 'table ip6 hactl {\n}\n')
+    })?.savedIn
+  expect(saved('include "/etc/nftables.d/*.nft"')).toEqual(['/etc/nftables.d/hactl.nft'])
+  expect(saved(' include "nftables.d/hactl.nft" # ours')).toEqual(['/etc/nftables.d/hactl.nft'])
+  // A name that hactl does not show.
+  expect(saved('include "/etc/nftables.d/hactl.txt"')).toEqual([])
+  expect(saved('# include "/etc/nftables.d/*.nft"')).toEqual([])
+  expect(saved('include "/etc/nftables.d/nothing*.nft"\ninclude "/etc"')).toEqual([])
+})
+
 test('a service that runs says what it has, and its rules prove that they can be loaded', () => {
   const seen = answerOf({ '/bin/nft': 'exit 1', [PROGRAM]: `cat <<'X'\n${SAID}X` }, place => {
     symlinkSync('x', place(STARTED))
@@ -127,7 +142,7 @@ test('a program whose service was stopped is told as stopped', () => {
 
 test('what no service says is not believed', () => {
   const seen = read(
-    'running\nrules owner\ninstance web kept\nopen web 443 99999999999999\nopen web x 1\nopen other 80 4\nunarmed other\nable\nsaved /etc/shadow',
+    'running\nrules owner\ninstance web kept\nopen web 443 99999999999999\nopen web x 1\nopen other 80 4\nunarmed other\nable\nsaved /etc/shadow\nsaved /etc/\u001b[2J.conf\nsaved ../x.conf',
   )
   expect(seen?.service?.windows).toEqual([])
   expect(seen?.service?.unarmed).toEqual([])
