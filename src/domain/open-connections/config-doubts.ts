@@ -3,12 +3,7 @@ import type { Issue } from '../../inventory/inventory.ts'
 import { canonicalAddress } from '../addresses.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { parseHaproxySections, readBinds, type Section, unreadBinds } from '../haproxy/read.ts'
-
-/** As in rules.ts: the bit by which connections to ports that are bound by name are known. */
-const MARK = 0x40000000
-
-/** As in rules.ts: for how long a SYN's addresses are known. */
-const OPENING_SECONDS = 5
+import { MARK, OPENING_SECONDS } from './rules.ts'
 
 const GIVE_UP = 'or set open_connections: reset'
 

@@ -11,7 +11,8 @@ import { type Place, placesOf, portsBoundByName, portsOfHaproxy } from './places
 export const OPEN_CONNECTIONS_PORT = 8945
 
 /** One bit, which no other program is known to use (Kubernetes: 0x4000 and 0x8000; Tailscale: 0xff0000). */
-const MARK = '0x40000000'
+export const MARK = 0x40000000
+const MARK_WORD = `0x${MARK.toString(16)}`
 
 /**
  * From an announcement until its sender no longer counts as one that may know connections, in ms. Announced every 0.25 s: five may be lost or
@@ -24,7 +25,8 @@ const MAY_KNOW = `${MAY_KNOW_MS}ms`
 const PROVEN = '5s'
 
 /** From a client's SYN until there is a socket that `nft socket` finds (evidence O2): a lost answer is sent again after 1 s, and after 3 s. */
-const OPENING = '5s'
+export const OPENING_SECONDS = 5
+const OPENING = `${OPENING_SECONDS}s`
 
 /** The program ends these connections once a second. */
 const SUPERSEDED = '10s'
@@ -131,7 +133,7 @@ function chainsOf(family: 4 | 6, places: readonly Place[], ports: Ports): readon
           {
             name: 'paint',
             hook: PAINT_HOOK,
-            rules: [`${word} daddr ${listOf(addresses)} tcp dport ${listOf(ports.named)} meta mark set meta mark | ${MARK}`],
+            rules: [`${word} daddr ${listOf(addresses)} tcp dport ${listOf(ports.named)} meta mark set meta mark | ${MARK_WORD}`],
           },
         ]),
     knownChain(family, ports.named),
@@ -169,7 +171,7 @@ function knownChain(family: 4 | 6, ports: readonly string[]): Chain {
       ...(ports.length === 0
         ? [accepted]
         : // The listening socket has the address as well: only a connection's has the mark of its first packet.
-          [`socket mark & ${MARK} == ${MARK} accept`, `tcp dport != ${listOf(ports)} ${accepted}`]),
+          [`socket mark & ${MARK_WORD} == ${MARK_WORD} accept`, `tcp dport != ${listOf(ports)} ${accepted}`]),
       `${flowOf(word)} @opening accept`,
     ],
   }
@@ -184,7 +186,7 @@ function supersededChain(family: 4 | 6, ports: readonly string[]): Chain {
     rules: [
       ...(ports.length === 0
         ? [`socket wildcard 0 ${noted}`]
-        : [`socket mark & ${MARK} == ${MARK} ${noted}`, `tcp dport != ${listOf(ports)} socket wildcard 0 ${noted}`]),
+        : [`socket mark & ${MARK_WORD} == ${MARK_WORD} ${noted}`, `tcp dport != ${listOf(ports)} socket wildcard 0 ${noted}`]),
       'drop',
     ],
   }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { renderOpenConnectionsRules } from '../../../src/domain/open-connections/rules.ts'
 import { clusterIssues } from '../../../src/domain/vrrp/cluster-issues.ts'
-import { clusterWith, factsOfServer, HAPROXY } from '../example.ts'
+import { clusterWith, HAPROXY } from '../example.ts'
 
 const clusterOf = (text: string, more: Parameters<typeof clusterWith>[1] = {}) => {
   const cluster = clusterWith({ virtual_ipaddress: ['192.0.2.200/24'] }, more)
@@ -35,13 +34,6 @@ describe('a mark of the operator on a port that is bound by name', () => {
     ['127.0.0.1:80', 'http-request set-mark 0x1'],
   ])('is not there with bind %s and %s', (bind, rule) => {
     expect(doubts(web(bind, rule)).filter(text => text.includes('takes away the mark'))).toEqual([])
-  })
-
-  test('is another one than that of the rules, which last as long as is said', () => {
-    const cluster = clusterOf(web('192.0.2.200:80', ''))
-    const rules = renderOpenConnectionsRules(cluster, 'srv-1', factsOfServer(cluster, 'srv-1'))
-    expect(rules).toContain('socket mark & 0x40000000 == 0x40000000')
-    expect(rules).toMatch(/update @opening \{ [^}]* timeout 5s \}/)
   })
 })
 
