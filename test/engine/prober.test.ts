@@ -9,8 +9,11 @@ const boundMs = 60_000
 
 const target: ProbeTarget = { address: '198.51.100.200', port: 80, kind: 'http', path: '/', timeoutMs: 1000 }
 
-/** A prober whose probes are all answered, every 20 ms until it is stopped. */
-function probing(clock: Clock): {
+/** A prober whose probes are all answered, unless `probe` says otherwise, every 20 ms until it is stopped. */
+function probing(
+  clock: Clock,
+  probe: () => Promise<ProbeAnswer> = async () => ({ ok: true, tookMs: 1 }),
+): {
   readonly stop: AbortController
   readonly samples: readonly ProbeSample[]
   readonly run: Promise<number>
@@ -18,7 +21,6 @@ function probing(clock: Clock): {
   const stop = new AbortController()
   const samples: ProbeSample[] = []
   const onSample = (sample: ProbeSample) => samples.push(sample)
-  const probe = async () => ({ ok: true, tookMs: 1 })
   return { stop, samples, run: runProber({ target, clock, stop: stop.signal, onSample, probe, intervalMs: 20, boundMs }) }
 }
 
@@ -136,21 +138,11 @@ test.each([
   { answers: 'never again', lost: 999, oks: [true, false, ...Array.from({ length: 150 }, () => false)] },
 ])('where the last probe before the stop was lost, and the address answers $answers: that is known', async ({ lost, oks }) => {
   const clock = manualClock(0)
-  const stop = new AbortController()
-  const samples: ProbeSample[] = []
   let asked = 0
-  const run = runProber({
-    target,
-    clock,
-    stop: stop.signal,
-    onSample: sample => samples.push(sample),
-    probe: async (): Promise<ProbeAnswer> => {
-      const number = asked++
-      if (number === 1) stop.abort()
-      return { ok: number === 0 || number > lost, tookMs: 0 }
-    },
-    boundMs: 10_000,
-    intervalMs: 20,
+  const { stop, samples, run } = probing(clock, async () => {
+    const number = asked++
+    if (number === 1) stop.abort()
+    return { ok: number === 0 || number > lost, tookMs: 0 }
   })
   expect(await clock.settle(run)).toBe(oks.length)
   expect(samples.map(sample => sample.ok)).toEqual(oks)
