@@ -28,8 +28,6 @@ my $LAST = 1;        # from the last sight of an open connection until this serv
 my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
 my $HUNG = 3;        # from the first failed check, which takes up to 2, until a haproxy counts as hung
 
-my $AT_ONCE = 256;   # superseded connections: as many as fit into the pipe to nft
-
 sub now { open(my $file, '<', '/proc/uptime') or return time; return (split ' ', <$file>)[0] }
 sub cpu { my ($user, $system) = times; return $user + $system }
 sub pause { select(undef, undef, undef, $_[0]) }
@@ -112,18 +110,19 @@ sub ask_filter {
 }
 my ($GET_CHAIN, $GET_ELEMENTS) = (4, 13);
 sub has_chain { my ($table, $chain) = @_; return !ask_filter($GET_CHAIN, 0, $table, attribute(3, "$chain\0"), sub { 1 }) }
-# The keys of a set, packed.
+# The elements of a set: [key, seconds until it expires], the key packed.
 sub elements_of {
     my ($table, $set) = @_;
-    my @keys;
+    my @elements;
     ask_filter($GET_ELEMENTS, $DUMP, $table, attribute(2, "$set\0"), sub {
         for (each_attribute(attributes(substr $_[0], 4)->{3} // '')) {
-            my $key = attributes(attributes($_->[1])->{1} // '')->{1};
-            push @keys, $key if defined $key;
+            my $has = attributes($_->[1]);
+            my $key = attributes($has->{1} // '')->{1};
+            push @elements, [$key, unpack('x4N', $has->{5} // "\0" x 8) / 1000] if defined $key;
         }
         return 0;
     });
-    return @keys;
+    return @elements;
 }
 
 sub index_of { return line("/sys/class/net/$_[0]/ifindex") || 0 }
@@ -278,8 +277,11 @@ sub put_sysctls_back {
 
 # ---- Connections.
 
+# Established, being opened or being closed: nothing is lost with TIME-WAIT.
+my $OPEN = 0x1b3e;
+
 # Calls $do with (family, identity, port, peer address) of each connection that has these ends until it returns true: [address, port], packed, and
-# undef or a port of -1 for any. TIME-WAIT does not count: nothing is lost with it. Returns the error number of a list that is not whole, or 0.
+# undef or a port of -1 for any. Returns the error number of a list that is not whole, or 0.
 sub each_connection {
     my ($own, $client, $do) = @_;
     my $n = length $own->[0];
@@ -293,7 +295,7 @@ sub each_connection {
     # A socket that listens on all addresses of both families has connections of IPv4, too.
     for my $af ($n == 16 ? AF_INET6 : (AF_INET, AF_INET6)) {
         my $stopped;
-        my $error = netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, 0x1b3e) . "\0" x 48 . attribute(1, $filter), sub {
+        my $error = netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, $OPEN) . "\0" x 48 . attribute(1, $filter), sub {
             my $peer = substr $_[0], $n == 4 && $af == AF_INET6 ? 36 : 24, $n;
             return $stopped = $do->($af, substr($_[0], 4, 48), unpack('x4n', $_[0]), $peer);
         });
@@ -301,6 +303,20 @@ sub each_connection {
         return $error if $error;
     }
     return 0;
+}
+# The connection that has both these ends, as "destroy" takes it: the kernel looks it up, where a list takes longer the more others there are. $link
+# is the interface's index: haproxy may have bound it to that.
+sub connection_between {
+    my ($own, $client, $link) = @_;
+    my $af = length $own->[0] == 16 ? AF_INET6 : AF_INET;
+    my $ends = pack('nn a16 a16 L', $own->[1], $client->[1], $own->[0], $client->[0], $link);
+    my $cookie;
+    netlink($SOCKETS, 20, 0, pack('CCCCL', $af, 6, 0, 0, 0) . $ends . "\xff" x 8, sub {
+        # Where there is none, the kernel finds what listens there.
+        $cookie = substr $_[0], 44, 8 if $OPEN >> unpack('xC', $_[0]) & 1;
+        return 1;
+    });
+    return defined $cookie ? ($af, $ends . $cookie) : ();
 }
 sub each_of { my ($i, $do) = @_; my $error = 0; for (keys %{$i->{packed}}) { $error = each_connection([$_, -1], undef, $do) || $error } return $error }
 
@@ -331,23 +347,28 @@ sub any_open {
 sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
 
 # Clients that have begun a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
-# (evidence O4).
+# (evidence O4). One note in the rules ends one connection: the next with these ports may be the client's new one, at this server. A note that
+# lasts longer than it did is a new one.
+my %noted_until;
 sub end_superseded {
+    my $said = now();
     for my $table (tables()) {
         # Each part of a key takes words of 4 bytes.
         my $form = $table eq 'ip6' ? 'a16 n x2 a16 n' : 'a4 n x2 a4 n';
-        # The next turn takes the others.
-        my @keys = elements_of($table, 'superseded') or next;
-        my @over;
-        for (splice @keys, 0, $AT_ONCE) {
-            my ($client, $port, $address, $own_port) = unpack $form;
-            my @found;
-            each_connection([$address, $own_port], [$client, $port], sub { push @found, [@_[0, 1]]; return 0 });
-            destroy(@$_) for @found;
-            push @over, join ' . ', unpacked($client), $port, unpacked($address), $own_port;
+        for (elements_of($table, 'superseded')) {
+            my ($key, $left) = @$_;
+            my $until = now() + $left;
+            my $is_same = $until < ($noted_until{$key} // 0) + 1;
+            next if $is_same;
+            $noted_until{$key} = $until;
+            my ($client, $port, $address, $own_port) = unpack $form, $key;
+            my ($i) = grep { $_->{packed}{$address} } @instances;
+            my @found = connection_between([$address, $own_port], [$client, $port], $i ? index_of($i->{interface}) : 0);
+            destroy(@found) if @found;
+            if (now() - $said >= $TURN) { announce_open(); $said = now() }
         }
-        tell_rules("delete element $table hactl superseded { " . join(', ', @over) . ' }', 1);
     }
+    delete @noted_until{grep { $noted_until{$_} < now() } keys %noted_until};
 }
 
 # haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset (evidence O5). While

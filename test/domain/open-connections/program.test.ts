@@ -211,7 +211,7 @@ function inNamespace(context: TestContext, script: string): ReturnType<typeof ve
   return verdictOf('unshare', '-rn', 'sh', '-c', `set -e\n${script}`, 'sh', PROGRAM)
 }
 
-test("the packet filter is asked by netlink: its chains, the proven peers, and what a client has superseded, by each connection's ends", context => {
+test("the packet filter is asked by netlink: its chains, the proven peers, and what a client has superseded, once by each connection's ends", context => {
   realProgram('nft', context)
   const { code, output } = inNamespace(
     context,
@@ -233,15 +233,20 @@ perl -e 'do shift or die $@; no warnings "redefine";
   print join(" ", map { has_chain($_, "arrive") ? "yes" : "no" } qw(ip ip6)), "\n";
   print join(" ", map { scalar(my @keys = elements_of("ip", "proven.web.$_")) } qw(srv-2 srv-3 srv-4)), "\n";
   *tables = sub { qw(ip ip6) };
-  *each_connection = sub { print "over ", join(" ", map { unpacked($_->[0]), $_->[1] } @_[0, 1]), "\n"; return 0 };
-  *tell_rules = sub { print "$_[0]\n" };
+  *connection_between = sub { print "over ", join(" ", map { unpacked($_->[0]), $_->[1] } @_[0, 1]), "\n"; return () };
+  *tell_rules = sub { die "nft was asked\n" };
+  $| = 1;
+  for (1, 2) { end_superseded(); print "$_\n" }
+  my $again = "ip hactl superseded { 198.51.100.9 . 40000 . 192.0.2.200 . 80";
+  system("nft", "delete element $again }; add element $again timeout 2h }") == 0 or die;
   end_superseded();
 ' "$1"
-# More than are ended at once.
+# Many of them.
 perl -e 'print "add element ip hactl superseded { ", join(", ", map { "198.51.100.9 . $_ . 192.0.2.200 . 80" } 1 .. 400), " }\n"' | nft -f -
 perl -e 'do shift or die $@; no warnings "redefine";
-  *tables = sub { "ip" }; *each_connection = sub { 0 }; *tell_rules = sub { system "nft", $_[0] };
-  for (1, 2) { end_superseded(); print scalar(my @keys = elements_of("ip", "superseded")), "\n" }
+  my ($now, $told) = (0, 0); *now = sub { $now }; *announce_open = sub { $told++ };
+  *tables = sub { "ip" }; *connection_between = sub { $now += 0.1; return () };
+  end_superseded(); print "announced $told times\n";
 ' "$1"
 `,
   )
@@ -251,12 +256,53 @@ perl -e 'do shift or die $@; no warnings "redefine";
       'yes no',
       '1 0 0',
       'over 192.0.2.200 80 198.51.100.9 40000',
-      'delete element ip hactl superseded { 198.51.100.9 . 40000 . 192.0.2.200 . 80 }',
       'over 2001:db8::200 443 2001:db8::9 40001',
-      'delete element ip6 hactl superseded { 2001:db8::9 . 40001 . 2001:db8::200 . 443 }',
-      '145',
-      '0',
+      '1',
+      '2',
+      'over 192.0.2.200 80 198.51.100.9 40000',
+      'announced 133 times',
     ],
+  })
+})
+
+test('of both families, what a client has superseded ends, also where one socket listens for both, and nothing else does', context => {
+  realProgram('nft', context)
+  const { code, output } = inNamespace(
+    context,
+    `ip link set lo up
+for a in 192.0.2.200/32 192.0.2.99/32 2001:db8::200/128 2001:db8::99/128; do ip address add $a dev lo; done
+nft -f - <<'RULES'
+table ip hactl { set superseded { type ipv4_addr . inet_service . ipv4_addr . inet_service; size 1024; flags dynamic,timeout; timeout 1h; }; }
+table ip6 hactl { set superseded { type ipv6_addr . inet_service . ipv6_addr . inet_service; size 1024; flags dynamic,timeout; timeout 1h; }; }
+RULES
+perl -e 'do shift or die $@;
+  use Socket qw(:DEFAULT inet_pton AF_INET6 pack_sockaddr_in6 MSG_DONTWAIT);
+  my $text = "instance n N\n family 4\n interface lo\n virtual 192.0.2.200\ninstance m M\n family 6\n interface lo\n virtual 2001:db8::200\n"; read_settings(\\$text);
+  my $end = sub { my ($address, $port) = @_; return $address =~ /:/ ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $address)) : pack_sockaddr_in($port, inet_aton($address)) };
+  my $made = sub { my ($at) = @_; my $s; socket($s, length $at > 16 ? AF_INET6 : AF_INET, SOCK_STREAM, 6) && setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1) && bind($s, $at) or die $!; return $s };
+  my $listener = $made->($end->("::", 80)); listen($listener, 9) or die $!;
+  my @clients;
+  my $opened = sub {
+    my ($client, $port, $to) = @_;
+    my $s = $made->($end->($client, $port)); connect($s, $end->($to, 80)) or die "$port: $!";
+    push @clients, $s; accept(my $accepted, $listener) or die $!; return $accepted;
+  };
+  my $is = sub { my ($s) = @_; return defined recv($s, my $got, 9, MSG_DONTWAIT) ? "closed" : $! == 11 ? "open" : "$!" };
+  my @of = (["192.0.2.99", 40000, "192.0.2.200"], ["2001:db8::99", 40000, "2001:db8::200"]);
+  my @over = map { $opened->(@$_) } @of;
+  my @other = map { $opened->($_->[0], 40001, $_->[2]) } @of;
+  system("nft", "add element ip hactl superseded { 192.0.2.99 . 40000 . 192.0.2.200 . 80, 192.0.2.99 . 40002 . 192.0.2.200 . 80 }; add element ip6 hactl superseded { 2001:db8::99 . 40000 . 2001:db8::200 . 80 }") == 0 or die;
+  end_superseded();
+  print join("|", map { $is->($_) } @over, @other), "\n";
+  my @new = map { $opened->(@$_) } @of;
+  end_superseded();
+  print join("|", map { $is->($_) } @new), "\n";
+' "$1"`,
+  )
+  const aborted = 'Software caused connection abort'
+  expect({ code, lines: output.trim().split('\n') }).toEqual({
+    code: 0,
+    lines: [`${aborted}|${aborted}|open|open`, 'open|open'],
   })
 })
 
