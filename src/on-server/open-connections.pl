@@ -280,18 +280,12 @@ sub put_sysctls_back {
 # Established, being opened or being closed: nothing is lost with TIME-WAIT.
 my $OPEN = 0x1b3e;
 
-# Calls $do with (family, identity, port, peer address) of each connection that has these ends until it returns true: [address, port], packed, and
-# undef or a port of -1 for any. Returns the error number of a list that is not whole, or 0.
+# Calls $do with (family, identity, port, peer address) of each connection of an own address until it returns true, all packed but the port. Returns
+# the error number of a list that is not whole, or 0.
 sub each_connection {
-    my ($own, $client, $do) = @_;
-    my $n = length $own->[0];
-    my @ends = map { [$_ ? 8 : 7, $_ ? $client : $own] } 0 .. ($client ? 1 : 0);
-    my $filter = '';
-    for (reverse @ends) {
-        my ($code, $end) = @$_;
-        my $size = 12 + $n;
-        $filter = pack('CCSCCSl', $code, $size, length($filter) + $size + 4, $n == 16 ? AF_INET6 : AF_INET, 8 * $n, 0, $end->[1]) . $end->[0] . $filter;
-    }
+    my ($own, $do) = @_;
+    my $n = length $own;
+    my $filter = pack('CCSCCSl', 7, 12 + $n, 16 + $n, $n == 16 ? AF_INET6 : AF_INET, 8 * $n, 0, -1) . $own;
     # A socket that listens on all addresses of both families has connections of IPv4, too.
     for my $af ($n == 16 ? AF_INET6 : (AF_INET, AF_INET6)) {
         my $stopped;
@@ -304,6 +298,8 @@ sub each_connection {
     }
     return 0;
 }
+sub each_of { my ($i, $do) = @_; my $error = 0; for (keys %{$i->{packed}}) { $error = each_connection($_, $do) || $error } return $error }
+
 # The connection that has both these ends, as "destroy" takes it: the kernel looks it up, where a list takes longer the more others there are. $link
 # is the interface's index: haproxy may have bound it to that.
 sub connection_between {
@@ -318,7 +314,6 @@ sub connection_between {
     });
     return defined $cookie ? ($af, $ends . $cookie) : ();
 }
-sub each_of { my ($i, $do) = @_; my $error = 0; for (keys %{$i->{packed}}) { $error = each_connection([$_, -1], undef, $do) || $error } return $error }
 
 # With the cookie of its identity: a connection that has ended meanwhile must not be taken for the socket that
 # listens there (evidence O6).
@@ -516,20 +511,17 @@ sub end_nft {
     for (1 .. 100) { @ids = grep { waitpid($_, 1) != $_ && kill 0, $_ } @ids or last; pause(0.01) }
 }
 
-# The question for a chain that is not there marks the end of the answer. $later: the answer is not waited for, because peers forget a server that
-# does not announce for 1.5 s, and nft is slow where somebody else has large sets.
+# The question for a chain that is not there marks the end of the answer.
 my $asked = int(100 * now());
 sub tell_nft {
-    my ($command, $later) = @_;
+    my ($command) = @_;
     my $end = 'end_of_answer_' . ++$asked;
     while (says($answers, 0)) { sysread($answers, my $older, 8192) or last }
     my $until = now() + 10;
     say_rest() or return "nft: $!\n";
-    # It has not read the last command yet: what can wait is said by a later turn.
-    return '' if $later && $unsaid ne '';
     $unsaid .= "$command\nlist chain ip hactl $end\n";
     say_rest() or return "nft: $!\n";
-    return $later ? '' : answer_from($answers, $end, $until);
+    return answer_from($answers, $end, $until);
 }
 # An nft that hangs does not read: this program goes on, with what does not fit into the pipe.
 sub say_rest {
@@ -562,11 +554,10 @@ sub answer_in {
     return $said =~ s/\A\s*\^+\s*\n//r;
 }
 
-# Returns what nft says against it. $later: as tell_nft.
+# Returns what nft says against it.
 sub tell_rules {
-    my ($command, $later) = @_;
-    return tell_nft($command, $later) if $flags;
-    if ($later) { system('sh', '-c', 'nft "$1" >/dev/null 2>&1 &', 'sh', $command); return '' }
+    my ($command) = @_;
+    return tell_nft($command) if $flags;
     put("$RUN/open-connections.change", "$command\n");
     return `nft -f $RUN/open-connections.change 2>&1`;
 }
