@@ -26,6 +26,7 @@ my $TURN = 0.25;     # between two announcements of a server that may know conne
 my $IDLE = 1;        # between two of any other, and between two probes
 my $LAST = 1;        # from the last sight of an open connection until this server stops announcing
 my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
+my $RELOAD = 60;     # for a reload: an nft that does not answer is waited for 10 s, when it is found and in each load of the first 5 s
 my $HUNG = 3;        # from the first failed check, which takes up to 2, until a haproxy counts as hung
 
 sub now { open(my $file, '<', '/proc/uptime') or return time; return (split ' ', <$file>)[0] }
@@ -108,7 +109,15 @@ sub ask_filter {
     my $of = pack('CCn', $table eq 'ip6' ? AF_INET6 : AF_INET, 0, 0) . attribute(1, "hactl\0");
     return netlink($FILTER, 0xa00 | $type, $flags, $of . $more, $do);
 }
-my ($GET_CHAIN, $GET_ELEMENTS) = (4, 13);
+my ($GET_TABLE, $GET_CHAIN, $GET_ELEMENTS) = (1, 4, 13);
+my $OWNER = 2;
+# Of this program's table of a family: $OWNER where it has one, else 0; undef where there is no table.
+sub owner_flags {
+    my ($table) = @_;
+    my $flags;
+    ask_filter($GET_TABLE, 0, $table, '', sub { $flags = $OWNER & unpack 'N', attributes(substr $_[0], 4)->{2} // "\0" x 4; return 1 });
+    return $flags;
+}
 sub has_chain { my ($table, $chain) = @_; return !ask_filter($GET_CHAIN, 0, $table, attribute(3, "$chain\0"), sub { 1 }) }
 # The elements of a set: [key, seconds until it expires], the key packed.
 sub elements_of {
@@ -415,8 +424,15 @@ sub announce {
 }
 
 sub may_know { my ($i) = @_; return defined $i->{seen} && ($i->{open} || now() - $i->{seen} <= $LAST) }
-# Before what may take long.
-sub announce_open { announce($_, $MAY_KNOW) for grep { may_know($_) } @instances }
+# What all are told once a second: who this server is, and a probe, without which it sends nothing on after 5 s.
+my $told = 0;
+sub announce_here {
+    return if now() - $told < $IDLE;
+    $told = now();
+    for my $i (@instances) { announce($i, $HERE); announce($i, $PROBE) }
+}
+# Before what may take long, and meanwhile.
+sub announce_open { announce_here(); announce($_, $MAY_KNOW) for grep { may_know($_) } @instances }
 
 # ---- The rules. nft gives a table with "flags owner" to the process that makes it: nobody else's "flush ruleset" takes it away, and it goes with
 # its owner. So an nft stays, also while this program is started again (evidence O7). "persist" lets the table outlive even that. Where neither can be
@@ -426,17 +442,29 @@ my ($flags, $nft, $answers, $pid) = ('');
 my $unsaid = '';    # what nft has not taken yet
 my $is_over = 0;    # systemd stops the service: nft is not waited for any more
 
-sub nft_takes {
-    my ($wanted) = @_;
-    open(my $pipe, '|-', 'nft -c -f - >/dev/null 2>&1') or return 0;
-    print $pipe "table ip hactl_try {\n flags $wanted;\n}\n";
-    return close $pipe;
+# Runs an nft that ends by itself, and returns what it says against its command. Peers are told meanwhile what they are told anyway.
+sub run_nft {
+    my (@command) = @_;
+    pipe(my $from, my $to) or return "pipe: $!\n";
+    defined(my $id = fork()) or return "fork: $!\n";
+    if ($id == 0) { open(STDOUT, '>&', $to) && open(STDERR, '>&', $to) && exec 'nft', @command or exit 1 }
+    close $to;
+    my ($said, $until) = ('', now() + 10);
+    while (1) {
+        if ($is_over || now() >= $until) { end_nft($id); return "nft does not answer\n" }
+        if (!says($from, $TURN)) { announce_open(); next }
+        sysread($from, $said, 8192, length $said) or last;
+    }
+    waitpid($id, 0);
+    return $? == 0 ? '' : $said || "nft has failed\n";
 }
+
+sub nft_takes { my ($wanted) = @_; return run_nft('-c', "table ip hactl_try { flags $wanted; }") eq '' }
 sub is_loaded { for (tables()) { has_chain($_, 'arrive') or return 0 } return 1 }
 # A family that has no instance any more.
 sub delete_other_tables {
     my %wanted = map { $_ => 1 } tables();
-    for my $table (grep { !$wanted{$_} && system("nft list table $_ hactl >/dev/null 2>&1") == 0 } qw(ip ip6)) {
+    for my $table (grep { !$wanted{$_} && defined owner_flags($_) } qw(ip ip6)) {
         # Only its owner can delete it. What has outlived its owner is taken over.
         my $error = tell_rules(($flags ? "add table $table hactl { flags $flags; }; " : '') . "delete table $table hactl");
         print STDERR $error;
@@ -559,7 +587,7 @@ sub tell_rules {
     my ($command) = @_;
     return tell_nft($command) if $flags;
     put("$RUN/open-connections.change", "$command\n");
-    return `nft -f $RUN/open-connections.change 2>&1`;
+    return run_nft('-f', "$RUN/open-connections.change");
 }
 
 # What puts this server's MAC addresses into the rules: a line for each instance.
@@ -597,6 +625,8 @@ sub load {
     # The next load starts another, and the main loop does not wait for it the first time.
     $hangs = $flags && !$is_over && $error =~ /^nft does not answer/ ? $hangs + 1 : 0;
     if ($hangs) { end_nft($pid); undef $pid }
+    # What was sent without rules led nowhere: the next turn says it again.
+    $told = 0 if $lost;
     $macs = $problem eq '' ? $own : '';
     print STDERR $error if $error ne '' && !$refused++;
 }
@@ -660,17 +690,17 @@ sub look {
     $i->{look} = $now + 100 * (cpu() - $used);
 }
 
-my $told = 0;
+my $ended = 0;    # when superseded connections were looked for last
 sub turn {
     my $addresses = addresses();
     my $is_hung = hung();
-    my $is_time = now() - $told >= $IDLE;
+    my $is_time = now() - $ended >= $IDLE;
     my ($busy, $end_superseded) = (0, 0);
+    announce_here();
     for my $i (@instances) {
         my $had = $i->{held};
         look($i, $addresses, $is_hung);
         my $now = now();
-        if ($is_time) { announce($i, $HERE); announce($i, $PROBE) }
         # What peers have said of superseded connections holds for 10 s, and most of all for a server that has just got the address back.
         $end_superseded = 1 if $now - ($i->{away} // -12) < 12 && ($is_time || $i->{held} && !$had);
         next if !defined $i->{seen};
@@ -681,8 +711,7 @@ sub turn {
         arm($i) if $now - ($i->{armed} // 0) > 2;
         announce($i, $MAY_KNOW) if may_know($i);
     }
-    $told = now() if $is_time;
-    end_superseded() if $end_superseded;
+    if ($end_superseded) { $ended = now(); end_superseded() }
     return $busy;
 }
 
@@ -705,7 +734,7 @@ sub run {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
         # An ordinary table cannot be given an owner.
-        for (qw(ip ip6)) { system("nft delete table $_ hactl 2>/dev/null") if $flags && `nft list table $_ hactl 2>/dev/null` !~ /flags .*owner/ }
+        for (qw(ip ip6)) { run_nft('delete', 'table', $_, 'hactl') if $flags && (owner_flags($_) // $OWNER) == 0 }
     }
     if (!$flags) {
         socket($changes, 16, SOCK_RAW, $FILTER) && bind($changes, pack 'SSLL', 16, 0, 0, 1 << 6) or die "netlink: $!\n";
@@ -747,7 +776,7 @@ sub run {
 sub reload {
     my $was = start_in($state);
     kill('HUP', $ENV{MAINPID} || die "reload is for systemctl reload hactl-open-connections\n") or die "no such process: $!\n";
-    my $is = state_after($was, 15, $state);
+    my $is = state_after($was, $RELOAD, $state);
     die "the rules are not loaded: $is\n" if $is !~ /^loaded/;
 }
 sub start_in { my ($path) = @_; return slurp($path) =~ /^started (\S+)/m ? $1 : '' }

@@ -82,6 +82,25 @@ test('an nft that is late keeps nobody from hearing announcements, and is not wa
   expect([first(10), first(0)]).toEqual(['1', '20'])
 })
 
+test('while nft is waited for, peers hear each second what they hear anyway: without probes this server sends nothing on', () => {
+  const waits = `my @kinds; *announce = sub { push @kinds, $_[1] }; *says = sub { $now += 0.25; return 0 };
+    my $text = "instance n N\\n family 4\\n"; read_settings(\\$text); answer_from(undef, 'end_of_answer_1', 103); return "@kinds"`
+  expect(perlOf(waits)).toBe('0 2 0 2 0 2')
+})
+
+test.each([
+  ['exec sleep 20', 'nft does not answer\n'],
+  ['echo Error: no; exit 1', 'Error: no\n'],
+  ['exit 1', 'nft has failed\n'],
+  ['echo Warning: old', ''],
+])('an nft that ends by itself is waited for as long, and as well: %s', (does, said) => {
+  const bin = mkdtempSync(join(folder(), 'bin-'))
+  writeFileSync(join(bin, 'nft'), `#!/bin/sh\n${does}\n`, { mode: 0o755 })
+  const statements = `$ENV{PATH} = "$ARGV[0]:$ENV{PATH}"; *announce_open = sub { $now += 6 }; *put = sub { 1 };`
+  expect(perlOf(`${statements} return tell_rules('list ruleset')`, bin)).toBe(said)
+  expect(perlOf(`${statements} return nft_takes('owner') ? 'takes' : 'refuses'`, bin)).toBe(said === '' ? 'takes' : 'refuses')
+})
+
 test.each([
   [1, 1],
   [0, 0],
@@ -230,6 +249,7 @@ add element ip6 hactl superseded { 2001:db8::9 . 40001 . 2001:db8::200 . 443 }
 RULES
 perl -e 'do shift or die $@; no warnings "redefine";
   print join(" ", map { has_chain($_, "arrive") ? "yes" : "no" } qw(ip ip6)), "\n";
+  print join(" ", map { owner_flags($_) // "none" } qw(ip ip6)), "\n";
   print join(" ", map { scalar(my @keys = elements_of("ip", "proven.web.$_")) } qw(srv-2 srv-3 srv-4)), "\n";
   *tables = sub { qw(ip ip6) };
   *connection_between = sub { print "over ", join(" ", map { unpacked($_->[0]), $_->[1] } @_[0, 1]), "\n"; return () };
@@ -239,6 +259,8 @@ perl -e 'do shift or die $@; no warnings "redefine";
   my $again = "ip hactl superseded { 198.51.100.9 . 40000 . 192.0.2.200 . 80";
   system("nft", "delete element $again }; add element $again timeout 2h }") == 0 or die;
   end_superseded();
+  system("nft", "delete table ip6 hactl") == 0 or die;
+  print owner_flags("ip6") // "none", "\n";
 ' "$1"
 # Many of them.
 perl -e 'print "add element ip hactl superseded { ", join(", ", map { "198.51.100.9 . $_ . 192.0.2.200 . 80" } 1 .. 400), " }\n"' | nft -f -
@@ -253,12 +275,14 @@ perl -e 'do shift or die $@; no warnings "redefine";
     code: 0,
     words: [
       'yes no',
+      '0 0',
       '1 0 0',
       'over 192.0.2.200 80 198.51.100.9 40000',
       'over 2001:db8::200 443 2001:db8::9 40001',
       '1',
       '2',
       'over 192.0.2.200 80 198.51.100.9 40000',
+      'none',
       'announced 133 times',
     ],
   })
