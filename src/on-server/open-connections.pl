@@ -34,7 +34,18 @@ sub cpu { my ($user, $system) = times; return $user + $system }
 sub pause { select(undef, undef, undef, $_[0]) }
 sub slurp { my ($path) = @_; open(my $file, '<', $path) or return ''; local $/; return <$file> // '' }
 sub line { return (split /\n/, slurp($_[0]))[0] // '' }
-sub put { my ($path, $text) = @_; open(my $file, '>', "$path.new") or return; print $file $text; close $file; rename "$path.new", $path }
+# The file is whole or stays what it was: a full /run takes a part.
+sub put {
+    my ($path, $text) = @_;
+    open(my $file, '>', "$path.new") or return 0;
+    my $is_whole = print $file $text;
+    $is_whole = close($file) && $is_whole;
+    return 1 if $is_whole && rename "$path.new", $path;
+    my $error = $! + 0;
+    unlink "$path.new";
+    $! = $error;
+    return 0;
+}
 sub unpacked { return inet_ntop(length $_[0] == 16 ? AF_INET6 : AF_INET, $_[0]) }
 sub packed { my ($address) = @_; return inet_pton($address =~ /:/ ? AF_INET6 : AF_INET, $address) }
 
@@ -586,7 +597,7 @@ sub answer_in {
 sub tell_rules {
     my ($command) = @_;
     return tell_nft($command) if $flags;
-    put("$RUN/open-connections.change", "$command\n");
+    put("$RUN/open-connections.change", "$command\n") or return "$RUN/open-connections.change: $!\n";
     return run_nft('-f', "$RUN/open-connections.change");
 }
 
@@ -617,10 +628,11 @@ sub load {
             $text .= "add element $i->{table} hactl $_ { $i->{table} timeout 1500ms }\n" for @sets;
         }
     }
-    put($loaded, $text);
+    my $unwritten = put($loaded, $text) ? '' : "$loaded: $!\n";
     start_nft() if $flags && !nft_runs();
     delete_other_tables();
-    my $error = tell_rules("include \"$loaded\"");
+    my $error = $unwritten || tell_rules("include \"$loaded\"");
+    $error = "nft has loaded no rules\n" if $error eq '' && !is_loaded();
     $problem = reason_in($error);
     # The next load starts another, and the main loop does not wait for it the first time.
     $hangs = $flags && !$is_over && $error =~ /^nft does not answer/ ? $hangs + 1 : 0;

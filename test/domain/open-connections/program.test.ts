@@ -1,6 +1,6 @@
 /** Functions of the program that keeps open connections, as perl runs them. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, type TestContext } from 'vitest'
@@ -158,11 +158,33 @@ test('the reason why nft refuses rules is its error, and its whole answer is pri
   const reasons = perl(`join '|', map { reason_in($_) } @ARGV`, said, 'Error: first\nError: second\n', 'nft has ended: \n', '')
   expect(reasons.split('|')).toEqual(['/run/a.nft:3:4-9: Error: No such file', 'Error: first', 'nft has ended: ', ''])
   const printed = perlOf(
-    `*announce_open = *put = *delete_other_tables = *notify = sub {}; *is_loaded = sub { 1 }; *tell_rules = sub { $ARGV[0] };
+    `*announce_open = *delete_other_tables = *notify = sub {}; *put = sub { 1 }; *is_loaded = sub { 1 }; *tell_rules = sub { $ARGV[0] };
     open(STDERR, '>&STDOUT'); $| = 1; load() for 1 .. 3; return ''`,
     said,
   )
   expect(printed).toBe(said)
+})
+
+test('a file that could not be written whole stays what it was', () => {
+  const full = mkdtempSync(join(folder(), 'full-'))
+  const path = join(full, 'rules')
+  writeFileSync(path, 'before')
+  symlinkSync('/dev/full', `${path}.new`)
+  expect(perl(`put(@ARGV) ? 'put' : $! + 0`, path, 'after')).toBe('28')
+  expect([readFileSync(path, 'utf8'), readdirSync(full)]).toEqual(['before', ['rules']])
+})
+
+test.each([
+  [
+    'that could not be written',
+    '*put = sub { $! = 28; return $_[0] !~ /nft$/ && ($state = $_[1]) }; *is_loaded = sub { 1 };',
+    /^refused \S+\.nft: \w/,
+  ],
+  ['that are empty', '*put = sub { $state = $_[1]; 1 }; *is_loaded = sub { 0 };', /^refused nft has loaded no rules$/],
+])('rules %s do not count as loaded', (_, stubs, said) => {
+  const statements = `my ($state, $told) = ('', 0); *announce_open = *delete_other_tables = *notify = sub {}; open(STDERR, '>', '/dev/null');
+    *tell_rules = sub { $told++; return '' }; ${stubs} load(); say_state(); return $state`
+  expect(perlOf(statements).split('\n')[0]).toMatch(said)
 })
 
 test('what is open is announced before nft is asked at a start', () => {
@@ -177,7 +199,7 @@ test('what is open is announced before nft is asked at a start', () => {
 
 test('a MAC address of its own that has changed is told once, also while new rules are refused', () => {
   const told = perlOf(
-    `*announce_open = *put = *delete_other_tables = *notify = sub {}; *is_loaded = sub { 1 }; open(STDERR, '>', '/dev/null');
+    `*announce_open = *delete_other_tables = *notify = sub {}; *put = sub { 1 }; *is_loaded = sub { 1 }; open(STDERR, '>', '/dev/null');
     my $mac = '02:00:00:00:00:01'; *line = sub { $mac }; my $text = "instance n N\\n family 4\\n"; read_settings(\\$text);
     my ($is, @told) = (''); *tell_rules = sub { push @told, $_[0]; return $is };
     load(); load_macs(); @told = (); $is = 'Error: no'; load(); @told = ();
@@ -199,7 +221,7 @@ test('an nft that hangs is waited for no longer than it may take, and another is
   const bin = mkdtempSync(join(folder(), 'bin-'))
   writeFileSync(join(bin, 'nft'), '#!/bin/sh\nexec sleep 20\n', { mode: 0o755 })
   const said = perlOf(
-    `my $started = 0; *put = sub { $started++ if $_[0] =~ /pid$/ }; *delete_other_tables = *notify = *line = sub { '' }; *is_loaded = *has_chain = sub { 0 }; *all_nft = sub { () }; *announce_open = sub { $now += 6 };
+    `my $started = 0; *put = sub { $started++ if $_[0] =~ /pid$/; return 1 }; *delete_other_tables = *notify = *line = sub { '' }; *is_loaded = *has_chain = sub { 0 }; *all_nft = sub { () }; *announce_open = sub { $now += 6 };
     open(STDERR, '>', '/dev/null'); $ENV{PATH} = "$ARGV[0]:$ENV{PATH}";
     require POSIX; pipe(my $in, my $to) && pipe(my $from, my $out) or die; my $id = fork; exec 'sleep', 20 if !$id;
     my @said = adopt_nft("owner $id " . join ' ', map { POSIX::dup(fileno $_) } $to, $from);
