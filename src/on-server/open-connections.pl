@@ -73,6 +73,7 @@ sub read_settings {
 # ---- The kernel's netlink: no other program is started for what happens while an address moves.
 
 my ($ROUTE, $SOCKETS, $FILTER) = (0, 4, 12);
+my ($NEW_ROUTE, $DELETE_ROUTE, $GET_ROUTE) = (24, 25, 26);
 my ($EINTR, $EIO, $EAGAIN, $DUMP_INTR) = (4, 5, 11, 0x10);
 my ($REQUEST, $ACK, $DUMP, $REPLACE, $EXCL, $CREATE) = (1, 4, 0x300, 0x100, 0x200, 0x400);
 
@@ -82,6 +83,8 @@ sub attribute { my ($type, $value) = @_; my $size = 4 + length $value; return pa
 sub netlink {
     my ($protocol, $type, $flags, $body, $do) = @_;
     socket(my $socket, 16, SOCK_RAW, $protocol) or return $! + 0;
+    # Of routes, only those of the table that is asked for: there may be a million others.
+    setsockopt($socket, 270, 12, pack 'i', 1) if $protocol == $ROUTE && $type == $GET_ROUTE;
     send($socket, pack('LSSLL', 16 + length $body, $type, $REQUEST | $flags, 1, 0) . $body, 0) or return $! + 0;
     my ($got, $torn);
     while (1) {
@@ -172,7 +175,7 @@ sub held { my ($i, $addresses) = @_; my $index = index_of($i->{interface}); retu
 
 sub is_link_local { return length $_[0] == 16 && (unpack('n', $_[0]) & 0xffc0) == 0xfe80 }
 # struct rtmsg with RTA_DST, RTA_OIF and RTA_TABLE: a local route (RTN_LOCAL). What is deleted may have been made by anybody.
-my ($NEW_ROUTE, $DELETE_ROUTE, $LOCAL) = (24, 25, 255);
+my $LOCAL = 255;
 sub route {
     my ($i, $address, $table, $type, $flags) = @_;
     my @header = ($i->{af}, 8 * length $address, 0, 0, $table > 255 ? 0 : $table, $type == $NEW_ROUTE ? 3 : 0, 254, 2, 0);
@@ -226,13 +229,18 @@ sub disarm {
 # Whether all that "arm" does is there.
 sub is_armed {
     my ($i, $addresses) = @_;
-    my ($lo, %ruled) = index_of('lo');
+    my ($lo, %ruled, %routed) = index_of('lo');
     netlink($ROUTE, 34, $DUMP, pack('Cx11', $i->{af}), sub {
         my $own = own_rule($_[0]);
         $ruled{$_} = 1 for $own && $own->{interface} eq $i->{interface} ? keys %{$own->{packed}} : ();
         return 0;
     });
-    return !grep { !$ruled{$_} || $i->{family} == 4 && !$addresses->{"$lo $_"} } keys %{$i->{packed}};
+    netlink($ROUTE, $GET_ROUTE, $DUMP, pack('Cx11', $i->{af}) . attribute(15, pack 'L', $PORT), sub {
+        my $has = attributes(substr $_[0], 12);
+        $routed{$has->{1}} = 1 if defined $has->{1} && unpack('L', $has->{15} // "\0" x 4) == $PORT && unpack('x7C', $_[0]) == 2;
+        return 0;
+    });
+    return !grep { !$ruled{$_} || !$routed{$_} || $i->{family} == 4 && !$addresses->{"$lo $_"} } keys %{$i->{packed}};
 }
 
 # The rule, interface and address of a message of a dump of rules, where it is one of this program's: it is told by priority and table.

@@ -380,6 +380,10 @@ perl -e 'do shift or die $@;
   print "armed: ", join(" ", map { is_armed(@$_) ? "yes" : "no" } [$i->(4, "eth0", "192.0.2.200"), $lo], [$i->(6, "eth0", "2001:db8::200"), {}],
     [$i->(4, "eth0", "192.0.2.200"), {}], [$i->(4, "eth0", "192.0.2.203"), $lo], [$i->(4, "eth1", "192.0.2.201"), $lo]), "\\n";
   $| = 1;
+  # The kernel refuses them where the loopback has no IPv6.
+  system "ip route flush table 8945; ip -6 route del local fe80::200 dev eth0 table 8945";
+  print "without routes: ", join(" ", map { is_armed(@$_) ? "yes" : "no" } [$i->(4, "eth0", "192.0.2.200"), $lo], [$i->(6, "eth0", "fe80::200"), {}]), "\\n";
+  arm($_) for $i->(4, "eth0", "192.0.2.200", "192.0.2.201"), $i->(6, "eth0", "fe80::200");
   system "ip rule add to 192.0.2.202 priority 8945 table 77; ip -6 -o rule | grep ^8945:; ip -6 route show table 8945";
   disarm_all_but($i->(4, "eth0", "192.0.2.200"));
 ' "$1"
@@ -399,6 +403,7 @@ echo then; ip -o rule | grep '^8945:'; ip route show table 8945 || true; ip -o -
     code: 0,
     words: [
       'armed: yes yes no no no',
+      'without routes: no no',
       '8945: from all to 2001:db8::200 iif eth0 lookup 8945',
       '8945: from all to fe80::200 iif eth0 lookup 8945',
       'local 2001:db8::200 dev lo metric 1024 pref medium',
