@@ -619,7 +619,7 @@ sub own_macs {
     } @instances;
 }
 
-my ($macs, $problem, $refused, $hangs) = ('', 'not loaded yet', 0, 0);
+my ($macs, $problem, $refused, $hangs, $had_rules) = ('', 'not loaded yet', 0, 0, 0);
 # nft says first where it read what it refuses.
 sub reason_in { my ($error) = @_; return $error =~ /^(.*\bError:.*)/m || $error =~ /(\S.*)/ ? $1 : '' }
 sub load {
@@ -629,9 +629,10 @@ sub load {
     $text =~ s/^(table \S+ hactl \{)$/$1\n  flags $flags;/mg if $flags;
     my $own = join '', own_macs();
     $text .= $own;
-    # Who has lost the rules does not know who has announced: for as long as that holds, everybody may know connections.
+    # Who has lost the rules does not know who has announced: for as long as that holds, everybody may know connections. A holder that
+    # has had none since the machine started is the only one that knows its connections, and they have no mark.
     if ($lost) {
-        for my $i (@instances) {
+        for my $i (grep { $had_rules || !$_->{held} } @instances) {
             my @sets = ("window.$i->{name}", map { ("may_know.$i->{name}.$_->[0]", "proven.$i->{name}.$_->[0]") } @{$i->{peers}});
             $text .= "add element $i->{table} hactl $_ { $i->{table} timeout 1500ms }\n" for @sets;
         }
@@ -642,6 +643,7 @@ sub load {
     my $error = $unwritten || tell_rules("include \"$loaded\"");
     $error = "nft has loaded no rules\n" if $error eq '' && !is_loaded();
     $problem = reason_in($error);
+    $had_rules = 1 if $problem eq '';
     # The next load starts another, and the main loop does not wait for it the first time.
     $hangs = $flags && !$is_over && $error =~ /^nft does not answer/ ? $hangs + 1 : 0;
     if ($hangs) { end_nft($pid); undef $pid }
@@ -744,6 +746,7 @@ sub run {
     my ($links, $changes);
     socket($links, 16, SOCK_RAW, $ROUTE) && bind($links, pack 'SSLL', 16, 0, 0, 1 | 0x10 | 0x100) or die "netlink: $!\n";
     my @events = ($links);
+    $had_rules = -e $state;
     disarm_all_but(@instances);
     put_sysctls_back(least_sysctls());
     # What is known is announced while nft is asked, and while it reads the rules.

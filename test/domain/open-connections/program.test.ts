@@ -208,6 +208,16 @@ test('a MAC address of its own that has changed is told once, also while new rul
   expect(told).toBe('flush set ip hactl own_mac.n; add element ip hactl own_mac.n { 02:00:00:00:00:02 }')
 })
 
+test('who has lost its rules takes everybody for one that may know connections, and a holder that has never had any does not', () => {
+  const loads = `my ($text, $is, @said) = ('', 0); *announce_open = *delete_other_tables = *notify = *announce = *arm = *any_open = sub {};
+    *is_loaded = sub { $is++ % 2 }; *put = sub { $text = $_[1] }; *tell_rules = sub { '' };
+    *addresses = sub { {} }; *hung = sub { 0 }; *held = sub { $_[0]{family} == 4 };
+    my $settings = join '', map { "instance n N\\n family $_\\n interface none\\n peer p 192.0.2.12 p\\n" } 4, 6; read_settings(\\$settings); turn();
+    for (1, 2) { load(); push @said, join ' ', $text =~ /^add element (ip6? hactl [a-z_]+)/mg } return join '|', @said`
+  const all = (family: string) => ['window', 'may_know', 'proven'].map(set => `${family} hactl ${set}`).join(' ')
+  expect(perlOf(loads)).toBe(`${all('ip6')}|${all('ip')} ${all('ip6')}`)
+})
+
 test('a stop waits neither for nft nor for rules that are refused', () => {
   const stopped = `my $did = ''; *units_of_haproxy = *disarm_all_but = *put_sysctls_back = *addresses = *look = *notify = *say_state = *sysctls = sub {};
     *adopt_nft = sub { 1 }; *announce_open = sub { $now++ }; *pause = sub { $did .= 'paused ' }; *turn = sub { $did .= 'turned '; 0 };
