@@ -23,6 +23,7 @@ my ($HERE, $MAY_KNOW, $PROBE) = (0, 1, 2);
 
 # Seconds.
 my $TURN = 0.25;     # between two announcements of a server that may know connections: peers forget it after 1.5
+my $BREATH = 0.05;   # between two turns, where something changes all the time
 my $IDLE = 1;        # between two of any other, and between two probes
 my $LAST = 1;        # from the last sight of an open connection until this server stops announcing
 my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
@@ -770,7 +771,8 @@ sub run {
         my $busy = 0;
         if ($problem ne '' && (now() >= $retry || $hangs == 1)) { load_again(); $retry = now() + 30 }
         if (works()) { sysctls(); $busy = turn() }
-        my $until = now() + ($busy ? $TURN : $IDLE);
+        my $turned = now();
+        my $until = $turned + ($busy ? $TURN : $IDLE);
         my $changed = 0;
         while (!$again && !$is_over && !$changed && (my $left = $until - now()) > 0) {
             my $ready = '';
@@ -784,6 +786,9 @@ sub run {
                 $changed = 1 if $socket == $links || !is_loaded();
             }
         }
+        # An interface that comes and goes says so hundreds of times a second.
+        my $early = $turned + $BREATH - now();
+        pause($early) if $changed && $early > 0;
         if ($again) {
             announce_open();
             # Another reload before the new program listens must not end it.

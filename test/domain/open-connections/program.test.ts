@@ -361,6 +361,21 @@ perl -e 'do shift or die $@;
   })
 })
 
+test('an interface that comes and goes all the time gets no turn without a pause', context => {
+  const { code, output } = inNamespace(
+    context,
+    `perl -e 'do shift or die $@; no warnings "redefine";
+  *disarm_all_but = *put_sysctls_back = *addresses = *look = *announce_open = *load_first = *load_macs = *notify = *sysctls = sub {};
+  *adopt_nft = *works = sub { 1 }; *now = sub { 100 };
+  my $turns = 0; $| = 1;
+  *pause = sub { print "pause " };
+  *turn = sub { print "turn "; kill TERM => $$ if ++$turns == 3; system("ip", "link", "set", "lo", $turns % 2 ? "up" : "down"); return 0 };
+  run();
+' "$1"`,
+  )
+  expect({ code, output }).toEqual({ code: 0, output: 'turn pause turn pause turn ' })
+})
+
 test('announcements reach each peer, also beside one to which a filter lets none out', context => {
   realProgram('nft', context)
   const { code, output } = inNamespace(
