@@ -68,6 +68,7 @@ sub read_settings {
         $i->{af} = $i->{family} == 6 ? AF_INET6 : AF_INET;
         $i->{table} = $i->{family} == 6 ? 'ip6' : 'ip';
         $i->{packed} = { map { packed($_) => 1 } @{$i->{virtual}} };
+        $i->{servers} = { map { packed($_->[1]) => 1 } map { @{$_->{peers}} } @instances };
     }
 }
 
@@ -354,6 +355,9 @@ sub is_kept { my ($port) = @_; return !@ports || grep { $port >= $_->[0] && $por
 
 sub without_links { my ($addresses) = @_; return { map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses } }
 
+# A program on another server does not keep a window open: where that server takes the address, nothing that it sends comes here any more.
+sub is_clients { my ($i, $port, $peer) = @_; return is_kept($port) && !$i->{servers}{$peer} }
+
 # undef where that cannot be said. A program of this server whose connection went to the address reaches nobody any more, and is told so.
 sub any_open {
     my ($i, $addresses) = @_;
@@ -361,7 +365,7 @@ sub any_open {
     my ($open, @own);
     my $error = each_of($i, sub {
         my ($af, $identity, $port, $peer) = @_;
-        if ($own->{$peer}) { push @own, [$af, $identity] } elsif (is_kept($port)) { $open = 1 }
+        if ($own->{$peer}) { push @own, [$af, $identity] } elsif (is_clients($i, $port, $peer)) { $open = 1 }
         return $open;
     });
     destroy(@$_) for @own;
@@ -839,7 +843,7 @@ sub status {
     for my $i (@instances) {
         $i->{held} = held($i, $addresses);
         # Connections of an address that is held are not counted: there may be 100,000 of them, and hactl asks for this in every look at a server.
-        each_of($i, sub { $open{$i->{title}}{$_[2]}++ if is_kept($_[2]) && !$own->{$_[3]}; return 0 }) if !$i->{held};
+        each_of($i, sub { $open{$i->{title}}{$_[2]}++ if is_clients($i, @_[2, 3]) && !$own->{$_[3]}; return 0 }) if !$i->{held};
     }
     # The service may be about to do it: it does so every 2 s.
     my @unarmed = grep { $_->{held} || $open{$_->{title}} } @instances;

@@ -56,6 +56,22 @@ test.for([
 })
 
 test.for([
+  ['of a client', '198.51.100.9', 1],
+  ['of a program on another server', '192.0.2.12', 0],
+] as const)('a connection %s keeps a window open, or does not: %s', ([, peer, isOpen]) => {
+  const settings = 'instance web web\n  family 4\n  peer srv-2 192.0.2.12 srv-2\n  virtual 192.0.2.200\n'
+  const look = `scalar (sub {
+    no warnings 'redefine'; my @said;
+    read_settings(\\$ARGV[0]); *addresses = *elements_of = sub { +{} }; *is_loaded = *is_armed = sub { 1 }; *line = sub { '' }; *destroy = sub { push @said, 'ended' };
+    *each_connection = sub { $_[1]->(AF_INET(), '', 80, packed($ARGV[1])); return 0 };
+    *look = sub { push @said, any_open(@_) }; *hung = *announce = *end_superseded = sub { 0 };
+    turn(); status(); return "@said";
+  })->()`
+  const [open] = isOpen === 1 ? ['instance web kept\nopen web 80 1'] : ['instance web none']
+  expect(perl(look, settings, peer)).toBe(`rules ordinary\n${open}\nproven web srv-2 yes\n${isOpen}`)
+})
+
+test.for([
   ['is hung where systemd has it running', 'active\nactive', 1],
   ['is not where it is being stopped', 'active\ndeactivating', 0],
   ['is not known to be where systemd does not answer', '', 0],
