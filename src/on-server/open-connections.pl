@@ -24,19 +24,30 @@ my ($HERE, $MAY_KNOW, $PROBE) = (0, 1, 2);
 
 # Seconds.
 my $TURN = 0.25;     # between two announcements of a server that may know connections: peers forget it after 1.5
+my $BREATH = 0.05;   # between two turns, where something changes all the time
 my $IDLE = 1;        # between two of any other, and between two probes
 my $LAST = 1;        # from the last sight of an open connection until this server stops announcing
 my $LINGER = 2.5;    # from then on, until no peer sends packets here any more
+my $RELOAD = 60;     # for a reload: an nft that does not answer is waited for 10 s, when it is found and in each load of the first 5 s
 my $HUNG = 3;        # from the first failed check, which takes up to 2, until a haproxy counts as hung
-
-my $AT_ONCE = 256;   # superseded connections: as many as fit into the pipe to nft
 
 sub now { open(my $file, '<', '/proc/uptime') or return time; return (split ' ', <$file>)[0] }
 sub cpu { my ($user, $system) = times; return $user + $system }
 sub pause { select(undef, undef, undef, $_[0]) }
 sub slurp { my ($path) = @_; open(my $file, '<', $path) or return ''; local $/; return <$file> // '' }
 sub line { return (split /\n/, slurp($_[0]))[0] // '' }
-sub put { my ($path, $text) = @_; open(my $file, '>', "$path.new") or return; print $file $text; close $file; rename "$path.new", $path }
+# The file is whole or stays what it was: a full /run takes a part.
+sub put {
+    my ($path, $text) = @_;
+    open(my $file, '>', "$path.new") or return 0;
+    my $is_whole = print $file $text;
+    $is_whole = close($file) && $is_whole;
+    return 1 if $is_whole && rename "$path.new", $path;
+    my $error = $! + 0;
+    unlink "$path.new";
+    $! = $error;
+    return 0;
+}
 sub unpacked { return inet_ntop(length $_[0] == 16 ? AF_INET6 : AF_INET, $_[0]) }
 sub packed { my ($address) = @_; return inet_pton($address =~ /:/ ? AF_INET6 : AF_INET, $address) }
 
@@ -58,12 +69,14 @@ sub read_settings {
         $i->{af} = $i->{family} == 6 ? AF_INET6 : AF_INET;
         $i->{table} = $i->{family} == 6 ? 'ip6' : 'ip';
         $i->{packed} = { map { packed($_) => 1 } @{$i->{virtual}} };
+        $i->{servers} = { map { packed($_->[1]) => 1 } map { @{$_->{peers}} } @instances };
     }
 }
 
 # ---- The kernel's netlink: no other program is started for what happens while an address moves.
 
 my ($ROUTE, $SOCKETS, $FILTER) = (0, 4, 12);
+my ($NEW_ROUTE, $DELETE_ROUTE, $GET_ROUTE) = (24, 25, 26);
 my ($EINTR, $EIO, $EAGAIN, $DUMP_INTR) = (4, 5, 11, 0x10);
 my ($REQUEST, $ACK, $DUMP, $REPLACE, $EXCL, $CREATE) = (1, 4, 0x300, 0x100, 0x200, 0x400);
 
@@ -73,6 +86,8 @@ sub attribute { my ($type, $value) = @_; my $size = 4 + length $value; return pa
 sub netlink {
     my ($protocol, $type, $flags, $body, $do) = @_;
     socket(my $socket, 16, SOCK_RAW, $protocol) or return $! + 0;
+    # Of routes, only those of the table that is asked for: there may be a million others.
+    setsockopt($socket, 270, 12, pack 'i', 1) if $protocol == $ROUTE && $type == $GET_ROUTE;
     send($socket, pack('LSSLL', 16 + length $body, $type, $REQUEST | $flags, 1, 0) . $body, 0) or return $! + 0;
     my ($got, $torn);
     while (1) {
@@ -111,20 +126,29 @@ sub ask_filter {
     my $of = pack('CCn', $table eq 'ip6' ? AF_INET6 : AF_INET, 0, 0) . attribute(1, "hactl\0");
     return netlink($FILTER, 0xa00 | $type, $flags, $of . $more, $do);
 }
-my ($GET_CHAIN, $GET_ELEMENTS) = (4, 13);
+my ($GET_TABLE, $GET_CHAIN, $GET_ELEMENTS) = (1, 4, 13);
+my $OWNER = 2;
+# Of this program's table of a family: $OWNER where it has one, else 0; undef where there is no table.
+sub owner_flags {
+    my ($table) = @_;
+    my $flags;
+    ask_filter($GET_TABLE, 0, $table, '', sub { $flags = $OWNER & unpack 'N', attributes(substr $_[0], 4)->{2} // "\0" x 4; return 1 });
+    return $flags;
+}
 sub has_chain { my ($table, $chain) = @_; return !ask_filter($GET_CHAIN, 0, $table, attribute(3, "$chain\0"), sub { 1 }) }
-# The keys of a set, packed.
+# The elements of a set: [key, seconds until it expires], the key packed.
 sub elements_of {
     my ($table, $set) = @_;
-    my @keys;
+    my @elements;
     ask_filter($GET_ELEMENTS, $DUMP, $table, attribute(2, "$set\0"), sub {
         for (each_attribute(attributes(substr $_[0], 4)->{3} // '')) {
-            my $key = attributes(attributes($_->[1])->{1} // '')->{1};
-            push @keys, $key if defined $key;
+            my $has = attributes($_->[1]);
+            my $key = attributes($has->{1} // '')->{1};
+            push @elements, [$key, unpack('x4N', $has->{5} // "\0" x 8) / 1000] if defined $key;
         }
         return 0;
     });
-    return @keys;
+    return @elements;
 }
 
 sub index_of { return line("/sys/class/net/$_[0]/ifindex") || 0 }
@@ -154,7 +178,7 @@ sub held { my ($i, $addresses) = @_; my $index = index_of($i->{interface}); retu
 
 sub is_link_local { return length $_[0] == 16 && (unpack('n', $_[0]) & 0xffc0) == 0xfe80 }
 # struct rtmsg with RTA_DST, RTA_OIF and RTA_TABLE: a local route (RTN_LOCAL). What is deleted may have been made by anybody.
-my ($NEW_ROUTE, $DELETE_ROUTE, $LOCAL) = (24, 25, 255);
+my $LOCAL = 255;
 sub route {
     my ($i, $address, $table, $type, $flags) = @_;
     my @header = ($i->{af}, 8 * length $address, 0, 0, $table > 255 ? 0 : $table, $type == $NEW_ROUTE ? 3 : 0, 254, 2, 0);
@@ -208,13 +232,18 @@ sub disarm {
 # Whether all that "arm" does is there.
 sub is_armed {
     my ($i, $addresses) = @_;
-    my ($lo, %ruled) = index_of('lo');
+    my ($lo, %ruled, %routed) = index_of('lo');
     netlink($ROUTE, 34, $DUMP, pack('Cx11', $i->{af}), sub {
         my $own = own_rule($_[0]);
         $ruled{$_} = 1 for $own && $own->{interface} eq $i->{interface} ? keys %{$own->{packed}} : ();
         return 0;
     });
-    return !grep { !$ruled{$_} || $i->{family} == 4 && !$addresses->{"$lo $_"} } keys %{$i->{packed}};
+    netlink($ROUTE, $GET_ROUTE, $DUMP, pack('Cx11', $i->{af}) . attribute(15, pack 'L', $PORT), sub {
+        my $has = attributes(substr $_[0], 12);
+        $routed{$has->{1}} = 1 if defined $has->{1} && unpack('L', $has->{15} // "\0" x 4) == $PORT && unpack('x7C', $_[0]) == 2;
+        return 0;
+    });
+    return !grep { !$ruled{$_} || !$routed{$_} || $i->{family} == 4 && !$addresses->{"$lo $_"} } keys %{$i->{packed}};
 }
 
 # The rule, interface and address of a message of a dump of rules, where it is one of this program's: it is told by priority and table.
@@ -279,22 +308,19 @@ sub put_sysctls_back {
 
 # ---- Connections.
 
-# Calls $do with (family, identity, port, peer address) of each connection that has these ends until it returns true: [address, port], packed, and
-# undef or a port of -1 for any. TIME-WAIT does not count: nothing is lost with it. Returns the error number of a list that is not whole, or 0.
+# Established, being opened or being closed: nothing is lost with TIME-WAIT.
+my $OPEN = 0x1b3e;
+
+# Calls $do with (family, identity, port, peer address) of each connection of an own address until it returns true, all packed but the port. Returns
+# the error number of a list that is not whole, or 0.
 sub each_connection {
-    my ($own, $client, $do) = @_;
-    my $n = length $own->[0];
-    my @ends = map { [$_ ? 8 : 7, $_ ? $client : $own] } 0 .. ($client ? 1 : 0);
-    my $filter = '';
-    for (reverse @ends) {
-        my ($code, $end) = @$_;
-        my $size = 12 + $n;
-        $filter = pack('CCSCCSl', $code, $size, length($filter) + $size + 4, $n == 16 ? AF_INET6 : AF_INET, 8 * $n, 0, $end->[1]) . $end->[0] . $filter;
-    }
+    my ($own, $do) = @_;
+    my $n = length $own;
+    my $filter = pack('CCSCCSl', 7, 12 + $n, 16 + $n, $n == 16 ? AF_INET6 : AF_INET, 8 * $n, 0, -1) . $own;
     # A socket that listens on all addresses of both families has connections of IPv4, too.
     for my $af ($n == 16 ? AF_INET6 : (AF_INET, AF_INET6)) {
         my $stopped;
-        my $error = netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, 0x1b3e) . "\0" x 48 . attribute(1, $filter), sub {
+        my $error = netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, $OPEN) . "\0" x 48 . attribute(1, $filter), sub {
             my $peer = substr $_[0], $n == 4 && $af == AF_INET6 ? 36 : 24, $n;
             return $stopped = $do->($af, substr($_[0], 4, 48), unpack('x4n', $_[0]), $peer);
         });
@@ -303,7 +329,22 @@ sub each_connection {
     }
     return 0;
 }
-sub each_of { my ($i, $do) = @_; my $error = 0; for (keys %{$i->{packed}}) { $error = each_connection([$_, -1], undef, $do) || $error } return $error }
+sub each_of { my ($i, $do) = @_; my $error = 0; for (keys %{$i->{packed}}) { $error = each_connection($_, $do) || $error } return $error }
+
+# The connection that has both these ends, as "destroy" takes it: the kernel looks it up, where a list takes longer the more others there are. $link
+# is the interface's index: haproxy may have bound it to that.
+sub connection_between {
+    my ($own, $client, $link) = @_;
+    my $af = length $own->[0] == 16 ? AF_INET6 : AF_INET;
+    my $ends = pack('nn a16 a16 L', $own->[1], $client->[1], $own->[0], $client->[0], $link);
+    my $cookie;
+    netlink($SOCKETS, 20, 0, pack('CCCCL', $af, 6, 0, 0, 0) . $ends . "\xff" x 8, sub {
+        # Where there is none, the kernel finds what listens there.
+        $cookie = substr $_[0], 44, 8 if $OPEN >> unpack('xC', $_[0]) & 1;
+        return 1;
+    });
+    return defined $cookie ? ($af, $ends . $cookie) : ();
+}
 
 # With the cookie of its identity: a connection that has ended meanwhile must not be taken for the socket that
 # listens there (evidence O6).
@@ -315,6 +356,9 @@ sub is_kept { my ($port) = @_; return !@ports || grep { $port >= $_->[0] && $por
 
 sub without_links { my ($addresses) = @_; return { map { (substr $_, index($_, ' ') + 1) => 1 } keys %$addresses } }
 
+# A program on another server does not keep a window open: where that server takes the address, nothing that it sends comes here any more.
+sub is_clients { my ($i, $port, $peer) = @_; return is_kept($port) && !$i->{servers}{$peer} }
+
 # undef where that cannot be said. A program of this server whose connection went to the address reaches nobody any more, and is told so.
 sub any_open {
     my ($i, $addresses) = @_;
@@ -322,7 +366,7 @@ sub any_open {
     my ($open, @own);
     my $error = each_of($i, sub {
         my ($af, $identity, $port, $peer) = @_;
-        if ($own->{$peer}) { push @own, [$af, $identity] } elsif (is_kept($port)) { $open = 1 }
+        if ($own->{$peer}) { push @own, [$af, $identity] } elsif (is_clients($i, $port, $peer)) { $open = 1 }
         return $open;
     });
     destroy(@$_) for @own;
@@ -332,23 +376,28 @@ sub any_open {
 sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; return 0 }); destroy(@$_) for @all; return scalar @all }
 
 # Clients that have started a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
-# (evidence O4).
+# (evidence O4). One note in the rules ends one connection: the next with these ports may be the client's new one, at this server. A note that
+# lasts longer than it did is a new one.
+my %noted_until;
 sub end_superseded {
+    my $said = now();
     for my $table (tables()) {
         # Each part of a key takes words of 4 bytes.
         my $form = $table eq 'ip6' ? 'a16 n x2 a16 n' : 'a4 n x2 a4 n';
-        # The next turn takes the others.
-        my @keys = elements_of($table, 'superseded') or next;
-        my @over;
-        for (splice @keys, 0, $AT_ONCE) {
-            my ($client, $port, $address, $own_port) = unpack $form;
-            my @found;
-            each_connection([$address, $own_port], [$client, $port], sub { push @found, [@_[0, 1]]; return 0 });
-            destroy(@$_) for @found;
-            push @over, join ' . ', unpacked($client), $port, unpacked($address), $own_port;
+        for (elements_of($table, 'superseded')) {
+            my ($key, $left) = @$_;
+            my $until = now() + $left;
+            my $is_same = $until < ($noted_until{$key} // 0) + 1;
+            next if $is_same;
+            $noted_until{$key} = $until;
+            my ($client, $port, $address, $own_port) = unpack $form, $key;
+            my ($i) = grep { $_->{packed}{$address} } @instances;
+            my @found = connection_between([$address, $own_port], [$client, $port], $i ? index_of($i->{interface}) : 0);
+            destroy(@found) if @found;
+            if (now() - $said >= $TURN) { announce_open(); $said = now() }
         }
-        tell_rules("delete element $table hactl superseded { " . join(', ', @over) . ' }', 1);
     }
+    delete @noted_until{grep { $noted_until{$_} < now() } keys %noted_until};
 }
 
 # haproxy that fails its check for long, and is neither stopped nor reloaded, is hung: its clients are better off with a reset (evidence O5). While
@@ -400,8 +449,15 @@ sub announce {
 }
 
 sub may_know { my ($i) = @_; return defined $i->{seen} && ($i->{open} || now() - $i->{seen} <= $LAST) }
-# Before what may take long.
-sub announce_open { announce($_, $MAY_KNOW) for grep { may_know($_) } @instances }
+# What all are told once a second: who this server is, and a probe, without which it sends nothing on after 5 s.
+my $told = 0;
+sub announce_here {
+    return if now() - $told < $IDLE;
+    $told = now();
+    for my $i (@instances) { announce($i, $HERE); announce($i, $PROBE) }
+}
+# Before what may take long, and meanwhile.
+sub announce_open { announce_here(); announce($_, $MAY_KNOW) for grep { may_know($_) } @instances }
 
 # ---- The rules. nft gives a table with "flags owner" to the process that makes it: nobody else's "flush ruleset" takes it away, and it goes with
 # its owner. So an nft stays, also while this program is started again (evidence O7). "persist" lets the table outlive even that. Where neither can be
@@ -411,18 +467,30 @@ my ($flags, $nft, $answers, $pid) = ('');
 my $unsaid = '';    # what nft has not taken yet
 my $is_over = 0;    # systemd stops the service: nft is not waited for any more
 
-sub nft_takes {
-    my ($wanted) = @_;
-    open(my $pipe, '|-', 'nft -c -f - >/dev/null 2>&1') or return 0;
-    print $pipe "table ip hactl_try {\n flags $wanted;\n}\n";
-    return close $pipe;
+# Runs an nft that ends by itself, and returns what it says against its command. Peers are told meanwhile what they are told anyway.
+sub run_nft {
+    my (@command) = @_;
+    pipe(my $from, my $to) or return "pipe: $!\n";
+    defined(my $id = fork()) or return "fork: $!\n";
+    if ($id == 0) { open(STDOUT, '>&', $to) && open(STDERR, '>&', $to) && exec 'nft', @command or exit 1 }
+    close $to;
+    my ($said, $until) = ('', now() + 10);
+    while (1) {
+        if ($is_over || now() >= $until) { end_nft($id); return "nft does not answer\n" }
+        if (!says($from, $TURN)) { announce_open(); next }
+        sysread($from, $said, 8192, length $said) or last;
+    }
+    waitpid($id, 0);
+    return $? == 0 ? '' : $said || "nft has failed\n";
 }
+
+sub nft_takes { my ($wanted) = @_; return run_nft('-c', "table ip hactl_try { flags $wanted; }") eq '' }
 sub is_loaded { for (tables()) { has_chain($_, 'arrive') or return 0 } return 1 }
 # A family that has no instance any more.
 sub delete_other_tables {
     my %wanted = map { $_ => 1 } tables();
-    for my $table (grep { !$wanted{$_} && system("nft list table $_ hactl >/dev/null 2>&1") == 0 } qw(ip ip6)) {
-        # Only its owner can delete it. What has outlived its owner gets a new one first.
+    for my $table (grep { !$wanted{$_} && defined owner_flags($_) } qw(ip ip6)) {
+        # Only its owner can delete it. A table that has outlived its owner is taken over.
         my $error = tell_rules(($flags ? "add table $table hactl { flags $flags; }; " : '') . "delete table $table hactl");
         print STDERR $error;
     }
@@ -496,20 +564,17 @@ sub end_nft {
     for (1 .. 100) { @ids = grep { waitpid($_, 1) != $_ && kill 0, $_ } @ids or last; pause(0.01) }
 }
 
-# The question for a chain that is not there marks the end of the answer. $later: the answer is not waited for, because peers forget a server that
-# does not announce for 1.5 s, and nft is slow where somebody else has large sets.
+# The question for a chain that is not there marks the end of the answer.
 my $asked = int(100 * now());
 sub tell_nft {
-    my ($command, $later) = @_;
+    my ($command) = @_;
     my $end = 'end_of_answer_' . ++$asked;
     while (says($answers, 0)) { sysread($answers, my $older, 8192) or last }
     my $until = now() + 10;
     say_rest() or return "nft: $!\n";
-    # It has not read the last command yet: what can wait is said by a later turn.
-    return '' if $later && $unsaid ne '';
     $unsaid .= "$command\nlist chain ip hactl $end\n";
     say_rest() or return "nft: $!\n";
-    return $later ? '' : answer_from($answers, $end, $until);
+    return answer_from($answers, $end, $until);
 }
 # An nft that hangs does not read: this program goes on, with what does not fit into the pipe.
 sub say_rest {
@@ -542,13 +607,12 @@ sub answer_in {
     return $said =~ s/\A\s*\^+\s*\n//r;
 }
 
-# Returns what nft says against it. $later: as tell_nft.
+# Returns what nft says against it.
 sub tell_rules {
-    my ($command, $later) = @_;
-    return tell_nft($command, $later) if $flags;
-    if ($later) { system('sh', '-c', 'nft "$1" >/dev/null 2>&1 &', 'sh', $command); return '' }
-    put("$RUN/open-connections.change", "$command\n");
-    return `nft -f $RUN/open-connections.change 2>&1`;
+    my ($command) = @_;
+    return tell_nft($command) if $flags;
+    put("$RUN/open-connections.change", "$command\n") or return "$RUN/open-connections.change: $!\n";
+    return run_nft('-f', "$RUN/open-connections.change");
 }
 
 # What puts this server's MAC addresses into the rules: a line for each instance.
@@ -561,7 +625,7 @@ sub own_macs {
     } @instances;
 }
 
-my ($macs, $problem, $refused, $hangs) = ('', 'not loaded yet', 0, 0);
+my ($macs, $problem, $refused, $hangs, $had_rules) = ('', 'not loaded yet', 0, 0, 0);
 # nft says first where it read what it refuses.
 sub reason_in { my ($error) = @_; return $error =~ /^(.*\bError:.*)/m || $error =~ /(\S.*)/ ? $1 : '' }
 sub load {
@@ -572,20 +636,25 @@ sub load {
     my $own = join '', own_macs();
     $text .= $own;
     # A server that has lost the rules does not know which peers have announced: for as long as that holds, each of them may know connections.
+    # A holder that has had none since the machine started is the only one that knows its connections, and they have no mark.
     if ($lost) {
-        for my $i (@instances) {
+        for my $i (grep { $had_rules || !$_->{held} } @instances) {
             my @sets = ("window.$i->{name}", map { ("may_know.$i->{name}.$_->[0]", "proven.$i->{name}.$_->[0]") } @{$i->{peers}});
             $text .= "add element $i->{table} hactl $_ { $i->{table} timeout 1500ms }\n" for @sets;
         }
     }
-    put($loaded, $text);
+    my $unwritten = put($loaded, $text) ? '' : "$loaded: $!\n";
     start_nft() if $flags && !nft_runs();
     delete_other_tables();
-    my $error = tell_rules("include \"$loaded\"");
+    my $error = $unwritten || tell_rules("include \"$loaded\"");
+    $error = "nft has loaded no rules\n" if $error eq '' && !is_loaded();
     $problem = reason_in($error);
+    $had_rules = 1 if $problem eq '';
     # The next load starts another, and the main loop does not wait for it the first time.
     $hangs = $flags && !$is_over && $error =~ /^nft does not answer/ ? $hangs + 1 : 0;
     if ($hangs) { end_nft($pid); undef $pid }
+    # What was sent without rules led nowhere: the next turn says it again.
+    $told = 0 if $lost;
     $macs = $problem eq '' ? $own : '';
     print STDERR $error if $error ne '' && !$refused++;
 }
@@ -649,17 +718,17 @@ sub look {
     $i->{look} = $now + 100 * (cpu() - $used);
 }
 
-my $told = 0;
+my $ended = 0;    # when superseded connections were looked for last
 sub turn {
     my $addresses = addresses();
     my $is_hung = hung();
-    my $is_time = now() - $told >= $IDLE;
+    my $is_time = now() - $ended >= $IDLE;
     my ($busy, $end_superseded) = (0, 0);
+    announce_here();
     for my $i (@instances) {
         my $had = $i->{held};
         look($i, $addresses, $is_hung);
         my $now = now();
-        if ($is_time) { announce($i, $HERE); announce($i, $PROBE) }
         # What peers have said of superseded connections holds for 10 s, and most of all for a server that has just got the address back.
         $end_superseded = 1 if $now - ($i->{away} // -12) < 12 && ($is_time || $i->{held} && !$had);
         next if !defined $i->{seen};
@@ -670,8 +739,7 @@ sub turn {
         arm($i) if $now - ($i->{armed} // 0) > 2;
         announce($i, $MAY_KNOW) if may_know($i);
     }
-    $told = now() if $is_time;
-    end_superseded() if $end_superseded;
+    if ($end_superseded) { $ended = now(); end_superseded() }
     return $busy;
 }
 
@@ -684,6 +752,7 @@ sub run {
     my ($links, $changes);
     socket($links, 16, SOCK_RAW, $ROUTE) && bind($links, pack 'SSLL', 16, 0, 0, 1 | 0x10 | 0x100) or die "netlink: $!\n";
     my @events = ($links);
+    $had_rules = -e $state;
     disarm_all_but(@instances);
     put_sysctls_back(least_sysctls());
     # What is known is announced while nft is asked, and while it reads the rules.
@@ -694,7 +763,7 @@ sub run {
         ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
         $flags //= '';
         # An ordinary table cannot be given an owner.
-        for (qw(ip ip6)) { system("nft delete table $_ hactl 2>/dev/null") if $flags && `nft list table $_ hactl 2>/dev/null` !~ /flags .*owner/ }
+        for (qw(ip ip6)) { run_nft('delete', 'table', $_, 'hactl') if $flags && (owner_flags($_) // $OWNER) == 0 }
     }
     if (!$flags) {
         socket($changes, 16, SOCK_RAW, $FILTER) && bind($changes, pack 'SSLL', 16, 0, 0, 1 << 6) or die "netlink: $!\n";
@@ -707,7 +776,8 @@ sub run {
         my $busy = 0;
         if ($problem ne '' && (now() >= $retry || $hangs == 1)) { load_again(); $retry = now() + 30 }
         if (works()) { sysctls(); $busy = turn() }
-        my $until = now() + ($busy ? $TURN : $IDLE);
+        my $turned = now();
+        my $until = $turned + ($busy ? $TURN : $IDLE);
         my $changed = 0;
         while (!$again && !$is_over && !$changed && (my $left = $until - now()) > 0) {
             my $ready = '';
@@ -721,6 +791,9 @@ sub run {
                 $changed = 1 if $socket == $links || !is_loaded();
             }
         }
+        # An interface that comes and goes says so hundreds of times a second.
+        my $early = $turned + $BREATH - now();
+        pause($early) if $changed && $early > 0;
         if ($again) {
             announce_open();
             # Another reload before the new program listens must not end it.
@@ -736,7 +809,7 @@ sub run {
 sub reload {
     my $was = start_in($state);
     kill('HUP', $ENV{MAINPID} || die "reload is for systemctl reload hactl-open-connections\n") or die "no such process: $!\n";
-    my $is = state_after($was, 15, $state);
+    my $is = state_after($was, $RELOAD, $state);
     die "the rules are not loaded: $is\n" if $is !~ /^loaded/;
 }
 sub start_in { my ($path) = @_; return slurp($path) =~ /^started (\S+)/m ? $1 : '' }
@@ -771,7 +844,7 @@ sub status {
     for my $i (@instances) {
         $i->{held} = held($i, $addresses);
         # Connections of an address that is held are not counted: there may be 100,000 of them, and hactl asks for this in every look at a server.
-        each_of($i, sub { $open{$i->{title}}{$_[2]}++ if is_kept($_[2]) && !$own->{$_[3]}; return 0 }) if !$i->{held};
+        each_of($i, sub { $open{$i->{title}}{$_[2]}++ if is_clients($i, @_[2, 3]) && !$own->{$_[3]}; return 0 }) if !$i->{held};
     }
     # The service may be about to do it: it does so every 2 s.
     my @unarmed = grep { $_->{held} || $open{$_->{title}} } @instances;

@@ -24,9 +24,12 @@ const MAY_KNOW = `${MAY_KNOW_MS}ms`
 /** Probed every second. A peer that does not receive such packets must not be sent any (evidence O8). */
 const PROVEN = '5s'
 
-/** From a client's SYN until there is a socket that `nft socket` finds (evidence O2): a lost answer is sent again after 1 s, and after 3 s. */
+/** From the answer to a client's SYN until there is a socket that `nft socket` finds (evidence O2): a lost answer is sent again after 1 s, and after 3 s. */
 export const OPENING_SECONDS = 5
 const OPENING = `${OPENING_SECONDS}s`
+
+/** From then until the client sends something, which shows that the connection is its own. */
+const UNTOLD = '60s'
 
 /** The program ends these connections once a second. */
 const SUPERSEDED = '10s'
@@ -101,6 +104,9 @@ function renderTable(family: 4 | 6, places: readonly Place[], ports: Ports): str
     ]),
     `set superseded { type ${address} . inet_service . ${address} . inet_service; size 1024; flags dynamic,timeout; timeout ${SUPERSEDED}; }`,
     `set opening { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
+    // A set of its own: nft 0.9.8 takes no sequence number into a key with others.
+    `set acknowledged { typeof tcp sequence; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
+    `set untold { type ${address} . inet_service . ${address} . inet_service; size 65536; flags dynamic,timeout; timeout ${UNTOLD}; }`,
   ]
   const chains = chainsOf(family, places, ports)
   const paint = `${word} hactl paint`
@@ -122,6 +128,8 @@ function renderTable(family: 4 | 6, places: readonly Place[], ports: Ports): str
 const PAINT_HOOK = 'type filter hook input priority 1000; policy accept;'
 // Before raw (-300) and conntrack (-200): nothing on this server tracks what it sends on.
 const ARRIVE_HOOK = 'type filter hook prerouting priority -350; policy accept;'
+// After all others who may change an answer's addresses.
+const LEAVE_HOOK = 'type filter hook postrouting priority 300; policy accept;'
 
 function chainsOf(family: 4 | 6, places: readonly Place[], ports: Ports): readonly Chain[] {
   const { word } = FAMILIES[family]
@@ -138,7 +146,7 @@ function chainsOf(family: 4 | 6, places: readonly Place[], ports: Ports): readon
         ]),
     knownChain(family, ports.named),
     supersededChain(family, ports.named),
-    ...places.flatMap(place => placeChains(family, place, ports.all)),
+    ...places.flatMap(place => placeChains(family, place, ports)),
     {
       name: 'announcement',
       rules: [
@@ -158,41 +166,42 @@ function chainsOf(family: 4 | 6, places: readonly Place[], ports: Ports): readon
         ),
       ],
     },
+    { name: 'leave', hook: LEAVE_HOOK, rules: places.map(place => noteAnswer(family, place, ports.all)) },
   ]
+}
+
+/**
+ * What a client sends next has the sequence number that this answer to its SYN acknowledges. Its addresses alone are no proof: a stranger's SYN has
+ * them as well, and the client's older connection at another server goes on (evidence O17).
+ */
+function noteAnswer(family: 4 | 6, { name, virtualAddresses }: Place, ports: readonly string[] | undefined): string {
+  const { word } = FAMILIES[family]
+  const own = `${word} saddr ${listOf(virtualAddresses)}${ports === undefined ? '' : ` tcp sport ${listOf(ports)}`}`
+  const flow = `${word} daddr . tcp dport . ${word} saddr . tcp sport`
+  return `tcp flags & (syn|ack) == syn|ack ${own} meta protocol @window.${name} update @opening { ${flow} timeout ${OPENING} } update @acknowledged { tcp ackseq timeout ${OPENING} } update @untold { ${flow} timeout ${UNTOLD} }`
 }
 
 /** Accepts a packet of a connection that this server knows, and returns for all others. */
 function knownChain(family: 4 | 6, ports: readonly string[]): Chain {
   const { word } = FAMILIES[family]
-  const accepted = 'socket wildcard 0 accept'
-  return {
-    name: 'known',
-    rules: [
-      ...(ports.length === 0
-        ? [accepted]
-        : // The listening socket has the address as well: only a connection's has the mark of its first packet.
-          [`socket mark & ${MARK_WORD} == ${MARK_WORD} accept`, `tcp dport != ${listOf(ports)} ${accepted}`]),
-      `${flowOf(word)} @opening accept`,
-    ],
-  }
+  return { name: 'known', rules: [...withSocket(ports, 'accept'), `${flowOf(word)} @opening tcp sequence @acknowledged accept`] }
+}
+
+/** Rules for a packet of a connection that has a socket here. */
+function withSocket(ports: readonly string[], verdict: string): readonly string[] {
+  if (ports.length === 0) return [`socket wildcard 0 ${verdict}`]
+  // The listening socket has the address as well: only a connection's has the mark of its first packet.
+  return [`socket mark & ${MARK_WORD} == ${MARK_WORD} ${verdict}`, `tcp dport != ${listOf(ports)} socket wildcard 0 ${verdict}`]
 }
 
 /** A client has started a new connection with the ports of this one, at another server. What it sends must not be taken for this one. */
 function supersededChain(family: 4 | 6, ports: readonly string[]): Chain {
   const { word } = FAMILIES[family]
   const noted = `update @superseded { ${flowOf(word)} timeout ${SUPERSEDED} } drop`
-  return {
-    name: 'superseded',
-    rules: [
-      ...(ports.length === 0
-        ? [`socket wildcard 0 ${noted}`]
-        : [`socket mark & ${MARK_WORD} == ${MARK_WORD} ${noted}`, `tcp dport != ${listOf(ports)} socket wildcard 0 ${noted}`]),
-      'drop',
-    ],
-  }
+  return { name: 'superseded', rules: [...withSocket(ports, noted), 'drop'] }
 }
 
-function placeChains(family: 4 | 6, place: Place, ports: readonly string[] | undefined): readonly Chain[] {
+function placeChains(family: 4 | 6, place: Place, ports: Ports): readonly Chain[] {
   const { word, ttl, icmp, errors } = FAMILIES[family]
   const stranger = STRANGERS[family]
   const { name, peers, virtualAddresses } = place
@@ -220,13 +229,14 @@ function placeChains(family: 4 | 6, place: Place, ports: readonly string[] | und
         'accept',
       ],
     },
+    { name: `untold.${name}`, rules: withSocket(ports.named, `goto tell.${name}`) },
     {
-      // A new connection is always the holder's. A peer that may have an older one with its ports hears of it by a reset, which begins nothing anywhere.
-      name: `new.${name}`,
+      // A peer that may have an older connection with the ports of a new one hears of it by a reset, which starts nothing anywhere.
+      name: `tell.${name}`,
       rules: [
-        `update @opening { ${flowOf(word)} timeout ${OPENING} }`,
+        `delete @untold { ${flowOf(word)} }`,
         ...peers.flatMap(peer =>
-          ['syn', 'syn|ecn|cwr'].map(
+          ['ack', 'psh|ack'].map(
             flags => `tcp flags == ${flags} ${may(peer.name)} ${ttl} set 2 tcp flags set rst dup to ${peer.target} tcp flags set ${flags}`,
           ),
         ),
@@ -250,8 +260,11 @@ function placeChains(family: 4 | 6, place: Place, ports: readonly string[] | und
         `meta l4proto != 6 goto other.${name}`,
         ...peers.map(peer => `${sentBy(peer.name)} goto sent_on.${name}`),
         // What is translated to another address or port (docker) has no socket here: only haproxy's own connections are looked for.
-        ...(ports === undefined ? [] : [`tcp dport != ${listOf(ports)} accept`]),
-        `tcp flags & (syn|ack) == syn goto new.${name}`,
+        ...(ports.all === undefined ? [] : [`tcp dport != ${listOf(ports.all)} accept`]),
+        // A new connection is always the holder's.
+        'tcp flags & (syn|ack) == syn accept',
+        // Only what has no other flags: those of the copy are set back to what they were.
+        `tcp flags & (fin|syn|rst|urg|ecn|cwr) == 0x0 ${flowOf(word)} @untold jump untold.${name}`,
         'jump known',
         ...peers.map(peer => `${may(peer.name)} goto ask.${name}.${peer.name}`),
         // Nobody knows it: this server's own kernel tells the client so.

@@ -1,6 +1,6 @@
 /** Functions of the program that keeps open connections, as perl runs them. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, type TestContext } from 'vitest'
@@ -49,10 +49,26 @@ test.for([
   const look = `scalar (sub {
     no warnings 'redefine';
     read_settings(\\$ARGV[0]);
-    *each_connection = sub { for my $port (${open.join(', ')}) { $_[2]->(AF_INET(), '', $port, packed('198.51.100.9')) and last } return 0 };
+    *each_connection = sub { for my $port (${open.join(', ')}) { $_[1]->(AF_INET(), '', $port, packed('198.51.100.9')) and last } return 0 };
     return any_open({ packed => { packed('192.0.2.200') => 1 } }, {});
   })->()`
   expect(perl(look, settings)).toBe(String(isOpen))
+})
+
+test.for([
+  ['of a client', '198.51.100.9', 1],
+  ['of a program on another server', '192.0.2.12', 0],
+] as const)('a connection %s keeps a window open, or does not: %s', ([, peer, isOpen]) => {
+  const settings = 'instance web web\n  family 4\n  peer srv-2 192.0.2.12 srv-2\n  virtual 192.0.2.200\n'
+  const look = `scalar (sub {
+    no warnings 'redefine'; my @said;
+    read_settings(\\$ARGV[0]); *addresses = *elements_of = sub { +{} }; *is_loaded = *is_armed = sub { 1 }; *line = sub { '' }; *destroy = sub { push @said, 'ended' };
+    *each_connection = sub { $_[1]->(AF_INET(), '', 80, packed($ARGV[1])); return 0 };
+    *look = sub { push @said, any_open(@_) }; *hung = *announce = *end_superseded = sub { 0 };
+    turn(); status(); return "@said";
+  })->()`
+  const [open] = isOpen === 1 ? ['instance web kept\nopen web 80 1'] : ['instance web none']
+  expect(perl(look, settings, peer)).toBe(`rules ordinary\n${open}\nproven web srv-2 yes\n${isOpen}`)
 })
 
 test.for([
@@ -80,6 +96,25 @@ test('an nft that is late keeps nobody from hearing announcements, and is not wa
   const first = (seconds: number) =>
     perlOf(`my $loads = 0; *pause = sub {}; *say_state = sub {}; *load = sub { $loads++; $now += ${seconds} }; load_first(); return $loads`)
   expect([first(10), first(0)]).toEqual(['1', '20'])
+})
+
+test('while nft is waited for, peers hear each second what they hear anyway: without probes this server sends nothing on', () => {
+  const waits = `my @kinds; *announce = sub { push @kinds, $_[1] }; *says = sub { $now += 0.25; return 0 };
+    my $text = "instance n N\\n family 4\\n"; read_settings(\\$text); answer_from(undef, 'end_of_answer_1', 103); return "@kinds"`
+  expect(perlOf(waits)).toBe('0 2 0 2 0 2')
+})
+
+test.each([
+  ['exec sleep 20', 'nft does not answer\n'],
+  ['echo Error: no; exit 1', 'Error: no\n'],
+  ['exit 1', 'nft has failed\n'],
+  ['echo Warning: old', ''],
+])('an nft that ends by itself is waited for as long, and as well: %s', (does, said) => {
+  const bin = mkdtempSync(join(folder(), 'bin-'))
+  writeFileSync(join(bin, 'nft'), `#!/bin/sh\n${does}\n`, { mode: 0o755 })
+  const statements = `$ENV{PATH} = "$ARGV[0]:$ENV{PATH}"; *announce_open = sub { $now += 6 }; *put = sub { 1 };`
+  expect(perlOf(`${statements} return tell_rules('list ruleset')`, bin)).toBe(said)
+  expect(perlOf(`${statements} return nft_takes('owner') ? 'takes' : 'refuses'`, bin)).toBe(said === '' ? 'takes' : 'refuses')
 })
 
 test.each([
@@ -139,11 +174,33 @@ test('the reason why nft refuses rules is its error, and its whole answer is pri
   const reasons = perl(`join '|', map { reason_in($_) } @ARGV`, said, 'Error: first\nError: second\n', 'nft has ended: \n', '')
   expect(reasons.split('|')).toEqual(['/run/a.nft:3:4-9: Error: No such file', 'Error: first', 'nft has ended: ', ''])
   const printed = perlOf(
-    `*announce_open = *put = *delete_other_tables = *notify = sub {}; *is_loaded = sub { 1 }; *tell_rules = sub { $ARGV[0] };
+    `*announce_open = *delete_other_tables = *notify = sub {}; *put = sub { 1 }; *is_loaded = sub { 1 }; *tell_rules = sub { $ARGV[0] };
     open(STDERR, '>&STDOUT'); $| = 1; load() for 1 .. 3; return ''`,
     said,
   )
   expect(printed).toBe(said)
+})
+
+test('a file that could not be written whole stays what it was', () => {
+  const full = mkdtempSync(join(folder(), 'full-'))
+  const path = join(full, 'rules')
+  writeFileSync(path, 'before')
+  symlinkSync('/dev/full', `${path}.new`)
+  expect(perl(`put(@ARGV) ? 'put' : $! + 0`, path, 'after')).toBe('28')
+  expect([readFileSync(path, 'utf8'), readdirSync(full)]).toEqual(['before', ['rules']])
+})
+
+test.each([
+  [
+    'that could not be written',
+    '*put = sub { $! = 28; return $_[0] !~ /nft$/ && ($state = $_[1]) }; *is_loaded = sub { 1 };',
+    /^refused \S+\.nft: \w/,
+  ],
+  ['that are empty', '*put = sub { $state = $_[1]; 1 }; *is_loaded = sub { 0 };', /^refused nft has loaded no rules$/],
+])('rules %s do not count as loaded', (_, stubs, said) => {
+  const statements = `my ($state, $told) = ('', 0); *announce_open = *delete_other_tables = *notify = sub {}; open(STDERR, '>', '/dev/null');
+    *tell_rules = sub { $told++; return '' }; ${stubs} load(); say_state(); return $state`
+  expect(perlOf(statements).split('\n')[0]).toMatch(said)
 })
 
 test('what is open is announced before nft is asked at a start', () => {
@@ -158,13 +215,23 @@ test('what is open is announced before nft is asked at a start', () => {
 
 test('a MAC address of its own that has changed is told once, also while new rules are refused', () => {
   const told = perlOf(
-    `*announce_open = *put = *delete_other_tables = *notify = sub {}; *is_loaded = sub { 1 }; open(STDERR, '>', '/dev/null');
+    `*announce_open = *delete_other_tables = *notify = sub {}; *put = sub { 1 }; *is_loaded = sub { 1 }; open(STDERR, '>', '/dev/null');
     my $mac = '02:00:00:00:00:01'; *line = sub { $mac }; my $text = "instance n N\\n family 4\\n"; read_settings(\\$text);
     my ($is, @told) = (''); *tell_rules = sub { push @told, $_[0]; return $is };
     load(); load_macs(); @told = (); $is = 'Error: no'; load(); @told = ();
     $mac = '02:00:00:00:00:02'; load_macs(); load_macs(); return join '|', @told`,
   )
   expect(told).toBe('flush set ip hactl own_mac.n; add element ip hactl own_mac.n { 02:00:00:00:00:02 }')
+})
+
+test('who has lost its rules takes everybody for one that may know connections, and a holder that has never had any does not', () => {
+  const loads = `my ($text, $is, @said) = ('', 0); *announce_open = *delete_other_tables = *notify = *announce = *arm = *any_open = sub {};
+    *is_loaded = sub { $is++ % 2 }; *put = sub { $text = $_[1] }; *tell_rules = sub { '' };
+    *addresses = sub { {} }; *hung = sub { 0 }; *held = sub { $_[0]{family} == 4 };
+    my $settings = join '', map { "instance n N\\n family $_\\n interface none\\n peer p 192.0.2.12 p\\n" } 4, 6; read_settings(\\$settings); turn();
+    for (1, 2) { load(); push @said, join ' ', $text =~ /^add element (ip6? hactl [a-z_]+)/mg } return join '|', @said`
+  const all = (family: string) => ['window', 'may_know', 'proven'].map(set => `${family} hactl ${set}`).join(' ')
+  expect(perlOf(loads)).toBe(`${all('ip6')}|${all('ip')} ${all('ip6')}`)
 })
 
 test('a stop waits neither for nft nor for rules that are refused', () => {
@@ -176,22 +243,21 @@ test('a stop waits neither for nft nor for rules that are refused', () => {
   expect(perlOf(`${stopped} *load = sub { kill TERM => $$; $did .= 'loaded ' }; run(); return $did`)).toBe('loaded ')
 })
 
-test('an nft that hangs is not waited for: what can wait is left, and another is started in its place', () => {
+test('an nft that hangs is waited for no longer than it may take, and another is started in its place', () => {
   const bin = mkdtempSync(join(folder(), 'bin-'))
   writeFileSync(join(bin, 'nft'), '#!/bin/sh\nexec sleep 20\n', { mode: 0o755 })
   const said = perlOf(
-    `my $started = 0; *put = sub { $started++ if $_[0] =~ /pid$/ }; *delete_other_tables = *notify = *line = sub { '' }; *is_loaded = *has_chain = sub { 0 }; *all_nft = sub { () }; *announce_open = sub { $now += 6 };
+    `my $started = 0; *put = sub { $started++ if $_[0] =~ /pid$/; return 1 }; *delete_other_tables = *notify = *line = sub { '' }; *is_loaded = *has_chain = sub { 0 }; *all_nft = sub { () }; *announce_open = sub { $now += 6 };
     open(STDERR, '>', '/dev/null'); $ENV{PATH} = "$ARGV[0]:$ENV{PATH}";
     require POSIX; pipe(my $in, my $to) && pipe(my $from, my $out) or die; my $id = fork; exec 'sleep', 20 if !$id;
     my @said = adopt_nft("owner $id " . join ' ', map { POSIX::dup(fileno $_) } $to, $from);
     push @said, kill(0, $id) ? 'runs' : 'ended';
-    start_nft(); push @said, map { tell_nft($_, 1) eq '' ? 'left' : 'failed' } 'x' x 200_000, 'y';
-    push @said, tell_nft('z') =~ s/\\n//r;
+    start_nft(); push @said, map { tell_nft($_) =~ s/\\n//r } 'x' x 200_000, 'y';
     for (1, 2) { load(); push @said, nft_runs() ? 'runs' : 'ended' }
     return join '|', @said, $started`,
     bin,
   )
-  expect(said.split('|')).toEqual(['0', 'ended', 'left', 'left', 'nft does not answer', 'ended', 'ended', '2'])
+  expect(said.split('|')).toEqual(['0', 'ended', 'nft does not answer', 'nft does not answer', 'ended', 'ended', '2'])
 })
 
 test('a service that has stopped leaves prepared only what an open connection needs', () => {
@@ -211,7 +277,7 @@ function inNamespace(context: TestContext, script: string): ReturnType<typeof ve
   return verdictOf('unshare', '-rn', 'sh', '-c', `set -e\n${script}`, 'sh', PROGRAM)
 }
 
-test("the packet filter is asked by netlink: its chains, the proven peers, and what a client has superseded, by each connection's ends", context => {
+test("the packet filter is asked by netlink: its chains, the proven peers, and what a client has superseded, once by each connection's ends", context => {
   realProgram('nft', context)
   const { code, output } = inNamespace(
     context,
@@ -231,17 +297,25 @@ add element ip6 hactl superseded { 2001:db8::9 . 40001 . 2001:db8::200 . 443 }
 RULES
 perl -e 'do shift or die $@; no warnings "redefine";
   print join(" ", map { has_chain($_, "arrive") ? "yes" : "no" } qw(ip ip6)), "\n";
+  print join(" ", map { owner_flags($_) // "none" } qw(ip ip6)), "\n";
   print join(" ", map { scalar(my @keys = elements_of("ip", "proven.web.$_")) } qw(srv-2 srv-3 srv-4)), "\n";
   *tables = sub { qw(ip ip6) };
-  *each_connection = sub { print "over ", join(" ", map { unpacked($_->[0]), $_->[1] } @_[0, 1]), "\n"; return 0 };
-  *tell_rules = sub { print "$_[0]\n" };
+  *connection_between = sub { print "over ", join(" ", map { unpacked($_->[0]), $_->[1] } @_[0, 1]), "\n"; return () };
+  *tell_rules = sub { die "nft was asked\n" };
+  $| = 1;
+  for (1, 2) { end_superseded(); print "$_\n" }
+  my $again = "ip hactl superseded { 198.51.100.9 . 40000 . 192.0.2.200 . 80";
+  system("nft", "delete element $again }; add element $again timeout 2h }") == 0 or die;
   end_superseded();
+  system("nft", "delete table ip6 hactl") == 0 or die;
+  print owner_flags("ip6") // "none", "\n";
 ' "$1"
-# More than are ended at once.
+# Many of them.
 perl -e 'print "add element ip hactl superseded { ", join(", ", map { "198.51.100.9 . $_ . 192.0.2.200 . 80" } 1 .. 400), " }\n"' | nft -f -
 perl -e 'do shift or die $@; no warnings "redefine";
-  *tables = sub { "ip" }; *each_connection = sub { 0 }; *tell_rules = sub { system "nft", $_[0] };
-  for (1, 2) { end_superseded(); print scalar(my @keys = elements_of("ip", "superseded")), "\n" }
+  my ($now, $told) = (0, 0); *now = sub { $now }; *announce_open = sub { $told++ };
+  *tables = sub { "ip" }; *connection_between = sub { $now += 0.1; return () };
+  end_superseded(); print "announced $told times\n";
 ' "$1"
 `,
   )
@@ -249,15 +323,73 @@ perl -e 'do shift or die $@; no warnings "redefine";
     code: 0,
     words: [
       'yes no',
+      '0 0',
       '1 0 0',
       'over 192.0.2.200 80 198.51.100.9 40000',
-      'delete element ip hactl superseded { 198.51.100.9 . 40000 . 192.0.2.200 . 80 }',
       'over 2001:db8::200 443 2001:db8::9 40001',
-      'delete element ip6 hactl superseded { 2001:db8::9 . 40001 . 2001:db8::200 . 443 }',
-      '145',
-      '0',
+      '1',
+      '2',
+      'over 192.0.2.200 80 198.51.100.9 40000',
+      'none',
+      'announced 133 times',
     ],
   })
+})
+
+test('of both families, what a client has superseded ends, also where one socket listens for both, and nothing else does', context => {
+  realProgram('nft', context)
+  const { code, output } = inNamespace(
+    context,
+    `ip link set lo up
+for a in 192.0.2.200/32 192.0.2.99/32 2001:db8::200/128 2001:db8::99/128; do ip address add $a dev lo; done
+nft -f - <<'RULES'
+table ip hactl { set superseded { type ipv4_addr . inet_service . ipv4_addr . inet_service; size 1024; flags dynamic,timeout; timeout 1h; }; }
+table ip6 hactl { set superseded { type ipv6_addr . inet_service . ipv6_addr . inet_service; size 1024; flags dynamic,timeout; timeout 1h; }; }
+RULES
+perl -e 'do shift or die $@;
+  use Socket qw(:DEFAULT inet_pton AF_INET6 pack_sockaddr_in6 MSG_DONTWAIT);
+  my $text = "instance n N\n family 4\n interface lo\n virtual 192.0.2.200\ninstance m M\n family 6\n interface lo\n virtual 2001:db8::200\n"; read_settings(\\$text);
+  my $end = sub { my ($address, $port) = @_; return $address =~ /:/ ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $address)) : pack_sockaddr_in($port, inet_aton($address)) };
+  my $made = sub { my ($at) = @_; my $s; socket($s, length $at > 16 ? AF_INET6 : AF_INET, SOCK_STREAM, 6) && setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1) && bind($s, $at) or die $!; return $s };
+  my $listener = $made->($end->("::", 80)); listen($listener, 9) or die $!;
+  my @clients;
+  my $opened = sub {
+    my ($client, $port, $to) = @_;
+    my $s = $made->($end->($client, $port)); connect($s, $end->($to, 80)) or die "$port: $!";
+    push @clients, $s; accept(my $accepted, $listener) or die $!; return $accepted;
+  };
+  my $is = sub { my ($s) = @_; return defined recv($s, my $got, 9, MSG_DONTWAIT) ? "closed" : $! == 11 ? "open" : "$!" };
+  my @of = (["192.0.2.99", 40000, "192.0.2.200"], ["2001:db8::99", 40000, "2001:db8::200"]);
+  my @over = map { $opened->(@$_) } @of;
+  my @other = map { $opened->($_->[0], 40001, $_->[2]) } @of;
+  system("nft", "add element ip hactl superseded { 192.0.2.99 . 40000 . 192.0.2.200 . 80, 192.0.2.99 . 40002 . 192.0.2.200 . 80 }; add element ip6 hactl superseded { 2001:db8::99 . 40000 . 2001:db8::200 . 80 }") == 0 or die;
+  end_superseded();
+  print join("|", map { $is->($_) } @over, @other), "\n";
+  my @new = map { $opened->(@$_) } @of;
+  end_superseded();
+  print join("|", map { $is->($_) } @new), "\n";
+' "$1"`,
+  )
+  const aborted = 'Software caused connection abort'
+  expect({ code, lines: output.trim().split('\n') }).toEqual({
+    code: 0,
+    lines: [`${aborted}|${aborted}|open|open`, 'open|open'],
+  })
+})
+
+test('an interface that comes and goes all the time gets no turn without a pause', context => {
+  const { code, output } = inNamespace(
+    context,
+    `perl -e 'do shift or die $@; no warnings "redefine";
+  *disarm_all_but = *put_sysctls_back = *addresses = *look = *announce_open = *load_first = *load_macs = *notify = *sysctls = sub {};
+  *adopt_nft = *works = sub { 1 }; *now = sub { 100 };
+  my $turns = 0; $| = 1;
+  *pause = sub { print "pause " };
+  *turn = sub { print "turn "; kill TERM => $$ if ++$turns == 3; system("ip", "link", "set", "lo", $turns % 2 ? "up" : "down"); return 0 };
+  run();
+' "$1"`,
+  )
+  expect({ code, output }).toEqual({ code: 0, output: 'turn pause turn pause turn ' })
 })
 
 test('announcements reach each peer, also beside one to which a filter lets none out', context => {
@@ -289,6 +421,10 @@ perl -e 'do shift or die $@;
   print "armed: ", join(" ", map { is_armed(@$_) ? "yes" : "no" } [$i->(4, "eth0", "192.0.2.200"), $lo], [$i->(6, "eth0", "2001:db8::200"), {}],
     [$i->(4, "eth0", "192.0.2.200"), {}], [$i->(4, "eth0", "192.0.2.203"), $lo], [$i->(4, "eth1", "192.0.2.201"), $lo]), "\\n";
   $| = 1;
+  # The kernel refuses them where the loopback has no IPv6.
+  system "ip route flush table 8945; ip -6 route del local fe80::200 dev eth0 table 8945";
+  print "without routes: ", join(" ", map { is_armed(@$_) ? "yes" : "no" } [$i->(4, "eth0", "192.0.2.200"), $lo], [$i->(6, "eth0", "fe80::200"), {}]), "\\n";
+  arm($_) for $i->(4, "eth0", "192.0.2.200", "192.0.2.201"), $i->(6, "eth0", "fe80::200");
   system "ip rule add to 192.0.2.202 priority 8945 table 77; ip -6 -o rule | grep ^8945:; ip -6 route show table 8945";
   disarm_all_but($i->(4, "eth0", "192.0.2.200"));
 ' "$1"
@@ -308,6 +444,7 @@ echo then; ip -o rule | grep '^8945:'; ip route show table 8945 || true; ip -o -
     code: 0,
     words: [
       'armed: yes yes no no no',
+      'without routes: no no',
       '8945: from all to 2001:db8::200 iif eth0 lookup 8945',
       '8945: from all to fe80::200 iif eth0 lookup 8945',
       'local 2001:db8::200 dev lo metric 1024 pref medium',
