@@ -9,7 +9,8 @@ boot_link="/etc/systemd/system/multi-user.target.wants/$OPEN_CONNECTIONS_SERVICE
 
 case $1 in
   open)
-    [ -L "$boot_link" ] || systemctl enable --quiet "$OPEN_CONNECTIONS_SERVICE" || exit 1
+    # Only for the next start of the machine: to make systemd read all units anew costs some 0.1 s.
+    [ -L "$boot_link" ] || systemctl enable --quiet --no-reload "$OPEN_CONNECTIONS_SERVICE" || exit 1
     verb=start
     ! systemctl --quiet is-active "$OPEN_CONNECTIONS_SERVICE" || verb=reload
     # A service that failed again and again would not be started.

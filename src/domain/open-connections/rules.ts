@@ -216,7 +216,7 @@ function placeChains(family: 4 | 6, place: Place, ports: Ports): readonly Chain[
       rules: [`${ttl} > ${hops} ${ttl} set ${hops}`, `counter name "sent_on.${name}.${peer.name}" dup to ${peer.target} drop`],
     })),
     {
-      // Who gets an error about a connection of another server cannot use it, and takes no harm from it.
+      // A server that gets an error about a connection of another server cannot use it, and takes no harm from it.
       name: `other.${name}`,
       rules: [`meta l4proto != ${icmp} accept`, `${errors} goto errors.${name}`, 'accept'],
     },
