@@ -15,7 +15,7 @@ import { type Kept, keptIn } from './bench/connections/kept.ts'
 import { addressesOf, giveIpv6, openPlace, type TrafficPlace } from './bench/connections/place.ts'
 import type { Load } from './bench/connections/traffic-figures.ts'
 import * as contenders from './bench/contenders.ts'
-import { type HolderWatch, settled, sleep, watchHolders } from './bench/failover-lab.ts'
+import { type HolderWatch, judgeHolders, settled, sleep, watchHolders } from './bench/failover-lab.ts'
 import { buildHactl, type LabFile, SUITES, withLab } from './support/lab.ts'
 import { heading } from './support/output.ts'
 import { hactlBin, labState } from './support/places.ts'
@@ -85,6 +85,8 @@ interface Build {
   readonly program: string
   /** The commit that last changed what ships, and a mark where the bundle was made of something else. */
   readonly version: string
+  /** Whether it can wait for what is open. */
+  readonly waits: boolean
 }
 
 async function buildOf(program: string): Promise<Build> {
@@ -94,7 +96,8 @@ async function buildOf(program: string): Promise<Build> {
   const commit = await git('log', '-1', '--format=%h', ...shipped)
   const isClean = commit !== '' && (await git('status', '--porcelain', ...shipped)) === ''
   const hash = createHash('sha256').update(readFileSync(program)).digest('hex').slice(0, 8)
-  return { program, version: isClean ? commit : `${commit || 'bundle'}+${hash}` }
+  const help = await run('node', [program, 'drain', '--help'], { capture: true, timeoutMs: MINUTE_MS })
+  return { program, version: isClean ? commit : `${commit || 'bundle'}+${hash}`, waits: help.stdout.includes('--wait') }
 }
 
 /** The lab with what is deployed on it. */
@@ -104,13 +107,14 @@ class Bench {
   readonly #inventory = join(labState, 'bench-connections.yml')
   #deployed: { readonly build: Build; readonly layout: Layout } | undefined
 
-  constructor(lab: LabFile) {
+  constructor(lab: LabFile, watch: HolderWatch) {
     const [one, two, three] = lab.servers
     if (one === undefined || two === undefined || three === undefined) throw new Error('the lab has no three servers')
     this.#lab = lab
     this.hands = {
       servers: [one, two, three],
       hactl: (...words) => this.#hactl(...words),
+      untilHome: () => settled(lab.servers, watch, one.name),
       rollOut: variant => {
         this.#write(this.#deployed?.layout ?? 'one', variant)
         return this.#hactl('deploy')
@@ -157,9 +161,7 @@ function loadFor(lab: LabFile, event: ConnectionEvent): Load {
 }
 
 async function round(lab: LabFile, place: TrafficPlace, watch: HolderWatch, event: ConnectionEvent, hands: Hands): Promise<Figures> {
-  const home = hands.servers[0].name
-  const rest = () => settled(lab.servers, watch, home)
-  await rest()
+  await hands.untilHome()
   await giveIpv6(lab)
   await event.before?.(hands)
   try {
@@ -170,7 +172,8 @@ async function round(lab: LabFile, place: TrafficPlace, watch: HolderWatch, even
       const eventMs = Date.now()
       await event.act(hands)
       await sleep(AFTER_MS)
-      return await traffic.stop(eventMs)
+      const { moves } = judgeHolders(watch.events, eventMs)
+      return { ...(await traffic.stop(eventMs)), moves }
     } finally {
       traffic.abandon()
     }
@@ -186,11 +189,13 @@ async function release(suite: string, builds: readonly Build[], { events, rounds
       if (builds.length > 1) await contenders.installOverSsh(lab)
       const place = await openPlace(lab, { ipv6: true })
       const watch = watchHolders(lab)
-      const bench = new Bench(lab)
+      const bench = new Bench(lab, watch)
       try {
-        for (const event of events) {
-          for (let at = 0; at < (once ? 1 : rounds); at++) {
-            for (const build of builds) {
+        for (let at = 0; at < (once ? 1 : rounds); at++) {
+          // A build is taken off the servers and another deployed once a round of all events.
+          for (const build of builds) {
+            for (const event of events) {
+              if (event.waits === true && !build.waits) continue
               stopIfInterrupted('the rounds before are kept', AGAIN)
               const subject = { event: event.name, suite, version: build.version }
               if (!once && (kept.of(subject)?.rounds ?? 0) > at) continue

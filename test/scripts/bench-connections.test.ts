@@ -44,7 +44,10 @@ test('a round counts every loss, listed or not', () => {
 })
 
 test('rounds are added up, and the longest silence is the longest of all', () => {
-  const [one, two] = [figuresOf(SEEN, [end()], EVENT), figuresOf({ ...SEEN, silenceMs: 90 }, [], EVENT - 20_000)]
+  const [one, two] = [
+    { ...figuresOf(SEEN, [end()], EVENT), moves: 1 },
+    { ...figuresOf({ ...SEEN, silenceMs: 90 }, [], EVENT - 20_000), moves: 2 },
+  ]
   const sum = addFigures(addFigures(undefined, one), two)
   expect(sum).toMatchObject({
     rounds: 2,
@@ -52,6 +55,7 @@ test('rounds are added up, and the longest silence is the longest of all', () =>
     fresh: { lost: 2, of: 4000 },
     closedBetween: 40,
     silenceMs: 120,
+    moves: 3,
     cutAfterMs: [500, 20_500],
   })
   expect(sum.by).toMatchObject({ 'open: RST by srv-2': 1, 'open: ECONNRESET': 1, 'open: silence': 2 })
@@ -68,10 +72,11 @@ describe('the sums', () => {
 
   test('go on in the next run, by event, suite and version', () => {
     const file = join(folder, 'state/figures.json')
-    keptIn(file).add(DRAIN, figuresOf(SEEN, [], EVENT))
+    const round = { ...figuresOf(SEEN, [], EVENT), moves: 1 }
+    keptIn(file).add(DRAIN, round)
     const next = keptIn(file)
     expect(next.of({ ...DRAIN, version: 'def5678' })).toBeUndefined()
-    expect(next.add(DRAIN, figuresOf(SEEN, [], EVENT)).rounds).toBe(2)
+    expect(next.add(DRAIN, round).rounds).toBe(2)
     expect(keptIn(file).of(DRAIN)?.open.of).toBe(220)
   })
 

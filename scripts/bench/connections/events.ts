@@ -1,5 +1,6 @@
 // What is done to the servers while there is traffic.
 import type { LabFile } from '../../support/lab.ts'
+import { installOlder } from '../../../test/e2e/support/servers.ts'
 import { docker, inside, sleep } from '../failover-lab.ts'
 import type { Load } from './traffic-figures.ts'
 
@@ -12,6 +13,8 @@ export interface Hands {
   readonly servers: readonly [Server, Server, Server]
   /** hactl with an inventory; it must exit 0. */
   hactl(...words: readonly string[]): Promise<unknown>
+  /** Resolves once the first server alone holds the address and all is healthy. */
+  untilHome(): Promise<unknown>
   /** Deploys haproxy.cfg with another header. */
   rollOut(variant: number): Promise<unknown>
 }
@@ -29,6 +32,8 @@ export interface ConnectionEvent {
   readonly load?: Partial<Load>
   /** The first server is not the holder when `before` is done. */
   readonly startsAway?: boolean
+  /** Only of builds that can wait for what is open. */
+  readonly waits?: boolean
 }
 
 const sh = (server: Server, line: string) => inside(server, line)
@@ -73,6 +78,8 @@ const reload = (unit: string) => first(server => sh(server, `systemctl reload ${
 
 /** Traffic that a server with a seventh of a core can carry. */
 const LIGHT: Partial<Load> = { perSecond: 10, keptAlive: 2, downloads: 0, uploads: 0, openWild: 20, openNamed: 20, upgraded: 4 }
+/** Each connection ends by itself some time. */
+const COMING_AND_GOING: Partial<Load> = { stayMs: 8000 }
 /** For events that last. Where a service stops, transfers must end within its stop_timeout instead. */
 const LONG: Partial<Load> = { transferMs: 25_000 }
 
@@ -82,8 +89,29 @@ const starved =
     for (const { container } of servers) await docker('update', '--cpus', cpus, container)
   }
 
-const INSTALL_NFT = 'command -v nft >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nftables'
-const withNftables: Act = ({ servers }) => everywhere(servers, `${INSTALL_NFT}; systemctl start nftables`)
+const everywhereInstalled = (servers: readonly Server[], command: string, name: string, then: string) =>
+  everywhere(
+    servers,
+    `command -v ${command} >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ${name} || exit 1; ${then}`,
+  )
+const withNftables: Act = ({ servers }) => everywhereInstalled(servers, 'nft', 'nftables', 'systemctl start nftables')
+/** Both let everything in: what they do to the packets of others is not asked here. */
+const withUfw: Act = ({ servers }) =>
+  everywhereInstalled(servers, 'ufw', 'ufw', 'systemctl stop nftables; ufw default allow incoming; ufw --force enable')
+const withFirewalld: Act = ({ servers }) =>
+  everywhereInstalled(
+    servers,
+    'firewall-cmd',
+    'firewalld',
+    'systemctl stop nftables; systemctl start firewalld && firewall-cmd --set-default-zone=trusted',
+  )
+
+/** The first server has an older haproxy: its package with a lower version. */
+const withOlderHaproxy: Act = first(server => sh(server, `apt-get -q update >/dev/null; ${installOlder('haproxy')}`))
+const upgrade =
+  (...flags: readonly string[]): Act =>
+  hands =>
+    hands.hactl('upgrade', ...flags)
 
 /** The packet filter of all servers is emptied a second after the address has moved. */
 const emptiedAfterDrain =
@@ -98,6 +126,15 @@ const emptiedAfterDrain =
 export const EVENTS: readonly ConnectionEvent[] = [
   { name: 'drain', act: drain, after: undrain },
   { name: 'undrain', before: drain, act: undrain, startsAway: true },
+  {
+    name: 'drain-wait',
+    act: hands => hands.hactl('drain', hands.servers[0].name, '--wait', '2m'),
+    after: undrain,
+    load: COMING_AND_GOING,
+    waits: true,
+  },
+  { name: 'upgrade', before: withOlderHaproxy, act: upgrade(), load: LONG },
+  { name: 'upgrade-wait', before: withOlderHaproxy, act: upgrade('--wait', '2m'), load: COMING_AND_GOING, waits: true },
   { name: 'keepalived-stop', act: stop('keepalived'), after: first(start('keepalived')) },
   { name: 'keepalived-start', before: stop('keepalived'), act: first(start('keepalived')), startsAway: true },
   { name: 'keepalived-restart', act: restart('keepalived') },
@@ -108,14 +145,24 @@ export const EVENTS: readonly ConnectionEvent[] = [
   {
     name: 'haproxy-reload-starved',
     before: starved('0.15'),
-    act: async hands => {
-      await reload('haproxy')(hands)
+    act: async ({ servers }) => {
+      await everywhere(servers, 'systemctl reload haproxy')
       await sleep(5000)
     },
     after: starved('2'),
     load: LIGHT,
   },
   { name: 'roll-out', act: hands => hands.rollOut(1), after: hands => hands.rollOut(0), load: LONG },
+  {
+    name: 'roll-out-starved',
+    before: starved('0.15'),
+    act: hands => hands.rollOut(1),
+    after: async hands => {
+      await starved('2')(hands)
+      await hands.rollOut(0)
+    },
+    load: LIGHT,
+  },
   { name: 'three-in-turn', act: inTurn, load: LONG },
   { name: 'there-and-back', act: thereAndBack(3, 2000), load: LONG },
   { name: 'there-and-back-quickly', act: thereAndBack(3, 700), load: LONG },
@@ -139,7 +186,37 @@ export const EVENTS: readonly ConnectionEvent[] = [
   },
   { name: 'nft-flush', before: withNftables, act: emptiedAfterDrain('nft flush ruleset'), after: undrain },
   { name: 'nftables-reload', before: withNftables, act: emptiedAfterDrain('systemctl reload nftables'), after: undrain },
+  {
+    name: 'ufw-reload',
+    before: withUfw,
+    act: emptiedAfterDrain('ufw reload'),
+    after: async hands => {
+      await undrain(hands)
+      await everywhere(hands.servers, 'ufw --force disable')
+    },
+  },
+  {
+    name: 'firewalld-reload',
+    before: withFirewalld,
+    act: emptiedAfterDrain('firewall-cmd --reload'),
+    after: async hands => {
+      await undrain(hands)
+      await everywhere(hands.servers, 'systemctl stop firewalld')
+    },
+  },
   { name: 'reboot', act: first(server => sh(server, 'systemctl reboot')) },
+  {
+    name: 'failback',
+    // The machine is off until there is traffic, so that all of it is on the second server.
+    before: first(({ container }) => docker('stop', container)),
+    act: async hands => {
+      await docker('start', hands.servers[0].container)
+      await hands.untilHome()
+    },
+    load: LONG,
+    startsAway: true,
+  },
+  { name: 'keepalived-kill', act: first(server => sh(server, 'kill -9 $(pidof keepalived)')) },
   { name: 'haproxy-kill', act: first(server => sh(server, 'kill -9 $(pidof haproxy)')) },
   {
     name: 'haproxy-hang',

@@ -25,11 +25,16 @@ export interface Figures {
   readonly transfers: Share
   /** The longest of all rounds. */
   readonly silenceMs: number
+  /** How often a server took the address since the event. */
+  readonly moves: number
   /** From the event to the first open connection that was cut and to the last; undefined where none was. */
   readonly cutAfterMs?: readonly [number, number] | undefined
   /** Who cut what, and how often: "open: RST by srv-2". */
   readonly by: Readonly<Record<string, number>>
 }
+
+/** What the traffic alone shows: moves of the address are seen by the watch of the servers. */
+export type TrafficFigures = Omit<Figures, 'moves'>
 
 /** Between a packet on the wire and the moments in which the client's program and the watch of the wire, both of them busy, learn of it. */
 const NOTICE_MS = 2000
@@ -51,7 +56,7 @@ const KINDS = { open: 'open', fresh: 'new', keptAlive: 'kept alive', transfers: 
 type Kind = keyof typeof KINDS
 
 /** What one round showed, of an event that began at `eventMs`. */
-export function figuresOf(seen: TrafficSeen, ends: readonly End[], eventMs: number): Figures {
+export function figuresOf(seen: TrafficSeen, ends: readonly End[], eventMs: number): TrafficFigures {
   const by: Record<string, number> = {}
   for (const kind of Object.keys(KINDS) as Kind[]) {
     const { lost, list } = seen[kind]
@@ -93,6 +98,7 @@ export function addFigures(a: Figures | undefined, b: Figures): Figures {
     closedBetween: a.closedBetween + b.closedBetween,
     transfers: sum(a.transfers, b.transfers),
     silenceMs: Math.max(a.silenceMs, b.silenceMs),
+    moves: a.moves + b.moves,
     cutAfterMs: spanOf([...(a.cutAfterMs ?? []), ...(b.cutAfterMs ?? [])]),
     by,
   }
@@ -113,6 +119,7 @@ export function renderFigures(f: Figures): string {
     `kept-alive requests lost ${ofAll(f.keptAlive)} (${grouped(f.closedBetween)} met a closed connection)`,
     `transfers cut ${ofAll(f.transfers)}`,
     `longest silence ${inSeconds(f.silenceMs)}`,
+    `the address moved ${grouped(f.moves)} ${f.moves === 1 ? 'time' : 'times'}`,
     ...(by.length === 0 ? [] : [`by: ${by.join('; ')}`]),
   ].join(', ')
 }

@@ -6,7 +6,7 @@ import type { LabFile } from '../../support/lab.ts'
 import { binFolder } from '../../support/places.ts'
 import { MINUTE_MS, must, run, Stop } from '../../support/process.ts'
 import { docker, inside } from '../failover-lab.ts'
-import { type End, type Figures, figuresOf } from './figures.ts'
+import { type End, figuresOf, type TrafficFigures } from './figures.ts'
 import type { Load, TrafficSeen } from './traffic-figures.ts'
 
 const START_LIMIT_MS = 30_000
@@ -27,7 +27,7 @@ export interface TrafficPlace {
 
 interface Traffic {
   /** Lets transfers end and counts what the event that began at `eventMs` (since 1970) did. Rejects where the traffic's program died. */
-  stop(eventMs: number): Promise<Figures>
+  stop(eventMs: number): Promise<TrafficFigures>
   abandon(): void
 }
 

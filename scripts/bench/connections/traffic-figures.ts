@@ -38,6 +38,8 @@ export interface Load {
   readonly openNamed: number
   readonly upgraded: number
   readonly keptAlive: number
+  /** How long each of these stays before another takes its place; undefined: as long as there is traffic. */
+  readonly stayMs?: number
   /** New connections a second; every third answers 200 kB. */
   readonly perSecond: number
   readonly downloads: number

@@ -3,7 +3,7 @@
 import { connect, type Socket } from 'node:net'
 import { type Load, type Lost, MOST_LISTED, type Tally } from './traffic-figures.ts'
 
-const LIMIT_MS = 300_000
+const LIMIT_MS = 600_000
 const CONNECT_LIMIT_MS = 5_000
 const ANSWER_LIMIT_MS = 8_000
 const PING_EVERY_MS = 100
@@ -77,7 +77,9 @@ function ending(socket: Socket, done: (how: string | undefined) => void): (how: 
   return end
 }
 
-/** A connection that is open for as long as there is traffic: a line, its echo, a pause. `ready` is called with the first echo. */
+const staysUntil = () => Date.now() + (load.stayMs ?? Number.POSITIVE_INFINITY)
+
+/** A connection that is open for as long as there is traffic, or load.stayMs: a line, its echo, a pause. `ready` is called with the first echo. */
 function stayOpen(what: string, port: number, upgrade: boolean, ready: () => void): void {
   alive += 1
   counted.open.of += 1
@@ -89,17 +91,21 @@ function stayOpen(what: string, port: number, upgrade: boolean, ready: () => voi
     }
     let [sentMs, sent, heard, isUpgraded] = [Date.now(), 0, '', !upgrade]
     let timer: NodeJS.Timeout | undefined
+    const until = staysUntil()
     const limit = setTimeout(() => end('silence'), ANSWER_LIMIT_MS)
     const end = ending(socket, ended => {
       clearTimeout(limit)
       clearTimeout(timer)
       alive -= 1
-      if (ended === undefined) return
+      if (ended === undefined) {
+        if (!stopping) stayOpen(what, port, upgrade, () => {})
+        return
+      }
       waited(sentMs)
       counted.open.loses(what, ownPort, ended)
     })
     const ask = () => {
-      if (stopping) return end(undefined)
+      if (stopping || Date.now() >= until) return end(undefined)
       sentMs = Date.now()
       limit.refresh()
       socket.write(`line ${sent}\n`)
@@ -165,7 +171,7 @@ function askOnce(at: number): void {
 function keepAlive(): void {
   alive += 1
   let socket: Socket | undefined
-  let [heard, sentMs, isAsking, used, ownPort] = ['', 0, false, 0, 0]
+  let [heard, sentMs, isAsking, used, ownPort, until] = ['', 0, false, 0, 0, 0]
   const next = (afterMs: number) => setTimeout(ask, afterMs)
   const limit = setInterval(() => {
     if (isAsking && Date.now() - sentMs > ANSWER_LIMIT_MS) broken('silence')
@@ -217,7 +223,10 @@ function keepAlive(): void {
       alive -= 1
       return
     }
-    if (socket !== undefined) return send()
+    if (socket !== undefined && Date.now() < until) return send()
+    const old = socket
+    socket = undefined
+    old?.destroy()
     dial(load.ports.http, (fresh, how, port) => {
       if (fresh === undefined) {
         counted.keptAlive.of += 1
@@ -227,6 +236,7 @@ function keepAlive(): void {
       }
       socket = fresh
       used = 0
+      until = staysUntil()
       ownPort = port
       const isMine = (then: () => void) => () => {
         if (socket === fresh) then()
