@@ -377,10 +377,11 @@ sub end_all { my ($i) = @_; my @all; each_of($i, sub { push @all, [@_[0, 1]]; re
 
 # Clients that have started a new connection with the ports of one that is still open here: that one is over, and they must not be taken for it
 # (evidence O4). One note in the rules ends one connection: the next with these ports may be the client's new one, at this server. A note that
-# lasts longer than it did is a new one.
-my %noted_until;
+# lasts longer than it did is a new one. What an earlier run of this program has done about its notes is not known: a holder leaves them.
+my (%noted_until, $has_ended);
 sub end_superseded {
     my $said = now();
+    my $is_first = !$has_ended++;
     for my $table (tables()) {
         # Each part of a key takes words of 4 bytes.
         my $form = $table eq 'ip6' ? 'a16 n x2 a16 n' : 'a4 n x2 a4 n';
@@ -392,6 +393,7 @@ sub end_superseded {
             $noted_until{$key} = $until;
             my ($client, $port, $address, $own_port) = unpack $form, $key;
             my ($i) = grep { $_->{packed}{$address} } @instances;
+            next if $is_first && $i && $i->{held};
             my @found = connection_between([$address, $own_port], [$client, $port], $i ? index_of($i->{interface}) : 0);
             destroy(@found) if @found;
             if (now() - $said >= $TURN) { announce_open(); $said = now() }
@@ -484,7 +486,21 @@ sub run_nft {
     return $? == 0 ? '' : $said || "nft has failed\n";
 }
 
-sub nft_takes { my ($wanted) = @_; return run_nft('-c', "table ip hactl_try { flags $wanted; }") eq '' }
+# undef where nft does not answer.
+sub nft_takes {
+    my ($wanted) = @_;
+    my $error = run_nft('-c', "table ip hactl_try { flags $wanted; }");
+    return $error =~ /^nft does not answer/ ? undef : $error eq '';
+}
+# The flags that nft takes. One that is late may take them: those of the last time then.
+sub flags_for_tables {
+    for my $wanted ('owner,persist', 'owner') {
+        my $takes = nft_takes($wanted);
+        return $wanted if $takes;
+        return line($state) =~ /^loaded (owner\S*)/ ? $1 : '' if !defined $takes;
+    }
+    return '';
+}
 sub is_loaded { for (tables()) { has_chain($_, 'arrive') or return 0 } return 1 }
 # A family that has no instance any more.
 sub delete_other_tables {
@@ -659,12 +675,15 @@ sub load {
     print STDERR $error if $error ne '' && !$refused++;
 }
 
-# The second line tells a start of this program from the one before: a reload waits for it.
+# The second line tells a start of this program from the one before: a reload waits for it. A full /run takes none, and the one before is not true.
 my $start = now();
 sub say_state {
-    put($state, ($problem eq '' ? 'loaded ' . ($flags || 'ordinary') : "refused $problem") . "\nstarted $start\n");
+    my $is = ($problem eq '' ? 'loaded ' . ($flags || 'ordinary') : "refused $problem") . "\nstarted $start\n";
+    put($state, $is . ($had_rules ? "had rules\n" : '')) or unlink $state;
     notify('STATUS=' . ($problem eq '' ? 'rules are loaded' . ($flags ? ", flags $flags" : '') : "rules are refused: $problem"));
 }
+# An older version of this program says only what it has loaded.
+sub had_rules_before { return slurp($state) =~ /^(?:had rules$|loaded )/m ? 1 : 0 }
 
 # A table that persists may still have the owner of an earlier run, for a moment. keepalived waits meanwhile, so an nft that hangs is not waited for twice.
 sub load_first {
@@ -752,7 +771,7 @@ sub run {
     my ($links, $changes);
     socket($links, 16, SOCK_RAW, $ROUTE) && bind($links, pack 'SSLL', 16, 0, 0, 1 | 0x10 | 0x100) or die "netlink: $!\n";
     my @events = ($links);
-    $had_rules = -e $state;
+    $had_rules = had_rules_before();
     disarm_all_but(@instances);
     put_sysctls_back(least_sysctls());
     # What is known is announced while nft is asked, and while it reads the rules.
@@ -760,8 +779,7 @@ sub run {
     look($_, $addresses, 0) for @instances;
     announce_open();
     if (!adopt_nft(delete $ENV{HACTL_NFT})) {
-        ($flags) = grep { nft_takes($_) } 'owner,persist', 'owner';
-        $flags //= '';
+        $flags = flags_for_tables();
         # An ordinary table cannot be given an owner.
         for (qw(ip ip6)) { run_nft('delete', 'table', $_, 'hactl') if $flags && (owner_flags($_) // $OWNER) == 0 }
     }

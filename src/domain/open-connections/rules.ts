@@ -29,7 +29,10 @@ export const OPENING_SECONDS = 5
 const OPENING = `${OPENING_SECONDS}s`
 
 /** From then until the client sends something, which shows that the connection is its own. */
-const UNTOLD = '60s'
+const UNTOLD = '15s'
+
+/** A "delete" from a rule frees no memory before Linux 6.5 (nft_rhash_delete): what is told goes by itself instead. */
+const TOLD = '20ms'
 
 /** The program ends these connections once a second. */
 const SUPERSEDED = '10s'
@@ -102,11 +105,13 @@ function renderTable(family: 4 | 6, places: readonly Place[], ports: Ports): str
         `counter sent_on.${name}.${peer.name} { }`,
       ]),
     ]),
-    `set superseded { type ${address} . inet_service . ${address} . inet_service; size 1024; flags dynamic,timeout; timeout ${SUPERSEDED}; }`,
+    `set superseded { type ${address} . inet_service . ${address} . inet_service; size 16384; flags dynamic,timeout; timeout ${SUPERSEDED}; }`,
     `set opening { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
-    // A set of its own: nft 0.9.8 takes no sequence number into a key with others.
+    // Sets of their own: nft 0.9.8 takes no sequence number into a key with others.
     `set acknowledged { typeof tcp sequence; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
-    `set untold { type ${address} . inet_service . ${address} . inet_service; size 65536; flags dynamic,timeout; timeout ${UNTOLD}; }`,
+    `set answered { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
+    `set answers { typeof tcp ackseq; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
+    `set untold { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${UNTOLD}; }`,
   ]
   const chains = chainsOf(family, places, ports)
   const paint = `${word} hactl paint`
@@ -183,8 +188,17 @@ function noteAnswer(family: 4 | 6, { name, virtualAddresses }: Place, ports: rea
 
 /** Accepts a packet of a connection that this server knows, and returns for all others. */
 function knownChain(family: 4 | 6, ports: readonly string[]): Chain {
-  const { word } = FAMILIES[family]
-  return { name: 'known', rules: [...withSocket(ports, 'accept'), `${flowOf(word)} @opening tcp sequence @acknowledged accept`] }
+  const flow = flowOf(FAMILIES[family].word)
+  return {
+    name: 'known',
+    rules: [
+      ...withSocket(ports, 'accept'),
+      `${flow} @opening tcp sequence @acknowledged update @answered { ${flow} timeout ${OPENING} } update @answers { tcp ackseq timeout ${OPENING} } accept`,
+      // More data may be there before the first has made a socket: one batch of a network card passes these rules as a whole. It acknowledges the
+      // same answer, which no stranger has seen.
+      `${flow} @answered tcp ackseq @answers accept`,
+    ],
+  }
 }
 
 /** Rules for a packet of a connection that has a socket here. */
@@ -234,7 +248,7 @@ function placeChains(family: 4 | 6, place: Place, ports: Ports): readonly Chain[
       // A peer that may have an older connection with the ports of a new one hears of it by a reset, which starts nothing anywhere.
       name: `tell.${name}`,
       rules: [
-        `delete @untold { ${flowOf(word)} }`,
+        `update @untold { ${flowOf(word)} timeout ${TOLD} }`,
         ...peers.flatMap(peer =>
           ['ack', 'psh|ack'].map(
             flags => `tcp flags == ${flags} ${may(peer.name)} ${ttl} set 2 tcp flags set rst dup to ${peer.target} tcp flags set ${flags}`,
@@ -259,6 +273,8 @@ function placeChains(family: 4 | 6, place: Place, ports: Ports): readonly Chain[
         `meta protocol != @window.${name} accept`,
         `meta l4proto != 6 goto other.${name}`,
         ...peers.map(peer => `${sentBy(peer.name)} goto sent_on.${name}`),
+        // Sent on, it would say that a new connection supersedes this one.
+        `${ttl} <= 2 tcp flags & rst == rst accept`,
         // What is translated to another address or port (docker) has no socket here: only haproxy's own connections are looked for.
         ...(ports.all === undefined ? [] : [`tcp dport != ${listOf(ports.all)} accept`]),
         // A new connection is always the holder's.

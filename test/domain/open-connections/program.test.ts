@@ -203,6 +203,47 @@ test.each([
   expect(perlOf(statements).split('\n')[0]).toMatch(said)
 })
 
+test('that rules were loaded since the boot is known after a start, also where the last ones were refused', () => {
+  const statements = `my ($text, $is, @said) = ('', 'Error: no'); *announce_open = *delete_other_tables = *notify = sub {}; open(STDERR, '>', '/dev/null');
+    *put = sub { $text = $_[1] }; *slurp = sub { $text }; *is_loaded = sub { 1 }; *tell_rules = sub { $is };
+    for my $next ('Error: no', '', 'Error: no') { $is = $next; load(); say_state(); push @said, had_rules_before() } return "@said"`
+  expect(perlOf(statements)).toBe('0 1 1')
+})
+
+test('what a full /run has of an earlier state is no answer to a reload', context => {
+  const { code, output } = inNamespace(
+    context,
+    `unshare -m sh -ec '
+  mount -t tmpfs none /run; mkdir /run/hactl; mount -t tmpfs -o size=4k none /run/hactl
+  echo loaded owner >/run/hactl/open-connections.state
+  perl -e "do shift or die; say_state()" "$1"; ls /run/hactl' sh "$1"`,
+  )
+  expect({ code, output }).toEqual({ code: 0, output: '' })
+})
+
+test.each([
+  ['takes both', '', '', 'owner,persist'],
+  ['takes the first only', 'Error: no', '', 'owner'],
+  ['takes none', 'Error: no', 'Error: no', ''],
+  ['is late', 'nft does not answer\n', '', 'owner,persist'],
+  ['refuses one and is late then', 'Error: no', 'nft does not answer\n', 'owner,persist'],
+])('the tables get the flags that nft takes, or where it does not answer those of the last time: it %s', (_, persist, owner, flags) => {
+  const asked = `*run_nft = sub { $_[1] =~ /persist/ ? $ARGV[0] : $ARGV[1] }; *line = sub { 'loaded owner,persist' }; return flags_for_tables()`
+  expect(perlOf(asked, persist, owner)).toBe(flags)
+})
+
+test.each([
+  [1, '0 1'],
+  [0, '1 1'],
+])('what an earlier run was told of superseded connections is left alone by a holder: %i', (isHeld, looked) => {
+  const statements = `my ($count, @keys, @said) = (0, 1); *tables = sub { 'ip' }; *connection_between = sub { $count++; return () };
+    *announce = *arm = *hung = *any_open = sub { 0 }; *addresses = sub { {} }; *held = sub { $ARGV[0] };
+    *elements_of = sub { map { [pack('a4 n x2 a4 n', packed('198.51.100.9'), $_, packed('192.0.2.200'), 80), 9] } @keys };
+    my $text = "instance n N\\n family 4\\n virtual 192.0.2.200\\n"; read_settings(\\$text); turn();
+    for my $new (2, 3) { end_superseded(); push @said, $count; $count = 0; @keys = ($new) } return "@said"`
+  expect(perlOf(statements, String(isHeld))).toBe(looked)
+})
+
 test('what is open is announced before nft is asked at a start', () => {
   const order = perl(`scalar (sub {
     no warnings 'redefine'; my @order;
