@@ -43,7 +43,7 @@ test('a service that does not run is enabled and started, and counts once its ru
   const { status, log, isLoaded } = server(false)('open')
   expect(status).toBe(0)
   expect(log).toEqual([
-    `systemctl enable ${UNIT}`,
+    `systemctl enable --no-reload ${UNIT}`,
     `systemctl is-active ${UNIT}`,
     `systemctl reset-failed ${UNIT}`,
     `systemctl start ${UNIT}`,
