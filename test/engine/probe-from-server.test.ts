@@ -1,32 +1,16 @@
 /** The script that a server runs to ask an address, with the real perl. */
-import { spawnSync, spawn } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { probeFromServer } from '../../src/engine/probe-from-server.ts'
-import type { Session } from '../../src/ports.ts'
 import { skipLacking, unlessLacking } from '../support/lacking.ts'
+import { localSession } from '../support/local-session.ts'
 
 const lacks = spawnSync('perl', ['-MIO::Socket::IP', '-e', '1']).status === 0 ? undefined : 'this machine has no perl with IO::Socket::IP'
 const hasV6 = Object.values(networkInterfaces()).some(addresses => addresses?.some(({ address }) => address === '::1'))
-
-const here: Session = {
-  server: 'srv-2',
-  peer: 'srv-2.example.com:22',
-  patience: 1,
-  async run(script) {
-    const child = spawn('sh', ['-c', script.raw])
-    let stdout = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text
-    })
-    const [code] = (await once(child, 'close')) as [number]
-    return { code, stdout, stderr: '', durationMs: 1 }
-  },
-  async close() {},
-}
 
 describe('a probe from a server', unlessLacking(lacks), () => {
   test.for([
@@ -43,12 +27,12 @@ describe('a probe from a server', unlessLacking(lacks), () => {
     try {
       const { port } = server.address() as AddressInfo
       const target = { address, port, kind: 'http', path: '/ready', timeoutMs: 5000 } as const
-      expect(await probeFromServer(here, { ...target, status: 202 })).toMatchObject({ ok: true, status: 202 })
-      expect(await probeFromServer(here, { ...target, status: 200 })).toMatchObject({ ok: false, error: 'HTTP 202' })
+      expect(await probeFromServer(localSession, { ...target, status: 202 })).toMatchObject({ ok: true, status: 202 })
+      expect(await probeFromServer(localSession, { ...target, status: 200 })).toMatchObject({ ok: false, error: 'HTTP 202' })
       expect(hosts).toEqual([name, name])
     } finally {
       server.close()
     }
-    expect(await probeFromServer(here, { address, port: 1, kind: 'tcp', path: '/', timeoutMs: 5000 })).toMatchObject({ ok: false })
+    expect(await probeFromServer(localSession, { address, port: 1, kind: 'tcp', path: '/', timeoutMs: 5000 })).toMatchObject({ ok: false })
   })
 })
