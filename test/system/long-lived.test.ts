@@ -61,6 +61,31 @@ describe('a kept-alive client', () => {
     expect(end).toMatchObject({ kind: 'cut', by })
   })
 
+  test.for([
+    ...TELLS.map(([what, act, by]) => [what, act, by, 'a length', { 'content-length': 200_000 }] as const),
+    ...TELLS.map(([what, act, by]) => [what, act, by, 'chunks', {}] as const),
+  ])('that meets %s in the middle of an answer of 200 kB is cut, whatever says where it ends: %4$s', async ([, act, by, , headers]) => {
+    let requests = 0
+    const port = await http((request, response) => {
+      response.writeHead(200, headers)
+      response.write(Buffer.alloc(100_000))
+      if (++requests === 1) response.end(Buffer.alloc(100_000))
+      else setTimeout(act, 50, request.socket)
+    })
+    const { end, opened } = await kept(port, 'kept-alive')
+    expect(opened).toBe(1)
+    expect(end).toMatchObject({ kind: 'cut', by })
+  })
+
+  test('that gets only a part of an answer is cut by silence', async () => {
+    let requests = 0
+    const port = await http((_, response) => {
+      if (++requests === 1) response.end('fine')
+      else response.writeHead(200, { 'content-length': 200_000 }).write(Buffer.alloc(100_000))
+    })
+    expect((await kept(port, 'kept-alive', { timeoutMs: 100 })).end).toMatchObject({ kind: 'cut', by: 'silence' })
+  })
+
   test('that is closed between two requests lost nothing', async () => {
     // The next request comes long after the end: they do not cross.
     const { end } = await kept(await atSecond(socket => socket.end(), true), 'kept-alive', {}, new AbortController(), 200)
