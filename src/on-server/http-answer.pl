@@ -1,0 +1,71 @@
+# Reads one answer of HTTP/1.0 or 1.1 to its end, as src/system/http-answer.ts does on the controller (RFC 9112, section 6.3), or up to $most bytes:
+# src/system.ts says why so many. Times are from /proc/uptime, to 10 ms: Time::HiRes is not in perl-base.
+use strict; use warnings; use IO::Socket::IP;
+my $most = 256 * 1024;
+my $longest_line = 1024;
+my ($bytes, $last, $rest, $code) = (0, 0, "");
+sub now { open(my $f, "<", "/proc/uptime") or exit 1; my ($s) = split / /, <$f>; return $s * 1000 }
+sub more {
+  my $s = shift;
+  die "enough\n" if $bytes >= $most;
+  my $n = sysread($s, $rest, 65536, length $rest);
+  die "$!\n" if !defined $n;
+  die "closed before its end\n" if $n == 0;
+  ($bytes, $last) = ($bytes + $n, now());
+}
+# A line without its end; of one that is longer than LONGEST as many bytes as have come.
+sub line {
+  my ($s, $longest) = @_;
+  my $end;
+  while (($end = index($rest, "\n")) < 0) { return $rest if defined $longest && length $rest >= $longest; more($s) }
+  return substr($rest, 0, $end + 1, "") =~ s/\s+$//r;
+}
+sub skip {
+  my ($s, $left) = @_;
+  while ($left > length $rest) { $left -= length $rest; $rest = ""; more($s) }
+  substr($rest, 0, $left, "");
+}
+sub skip_chunks {
+  my $s = shift;
+  while (1) {
+    my ($size) = line($s, $longest_line) =~ /^([0-9a-f]{1,8})(?=$|[\s;])/i or die "the answer has chunks without sizes\n";
+    last if hex $size == 0;
+    skip($s, 2 + hex $size);
+  }
+  1 while line($s) ne "";
+}
+sub read_whole {
+  my ($s, $judge) = @_;
+  ($code) = line($s, $longest_line) =~ m{^HTTP/1\.[01] (\d{3})\b} or die "the answer is not HTTP\n";
+  $judge->($code);
+  my ($length, $coding);
+  while ((my $field = line($s)) ne "") {
+    $length //= $1 if $field =~ /^content-length:\s*(.*)$/i;
+    $coding //= $1 if $field =~ /^transfer-encoding:(.*)$/i;
+  }
+  return if $code < 200 || $code == 204 || $code == 304;
+  return skip_chunks($s) if defined $coding && $coding =~ /\bchunked$/i;
+  if (defined $coding || !defined $length) {
+    eval { while (1) { $rest = ""; more($s) } };
+    return if $@ eq "closed before its end\n";
+    die $@;
+  }
+  $length =~ /^\d{1,15}$/ or die "the answer has a Content-Length that is not a number\n";
+  skip($s, $length);
+}
+# Gives each status to JUDGE. Returns why the answer is lost, "" where it is not.
+sub http_answer {
+  my ($s, $judge) = @_;
+  return "" if eval { read_whole($s, $judge); 1 };
+  chomp(my $why = $@);
+  return "" if $why eq "enough";
+  return $why if $why =~ /^the answer/;
+  return "the answer was cut: $why" if defined $code;
+  return $why eq "closed before its end" ? "closed without an answer" : $why;
+}
+# The same where LIMIT s are over. An answer of which bytes still come is slow and not cut.
+sub overdue {
+  my $limit = shift;
+  return "no answer in $limit s" if !defined $code;
+  return now() - $last < $limit * 500 ? "" : "the answer was cut: only a part of it in $limit s";
+}
