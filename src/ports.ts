@@ -170,11 +170,11 @@ export interface ProbeTarget {
 
 export interface ProbeAnswer {
   readonly ok: boolean
-  /** ms from sending to the verdict. */
+  /** ms from sending to the verdict, which needs the whole answer or as much of it as is read. */
   readonly tookMs: number
   /** HTTP status, where one came. */
   readonly status?: number | undefined
-  /** Why it failed: "ECONNREFUSED", "no answer in 1000 ms", "HTTP 503". */
+  /** Why it failed: "ECONNREFUSED", "no answer in 1000 ms", "HTTP 503", "the answer was cut: closed before its end". */
   readonly error?: string | undefined
 }
 
