@@ -6,7 +6,6 @@ import { kill } from 'node:process'
 import type { ConnectionOptions, SecureContext } from 'node:tls'
 import { HactlError } from './errors.ts'
 import type { Clock, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
-import { NOT_BEGUN, readOn } from './system/http-answer.ts'
 
 /** E_INTERRUPTED, for what stops because `signal` aborts. */
 export function interrupted(signal: AbortSignal | undefined): HactlError {
@@ -105,9 +104,8 @@ const KILLED = 128
 const MAX_ANSWER_BYTES = 256 * 1024
 
 /**
- * One new connection, one request, one answer; raw sockets because a drill asks 50 times a second and more. An HTTP answer with an expected
- * status counts once it is whole or MAX_ANSWER_BYTES of it have come. One that ends before is lost. One of which bytes still come at
- * target.timeoutMs counts: it is slow and not cut.
+ * One new connection, one request, one answer. An HTTP answer with an expected status counts once it is whole or MAX_ANSWER_BYTES of it have come.
+ * One that ends before is lost. One of which bytes still come at target.timeoutMs counts: it is slow and not cut.
  */
 export const systemProber: Prober = async (target, signal) => {
   const startedAt = performance.now()
@@ -116,7 +114,7 @@ export const systemProber: Prober = async (target, signal) => {
   if (!/^[\x21-\x7E]+$/.test(path) || (host !== undefined && !/^[\x21-\x7E]+$/.test(host))) {
     return { ok: false, tookMs: 0, error: 'the path or host to ask holds spaces or control characters' }
   }
-  if (signal?.aborted === true) return { ok: false, tookMs: 0, error: 'interrupted' }
+  const http = target.kind === 'tcp' ? undefined : await import('node:http')
   const socket = target.kind === 'https' ? await connectTls(target) : connect({ host: address, port, noDelay: true })
   return new Promise(resolve => {
     let answered = false
@@ -129,35 +127,25 @@ export const systemProber: Prober = async (target, signal) => {
     }
     const onAbort = () => answer({ ok: false, error: 'interrupted' })
     signal?.addEventListener('abort', onAbort, { once: true })
-    let seen = NOT_BEGUN
-    let [bytes, lastMs] = [0, startedAt]
+    if (signal?.aborted === true) onAbort()
+    let status: number | undefined
+    let lastMs = startedAt
     const lost = (withoutAnswer: string, why: string) =>
-      answer(
-        seen.status === undefined
-          ? { ok: false, error: withoutAnswer }
-          : { ok: false, status: seen.status, error: `the answer was cut: ${why}` },
-      )
+      answer({ ok: false, status, error: status === undefined ? withoutAnswer : `the answer was cut: ${why}` })
     // It also bounds how long the other side may take to close after the verdict.
     const timer = setTimeout(() => {
       const isComing = performance.now() - lastMs < target.timeoutMs / 2
-      if (seen.status !== undefined && isComing) answer({ ok: true, status: seen.status })
+      if (status !== undefined && isComing) answer({ ok: true, status })
       lost(`no answer in ${target.timeoutMs} ms`, `only a part of it in ${target.timeoutMs} ms`)
       socket.destroy()
     }, target.timeoutMs)
-    const onEnd = () => {
-      if (seen.at === 'open body') answer({ ok: true, status: seen.status })
-      lost('closed without an answer', 'closed before its end')
-    }
-    socket.on('end', onEnd)
-    socket.on('close', () => {
+    const closed = () => lost('closed without an answer', 'closed before its end')
+    socket.once('close', () => {
       clearTimeout(timer)
-      onEnd()
+      closed()
     })
-    socket.on('error', error => {
-      const why = 'code' in error ? String(error.code) : error.message
-      lost(why, why)
-    })
-    if (target.kind === 'tcp') {
+    if (http === undefined) {
+      socket.on('error', error => answer({ ok: false, error: wordFor(error) }))
       socket.once('connect', () => {
         answer({ ok: true })
         socket.end()
@@ -165,19 +153,49 @@ export const systemProber: Prober = async (target, signal) => {
       })
       return
     }
-    socket.once(target.kind === 'https' ? 'secureConnect' : 'connect', () => socket.write(requestFor(target)))
-    socket.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      lastMs = performance.now()
-      seen = readOn(seen, chunk)
-      if (seen.at === 'wrong') answer({ ok: false, status: seen.status, error: seen.why })
-      if (seen.status !== undefined) {
-        const verdict = judgeStatus(seen.status, target.status)
-        if (!verdict.ok || seen.at === 'end' || bytes >= MAX_ANSWER_BYTES) answer(verdict)
-      }
-      if (bytes >= MAX_ANSWER_BYTES) socket.destroy()
+    const request = http.request({
+      createConnection: () => socket,
+      path,
+      headers: { Host: authorityOf(target), 'User-Agent': 'hactl', Accept: '*/*', Connection: 'close' },
+      maxHeaderSize: MAX_ANSWER_BYTES,
+      // Whether the service answers is asked, not how well it knows HTTP.
+      insecureHTTPParser: true,
     })
+    request.on('error', error => {
+      // What node says of a connection that ended in order.
+      if (error.message === 'socket hang up') return closed()
+      const wrong = WRONG_ANSWERS[wordFor(error)]
+      if (wrong === undefined) lost(wordFor(error), wordFor(error))
+      else answer({ ok: false, status, error: wrong })
+    })
+    request.on('response', response => {
+      status = response.statusCode ?? 0
+      lastMs = performance.now()
+      const verdict = judgeStatus(status, target.status)
+      if (!verdict.ok) answer(verdict)
+      response.on('data', () => {
+        lastMs = performance.now()
+        if (socket.bytesRead < MAX_ANSWER_BYTES) return
+        answer(verdict)
+        socket.destroy()
+      })
+      response.once('end', () => answer(verdict))
+      response.on('error', closed)
+    })
+    request.end()
   })
+}
+
+/** Errors of node's parser. */
+const WRONG_ANSWERS: Readonly<Record<string, string>> = {
+  HPE_INVALID_CONSTANT: 'the answer is not HTTP',
+  HPE_INVALID_VERSION: 'the answer is not HTTP',
+  HPE_INVALID_CHUNK_SIZE: 'the answer has chunks without sizes',
+  HPE_INVALID_CONTENT_LENGTH: 'the answer has a Content-Length that is not a number',
+}
+
+function wordFor(error: Error): string {
+  return 'code' in error ? String(error.code) : error.message
 }
 
 function judgeStatus(status: number, expected: number | undefined): Omit<ProbeAnswer, 'tookMs'> {
@@ -185,11 +203,10 @@ function judgeStatus(status: number, expected: number | undefined): Omit<ProbeAn
   return ok ? { ok, status } : { ok, status, error: `HTTP ${status}` }
 }
 
-function requestFor({ address, port, kind, path, host }: ProbeTarget): string {
+function authorityOf({ address, port, kind, host }: ProbeTarget): string {
   const name = host ?? (isIP(address) === 6 ? `[${address}]` : address)
   const isDefaultPort = port === (kind === 'https' ? 443 : 80)
-  const authority = isDefaultPort || host?.includes(':') === true ? name : `${name}:${port}`
-  return `GET ${path} HTTP/1.1\r\nHost: ${authority}\r\nUser-Agent: hactl\r\nAccept: */*\r\nConnection: close\r\n\r\n`
+  return isDefaultPort || host?.includes(':') === true ? name : `${name}:${port}`
 }
 
 let sharedContext: SecureContext | undefined

@@ -1,5 +1,5 @@
-# Reads one answer of HTTP/1.0 or 1.1 to its end, as src/system/http-answer.ts does on the controller (RFC 9112, section 6.3), or up to $most bytes:
-# src/system.ts says why so many. Times are from /proc/uptime, to 10 ms: Time::HiRes is not in perl-base.
+# Reads one answer of HTTP/1.0 or 1.1 to its end (RFC 9112, section 6.3), or up to $most bytes: src/system.ts, which does the same on the controller,
+# says why so many. Times are from /proc/uptime, to 10 ms: Time::HiRes is not in perl-base.
 use strict; use warnings; use IO::Socket::IP;
 my $most = 256 * 1024;
 my $longest_line = 1024;

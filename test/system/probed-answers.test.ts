@@ -8,7 +8,6 @@ import { runServerProber } from '../../src/engine/server-prober.ts'
 import type { ProbeTarget } from '../../src/ports.ts'
 import type { ProbeSample } from '../../src/state/drill.ts'
 import { systemClock, systemProber } from '../../src/system.ts'
-import { NOT_BEGUN, readOn } from '../../src/system/http-answer.ts'
 import { HTTP_ANSWERS } from '../support/http-answers.ts'
 import { unlessLacking } from '../support/lacking.ts'
 import { endListening, tcp } from '../support/listening.ts'
@@ -76,19 +75,4 @@ describe.for([
       expect(sent).toBeLessThan(16 * 1024 * 1024)
     })
   })
-})
-
-test('the end of an answer is seen at the same byte, in however many pieces it comes', () => {
-  for (const [fields, body] of [
-    ['Content-Length: 4', 'fine'],
-    ['Transfer-Encoding: chunked', '5\r\nfine\n\r\nB;x=1\r\n0123456789\n\r\n0\r\nDigest: x\r\n\r\n'],
-  ] as const) {
-    const text = `HTTP/1.1 200 OK\r\n${fields}\r\n\r\n${body}`
-    for (const size of [1, 2, 3, 7, text.length]) {
-      const pieces = Array.from({ length: Math.ceil(text.length / size) }, (_, at) => text.slice(at * size, (at + 1) * size))
-      const read = (texts: readonly string[]) => texts.reduce((answer, piece) => readOn(answer, Buffer.from(piece)), NOT_BEGUN)
-      expect(read(pieces)).toEqual({ at: 'end', status: 200 })
-      expect(read([...pieces.slice(0, -1), pieces.at(-1)?.slice(0, -1) ?? '']).at).not.toBe('end')
-    }
-  }
 })
