@@ -1,25 +1,16 @@
-/** Whose the rules are while the program is started again, in namespaces of its own: nothing of this machine is touched, and all ends with them. */
-import { join } from 'node:path'
+/** Whose the rules are while the program is started again. */
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test, type TestContext } from 'vitest'
-import { openConnectionsFiles } from '../../../src/domain/open-connections/resources.ts'
-import { OPEN_CONNECTIONS_RULES } from '../../../src/domain/paths.ts'
 import { skipLacking } from '../../support/lacking.ts'
-import { realProgram, verdictOf } from '../../support/real-programs.ts'
+import { saidBesideService } from '../../support/service-in-namespaces.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
-import { clusterWith, factsOfServer } from '../example.ts'
+import { clusterWith } from '../example.ts'
 
 const folder = tempFolder()
-const NAMESPACES = ['-rnmpf', '--kill-child', '--mount-proc']
 
-/** Installs the service's files from the folder $1. `start` ends once the rules are loaded; `main` is the program's process. */
-const PREPARE = `set -e
-mount -t tmpfs none /run; mount -t tmpfs none /usr/local/lib
-mkdir /run/hactl /usr/local/lib/hactl; cp "$1"/* /usr/local/lib/hactl
-program=/usr/local/lib/hactl/open-connections.pl; chmod 755 $program
-ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
-loaded() { for i in $(seq 300); do ! grep -q ^loaded /run/hactl/open-connections.state 2>/dev/null || return 0; sleep 0.1; done; echo not loaded; }
-start() { rm -f /run/hactl/open-connections.state; $program run >/dev/null 2>&1 & main=$!; loaded; }
+/** `table WHEN` says which table there is, and whose it is. */
+const TABLE = `
 table() { echo "$1: $(nft -a list table ip hactl | grep -o -m 1 'handle [0-9]*'), $($program status | head -n 1)"; }
 `
 
@@ -44,15 +35,8 @@ exec $0, "run";
 
 /** What the script says, run on a server that has the service's files; `edits` of their check is $2. */
 function saidBy(script: string, context: TestContext) {
-  const nft = realProgram('nft', context)
-  if (verdictOf('unshare', ...NAMESPACES, nft, 'list', 'ruleset').code !== 0)
-    skipLacking(context, 'this user cannot make namespaces with a packet filter')
-  const cluster = clusterWith()
-  const files = openConnectionsFiles(cluster, 'srv-1', factsOfServer(cluster, 'srv-1'))
   writeFileSync(join(folder(), 'earlier'), EARLIER)
-  for (const { path, content } of files) writeFileSync(join(folder(), path.slice(path.lastIndexOf('/') + 1)), content)
-  const edit = files.find(({ path }) => path === OPEN_CONNECTIONS_RULES)?.validation?.edits?.join(';') ?? ''
-  const { code, output } = verdictOf('unshare', ...NAMESPACES, 'sh', '-c', `${PREPARE}${script}`, 'sh', folder(), edit)
+  const { code, output } = saidBesideService(context, { cluster: clusterWith(), folder: folder(), script: `${TABLE}${script}` })
   if (output.includes('rules ordinary')) skipLacking(context, 'nft of this release has no owner of tables')
   return { code, words: output.trim().split('\n') }
 }

@@ -4,14 +4,12 @@ import { join } from 'node:path'
 import { expect, test, type TestContext } from 'vitest'
 import { nodeFactsFor } from '../../../src/domain/node-facts.ts'
 import { renderOpenConnectionsRules } from '../../../src/domain/open-connections/rules.ts'
-import { skipLacking } from '../../support/lacking.ts'
-import { realProgram, verdictOf } from '../../support/real-programs.ts'
+import { verdictInNamespaces } from '../../support/namespaces.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import type { Inventory } from '../../../src/inventory/inventory.ts'
 import { addresses, clusterWith, HAPROXY, observed } from '../example.ts'
 
 const folder = tempFolder()
-const NAMESPACES = ['-rnmpf', '--kill-child', '--mount-proc']
 
 /**
  * Three namespaces on one bridge: c is the client, a and b are srv-1 and srv-2, whose rules lie in the folder $1. Each serves port 80, and begins
@@ -130,9 +128,6 @@ const FAMILIES = {
 
 /** What the client's statements print. `named`: haproxy.cfg binds the port to the virtual address. */
 function saidBy(statements: string, family: 4 | 6, named: boolean, context: TestContext) {
-  const nft = realProgram('nft', context)
-  if (verdictOf('unshare', ...NAMESPACES, nft, 'list', 'ruleset').code !== 0)
-    skipLacking(context, 'this user cannot make namespaces with a packet filter')
   // A socket of IPv6 takes clients of IPv4 under such an address.
   const listens = named ? `${family === 6 ? '' : '::ffff:'}${FAMILIES[family].VIRTUAL}` : '::'
   const words = [...Object.entries(FAMILIES[family]), ['LISTENS', listens] as const]
@@ -162,7 +157,7 @@ function saidBy(statements: string, family: 4 | 6, named: boolean, context: Test
   writeFileSync(join(folder(), 'server.pl'), SERVER)
   writeFileSync(join(folder(), 'client.pl'), forFamily(`${CLIENT}${statements}`))
   const script = forFamily(`${PREPARE}in_ c perl "$1/client.pl"`)
-  const { code, output } = verdictOf('unshare', ...NAMESPACES, 'sh', '-c', script, 'sh', folder())
+  const { code, output } = verdictInNamespaces(context, script, folder())
   return { code, lines: output.trim().split('\n') }
 }
 
