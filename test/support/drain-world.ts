@@ -7,11 +7,11 @@ import type { MoveReport } from '../../src/engine/operations/lower.ts'
 import type { MoveAnnouncement } from '../../src/engine/operations/move.ts'
 import type { EngineEvent } from '../../src/engine/events.ts'
 import { parseProbe } from '../../src/engine/observe/parse.ts'
-import { OPEN_CONNECTIONS_SCRIPT } from '../../src/domain/paths.ts'
 import type { CommandResult, Ports } from '../../src/ports.ts'
 import type { ObservedNode } from '../../src/state/observed.ts'
 import { type ManualClock, manualClock } from './clock.ts'
 import { type Failure, failureOf } from './failure.ts'
+import { withService } from './open-said.ts'
 import { PROBE_REQUEST } from './probe-request.ts'
 import { type FakeSession, fakeRemote, fakeSession, type Reply, unreachable } from './remote.ts'
 import { fakeFiles, fakePorts } from './terminal.ts'
@@ -314,11 +314,6 @@ function answerOf(world: DrainWorld, server: string, holder: string | undefined,
     parts['stats'] = '644 root root 10 /etc/tmpfiles.d/hactl-drain.conf\n'
     parts['sums'] = `${'a'.repeat(64)}  /etc/tmpfiles.d/hactl-drain.conf\n`
   }
-  const kept = world.openConnections(server)
-  if (kept !== undefined) {
-    parts['stats'] = `${parts['stats'] ?? ''}755 root root 10 ${OPEN_CONNECTIONS_SCRIPT}\n`
-    parts['sums'] = `${parts['sums'] ?? ''}${'a'.repeat(64)}  ${OPEN_CONNECTIONS_SCRIPT}\n`
-  }
   let text = world.profile === 'classic' ? CLASSIC : ANSWER
   for (const [name, body] of Object.entries(parts)) {
     const isAdded = name === 'stats' || name === 'sums'
@@ -327,10 +322,8 @@ function answerOf(world: DrainWorld, server: string, holder: string | undefined,
       (_all, begin: string, old: string, end: string) => (isAdded ? begin + body + old + end : `${begin}${body}${end}`),
     )
   }
-  if (kept !== undefined) {
-    const ability = /^(?:un)?able\b/m.test(kept) ? '' : 'able\n'
-    text = text.replace(/^@@end all$/m, `@@begin open-connections\n${ability}${kept}@@end open-connections\n@@end all`)
-  }
+  const kept = world.openConnections(server)
+  if (kept !== undefined) text = withService(text, /^(?:un)?able\b/m.test(kept) ? kept : `able\n${kept}`)
   return isStopped ? text.replace('ActiveState=active', 'ActiveState=inactive') : text
 }
 

@@ -1,4 +1,4 @@
-/** Servers that are folders have no service that keeps connections open: what it says is put into the answers of their looks. */
+/** Servers of tests have no service that keeps connections open: what it says is put into the answers of their looks. */
 import { createHash } from 'node:crypto'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,6 +10,14 @@ import type { ShellServer } from './shell-server.ts'
 export const NO_WAIT = { waitMs: undefined, force: false }
 
 const SECTION = /^(@@begin open-connections\n)[^]*?(@@end open-connections)$/m
+
+/** An answer to a look, as of a server on which the service was deployed, with these lines of the service's. */
+export function withService(answer: string, words: string): string {
+  return answer
+    .replace(/^@@begin stats\n/m, `$&755 root root 10 ${OPEN_CONNECTIONS_SCRIPT}\n`)
+    .replace(/^@@begin sums\n/m, `$&${'a'.repeat(64)}  ${OPEN_CONNECTIONS_SCRIPT}\n`)
+    .replace(/^@@end all$/m, `@@begin open-connections\n${words}@@end open-connections\n@@end all`)
+}
 
 /** `said`: the service's words on a server; undefined where it is not there. */
 export function withOpenSaid(ports: Ports, said: (server: string) => string | undefined): Ports {
