@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { plan } from '../../src/app/plan.ts'
 import { status, type StatusReport } from '../../src/app/status.ts'
 import { INVENTORY_PATH, memoryPorts, PACKAGE_ROOT } from '../support/memory-ports.ts'
+import { putDeployed, withOpenSaid, withService } from '../support/open-said.ts'
 import { fakeRemote, fakeSession } from '../support/remote.ts'
 import { INVENTORY, shellCluster } from '../support/shell-cluster.ts'
 import { shellServerLacks } from '../support/shell-server.ts'
@@ -92,6 +94,30 @@ describe('status reports', () => {
       expect(await driftOf()).toEqual([])
       server.remove('/etc/systemd/system/haproxy.service.d/hactl.conf')
       expect(await driftOf()).toContain('file/haproxy-dropin')
+    } finally {
+      cluster.remove()
+    }
+  })
+
+  test('a service for open connections that keeps none, as drift', { ...unlessLacking(shellServerLacks()), timeout: 60_000 }, async () => {
+    const cluster = shellCluster(['srv-1'])
+    try {
+      const [server] = cluster.servers
+      if (server === undefined) throw new Error('no server')
+      cluster.files.set('inventory.yml', INVENTORY)
+      await cluster.settle(server)
+      const input = { inventoryPath: INVENTORY_PATH, limit: ['srv-1'], forks: 8, timeoutMs: 1000 }
+      const saying = (words: string) => withOpenSaid(cluster.newRun(), () => `able\n${words}\n`)
+      // The units have not been reloaded since their files were put there.
+      const driftOf = async (words: string) =>
+        (await status(input, saying(words), PACKAGE_ROOT)).servers[0]?.drift?.filter(id => !/^service\/(?:haproxy|keepalived)$/.test(id))
+      const works = 'running\nrules owner\ninstance VRRP1 held'
+      for (const action of (await plan(input, saying(works), () => {}, PACKAGE_ROOT)).plan.servers[0]?.actions ?? []) {
+        if (action.kind === 'write-file') putDeployed(server, action)
+      }
+      expect(await driftOf(works)).toEqual([])
+      for (const lack of ['stopped', 'running\nrules missing', 'running\nrules owner\ninstance VRRP1 held\nunarmed VRRP1'])
+        expect([lack, await driftOf(lack)]).toEqual([lack, ['open-connections/service']])
     } finally {
       cluster.remove()
     }
@@ -216,6 +242,20 @@ describe('the exit of status, for cron and monitoring, is', () => {
     const { report, first } = await look(answer())
     expect(first?.healthy).toBe(true)
     expect(report.exit).toBe(0)
+  })
+
+  test.each([
+    ['does not run', 'stopped'],
+    ['has not loaded its rules', 'running\nrules missing'],
+    ['could not prepare this server for VRRP1', 'running\nrules owner\ninstance VRRP1 held\nunarmed VRRP1'],
+  ])('5 where the service that keeps open connections %s', async (problem, words) => {
+    const { report, first } = await look(withService(HOLDER, `able\n${words}\n`))
+    expect(first?.problems).toEqual([
+      `hactl-open-connections.service ${problem}: a planned move cuts the open connections of this server (hactl deploy fixes it)`,
+    ])
+    expect([first?.healthy, report.exit]).toEqual([false, 5])
+    const repaired = await look(withService(HOLDER, 'able\nrunning\nrules owner\ninstance VRRP1 held\n'))
+    expect([repaired.first?.problems, repaired.report.exit]).toEqual([[], 0])
   })
 
   test('4, not 7, where no server in reach holds the address: one out of reach may', async () => {

@@ -46,10 +46,18 @@ const TOOL = '#!/bin/sh\n'
 
 /** The script by which a server starts and stops the service, as a deploy has left it there. */
 export function putTool(server: ShellServer): void {
-  server.write(OPEN_CONNECTIONS_SCRIPT, TOOL)
-  chmodSync(join(server.root, OPEN_CONNECTIONS_SCRIPT), 0o755)
-  const sum = createHash('sha256').update(TOOL).digest('hex')
-  server.write('/var/lib/hactl/owned', `${server.read('/var/lib/hactl/owned') ?? ''}${sum}  ${server.root}${OPEN_CONNECTIONS_SCRIPT}\n`)
+  putDeployed(server, { path: OPEN_CONNECTIONS_SCRIPT, after: TOOL, mode: '0755' })
+}
+
+/** A file as a deploy has left it there. */
+export function putDeployed(
+  server: ShellServer,
+  { path, after, mode }: { readonly path: string; readonly after: string; readonly mode: string },
+): void {
+  server.write(path, after)
+  chmodSync(join(server.root, path), Number.parseInt(mode, 8))
+  const sum = createHash('sha256').update(after).digest('hex')
+  server.write('/var/lib/hactl/owned', `${server.read('/var/lib/hactl/owned') ?? ''}${sum}  ${server.root}${path}\n`)
 }
 
 export const hasTool = (server: ShellServer): boolean => server.read(OPEN_CONNECTIONS_SCRIPT) !== undefined

@@ -6,6 +6,7 @@ import type { ProbeAnswer } from '../../../src/ports.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 import { Secret } from '../../../src/secret.ts'
 import { INVENTORY_PATH, memoryPorts } from '../../support/memory-ports.ts'
+import { withService } from '../../support/open-said.ts'
 import { BACKUP, HOLDER, HUNG, RECORDED_INVENTORY } from '../../support/recorded-cluster.ts'
 import { type FakeSession, fakeSession, fixedLinks } from '../../support/remote.ts'
 
@@ -107,6 +108,28 @@ describe('the gate services-healthy', () => {
     it.says.set('srv-2', BACKUP)
     await it.clock.settle(passing)
     expect(it.events.at(-1)).toMatchObject({ kind: 'gate-passed' })
+  })
+
+  test.each([
+    ['does not run', 'stopped'],
+    ['has not loaded its rules', 'running\nrules missing'],
+    ['could not prepare this server for VRRP1', 'running\nrules owner\ninstance VRRP1 held\nunarmed VRRP1'],
+  ])('waits for the service that keeps open connections, and fails where it stays so: it %s', async (problem, words) => {
+    const [why, said] = [`srv-2: hactl-open-connections.service ${problem}`, withService(BACKUP, `able\n${words}\n`)]
+    const it = world()
+    it.says.set('srv-2', said)
+    const passing = it.gates().pass('services-healthy', ['srv-1', 'srv-2'])
+    await it.clock.advance(1000)
+    expect(it.events.at(-1)).toMatchObject({ kind: 'gate-waiting', detail: expect.stringMatching(`^${why}: a planned move cuts `) })
+    it.says.set('srv-2', withService(BACKUP, 'able\nrunning\nrules owner\ninstance VRRP1 none\n'))
+    await it.clock.settle(passing)
+    expect(it.events.at(-1)).toMatchObject({ kind: 'gate-passed' })
+
+    it.says.set('srv-2', said)
+    await expect(it.clock.settle(it.gates().pass('services-healthy', ['srv-2']))).rejects.toMatchObject({
+      code: 'E_GATE',
+      why: expect.arrayContaining([expect.stringMatching(`^${why}: a planned move cuts `)]),
+    })
   })
 
   test('fails after the time that a healthy cluster may need, with what was seen and the journal', async () => {
