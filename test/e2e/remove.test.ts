@@ -3,13 +3,20 @@
  * that had files and no packages. Needs: any lab. Leaves: servers without hactl.
  */
 import { beforeAll, expect, test } from 'vitest'
-import { expectExit, labInventory, resultOf } from './support/hactl.ts'
+import { expectExit, labHaproxy, labInventory, resultOf } from './support/hactl.ts'
 import { openLab, until } from './support/lab.ts'
 import { workspaceFor } from './support/opening.ts'
-import { ensureDeployed, services, snapshots } from './support/servers.ts'
+import { ensureDeployed, preparations, services, snapshots } from './support/servers.ts'
 
 const lab = openLab()
-const inventory = () => labInventory(lab, { vrrp_script: { interval: 3, timeout: 3, fall: 3 } })
+/** A port that is bound to the address by name makes the service for open connections raise one more kernel parameter. */
+const inventory = () => {
+  const bind = [':80', `${lab.vip}:8092`]
+  return labInventory(lab, {
+    vrrp_script: { interval: 3, timeout: 3, fall: 3 },
+    haproxy: labHaproxy(lab, { frontends: [{ name: 'web', bind, mode: 'http', default_backend: 'app' }] }),
+  })
+}
 // For what installs packages: seconds, on a busy machine minutes.
 const PATIENCE_MS = 300_000
 const OLD_VIP = `${lab.prefix}.202`
@@ -52,15 +59,21 @@ beforeAll(async () => {
 
 test('remove restores every file, mode, package and unit', { timeout: PATIENCE_MS }, async () => {
   await until('srv-3 holds its own address', 20_000, async () => (await lab.holders(OLD_VIP)).join() === 'srv-3')
-  const [was, ran] = [await snapshots(lab), await services(lab)]
+  const [was, ran, prepared] = [await snapshots(lab), await services(lab), await preparations(lab)]
   expect(await served('srv-1')).toBe('0.0.0.0:8080\n')
   expectExit(await work.hactl(['deploy', '--yes', '--json', '--adopt'], { limitMs: PATIENCE_MS }), 0)
   expect(await served('srv-1')).toBe('0.0.0.0:80\n')
   expect(await lab.holders(OLD_VIP)).toEqual([])
+  // There is something to take away.
+  const set = (await snapshots(lab)).join('')
+  for (const line of [/^table ip hactl$/m, /arp_ignore:1$/m, /arp_announce:2$/m, /tcp_fwmark_accept:1$/m]) expect(set).toMatch(line)
+  const addresses = (await preparations(lab)).join('')
+  for (const line of [`^8945:.* to ${lab.vip} .*lookup 8945`, `lo +inet ${lab.vip}/32 `]) expect(addresses).toMatch(new RegExp(line, 'm'))
 
   const run = await work.hactl(['remove', '--yes', '--json'])
   expectExit(run, 0)
   expect(await snapshots(lab)).toEqual(was)
+  expect(await preparations(lab)).toEqual(prepared)
   expect(await services(lab)).toEqual(ran)
   expect(await served('srv-1')).toBe('0.0.0.0:8080\n')
   await until('srv-3 holds its own address again', 20_000, async () => (await lab.holders(OLD_VIP)).join() === 'srv-3')

@@ -7,7 +7,13 @@ import type { Run, Workspace } from './hactl.ts'
 const FOLDERS =
   '/etc/haproxy /etc/keepalived /etc/systemd /etc/sysctl.d /etc/tmpfiles.d /etc/default /etc/apt /etc/rsyslog.d /usr/local /var/lib/hactl'
 
-/** Everything that a deploy may change: files, packages, units and sysctl, as one text per server. `folders` are those to look into. */
+const PARAMETERS = ['ip_nonlocal_bind', 'conf/eth0/arp_ignore', 'conf/eth0/arp_announce', 'tcp_fwmark_accept']
+const HACTL_TABLES = "nft list tables 2>/dev/null | awk '$3 ~ /^hactl/ { print $1, $2, $3 }'"
+
+/**
+ * Everything that a deploy may change: files, packages, units, kernel parameters and the packet filter's tables, as one text per server. What
+ * changes by itself is not in it. `folders` are those to look into.
+ */
 export function snapshots(lab: Lab, folders = FOLDERS): Promise<readonly string[]> {
   return lab.everywhere(`
 find ${folders} -xdev -type f -print0 2>/dev/null | sort -z | xargs -0 sha256sum
@@ -15,8 +21,14 @@ find ${folders} -xdev -printf '%m %u %g %p %l\\n' 2>/dev/null | sort
 dpkg-query -W
 systemctl list-unit-files --no-legend --no-pager
 systemctl list-units --all --no-legend --no-pager --plain 'haproxy*' 'keepalived*' 'hactl*'
-cat /proc/sys/net/ipv4/ip_nonlocal_bind
+(cd /proc/sys/net/ipv4 && grep -H . ${PARAMETERS.join(' ')})
+${HACTL_TABLES}
 ls /run/hactl 2>/dev/null; true`)
+}
+
+/** What the service for open connections sets up in a server's kernel so that it can go on serving an address. It changes for seconds after a move. */
+export function preparations(lab: Lab): Promise<readonly string[]> {
+  return lab.everywhere('for f in -4 -6; do ip $f rule show; ip $f route show table 8945; done 2>/dev/null; ip -o addr show dev lo')
 }
 
 /** Checksums of what hactl puts live on a server; what it keeps for itself under /var/lib/hactl does not count. */
