@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { shippedDrills } from '../../src/app/drills.ts'
 import { type DrillLine, expectExit, expectRefusal, resultOf, type Run } from './support/hactl.ts'
+import { untilProvenOn } from './support/kept.ts'
 import { openLab, until } from './support/lab.ts'
 import { deployedWorkspace } from './support/opening.ts'
 import { liveFiles, residue, services, trackers, untilHeldBy } from './support/servers.ts'
@@ -38,6 +39,7 @@ test('--all runs every drill that kills no server, announces each with what it e
   timeout: 420_000,
 }, async () => {
   await untilHeldBy(lab, 'srv-1')
+  await untilProvenOn(lab)
   const before = await standing()
   const run = await verify('--all')
   const drills = drillsOf(run)
@@ -55,7 +57,15 @@ test('--all runs every drill that kills no server, announces each with what it e
   }
   expect(seen.get('cascade')).toMatchObject({ to: 'srv-3', failback: 'srv-1' })
   expect(seen.get('reload-under-load')).toMatchObject({ failed_probes: 0, to: null })
-  expect(seen.get('haproxy-stop')?.connections).toBeGreaterThanOrEqual(4)
+  for (const planned of ['reload-under-load', 'haproxy-stop', 'keepalived-stop']) {
+    expect(seen.get(planned)).toMatchObject({ drill: planned, connections_promised: true, connections_cut: 0 })
+    expect(seen.get(planned)?.connections).toBeGreaterThanOrEqual(4)
+  }
+  // Who has asked a server that is cut off gets no answer from it: a reset from the next one, or none.
+  const cutOff = seen.get('link-down')
+  expect(cutOff).toMatchObject({ connections_promised: false })
+  expect(cutOff?.connections_cut).toBeGreaterThan(0)
+  expect(cutOff?.notes?.join('\n')).toMatch(/long-lived connections? (?:was|were) cut .*, as predicted$/m)
   await expectAsBefore(before)
 })
 

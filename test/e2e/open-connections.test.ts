@@ -6,13 +6,13 @@ import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { expectExit, labInventory, resultOf } from './support/hactl.ts'
 import { CLIENTS, NOTHING, openKept } from './support/kept.ts'
-import { openLab, pause, SERVERS, until } from './support/lab.ts'
+import { openLab, pause, SERVERS, until, watchHolders } from './support/lab.ts'
 import { startLoad } from './support/load.ts'
 import { openClients } from './support/open.ts'
-import { ensureDeployed, untilHeldBy } from './support/servers.ts'
+import { ensureDeployed, services, untilHeldBy } from './support/servers.ts'
 
 const lab = openLab()
-const { work, ports, hactl, moved, status, untilProven, underLoad } = openKept(lab)
+const { work, ports, hactl, moved, status, untilProven, underLoad, writeInventory } = openKept(lab)
 
 beforeAll(async () => {
   await ensureDeployed(lab, work)
@@ -93,6 +93,33 @@ test('keepalived stopped, started and restarted: nothing is cut', async () => {
     await untilHeldBy(lab, 'srv-1')
   })
   expect(seen).toMatchObject(NOTHING)
+})
+
+test('a better server joins and takes the address over: what is open to the one before is not cut', async () => {
+  await lab.sh('srv-1', 'systemctl stop keepalived')
+  await untilHeldBy(lab, 'srv-2')
+  const seen = await underLoad(async () => {
+    await lab.sh('srv-1', 'systemctl start keepalived')
+    await untilHeldBy(lab, 'srv-1')
+    const said = await status('srv-2')
+    for (const line of [/^instance \S+ kept$/m, /^open \S+ 8090 60$/m, /^open \S+ 8092 60$/m]) expect(said).toMatch(line)
+  })
+  expect(seen).toMatchObject(NOTHING)
+})
+
+test('a deploy of another haproxy.cfg, which reloads haproxy: nothing is cut, and the address does not move', async () => {
+  const before = await services(lab)
+  writeInventory({ defaults: ['timeout client 50s'] })
+  const holders = await watchHolders(lab)
+  const seen = await underLoad(async () => {
+    const run = await hactl('deploy')
+    expectExit(run, 0)
+    expect(resultOf(run).servers?.map(({ changed }) => changed)).toEqual(SERVERS.map(() => ['file/haproxy.cfg', 'service/haproxy']))
+  })
+  expect((await holders.stop()).moves).toEqual([])
+  expect(seen).toMatchObject(NOTHING)
+  // It was reloaded, and not restarted.
+  expect(await services(lab)).toEqual(before)
 })
 
 test('haproxy restarted: connections that end while the stop waits are not cut, and no new one is lost', async () => {

@@ -54,6 +54,7 @@ export interface DrillLine {
   readonly notes?: readonly string[]
   readonly connections?: number | null
   readonly connections_cut?: number | null
+  readonly connections_promised?: boolean | null
   readonly origins?: readonly { readonly from: string; readonly probes: number; readonly failed_probes: number }[]
 }
 

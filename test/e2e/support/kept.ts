@@ -28,11 +28,25 @@ export interface Kept {
   /** What the service says of a server. */
   readonly status: (server: string) => Promise<string>
   readonly untilProven: () => Promise<void>
+  /** Writes the inventory with other settings of haproxy, which leave the ports as they are. */
+  readonly writeInventory: (haproxy: Json) => void
   /** Clients that keep a connection, and as many new ones as the load makes, while `task` runs. */
   readonly underLoad: (task: () => Promise<unknown>) => Promise<UnderLoad>
 }
 
-function inventoryOf(lab: Lab, named: string): Json {
+/** What the service for open connections says of a server. */
+const statusOn = (lab: Lab, server: string) => lab.sh(server, `${PROGRAM} status`)
+
+/** Until then no server counts on its peers, and nothing is promised to clients. */
+export function untilProvenOn(lab: Lab): Promise<void> {
+  return until('every server has shown that its peers receive what it sends on', 15_000, async () =>
+    (await Promise.all(SERVERS.map(server => statusOn(lab, server)))).every(
+      said => (said.match(/^proven \S+ \S+ yes$/gm)?.length ?? 0) === SERVERS.length - 1,
+    ),
+  )
+}
+
+function inventoryOf(lab: Lab, named: string, haproxy: Json = {}): Json {
   return labInventory(lab, {
     haproxy: labHaproxy(lab, {
       frontends: [
@@ -48,6 +62,7 @@ function inventoryOf(lab: Lab, named: string): Json {
         },
         { name: 'raw', mode: 'tcp', servers: lab.backends.map(({ name, host }) => ({ name, address: `${host}:80` })) },
       ],
+      ...haproxy,
     }),
   })
 }
@@ -57,19 +72,16 @@ export function openKept(lab: Lab): Kept {
   const ports = { any: `${lab.vip}:8090`, named: `${lab.vip}:8092` }
   const work = workspaceFor(lab, inventoryOf(lab, ports.named))
   const hactl = (...argv: readonly string[]) => work.hactl([...argv, '--yes', '--json'])
-  const status = (server: string) => lab.sh(server, `${PROGRAM} status`)
   return {
     work,
     ports,
     hactl,
-    status,
+    status: server => statusOn(lab, server),
     moved: async (...argv) => {
       expectExit(await hactl(...argv), 0)
     },
-    untilProven: () =>
-      until('every server has shown that its peers receive what it sends on', 15_000, async () =>
-        (await Promise.all(SERVERS.map(status))).every(said => (said.match(/^proven \S+ \S+ yes$/gm)?.length ?? 0) === SERVERS.length - 1),
-      ),
+    untilProven: () => untilProvenOn(lab),
+    writeInventory: haproxy => void work.writeInventory(inventoryOf(lab, ports.named, haproxy)),
     underLoad: async task => {
       const open = await openClients(CLIENTS, ports.any, ports.named)
       const load = await startLoad(`http://${lab.vip}/`)
