@@ -13,7 +13,7 @@ import {
   hactlOn,
   MAX_OUTAGE,
   noteFigure,
-  onBondVlan,
+  onVlan,
   openKernelLab,
   passedDrill,
   patientInventory,
@@ -23,7 +23,7 @@ import {
 
 const lab = openKernelLab()
 const { vip } = lab.vlan
-const { device, servers } = onBondVlan(lab)
+const { device, servers } = onVlan(lab, 'bond-vlan')
 const inventory = patientInventory(lab, { servers, ...patientVrrp(lab, { virtual_ipaddress: [`${vip}/24`] }) })
 const work = workspaceFor(lab, patientInventory(lab))
 const hactl = hactlOn(work)

@@ -13,6 +13,9 @@ import {
 } from '../../e2e/support/hactl.ts'
 import { type Lab, labCommand, labFolder, openLab, root, SERVERS, until } from '../../e2e/support/lab.ts'
 
+/** How eth2 and eth3 are set up, now and at each boot. */
+type Wiring = 'plain' | 'vlan' | 'bond' | 'bond-vlan' | 'bridge' | 'vlan-bridge'
+
 export interface KernelLab extends Lab {
   readonly vlan: NonNullable<Lab['vlan']>
   /** Ends the server at once, as a power failure does. */
@@ -23,8 +26,7 @@ export interface KernelLab extends Lab {
   fresh(server: string): Promise<void>
   cutCard(server: string, card: string): Promise<void>
   mendCard(server: string, card: string): Promise<void>
-  /** How eth2 and eth3 are set up, now and at each boot. */
-  wire(server: string, how: 'plain' | 'vlan' | 'bond' | 'bond-vlan' | 'bridge'): Promise<void>
+  wire(server: string, how: Wiring): Promise<void>
   /** So many ms there and back, and so many % of the packets lost each way, between the server and the controller alone. */
   slow(server: string, ms: number, loss: number): Promise<void>
   fast(server: string): Promise<void>
@@ -61,9 +63,12 @@ export const patientVrrp = (lab: Lab, over: Json = {}): Json => ({
 
 export const patientInventory = (lab: Lab, over: Json = {}): Json => labInventory(lab, { ...patientVrrp(lab), ...over })
 
-/** Where servers that are wired as "bond-vlan" have ssh and VRRP: the device, and their entries of an inventory. */
-export const onBondVlan = ({ vlan }: KernelLab): { readonly device: string; readonly servers: readonly Json[] } => ({
-  device: `bond0.${vlan.id}`,
+/** Where servers of these wirings have ssh and VRRP: the device, and their entries of an inventory. */
+export const onVlan = (
+  { vlan }: KernelLab,
+  how: 'bond-vlan' | 'vlan-bridge',
+): { readonly device: string; readonly servers: readonly Json[] } => ({
+  device: how === 'vlan-bridge' ? 'br0' : `bond0.${vlan.id}`,
   servers: SERVERS.map(name => ({ name, host: `${vlan.prefix}.1${name.replace('srv-', '')}` })),
 })
 
