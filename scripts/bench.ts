@@ -1,7 +1,8 @@
 // How hactl's time compares, on the lab's servers, all in one run: with plain ssh doing the least that must be done,
 // and with Ansible doing the same job. Seconds differ from machine to machine: read the ratios.
 //   npm run bench -- [--rounds N] [--idle-rounds N] [--no-ansible] [--beside HACTL] [--json FILE]
-// --beside: another build of hactl (the dist/hactl.mjs of another checkout), timed in the same rounds.
+// --beside: another build of hactl (the dist/hactl.mjs of another checkout), timed in the same rounds. This build is then timed with
+// `open_connections: reset` as well: an older build may know no service that keeps connections open.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,8 +45,9 @@ function settings(): Settings {
   }
 }
 
-/** What is timed of the build that --beside names. */
+/** What is timed of the build that --beside names, and of this one where it keeps no connections open. */
 const OTHER = ', the other build'
+const RESET = ', open_connections: reset'
 
 const times: Record<string, number[]> = {}
 function note(what: string, ms: number): void {
@@ -57,11 +59,22 @@ function note(what: string, ms: number): void {
 /** The order changes from round to round: whoever comes second may find a warm cache. */
 const rotated = <T>(list: readonly T[], by: number): readonly T[] => [...list.slice(by % list.length), ...list.slice(0, by % list.length)]
 
-async function freshRounds(lab: LabFile, inventory: string, folder: string, { rounds, withAnsible, beside }: Settings): Promise<void> {
+/** Paths of inventories. `reset` differs by that key. */
+interface Inventories {
+  readonly plain: string
+  readonly reset: string
+}
+
+async function freshRounds(
+  lab: LabFile,
+  { plain, reset }: Inventories,
+  folder: string,
+  { rounds, withAnsible, beside }: Settings,
+): Promise<void> {
   const jobs = [
     async () => note('fresh: apt-get over 3 ssh', (await contenders.installOverSsh(lab)).ms),
     async () => {
-      note('fresh: hactl deploy', (await contenders.hactl(inventory, ['deploy', '--yes'])).ms)
+      note('fresh: hactl deploy', (await contenders.hactl(plain, ['deploy', '--yes'])).ms)
       await contenders.mustAnswer(lab, 'hactl')
       if (withAnsible) await contenders.keepFiles(lab, folder)
     },
@@ -69,7 +82,11 @@ async function freshRounds(lab: LabFile, inventory: string, folder: string, { ro
       ? []
       : [
           async () => {
-            note(`fresh: hactl deploy${OTHER}`, (await contenders.hactl(inventory, ['deploy', '--yes'], beside)).ms)
+            note(`fresh: hactl deploy${RESET}`, (await contenders.hactl(reset, ['deploy', '--yes'])).ms)
+            await contenders.mustAnswer(lab, 'hactl')
+          },
+          async () => {
+            note(`fresh: hactl deploy${OTHER}`, (await contenders.hactl(plain, ['deploy', '--yes'], beside)).ms)
             await contenders.mustAnswer(lab, 'the other build of hactl')
           },
         ]),
@@ -161,9 +178,13 @@ const COMPARED_WITH: Readonly<Record<string, string>> = {
   'idle: hactl deploy': 'idle: one command over 3 ssh',
   'idle: hactl plan': 'idle: one command over 3 ssh',
   'idle: Ansible': 'idle: one command over 3 ssh',
-  [`fresh: hactl deploy${OTHER}`]: 'fresh: apt-get over 3 ssh',
-  [`idle: hactl deploy${OTHER}`]: `idle: one command over 3 ssh${OTHER}`,
-  [`idle: hactl plan${OTHER}`]: `idle: one command over 3 ssh${OTHER}`,
+  ...Object.fromEntries(
+    [OTHER, RESET].flatMap(whose => [
+      [`fresh: hactl deploy${whose}`, 'fresh: apt-get over 3 ssh'],
+      [`idle: hactl deploy${whose}`, `idle: one command over 3 ssh${whose}`],
+      [`idle: hactl plan${whose}`, `idle: one command over 3 ssh${whose}`],
+    ]),
+  ),
 }
 
 interface Figure {
@@ -253,10 +274,12 @@ await main(async () => {
     try {
       const loadBefore = loadavg()[0] ?? 0
       const ansibleVersion = chosen.withAnsible ? await contenders.ensureAnsible() : undefined
-      const inventory = contenders.writeInventory(lab, folder)
-      await freshRounds(lab, inventory, folder, chosen)
-      const idle = await idleRounds(lab, inventory, folder, chosen)
-      const other = chosen.beside === undefined ? undefined : await idleHactl(lab, inventory, chosen.idleRounds, chosen.beside, OTHER)
+      const plain = contenders.writeInventory(lab, folder, 'inventory')
+      const reset = contenders.writeInventory(lab, folder, 'reset', 'open_connections: reset\n')
+      await freshRounds(lab, { plain, reset }, folder, chosen)
+      const idle = await idleRounds(lab, plain, folder, chosen)
+      if (chosen.beside !== undefined) await idleHactl(lab, reset, chosen.idleRounds, hactlBin, RESET)
+      const other = chosen.beside === undefined ? undefined : await idleHactl(lab, plain, chosen.idleRounds, chosen.beside, OTHER)
       heading('result')
       const rows = figures()
       printTable(rows)

@@ -61,8 +61,8 @@ export const installPythonOverSsh = (lab: LabFile) => sshEverywhere(lab, install
 export const readOverSsh = (lab: LabFile) => sshEverywhere(lab, 'cat /etc/os-release')
 
 /** Writes the inventory that hactl's runs use. */
-export function writeInventory(lab: LabFile, folder: string): string {
-  const file = join(folder, 'inventory.yml')
+export function writeInventory(lab: LabFile, folder: string, name: string, more = ''): string {
+  const file = join(folder, `${name}.yml`)
   const text = `cluster: bench
 ssh: { user: ${USER}, identity_file: ${JSON.stringify(lab.key)}, known_hosts: ${JSON.stringify(lab.known_hosts)} }
 servers:
@@ -77,7 +77,7 @@ haproxy:
       balance: roundrobin
       servers:
 ${lab.backends.map(({ name, host, port }) => `        - { name: ${name}, address: "${host}:${port}", check: true }`).join('\n')}
-`
+${more}`
   writeFileSync(file, text)
   return file
 }

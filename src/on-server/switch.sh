@@ -28,7 +28,7 @@ put_file() {
   keep "$3" "$5" || fail "$1" 'the old file could not be kept (disk full?)'
   [ -d "${3%/*}" ] || mkdir -p "${3%/*}"
   new="$3.hactl-new"
-  cp -- "$4" "$new" && chown "$6" "$new" && chmod "$7" "$new" && sync "$new" || {
+  install -o "${6%:*}" -g "${6#*:}" -m "$7" -- "$4" "$new" && sync "$new" || {
     rm -f "$new"
     fail "$1" 'could not be written (disk full?)'
   }
