@@ -136,6 +136,9 @@ const globalDefs = section({
   ),
   smtp_connect_timeout: optional(whole(1, 3600).meta(doc('Seconds to wait for the mail server.', "keepalived's: 30"))),
   router_id: optional(text(nameIssue).meta(doc('Name of the sender in notification mail.', "keepalived's: the server's host name"))),
+  vrrp_garp_interval: optional(
+    seconds(0, 1000).meta(doc('Seconds between two announcements on an interface, for switches that drop many at once.', "keepalived's: 0")),
+  ),
 })
 
 const vrrpScript = section({

@@ -78,6 +78,7 @@ function globalDefs(cluster: Cluster): Node {
     lines.push(`smtp_server ${word(defs.smtpServer, 'global_defs.smtp_server')}${defs.smtpPort === undefined ? '' : ` ${defs.smtpPort}`}`)
   if (defs.smtp_connect_timeout !== undefined) lines.push(numberLine('smtp_connect_timeout', defs.smtp_connect_timeout))
   if (defs.router_id !== undefined) lines.push(`router_id ${word(defs.router_id, 'global_defs.router_id')}`)
+  if (defs.vrrp_garp_interval !== undefined) lines.push(numberLine('vrrp_garp_interval', defs.vrrp_garp_interval))
   lines.push('enable_script_security', 'script_user root')
   if (cluster.instances.some(i => i.version === 3)) lines.push('vrrp_version 3')
   if (cluster.profile === 'fast') {
