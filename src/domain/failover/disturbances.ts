@@ -60,6 +60,16 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
     byHand: 'systemctl start haproxy',
     severs: false,
   }),
+  'restart-haproxy': () => ({
+    title: 'restart haproxy',
+    undoTitle: 'start haproxy',
+    // It waits as a stop does.
+    script: sh`systemctl restart --no-block haproxy.service`,
+    undo: start('haproxy'),
+    confirm: runs('haproxy'),
+    byHand: 'systemctl start haproxy',
+    severs: false,
+  }),
   'kill-haproxy': () => ({
     title: 'kill haproxy (SIGKILL to all of its processes)',
     undoTitle: 'start haproxy',
