@@ -57,7 +57,7 @@ test('--all runs every drill that kills no server, announces each with what it e
   }
   expect(seen.get('cascade')).toMatchObject({ to: 'srv-3', failback: 'srv-1' })
   expect(seen.get('reload-under-load')).toMatchObject({ failed_probes: 0, to: null })
-  for (const planned of ['reload-under-load', 'haproxy-stop', 'keepalived-stop']) {
+  for (const planned of ['reload-under-load', 'haproxy-stop', 'haproxy-restart', 'keepalived-stop']) {
     expect(seen.get(planned)).toMatchObject({ drill: planned, connections_promised: true, connections_cut: 0 })
     expect(seen.get(planned)?.connections).toBeGreaterThanOrEqual(4)
   }
