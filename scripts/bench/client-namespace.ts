@@ -28,32 +28,47 @@ export class Helper {
     })
   }
 
-  async ready(what: string): Promise<void> {
-    const until = performance.now() + START_LIMIT_MS
+  /** Stops where it has ended, or `limitMs` have passed, without having said that it is ready. */
+  async ready(what: string, limitMs = START_LIMIT_MS): Promise<void> {
+    await this.#line(`${what} did not start`, line => line === 'ready', 0, limitMs)
+  }
+
+  /** Writes a line to its stdin, and gives the next one that it says. Stops as ready() does. */
+  async ask(what: string, line: string, limitMs: number): Promise<string> {
+    const from = this.lines.length
+    this.#child.stdin.write(`${line}\n`)
+    return await this.#line(`${what} did not answer`, () => true, from, limitMs)
+  }
+
+  async #line(failure: string, isIt: (line: string) => boolean, from: number, limitMs: number): Promise<string> {
+    const until = performance.now() + limitMs
     let code: number | null | undefined
     void this.#closed.then(
       ended => (code = ended),
       () => (code = null),
     )
-    while (!this.lines.includes('ready')) {
+    while (true) {
+      const line = this.lines.slice(from).find(isIt)
+      if (line !== undefined) return line
       if (code !== undefined || performance.now() > until) {
         this.kill()
-        throw new Stop(
-          `${what} did not start`,
-          `${this.#stderr || `nothing within ${START_LIMIT_MS / 1000} s`}\n${this.lines.join('\n')}`,
-          'test/lab/lab status',
-        )
+        throw new Stop(failure, `${this.#stderr || `nothing within ${limitMs / 1000} s`}\n${this.lines.join('\n')}`, 'test/lab/lab status')
       }
       await new Promise(resolve => setTimeout(resolve, 20))
     }
   }
 
-  /** Asks it to end, and waits for that. */
-  async end(limitMs: number): Promise<void> {
-    this.#child.stdin.end()
+  /** Waits until it has ended by itself. */
+  async ended(limitMs: number): Promise<void> {
     const timer = setTimeout(() => this.kill(), limitMs)
     await this.#closed
     clearTimeout(timer)
+  }
+
+  /** Asks it to end, and waits for that. */
+  async end(limitMs: number): Promise<void> {
+    this.#child.stdin.end()
+    await this.ended(limitMs)
   }
 
   kill(): void {
