@@ -20,13 +20,8 @@ export function inventoryFor(lab: LabFile, { connections, files }: Limits): stri
     name,
     bind: [bind],
     mode: 'http',
-    lines: [
-      'no log',
-      'timeout client 1h',
-      'timeout http-keep-alive 1h',
-      `${answer('x'.repeat(BODY_BYTES))} if { path ${LONG_PATH} }`,
-      answer('ok'),
-    ],
+    option: ['dontlog-normal'],
+    lines: ['timeout client 1h', 'timeout http-keep-alive 1h', `${answer('x'.repeat(BODY_BYTES))} if { path ${LONG_PATH} }`, answer('ok')],
   })
   return JSON.stringify({
     cluster: 'bench-open-connections-cost',
