@@ -32,6 +32,7 @@ describe('CPU', () => {
     const after = [one(10, { cpuMs: 1400 }), one(11, { key: '11 200', cpuMs: 30 }), one(13, { cpuMs: 2 })]
     expect(cpuBetween(before, after, () => true)).toBe(432)
     expect(cpuBetween(before, after, ({ pid }) => pid === 10)).toBe(400)
+    expect(cpuBetween(before, after, ({ pid }) => pid === 99)).toBeNaN()
   })
 
   test('of others is that of no container, of nothing below this process, and of no thread of the kernel', () => {

@@ -7,6 +7,8 @@ import { type Asked, type Clients, MOST_COUNT } from './clients.ts'
 const ANSWER_LIMIT_MS = 15_000
 const LIMIT_MS = 30 * 60_000
 const STEP_MS = 20
+/** Opened and not answered yet. More of them would fill haproxy's queue on a busy machine, which loses requests. */
+const MOST_OPENING = 300
 
 const { from, host, ports, perSecond, ...settings } = JSON.parse(process.argv[2] ?? '') as Clients
 const count = Math.min(settings.count, MOST_COUNT)
@@ -19,14 +21,22 @@ interface Client {
 }
 
 const clients: Client[] = []
+let opening = 0
 
 function open(at: number): void {
   const socket = connect({ host, port: ports[at % ports.length] ?? 0, localAddress: from })
   const client: Client = { socket, isAnswered: false, how: 'silence' }
   clients.push(client)
+  opening += 1
+  let isOpening = true
+  const opened = () => {
+    if (isOpening) opening -= 1
+    isOpening = false
+  }
   socket.setNoDelay(true)
   socket.on('connect', () => ask(client))
   socket.on('data', (chunk: Buffer) => {
+    opened()
     if (chunk.toString('latin1', 0, 12) === 'HTTP/1.1 200') client.isAnswered = true
     else if (!client.isAnswered) client.how = 'another answer'
   })
@@ -34,6 +44,7 @@ function open(at: number): void {
     if (!client.isAnswered) client.how = error.code ?? error.message
   })
   socket.on('close', () => {
+    opened()
     if (client.how === 'silence') client.how = 'EOF'
     client.socket = undefined
   })
@@ -52,7 +63,7 @@ function spread(ms: number, what: (at: number) => void, done: (asked: Asked) => 
   let at = 0
   let lastMs = began
   const step = setInterval(() => {
-    for (const due = ((performance.now() - began) / ms) * count; at < count && at <= due; at++) what(at)
+    for (const due = ((performance.now() - began) / ms) * count; at < count && at <= due && opening < MOST_OPENING; at++) what(at)
     if (at < count) lastMs = performance.now()
     else if (
       clients.every(({ socket, isAnswered }) => isAnswered || socket === undefined) ||

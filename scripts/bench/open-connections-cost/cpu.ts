@@ -33,11 +33,12 @@ export function parseProcess(stat: string, cgroup: string): Process | undefined 
 
 /**
  * What these processes used from one look to another. One that ended meanwhile counts with its parent's time, if the parent is one of them; it
- * then counts with all its time.
+ * then counts with all its time. NaN where none is one of them.
  */
 export function cpuBetween(before: readonly Process[], after: readonly Process[], isOne: (process: Process) => boolean): number {
   const earlier = new Map(before.map(({ key, cpuMs }) => [key, cpuMs]))
-  return after.filter(isOne).reduce((sum, { key, cpuMs }) => sum + cpuMs - (earlier.get(key) ?? 0), 0)
+  const found = after.filter(isOne)
+  return found.length === 0 ? Number.NaN : found.reduce((sum, { key, cpuMs }) => sum + cpuMs - (earlier.get(key) ?? 0), 0)
 }
 
 /** Tells the processes that are nobody's of a measurement: not in one of the containers, not `own` or below it, and no threads of the kernel. */

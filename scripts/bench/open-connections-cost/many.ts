@@ -117,12 +117,14 @@ class ServiceCpu {
     )
   }
 
-  /** Since the last call. */
+  /** Since the last call. Stops where the service does not run. */
   shares(): readonly number[] {
     const [before, beganMs] = [this.#seen, this.#sinceMs]
     this.#seen = allProcesses()
     this.#sinceMs = performance.now()
-    return this.#isService.map(isOne => cpuBetween(before, this.#seen, isOne) / (this.#sinceMs - beganMs))
+    const shares = this.#isService.map(isOne => cpuBetween(before, this.#seen, isOne) / (this.#sinceMs - beganMs))
+    if (shares.some(Number.isNaN)) throw new Stop('the CPU of the service is not known', `no process is in a cgroup of ${SERVICE}`, 'test/lab/lab status')
+    return shares
   }
 }
 
