@@ -123,7 +123,8 @@ class ServiceCpu {
     this.#seen = allProcesses()
     this.#sinceMs = performance.now()
     const shares = this.#isService.map(isOne => cpuBetween(before, this.#seen, isOne) / (this.#sinceMs - beganMs))
-    if (shares.some(Number.isNaN)) throw new Stop('the CPU of the service is not known', `no process is in a cgroup of ${SERVICE}`, 'test/lab/lab status')
+    if (shares.some(Number.isNaN))
+      throw new Stop('the CPU of the service is not known', `no process is in a cgroup of ${SERVICE}`, 'test/lab/lab status')
     return shares
   }
 }
