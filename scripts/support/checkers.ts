@@ -1,17 +1,20 @@
-/** Programs that checks need and npm does not bring. */
+/** Programs that scripts need and npm does not bring. */
 import { heading } from './output.ts'
 import { MINUTE_MS, run, Stop } from './process.ts'
 
 /** Installs Debian's shellcheck where it is missing: the package of that name on npm downloads it whenever it runs. */
-export async function installCheckers(): Promise<void> {
-  if (await isThere('shellcheck')) return
-  const stop = (why: string) => new Stop('shellcheck is not installed', why, 'apt-get install shellcheck')
-  if (process.getuid?.() !== 0) throw stop('it checks the programs that run on servers, and only root can install it')
+export const installCheckers = () => installProgram('shellcheck', 'it checks the programs that run on servers')
+
+/** Installs Debian's package of this name where the program of this name is missing. Stops where it cannot. */
+export async function installProgram(program: string, whatFor: string): Promise<void> {
+  if (await isThere(program)) return
+  const stop = (why: string) => new Stop(`${program} is not installed`, why, `apt-get install ${program}`)
+  if (process.getuid?.() !== 0) throw stop(`${whatFor}, and only root can install it`)
   if (!(await isThere('apt-get'))) throw stop('this machine has no apt-get')
-  heading('apt-get install shellcheck')
+  heading(`apt-get install ${program}`)
   const apt = (args: readonly string[]) =>
     run('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=120', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } })
-  const install = () => apt(['install', '-y', '--no-install-recommends', 'shellcheck'])
+  const install = () => apt(['install', '-y', '--no-install-recommends', program])
   if ((await install()).code === 0) return
   await apt(['update'])
   if ((await install()).code !== 0) throw stop('apt-get could not install it, see above')
