@@ -164,6 +164,8 @@ function chainsOf(family: 4 | 6, places: readonly Place[], ports: Ports): readon
       hook: ARRIVE_HOOK,
       rules: [
         `udp dport ${OPEN_CONNECTIONS_PORT} goto announcement`,
+        // First of all, and the only rule for most packets of most days (evidence O19).
+        ...places.map(({ name, virtualAddresses }) => `${word} daddr ${listOf(virtualAddresses)} meta protocol != @window.${name} accept`),
         // A server that is a bridge, too, sees what others send to each other: only what was sent to its own MAC address is its own.
         ...places.map(
           ({ name, interface: link, virtualAddresses }) =>
@@ -270,7 +272,6 @@ function placeChains(family: 4 | 6, place: Place, ports: Ports): readonly Chain[
     {
       name: `to.${name}`,
       rules: [
-        `meta protocol != @window.${name} accept`,
         `meta l4proto != 6 goto other.${name}`,
         ...peers.map(peer => `${sentBy(peer.name)} goto sent_on.${name}`),
         // Sent on, it would say that a new connection supersedes this one.
