@@ -497,7 +497,7 @@ sub flags_for_tables {
     for my $wanted ('owner,persist', 'owner') {
         my $takes = nft_takes($wanted);
         return $wanted if $takes;
-        return line($state) =~ /^loaded (owner\S*)/ ? $1 : '' if !defined $takes;
+        return slurp($state) =~ /^(?:loaded|flags) (owner\S*)/m ? $1 : '' if !defined $takes;
     }
     return '';
 }
@@ -679,7 +679,7 @@ sub load {
 my $start = now();
 sub say_state {
     my $is = ($problem eq '' ? 'loaded ' . ($flags || 'ordinary') : "refused $problem") . "\nstarted $start\n";
-    put($state, $is . ($had_rules ? "had rules\n" : '')) or unlink $state;
+    put($state, join '', $is, $flags ? "flags $flags\n" : '', $had_rules ? "had rules\n" : '') or unlink $state;
     notify('STATUS=' . ($problem eq '' ? 'rules are loaded' . ($flags ? ", flags $flags" : '') : "rules are refused: $problem"));
 }
 # An older version of this program says only what it has loaded.
@@ -828,7 +828,7 @@ sub reload {
     my $was = start_in($state);
     kill('HUP', $ENV{MAINPID} || die "reload is for systemctl reload hactl-open-connections\n") or die "no such process: $!\n";
     my $is = state_after($was, $RELOAD, $state);
-    die "the rules are not loaded: $is\n" if $is !~ /^loaded/;
+    die 'the rules are not loaded: ', $is || "$state could not be written", "\n" if $is !~ /^loaded/;
 }
 sub start_in { my ($path) = @_; return slurp($path) =~ /^started (\S+)/m ? $1 : '' }
 # The state once the service has started anew: its start is another than $was.

@@ -31,8 +31,8 @@ const OPENING = `${OPENING_SECONDS}s`
 /** From then until the client sends something, which shows that the connection is its own. */
 const UNTOLD = '15s'
 
-/** A "delete" from a rule frees no memory before Linux 6.5 (nft_rhash_delete): what is told goes by itself instead. */
-const TOLD = '20ms'
+/** More data than the first may pass the rules before there is a socket: for this long. */
+const ANSWERED = '1s'
 
 /** The program ends these connections once a second. */
 const SUPERSEDED = '10s'
@@ -109,9 +109,12 @@ function renderTable(family: 4 | 6, places: readonly Place[], ports: Ports): str
     `set opening { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
     // Sets of their own: nft 0.9.8 takes no sequence number into a key with others.
     `set acknowledged { typeof tcp sequence; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
-    `set answered { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
-    `set answers { typeof tcp ackseq; size 131072; flags dynamic,timeout; timeout ${OPENING}; }`,
+    `set answered { type ${address} . inet_service . ${address} . inet_service; size 16384; flags dynamic,timeout; timeout ${ANSWERED}; }`,
+    // A small one: a stranger chooses what is in it, and each of a kept client's packets draws from it (decision 41).
+    `set answers { typeof tcp ackseq; size 4096; flags dynamic,timeout; timeout ${ANSWERED}; }`,
     `set untold { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${UNTOLD}; }`,
+    // What has been told is not deleted from "untold": a "delete" in a rule frees no memory before Linux 6.5 (nft_rhash_delete).
+    `set told { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${UNTOLD}; }`,
   ]
   const chains = chainsOf(family, places, ports)
   const paint = `${word} hactl paint`
@@ -195,9 +198,10 @@ function knownChain(family: 4 | 6, ports: readonly string[]): Chain {
     name: 'known',
     rules: [
       ...withSocket(ports, 'accept'),
-      `${flow} @opening tcp sequence @acknowledged update @answered { ${flow} timeout ${OPENING} } update @answers { tcp ackseq timeout ${OPENING} } accept`,
-      // More data may be there before the first has made a socket: one batch of a network card passes these rules as a whole. It acknowledges the
-      // same answer, which no stranger has seen.
+      // A rule of its own: a set that is full ends it.
+      `${flow} @opening tcp sequence @acknowledged update @answered { ${flow} timeout ${ANSWERED} } update @answers { tcp ackseq timeout ${ANSWERED} }`,
+      `${flow} @opening tcp sequence @acknowledged accept`,
+      // One batch of a network card passes these rules as a whole, before its first packet has made a socket. All of it acknowledges the same answer.
       `${flow} @answered tcp ackseq @answers accept`,
     ],
   }
@@ -250,7 +254,7 @@ function placeChains(family: 4 | 6, place: Place, ports: Ports): readonly Chain[
       // A peer that may have an older connection with the ports of a new one hears of it by a reset, which starts nothing anywhere.
       name: `tell.${name}`,
       rules: [
-        `update @untold { ${flowOf(word)} timeout ${TOLD} }`,
+        `add @told { ${flowOf(word)} timeout ${UNTOLD} }`,
         ...peers.flatMap(peer =>
           ['ack', 'psh|ack'].map(
             flags => `tcp flags == ${flags} ${may(peer.name)} ${ttl} set 2 tcp flags set rst dup to ${peer.target} tcp flags set ${flags}`,
@@ -274,14 +278,14 @@ function placeChains(family: 4 | 6, place: Place, ports: Ports): readonly Chain[
       rules: [
         `meta l4proto != 6 goto other.${name}`,
         ...peers.map(peer => `${sentBy(peer.name)} goto sent_on.${name}`),
-        // Sent on, it would say that a new connection supersedes this one.
-        `${ttl} <= 2 tcp flags & rst == rst accept`,
+        // Sent on, a reset would say that a new connection supersedes this one. Its flags may be in a fragment that comes later.
+        `${ttl} <= 2 accept`,
         // What is translated to another address or port (docker) has no socket here: only haproxy's own connections are looked for.
         ...(ports.all === undefined ? [] : [`tcp dport != ${listOf(ports.all)} accept`]),
         // A new connection is always the holder's.
         'tcp flags & (syn|ack) == syn accept',
         // Only what has no other flags: those of the copy are set back to what they were.
-        `tcp flags & (fin|syn|rst|urg|ecn|cwr) == 0x0 ${flowOf(word)} @untold jump untold.${name}`,
+        `tcp flags & (fin|syn|rst|urg|ecn|cwr) == 0x0 ${flowOf(word)} @untold ${flowOf(word)} != @told jump untold.${name}`,
         'jump known',
         ...peers.map(peer => `${may(peer.name)} goto ask.${name}.${peer.name}`),
         // Nobody knows it: this server's own kernel tells the client so.

@@ -122,8 +122,8 @@ sub superseded { return join ' ', 'superseded:', qx(nsenter --net=/run/netns/a -
 `
 
 const FAMILIES = {
-  4: { WORD: 'ip', SEGMENT: '192.0.2.', LENGTH: '24', VIRTUAL: '192.0.2.200', HOST: '32', NODAD: '' },
-  6: { WORD: 'ip6', SEGMENT: '2001:db8::', LENGTH: '64', VIRTUAL: '2001:db8::200', HOST: '128', NODAD: 'nodad' },
+  4: { WORD: 'ip', SEGMENT: '192.0.2.', LENGTH: '24', VIRTUAL: '192.0.2.200', HOST: '32', NODAD: '', TTL: 'ip ttl' },
+  6: { WORD: 'ip6', SEGMENT: '2001:db8::', LENGTH: '64', VIRTUAL: '2001:db8::200', HOST: '128', NODAD: 'nodad', TTL: 'ip6 hoplimit' },
 } as const
 
 /** What the client's statements print. `named`: haproxy.cfg binds the port to the virtual address. */
@@ -191,6 +191,16 @@ print superseded(), "\\n";
     })
   },
 )
+
+test.for([4, 6] as const)('who may have an older connection is told of a new one once: IPv%i', { timeout: 60_000 }, (family, context) => {
+  const statements = `
+in_('a', 'nft "table inet count { chain told { type filter hook prerouting priority -400; TTL 1 tcp flags rst counter; }; }"');
+move(); my $new = dial(40000); my %said;
+$said{answer($new)}++ for 1 .. 50;
+print map("$_ $said{$_}\\n", sort keys %said), qx(nsenter --net=/run/netns/a -- nft list table inet count) =~ /packets (\\d+)/;
+`
+  expect(saidBy(statements, family, false, context)).toEqual({ code: 0, lines: ['bx 50', '1'] })
+})
 
 test.for([4, 6] as const)(
   'a new connection goes on whose second data passes the rules before its first has a socket: IPv%i',

@@ -228,8 +228,9 @@ test.each([
   ['is late', 'nft does not answer\n', '', 'owner,persist'],
   ['refuses one and is late then', 'Error: no', 'nft does not answer\n', 'owner,persist'],
 ])('the tables get the flags that nft takes, or where it does not answer those of the last time: it %s', (_, persist, owner, flags) => {
-  const asked = `*run_nft = sub { $_[1] =~ /persist/ ? $ARGV[0] : $ARGV[1] }; *line = sub { 'loaded owner,persist' }; return flags_for_tables()`
-  expect(perlOf(asked, persist, owner)).toBe(flags)
+  const asked = `*run_nft = sub { $_[1] =~ /persist/ ? $ARGV[0] : $ARGV[1] }; *slurp = sub { $ARGV[2] }; return flags_for_tables()`
+  for (const state of ['loaded owner,persist\nstarted 1\n', 'refused Error: no\nstarted 1\nflags owner,persist\n'])
+    expect(perlOf(asked, persist, owner, state)).toBe(flags)
 })
 
 test.each([
