@@ -57,6 +57,13 @@ function seconds(min: number, max: number) {
   return z.number({ error }).min(min, { error }).max(max, { error })
 }
 
+/** Seconds in steps of 0.000001, keepalived's finest, and not 0. None of these numbers has an exponent as text. */
+function microseconds(max: number) {
+  return seconds(0.000001, max).refine(value => /^\d+(\.\d{1,6})?$/.test(String(value)), {
+    error: 'must be a number of seconds with at most 6 decimals',
+  })
+}
+
 function flag() {
   return z.boolean({ error: 'must be true or false' })
 }
@@ -137,7 +144,7 @@ const globalDefs = section({
   smtp_connect_timeout: optional(whole(1, 3600).meta(doc('Seconds to wait for the mail server.', "keepalived's: 30"))),
   router_id: optional(text(nameIssue).meta(doc('Name of the sender in notification mail.', "keepalived's: the server's host name"))),
   vrrp_garp_interval: optional(
-    seconds(0, 1000).meta(doc('Seconds between two announcements on an interface, for switches that drop many at once.', "keepalived's: 0")),
+    microseconds(1).meta(doc('Seconds between two ARP (IPv4) announcements on an interface, for switches that drop many at once.', 'none')),
   ),
 })
 

@@ -103,10 +103,13 @@ function globalDefsOf(globals: readonly Here[], keys: readonly string[], note: N
   )
   const names = new Set(globals.map(({ node }) => valueOf(node, 'router_id')))
   if (names.size > 1) note('global_defs.router_id differs from server to server: it was left out, and keepalived uses the host name')
+  const interval = value('vrrp_garp_interval')
   const readHere = new Map<string, unknown>([
     ['notification_email', emails === undefined || emails === '' ? undefined : emails.split(' ')],
     ['smtp_server', words('smtp_server')],
     ['router_id', names.size === 1 ? [...names][0] : undefined],
+    // keepalived refuses a 0 and goes on without an interval: the 0 stands in its sample files.
+    ['vrrp_garp_interval', numeric(interval) === 0 ? undefined : numberOrText(interval)],
   ])
   const each = keys.map(key => given(key, readHere.has(key) ? readHere.get(key) : numberOrText(value(key))))
   return Object.assign({}, ...each) as GlobalDefs

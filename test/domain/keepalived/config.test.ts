@@ -32,6 +32,10 @@ describe('classic', () => {
   })
 })
 
+test('the shortest vrrp_garp_interval is written without an exponent, which keepalived would not read', () => {
+  expect(render(clusterWith({}, { global_defs: { vrrp_garp_interval: 1e-6 } }))).toContain('    vrrp_garp_interval 0.000001\n')
+})
+
 describe('fast', () => {
   test('sends to every other server from its own address', () => {
     const instance = instanceOf(render(clusterWith(), 'srv-2'))

@@ -155,6 +155,17 @@ test.for([
   expect(notes).toContain(note)
 })
 
+test.for([
+  ['0', undefined],
+  ['0.0', undefined],
+  ['0.01', 0.01],
+] as const)('vrrp_garp_interval %s, of which keepalived takes no 0, is imported as what runs', ([written, interval]) => {
+  const text = byHand(101, 'MASTER').replace('smtp_connect_timeout 30', `vrrp_garp_interval ${written}`)
+  const { globalDefs, notes } = importConfs(new Map([['srv-1', text]]))
+  expect(globalDefs.vrrp_garp_interval).toBe(interval)
+  expect(notes.join()).not.toContain('garp')
+})
+
 test('an included file is reported as not read', () => {
   const { notes } = importConfs(new Map([['srv-1', `include /etc/keepalived/conf.d/*.conf\n${byHand(101)}`]]))
   expect(notes).toContain('srv-1: keepalived.conf line 1: /etc/keepalived/conf.d/*.conf is included, and was not read')
