@@ -14,7 +14,7 @@ import { masterDownMs } from './vrrp/timing.ts'
 const POLL_HUNDREDTHS = 2
 
 /** How long the old holder continues to answer after an address has left it. */
-const GRACE_SECONDS = 0.3
+export const GRACE_SECONDS = 0.3
 
 const hundredths = (ms: number) => Math.ceil(ms / 10)
 

@@ -4,6 +4,7 @@
  */
 import type { Issue } from '../../inventory/inventory.ts'
 import type { Cluster, Instance } from '../cluster-types.ts'
+import { GRACE_SECONDS } from '../hand-over.ts'
 import { unreachedAddresses } from '../haproxy/reach.ts'
 import { configDoubts } from '../open-connections/config-doubts.ts'
 import { handOverOffset } from '../trackers.ts'
@@ -293,6 +294,32 @@ function mail(cluster: Cluster): readonly Issue[] {
   return issues
 }
 
+/**
+ * keepalived announces the addresses of an interface one after the other, with the interval between each two. All instances that name no
+ * interface count as on one.
+ */
+function lateAnnouncements({ profile, servers, instances, globalDefs }: Cluster): readonly Issue[] {
+  const seconds = globalDefs.vrrp_garp_interval
+  if (profile !== 'fast' || seconds === undefined) return []
+  const announced = new Map<string, number>()
+  for (const { interface: cards, virtualAddresses } of instances) {
+    for (const { name } of servers) {
+      const card = `${name} ${cards[name] ?? ''}`
+      announced.set(card, (announced.get(card) ?? 0) + virtualAddresses.filter(({ family }) => family === 4).length)
+    }
+  }
+  const most = Math.max(...announced.values())
+  const microseconds = (most - 1) * Math.round(seconds * 1e6)
+  if (microseconds <= GRACE_SECONDS * 1e6) return []
+  return [
+    {
+      path: 'global_defs.vrrp_garp_interval',
+      message: `of ${most} addresses on one interface the last is announced ${microseconds / 1e6} s after the first, and a server that gives them away answers for ${GRACE_SECONDS} s: new connections may fail meanwhile`,
+      fix: `set it to ${Math.floor((GRACE_SECONDS * 1e6) / (most - 1)) / 1e6} or less`,
+    },
+  ]
+}
+
 /** All errors and warnings about a cluster. Pure arithmetic: no server is asked. */
 export function clusterIssues(cluster: Cluster): ClusterIssues {
   const places = cluster.instances.map((instance, i): Place => ({ cluster, instance, path: `vrrp_instances[${i}]` }))
@@ -303,6 +330,7 @@ export function clusterIssues(cluster: Cluster): ClusterIssues {
     warnings: [
       ...checkTiming(cluster),
       ...mail(cluster),
+      ...lateAnnouncements(cluster),
       ...unreachedAddresses(cluster),
       ...configDoubts(cluster),
       ...each([

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { clusterIssues } from '../../../src/domain/vrrp/cluster-issues.ts'
 import { failureSets, isWrong, ownersOf } from '../../../src/domain/vrrp/failover-table.ts'
-import { classicWith, clusterWith } from '../example.ts'
+import type { InventoryInstance } from '../../../src/inventory/inventory.ts'
+import { classicWith, clusterWith, inventoryWith } from '../example.ts'
 
 const errorsOf = (cluster: ReturnType<typeof clusterWith>) => clusterIssues(cluster).errors.map(i => `${i.path}: ${i.message}`)
 const warningsOf = (cluster: ReturnType<typeof clusterWith>) => clusterIssues(cluster).warnings.map(i => `${i.path}: ${i.message}`)
@@ -80,6 +81,31 @@ describe('a warning', () => {
   test("where fast's hang check only lowers the priority", () => {
     expect(warningsOf(clusterWith({}, weight(5))).join()).toContain('too small')
     expect(warningsOf(clusterWith({}, weight(-100))).join()).toContain('dead-master time')
+  })
+
+  test('where the last of many addresses is announced after the old holder has stopped answering', () => {
+    const spaced = (count: number, seconds: number, more: Partial<InventoryInstance> = {}) => {
+      const addresses = Array.from({ length: count }, (_, at) => `192.0.2.${100 + at}/24`)
+      return clusterWith({ virtual_ipaddress: addresses, ...more }, { global_defs: { vrrp_garp_interval: seconds } })
+    }
+    expect(warningsOf(spaced(4, 0.1))).toEqual([])
+    expect(warningsOf(spaced(5, 0.1))).toEqual([
+      'global_defs.vrrp_garp_interval: of 5 addresses on one interface the last is announced 0.4 s after the first, and a server that gives them away answers for 0.3 s: new connections may fail meanwhile',
+    ])
+    expect(clusterIssues(spaced(5, 0.1)).warnings[0]?.fix).toBe('set it to 0.075 or less')
+    // IPv6 is announced without this interval.
+    expect(warningsOf(spaced(1, 1, { virtual_ipaddress: ['2001:db8::200/64', '2001:db8::201/64'] }))).toEqual([])
+  })
+
+  test.for([
+    ['eth0', 'eth0', 1],
+    ['eth0', 'eth1', 0],
+  ] as const)('and counts the addresses of each interface: %s and %s', ([first, second, warnings]) => {
+    const [instance] = inventoryWith().vrrp_instances
+    if (instance === undefined) throw new Error('no instance')
+    const other = { ...instance, name: 'VRRP2', virtual_router_id: 67, virtual_ipaddress: ['192.0.2.201/24'], interface: second }
+    const vrrp_instances = [{ ...instance, interface: first }, other]
+    expect(warningsOf(clusterWith({}, { vrrp_instances, global_defs: { vrrp_garp_interval: 1 } }))).toHaveLength(warnings)
   })
 
   test('where adverts are so frequent that a busy master loses the address', () => {
