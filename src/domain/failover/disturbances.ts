@@ -49,7 +49,7 @@ const UNFILTER: Pick<Disturbance, 'undo' | 'confirm' | 'byHand' | 'needs'> = {
 }
 
 /** By the word in a drill file. Each undo may run twice: the controller and the timer on the server may both run it. */
-const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
+const KNOWN = {
   'stop-haproxy': () => ({
     title: 'stop haproxy',
     undoTitle: 'start haproxy',
@@ -176,6 +176,13 @@ const KNOWN: Readonly<Record<string, (place: DrillPlace) => Disturbance>> = {
     // --force twice: not even the file systems are unmounted (systemctl(1)). They are synced here, because a drill must not lose files.
     ...bootBy(sh`sync && systemctl reboot --force --force`),
   }),
+} satisfies Readonly<Record<string, (place: DrillPlace) => Disturbance>>
+
+export type DisturbanceWord = keyof typeof KNOWN
+
+/** Whether a drill file may name it. */
+export function isDisturbance(word: string): word is DisturbanceWord {
+  return Object.hasOwn(KNOWN, word)
 }
 
 /** Every word that a drill file may name. */
@@ -183,7 +190,7 @@ export const DISTURBANCES: readonly string[] = Object.keys(KNOWN)
 
 /** The disturbance of that name at that place; undefined where no disturbance has that name. Throws E_INTERNAL for an invalid place. */
 export function disturbanceFor(name: string, place: DrillPlace): Disturbance | undefined {
-  return Object.hasOwn(KNOWN, name) ? KNOWN[name]?.(place) : undefined
+  return isDisturbance(name) ? KNOWN[name](place) : undefined
 }
 
 /** These texts come from a server and go into a script: only a name that the kernel allows and a valid address are accepted. */

@@ -3,13 +3,37 @@ import type { ObservedNode } from '../../state/observed.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { modeOf, serviceProblem } from '../open-connections/mode.ts'
 import { unprovenPeers } from '../open-connections/report.ts'
+import { type DisturbanceWord, isDisturbance } from './disturbances.ts'
 import { TAKEOVER_MIN_MS } from './drill.ts'
 
-/** What an operator does on purpose too, and after which the old holder can go on serving whom it knows. */
-const PLANNED: readonly string[] = ['stop-haproxy', 'stop-keepalived', 'reload-haproxy-repeatedly', 'reboot']
+/**
+ * fault: it promises nothing. planned: what an operator does on purpose too, and after which the old holder can go on serving whom it knows.
+ * planned-stop: haproxy stops in it, too, and ends what is open after stop_timeout.
+ */
+type Nature = 'fault' | 'planned' | 'planned-stop'
 
-/** A stop of haproxy ends connections after stop_timeout, so that has to be longer than the drill needs to judge the move. */
-const STOPS_HAPROXY: readonly string[] = ['stop-haproxy', 'reboot']
+const NATURE: Readonly<Record<DisturbanceWord, Nature>> = {
+  'stop-haproxy': 'planned-stop',
+  'restart-haproxy': 'planned-stop',
+  'kill-haproxy': 'fault',
+  'hang-haproxy': 'fault',
+  'crash-haproxy-repeatedly': 'fault',
+  'reload-haproxy-repeatedly': 'planned',
+  'stop-keepalived': 'planned',
+  'kill-keepalived': 'fault',
+  'hang-keepalived': 'fault',
+  'drop-vrrp': 'fault',
+  'drop-vrrp-in': 'fault',
+  'drop-vrrp-out': 'fault',
+  'drop-link': 'fault',
+  'drop-link-and-ssh': 'fault',
+  reboot: 'planned-stop',
+  'kill-server': 'fault',
+}
+
+function natureOf(disturb: string): Nature {
+  return isDisturbance(disturb) ? NATURE[disturb] : 'fault'
+}
 
 /**
  * `disturb`: the word of the drill's file. `nodes`: every server of the cluster, as it is now. A crash promises nothing, nor does a server
@@ -20,9 +44,11 @@ export function keepsConnections(
   nodes: readonly ObservedNode[],
   disturb: string,
 ): boolean {
+  const nature = natureOf(disturb)
   return (
-    PLANNED.includes(disturb) &&
-    (!STOPS_HAPROXY.includes(disturb) || cluster.stopTimeoutMs >= TAKEOVER_MIN_MS) &&
+    nature !== 'fault' &&
+    // Else haproxy ends connections before the drill has judged the move.
+    (nature !== 'planned-stop' || cluster.stopTimeoutMs >= TAKEOVER_MIN_MS) &&
     nodes.every(
       node =>
         modeOf(cluster, node).kind === 'keep' &&

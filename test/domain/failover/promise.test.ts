@@ -14,9 +14,12 @@ function seen(name: string, more: Partial<ObservedOpenConnections> = {}): Observ
 const KEEPS = clusterWith()
 const ABLE = [seen('srv-1'), seen('srv-2')]
 
-test.for(['stop-haproxy', 'stop-keepalived', 'reload-haproxy-repeatedly', 'reboot'])('a planned %s cuts no open connection', word => {
-  expect(keepsConnections(KEEPS, ABLE, word)).toBe(true)
-})
+test.for(['stop-haproxy', 'restart-haproxy', 'stop-keepalived', 'reload-haproxy-repeatedly', 'reboot'])(
+  'a planned %s cuts no open connection',
+  word => {
+    expect(keepsConnections(KEEPS, ABLE, word)).toBe(true)
+  },
+)
 
 test.for([
   ['a crash', KEEPS, ABLE, 'kill-haproxy'],
@@ -35,7 +38,10 @@ test.for([
   expect(keepsConnections(cluster, nodes, word)).toBe(false)
 })
 
-test.for(['stop-haproxy', 'reboot'])('%s promises nothing where stop_timeout is over before the move is judged', word => {
-  for (const seconds of [0, 2]) expect(keepsConnections(clusterWith({}, { stop_timeout: seconds }), ABLE, word)).toBe(false)
-  expect(keepsConnections(clusterWith({}, { stop_timeout: 0 }), ABLE, 'stop-keepalived')).toBe(true)
-})
+test.for(['stop-haproxy', 'restart-haproxy', 'reboot'])(
+  '%s promises nothing where stop_timeout is over before the move is judged',
+  word => {
+    for (const seconds of [0, 2]) expect(keepsConnections(clusterWith({}, { stop_timeout: seconds }), ABLE, word)).toBe(false)
+    expect(keepsConnections(clusterWith({}, { stop_timeout: 0 }), ABLE, 'stop-keepalived')).toBe(true)
+  },
+)
