@@ -75,6 +75,18 @@ test('a drill is undone as soon as the takeover has settled, and ends when the a
   expect(world.clock.monotonic() - 1_000_000).toBeLessThan(20_000)
 })
 
+test('a takeover that ends by itself within a second, as in a restart, is seen, and nobody asks why none came', async () => {
+  const world = drillWorld()
+  world.takeoverMs = 200
+  onFirst(world, 'disturb', async () => {
+    await world.clock.sleep(800)
+    world.haproxyRuns = true
+  })
+  const outcome = await world.clock.settle(runDrill({ ...world.run, diagnose: async () => 'nobody took it' }))
+  expect(outcome.diagnosis).toBeUndefined()
+  expect(judgeDrill(world.about, outcome)).toMatchObject({ verdict: 'passed', to: 'srv-2', failback: 'srv-1', restored: true })
+})
+
 test('every step is reported, with the deadline of the undo on the server', async () => {
   const world = drillWorld()
   await world.clock.settle(runDrill(world.run))

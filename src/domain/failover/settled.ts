@@ -46,7 +46,10 @@ function latestProbes(samples: readonly Sample[]): readonly ProbeSample[] {
   return places.flatMap(from => probes.filter(probe => probe.from === from).slice(-BASELINE_PROBES))
 }
 
-/** Another server alone holds the address, and it answers. Where the address may stay or have two holders: it was watched for long enough. */
+/**
+ * Another server alone holds the address, or has had it and given it back, and it answers. Where the address may stay or have two holders: it
+ * was watched for long enough.
+ */
 export function takeoverIsSettled(about: DrillCase, samples: readonly Sample[], nowMs: number): boolean {
   const marks = marksOf(samples, 'disturbed')
   const latest = marks.at(-1)
@@ -57,7 +60,10 @@ export function takeoverIsSettled(about: DrillCase, samples: readonly Sample[], 
   if (taker !== 'next') return isWatched && answersSteadily(samples, nowMs)
   switch (holders) {
     case 1:
-      return isHeldSteadily(about, samples, nowMs, server => !out.includes(server)) && answersSteadily(samples, nowMs)
+      return (
+        (isHeldSteadily(about, samples, nowMs, server => !out.includes(server)) || hasComeBack(about, samples, nowMs, latest.atMs)) &&
+        answersSteadily(samples, nowMs)
+      )
     case 2:
       return (
         isWatched &&
@@ -69,7 +75,10 @@ export function takeoverIsSettled(about: DrillCase, samples: readonly Sample[], 
   }
 }
 
-/** What becomes of open connections is known: the address has moved away for good, whether or not the disturbance's own command has ended. */
+/**
+ * What becomes of open connections is known: the address has moved away for good, or has moved and come back by itself, whether or not the
+ * disturbance's own command has ended.
+ */
 export function moveIsJudged(about: DrillCase, samples: readonly Sample[], nowMs: number): boolean {
   return about.expect.taker === 'next' && takeoverIsSettled(about, samples, nowMs)
 }
@@ -126,6 +135,19 @@ export function isHeldSteadily(
   if (holder === undefined || holders.length > 1 || !isRight(holder)) return false
   const latest = holdIntervals(samples, about.vip).findLast(interval => interval.server === holder)
   return latest !== undefined && nowMs - latest.fromMs >= SETTLE_MS && nowMs - latest.toMs <= SILENT_AFTER_MS
+}
+
+/**
+ * Another server has had the address since the disturbance, and the one that was disturbed has it again before the undo: a restart of haproxy
+ * ends by itself, on a fast server sooner than the next server was watched for long enough.
+ */
+function hasComeBack(about: DrillCase, samples: readonly Sample[], nowMs: number, sinceMs: number): boolean {
+  if (about.onEach === true) return false
+  const intervals = holdIntervals(samples, about.vip)
+  const taken = intervals.find(({ server, toMs }) => server !== about.from && toMs >= sinceMs)
+  const back = intervals.findLast(({ server }) => server === about.from)
+  if (taken === undefined || back === undefined || back.fromMs <= taken.fromMs) return false
+  return isHeldSteadily(about, samples, nowMs, server => server === about.from)
 }
 
 function haveOtherHolder(about: DrillCase, samples: readonly Sample[], nowMs: number, out: readonly string[]): boolean {

@@ -3,6 +3,7 @@ import type { DrillCase } from '../../../src/domain/failover/verdict.ts'
 import {
   baselineProblems,
   failbackIsSettled,
+  moveIsJudged,
   nextToDisturb,
   secondFaults,
   takeoverIsSettled,
@@ -113,6 +114,33 @@ describe('a takeover has settled', () => {
 
   test('not by the samples of a server that has fallen silent', () => {
     expect(takeoverIsSettled(about, moved(1900), 3000)).toBe(false)
+  })
+
+  test('once the address is back by itself, where another server had it for less than a second', () => {
+    // As in a restart of haproxy. `seen` has one stay a server, and the first one's is before and after.
+    const home = seen(3000, { 'srv-2': [800, 1600] }).map(
+      (sample): Sample =>
+        sample.kind === 'holder' && sample.server === 'srv-1' && (sample.atMs < 900 || sample.atMs >= 1500)
+          ? { ...sample, holds: [VIP] }
+          : sample,
+    )
+    const until = (nowMs: number) => [
+      ...home.filter(sample => (sample.kind === 'probe' ? sample.sentMs : sample.atMs) <= nowMs),
+      mark('disturbed', 300),
+    ]
+    expect(takeoverIsSettled(about, until(2400), 2400)).toBe(false)
+    expect(takeoverIsSettled(about, until(2600), 2600)).toBe(true)
+    // What the drill itself has open would keep a stop waiting.
+    expect(moveIsJudged(about, until(2600), 2600)).toBe(true)
+    const failing = seen(3000, {}, [1600, 9999]).filter(sample => sample.kind === 'probe')
+    expect(takeoverIsSettled(about, [...until(2600).filter(sample => sample.kind !== 'probe'), ...failing], 2600)).toBe(false)
+  })
+
+  test('not where the address has never left, and not by what another server had before the disturbance', () => {
+    const before = [...seen(5000, { 'srv-2': [0, 500], 'srv-1': [600, 9999] }), mark('disturbed', 800)]
+    expect(takeoverIsSettled(about, before, 5000)).toBe(false)
+    const beside = [...seen(5000, { 'srv-1': [0, 9999], 'srv-2': [900, 1300] }), mark('disturbed', 800)]
+    expect(takeoverIsSettled(about, beside, 5000)).toBe(false)
   })
 
   test('after a while of watching, where the address may stay', () => {
