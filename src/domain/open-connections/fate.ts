@@ -35,6 +35,11 @@ export function fateOf(cluster: Pick<Cluster, 'openConnections' | 'stopTimeoutMs
   }
 }
 
+/** What a stop of haproxy does to connections that a server keeps: the end of a sentence about them. */
+export function stopWords({ stopTimeoutMs }: Pick<Cluster, 'stopTimeoutMs'>): string {
+  return `they have ${stopTimeoutMs / 1000} s (stop_timeout), then haproxy ends them`
+}
+
 /** "ended after 20 s": a column of `hactl check`, which leaves little room in 80 columns. */
 export function fateWords(fate: Fate): string {
   switch (fate.kind) {

@@ -1,5 +1,6 @@
 /** The part of an upgrade that changes servers: it downloads and tries the packages everywhere, then takes one server after the other. */
 import { addressesOn, takerProblems } from '../../domain/drain.ts'
+import { stopWords } from '../../domain/open-connections/fate.ts'
 import { serviceTableFor } from '../../domain/service-scripts.ts'
 import { isDrained, tracksDrain } from '../../domain/trackers.ts'
 import type { PackageSource } from '../apply/package-source.ts'
@@ -154,9 +155,8 @@ function stopsHaproxy(actions: readonly Action[]): boolean {
 }
 
 function letOpenEnd(run: TurnRun, { wait }: Turns, node: ObservedNode): Promise<void> {
-  const fate = `they have ${run.cluster.stopTimeoutMs / 1000} s (stop_timeout), then haproxy ends them`
   // A server without track files gives its addresses away only when keepalived stops.
-  return letEnd(run, node.server, { ...wait, mayHold: !tracksDrain(node), fate })
+  return letEnd(run, node.server, { ...wait, mayHold: !tracksDrain(node), fate: stopWords(run.cluster) })
 }
 
 /**
