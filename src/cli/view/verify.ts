@@ -15,6 +15,7 @@ export function renderAnnouncement(what: DrillAnnouncement, style: Style): strin
     const open = connections === undefined ? 'an unknown number of connections' : count(connections, 'open connection')
     lines.push(`  ${address} is held by ${holder}, with ${open}`)
   }
+  if (what.ends !== undefined) lines.push(`  clients' open connections in ${what.ends.drills.map(printable).join(', ')}: ${what.ends.fate}`)
   if (what.worstMs !== undefined) lines.push(`  new connections may fail for up to ${formatMs(what.worstMs)} in each drill`)
   return `${lines.join('\n')}\n`
 }

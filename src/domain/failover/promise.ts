@@ -57,3 +57,8 @@ export function keepsConnections(
     )
   )
 }
+
+/** Whether clients' open connections on `node` are kept at first and then ended, because the drill stops haproxy there on purpose. */
+export function endsConnections(cluster: Pick<Cluster, 'openConnections' | 'packages'>, node: ObservedNode, disturb: string): boolean {
+  return natureOf(disturb) === 'planned-stop' && modeOf(cluster, node).kind === 'keep'
+}

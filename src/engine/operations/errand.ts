@@ -1,7 +1,8 @@
 /** What verify-failover is sent to do: every drill on every virtual address, where each happens, and what is said of it beforehand. */
 import type { Cluster } from '../../domain/cluster-types.ts'
-import { keepsConnections } from '../../domain/failover/promise.ts'
+import { endsConnections, keepsConnections } from '../../domain/failover/promise.ts'
 import { expectationFor, expectationOn, expectationText, predictLast } from '../../domain/failover/drill.ts'
+import { stopWords } from '../../domain/open-connections/fate.ts'
 import { worstCaseOutage } from '../../domain/vrrp/outage.ts'
 import type { ProbeTarget } from '../../ports.ts'
 import type { ObservedNode } from '../../state/observed.ts'
@@ -93,6 +94,8 @@ export interface DrillAnnouncement {
   readonly vips: readonly { readonly address: string; readonly holder: string; readonly connections: number | undefined }[]
   /** The longest interruption this may cause, in ms; undefined where unknown. */
   readonly worstMs: number | undefined
+  /** The drills that end connections of clients, and what these have until then; undefined where there are none. */
+  readonly ends: { readonly drills: readonly string[]; readonly fate: string } | undefined
 }
 
 interface AnnouncedDrill {
@@ -112,6 +115,10 @@ export async function announcementOf(
   const holderOf = (address: string) => holdersOf(nodes, address)[0] ?? ''
   const addresses = [...new Set(errands.map(addressOf))]
   const bounds = errands.map(errand => errand.maxOutageMs)
+  const ending = errands.filter(errand => {
+    const node = nodes.find(({ server }) => server === holderOf(addressOf(errand)))
+    return node !== undefined && endsConnections(cluster, node, errand.drill.disturb)
+  })
   return {
     drills: errands.map(errand => {
       const from = holderOf(addressOf(errand))
@@ -135,5 +142,6 @@ export async function announcementOf(
       }),
     ),
     worstMs: bounds.every(ms => ms !== undefined) ? Math.max(...bounds) : undefined,
+    ends: ending.length === 0 ? undefined : { drills: [...new Set(ending.map(({ drill }) => drill.name))], fate: stopWords(cluster) },
   }
 }

@@ -301,6 +301,7 @@ describe('verify-failover', () => {
     drills: [{ drill: 'haproxy-stop', server: 'srv-1', title: 'stop haproxy', expects: 'srv-2 takes over within 440 ms' }],
     vips: [{ address: '192.0.2.200', holder: 'srv-1', connections: 12 }],
     worstMs: 2500,
+    ends: { drills: ['haproxy-stop', 'haproxy-restart'], fate: 'they have 20 s (stop_timeout), then haproxy ends them' },
   }
   const app = {
     verifyFailover: async (input: { confirm: (what: typeof announcement) => Promise<boolean> }) => {
@@ -319,6 +320,9 @@ describe('verify-failover', () => {
     expect(exit).toBe(0)
     expect(out).toContain('expected: srv-2 takes over within 440 ms')
     expect(out).toContain('192.0.2.200 is held by srv-1, with 12 open connections')
+    expect(out).toContain(
+      "clients' open connections in haproxy-stop, haproxy-restart: they have 20 s (stop_timeout), then haproxy ends them",
+    )
     expect(out).toContain('new connections may fail for up to 2.5 s in each drill')
     expect(out).toContain(
       'PASSED   haproxy-stop  192.0.2.200  srv-1 -> srv-2, outage 0 ms, 0 of 640 probes lost; back on srv-1, outage 0 ms',
