@@ -8,9 +8,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type ConnectionEvent, EVENTS, type Hands, type Layout } from './bench/connections/events.ts'
+import { type ConnectionEvent, EVENTS, type Hands, type Layout, whyNoRound } from './bench/connections/events.ts'
 import { type Figures, renderFigures } from './bench/connections/figures.ts'
-import { inventoryFor, PORTS } from './bench/connections/inventory.ts'
+import { homesOf, inventoryFor, PORTS } from './bench/connections/inventory.ts'
 import { type Kept, keptIn } from './bench/connections/kept.ts'
 import { addressesOf, giveIpv6, openPlace, type TrafficPlace } from './bench/connections/place.ts'
 import type { Load } from './bench/connections/traffic-figures.ts'
@@ -100,6 +100,36 @@ async function buildOf(program: string): Promise<Build> {
   return { program, version: isClean ? commit : `${commit || 'bundle'}+${hash}`, waits: help.stdout.includes('--wait') }
 }
 
+/** The virtual addresses of a layout, watched. */
+class Watches {
+  readonly #lab: LabFile
+  readonly #watches = new Map<string, HolderWatch>()
+
+  constructor(lab: LabFile) {
+    this.#lab = lab
+  }
+
+  /** Resolves once the home of each of them alone holds it and all is healthy. */
+  async untilHome(layout: Layout): Promise<void> {
+    for (const { address, home } of homesOf(this.#lab, layout)) await settled(this.#lab.servers, this.#of(address), home)
+  }
+
+  /** How often a server took each of them since then. */
+  moves(layout: Layout, sinceMs: number): readonly number[] {
+    return homesOf(this.#lab, layout).map(({ address }) => judgeHolders(this.#of(address).events, sinceMs).moves)
+  }
+
+  #of(address: string): HolderWatch {
+    const known = this.#watches.get(address) ?? watchHolders(this.#lab, address)
+    this.#watches.set(address, known)
+    return known
+  }
+
+  close(): void {
+    for (const watch of this.#watches.values()) watch.close()
+  }
+}
+
 /** The lab with what is deployed on it. */
 class Bench {
   readonly hands: Hands
@@ -107,14 +137,14 @@ class Bench {
   readonly #inventory = join(labState, 'bench-connections.yml')
   #deployed: { readonly build: Build; readonly layout: Layout } | undefined
 
-  constructor(lab: LabFile, watch: HolderWatch) {
+  constructor(lab: LabFile, watches: Watches) {
     const [one, two, three] = lab.servers
     if (one === undefined || two === undefined || three === undefined) throw new Error('the lab has no three servers')
     this.#lab = lab
     this.hands = {
       servers: [one, two, three],
       hactl: (...words) => this.#hactl(...words),
-      untilHome: () => settled(lab.servers, watch, one.name),
+      untilHome: () => watches.untilHome(this.#deployed?.layout ?? 'one'),
       rollOut: variant => {
         this.#write(this.#deployed?.layout ?? 'one', variant)
         return this.#hactl('deploy')
@@ -160,7 +190,7 @@ function loadFor(lab: LabFile, event: ConnectionEvent): Load {
   }
 }
 
-async function round(lab: LabFile, place: TrafficPlace, watch: HolderWatch, event: ConnectionEvent, hands: Hands): Promise<Figures> {
+async function round(lab: LabFile, place: TrafficPlace, watches: Watches, event: ConnectionEvent, hands: Hands): Promise<Figures> {
   await hands.untilHome()
   await giveIpv6(lab)
   await event.before?.(hands)
@@ -172,8 +202,10 @@ async function round(lab: LabFile, place: TrafficPlace, watch: HolderWatch, even
       const eventMs = Date.now()
       await event.act(hands)
       await sleep(AFTER_MS)
-      const { moves } = judgeHolders(watch.events, eventMs)
-      return { ...(await traffic.stop(eventMs)), moves }
+      const moves = watches.moves(layoutOf(event), eventMs)
+      const why = whyNoRound(event, moves)
+      if (why !== undefined) throw new Stop('a round does not count', why, AGAIN)
+      return { ...(await traffic.stop(eventMs)), moves: moves.reduce((sum, one) => sum + one, 0) }
     } finally {
       traffic.abandon()
     }
@@ -188,8 +220,8 @@ async function release(suite: string, builds: readonly Build[], { events, rounds
       // hactl remove takes packages away that hactl has installed.
       if (builds.length > 1) await contenders.installOverSsh(lab)
       const place = await openPlace(lab, { ipv6: true })
-      const watch = watchHolders(lab)
-      const bench = new Bench(lab, watch)
+      const watches = new Watches(lab)
+      const bench = new Bench(lab, watches)
       try {
         for (let at = 0; at < (once ? 1 : rounds); at++) {
           // A build is taken off the servers and another deployed once a round of all events.
@@ -200,14 +232,16 @@ async function release(suite: string, builds: readonly Build[], { events, rounds
               const subject = { event: event.name, suite, version: build.version }
               if (!once && (kept.of(subject)?.rounds ?? 0) > at) continue
               await bench.deploy(build, layoutOf(event))
-              const seen = await round(lab, place, watch, event, bench.hands)
+              const seen = await round(lab, place, watches, event, bench.hands)
               const sum = kept.add(subject, seen)
-              console.log(`${event.name}, ${suite}, ${build.version}, round ${sum.rounds}: ${renderFigures(seen)}`)
+              console.log(
+                `${event.name}, ${suite}, ${build.version}, round ${sum.rounds}: ${renderFigures(seen)}${event.moves === 'none' && seen.moves > 0 ? ' (they should stay)' : ''}`,
+              )
             }
           }
         }
       } finally {
-        watch.close()
+        watches.close()
         await place.close()
       }
     },

@@ -1,11 +1,15 @@
 /** The figures of the open-connections benchmark: who cut what, and sums that outlive a run. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { delimiter, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { EVENTS, type Hands, whyNoRound } from '../../scripts/bench/connections/events.ts'
 import { addFigures, type End, figuresOf, renderFigures, whoCut } from '../../scripts/bench/connections/figures.ts'
+import { homesOf, inventoryFor } from '../../scripts/bench/connections/inventory.ts'
 import { keptIn } from '../../scripts/bench/connections/kept.ts'
 import type { Lost, TrafficSeen } from '../../scripts/bench/connections/traffic-figures.ts'
+import { saysHeld } from '../../scripts/bench/failover-lab.ts'
+import type { LabFile } from '../../scripts/support/lab.ts'
 
 const lost = (over: Partial<Lost> = {}): Lost => ({ what: 'open on *', port: 40_000, atMs: 10_000, how: 'ECONNRESET', ...over })
 const end = (over: Partial<End> = {}): End => ({ atMs: 9999, from: 'srv-2', how: 'RST', port: 40_000, ...over })
@@ -85,4 +89,73 @@ describe('the sums', () => {
     writeFileSync(file, '{"drain')
     expect(() => keptIn(file)).toThrow(/cannot be read/)
   })
+})
+
+describe('an event', () => {
+  const server = { name: 'srv-1', host: '198.18.1.11', container: 'srv-1' } as Hands['servers'][number]
+  const hands: Hands = {
+    servers: [server, server, server],
+    hactl: async () => {},
+    untilHome: async () => {},
+    rollOut: async () => {},
+  }
+  const named = (name: string) => EVENTS.find(event => event.name === name)
+
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hactl-events-'))
+    writeFileSync(join(folder, 'docker'), '#!/bin/sh\necho "no such unit" >&2\nexit 5\n', { mode: 0o755 })
+    vi.stubEnv('PATH', `${folder}${delimiter}${process.env['PATH'] ?? ''}`)
+  })
+  afterEach(() => {
+    vi.unstubAllEnvs()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test.for(['haproxy-reload', 'haproxy-stop', 'keepalived-restart', 'keepalived-kill', 'stop-in-reload'])(
+    '%s that fails on the server stops the bench, with what the server said',
+    async name => {
+      await expect(named(name)?.act(hands)).rejects.toThrow(/srv-1: .*\n.*exit 5: no such unit/)
+    },
+  )
+
+  test.for(['nft-flush', 'ufw-reload', 'firewalld-reload', 'upgrade'])('%s that cannot be prepared stops the bench', async name => {
+    await expect(named(name)?.before?.(hands)).rejects.toThrow(/exit 5: no such unit/)
+  })
+
+  test('that reboots a server may lose its shell on the way', async () => {
+    await expect(named('reboot')?.act(hands)).resolves.toMatchObject({ code: 5 })
+  })
+
+  test('counts only where each address that it must move has moved', () => {
+    expect(whyNoRound({ name: 'drain', moves: 'some' }, [1, 0])).toMatch(/drain must move the address/)
+    expect(whyNoRound({ name: 'drain', moves: 'some' }, [1, 2])).toBeUndefined()
+    expect(whyNoRound({ name: 'haproxy-reload', moves: 'none' }, [0])).toBeUndefined()
+    expect(whyNoRound({ name: 'keepalived-kill', moves: 'any' }, [0])).toBeUndefined()
+  })
+})
+
+test.for([
+  ['2: eth0    inet 198.18.1.200/24 scope global secondary eth0', true],
+  ['[2026-01-02T03:04:05.678901] 2: eth0    inet 198.18.1.200/24 scope global secondary eth0', true],
+  ['[2026-01-02T03:04:05.678901] Deleted 2: eth0    inet 198.18.1.200/24 scope global secondary eth0', false],
+  ['2: eth0    inet 198.18.1.20/24 scope global eth0', undefined],
+  ['[2026-01-02T03:04:05.678901] 1: lo    inet 198.18.1.200/32 scope host lo', undefined],
+] as const)('"%s" says of the address: held %s', ([line, holds]) => {
+  expect(saysHeld(line, '198.18.1.200')).toBe(holds)
+})
+
+test.for([
+  ['one', ['198.18.1.200 srv-1']],
+  ['two', ['198.18.1.200 srv-1', '198.18.1.201 srv-2']],
+  ['ipv6', ['198.18.1.200 srv-1', '2001:2:0:1::200 srv-1']],
+] as const)('layout %s is home where each of its addresses is', ([layout, homes]) => {
+  const servers = [1, 2, 3].map(n => ({ name: `srv-${n}`, host: `198.18.1.1${n}` }))
+  const lab = { vip: '198.18.1.200', prefix: '198.18.1', key: '/lab/key', known_hosts: '/lab/known_hosts', servers } as unknown as LabFile
+  const seen = homesOf(lab, layout)
+  expect(seen.map(({ address, home }) => `${address} ${home}`)).toEqual(homes)
+  const inventory = JSON.parse(inventoryFor(lab, layout, 0)) as { vrrp_instances: { virtual_ipaddress: string[] }[] }
+  expect(inventory.vrrp_instances.flatMap(one => one.virtual_ipaddress.map(text => text.split('/')[0]))).toEqual(
+    seen.map(({ address }) => address),
+  )
 })

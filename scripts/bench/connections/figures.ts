@@ -25,7 +25,7 @@ export interface Figures {
   readonly transfers: Share
   /** The longest of all rounds. */
   readonly silenceMs: number
-  /** How often a server took the address since the event. */
+  /** How often a server took an address since the event. */
   readonly moves: number
   /** From the event to the first open connection that was cut and to the last; undefined where none was. */
   readonly cutAfterMs?: readonly [number, number] | undefined
@@ -119,7 +119,7 @@ export function renderFigures(f: Figures): string {
     `kept-alive requests lost ${ofAll(f.keptAlive)} (${grouped(f.closedBetween)} met a closed connection)`,
     `transfers cut ${ofAll(f.transfers)}`,
     `longest silence ${inSeconds(f.silenceMs)}`,
-    `the address moved ${grouped(f.moves)} ${f.moves === 1 ? 'time' : 'times'}`,
+    `addresses moved ${grouped(f.moves)} ${f.moves === 1 ? 'time' : 'times'}`,
     ...(by.length === 0 ? [] : [`by: ${by.join('; ')}`]),
   ].join(', ')
 }
