@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { EVENTS, type Hands, whyNoRound } from '../../scripts/bench/connections/events.ts'
 import { addFigures, type End, figuresOf, renderFigures, whoCut } from '../../scripts/bench/connections/figures.ts'
 import { homesOf, inventoryFor } from '../../scripts/bench/connections/inventory.ts'
+import { isClosedBetween, type KeptEnd } from '../../scripts/bench/connections/kept-alive.ts'
 import { keptIn } from '../../scripts/bench/connections/kept.ts'
 import type { Lost, TrafficSeen } from '../../scripts/bench/connections/traffic-figures.ts'
 import { saysHeld } from '../../scripts/bench/failover-lab.ts'
@@ -158,4 +159,20 @@ test.for([
   expect(inventory.vrrp_instances.flatMap(one => one.virtual_ipaddress.map(text => text.split('/')[0]))).toEqual(
     seen.map(({ address }) => address),
   )
+})
+
+describe('a kept-alive connection', () => {
+  const crossed: KeptEnd = { how: 'EOF', used: 5, heard: '', waitedMs: 25, slowestMs: 30 }
+  test.for([
+    ['closed, as its end came no later than an answer', {}, true],
+    ['closed, as nobody was asking', { waitedMs: undefined }, true],
+    ['lost, as its end came later than any answer', { waitedMs: 31 }, false],
+    ['lost, as it was reset at a request', { how: 'ECONNRESET' }, false],
+    ['lost, as it was reset while nobody was asking', { how: 'ECONNRESET', waitedMs: undefined }, false],
+    ['lost, as it ended within an answer', { heard: 'HTTP/1.1 200 OK' }, false],
+    ['lost, as it never brought an answer', { used: 0, slowestMs: 0, waitedMs: 0 }, false],
+    ['lost, as it fell silent', { how: 'silence' }, false],
+  ] as const)('is %s', ([, over, isClosed]) => {
+    expect(isClosedBetween({ ...crossed, ...over })).toBe(isClosed)
+  })
 })

@@ -2,7 +2,7 @@
 export interface TrafficSeen {
   readonly open: Tally
   readonly fresh: Tally
-  /** Requests of kept-alive clients. One that met a connection closed between two requests is not lost: the client asks again. */
+  /** Requests of kept-alive clients. One that met a connection closed between two requests is not lost: the client asks again. A reset is a loss. */
   readonly keptAlive: Tally
   readonly closedBetween: number
   readonly transfers: Tally
