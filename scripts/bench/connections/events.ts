@@ -93,7 +93,7 @@ const reload = (unit: string) => first(server => sh(server, `systemctl reload ${
 const LIGHT: Partial<Load> = { perSecond: 10, keptAlive: 2, downloads: 0, uploads: 0, openWild: 20, openNamed: 20, upgraded: 4 }
 /** Each connection ends by itself some time. */
 const COMING_AND_GOING: Partial<Load> = { stayMs: 8000 }
-/** For events that last. Where a service stops, transfers must end within its stop_timeout instead. */
+/** For transfers that see several moves. Where a service stops, they must end within its stop_timeout instead. */
 const LONG: Partial<Load> = { transferMs: 25_000 }
 
 const starved =
@@ -147,7 +147,7 @@ export const EVENTS: readonly ConnectionEvent[] = [
     load: COMING_AND_GOING,
     waits: true,
   },
-  { name: 'upgrade', moves: 'some', before: withOlderHaproxy, act: upgrade(), load: LONG },
+  { name: 'upgrade', moves: 'some', before: withOlderHaproxy, act: upgrade() },
   { name: 'upgrade-wait', moves: 'some', before: withOlderHaproxy, act: upgrade('--wait', '2m'), load: COMING_AND_GOING, waits: true },
   { name: 'keepalived-stop', moves: 'some', act: stop('keepalived'), after: first(start('keepalived')) },
   { name: 'keepalived-start', moves: 'some', before: stop('keepalived'), act: first(start('keepalived')), startsAway: true },

@@ -263,6 +263,7 @@ function keepAlive(): void {
 /** Bytes that a transfer may have moved since it began. */
 const allowed = (beganMs: number) => ((Date.now() - beganMs) * load.transferBytes) / load.transferMs
 
+/** Another one takes its place for as long as there is traffic: an event may last longer than a transfer. */
 function transfer(what: 'download' | 'upload', ready: () => void): void {
   alive += 1
   counted.transfers.of += 1
@@ -279,6 +280,7 @@ function transfer(what: 'download' | 'upload', ready: () => void): void {
       clearInterval(pace)
       alive -= 1
       if (ended !== undefined) counted.transfers.loses(what, ownPort, ended)
+      else if (!stopping) transfer(what, () => {})
     })
     const pace = what === 'download' ? download(socket, began, end) : upload(socket, began, end)
     ready()
