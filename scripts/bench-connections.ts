@@ -1,15 +1,16 @@
 // What becomes of people who are connected while an operator works: traffic like traffic through the virtual address, and what of it every planned
 // move (and some that nobody planned) cuts, loses and keeps waiting; and who cut it.
 //   npm run bench:connections -- [--event drain,undrain,...] [--release bookworm,...] [--rounds N] [--beside HACTL] [--figures FILE] [--once]
-// --rounds: so many of each event in all. Rounds of former runs count: their sums are kept, by event, release and version of hactl, in FILE.
+// --rounds: so many of each event in all. Rounds of former runs count: their sums are kept, by event, release, build of hactl and
+// state of this bench, in FILE.
 // --once: one more round of each, whatever there was. --beside: another build of hactl (the dist/hactl.mjs of another checkout), in turn with this one.
-import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type ConnectionEvent, EVENTS, type Hands, type Layout, whyNoRound } from './bench/connections/events.ts'
 import { type Figures, renderFigures } from './bench/connections/figures.ts'
+import { benchFiles, bundleFiles, fingerprintOf } from './bench/connections/fingerprint.ts'
 import { homesOf, inventoryFor, PORTS } from './bench/connections/inventory.ts'
 import { type Kept, keptIn } from './bench/connections/kept.ts'
 import { addressesOf, giveIpv6, openPlace, type TrafficPlace } from './bench/connections/place.ts'
@@ -83,7 +84,7 @@ const layoutOf = (event: ConnectionEvent): Layout => event.layout ?? 'one'
 /** A build of hactl. */
 interface Build {
   readonly program: string
-  /** The commit that last changed what ships, and a mark where the bundle was made of something else. */
+  /** What the bundle is, by its content. The commit that last changed what ships in its checkout stands before it, for reading only. */
   readonly version: string
   /** Whether it can wait for what is open. */
   readonly waits: boolean
@@ -91,13 +92,10 @@ interface Build {
 
 async function buildOf(program: string): Promise<Build> {
   const checkout = dirname(dirname(program))
-  const git = async (...words: readonly string[]) => (await run('git', ['-C', checkout, ...words], { capture: true })).stdout.trim()
-  const shipped = ['--', 'src', 'playbooks', 'package-lock.json']
-  const commit = await git('log', '-1', '--format=%h', ...shipped)
-  const isClean = commit !== '' && (await git('status', '--porcelain', ...shipped)) === ''
-  const hash = createHash('sha256').update(readFileSync(program)).digest('hex').slice(0, 8)
+  const log = ['-C', checkout, 'log', '-1', '--format=%h', '--', 'src', 'playbooks', 'package-lock.json']
+  const commit = (await run('git', log, { capture: true })).stdout.trim()
   const help = await run('node', [program, 'drain', '--help'], { capture: true, timeoutMs: MINUTE_MS })
-  return { program, version: isClean ? commit : `${commit || 'bundle'}+${hash}`, waits: help.stdout.includes('--wait') }
+  return { program, version: `${commit || 'bundle'}+${fingerprintOf(bundleFiles(program))}`, waits: help.stdout.includes('--wait') }
 }
 
 /** The virtual addresses of a layout, watched. */
@@ -251,14 +249,15 @@ async function release(suite: string, builds: readonly Build[], { events, rounds
 
 await main(async () => {
   const chosen = settings()
-  const kept = keptIn(chosen.figures)
+  const bench = fingerprintOf(benchFiles())
+  const kept = keptIn(chosen.figures, bench)
   mkdirSync(labState, { recursive: true })
   await buildHactl()
   const builds = await Promise.all([...(chosen.beside === undefined ? [] : [chosen.beside]), hactlBin].map(buildOf))
   try {
     for (const suite of chosen.releases) await release(suite, builds, chosen, kept)
   } finally {
-    heading(`sums of all rounds, kept in ${chosen.figures}`)
+    heading(`sums of all rounds of this bench (${bench}), kept in ${chosen.figures}`)
     for (const { name: event } of chosen.events)
       for (const suite of chosen.releases)
         for (const { version } of builds) {

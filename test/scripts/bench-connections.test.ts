@@ -1,10 +1,11 @@
 /** The figures of the open-connections benchmark: who cut what, and sums that outlive a run. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { EVENTS, type Hands, whyNoRound } from '../../scripts/bench/connections/events.ts'
 import { addFigures, type End, figuresOf, renderFigures, whoCut } from '../../scripts/bench/connections/figures.ts'
+import { benchFiles, bundleFiles, fingerprintOf } from '../../scripts/bench/connections/fingerprint.ts'
 import { homesOf, inventoryFor } from '../../scripts/bench/connections/inventory.ts'
 import { isClosedBetween, type KeptEnd } from '../../scripts/bench/connections/kept-alive.ts'
 import { keptIn } from '../../scripts/bench/connections/kept.ts'
@@ -73,22 +74,43 @@ describe('the sums', () => {
     folder = mkdtempSync(join(tmpdir(), 'hactl-figures-'))
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
+  const BENCH = '01234567'
   const DRAIN = { event: 'drain', suite: 'bookworm', version: 'abc1234' }
 
-  test('go on in the next run, by event, suite and version', () => {
+  test('go on in the next run, by event, suite, version and bench', () => {
     const file = join(folder, 'state/figures.json')
     const round = { ...figuresOf(SEEN, [], EVENT), moves: 1 }
-    keptIn(file).add(DRAIN, round)
-    const next = keptIn(file)
+    keptIn(file, BENCH).add(DRAIN, round)
+    const next = keptIn(file, BENCH)
     expect(next.of({ ...DRAIN, version: 'def5678' })).toBeUndefined()
+    expect(keptIn(file, '89abcdef').of(DRAIN)).toBeUndefined()
     expect(next.add(DRAIN, round).rounds).toBe(2)
-    expect(keptIn(file).of(DRAIN)?.open.of).toBe(220)
+    expect(keptIn(file, BENCH).of(DRAIN)?.open.of).toBe(220)
+  })
+
+  test('belong to a bundle by what it and its parts contain, wherever they lie', () => {
+    const bundle = (name: string, main: string, part: string) => {
+      mkdirSync(join(folder, name, 'parts'), { recursive: true })
+      writeFileSync(join(folder, name, 'parts/drain.mjs'), part)
+      writeFileSync(join(folder, name, 'hactl.mjs'), main)
+      return fingerprintOf(bundleFiles(join(folder, name, 'hactl.mjs')))
+    }
+    const one = bundle('one', 'a', 'b')
+    expect(bundle('same', 'a', 'b')).toBe(one)
+    expect(bundle('main', 'a2', 'b')).not.toBe(one)
+    expect(bundle('part', 'a', 'b2')).not.toBe(one)
+  })
+
+  test('belong to the bench with all its files', () => {
+    expect(benchFiles().map(file => basename(file))).toEqual(
+      expect.arrayContaining(['bench-connections.ts', 'events.ts', 'figures.ts', 'traffic-process.ts', 'ends.pl']),
+    )
   })
 
   test('are not begun anew where the file cannot be read', () => {
     const file = join(folder, 'figures.json')
     writeFileSync(file, '{"drain')
-    expect(() => keptIn(file)).toThrow(/cannot be read/)
+    expect(() => keptIn(file, BENCH)).toThrow(/cannot be read/)
   })
 })
 
