@@ -49,6 +49,16 @@ test('a round counts every loss, listed or not', () => {
   })
 })
 
+test('what was lost before the event is told apart from what the event did', () => {
+  const open = { of: 110, lost: 2, list: [lost({ atMs: EVENT - 1 }), lost({ atMs: EVENT + 700, how: 'silence' })] }
+  const one = { ...figuresOf({ ...SEEN, open, fresh: NONE }, [], EVENT), moves: 1 }
+  expect(one).toMatchObject({ open: { lost: 1, of: 110 }, early: 1, cutAfterMs: [700, 700] })
+  expect(one.by).toEqual({ 'before the event, open: ECONNRESET': 1, 'open: silence': 1 })
+  const sum = addFigures(one, one)
+  expect(sum.early).toBe(2)
+  expect(renderFigures(sum)).toContain('lost before the event 2')
+})
+
 test('rounds are added up, and the longest silence is the longest of all', () => {
   const [one, two] = [
     { ...figuresOf(SEEN, [end()], EVENT), moves: 1 },
