@@ -1,7 +1,7 @@
 /** The figures of what keeping open connections costs: CPU as /proc tells it, what wrk says, how connections are spread, and the inventory. */
 import { describe, expect, test } from 'vitest'
 import { cpuBetween, othersIn, parseMachineCpuMs, parseProcess, type Process } from '../../scripts/bench/open-connections-cost/cpu.ts'
-import { parseWrk, planClients, renderSpread, spreadOf, sumOf } from '../../scripts/bench/open-connections-cost/figures.ts'
+import { judgeRequests, parseWrk, planClients, renderSpread, spreadOf, sumOf } from '../../scripts/bench/open-connections-cost/figures.ts'
 import { inventoryFor } from '../../scripts/bench/open-connections-cost/inventory.ts'
 import type { LabFile } from '../../scripts/support/lab.ts'
 import { parseInventory } from '../../src/inventory/parse.ts'
@@ -81,6 +81,17 @@ test('a spread is said with its unit and its count', () => {
 
 test('no figures of no measurements are said to be none, and meet no bar', () => {
   expect(spreadOf([]).median <= 1).toBe(false)
+})
+
+test.for([
+  ['met', { with: [10, 11, 10], without: [10, 10, 10], errors: 0 }, true],
+  ['missed with a higher cost', { with: [11, 11, 10], without: [10, 10, 10], errors: 0 }, false],
+  ['missed with an error, whatever the cost', { with: [10, 10, 10], without: [10, 10, 10], errors: 1 }, false],
+  ['missed where nothing was measured without errors', { with: [], without: [], errors: 0 }, false],
+] as const)('the bar of CPU a request is %s', ([, costs, isMet]) => {
+  const judged = judgeRequests('kept-alive connections', { ...costs, with: [...costs.with], without: [...costs.without] })
+  expect(judged.isMet).toBe(isMet)
+  expect(judged.seen.includes('1 errors')).toBe(costs.errors === 1)
 })
 
 test.for([

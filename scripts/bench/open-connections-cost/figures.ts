@@ -73,3 +73,27 @@ export interface Judged {
   readonly bar: string
   readonly isMet: boolean
 }
+
+/** CPU for each request in us, by measurement. What was measured with errors is in neither list. */
+export interface RequestCosts {
+  readonly with: number[]
+  readonly without: number[]
+  /** Of all measurements. */
+  errors: number
+}
+
+/** With the rules, in times of without. */
+const MOST_RATIO = 1.05
+
+/** Requests that fail cost something else than requests that are answered: errors meet no bar. */
+export function judgeRequests(name: string, costs: RequestCosts): Judged {
+  const [withRules, without] = [spreadOf(costs.with), spreadOf(costs.without)]
+  const ratio = withRules.median / without.median
+  const errors = costs.errors === 0 ? '' : `; ${costs.errors.toLocaleString('en-US')} errors`
+  return {
+    what: `CPU a request, ${name}`,
+    seen: `${ratio.toFixed(3)}x: with the rules ${renderSpread(withRules, 'us')}, without ${renderSpread(without, 'us')}${errors}`,
+    bar: `${MOST_RATIO.toFixed(2)}x, without errors`,
+    isMet: costs.errors === 0 && ratio <= MOST_RATIO,
+  }
+}
