@@ -1,7 +1,15 @@
 /** The figures of what keeping open connections costs: CPU as /proc tells it, what wrk says, how connections are spread, and the inventory. */
 import { describe, expect, test } from 'vitest'
 import { cpuBetween, othersIn, parseMachineCpuMs, parseProcess, type Process } from '../../scripts/bench/open-connections-cost/cpu.ts'
-import { judgeRequests, parseWrk, planClients, renderSpread, spreadOf, sumOf } from '../../scripts/bench/open-connections-cost/figures.ts'
+import {
+  judgeRequests,
+  lookBefore,
+  parseWrk,
+  planClients,
+  renderSpread,
+  spreadOf,
+  sumOf,
+} from '../../scripts/bench/open-connections-cost/figures.ts'
 import { inventoryFor } from '../../scripts/bench/open-connections-cost/inventory.ts'
 import type { LabFile } from '../../scripts/support/lab.ts'
 import { parseInventory } from '../../src/inventory/parse.ts'
@@ -109,6 +117,15 @@ test.for([
   ],
 ] as const)('%i connections, at most %i by worker and %i by program', ([count, perWorker, perProgram, plan]) => {
   expect(planClients(count, perWorker, perProgram)).toEqual(plan)
+})
+
+test.for([
+  [250, 200],
+  [200, 200],
+  [50, 100],
+  [999, 300],
+] as const)('a figure from %i ms on begins with the look at %i ms', ([atMs, lookedMs]) => {
+  expect(lookBefore([{ atMs: 100 }, { atMs: 200 }, { atMs: 300 }], atMs)).toEqual({ atMs: lookedMs })
 })
 
 test('what became of the requests of several programs is added up', () => {

@@ -66,6 +66,13 @@ export function sumOf(asked: readonly Asked[]): Asked {
   return { answered: asked.reduce((sum, one) => sum + one.answered, 0), lost }
 }
 
+/** The last look that was taken no later than that; the first where none was. Throws where there are none. */
+export function lookBefore<Look extends { readonly atMs: number }>(looks: readonly Look[], atMs: number): Look {
+  const look = looks.findLast(one => one.atMs <= atMs) ?? looks[0]
+  if (look === undefined) throw new Error('no look was taken')
+  return look
+}
+
 /** A figure beside the most that it may be. */
 export interface Judged {
   readonly what: string
