@@ -20,7 +20,7 @@ import { type HolderWatch, judgeHolders, settled, sleep, watchHolders } from './
 import { buildHactl, type LabFile, SUITES, withLab } from './support/lab.ts'
 import { heading } from './support/output.ts'
 import { hactlBin, labState } from './support/places.ts'
-import { main, messageOf, MINUTE_MS, must, run, Stop, stopIfInterrupted } from './support/process.ts'
+import { finallyDo, main, messageOf, MINUTE_MS, must, run, Stop, stopIfInterrupted } from './support/process.ts'
 
 /** Traffic before the event, and after all has come to rest. */
 const QUIET_MS = 2000
@@ -191,8 +191,8 @@ function loadFor(lab: LabFile, event: ConnectionEvent): Load {
 async function round(lab: LabFile, place: TrafficPlace, watches: Watches, event: ConnectionEvent, hands: Hands): Promise<Figures> {
   await hands.untilHome()
   await giveIpv6(lab)
-  await event.before?.(hands)
-  try {
+  const work = async () => {
+    await event.before?.(hands)
     if (event.startsAway === true) await sleep(QUIET_MS)
     const traffic = await place.start(loadFor(lab, event))
     try {
@@ -207,9 +207,8 @@ async function round(lab: LabFile, place: TrafficPlace, watches: Watches, event:
     } finally {
       traffic.abandon()
     }
-  } finally {
-    await event.after?.(hands)
   }
+  return await finallyDo(work, async () => await event.after?.(hands))
 }
 
 async function release(suite: string, builds: readonly Build[], { events, rounds, once }: Settings, kept: Kept): Promise<void> {
@@ -219,8 +218,8 @@ async function release(suite: string, builds: readonly Build[], { events, rounds
       if (builds.length > 1) await contenders.installOverSsh(lab)
       const place = await openPlace(lab, { ipv6: true })
       const watches = new Watches(lab)
-      const bench = new Bench(lab, watches)
       try {
+        const bench = new Bench(lab, watches)
         for (let at = 0; at < (once ? 1 : rounds); at++) {
           // A build is taken off the servers and another deployed once a round of all events.
           for (const build of builds) {

@@ -1,5 +1,5 @@
 /** The figures of the open-connections benchmark: who cut what, and sums that outlive a run. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -154,6 +154,20 @@ describe('an event', () => {
 
   test.for(['nft-flush', 'ufw-reload', 'firewalld-reload', 'upgrade'])('%s that cannot be prepared stops the bench', async name => {
     await expect(named(name)?.before?.(hands)).rejects.toThrow(/exit 5: no such unit/)
+  })
+
+  test.for(EVENTS.filter(({ startsAway }) => startsAway === true))(
+    '$name, which takes the first server away first, gives it back',
+    event => {
+      expect(event.after).toBeDefined()
+    },
+  )
+
+  test('with a firewall takes it off again where the server cannot be undrained', async () => {
+    writeFileSync(join(folder, 'docker'), `#!/bin/sh\necho "$@" >>${folder}/said\n`, { mode: 0o755 })
+    const failing = { ...hands, hactl: () => Promise.reject(new Error('cannot undrain')) }
+    await expect(named('ufw-reload')?.after?.(failing)).rejects.toThrow('cannot undrain')
+    expect(readFileSync(join(folder, 'said'), 'utf8')).toContain('ufw --force disable')
   })
 
   test('that reboots a server may lose its shell on the way', async () => {

@@ -1,7 +1,7 @@
 // What is done to the servers while there is traffic.
 import type { LabFile } from '../../support/lab.ts'
 import { installOlder } from '../../../test/e2e/support/servers.ts'
-import { Stop } from '../../support/process.ts'
+import { finallyDo, Stop } from '../../support/process.ts'
 import { docker, inside, sleep } from '../failover-lab.ts'
 import type { Load } from './traffic-figures.ts'
 
@@ -32,7 +32,7 @@ export interface ConnectionEvent {
   /** Before there is traffic: from where the event starts. */
   readonly before?: Act
   readonly act: Act
-  /** After the traffic has ended: everything as it was. */
+  /** After the traffic has ended, and after a failure at any moment: everything as it was. */
   readonly after?: Act
   readonly load?: Partial<Load>
   /** The first server is not the holder when `before` is done. */
@@ -58,6 +58,8 @@ const signalled = (signal: string, program: string) =>
 const everywhere = (servers: readonly Server[], line: string) => Promise.all(servers.map(server => sh(server, line)))
 /** As `hactl drain` does it, without its waiting. */
 const lower = (server: Server, offset: number) => sh(server, `cd /run/hactl && echo ${offset} >.drain && mv -f .drain drain`)
+
+const allRaised: Act = ({ servers }) => Promise.all(servers.map(server => lower(server, 0)))
 
 const thereAndBack =
   (times: number, apartMs: number): Act =>
@@ -136,9 +138,17 @@ const emptiedAfterDrain =
     await sleep(2000)
   }
 
+const undrainAnd =
+  (line: string): Act =>
+  hands =>
+    finallyDo(
+      () => undrain(hands),
+      () => everywhere(hands.servers, line),
+    )
+
 export const EVENTS: readonly ConnectionEvent[] = [
   { name: 'drain', moves: 'some', act: drain, after: undrain },
-  { name: 'undrain', moves: 'some', before: drain, act: undrain, startsAway: true },
+  { name: 'undrain', moves: 'some', before: drain, act: undrain, after: undrain, startsAway: true },
   {
     name: 'drain-wait',
     moves: 'some',
@@ -150,10 +160,24 @@ export const EVENTS: readonly ConnectionEvent[] = [
   { name: 'upgrade', moves: 'some', before: withOlderHaproxy, act: upgrade() },
   { name: 'upgrade-wait', moves: 'some', before: withOlderHaproxy, act: upgrade('--wait', '2m'), load: COMING_AND_GOING, waits: true },
   { name: 'keepalived-stop', moves: 'some', act: stop('keepalived'), after: first(start('keepalived')) },
-  { name: 'keepalived-start', moves: 'some', before: stop('keepalived'), act: first(start('keepalived')), startsAway: true },
+  {
+    name: 'keepalived-start',
+    moves: 'some',
+    before: stop('keepalived'),
+    act: first(start('keepalived')),
+    after: first(start('keepalived')),
+    startsAway: true,
+  },
   { name: 'keepalived-restart', moves: 'any', act: restart('keepalived') },
   { name: 'haproxy-stop', moves: 'some', act: stop('haproxy'), after: first(start('haproxy')) },
-  { name: 'haproxy-start', moves: 'some', before: stop('haproxy'), act: first(start('haproxy')), startsAway: true },
+  {
+    name: 'haproxy-start',
+    moves: 'some',
+    before: stop('haproxy'),
+    act: first(start('haproxy')),
+    after: first(start('haproxy')),
+    startsAway: true,
+  },
   { name: 'haproxy-restart', moves: 'any', act: restart('haproxy') },
   { name: 'haproxy-reload', moves: 'none', act: reload('haproxy') },
   {
@@ -179,10 +203,10 @@ export const EVENTS: readonly ConnectionEvent[] = [
     },
     load: LIGHT,
   },
-  { name: 'three-in-turn', moves: 'some', act: inTurn, load: LONG },
-  { name: 'there-and-back', moves: 'some', act: thereAndBack(3, 2000), load: LONG },
-  { name: 'there-and-back-quickly', moves: 'some', act: thereAndBack(3, 700), load: LONG },
-  { name: 'ipv6', moves: 'some', layout: 'ipv6', act: thereAndBack(2, 2000) },
+  { name: 'three-in-turn', moves: 'some', act: inTurn, after: allRaised, load: LONG },
+  { name: 'there-and-back', moves: 'some', act: thereAndBack(3, 2000), after: allRaised, load: LONG },
+  { name: 'there-and-back-quickly', moves: 'some', act: thereAndBack(3, 700), after: allRaised, load: LONG },
+  { name: 'ipv6', moves: 'some', layout: 'ipv6', act: thereAndBack(2, 2000), after: allRaised },
   {
     name: 'two-crossing',
     moves: 'some',
@@ -193,6 +217,7 @@ export const EVENTS: readonly ConnectionEvent[] = [
         await sleep(2500)
       }
     },
+    after: allRaised,
   },
   {
     name: 'stop-in-reload',
@@ -209,20 +234,14 @@ export const EVENTS: readonly ConnectionEvent[] = [
     moves: 'some',
     before: withUfw,
     act: emptiedAfterDrain('ufw reload'),
-    after: async hands => {
-      await undrain(hands)
-      await everywhere(hands.servers, 'ufw --force disable')
-    },
+    after: undrainAnd('ufw --force disable'),
   },
   {
     name: 'firewalld-reload',
     moves: 'some',
     before: withFirewalld,
     act: emptiedAfterDrain('firewall-cmd --reload'),
-    after: async hands => {
-      await undrain(hands)
-      await everywhere(hands.servers, 'systemctl stop firewalld')
-    },
+    after: undrainAnd('systemctl stop firewalld'),
   },
   { name: 'reboot', moves: 'some', act: first(server => inside(server, 'systemctl reboot')) },
   {
@@ -234,6 +253,7 @@ export const EVENTS: readonly ConnectionEvent[] = [
       await docker('start', hands.servers[0].container)
       await hands.untilHome()
     },
+    after: first(({ container }) => docker('start', container)),
     load: LONG,
     startsAway: true,
   },

@@ -223,7 +223,8 @@ export async function measureMany(bench: CostLab, plan: Plan): Promise<readonly 
     ]
   } finally {
     watch.close()
-    await Promise.all(programs.map(program => program.end(MINUTE_MS)))
+    // The server is undrained whatever became of the clients.
+    await Promise.allSettled(programs.map(program => program.end(MINUTE_MS)))
     if (isDrained) await bench.undrain()
   }
 }

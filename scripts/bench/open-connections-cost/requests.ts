@@ -2,7 +2,7 @@
  * CPU for a request with the rules and without, while no move is under way. A packet between two veths is received in the softirq of whoever sent
  * it, so no process or container has just its own part: the whole machine's CPU is divided by the requests, clients and all. Both differ by the rules only.
  */
-import { stopIfInterrupted, Stop } from '../../support/process.ts'
+import { finallyDo, stopIfInterrupted, Stop } from '../../support/process.ts'
 import { sleep } from '../failover-lab.ts'
 import { AGAIN, type CostLab } from './cost-lab.ts'
 import { cpuBetween, othersIn } from './cpu.ts'
@@ -54,8 +54,15 @@ async function measure(bench: CostLab, variant: Variant, seconds: number): Promi
   return { ...done, perRequestUs: (usedMs * 1000) / done.requests, others: othersMs / usedMs }
 }
 
-/** Rounds in the order with, without, without, with, ... Says each, and what all of them show. */
+/** Rounds in the order with, without, without, with, ... Says each, and what all of them show. The rules are on afterwards, whatever happens. */
 export async function measureRequests(bench: CostLab, rounds: number, seconds: number): Promise<readonly Judged[]> {
+  return await finallyDo(
+    () => measureRounds(bench, rounds, seconds),
+    () => bench.switch(true),
+  )
+}
+
+async function measureRounds(bench: CostLab, rounds: number, seconds: number): Promise<readonly Judged[]> {
   await bench.outside('sysctl', '-qw', 'net.ipv4.ip_local_port_range=1024 65535', 'net.ipv4.tcp_tw_reuse=1')
   const found = new Map(VARIANTS.map(variant => [variant, { with: [], without: [], errors: 0 } as RequestCosts]))
   let thrownAway = 0
@@ -83,7 +90,6 @@ export async function measureRequests(bench: CostLab, rounds: number, seconds: n
       }
     }
   }
-  await bench.switch(true)
   console.log(`${thrownAway} measurements were thrown away: other processes used more than ${MOST_OTHERS * 100} % of the CPU`)
   return [...found].map(([{ name }, costs]) => judgeRequests(name, costs))
 }
