@@ -1,16 +1,17 @@
 // What becomes of people who are connected while an operator works: traffic like traffic through the virtual address, and what of it every planned
 // move (and some that nobody planned) cuts, loses and keeps waiting; and who cut it.
 //   npm run bench:connections -- [--event drain,undrain,...] [--release bookworm,...] [--rounds N] [--beside HACTL] [--figures FILE] [--once]
-// --rounds: so many of each event in all. Rounds of former runs count: their sums are kept, by event, release and version of hactl, in FILE.
+// --rounds: so many of each event in all. Rounds of former runs count: their sums are kept, by event, release, build of hactl and
+// state of this bench, in FILE.
 // --once: one more round of each, whatever there was. --beside: another build of hactl (the dist/hactl.mjs of another checkout), in turn with this one.
-import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type ConnectionEvent, EVENTS, type Hands, type Layout } from './bench/connections/events.ts'
+import { type ConnectionEvent, EVENTS, type Hands, type Layout, whyNoRound } from './bench/connections/events.ts'
 import { type Figures, renderFigures } from './bench/connections/figures.ts'
-import { inventoryFor, PORTS } from './bench/connections/inventory.ts'
+import { benchFiles, bundleFiles, fingerprintOf } from './bench/connections/fingerprint.ts'
+import { homesOf, inventoryFor, PORTS } from './bench/connections/inventory.ts'
 import { type Kept, keptIn } from './bench/connections/kept.ts'
 import { addressesOf, giveIpv6, openPlace, type TrafficPlace } from './bench/connections/place.ts'
 import type { Load } from './bench/connections/traffic-figures.ts'
@@ -19,7 +20,7 @@ import { type HolderWatch, judgeHolders, settled, sleep, watchHolders } from './
 import { buildHactl, type LabFile, SUITES, withLab } from './support/lab.ts'
 import { heading } from './support/output.ts'
 import { hactlBin, labState } from './support/places.ts'
-import { main, messageOf, MINUTE_MS, must, run, Stop, stopIfInterrupted } from './support/process.ts'
+import { finallyDo, main, messageOf, MINUTE_MS, must, run, Stop, stopIfInterrupted } from './support/process.ts'
 
 /** Traffic before the event, and after all has come to rest. */
 const QUIET_MS = 2000
@@ -83,7 +84,7 @@ const layoutOf = (event: ConnectionEvent): Layout => event.layout ?? 'one'
 /** A build of hactl. */
 interface Build {
   readonly program: string
-  /** The commit that last changed what ships, and a mark where the bundle was made of something else. */
+  /** What the bundle is, by its content. The commit that last changed what ships in its checkout stands before it, for reading only. */
   readonly version: string
   /** Whether it can wait for what is open. */
   readonly waits: boolean
@@ -91,13 +92,40 @@ interface Build {
 
 async function buildOf(program: string): Promise<Build> {
   const checkout = dirname(dirname(program))
-  const git = async (...words: readonly string[]) => (await run('git', ['-C', checkout, ...words], { capture: true })).stdout.trim()
-  const shipped = ['--', 'src', 'playbooks', 'package-lock.json']
-  const commit = await git('log', '-1', '--format=%h', ...shipped)
-  const isClean = commit !== '' && (await git('status', '--porcelain', ...shipped)) === ''
-  const hash = createHash('sha256').update(readFileSync(program)).digest('hex').slice(0, 8)
+  const log = ['-C', checkout, 'log', '-1', '--format=%h', '--', 'src', 'playbooks', 'package-lock.json']
+  const commit = (await run('git', log, { capture: true })).stdout.trim()
   const help = await run('node', [program, 'drain', '--help'], { capture: true, timeoutMs: MINUTE_MS })
-  return { program, version: isClean ? commit : `${commit || 'bundle'}+${hash}`, waits: help.stdout.includes('--wait') }
+  return { program, version: `${commit || 'bundle'}+${fingerprintOf(bundleFiles(program))}`, waits: help.stdout.includes('--wait') }
+}
+
+/** The virtual addresses of a layout, watched. */
+class Watches {
+  readonly #lab: LabFile
+  readonly #watches = new Map<string, HolderWatch>()
+
+  constructor(lab: LabFile) {
+    this.#lab = lab
+  }
+
+  /** Resolves once the home of each of them alone holds it and all is healthy. */
+  async untilHome(layout: Layout): Promise<void> {
+    for (const { address, home } of homesOf(this.#lab, layout)) await settled(this.#lab.servers, this.#of(address), home)
+  }
+
+  /** How often a server took each of them since then. */
+  moves(layout: Layout, sinceMs: number): readonly number[] {
+    return homesOf(this.#lab, layout).map(({ address }) => judgeHolders(this.#of(address).events, sinceMs).moves)
+  }
+
+  #of(address: string): HolderWatch {
+    const known = this.#watches.get(address) ?? watchHolders(this.#lab, address)
+    this.#watches.set(address, known)
+    return known
+  }
+
+  close(): void {
+    for (const watch of this.#watches.values()) watch.close()
+  }
 }
 
 /** The lab with what is deployed on it. */
@@ -107,14 +135,14 @@ class Bench {
   readonly #inventory = join(labState, 'bench-connections.yml')
   #deployed: { readonly build: Build; readonly layout: Layout } | undefined
 
-  constructor(lab: LabFile, watch: HolderWatch) {
+  constructor(lab: LabFile, watches: Watches) {
     const [one, two, three] = lab.servers
     if (one === undefined || two === undefined || three === undefined) throw new Error('the lab has no three servers')
     this.#lab = lab
     this.hands = {
       servers: [one, two, three],
       hactl: (...words) => this.#hactl(...words),
-      untilHome: () => settled(lab.servers, watch, one.name),
+      untilHome: () => watches.untilHome(this.#deployed?.layout ?? 'one'),
       rollOut: variant => {
         this.#write(this.#deployed?.layout ?? 'one', variant)
         return this.#hactl('deploy')
@@ -160,11 +188,11 @@ function loadFor(lab: LabFile, event: ConnectionEvent): Load {
   }
 }
 
-async function round(lab: LabFile, place: TrafficPlace, watch: HolderWatch, event: ConnectionEvent, hands: Hands): Promise<Figures> {
+async function round(lab: LabFile, place: TrafficPlace, watches: Watches, event: ConnectionEvent, hands: Hands): Promise<Figures> {
   await hands.untilHome()
   await giveIpv6(lab)
-  await event.before?.(hands)
-  try {
+  const work = async () => {
+    await event.before?.(hands)
     if (event.startsAway === true) await sleep(QUIET_MS)
     const traffic = await place.start(loadFor(lab, event))
     try {
@@ -172,14 +200,15 @@ async function round(lab: LabFile, place: TrafficPlace, watch: HolderWatch, even
       const eventMs = Date.now()
       await event.act(hands)
       await sleep(AFTER_MS)
-      const { moves } = judgeHolders(watch.events, eventMs)
-      return { ...(await traffic.stop(eventMs)), moves }
+      const moves = watches.moves(layoutOf(event), eventMs)
+      const why = whyNoRound(event, moves)
+      if (why !== undefined) throw new Stop('a round does not count', why, AGAIN)
+      return { ...(await traffic.stop(eventMs)), moves: moves.reduce((sum, one) => sum + one, 0) }
     } finally {
       traffic.abandon()
     }
-  } finally {
-    await event.after?.(hands)
   }
+  return await finallyDo(work, async () => await event.after?.(hands))
 }
 
 async function release(suite: string, builds: readonly Build[], { events, rounds, once }: Settings, kept: Kept): Promise<void> {
@@ -188,9 +217,9 @@ async function release(suite: string, builds: readonly Build[], { events, rounds
       // hactl remove takes packages away that hactl has installed.
       if (builds.length > 1) await contenders.installOverSsh(lab)
       const place = await openPlace(lab, { ipv6: true })
-      const watch = watchHolders(lab)
-      const bench = new Bench(lab, watch)
+      const watches = new Watches(lab)
       try {
+        const bench = new Bench(lab, watches)
         for (let at = 0; at < (once ? 1 : rounds); at++) {
           // A build is taken off the servers and another deployed once a round of all events.
           for (const build of builds) {
@@ -200,14 +229,16 @@ async function release(suite: string, builds: readonly Build[], { events, rounds
               const subject = { event: event.name, suite, version: build.version }
               if (!once && (kept.of(subject)?.rounds ?? 0) > at) continue
               await bench.deploy(build, layoutOf(event))
-              const seen = await round(lab, place, watch, event, bench.hands)
+              const seen = await round(lab, place, watches, event, bench.hands)
               const sum = kept.add(subject, seen)
-              console.log(`${event.name}, ${suite}, ${build.version}, round ${sum.rounds}: ${renderFigures(seen)}`)
+              console.log(
+                `${event.name}, ${suite}, ${build.version}, round ${sum.rounds}: ${renderFigures(seen)}${event.moves === 'none' && seen.moves > 0 ? ' (they should stay)' : ''}`,
+              )
             }
           }
         }
       } finally {
-        watch.close()
+        watches.close()
         await place.close()
       }
     },
@@ -217,14 +248,15 @@ async function release(suite: string, builds: readonly Build[], { events, rounds
 
 await main(async () => {
   const chosen = settings()
-  const kept = keptIn(chosen.figures)
+  const bench = fingerprintOf(benchFiles())
+  const kept = keptIn(chosen.figures, bench)
   mkdirSync(labState, { recursive: true })
   await buildHactl()
   const builds = await Promise.all([...(chosen.beside === undefined ? [] : [chosen.beside]), hactlBin].map(buildOf))
   try {
     for (const suite of chosen.releases) await release(suite, builds, chosen, kept)
   } finally {
-    heading(`sums of all rounds, kept in ${chosen.figures}`)
+    heading(`sums of all rounds of this bench (${bench}), kept in ${chosen.figures}`)
     for (const { name: event } of chosen.events)
       for (const suite of chosen.releases)
         for (const { version } of builds) {

@@ -123,10 +123,18 @@ export interface HolderWatch {
 }
 
 /**
- * Follows the address on every server by `ip monitor` inside it: { at, server, holds } per change, with the kernel's time.
+ * Whether a line of `ip -o addr show` or `ip -ts -o monitor address` says that the server holds the address; undefined where it says nothing of it.
+ * One that only lo has is there to send from it (evidence O3).
+ */
+export function saysHeld(line: string, address: string): boolean | undefined {
+  return !line.includes(` ${address}/`) || / scope host\b/.test(line) ? undefined : !/\] ?Deleted/.test(line)
+}
+
+/**
+ * Follows an address on every server by `ip monitor` inside it: { at, server, holds } per change, with the kernel's time.
  * A server that reboots is followed again as soon as it runs.
  */
-export function watchHolders(lab: LabFile): HolderWatch {
+export function watchHolders(lab: LabFile, address = lab.vip): HolderWatch {
   const events: HolderEvent[] = []
   const current = new Map(lab.servers.map(server => [server.name, false]))
   const children = new Set<ChildProcess>()
@@ -148,10 +156,10 @@ export function watchHolders(lab: LabFile): HolderWatch {
       rest = lines.pop() ?? ''
       for (const line of lines) {
         const stamp = /^\[([^\]]+)\]/.exec(line)?.[1]
-        const ours = line.includes(` ${lab.vip}/`)
-        if (stamp !== undefined && ours) say(server.name, !/\] ?Deleted/.test(line), Date.parse(`${stamp}Z`))
+        const holds = saysHeld(line, address)
+        if (stamp !== undefined && holds !== undefined) say(server.name, holds, Date.parse(`${stamp}Z`))
         else if (line === 'shown' && !seen) say(server.name, false, nowMs())
-        else if (ours) {
+        else if (holds !== undefined) {
           seen = true
           say(server.name, true, nowMs())
         }

@@ -126,6 +126,19 @@ export async function must(what: string, command: string, args: readonly string[
   )
 }
 
+/** Does `after` once `work` has ended, whichever way. What `work` throws is thrown rather than what `after` does, which is then printed. */
+export async function finallyDo<T>(work: () => Promise<T>, after: () => Promise<unknown>): Promise<T> {
+  let result: T
+  try {
+    result = await work()
+  } catch (error) {
+    await after().catch((another: unknown) => console.error(messageOf(another)))
+    throw error
+  }
+  await after()
+  return result
+}
+
 function assertUninterrupted(what: string): void {
   if (interruptedBy === undefined) return
   throw new Stop(`${what}: interrupted`, interruptedBy, 'run it again', exitStatusOf(interruptedBy))

@@ -1,7 +1,15 @@
 /** The figures of what keeping open connections costs: CPU as /proc tells it, what wrk says, how connections are spread, and the inventory. */
 import { describe, expect, test } from 'vitest'
 import { cpuBetween, othersIn, parseMachineCpuMs, parseProcess, type Process } from '../../scripts/bench/open-connections-cost/cpu.ts'
-import { parseWrk, planClients, renderSpread, spreadOf, sumOf } from '../../scripts/bench/open-connections-cost/figures.ts'
+import {
+  judgeRequests,
+  lookBefore,
+  parseWrk,
+  planClients,
+  renderSpread,
+  spreadOf,
+  sumOf,
+} from '../../scripts/bench/open-connections-cost/figures.ts'
 import { inventoryFor } from '../../scripts/bench/open-connections-cost/inventory.ts'
 import type { LabFile } from '../../scripts/support/lab.ts'
 import { parseInventory } from '../../src/inventory/parse.ts'
@@ -84,6 +92,17 @@ test('no figures of no measurements are said to be none, and meet no bar', () =>
 })
 
 test.for([
+  ['met', { with: [10, 11, 10], without: [10, 10, 10], errors: 0 }, true],
+  ['missed with a higher cost', { with: [11, 11, 10], without: [10, 10, 10], errors: 0 }, false],
+  ['missed with an error, whatever the cost', { with: [10, 10, 10], without: [10, 10, 10], errors: 1 }, false],
+  ['missed where nothing was measured without errors', { with: [], without: [], errors: 0 }, false],
+] as const)('the bar of CPU a request is %s', ([, costs, isMet]) => {
+  const judged = judgeRequests('kept-alive connections', { ...costs, with: [...costs.with], without: [...costs.without] })
+  expect(judged.isMet).toBe(isMet)
+  expect(judged.seen.includes('1 errors')).toBe(costs.errors === 1)
+})
+
+test.for([
   [100, 1000, 1000, [[100]]],
   [100, 1000, 30, [[25, 25, 25, 25]]],
   [100_000, 19_500, 19_500, [[16_666], [16_667], [16_667], [16_666], [16_667], [16_667]]],
@@ -98,6 +117,15 @@ test.for([
   ],
 ] as const)('%i connections, at most %i by worker and %i by program', ([count, perWorker, perProgram, plan]) => {
   expect(planClients(count, perWorker, perProgram)).toEqual(plan)
+})
+
+test.for([
+  [250, 200],
+  [200, 200],
+  [50, 100],
+  [999, 300],
+] as const)('a figure from %i ms on begins with the look at %i ms', ([atMs, lookedMs]) => {
+  expect(lookBefore([{ atMs: 100 }, { atMs: 200 }, { atMs: 300 }], atMs)).toEqual({ atMs: lookedMs })
 })
 
 test('what became of the requests of several programs is added up', () => {

@@ -16,6 +16,7 @@ export interface Share {
   readonly of: number
 }
 
+/** Losses are those since the event. */
 export interface Figures {
   readonly rounds: number
   readonly open: Share
@@ -25,11 +26,13 @@ export interface Figures {
   readonly transfers: Share
   /** The longest of all rounds. */
   readonly silenceMs: number
-  /** How often a server took the address since the event. */
+  /** How often a server took an address since the event. */
   readonly moves: number
   /** From the event to the first open connection that was cut and to the last; undefined where none was. */
   readonly cutAfterMs?: readonly [number, number] | undefined
-  /** Who cut what, and how often: "open: RST by srv-2". */
+  /** What was lost before the event, which has not done it. */
+  readonly early: number
+  /** Who cut what, and how often: "open: RST by srv-2", "before the event, new: silence". */
   readonly by: Readonly<Record<string, number>>
 }
 
@@ -58,12 +61,14 @@ type Kind = keyof typeof KINDS
 /** What one round showed, of an event that began at `eventMs`. */
 export function figuresOf(seen: TrafficSeen, ends: readonly End[], eventMs: number): TrafficFigures {
   const by: Record<string, number> = {}
+  const isEarly = ({ atMs }: Lost) => atMs < eventMs
   for (const kind of Object.keys(KINDS) as Kind[]) {
     const { lost, list } = seen[kind]
-    for (const one of list) addTo(by, `${KINDS[kind]}: ${whoCut(one, ends)}`, 1)
+    for (const one of list) addTo(by, `${isEarly(one) ? 'before the event, ' : ''}${KINDS[kind]}: ${whoCut(one, ends)}`, 1)
     if (lost > list.length) addTo(by, `${KINDS[kind]}: not listed`, lost - list.length)
   }
-  const share = ({ lost, of }: Tally): Share => ({ lost, of })
+  const earlyIn = ({ list }: Tally) => list.filter(isEarly).length
+  const share = (tally: Tally): Share => ({ lost: tally.lost - earlyIn(tally), of: tally.of })
   return {
     rounds: 1,
     open: share(seen.open),
@@ -72,7 +77,8 @@ export function figuresOf(seen: TrafficSeen, ends: readonly End[], eventMs: numb
     closedBetween: seen.closedBetween,
     transfers: share(seen.transfers),
     silenceMs: seen.silenceMs,
-    cutAfterMs: spanOf(seen.open.list.map(({ atMs }) => atMs - eventMs)),
+    cutAfterMs: spanOf(seen.open.list.filter(one => !isEarly(one)).map(({ atMs }) => atMs - eventMs)),
+    early: (Object.keys(KINDS) as Kind[]).reduce((sum, kind) => sum + earlyIn(seen[kind]), 0),
     by,
   }
 }
@@ -99,6 +105,7 @@ export function addFigures(a: Figures | undefined, b: Figures): Figures {
     transfers: sum(a.transfers, b.transfers),
     silenceMs: Math.max(a.silenceMs, b.silenceMs),
     moves: a.moves + b.moves,
+    early: a.early + b.early,
     cutAfterMs: spanOf([...(a.cutAfterMs ?? []), ...(b.cutAfterMs ?? [])]),
     by,
   }
@@ -119,7 +126,8 @@ export function renderFigures(f: Figures): string {
     `kept-alive requests lost ${ofAll(f.keptAlive)} (${grouped(f.closedBetween)} met a closed connection)`,
     `transfers cut ${ofAll(f.transfers)}`,
     `longest silence ${inSeconds(f.silenceMs)}`,
-    `the address moved ${grouped(f.moves)} ${f.moves === 1 ? 'time' : 'times'}`,
+    `addresses moved ${grouped(f.moves)} ${f.moves === 1 ? 'time' : 'times'}`,
+    ...(f.early === 0 ? [] : [`lost before the event ${grouped(f.early)}`]),
     ...(by.length === 0 ? [] : [`by: ${by.join('; ')}`]),
   ].join(', ')
 }

@@ -5,6 +5,17 @@ import type { Load } from './traffic-figures.ts'
 
 export const PORTS: Load['ports'] = { wild: 8090, named: 8092, http: 8091 }
 
+/** The virtual addresses of a layout, each with the server that holds it while nothing is wrong. */
+export function homesOf(lab: LabFile, layout: Layout): readonly { readonly address: string; readonly home: string }[] {
+  const { secondVip, vip6 } = addressesOf(lab)
+  const [one = '', two = ''] = lab.servers.map(({ name }) => name)
+  return [
+    { address: lab.vip, home: one },
+    ...(layout === 'two' ? [{ address: secondVip, home: two }] : []),
+    ...(layout === 'ipv6' ? [{ address: vip6, home: one }] : []),
+  ]
+}
+
 /** An inventory as JSON, which is YAML. `variant` is a header of HTTP answers: another one is another haproxy.cfg. */
 export function inventoryFor(lab: LabFile, layout: Layout, variant: number): string {
   const { backend, secondVip, vip6 } = addressesOf(lab)

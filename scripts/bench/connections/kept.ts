@@ -1,4 +1,4 @@
-/** The file that keeps the sums from run to run, by event, suite and version of hactl: hours of rounds are measured in pieces. */
+/** The file that keeps the sums from run to run, by event, suite, build of hactl and state of the bench: hours of rounds are measured in pieces. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { messageOf, Stop } from '../../support/process.ts'
@@ -13,17 +13,16 @@ interface Subject {
 
 type Sums = Record<string, Figures>
 
-const keyOf = ({ event, suite, version }: Subject) => [event, suite, version].join(' | ')
-
 export interface Kept {
   of(subject: Subject): Figures | undefined
   /** Adds a round, and writes the file before it returns the sum. */
   add(subject: Subject, round: Figures): Figures
 }
 
-/** Throws a Stop where the file is there and cannot be read. */
-export function keptIn(file: string): Kept {
+/** Sums of what this bench measured, by its fingerprint: they are not added to those of another. Throws a Stop where the file is there and cannot be read. */
+export function keptIn(file: string, bench: string): Kept {
   const sums = read(file)
+  const keyOf = ({ event, suite, version }: Subject) => [event, suite, version, `bench ${bench}`].join(' | ')
   return {
     of: subject => sums[keyOf(subject)],
     add(subject, round) {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { LabFile } from '../../support/lab.ts'
 import { binFolder } from '../../support/places.ts'
 import { MINUTE_MS, Stop } from '../../support/process.ts'
-import { openNamespace } from '../client-namespace.ts'
+import { type Helper, openNamespace } from '../client-namespace.ts'
 import { inside } from '../failover-lab.ts'
 import { type End, figuresOf, type TrafficFigures } from './figures.ts'
 import type { Load, TrafficSeen } from './traffic-figures.ts'
@@ -35,10 +35,16 @@ const program = (name: string) => join(import.meta.dirname, name)
 export async function openPlace(lab: LabFile, { ipv6 }: { readonly ipv6: boolean }): Promise<TrafficPlace> {
   const { client, backend, six } = addressesOf(lab)
   const within = await openNamespace(lab, [`${client}/24`, `${backend}/24`, ...(ipv6 ? [`${six(240)}/64`] : [])])
-  if (ipv6) await giveIpv6(lab)
   const node = join(binFolder, 'node')
-  const server = within.start(node, program('backend-process.ts'), backend)
-  await server.ready('the backend')
+  let server: Helper
+  try {
+    if (ipv6) await giveIpv6(lab)
+    server = within.start(node, program('backend-process.ts'), backend)
+    await server.ready('the backend')
+  } catch (error) {
+    await within.remove()
+    throw error
+  }
   return {
     async start(load) {
       const cards = await cardsOf(lab)

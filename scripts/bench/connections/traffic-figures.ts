@@ -2,9 +2,10 @@
 export interface TrafficSeen {
   readonly open: Tally
   readonly fresh: Tally
-  /** Requests of kept-alive clients. One that met a connection closed between two requests is not lost: the client asks again. */
+  /** Requests of kept-alive clients. One that met a connection closed between two requests is not lost: the client asks again. A reset is a loss. */
   readonly keptAlive: Tally
   readonly closedBetween: number
+  /** Those that took the place of one that was done are counted, too. */
   readonly transfers: Tally
   /** The longest that any client waited: for the next answer, or until it knew that there will be none. */
   readonly silenceMs: number

@@ -1,6 +1,7 @@
 // Traffic like traffic through a virtual address: node traffic-process.ts LOAD (JSON). Prints "ready" once everything flows, begins to end when its
 // stdin ends, and then prints one line of JSON (TrafficSeen). Bounded: no client waits longer than 8 s, and all of it ends after LIMIT_MS.
 import { connect, type Socket } from 'node:net'
+import { isClosedBetween } from './kept-alive.ts'
 import { type Load, type Lost, MOST_LISTED, type Tally } from './traffic-figures.ts'
 
 const LIMIT_MS = 600_000
@@ -171,7 +172,7 @@ function askOnce(at: number): void {
 function keepAlive(): void {
   alive += 1
   let socket: Socket | undefined
-  let [heard, sentMs, isAsking, used, ownPort, until] = ['', 0, false, 0, 0, 0]
+  let [heard, sentMs, isAsking, used, slowestMs, ownPort, until] = ['', 0, false, 0, 0, 0, 0]
   const next = (afterMs: number) => setTimeout(ask, afterMs)
   const limit = setInterval(() => {
     if (isAsking && Date.now() - sentMs > ANSWER_LIMIT_MS) broken('silence')
@@ -181,15 +182,15 @@ function keepAlive(): void {
     socket?.destroy()
     socket = undefined
     isAsking = false
-    if (!wasAsking) {
-      closedBetween += 1
-      return
+    if (wasAsking) waited(sentMs)
+    if (isClosedBetween({ how, used, heard, waitedMs: wasAsking ? Date.now() - sentMs : undefined, slowestMs })) closedBetween += 1
+    else {
+      // The request that is about to come is the one that is lost.
+      if (!wasAsking) counted.keptAlive.of += 1
+      counted.keptAlive.loses('kept alive', ownPort, how)
     }
-    waited(sentMs)
-    // RFC 9112, 9.3.1: the server may close a connection that idles at the moment of the next request, and the client asks again.
-    if (how !== 'silence' && used > 0 && heard === '') closedBetween += 1
-    else counted.keptAlive.loses('kept alive', ownPort, how)
-    next(THINK_MS)
+    // Between two requests the next one is under way already.
+    if (wasAsking) next(THINK_MS)
   }
   const send = () => {
     isAsking = true
@@ -206,6 +207,7 @@ function keepAlive(): void {
     if (!heard.startsWith('HTTP/1.1 200 ')) counted.keptAlive.loses('kept alive', ownPort, `answer: ${heard.slice(0, 12)}`)
     isAsking = false
     used += 1
+    slowestMs = Math.max(slowestMs, Date.now() - sentMs)
     waited(sentMs)
     if (/\r\nconnection: *close/i.test(heard)) {
       socket?.destroy()
@@ -236,6 +238,7 @@ function keepAlive(): void {
       }
       socket = fresh
       used = 0
+      slowestMs = 0
       until = staysUntil()
       ownPort = port
       const isMine = (then: () => void) => () => {
@@ -260,6 +263,7 @@ function keepAlive(): void {
 /** Bytes that a transfer may have moved since it began. */
 const allowed = (beganMs: number) => ((Date.now() - beganMs) * load.transferBytes) / load.transferMs
 
+/** Another one takes its place for as long as there is traffic: an event may last longer than a transfer. */
 function transfer(what: 'download' | 'upload', ready: () => void): void {
   alive += 1
   counted.transfers.of += 1
@@ -276,6 +280,7 @@ function transfer(what: 'download' | 'upload', ready: () => void): void {
       clearInterval(pace)
       alive -= 1
       if (ended !== undefined) counted.transfers.loses(what, ownPort, ended)
+      else if (!stopping) transfer(what, () => {})
     })
     const pace = what === 'download' ? download(socket, began, end) : upload(socket, began, end)
     ready()

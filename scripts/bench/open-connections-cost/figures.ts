@@ -66,10 +66,41 @@ export function sumOf(asked: readonly Asked[]): Asked {
   return { answered: asked.reduce((sum, one) => sum + one.answered, 0), lost }
 }
 
+/** The last look that was taken no later than that; the first where none was. Throws where there are none. */
+export function lookBefore<Look extends { readonly atMs: number }>(looks: readonly Look[], atMs: number): Look {
+  const look = looks.findLast(one => one.atMs <= atMs) ?? looks[0]
+  if (look === undefined) throw new Error('no look was taken')
+  return look
+}
+
 /** A figure beside the most that it may be. */
 export interface Judged {
   readonly what: string
   readonly seen: string
   readonly bar: string
   readonly isMet: boolean
+}
+
+/** CPU for each request in us, by measurement. What was measured with errors is in neither list. */
+export interface RequestCosts {
+  readonly with: number[]
+  readonly without: number[]
+  /** Of all measurements. */
+  errors: number
+}
+
+/** With the rules, in times of without. */
+const MOST_RATIO = 1.05
+
+/** Requests that fail cost something else than requests that are answered: errors meet no bar. */
+export function judgeRequests(name: string, costs: RequestCosts): Judged {
+  const [withRules, without] = [spreadOf(costs.with), spreadOf(costs.without)]
+  const ratio = withRules.median / without.median
+  const errors = costs.errors === 0 ? '' : `; ${costs.errors.toLocaleString('en-US')} errors`
+  return {
+    what: `CPU a request, ${name}`,
+    seen: `${ratio.toFixed(3)}x: with the rules ${renderSpread(withRules, 'us')}, without ${renderSpread(without, 'us')}${errors}`,
+    bar: `${MOST_RATIO.toFixed(2)}x, without errors`,
+    isMet: costs.errors === 0 && ratio <= MOST_RATIO,
+  }
 }
