@@ -4,7 +4,7 @@ import type { DrillRun } from './drill-run.ts'
 import { drillWatchMs } from './limits.ts'
 import type { WatchersRun } from './watchers.ts'
 
-/** Probes per second are counted over this long. */
+/** Probes per second are counted over this long, by when they ended: a slow answer ends long after its probe was sent. */
 const RATE_OVER_MS = 1000
 
 /** Everything that is seen is added to the run's samples. */
@@ -48,7 +48,7 @@ export function tellDrill(run: DrillRun, nowMs: number): void {
     if (sample.kind !== 'probe') continue
     if (sample.ok) probesOk++
     else probesFailed++
-    if (sample.sentMs > nowMs - RATE_OVER_MS) recent++
+    if (sample.sentMs + sample.tookMs > nowMs - RATE_OVER_MS) recent++
   }
   run.onEvent({
     kind: 'drill-sample',

@@ -97,6 +97,20 @@ describe('drain', () => {
     expect(vips).toEqual([expect.objectContaining({ to: 'srv-2', failedProbes: 3, outageMs: 72, errors: ['ECONNRESET'] })])
   })
 
+  test('is undone where the new holder does not answer, however long each answer takes', async () => {
+    const world = drainWorld()
+    world.lostProbes = Infinity
+    const run = world.newRun()
+    const probe: typeof run.probe = async (target, signal) => {
+      const answer = await run.probe(target, signal)
+      await world.clock.sleep(1200)
+      return { ...answer, tookMs: answer.tookMs + 1200 }
+    }
+    const report = await world.drain('srv-1', {}, { ...run, probe })
+    expect(report).toMatchObject({ drained: false, failure: { why: [`${VIP} does not answer every probe`] } })
+    expect(world.writes).toEqual(['drain -253 srv-1', 'drain 0 srv-1'])
+  })
+
   test('asks first, with the addresses and the connections on them, and changes nothing without a yes', async () => {
     const world = drainWorld()
     world.confirms = false

@@ -87,6 +87,15 @@ test('a takeover that ends by itself within a second, as in a restart, is seen, 
   expect(judgeDrill(world.about, outcome)).toMatchObject({ verdict: 'passed', to: 'srv-2', failback: 'srv-1', restored: true })
 })
 
+test('a drill of a service whose answers come for longer than a second ends as soon', async () => {
+  const world = drillWorld()
+  world.answerMs = 1200
+  const outcome = await world.clock.settle(runDrill(world.run))
+  expect(judgeDrill(world.about, outcome)).toMatchObject({ verdict: 'passed', to: 'srv-2' })
+  expect(world.clock.monotonic() - 1_000_000).toBeLessThan(25_000)
+  expect(world.events.at(-1)).toMatchObject({ kind: 'drill-sample', probesPerSecond: expect.toSatisfy((rate: number) => rate > 50) })
+})
+
 test('every step is reported, with the deadline of the undo on the server', async () => {
   const world = drillWorld()
   await world.clock.settle(runDrill(world.run))

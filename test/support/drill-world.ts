@@ -40,6 +40,8 @@ export interface DrillWorld {
   /** Seconds from haproxy's end to the takeover, and from its start to the return of the address; undefined: never. */
   takeoverMs: number | undefined
   isReachable: boolean
+  /** From a probe to its good answer. */
+  answerMs: number
   /** Called when a step reaches a server, before it takes effect; may throw, lose a connection or answer by itself. */
   before: (step: Step, server: string) => Promise<Partial<CommandResult> | undefined> | Partial<CommandResult> | undefined
   /** What a service that stops waits for: its command ends after it. */
@@ -159,6 +161,7 @@ export function drillWorld(): DrillWorld {
     firesMs: undefined,
     takeoverMs: 6500,
     isReachable: true,
+    answerMs: 2,
     before: () => undefined,
     untilStopped: async () => {},
     run: {
@@ -196,9 +199,10 @@ export function drillWorld(): DrillWorld {
           onSample,
           async probe() {
             const at = holder()
-            await clock.sleep(2)
-            if (at === 'srv-1' && !world.haproxyRuns) return { ok: false, tookMs: 2, error: 'ECONNREFUSED' }
-            return { ok: true, tookMs: 2, status: 200 }
+            const isRefused = at === 'srv-1' && !world.haproxyRuns
+            const tookMs = isRefused ? 2 : world.answerMs
+            await clock.sleep(tookMs)
+            return isRefused ? { ok: false, tookMs, error: 'ECONNREFUSED' } : { ok: true, tookMs, status: 200 }
           },
         }),
       clock,

@@ -1,6 +1,6 @@
 /** When a phase of a drill is over. It is judged while the samples arrive, so that no drill waits longer than it must. */
 import type { HolderSample, ProbeSample, Sample } from '../../state/drill.ts'
-import { hadTwoHolders, holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS } from './timeline.ts'
+import { hadTwoHolders, holdersAt, holdIntervals, markAt, marksOf, probesOf, SILENT_AFTER_MS, type Window } from './timeline.ts'
 import type { DrillCase } from './verdict.ts'
 
 /** The address must stay where it is, and every probe must be good, for this long. */
@@ -40,7 +40,6 @@ export function baselineProblems(
 
 /** The last BASELINE_PROBES of each place that probes, in the order in which they ended: one that gets no answer ends long after it was sent. */
 function latestProbes(samples: readonly Sample[]): readonly ProbeSample[] {
-  const endMs = ({ sentMs, tookMs }: ProbeSample) => sentMs + tookMs
   const probes = probesOf(samples).toSorted((a, b) => endMs(a) - endMs(b))
   const places = [...new Set(probes.map(probe => probe.from))]
   return places.flatMap(from => probes.filter(probe => probe.from === from).slice(-BASELINE_PROBES))
@@ -57,21 +56,15 @@ export function takeoverIsSettled(about: DrillCase, samples: readonly Sample[], 
   const isWatched = nowMs - latest.atMs >= WATCH_MS
   const out = about.onEach === true ? marks.map(mark => mark.server) : [about.from]
   const { taker, holders } = about.expect
-  if (taker !== 'next') return isWatched && answersSteadily(samples, nowMs)
+  const answers = () => answersSteadily(samples, { fromMs: latest.atMs, toMs: nowMs })
+  if (taker !== 'next') return isWatched && answers()
   switch (holders) {
     case 1:
-      return (
-        (isHeldSteadily(about, samples, nowMs, server => !out.includes(server)) || hasComeBack(about, samples, nowMs, latest.atMs)) &&
-        answersSteadily(samples, nowMs)
-      )
+      return isHeldAnswering(about, samples, nowMs, server => !out.includes(server)) || hasComeBack(about, samples, nowMs, latest.atMs)
     case 2:
-      return (
-        isWatched &&
-        hadTwoHolders(holdIntervals(samples, about.vip), { fromMs: latest.atMs, toMs: nowMs }) &&
-        answersSteadily(samples, nowMs)
-      )
+      return isWatched && hadTwoHolders(holdIntervals(samples, about.vip), { fromMs: latest.atMs, toMs: nowMs }) && answers()
     case 'either':
-      return isWatched && haveOtherHolder(about, samples, nowMs, out) && answersSteadily(samples, nowMs)
+      return isWatched && haveOtherHolder(about, samples, nowMs, out) && answers()
   }
 }
 
@@ -120,25 +113,31 @@ export function secondFaults(samples: readonly Sample[], servers: readonly strin
 export function failbackIsSettled(about: DrillCase, samples: readonly Sample[], nowMs: number): boolean {
   const restoredMs = markAt(samples, 'restored')
   if (restoredMs === undefined || nowMs - restoredMs < (about.goesHome ? SETTLE_MS : STAY_MS)) return false
-  return isHeldSteadily(about, samples, nowMs, server => !about.goesHome || server === about.from) && answersSteadily(samples, nowMs)
+  return isHeldAnswering(about, samples, nowMs, server => !about.goesHome || server === about.from)
 }
 
-/** One of the right servers, and no other server, has held the address for the last SETTLE_MS. */
-export function isHeldSteadily(
+function isHeldAnswering(about: DrillCase, samples: readonly Sample[], nowMs: number, isRight: (server: string) => boolean): boolean {
+  const fromMs = heldSteadilyFrom(about, samples, nowMs, isRight)
+  return fromMs !== undefined && answersSteadily(samples, { fromMs, toMs: nowMs })
+}
+
+/** Since when one of the right servers, and no other server, has held the address; undefined where that is not so for SETTLE_MS. */
+export function heldSteadilyFrom(
   about: Pick<DrillCase, 'vip' | 'servers'>,
   samples: readonly Sample[],
   nowMs: number,
   isRight: (server: string) => boolean,
-): boolean {
+): number | undefined {
   const { holders } = holdersAt(samples, about.vip, about.servers, nowMs)
   const holder = holders[0]
-  if (holder === undefined || holders.length > 1 || !isRight(holder)) return false
+  if (holder === undefined || holders.length > 1 || !isRight(holder)) return undefined
   const latest = holdIntervals(samples, about.vip).findLast(interval => interval.server === holder)
-  return latest !== undefined && nowMs - latest.fromMs >= SETTLE_MS && nowMs - latest.toMs <= SILENT_AFTER_MS
+  const isSteady = latest !== undefined && nowMs - latest.fromMs >= SETTLE_MS && nowMs - latest.toMs <= SILENT_AFTER_MS
+  return isSteady ? latest.fromMs : undefined
 }
 
 /**
- * Another server has had the address since the disturbance, and the one that was disturbed has it again before the undo: a restart of haproxy
+ * Another server has had the address since the disturbance, and the one that was disturbed has it again and answers before the undo: a restart of haproxy
  * ends by itself, on a fast server sooner than the next server was watched for long enough.
  */
 function hasComeBack(about: DrillCase, samples: readonly Sample[], nowMs: number, sinceMs: number): boolean {
@@ -147,15 +146,22 @@ function hasComeBack(about: DrillCase, samples: readonly Sample[], nowMs: number
   const taken = intervals.find(({ server, toMs }) => server !== about.from && toMs >= sinceMs)
   const back = intervals.findLast(({ server }) => server === about.from)
   if (taken === undefined || back === undefined || back.fromMs <= taken.fromMs) return false
-  return isHeldSteadily(about, samples, nowMs, server => server === about.from)
+  return isHeldAnswering(about, samples, nowMs, server => server === about.from)
 }
 
 function haveOtherHolder(about: DrillCase, samples: readonly Sample[], nowMs: number, out: readonly string[]): boolean {
   return holdersAt(samples, about.vip, about.servers, nowMs).holders.some(server => !out.includes(server))
 }
 
-/** Some of the probes that were sent in the last SETTLE_MS have ended, and all of those were good. */
-export function answersSteadily(samples: readonly Sample[], nowMs: number): boolean {
-  const recent = probesOf(samples).filter(probe => probe.sentMs >= nowMs - SETTLE_MS)
+/**
+ * Of the probes that were sent since `fromMs`, some have ended in the last SETTLE_MS before `toMs`, and all of those were good. A slow answer ends
+ * long after its probe was sent; one that was sent before says nothing of a new holder.
+ */
+export function answersSteadily(samples: readonly Sample[], { fromMs, toMs }: Window): boolean {
+  const recent = probesOf(samples).filter(probe => probe.sentMs >= fromMs && endMs(probe) >= toMs - SETTLE_MS)
   return recent.length > 0 && recent.every(probe => probe.ok)
+}
+
+function endMs({ sentMs, tookMs }: ProbeSample): number {
+  return sentMs + tookMs
 }

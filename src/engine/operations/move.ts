@@ -1,6 +1,6 @@
 /** Moves addresses from server to server on purpose, and measures what users notice. */
 import { addressesOn, drainLimitMs } from '../../domain/drain.ts'
-import { answersSteadily, baselineProblems, isHeldSteadily } from '../../domain/failover/settled.ts'
+import { answersSteadily, baselineProblems, heldSteadilyFrom } from '../../domain/failover/settled.ts'
 import { predictTaker } from '../../domain/failover/drill.ts'
 import { endOf, holdersAt, outageOf, probesOf } from '../../domain/failover/timeline.ts'
 import { keepAnsweringScript } from '../../domain/hand-over.ts'
@@ -71,18 +71,19 @@ export async function move(scene: Scene, task: Task): Promise<MoveOutcome> {
   const baseline = (samplesOf: SamplesOf, nowMs: number): readonly string[] =>
     vips.flatMap(vip => {
       const samples = samplesOf(vip)
-      if (answersSteadily(samples, nowMs)) answered.add(vip)
+      if (answersSteadily(samples, { fromMs: -Infinity, toMs: nowMs })) answered.add(vip)
       const problems = baselineProblems({ vip, from: holderOf(vip), servers }, samples, nowMs)
       return isForced && probesOf(samples).length > 0 ? [] : problems
     })
   const missing = (samplesOf: SamplesOf, nowMs: number): readonly string[] =>
     vips.flatMap(vip => {
       const samples = samplesOf(vip)
-      if (!isHeldSteadily({ vip, servers }, samples, nowMs, isRight)) {
+      const fromMs = heldSteadilyFrom({ vip, servers }, samples, nowMs, isRight)
+      if (fromMs === undefined) {
         const { holders } = holdersAt(samples, vip, servers, nowMs)
         return [`${vip} is on ${holders.join(' and ') || 'no server'}`]
       }
-      return answered.has(vip) && !answersSteadily(samples, nowMs) ? [`${vip} does not answer every probe`] : []
+      return answered.has(vip) && !answersSteadily(samples, { fromMs, toMs: nowMs }) ? [`${vip} does not answer every probe`] : []
     })
   const handings = handingsOf(scene, vips, isRight)
   const now = { ...scene, nodes: await tellCuts(scene, handings) }

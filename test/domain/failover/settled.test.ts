@@ -103,6 +103,36 @@ describe('a takeover has settled', () => {
     expect(takeoverIsSettled(about, moved(1900), 1900)).toBe(true)
   })
 
+  /** Those of which is known at nowMs, where each takes so long. */
+  const slowly = (tookMs: number, nowMs: number, fails?: readonly [number, number]) => [
+    ...seen(nowMs, { 'srv-1': [0, 500], 'srv-2': [400, 9999] }, fails)
+      .map(sample => (sample.kind === 'probe' ? { ...sample, tookMs } : sample))
+      .filter(sample => sample.kind !== 'probe' || sample.sentMs + tookMs <= nowMs),
+    mark('disturbed', 300),
+  ]
+
+  test('where each answer comes for longer than a second, too', () => {
+    expect(takeoverIsSettled(about, slowly(1500, 3000), 3000)).toBe(true)
+    expect(moveIsJudged(about, slowly(1500, 3000), 3000)).toBe(true)
+  })
+
+  test('not by slow answers of the old holder', () => {
+    const ofTheOld = slowly(1500, 1900).filter(sample => sample.kind !== 'probe' || sample.sentMs < 400)
+    expect(takeoverIsSettled(about, ofTheOld, 1900)).toBe(false)
+  })
+
+  test('also while the last probes that the old holder lost end', () => {
+    const lost = slowly(1000, 1500, [0, 9999]).filter(sample => sample.kind !== 'probe' || sample.sentMs < 400)
+    const good = seen(1500, {}).filter(sample => sample.kind === 'probe' && sample.sentMs >= 400)
+    expect(takeoverIsSettled(about, [...lost, ...good], 1500)).toBe(true)
+  })
+
+  test('never while one probe in two gets no answer, although each of those ends long after it was sent', () => {
+    const failed = slowly(1010, 5000, [0, 5000])
+    const good = seen(5000, {}).filter(sample => sample.kind === 'probe')
+    expect(takeoverIsSettled(about, [...failed, ...good], 5000)).toBe(false)
+  })
+
   test('never while the old holder still has it', () => {
     const both = [...seen(5000, { 'srv-1': [0, 9999], 'srv-2': [400, 9999] }), mark('disturbed', 300)]
     expect(takeoverIsSettled(about, both, 5000)).toBe(false)
