@@ -1,7 +1,7 @@
 # Reads one answer of HTTP/1.0 or 1.1 to its end (RFC 9112, section 6.3), or up to $most bytes: src/system.ts, which does the same on the controller,
 # says why so many. Times are from /proc/uptime, to 10 ms: Time::HiRes is not in perl-base.
 use strict; use warnings; use IO::Socket::IP;
-my $most = 256 * 1024;
+my $most = 32 * 1024;
 my $longest_line = 1024;
 my ($bytes, $last, $rest, $code) = (0, 0, "");
 sub now { open(my $f, "<", "/proc/uptime") or exit 1; my ($s) = split / /, <$f>; return $s * 1000 }

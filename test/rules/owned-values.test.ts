@@ -15,6 +15,7 @@ import { PROGRAM_DIR } from '../../src/state/places.ts'
 import { TRACKER_FILES } from '../../src/domain/trackers.ts'
 import { APT_LOCK_SECONDS } from '../../src/engine/apply/packages.ts'
 import { onServer } from '../../src/on-server/files.ts'
+import { PROBE_READS_BYTES } from '../../src/system.ts'
 
 const files = readdirSync(join(import.meta.dirname, '../../src/on-server'))
 const codeOf = (file: string) => onServer(file).replaceAll(/^[ \t]*#.*$/gm, '')
@@ -37,6 +38,7 @@ test.for<readonly [string, string]>([
   ['haproxy-check.pl', `bound { return (stat "${HAPROXY_MASTER_SOCKET}")`],
   ['haproxy-check.pl', `"${TRACKER_FILES.haproxy_down}"`],
   ['haproxy-workers.pl', `Peer => "${HAPROXY_MASTER_SOCKET}"`],
+  ['http-answer.pl', `my $most = ${PROBE_READS_BYTES / 1024} * 1024;`],
   ['open-connections.pl', `my $FOLDER = '${PROGRAM_DIR}';`],
   ['open-connections.pl', `my $RUN = '${TRACK_DIR}';`],
   ['open-connections.pl', OPEN_CONNECTIONS_SETTINGS.replace(PROGRAM_DIR, '"$FOLDER')],
