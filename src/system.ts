@@ -163,9 +163,9 @@ export const systemProber: Prober = async (target, signal) => {
     request.on('error', error => {
       // What node says of a connection that ended in order.
       if (error.message === 'socket hang up') return closed()
-      const wrong = WRONG_ANSWERS[wordFor(error)]
-      if (wrong === undefined) lost(wordFor(error), wordFor(error))
-      else answer({ ok: false, status, error: wrong })
+      const word = wordFor(error)
+      if (!word.startsWith('HPE_')) return lost(word, word)
+      answer({ ok: false, status, error: WRONG_ANSWERS[word] ?? 'the answer is not HTTP that can be read' })
     })
     request.on('response', response => {
       status = response.statusCode ?? 0
@@ -185,7 +185,7 @@ export const systemProber: Prober = async (target, signal) => {
   })
 }
 
-/** Errors of node's parser. */
+/** Those of the errors of node's parser that say what is wrong. */
 const WRONG_ANSWERS: Readonly<Record<string, string>> = {
   HPE_INVALID_CONSTANT: 'the answer is not HTTP',
   HPE_INVALID_VERSION: 'the answer is not HTTP',

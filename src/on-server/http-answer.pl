@@ -36,14 +36,18 @@ sub skip_chunks {
 }
 sub read_whole {
   my ($s, $judge) = @_;
-  ($code) = line($s, $longest_line) =~ m{^HTTP/1\.[01] (\d{3})\b} or die "the answer is not HTTP\n";
-  $judge->($code);
-  my ($length, $coding);
-  while ((my $field = line($s)) ne "") {
-    $length //= $1 if $field =~ /^content-length:\s*(.*)$/i;
-    $coding //= $1 if $field =~ /^transfer-encoding:(.*)$/i;
+  my ($status, $length, $coding) = (100);
+  # Interim ones come before the answer, as many as the service likes (RFC 9110, section 15.2).
+  while ($status < 200 && $status != 101) {
+    ($status) = line($s, $longest_line) =~ m{^HTTP/1\.[01] (\d{3})\b} or die "the answer is not HTTP\n";
+    $judge->($code = $status) if $status >= 200 || $status == 101;
+    ($length, $coding) = ();
+    while ((my $field = line($s)) ne "") {
+      $length //= $1 if $field =~ /^content-length:\s*(.*)$/i;
+      $coding = join ",", $coding // (), $1 if $field =~ /^transfer-encoding:(.*)$/i;
+    }
   }
-  return if $code < 200 || $code == 204 || $code == 304;
+  return if $status == 101 || $status == 204 || $status == 304;
   return skip_chunks($s) if defined $coding && $coding =~ /\bchunked$/i;
   if (defined $coding || !defined $length) {
     eval { while (1) { $rest = ""; more($s) } };
@@ -58,7 +62,7 @@ sub http_answer {
   my ($s, $judge) = @_;
   return "" if eval { read_whole($s, $judge); 1 };
   chomp(my $why = $@);
-  return "" if $why eq "enough";
+  return defined $code ? "" : "no answer in its first $most bytes" if $why eq "enough";
   return $why if $why =~ /^the answer/;
   return "the answer was cut: $why" if defined $code;
   return $why eq "closed before its end" ? "closed without an answer" : $why;

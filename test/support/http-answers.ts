@@ -8,6 +8,8 @@ const body = (bytes: number) => 'x'.repeat(bytes)
 const head = (...fields: readonly string[]) => ['HTTP/1.1 200 OK', ...fields, '', ''].join('\r\n')
 const chunk = (bytes: number) => `${bytes.toString(16)};extension=1\r\n${body(bytes)}\r\n`
 
+const INTERIM = 'HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n'
+
 const end = (text: string) => (socket: Socket) => void socket.end(text)
 /** The reset drops what the client has not read, so it has time to read. */
 const reset = (text: string) => (socket: Socket) => void socket.write(text, () => setTimeout(() => socket.resetAndDestroy(), 100))
@@ -52,6 +54,13 @@ export const HTTP_ANSWERS: readonly (readonly [
   ['without a length, until it is closed', end(head() + body(BIG)), WHOLE],
   ['without a length, and reset', reset(head() + body(BIG)), RESET],
   ['of a length that is no number', stay(`${head('Content-Length: many')}fine`), /^the answer has a Content-Length that is not a number$/],
+  ['in two codings, on a line each', stay(`${head('Transfer-Encoding: gzip', 'Transfer-Encoding: chunked')}${chunk(9)}0\r\n\r\n`), WHOLE],
+  ['after two that are interim', stay(`${INTERIM}${INTERIM}${head('Content-Length: 4')}fine`), WHOLE],
+  ['after an interim one, cut', end(`${INTERIM}${head('Content-Length: 5')}fine`), ENDED],
+  ['after an interim one, of a status of failure', stay(`${INTERIM}HTTP/1.1 503 Service Unavailable\r\n\r\n`), /^HTTP 503$/],
+  ['an interim one, and closed', end(INTERIM), /^closed without an answer$/],
+  ['an interim one, and silent', stay(INTERIM), /^no answer in 1(000 ms| s)$/, 1000],
+  ['interim ones without an end', stay(INTERIM.repeat(MOST / INTERIM.length + 1)), /^no answer in /, 1000],
   ['without a body', stay('HTTP/1.1 204 No Content\r\n\r\n'), WHOLE],
   [
     'ended in its head',
@@ -64,5 +73,6 @@ export const HTTP_ANSWERS: readonly (readonly [
   ['of a status of failure', stay('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\n\r\n'), /^HTTP 503$/],
   ['closed at once', end(''), /^closed without an answer$/],
   ['of another protocol', stay('SSH-2.0-x\r\n'), /^the answer is not HTTP$/],
+  ['of a status that is no number', stay('HTTP/1.1 2x0 OK\r\n\r\n'), /^the answer is not HTTP( that can be read)?$/],
   ['silent', stay(''), /^no answer in 1(000 ms| s)$/, 1000],
 ]
