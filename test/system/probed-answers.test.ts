@@ -76,3 +76,17 @@ describe.for([
     })
   })
 })
+
+test('a controller that stood still until the time was over counts what has come meanwhile', async () => {
+  const limitMs = 1000
+  const port = await tcp(socket => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n')
+    const standStill = () => {
+      socket.write('fine')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, limitMs)
+    }
+    // After an immediate, the timers run before anything is read.
+    setTimeout(() => setImmediate(standStill), 200)
+  })
+  expect(await systemProber({ ...target, port, timeoutMs: limitMs })).toMatchObject({ ok: true })
+})
