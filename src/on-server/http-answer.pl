@@ -1,17 +1,18 @@
 # Reads one answer of HTTP/1.0 or 1.1 to its end (RFC 9112, section 6.3), or up to $most bytes: src/system.ts, which does the same on the controller,
-# says why so many. Times are from /proc/uptime, to 10 ms: Time::HiRes is not in perl-base.
+# says why so many.
 use strict; use warnings; use IO::Socket::IP;
 my $most = 32 * 1024;
 my $longest_line = 1024;
-my ($bytes, $last, $rest, $code) = (0, 0, "");
-sub now { open(my $f, "<", "/proc/uptime") or exit 1; my ($s) = split / /, <$f>; return $s * 1000 }
+my ($bytes, $rest, $quiet, $is_silent, $code) = (0, "");
 sub more {
   my $s = shift;
   die "enough\n" if $bytes >= $most;
+  vec(my $asked = "", fileno $s, 1) = 1;
+  $is_silent = 1 until select(my $readable = $asked, undef, undef, $quiet);
   my $n = sysread($s, $rest, 65536, length $rest);
   die "$!\n" if !defined $n;
   die "closed before its end\n" if $n == 0;
-  ($bytes, $last) = ($bytes + $n, now());
+  ($bytes, $is_silent) = ($bytes + $n, 0);
 }
 # A line without its end; of one that is longer than LONGEST as many bytes as have come.
 sub line {
@@ -57,9 +58,10 @@ sub read_whole {
   $length =~ /^\d{1,15}$/ or die "the answer has a Content-Length that is not a number\n";
   skip($s, $length);
 }
-# Gives each status to JUDGE. Returns why the answer is lost, "" where it is not.
+# Gives the status to JUDGE. Returns why the answer is lost, "" where it is not. LIMIT: in s, by which the caller calls overdue.
 sub http_answer {
-  my ($s, $judge) = @_;
+  my ($s, $limit, $judge) = @_;
+  $quiet = $limit / 2;
   return "" if eval { read_whole($s, $judge); 1 };
   chomp(my $why = $@);
   return defined $code ? "" : "no answer in its first $most bytes" if $why eq "enough";
@@ -71,5 +73,5 @@ sub http_answer {
 sub overdue {
   my $limit = shift;
   return "no answer in $limit s" if !defined $code;
-  return now() - $last < $limit * 500 ? "" : "the answer was cut: only a part of it in $limit s";
+  return $is_silent ? "the answer was cut: only a part of it in $limit s" : "";
 }

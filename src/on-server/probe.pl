@@ -7,4 +7,4 @@ alarm $limit;
 my $socket = IO::Socket::IP->new(PeerHost => $address, PeerPort => $port, Type => SOCK_STREAM) or do { print "$!\n"; exit 1 };
 if ($kind ne "http") { print "open\n"; exit 0 }
 syswrite($socket, "GET $path HTTP/1.0\r\nHost: $host\r\nConnection: close\r\n\r\n");
-tell_http(http_answer($socket, sub { tell_http("") if $_[0] >= 500 }));
+tell_http(http_answer($socket, $limit, sub { tell_http("") if $_[0] >= 500 }));

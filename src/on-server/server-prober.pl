@@ -1,9 +1,11 @@
 # ADDRESS PORT KIND PATH HOST STATUS|any LIMIT-S INTERVAL-MS BOUND-MS: a probe every INTERVAL-MS for BOUND-MS, each in a child of its own, so that
-# no probe waits for another. One line for each answer: "probe SENT_MS TOOK_MS ok|failed WHY". Times are from /proc/uptime, to 10 ms.
+# no probe waits for another. One line for each answer: "probe SENT_MS TOOK_MS ok|failed WHY". Times are from /proc/uptime, to 10 ms:
+# Time::HiRes is not in perl-base.
 # needs: http-answer.pl
 my ($address, $port, $kind, $path, $host, $status, $limit, $interval, $bound) = @ARGV;
 $SIG{CHLD} = $SIG{PIPE} = "IGNORE";
 my $parent = $$;
+sub now { open(my $f, "<", "/proc/uptime") or exit 1; my ($s) = split / /, <$f>; return $s * 1000 }
 my $start = now();
 my $n = 0;
 sub ask {
@@ -18,7 +20,7 @@ sub ask {
   my $s = IO::Socket::IP->new(PeerHost => $address, PeerPort => $port, Type => SOCK_STREAM) or $tell->("failed", "$!");
   $tell->("ok") if $kind ne "http";
   syswrite($s, "GET $path HTTP/1.1\r\nHost: $host\r\nUser-Agent: hactl\r\nConnection: close\r\n\r\n");
-  $tell_http->(http_answer($s, sub {
+  $tell_http->(http_answer($s, $limit, sub {
     my $code = shift;
     $tell->("failed", "HTTP $code") if $status eq "any" ? $code >= 500 : $code != $status;
   }));
