@@ -147,7 +147,17 @@ async function silence(scene: GateScene, target: ProbeTarget): Promise<readonly 
     notes.add(`${target.address} answers ${witness}, but not this machine (${error})`)
     return []
   }
-  return [`${target.address.includes(':') ? `[${target.address}]` : target.address}:${target.port} does not answer (${error})`]
+  const where = `${target.address.includes(':') ? `[${target.address}]` : target.address}:${target.port}`
+  return [error.startsWith(CUT) ? `${where} answers ${target.path} only in part (${error})` : `${where} does not answer (${error})`]
+}
+
+/** How an error of a probe begins that got a part of an answer. */
+const CUT = 'the answer was cut'
+
+function fixFor({ cluster }: GateScene, problems: readonly string[]): string {
+  return problems.some(problem => problem.includes(`(${CUT}`))
+    ? `set probe.path to a page that ends, where ${cluster.probe.path} is a stream or has a wrong Content-Length; else run journalctl -u haproxy`
+    : 'run journalctl -u haproxy -u keepalived on the servers named above'
 }
 
 /** A server that gets an answer. It counts where the controller cannot reach the network of the address. */
@@ -221,7 +231,7 @@ async function pass(scene: GateScene, gate: GateName, servers: readonly string[]
         code: 'E_GATE',
         what: `${servers.join(', ')} failed the gate after ${Math.round(durationMs / 1000)} s: ${about.title}`,
         why: [...problems, ...(await journalOf(scene, servers))],
-        fix: 'run journalctl -u haproxy -u keepalived on the servers named above',
+        fix: fixFor(scene, problems),
       })
     }
     onEvent({ kind: 'gate-waiting', ...about, detail })

@@ -237,6 +237,16 @@ describe('the gate vip-answers', () => {
     })
   })
 
+  test('fails where the answer is cut, as that of a page without an end, and says which page and what to set', async () => {
+    const it = world()
+    it.probe = { ok: false, tookMs: 1000, status: 200, error: 'the answer was cut: only a part of it in 1000 ms' }
+    await expect(it.clock.settle(it.gates().pass('vip-answers', ['srv-2']))).rejects.toMatchObject({
+      code: 'E_GATE',
+      why: expect.arrayContaining(['198.18.200.200:80 answers / only in part (the answer was cut: only a part of it in 1000 ms)']),
+      fix: expect.stringMatching(/^set probe\.path to a page that ends, where \/ is a stream/),
+    })
+  })
+
   test('probes an address that did not answer before the change only at the end: the change may fix it', async () => {
     const it = world()
     it.probe = { ok: false, tookMs: 1, error: 'ECONNREFUSED' }
