@@ -308,8 +308,9 @@ sub put_sysctls_back {
 
 # ---- Connections.
 
-# Established, being opened or being closed: nothing is lost with TIME-WAIT.
-my $OPEN = 0x1b3e;
+# Established, being opened or being closed: nothing is lost with TIME-WAIT, nor with a FIN-WAIT-2 that no program has open any more: the kernel
+# gives both the same timer.
+my ($OPEN, $TIMEWAIT_TIMER) = (0x1b3e, 3);
 
 # Calls $do with (family, identity, port, peer address) of each connection of an own address until it returns true, all packed but the port. Returns
 # the error number of a list that is not whole, or 0.
@@ -321,6 +322,7 @@ sub each_connection {
     for my $af ($n == 16 ? AF_INET6 : (AF_INET, AF_INET6)) {
         my $stopped;
         my $error = netlink($SOCKETS, 20, $DUMP, pack('CCCCL', $af, 6, 0, 0, $OPEN) . "\0" x 48 . attribute(1, $filter), sub {
+            return 0 if unpack('x2C', $_[0]) == $TIMEWAIT_TIMER;
             my $peer = substr $_[0], $n == 4 && $af == AF_INET6 ? 36 : 24, $n;
             return $stopped = $do->($af, substr($_[0], 4, 48), unpack('x4n', $_[0]), $peer);
         });
@@ -509,6 +511,14 @@ sub delete_other_tables {
         # Only its owner can delete it. A table that has outlived its owner is taken over.
         my $error = tell_rules(($flags ? "add table $table hactl { flags $flags; }; " : '') . "delete table $table hactl");
         print STDERR $error;
+    }
+}
+# One whose owner is about to end, as a child of a service that has ended, can be deleted a moment later.
+sub delete_table {
+    my ($table) = @_;
+    for (1 .. 20) {
+        return if !defined owner_flags($table) || system("nft delete table $table hactl 2>/dev/null") == 0;
+        pause(0.05);
     }
 }
 sub tables { my %seen = map { $_->{table} => 1 } @instances; return sort keys %seen }
@@ -896,7 +906,7 @@ sub main {
         disarm_all_but();
         put_sysctls_back();
         end_nft(all_nft());
-        system("nft delete table $_ hactl 2>/dev/null") for qw(ip ip6);
+        delete_table($_) for qw(ip ip6);
         unlink $loaded, $state, $noted, "$RUN/open-connections.change";
     }
 }

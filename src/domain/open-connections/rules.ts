@@ -113,7 +113,7 @@ function renderTable(family: 4 | 6, places: readonly Place[], ports: Ports): str
     // A small one: a stranger chooses what is in it, and each of a kept client's packets draws from it (decision 41).
     `set answers { typeof tcp ackseq; size 4096; flags dynamic,timeout; timeout ${ANSWERED}; }`,
     `set untold { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${UNTOLD}; }`,
-    // What has been told is not deleted from "untold": a "delete" in a rule frees no memory before Linux 6.5 (nft_rhash_delete).
+    // Connections of clients that were open here. What has been told is not deleted from "untold": a "delete" in a rule frees no memory before Linux 6.5 (nft_rhash_delete).
     `set told { type ${address} . inet_service . ${address} . inet_service; size 131072; flags dynamic,timeout; timeout ${UNTOLD}; }`,
   ]
   const chains = chainsOf(family, places, ports)
@@ -198,6 +198,8 @@ function knownChain(family: 4 | 6, ports: readonly string[]): Chain {
     name: 'known',
     rules: [
       ...withSocket(ports, 'accept'),
+      // It was open here: the client's FIN may come when its socket waits for nothing else any more, and is no full one (evidence O2).
+      `${flow} @told accept`,
       // A rule of its own: a set that is full ends it.
       `${flow} @opening tcp sequence @acknowledged update @answered { ${flow} timeout ${ANSWERED} } update @answers { tcp ackseq timeout ${ANSWERED} }`,
       `${flow} @opening tcp sequence @acknowledged accept`,

@@ -52,7 +52,7 @@ socket($listener, AF_INET6, SOCK_STREAM, 6) && setsockopt($listener, SOL_SOCKET,
 bind($listener, pack_sockaddr_in6(80, inet_pton(AF_INET6, $ARGV[1]))) && listen($listener, 16) or die;
 while (accept(my $client, $listener)) {
     next if fork;
-    while (sysread $client, my $said, 9) { syswrite $client, "$ARGV[0]$said" }
+    while (sysread $client, my $said, 9) { syswrite $client, "$ARGV[0]$said"; last if $said eq 'q' }
     exit;
 }
 `
@@ -201,6 +201,20 @@ print map("$_ $said{$_}\\n", sort keys %said), qx(nsenter --net=/run/netns/a -- 
 `
   expect(saidBy(statements, family, false, context)).toEqual({ code: 0, lines: ['bx 50', '1'] })
 })
+
+test.for([4, 6] as const)(
+  "a client's FIN that comes after the server's reaches the server that has the connection: IPv%i",
+  { timeout: 60_000 },
+  (family, context) => {
+    const statements = `
+move(); my $new = dial(40000); syswrite $new, 'q';
+for (1, 2) { sysread($new, my $said, 9); print $said, "\\n" }
+sleep 1; close $new; sleep 1;
+print map("$_\\n", qx(nsenter --net=/run/netns/b -- ss -Htan state connected) =~ /^([A-Z]\\S+)/mg);
+`
+    expect(saidBy(statements, family, false, context)).toEqual({ code: 0, lines: ['bq', '', 'TIME-WAIT'] })
+  },
+)
 
 test.for([4, 6] as const)(
   'a new connection goes on whose second data passes the rules before its first has a socket: IPv%i',

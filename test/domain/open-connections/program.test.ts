@@ -378,6 +378,25 @@ perl -e 'do shift or die $@; no warnings "redefine";
   })
 })
 
+test('a connection that no program has open any more keeps no window open, and one that is half closed does', context => {
+  const { code, output } = inNamespace(
+    context,
+    `ip link set lo up
+for a in 192.0.2.200/32 192.0.2.99/32; do ip address add $a dev lo; done
+perl -e 'do shift or die $@;
+  use Socket;
+  my $text = "instance n N\\n family 4\\n interface lo\\n virtual 192.0.2.200\\n"; read_settings(\\$text);
+  my $listener; socket($listener, AF_INET, SOCK_STREAM, 6) && bind($listener, pack_sockaddr_in(80, inet_aton("192.0.2.200"))) && listen($listener, 9) or die $!;
+  my $client; socket($client, AF_INET, SOCK_STREAM, 6) && bind($client, pack_sockaddr_in(40000, inet_aton("192.0.2.99"))) && connect($client, pack_sockaddr_in(80, inet_aton("192.0.2.200"))) or die $!;
+  accept(my $server, $listener) or die $!;
+  shutdown($server, 1); pause(0.1); print count(), "\\n";
+  close $server; pause(0.1); print count(), "\\n";
+  sub count { my @states; each_connection(inet_aton("192.0.2.200"), sub { push @states, 1 if $_[2] == 80; 0 }); return scalar @states }
+' "$1"`,
+  )
+  expect({ code, output }).toEqual({ code: 0, output: '1\n0\n' })
+})
+
 test('of both families, what a client has superseded ends, also where one socket listens for both, and nothing else does', context => {
   realProgram('nft', context)
   const { code, output } = inNamespace(
