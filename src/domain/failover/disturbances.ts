@@ -178,11 +178,41 @@ const KNOWN = {
   }),
 } satisfies Readonly<Record<string, (place: DrillPlace) => Disturbance>>
 
-export type DisturbanceWord = keyof typeof KNOWN
+type DisturbanceWord = keyof typeof KNOWN
 
 /** Whether a drill file may name it. */
-export function isDisturbance(word: string): word is DisturbanceWord {
+function isDisturbance(word: string): word is DisturbanceWord {
   return Object.hasOwn(KNOWN, word)
+}
+
+/**
+ * fault: it promises nothing. planned: what an operator does on purpose too, and after which the old holder can go on serving whom it knows.
+ * planned-stop: haproxy stops in it, too, and ends what is open after stop_timeout.
+ */
+type Nature = 'fault' | 'planned' | 'planned-stop'
+
+const NATURE: Readonly<Record<DisturbanceWord, Nature>> = {
+  'stop-haproxy': 'planned-stop',
+  'restart-haproxy': 'planned-stop',
+  'kill-haproxy': 'fault',
+  'hang-haproxy': 'fault',
+  'crash-haproxy-repeatedly': 'fault',
+  'reload-haproxy-repeatedly': 'planned',
+  'stop-keepalived': 'planned',
+  'kill-keepalived': 'fault',
+  'hang-keepalived': 'fault',
+  'drop-vrrp': 'fault',
+  'drop-vrrp-in': 'fault',
+  'drop-vrrp-out': 'fault',
+  'drop-link': 'fault',
+  'drop-link-and-ssh': 'fault',
+  reboot: 'planned-stop',
+  'kill-server': 'fault',
+}
+
+/** `disturb`: the word of a drill's file. */
+export function natureOf(disturb: string): Nature {
+  return isDisturbance(disturb) ? NATURE[disturb] : 'fault'
 }
 
 /** Every word that a drill file may name. */

@@ -3,37 +3,8 @@ import type { ObservedNode } from '../../state/observed.ts'
 import type { Cluster } from '../cluster-types.ts'
 import { modeOf, serviceProblem } from '../open-connections/mode.ts'
 import { unprovenPeers } from '../open-connections/report.ts'
-import { type DisturbanceWord, isDisturbance } from './disturbances.ts'
+import { natureOf } from './disturbances.ts'
 import { TAKEOVER_MIN_MS } from './drill.ts'
-
-/**
- * fault: it promises nothing. planned: what an operator does on purpose too, and after which the old holder can go on serving whom it knows.
- * planned-stop: haproxy stops in it, too, and ends what is open after stop_timeout.
- */
-type Nature = 'fault' | 'planned' | 'planned-stop'
-
-const NATURE: Readonly<Record<DisturbanceWord, Nature>> = {
-  'stop-haproxy': 'planned-stop',
-  'restart-haproxy': 'planned-stop',
-  'kill-haproxy': 'fault',
-  'hang-haproxy': 'fault',
-  'crash-haproxy-repeatedly': 'fault',
-  'reload-haproxy-repeatedly': 'planned',
-  'stop-keepalived': 'planned',
-  'kill-keepalived': 'fault',
-  'hang-keepalived': 'fault',
-  'drop-vrrp': 'fault',
-  'drop-vrrp-in': 'fault',
-  'drop-vrrp-out': 'fault',
-  'drop-link': 'fault',
-  'drop-link-and-ssh': 'fault',
-  reboot: 'planned-stop',
-  'kill-server': 'fault',
-}
-
-function natureOf(disturb: string): Nature {
-  return isDisturbance(disturb) ? NATURE[disturb] : 'fault'
-}
 
 /**
  * `disturb`: the word of the drill's file. `nodes`: every server of the cluster, as it is now. A crash promises nothing, nor does a server
