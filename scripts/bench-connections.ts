@@ -16,7 +16,7 @@ import { type Kept, keptIn } from './bench/connections/kept.ts'
 import { addressesOf, giveIpv6, openPlace, type TrafficPlace } from './bench/connections/place.ts'
 import type { Load } from './bench/connections/traffic-figures.ts'
 import * as contenders from './bench/contenders.ts'
-import { type HolderWatch, judgeHolders, settled, sleep, watchHolders } from './bench/failover-lab.ts'
+import { type HolderWatch, judgeHolders, settled, sleep, watchHolders, rulesOfEngine } from './bench/failover-lab.ts'
 import { buildHactl, type LabFile, SUITES, withLab } from './support/lab.ts'
 import { heading } from './support/output.ts'
 import { hactlBin, labState } from './support/places.ts'
@@ -143,6 +143,12 @@ class Bench {
       servers: [one, two, three],
       hactl: (...words) => this.#hactl(...words),
       untilHome: () => watches.untilHome(this.#deployed?.layout ?? 'one'),
+      rulesOfEngine: async () => {
+        const all = await Promise.all(lab.servers.map(rulesOfEngine))
+        return async () => {
+          for (const putBack of all) await putBack()
+        }
+      },
       rollOut: variant => {
         this.#write(this.#deployed?.layout ?? 'one', variant)
         return this.#hactl('deploy')

@@ -219,13 +219,24 @@ export async function inside(server: Server, line: string): Promise<Ended> {
 export const docker = (...words: readonly string[]) => must(`docker ${words[0]}`, 'docker', words, { capture: true, timeoutMs: MINUTE_MS })
 export const lab = (...words: readonly string[]) => must(`lab ${words[0]}`, labScript, words, { capture: true, timeoutMs: MINUTE_MS })
 
-/** VRRP dropped in both directions in the server's own network namespace; the server itself knows nothing of it. */
-export async function firewallVrrp(server: Server, add: boolean): Promise<void> {
+/** A program of this machine in the server's own network namespace; the server itself knows nothing of it. */
+async function inNetworkOf(server: Server, words: readonly string[], input?: string): Promise<string> {
   const { stdout } = await docker('inspect', '-f', '{{.State.Pid}}', server.container)
-  for (const chain of ['INPUT', 'OUTPUT']) {
-    await must('iptables', 'nsenter', ['-t', stdout.trim(), '-n', 'iptables', add ? '-I' : '-D', chain, '-p', '112', '-j', 'DROP'], {
-      capture: true,
-    })
+  const more = input === undefined ? {} : { input }
+  return (await must(words[0] ?? '', 'nsenter', ['-t', stdout.trim(), '-n', ...words], { capture: true, timeoutMs: MINUTE_MS, ...more }))
+    .stdout
+}
+
+/** VRRP dropped in both directions. */
+export async function firewallVrrp(server: Server, add: boolean): Promise<void> {
+  for (const chain of ['INPUT', 'OUTPUT']) await inNetworkOf(server, ['iptables', add ? '-I' : '-D', chain, '-p', '112', '-j', 'DROP'])
+}
+
+/** What puts back the rules by which the container engine answers DNS: a server that empties its packet filter takes them away. */
+export async function rulesOfEngine(server: Server): Promise<() => Promise<void>> {
+  const rules = await inNetworkOf(server, ['iptables-save', '-t', 'nat'])
+  return async () => {
+    await inNetworkOf(server, ['iptables-restore'], rules)
   }
 }
 

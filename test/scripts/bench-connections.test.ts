@@ -130,6 +130,7 @@ describe('an event', () => {
     servers: [server, server, server],
     hactl: async () => {},
     untilHome: async () => {},
+    rulesOfEngine: async () => async () => {},
     rollOut: async () => {},
   }
   const named = (name: string) => EVENTS.find(event => event.name === name)

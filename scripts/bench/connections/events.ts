@@ -16,6 +16,8 @@ export interface Hands {
   hactl(...words: readonly string[]): Promise<unknown>
   /** Resolves once the home of each address alone holds it and all is healthy. */
   untilHome(): Promise<unknown>
+  /** What puts back the rules of the container engine, by which servers ask DNS. */
+  rulesOfEngine(): Promise<() => Promise<void>>
   /** Deploys haproxy.cfg with another header. */
   rollOut(variant: number): Promise<unknown>
 }
@@ -146,6 +148,25 @@ const undrainAnd =
       () => everywhere(hands.servers, line),
     )
 
+const keepsDns =
+  (act: Act): Act =>
+  async hands => {
+    const putBack = await hands.rulesOfEngine()
+    try {
+      await act(hands)
+    } finally {
+      await putBack()
+    }
+  }
+
+/** An event that empties the packet filter of servers, also to make itself ready. */
+const emptying = (event: Required<Pick<ConnectionEvent, 'before' | 'act' | 'after'>> & ConnectionEvent): ConnectionEvent => ({
+  ...event,
+  before: keepsDns(event.before),
+  act: keepsDns(event.act),
+  after: keepsDns(event.after),
+})
+
 export const EVENTS: readonly ConnectionEvent[] = [
   { name: 'drain', moves: 'some', act: drain, after: undrain },
   { name: 'undrain', moves: 'some', before: drain, act: undrain, after: undrain, startsAway: true },
@@ -227,22 +248,28 @@ export const EVENTS: readonly ConnectionEvent[] = [
     ),
     after: first(start('haproxy')),
   },
-  { name: 'nft-flush', moves: 'some', before: withNftables, act: emptiedAfterDrain('nft flush ruleset'), after: undrain },
-  { name: 'nftables-reload', moves: 'some', before: withNftables, act: emptiedAfterDrain('systemctl reload nftables'), after: undrain },
-  {
+  emptying({ name: 'nft-flush', moves: 'some', before: withNftables, act: emptiedAfterDrain('nft flush ruleset'), after: undrain }),
+  emptying({
+    name: 'nftables-reload',
+    moves: 'some',
+    before: withNftables,
+    act: emptiedAfterDrain('systemctl reload nftables'),
+    after: undrain,
+  }),
+  emptying({
     name: 'ufw-reload',
     moves: 'some',
     before: withUfw,
     act: emptiedAfterDrain('ufw reload'),
     after: undrainAnd('ufw --force disable'),
-  },
-  {
+  }),
+  emptying({
     name: 'firewalld-reload',
     moves: 'some',
     before: withFirewalld,
     act: emptiedAfterDrain('firewall-cmd --reload'),
     after: undrainAnd('systemctl stop firewalld'),
-  },
+  }),
   { name: 'reboot', moves: 'some', act: first(server => inside(server, 'systemctl reboot')) },
   {
     name: 'failback',
