@@ -75,6 +75,16 @@ test('a healthy pair has no problems, and is asked once', async () => {
   expect(first).toMatchObject({ state: 'MASTER', haproxy: 'healthy', keepalived: 'active', problems: [] })
 })
 
+/** A server with all of the inventory's files, and what status is asked of it. */
+async function settledServer() {
+  const cluster = shellCluster(['srv-1'])
+  const [server] = cluster.servers
+  if (server === undefined) throw new Error('no server')
+  cluster.files.set('inventory.yml', INVENTORY)
+  await cluster.settle(server)
+  return { cluster, server, input: { inventoryPath: INVENTORY_PATH, limit: ['srv-1'], forks: 8, timeoutMs: 1000 } }
+}
+
 describe('status reports', () => {
   test('a dead watch of keepalived on its track files', async () => {
     expect(await problemsOf(withSection('watched', 'no'))).toEqual([
@@ -83,13 +93,8 @@ describe('status reports', () => {
   })
 
   test('a missing drop-in, as drift', { ...unlessLacking(shellServerLacks()), timeout: 60_000 }, async () => {
-    const cluster = shellCluster(['srv-1'])
+    const { cluster, server, input } = await settledServer()
     try {
-      const [server] = cluster.servers
-      if (server === undefined) throw new Error('no server')
-      cluster.files.set('inventory.yml', INVENTORY)
-      await cluster.settle(server)
-      const input = { inventoryPath: INVENTORY_PATH, limit: ['srv-1'], forks: 8, timeoutMs: 1000 }
       const driftOf = async () => (await status(input, cluster.ports, PACKAGE_ROOT)).servers[0]?.drift
       expect(await driftOf()).toEqual([])
       server.remove('/etc/systemd/system/haproxy.service.d/hactl.conf')
@@ -100,13 +105,8 @@ describe('status reports', () => {
   })
 
   test('a service for open connections that keeps none, as drift', { ...unlessLacking(shellServerLacks()), timeout: 60_000 }, async () => {
-    const cluster = shellCluster(['srv-1'])
+    const { cluster, server, input } = await settledServer()
     try {
-      const [server] = cluster.servers
-      if (server === undefined) throw new Error('no server')
-      cluster.files.set('inventory.yml', INVENTORY)
-      await cluster.settle(server)
-      const input = { inventoryPath: INVENTORY_PATH, limit: ['srv-1'], forks: 8, timeoutMs: 1000 }
       const saying = (words: string) => withOpenSaid(cluster.newRun(), () => `able\n${words}\n`)
       // The units have not been reloaded since their files were put there.
       const driftOf = async (words: string) =>

@@ -148,15 +148,12 @@ const undrainAnd =
       () => everywhere(hands.servers, line),
     )
 
+/** Servers can ask DNS again afterwards, and install what the next event needs. */
 const keepsDns =
   (act: Act): Act =>
   async hands => {
     const putBack = await hands.rulesOfEngine()
-    try {
-      await act(hands)
-    } finally {
-      await putBack()
-    }
+    await finallyDo(() => act(hands), putBack)
   }
 
 /** An event that empties the packet filter of servers, also to make itself ready. */
