@@ -168,6 +168,9 @@ export interface ProbeTarget {
   readonly timeoutMs: number
 }
 
+/** How the error of a probe begins that got a part of an answer. Programs on servers say the same. */
+export type CutAnswer = 'the answer was cut'
+
 export interface ProbeAnswer {
   readonly ok: boolean
   /** ms from sending to the verdict, which needs the whole answer or as much of it as is read. */

@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks'
 import { kill } from 'node:process'
 import type { ConnectionOptions, SecureContext } from 'node:tls'
 import { HactlError } from './errors.ts'
-import type { Clock, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
+import type { Clock, CutAnswer, LocalCommand, ProbeAnswer, Prober, ProbeTarget } from './ports.ts'
 
 /** E_INTERRUPTED, for what stops because `signal` aborts. */
 export function interrupted(signal: AbortSignal | undefined): HactlError {
@@ -130,7 +130,11 @@ export const systemProber: Prober = async (target, signal) => {
     let status: number | undefined
     let lastMs = startedAt
     const lost = (withoutAnswer: string, why: string) =>
-      answer({ ok: false, status, error: status === undefined ? withoutAnswer : `the answer was cut: ${why}` })
+      answer({
+        ok: false,
+        status,
+        error: status === undefined ? withoutAnswer : (`the answer was cut: ${why}` satisfies `${CutAnswer}: ${string}`),
+      })
     const onOverdue = () => {
       const isComing = performance.now() - lastMs < target.timeoutMs / 2
       if (status !== undefined && isComing) answer({ ok: true, status })

@@ -16,7 +16,9 @@ import { TRACKER_FILES } from '../../src/domain/trackers.ts'
 import { APT_LOCK_SECONDS } from '../../src/engine/apply/packages.ts'
 import { onServer } from '../../src/on-server/files.ts'
 import { PROBE_READS_BYTES } from '../../src/system.ts'
+import type { CutAnswer } from '../../src/ports.ts'
 
+const CUT: CutAnswer = 'the answer was cut'
 const files = readdirSync(join(import.meta.dirname, '../../src/on-server'))
 const codeOf = (file: string) => onServer(file).replaceAll(/^[ \t]*#.*$/gm, '')
 
@@ -38,6 +40,7 @@ test.for<readonly [string, string]>([
   ['haproxy-check.pl', `bound { return (stat "${HAPROXY_MASTER_SOCKET}")`],
   ['haproxy-check.pl', `"${TRACKER_FILES.haproxy_down}"`],
   ['haproxy-workers.pl', `Peer => "${HAPROXY_MASTER_SOCKET}"`],
+  ['http-answer.pl', `return "${CUT}: $why"`],
   ['http-answer.pl', `my $most = ${PROBE_READS_BYTES / 1024} * 1024;`],
   ['open-connections.pl', `my $FOLDER = '${PROGRAM_DIR}';`],
   ['open-connections.pl', `my $RUN = '${TRACK_DIR}';`],

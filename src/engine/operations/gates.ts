@@ -9,7 +9,7 @@ import { lastWordsScript } from '../journal.ts'
 import { observeNode } from '../observe.ts'
 import type { GateName } from '../playbook.ts'
 import { HactlError } from '../../errors.ts'
-import type { ProbeTarget } from '../../ports.ts'
+import type { CutAnswer, ProbeTarget } from '../../ports.ts'
 import type { ObservedNode } from '../../state/observed.ts'
 import { probeRequestFor } from './look.ts'
 import { probeFromServer } from '../probe-from-server.ts'
@@ -151,8 +151,7 @@ async function silence(scene: GateScene, target: ProbeTarget): Promise<readonly 
   return [error.startsWith(CUT) ? `${where} answers ${target.path} only in part (${error})` : `${where} does not answer (${error})`]
 }
 
-/** How an error of a probe begins that got a part of an answer. */
-const CUT = 'the answer was cut'
+const CUT: CutAnswer = 'the answer was cut'
 
 function fixFor({ cluster }: GateScene, problems: readonly string[]): string {
   return problems.some(problem => problem.includes(`(${CUT}`))
